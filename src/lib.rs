@@ -1,0 +1,28 @@
+//! Sconce: one container that serves speech and music models, and loads them the way production asks.
+//!
+//! The modules form layers, lowest first; a request flows down and its answer flows back up, and nobody imports
+//! upwards (`tests/architecture.rs` holds the table). `docs/ARCHITECTURE.md` is the map.
+
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+#![warn(clippy::print_stdout, clippy::print_stderr)] // the log is for the server, the command line for people
+
+pub mod app;
+pub mod audio;
+pub mod catalog;
+pub mod cli;
+pub mod config;
+pub mod families;
+pub mod http;
+pub mod lifecycle;
+pub mod model;
+pub mod nn;
+pub mod runtime;
+pub mod service;
+pub mod speech;
+pub mod store;
+pub mod telemetry;
+
+/// A model step allocates and frees the same large buffers again and again; glibc gives them back to the kernel each
+/// time and pays for every page when it takes them again.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

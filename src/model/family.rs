@@ -1,0 +1,129 @@
+//! What a model is, and what a kind of models is.
+
+use std::{error::Error as StdError, time::Duration};
+
+use candle_core::{DType, Device};
+
+use super::{Batch, ModelFiles};
+use crate::speech::{Fault, Kind, TaskKind, Transcribe};
+
+/// A loaded model. It lives on one thread, so its methods take `&mut self` and need no lock.
+///
+/// A job's own failure goes to that job; `Err(Broken)` means that the model itself must go. A panic counts as that.
+pub trait Model: Send {
+    /// How many jobs it can work on at once.
+    fn max_batch(&self) -> usize {
+        1
+    }
+
+    fn transcribe(&mut self, jobs: &mut Batch<'_, Transcribe>) -> Result<(), Broken> {
+        jobs.refuse();
+        Ok(())
+    }
+
+    /// One short real inference for each task, so that the first request is as fast as the second.
+    fn warm_up(&mut self) -> Result<(), Broken> {
+        Ok(())
+    }
+}
+
+/// The model cannot go on: its device failed, or its state is unknown.
+#[derive(Debug, thiserror::Error)]
+#[error("the model broke: {0}")]
+pub struct Broken(#[from] pub Box<dyn StdError + Send + Sync>);
+
+/// A stateless description of one kind of model. Adding one is a folder, a `mod` line and a line in `FAMILIES`.
+pub trait Family: Sync {
+    /// Lower case, for example `whisper`.
+    fn name(&self) -> &'static str;
+
+    fn tasks(&self) -> &'static [TaskKind];
+
+    /// Well-known models of this kind.
+    fn presets(&self) -> &'static [Preset];
+
+    /// Whether a `config.json` describes a model of this kind.
+    fn recognises(&self, config: &serde_json::Value) -> bool;
+
+    /// Which of the files in a repository a part needs. Pure.
+    fn files(&self, part: &str, listing: &[String]) -> Result<Vec<String>, LoadError>;
+
+    /// Bytes of device memory that the model will take, weights and caches, from the headers alone.
+    fn footprint(&self, files: &ModelFiles, place: &Placement) -> Result<u64, LoadError>;
+
+    fn load(&self, files: &ModelFiles, place: &Placement) -> Result<Box<dyn Model>, LoadError>;
+}
+
+/// A well-known model.
+#[derive(Debug)]
+pub struct Preset {
+    /// Canonical, as on the hub: `openai/whisper-tiny`.
+    pub name: &'static str,
+    /// Other names, none of which holds a `/`; the first is used where a path segment is needed.
+    pub aliases: &'static [&'static str],
+    /// Part name and source (`hf://…`, `embedded:…`). Whisper has one part, `model`.
+    pub parts: &'static [(&'static str, &'static str)],
+    pub availability: Availability,
+    /// SPDX expression or name of the licence of the weights.
+    pub licence: &'static str,
+    /// Parameters in millions, for people.
+    pub million_parameters: u32,
+}
+
+/// Whether this build can serve a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Availability {
+    Available,
+    /// With the reason.
+    Unsupported(&'static str),
+}
+
+/// Where a model is to live.
+#[derive(Clone, Debug)]
+pub struct Placement {
+    pub device: Device,
+    /// Of weights and activations.
+    pub dtype: DType,
+    /// CPU threads that the model may use; at least 1.
+    pub threads: usize,
+    /// Jobs that it may be asked to work on at once; its caches are sized for them.
+    pub max_batch: usize,
+}
+
+/// Why a model could not be loaded. Texts name the file or tensor, never a path of the host.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error("the file {0} is missing")]
+    Missing(String),
+    #[error("{file} is not what it should be: {reason}")]
+    Malformed { file: String, reason: String },
+    #[error("the tensor {tensor} {reason}")]
+    Tensor { tensor: String, reason: String },
+    #[error("this build cannot run it: {0}")]
+    Unsupported(String),
+    #[error("{file} could not be read")]
+    Read { file: String, source: std::io::Error },
+    #[error("the device failed: {0}")]
+    Device(#[from] candle_core::Error),
+}
+
+// === impl LoadError ===
+
+impl Fault for LoadError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Unsupported(_) => Kind::Unsupported,
+            Self::Missing(_) | Self::Malformed { .. } | Self::Tensor { .. } | Self::Read { .. } | Self::Device(_) => {
+                Kind::Unavailable
+            }
+        }
+    }
+
+    fn permanent(&self) -> bool {
+        !matches!(self, Self::Read { .. } | Self::Device(_))
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        None
+    }
+}

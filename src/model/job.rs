@@ -1,0 +1,143 @@
+//! One request, as a model sees it, and the answers, as the one who asked sees them.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use crate::speech::{Fault, Kind, Task};
+
+/// Pieces that may wait for a reader. A reader that falls further behind has in effect left.
+const PIECES_IN_FLIGHT: usize = 1024;
+
+/// One request in the hands of a model. Whoever holds it must [`finish`](Job::finish) or [`fail`](Job::fail) it; a job
+/// that is dropped, by a panic for example, fails with [`JobError::Broken`], so that nobody waits for ever.
+#[derive(Debug)]
+pub struct Job<T: Task> {
+    ask: T,
+    /// Identifies the request in logs.
+    pub id: String,
+    deadline: Option<Instant>,
+    queued: Instant,
+    answers: Option<mpsc::Sender<Result<T::Piece, JobError>>>,
+}
+
+/// The answers to one job, in order. The end of the stream without a last piece cannot happen: see [`Job`].
+#[derive(Debug)]
+pub struct Answers<T: Task>(mpsc::Receiver<Result<T::Piece, JobError>>);
+
+/// Why a job failed, while the model goes on.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum JobError {
+    /// The request is wrong.
+    #[error("{message}")]
+    Invalid { param: &'static str, message: String },
+    /// This model cannot do that.
+    #[error("{message}")]
+    Unsupported { param: &'static str, message: String },
+    #[error("the time limit of the request passed")]
+    Deadline,
+    #[error("the caller left")]
+    Gone,
+    #[error("the model failed while it worked on the request")]
+    Broken,
+    #[error("the server is stopping")]
+    Stopping,
+}
+
+/// Makes a job and the place where its answers arrive.
+pub fn job<T: Task>(id: String, ask: T, deadline: Option<Instant>) -> (Job<T>, Answers<T>) {
+    let (sender, receiver) = mpsc::channel(PIECES_IN_FLIGHT);
+    (Job { ask, id, deadline, queued: Instant::now(), answers: Some(sender) }, Answers(receiver))
+}
+
+// === impl Job ===
+
+impl<T: Task> Job<T> {
+    pub fn ask(&self) -> &T {
+        &self.ask
+    }
+
+    /// Since the job was made.
+    pub fn age(&self) -> Duration {
+        self.queued.elapsed()
+    }
+
+    /// Why nobody wants the answer any more, if so. Models look at it at every step.
+    pub fn over(&self) -> Option<JobError> {
+        if self.answers.as_ref().is_none_or(mpsc::Sender::is_closed) {
+            Some(JobError::Gone)
+        } else if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            Some(JobError::Deadline)
+        } else {
+            None
+        }
+    }
+
+    /// Hands out a part of the answer. Never blocks; a reader who left or is far behind is found by [`Self::over`].
+    pub fn emit(&mut self, piece: T::Piece) {
+        if let Some(answers) = &self.answers
+            && answers.try_send(Ok(piece)).is_err()
+        {
+            self.answers = None;
+        }
+    }
+
+    /// The last piece.
+    pub fn finish(mut self, last: T::Piece) {
+        self.emit(last);
+        self.answers = None;
+    }
+
+    pub fn fail(mut self, error: JobError) {
+        self.end(error);
+    }
+
+    fn end(&mut self, error: JobError) {
+        if let Some(answers) = self.answers.take() {
+            // A full channel means that the reader is far behind: closing it tells the same.
+            let _ = answers.try_send(Err(error));
+        }
+    }
+}
+
+impl<T: Task> Drop for Job<T> {
+    fn drop(&mut self) {
+        self.end(JobError::Broken);
+    }
+}
+
+// === impl Answers ===
+
+impl<T: Task> Answers<T> {
+    /// The next piece; `None` after the last one or after an error.
+    pub async fn next(&mut self) -> Option<Result<T::Piece, JobError>> {
+        self.0.recv().await
+    }
+
+    /// [`Self::next`] for a thread that may block.
+    pub fn blocking_next(&mut self) -> Option<Result<T::Piece, JobError>> {
+        self.0.blocking_recv()
+    }
+}
+
+// === impl JobError ===
+
+impl Fault for JobError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Invalid { .. } => Kind::Invalid,
+            Self::Unsupported { .. } => Kind::Unsupported,
+            Self::Deadline => Kind::Deadline,
+            Self::Gone => Kind::Cancelled,
+            Self::Broken => Kind::Internal,
+            Self::Stopping => Kind::Stopping,
+        }
+    }
+
+    fn param(&self) -> Option<&str> {
+        match self {
+            Self::Invalid { param, .. } | Self::Unsupported { param, .. } => Some(param),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The contract between those who run models and those who are models. `runtime` knows no family and no family knows a
+//! thread: both point here.
+
+mod batch;
+mod family;
+mod files;
+mod job;
+
+pub use batch::{Admission, Batch};
+pub use family::{Availability, Broken, Family, LoadError, Model, Placement, Preset};
+pub use files::{FileBytes, Location, ModelFiles};
+pub use job::{Answers, Job, JobError, job};

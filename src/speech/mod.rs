@@ -1,0 +1,14 @@
+//! The vocabulary that every layer above sound shares: what a caller may ask, what comes back, and what a failure
+//! *means*. Nothing here knows a model, a thread or a protocol.
+
+mod fault;
+mod name;
+mod task;
+mod transcribe;
+mod transcript;
+
+pub use fault::{Fault, Kind};
+pub use name::ModelName;
+pub use task::{Task, TaskKind};
+pub use transcribe::{Goal, HEARING_RATE, Heard, Segment, Summary, Timestamps, Transcribe, Word};
+pub use transcript::Transcript;

@@ -1,0 +1,101 @@
+//! To hear: speech in, text out.
+
+use super::{Task, TaskKind};
+use crate::audio::Pcm;
+
+/// The sample rate that every recogniser here hears at, in hertz. Recordings are brought to it while they are decoded.
+pub const HEARING_RATE: u32 = 16_000;
+
+/// A recording to be written down.
+#[derive(Clone, Debug)]
+pub struct Transcribe {
+    /// At [`HEARING_RATE`].
+    pub audio: Pcm,
+    /// The spoken language, as an ISO 639-1 code or an English name; detected if absent.
+    pub language: Option<String>,
+    pub goal: Goal,
+    /// Text that came before, or words to expect.
+    pub prompt: Option<String>,
+    /// 0 to 1; absent: start at 0 and rise where the text looks wrong.
+    pub temperature: Option<f32>,
+    pub timestamps: Timestamps,
+    /// Knobs of one family, read by it with unknown names refused.
+    pub options: serde_json::Map<String, serde_json::Value>,
+}
+
+/// In which language the text is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Goal {
+    /// The language that is spoken.
+    #[default]
+    Transcribe,
+    /// English.
+    Translate,
+}
+
+/// How finely the text is placed in time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Timestamps {
+    None,
+    #[default]
+    Segment,
+    Word,
+}
+
+/// A part of a transcription.
+#[derive(Clone, Debug)]
+pub enum Heard {
+    /// In order of time, as soon as each is final.
+    Segment(Segment),
+    /// Once, last.
+    Done(Summary),
+}
+
+/// What is known when all was heard.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// ISO 639-1 code, for example `en`.
+    pub language: String,
+    /// Length of the recording in seconds.
+    pub duration: f64,
+    /// Tokens that the decoder made.
+    pub tokens: usize,
+}
+
+/// A stretch of speech. Field names and meanings are those of OpenAI's `verbose_json`.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Segment {
+    pub id: usize,
+    /// Start of the window that it was heard in, in frames of 10 ms.
+    pub seek: usize,
+    /// Seconds from the start of the recording.
+    pub start: f64,
+    /// Seconds from the start of the recording.
+    pub end: f64,
+    pub text: String,
+    pub tokens: Vec<u32>,
+    pub temperature: f32,
+    pub avg_logprob: f32,
+    pub compression_ratio: f32,
+    pub no_speech_prob: f32,
+    /// Empty unless asked for.
+    #[serde(skip)]
+    pub words: Vec<Word>,
+}
+
+/// A word and its place in the recording, in seconds.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Word {
+    pub word: String,
+    pub start: f64,
+    pub end: f64,
+    /// Mean probability of its tokens.
+    pub probability: f32,
+}
+
+impl Task for Transcribe {
+    const KIND: TaskKind = TaskKind::Transcribe;
+    type Piece = Heard;
+}
