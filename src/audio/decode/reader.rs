@@ -1,0 +1,270 @@
+//! One file, one audio track: packets in, samples out.
+
+use std::{io::Cursor, sync::LazyLock, time::Duration};
+
+use symphonia::{
+    core::{
+        codecs::{
+            CodecInfo,
+            audio::{
+                AudioCodecId, AudioCodecParameters, AudioDecoder, AudioDecoderOptions, CODEC_ID_NULL_AUDIO,
+                well_known::*,
+            },
+            registry::CodecRegistry,
+        },
+        errors::Error,
+        formats::{FormatOptions, FormatReader, Track, TrackType, probe::Hint, well_known::*},
+        io::{MediaSourceStream, MediaSourceStreamOptions},
+        meta::MetadataOptions,
+        packet::Packet,
+    },
+    default::{get_probe, register_enabled_codecs},
+};
+
+use super::{
+    DecodeError,
+    error::{ends_early, opening, reading},
+    mp4,
+    opus::OpusDecoder,
+    sink::{Sink, Span},
+};
+
+/// More than any layout of loudspeakers; a header that says so is wrong.
+const MOST_CHANNELS: usize = 255;
+/// Samples that a decoder may set room aside for before it has seen a packet, over all channels.
+const MOST_RESERVED: u64 = 1 << 24;
+/// Declared lengths may count the run-up and the padding of the codec.
+const SLACK: Duration = Duration::from_millis(50);
+/// WAV files that were written to a pipe declare 2 or 4 GiB; counted in samples of the widest kind.
+const WAV_UNKNOWN: u64 = 0x7FFF_0000 / 8;
+
+static CODECS: LazyLock<CodecRegistry> = LazyLock::new(|| {
+    let mut codecs = CodecRegistry::new();
+    register_enabled_codecs(&mut codecs);
+    codecs.register_audio_decoder::<OpusDecoder>();
+    codecs
+});
+
+pub(super) struct Reader<'a> {
+    format: Box<dyn FormatReader + 'a>,
+    decoder: Box<dyn AudioDecoder>,
+    track: u32,
+    span: Span,
+    declared: Option<Duration>,
+    /// Whether the bytes ended before the format did, as those of live recordings do.
+    broke_off: bool,
+    /// Packets that may still come: no file has more packets than bytes.
+    packets_left: usize,
+    /// Packets that could not be decoded.
+    lost: usize,
+}
+
+// === impl Reader ===
+
+impl<'a> Reader<'a> {
+    pub fn open(bytes: &'a [u8], hint: Option<&str>) -> Result<Self, DecodeError> {
+        let stream = MediaSourceStream::new(Box::new(Cursor::new(bytes)), MediaSourceStreamOptions::default());
+        let format = get_probe()
+            .probe(&probe_hint(hint), stream, FormatOptions::default(), MetadataOptions::default())
+            .map_err(opening)?;
+        let track = choose(&*format)?;
+        let decoder = decoder_for(track)?;
+        let (track, declared) = (track.id, declared(&*format, track, decoder.codec_info()));
+        let mut reader = Self {
+            format,
+            decoder,
+            track,
+            span: Span::ALL,
+            declared,
+            broke_off: false,
+            packets_left: bytes.len(),
+            lost: 0,
+        };
+        reader.apply_edit(bytes);
+        Ok(reader)
+    }
+
+    pub fn container(&self) -> &'static str {
+        self.format.format_info().short_name
+    }
+
+    pub fn codec(&self) -> &'static str {
+        self.decoder.codec_info().short_name
+    }
+
+    /// The part of what is decoded that is the recording.
+    pub fn span(&self) -> Span {
+        self.span
+    }
+
+    /// Whether the file itself says that it is longer than this.
+    pub fn is_longer_than(&self, limit: Duration) -> bool {
+        self.declared.is_some_and(|declared| declared > limit.saturating_add(SLACK))
+    }
+
+    /// Whether less came out than the file promised.
+    pub fn fell_short(&self, heard: Duration) -> bool {
+        self.lost > 0 || self.declared.is_some_and(|declared| heard + SLACK < declared)
+    }
+
+    /// Why nothing came out, when no fault was met on the way.
+    pub fn why_silent(&self) -> DecodeError {
+        match self.lost {
+            0 if self.broke_off || self.declared.is_some_and(|declared| !declared.is_zero()) => ends_early(),
+            0 => DecodeError::NoSound,
+            _ => DecodeError::Corrupt("none of its packets can be decoded".to_owned()),
+        }
+    }
+
+    /// Reads to the end, or to the first fault that cannot be stepped over.
+    pub fn read_into(&mut self, sink: &mut Sink) -> Result<(), DecodeError> {
+        while let Some(packet) = self.next_packet()? {
+            match self.decoder.decode(&packet) {
+                Ok(samples) => sink.push(&samples)?,
+                Err(Error::DecodeError(_) | Error::IoError(_)) => self.lost += 1,
+                Err(Error::ResetRequired) => self.decoder.reset(),
+                Err(error) => return Err(reading(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The next packet of the track.
+    fn next_packet(&mut self) -> Result<Option<Packet>, DecodeError> {
+        loop {
+            self.packets_left = self.packets_left.checked_sub(1).ok_or_else(endless)?;
+            match self.format.next_packet() {
+                Ok(Some(packet)) if packet.track_id != self.track => {}
+                Ok(packet) => return Ok(packet),
+                // A recording appended to another: the tracks are new ones.
+                Err(Error::ResetRequired) => self.start_over()?,
+                Err(Error::IoError(_)) => {
+                    self.broke_off = true;
+                    return Ok(None);
+                }
+                Err(error) => return Err(reading(error)),
+            }
+        }
+    }
+
+    /// The decoder of Opus leaves out the run-up by itself.
+    fn apply_edit(&mut self, bytes: &[u8]) {
+        if self.format.format_info().format != FORMAT_ID_ISOMP4 {
+            return;
+        }
+        let Some(edit) = mp4::edit(bytes, self.track) else { return };
+        let opus = self.decoder.codec_params().codec == CODEC_ID_OPUS;
+        let start = if opus { 0.0 } else { edit.start };
+        self.span = Span { start, end: start + (edit.end - edit.start) };
+        if edit.end.is_finite() {
+            self.declared = Duration::try_from_secs_f64(edit.end - edit.start).ok();
+        }
+    }
+
+    fn start_over(&mut self) -> Result<(), DecodeError> {
+        let track = choose(&*self.format)?;
+        self.decoder = decoder_for(track)?;
+        self.track = track.id;
+        self.declared = None;
+        Ok(())
+    }
+}
+
+fn length(frames: u64, rate: u32) -> Duration {
+    Duration::try_from_secs_f64(frames as f64 / f64::from(rate.max(1))).unwrap_or(Duration::MAX)
+}
+
+fn endless() -> DecodeError {
+    DecodeError::Corrupt("it has no end".to_owned())
+}
+
+/// Symphonia looks at the content alone so far; this is what its interface takes.
+fn probe_hint(hint: Option<&str>) -> Hint {
+    let mut probe = Hint::new();
+    match hint {
+        Some(media) if media.contains('/') => probe.mime_type(media.split(';').next().unwrap_or(media).trim()),
+        Some(name) => probe.with_extension(name.rsplit('.').next().unwrap_or(name)),
+        None => &mut probe,
+    };
+    probe
+}
+
+/// The audio track that a player would play.
+fn choose<'f>(format: &'f (dyn FormatReader + '_)) -> Result<&'f Track, DecodeError> {
+    format.default_track(TrackType::Audio).or_else(|| format.first_track(TrackType::Audio)).ok_or(DecodeError::NoSound)
+}
+
+fn decoder_for(track: &Track) -> Result<Box<dyn AudioDecoder>, DecodeError> {
+    let params = track.codec_params.as_ref().and_then(|params| params.audio()).ok_or(DecodeError::NoSound)?;
+    check(params)?;
+    if CODECS.get_audio_decoder(params.codec).is_none() {
+        return Err(DecodeError::Unsupported(format!("the codec {}", codec_name(params.codec))));
+    }
+    CODECS.make_audio_decoder(params, &AudioDecoderOptions::default()).map_err(|error| match error {
+        Error::Unsupported(_) if params.codec == CODEC_ID_AAC => {
+            DecodeError::Unsupported("AAC of another profile than LC, for example HE-AAC".to_owned())
+        }
+        error => reading(error),
+    })
+}
+
+/// Refuses what no file has, before a decoder sets memory aside for it.
+fn check(params: &AudioCodecParameters) -> Result<(), DecodeError> {
+    let channels = params.channels.as_ref().map_or(1, |channels| channels.count());
+    if channels == 0 || params.sample_rate == Some(0) {
+        return Err(DecodeError::Corrupt("it declares no channels or a sample rate of 0".to_owned()));
+    }
+    let reserved = params.max_frames_per_packet.max(params.frames_per_block).unwrap_or(0);
+    if channels > MOST_CHANNELS || reserved.saturating_mul(channels as u64) > MOST_RESERVED {
+        return Err(DecodeError::Unsupported(format!("{channels} channels in packets of {reserved} samples")));
+    }
+    Ok(())
+}
+
+/// The length that the file declares, if it is more than a guess.
+fn declared(format: &(dyn FormatReader + '_), track: &Track, codec: &CodecInfo) -> Option<Duration> {
+    let params = track.codec_params.as_ref()?.audio()?;
+    let (Some(frames), Some(rate)) = (track.num_frames, params.sample_rate) else {
+        return declared_in_ticks(format, track);
+    };
+    let samples = frames.saturating_mul(params.channels.as_ref().map_or(1, |channels| channels.count()) as u64);
+    let known = match format.format_info().format {
+        FORMAT_ID_WAVE => samples < WAV_UNKNOWN,
+        FORMAT_ID_CAF => codec.short_name.starts_with("pcm"), // otherwise counted in whole packets
+        FORMAT_ID_MP3 => track.delay.is_some(),               // from the encoder's tag, otherwise from the bit rate
+        FORMAT_ID_ADTS => false,                              // from the bit rate
+        _ => true,
+    };
+    known.then(|| length(frames, rate))
+}
+
+/// In a container that counts time and not samples. The length of a whole film is not that of its sound.
+fn declared_in_ticks(format: &(dyn FormatReader + '_), track: &Track) -> Option<Duration> {
+    let (ticks, base) = match (track.duration, track.time_base) {
+        (Some(ticks), Some(base)) => (ticks, base),
+        _ if format.tracks().len() == 1 => (format.media_info().duration?, format.media_info().time_base?),
+        _ => return None,
+    };
+    let seconds = ticks.get() as f64 * f64::from(base.numer.get()) / f64::from(base.denom.get());
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// Names of codecs that files hold and nothing here decodes.
+fn codec_name(codec: AudioCodecId) -> String {
+    let name = match codec {
+        CODEC_ID_NULL_AUDIO => "of its audio track, which is not known here",
+        CODEC_ID_AC3 => "AC-3",
+        CODEC_ID_EAC3 => "E-AC-3",
+        CODEC_ID_AC4 => "AC-4",
+        CODEC_ID_DCA => "DTS",
+        CODEC_ID_WMA => "Windows Media Audio",
+        CODEC_ID_SPEEX => "Speex",
+        CODEC_ID_MUSEPACK => "Musepack",
+        CODEC_ID_MP1 => "MPEG layer 1",
+        CODEC_ID_MP2 => "MPEG layer 2",
+        CODEC_ID_ADPCM_G722 => "G.722",
+        CODEC_ID_ADPCM_G726 | CODEC_ID_ADPCM_G726LE => "G.726",
+        other => return other.to_string(),
+    };
+    name.to_owned()
+}

@@ -1,0 +1,156 @@
+//! Log-mel spectra as Whisper hears them.
+//!
+//! The recipe is that of `WhisperFeatureExtractor` (transformers) and `whisper.audio.log_mel_spectrogram` (OpenAI): power
+//! of the centred short-time transform with its last frame dropped, triangular filters on Slaney's mel scale with
+//! Slaney's normalisation (librosa's default), `log10` of at least 1e-10, at most 8 decades below the loudest value,
+//! `(x + 4) / 4`. OpenAI's own code takes the loudest value of the whole recording, transformers that of each window:
+//! [`LogMel::log_mel`] does the latter, and [`Spectrum::normalise`] takes any value.
+
+mod filters;
+
+use super::stft::{Block, LANES, Stft};
+use filters::{Filter, slaney};
+
+/// Power below this is silence.
+const FLOOR: f32 = 1e-10;
+/// How far below the loudest value anything may lie, in decades of power.
+const RANGE: f32 = 8.0;
+
+/// What a log-mel spectrum is made with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MelSpec {
+    /// Samples per second.
+    pub rate: u32,
+    /// Samples in a window.
+    pub n_fft: usize,
+    /// Samples between frames.
+    pub hop: usize,
+    /// Mel bands.
+    pub bands: usize,
+    /// Lowest frequency in hertz.
+    pub fmin: f64,
+    /// Highest frequency in hertz.
+    pub fmax: f64,
+}
+
+/// Makes log-mel spectra. Holds no signal: share it.
+pub struct LogMel {
+    stft: Stft,
+    filters: Vec<Filter>,
+}
+
+/// Shape `[bands, frames]`, row-major.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spectrum {
+    values: Vec<f32>,
+    bands: usize,
+    frames: usize,
+}
+
+// === impl MelSpec ===
+
+impl MelSpec {
+    /// Whisper's recipe; 80 bands, or 128 from large-v3 on.
+    pub const fn whisper(bands: usize) -> Self {
+        Self { rate: 16_000, n_fft: 400, hop: 160, bands, fmin: 0.0, fmax: 8_000.0 }
+    }
+}
+
+// === impl LogMel ===
+
+impl LogMel {
+    pub fn new(spec: &MelSpec) -> Self {
+        Self { stft: Stft::new(spec.n_fft, spec.hop), filters: slaney(spec) }
+    }
+
+    pub fn bands(&self) -> usize {
+        self.filters.len()
+    }
+
+    /// Frames that this many samples give: one per whole hop.
+    pub fn frames(&self, samples: usize) -> usize {
+        samples / self.stft.hop()
+    }
+
+    /// The spectrum of a window that is already as long as the model wants it, normalised by its own maximum.
+    pub fn log_mel(&self, samples: &[f32]) -> Spectrum {
+        let mut spectrum = self.log10(samples);
+        spectrum.normalise(spectrum.peak());
+        spectrum
+    }
+
+    /// [`log_mel`](Self::log_mel) of the samples followed by silence up to `length` samples, or cut there.
+    pub fn log_mel_padded(&self, samples: &[f32], length: usize) -> Spectrum {
+        let mut window = Vec::with_capacity(length);
+        window.extend(&samples[..samples.len().min(length)]);
+        window.resize(length, 0.0);
+        self.log_mel(&window)
+    }
+
+    /// Decimal logarithm of the power in each band, at least -10, not yet normalised: for those who know a maximum
+    /// that this window does not hold.
+    pub fn log10(&self, samples: &[f32]) -> Spectrum {
+        let frames = self.frames(samples.len());
+        let mut values = vec![FLOOR.log10(); self.bands() * frames];
+        self.stft.power(samples, frames, |block| self.fill(&mut values, frames, &block));
+        Spectrum { values, bands: self.bands(), frames }
+    }
+
+    fn fill(&self, values: &mut [f32], frames: usize, block: &Block<'_>) {
+        for (filter, row) in self.filters.iter().zip(values.chunks_exact_mut(frames)) {
+            let power = filter.apply(block.power);
+            for (value, power) in row[block.first..].iter_mut().zip(&power[..block.frames]) {
+                *value = power.max(FLOOR).log10();
+            }
+        }
+    }
+}
+
+impl Filter {
+    fn apply(&self, power: &[[f32; LANES]]) -> [f32; LANES] {
+        let mut sum = [0.0; LANES];
+        for (weight, row) in self.weights.iter().zip(&power[self.first..]) {
+            for (sum, power) in sum.iter_mut().zip(row) {
+                *sum += weight * power;
+            }
+        }
+        sum
+    }
+}
+
+// === impl Spectrum ===
+
+impl Spectrum {
+    pub fn bands(&self) -> usize {
+        self.bands
+    }
+
+    pub fn frames(&self) -> usize {
+        self.frames
+    }
+
+    /// Band by band; within a band in order of time.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    pub fn into_values(self) -> Vec<f32> {
+        self.values
+    }
+
+    /// The largest value, or that of silence when there is none.
+    pub fn peak(&self) -> f32 {
+        self.values.iter().copied().fold(FLOOR.log10(), f32::max)
+    }
+
+    /// Applies Whisper's range and scale to the values of [`LogMel::log10`]: at most 8 below `peak`, then `(x + 4) / 4`.
+    pub fn normalise(&mut self, peak: f32) {
+        let floor = peak - RANGE;
+        for value in &mut self.values {
+            *value = (value.max(floor) + 4.0) / 4.0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,48 @@
+//! Triangular filters on Slaney's mel scale, equal to `librosa.filters.mel(norm="slaney", htk=False)`.
+
+use super::MelSpec;
+
+/// Slaney's scale is linear below this frequency, logarithmic above.
+const BREAK_HZ: f64 = 1000.0;
+/// Hertz per mel in the linear part.
+const HZ_PER_MEL: f64 = 200.0 / 3.0;
+/// The break in mels.
+const BREAK_MEL: f64 = BREAK_HZ / HZ_PER_MEL;
+/// Mels per factor e in the logarithmic part: 27 steps per factor 6.4.
+const MELS_PER_LOG: f64 = 27.0 / 1.856_297_990_365_626_4; // ln 6.4
+
+/// One mel band: the weights of the few bins that it hears.
+pub(super) struct Filter {
+    /// The first bin that it hears.
+    pub first: usize,
+    pub weights: Vec<f32>,
+}
+
+/// One filter per band of `spec`, lowest first. Each has unit area per hertz.
+pub(super) fn slaney(spec: &MelSpec) -> Vec<Filter> {
+    let (low, high) = (mel(spec.fmin), mel(spec.fmax));
+    let step = (high - low) / (spec.bands + 1) as f64;
+    let corners: Vec<f64> = (0..spec.bands + 2).map(|i| hertz(low + step * i as f64)).collect();
+    corners.windows(3).map(|corner| triangle(spec, corner[0], corner[1], corner[2])).collect()
+}
+
+fn triangle(spec: &MelSpec, left: f64, centre: f64, right: f64) -> Filter {
+    let bins = spec.n_fft / 2 + 1;
+    let hz_per_bin = f64::from(spec.rate) / spec.n_fft as f64;
+    let weight = |bin: usize| {
+        let hz = bin as f64 * hz_per_bin;
+        let slope = ((hz - left) / (centre - left)).min((right - hz) / (right - centre));
+        (slope * 2.0 / (right - left)) as f32
+    };
+    let heard = |bin: &usize| weight(*bin) > 0.0;
+    let first = (0..bins).find(heard).unwrap_or(0);
+    Filter { first, weights: (first..bins).take_while(heard).map(weight).collect() }
+}
+
+fn mel(hz: f64) -> f64 {
+    if hz < BREAK_HZ { hz / HZ_PER_MEL } else { BREAK_MEL + (hz / BREAK_HZ).ln() * MELS_PER_LOG }
+}
+
+fn hertz(mel: f64) -> f64 {
+    if mel < BREAK_MEL { mel * HZ_PER_MEL } else { BREAK_HZ * ((mel - BREAK_MEL) / MELS_PER_LOG).exp() }
+}

@@ -1,0 +1,22 @@
+//! Sound as numbers: decode, resample, spectra, encode. No model and no HTTP in here.
+//!
+//! - [`decode()`] turns the bytes of a file, whatever its format, into [`Pcm`] at the rate that is wanted;
+//! - [`resample()`] brings [`Pcm`] to another rate;
+//! - [`Stft`] and [`LogMel`] make the spectra that models hear;
+//! - [`encode_wav`] turns [`Pcm`] into a file.
+
+mod decode;
+mod encode;
+pub mod mel;
+mod pcm;
+mod resample;
+pub mod stft;
+#[cfg(test)]
+mod testing;
+
+pub use decode::{DecodeError, Decoded, SourceFormat, decode};
+pub use encode::encode_wav;
+pub use mel::{LogMel, MelSpec, Spectrum};
+pub use pcm::Pcm;
+pub use resample::{Resampler, UnusableRate, resample};
+pub use stft::Stft;

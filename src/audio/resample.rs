@@ -1,0 +1,125 @@
+//! From one sample rate to another.
+//!
+//! Synchronous resampling in the frequency domain (rubato), with its delay taken out: sample `n` of the output is the
+//! sound at `n / to` seconds of the input, and the output has `round(samples × to / from)` samples.
+
+use rubato::{Fft, FixedSync, Resampler as _, audioadapter_buffers::direct::InterleavedSlice};
+
+use super::Pcm;
+
+/// Rates outside are no sound that anyone records; the transform of an awkward rate is as long as the rate is high.
+const RATES: std::ops::RangeInclusive<u32> = 1_000..=768_000;
+/// Length of the shorter transform at least, in samples: the longer, the steeper the filter. At 1024 the pass band
+/// reaches to about 98 % of the lower Nyquist frequency.
+const BLOCK: usize = 1024;
+
+/// Brings a stream of mono samples from one rate to another, piece by piece.
+pub struct Resampler {
+    from: u32,
+    to: u32,
+    /// `None` if the rates are equal.
+    fft: Option<Fft<f32>>,
+    /// Input that does not fill a block yet.
+    pending: Vec<f32>,
+    block: Vec<f32>,
+    /// Output samples that are still the delay of the filter.
+    delay: usize,
+    taken: u64,
+    given: u64,
+}
+
+/// A sample rate, in hertz, that nothing can be brought from or to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a sample rate of {0} Hz is not supported; {low} to {high} Hz are", low = RATES.start(), high = RATES.end())]
+pub struct UnusableRate(pub u32);
+
+/// The same sound at another rate.
+pub fn resample(pcm: &Pcm, to: u32) -> Result<Pcm, UnusableRate> {
+    let mut resampler = Resampler::new(pcm.rate(), to)?;
+    let mut samples = Vec::with_capacity(resampler.expected(pcm.samples().len() as u64) as usize);
+    resampler.push(pcm.samples(), &mut samples);
+    resampler.finish(&mut samples);
+    Ok(Pcm::new(samples, to))
+}
+
+// === impl Resampler ===
+
+impl Resampler {
+    /// Rates in hertz.
+    pub fn new(from: u32, to: u32) -> Result<Self, UnusableRate> {
+        if let Some(rate) = [from, to].into_iter().find(|rate| !RATES.contains(rate)) {
+            return Err(UnusableRate(rate));
+        }
+        let fft = if from == to { None } else { Some(plan(from, to)?) };
+        let (delay, block) = fft.as_ref().map_or((0, 0), |fft| (fft.output_delay(), fft.output_frames_max()));
+        Ok(Self { from, to, fft, pending: Vec::new(), block: vec![0.0; block], delay, taken: 0, given: 0 })
+    }
+
+    /// Rate of the input in hertz.
+    pub fn from(&self) -> u32 {
+        self.from
+    }
+
+    /// Takes samples, appends to `out` what is ready.
+    pub fn push(&mut self, samples: &[f32], out: &mut Vec<f32>) {
+        self.taken += samples.len() as u64;
+        let Some(length) = self.fft.as_ref().map(|fft| fft.input_frames_next()) else {
+            return out.extend(samples);
+        };
+        self.pending.extend(samples);
+        let whole = self.pending.len() / length * length;
+        for start in (0..whole).step_by(length) {
+            self.process(start, length, u64::MAX, out);
+        }
+        self.pending.drain(..whole);
+    }
+
+    /// Appends what the filter still holds.
+    pub fn finish(mut self, out: &mut Vec<f32>) {
+        let Some(length) = self.fft.as_ref().map(|fft| fft.input_frames_next()) else { return };
+        let expected = self.expected(self.taken);
+        while self.given < expected {
+            self.pending.resize(length, 0.0);
+            self.process(0, length, expected, out);
+            self.pending.clear();
+        }
+    }
+
+    /// Samples that so many input samples give in all.
+    fn expected(&self, taken: u64) -> u64 {
+        let (from, to) = (u128::from(self.from), u128::from(self.to));
+        ((u128::from(taken) * to + from / 2) / from) as u64
+    }
+
+    /// One block of `pending`; gives no more than `most` in all.
+    fn process(&mut self, start: usize, length: usize, most: u64, out: &mut Vec<f32>) {
+        let Some(fft) = &mut self.fft else { return };
+        let room = self.block.len();
+        let input = InterleavedSlice::new(&self.pending[start..start + length], 1, length);
+        let output = InterleavedSlice::new_mut(&mut self.block, 1, room);
+        let (Ok(input), Ok(mut output)) = (input, output) else { unreachable!("the slices have these lengths") };
+        let (_, made) = fft.process_into_buffer(&input, &mut output, None).expect("the blocks have these lengths");
+
+        let skip = self.delay.min(made);
+        self.delay -= skip;
+        let wanted = (most - self.given).min((made - skip) as u64) as usize;
+        out.extend(&self.block[skip..skip + wanted]);
+        self.given += wanted as u64;
+    }
+}
+
+/// A block is an even number of the smallest steps that both rates share, so that half a block, the delay of the
+/// filter, is a whole number of samples on either side.
+fn plan(from: u32, to: u32) -> Result<Fft<f32>, UnusableRate> {
+    let (from, to) = (from as usize, to as usize);
+    let shared = gcd(from, to);
+    let steps = BLOCK.div_ceil(from.min(to) / shared).next_multiple_of(2);
+    Fft::new(from, to, steps * from / shared, 1, FixedSync::Both).map_err(|_| UnusableRate(from as u32))
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests;

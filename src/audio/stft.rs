@@ -1,0 +1,228 @@
+//! Short-time Fourier transform: sound to power over frequency and time.
+//!
+//! Conventions are those of `torch.stft(center=True, pad_mode="reflect")` and `librosa.stft`: frame `t` is centred on
+//! sample `t × hop`, and what lies beyond the ends is the mirror image of what lies inside.
+
+use std::{f64::consts::PI, sync::Arc};
+
+use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
+
+/// How many frames a block holds: one cache line of f32, one AVX-512 register.
+pub const LANES: usize = 16;
+
+/// A planned transform with a periodic Hann window. Holds no signal: share it.
+pub struct Stft {
+    fft: Arc<dyn RealToComplex<f32>>,
+    window: Vec<f32>,
+    hop: usize,
+}
+
+/// The power of up to [`LANES`] frames that follow each other: row `bin` holds the frames of that frequency.
+pub struct Block<'a> {
+    /// Index of the first frame.
+    pub first: usize,
+    /// Frames that count, 1 to [`LANES`]; lanes beyond are 0.
+    pub frames: usize,
+    /// `[n_fft / 2 + 1]` rows of power (squared magnitude).
+    pub power: &'a [[f32; LANES]],
+}
+
+// === impl Stft ===
+
+impl Stft {
+    /// `n_fft` is both the length of the window and of the transform, in samples; `hop` is the distance between
+    /// frames. Both are at least 1.
+    pub fn new(n_fft: usize, hop: usize) -> Self {
+        assert!(n_fft > 0 && hop > 0, "a window and a hop have at least one sample");
+        Self { fft: RealFftPlanner::new().plan_fft_forward(n_fft), window: hann(n_fft), hop }
+    }
+
+    /// Frequency bins, from 0 to half of the sample rate.
+    pub fn bins(&self) -> usize {
+        self.window.len() / 2 + 1
+    }
+
+    pub fn hop(&self) -> usize {
+        self.hop
+    }
+
+    /// Frames that this many samples give.
+    pub fn frames(&self, samples: usize) -> usize {
+        if samples == 0 { 0 } else { 1 + samples / self.hop }
+    }
+
+    /// The power spectra of the first `frames` frames (at most [`frames`](Self::frames)), block by block, in order.
+    pub fn power(&self, samples: &[f32], frames: usize, mut each: impl FnMut(Block<'_>)) {
+        let frames = frames.min(self.frames(samples.len()));
+        let (head, tail) = self.edges(samples);
+        let mut workspace = Workspace::of(self);
+        for first in (0..frames).step_by(LANES) {
+            let count = LANES.min(frames - first);
+            for lane in 0..count {
+                let start = (first + lane) * self.hop;
+                workspace.transform(self, window_at(start, self.window.len(), &head, samples, &tail), lane);
+            }
+            workspace.clear_lanes(count);
+            each(Block { first, frames: count, power: &workspace.power });
+        }
+    }
+
+    /// Copies of the two ends with their mirror images outside, long enough that every window lies whole in one of
+    /// `head`, the samples, and `tail`.
+    fn edges(&self, samples: &[f32]) -> (Edge, Edge) {
+        let (window, half) = (self.window.len(), self.window.len() / 2);
+        let mirrored = |start: usize, end: usize| Edge {
+            start,
+            samples: (start..end).map(|i| samples[mirror(i as isize - half as isize, samples.len())]).collect(),
+        };
+        if samples.is_empty() {
+            return (Edge::default(), Edge::default());
+        }
+        let last = (samples.len() + half).saturating_sub(window);
+        (mirrored(0, half + window), mirrored(last, samples.len() + window))
+    }
+}
+
+/// A stretch of the padded signal; `start` counts from the first sample of the padding.
+#[derive(Default)]
+struct Edge {
+    start: usize,
+    samples: Vec<f32>,
+}
+
+impl Edge {
+    fn get(&self, start: usize, length: usize) -> Option<&[f32]> {
+        let from = start.checked_sub(self.start)?;
+        self.samples.get(from..from + length)
+    }
+}
+
+/// `length` samples of the padded signal from `start` on, without a copy.
+fn window_at<'a>(start: usize, length: usize, head: &'a Edge, samples: &'a [f32], tail: &'a Edge) -> &'a [f32] {
+    let half = length / 2;
+    head.get(start, length)
+        .or_else(|| start.checked_sub(half).and_then(|from| samples.get(from..from + length)))
+        .or_else(|| tail.get(start, length))
+        .expect("the edges cover what the samples do not")
+}
+
+/// The index of the sample whose mirror image is at `index`; the end samples themselves are not repeated.
+fn mirror(index: isize, length: usize) -> usize {
+    if length == 1 {
+        return 0;
+    }
+    let period = 2 * (length - 1);
+    let folded = index.rem_euclid(period as isize) as usize;
+    folded.min(period - folded)
+}
+
+/// Periodic Hann window: `sin²(πn / N)`.
+fn hann(length: usize) -> Vec<f32> {
+    (0..length).map(|n| (PI * n as f64 / length as f64).sin().powi(2) as f32).collect()
+}
+
+// === impl Workspace ===
+
+struct Workspace {
+    windowed: Vec<f32>,
+    spectrum: Vec<Complex<f32>>,
+    scratch: Vec<Complex<f32>>,
+    power: Vec<[f32; LANES]>,
+}
+
+impl Workspace {
+    fn of(stft: &Stft) -> Self {
+        Self {
+            windowed: stft.fft.make_input_vec(),
+            spectrum: stft.fft.make_output_vec(),
+            scratch: stft.fft.make_scratch_vec(),
+            power: vec![[0.0; LANES]; stft.bins()],
+        }
+    }
+
+    fn transform(&mut self, stft: &Stft, samples: &[f32], lane: usize) {
+        // Recordings are padded with silence to the length of a window: most frames of a short one are nothing.
+        if samples.iter().all(|&sample| sample == 0.0) {
+            self.power.iter_mut().for_each(|row| row[lane] = 0.0);
+            return;
+        }
+        for ((windowed, sample), weight) in self.windowed.iter_mut().zip(samples).zip(&stft.window) {
+            *windowed = sample * weight;
+        }
+        stft.fft
+            .process_with_scratch(&mut self.windowed, &mut self.spectrum, &mut self.scratch)
+            .expect("the buffers were made by this transform");
+        for (row, bin) in self.power.iter_mut().zip(&self.spectrum) {
+            row[lane] = bin.norm_sqr();
+        }
+    }
+
+    fn clear_lanes(&mut self, from: usize) {
+        for row in &mut self.power {
+            row[from..].fill(0.0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The definition, in f64.
+    fn reference(samples: &[f32], n_fft: usize, hop: usize, frame: usize, bin: usize) -> f64 {
+        let (mut re, mut im) = (0.0, 0.0);
+        for n in 0..n_fft {
+            let index = (frame * hop + n) as isize - (n_fft / 2) as isize;
+            let value = f64::from(samples[mirror(index, samples.len())]) * (PI * n as f64 / n_fft as f64).sin().powi(2);
+            let angle = -2.0 * PI * (bin * n) as f64 / n_fft as f64;
+            re += value * angle.cos();
+            im += value * angle.sin();
+        }
+        re * re + im * im
+    }
+
+    fn spectra(stft: &Stft, samples: &[f32]) -> Vec<Vec<f32>> {
+        let mut frames = Vec::new();
+        stft.power(samples, usize::MAX, |block| {
+            assert_eq!(block.first, frames.len());
+            for lane in 0..block.frames {
+                frames.push(block.power.iter().map(|row| row[lane]).collect());
+            }
+        });
+        frames
+    }
+
+    #[test]
+    fn every_frame_is_the_definition_for_every_length() {
+        for length in [1, 2, 3, 7, 15, 16, 17, 31, 40, 64, 101, 333] {
+            let samples: Vec<f32> = (0..length).map(|i| ((i * i * 37 % 101) as f32 / 50.0) - 1.0).collect();
+            let stft = Stft::new(16, 5);
+            let frames = spectra(&stft, &samples);
+            assert_eq!(frames.len(), 1 + length / 5);
+            for (t, frame) in frames.iter().enumerate() {
+                for (bin, &power) in frame.iter().enumerate() {
+                    let expected = reference(&samples, 16, 5, t, bin);
+                    assert!((f64::from(power) - expected).abs() < 1e-4, "{length} {t} {bin}: {power} {expected}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_samples_give_no_frames() {
+        assert!(spectra(&Stft::new(16, 5), &[]).is_empty());
+    }
+
+    #[test]
+    fn silence_has_no_power() {
+        let frames = spectra(&Stft::new(400, 160), &[0.0; 16_000]);
+        assert_eq!(frames.len(), 101);
+        assert!(frames.iter().flatten().all(|&power| power == 0.0));
+    }
+
+    #[test]
+    fn the_mirror_does_not_repeat_the_ends() {
+        let folded: Vec<_> = (-4..8).map(|index| mirror(index, 4)).collect();
+        assert_eq!(folded, [2, 3, 2, 1, 0, 1, 2, 3, 2, 1, 0, 1]);
+    }
+}
