@@ -1,0 +1,111 @@
+//! From files to a network.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use candle_core::DType;
+
+use super::{
+    Net,
+    decoder::Decoder,
+    encoder::Encoder,
+    layers::{LayerError, Loader},
+    slots::Slots,
+};
+use crate::{
+    families::whisper::config::Config,
+    model::{FileBytes, LoadError, ModelFiles, Placement},
+    nn::{Place, WeightError, Weights},
+};
+
+const SINGLE: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+
+/// Names may begin with it.
+const PREFIX: &str = "model.";
+
+/// `model.safetensors.index.json`
+#[derive(serde::Deserialize)]
+struct Index {
+    /// Tensor to file.
+    weight_map: BTreeMap<String, String>,
+}
+
+pub(super) fn load(
+    config: Config,
+    files: &ModelFiles,
+    part: &str,
+    place: Place,
+    threads: usize,
+) -> Result<Net, LoadError> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).thread_name(|at| format!("whisper-{at}"));
+    let pool = pool.build().map_err(|error| LoadError::Device(candle_core::Error::wrap(error)))?;
+    let files = open(files, part)?;
+    let (encoder, decoder) = pool.install(|| read(&config, &files, &place))?;
+    Ok(Net { config, place, encoder, decoder, threads: pool })
+}
+
+pub(super) fn footprint(config: &Config, files: &ModelFiles, part: &str, place: &Placement) -> Result<u64, LoadError> {
+    let files = open(files, part)?;
+    let (numbers, bytes) = weights(&files)?.size();
+    let on_cpu = place.device.is_cpu() && place.dtype == DType::F32;
+    // On the CPU each weight keeps at most the width that it has in the file, see `nn::Linear`.
+    let weights = if on_cpu { bytes } else { numbers * place.dtype.size_in_bytes() };
+    let rows = place.max_batch * Slots::row_bytes(config, &Place::new(&place.device, place.dtype));
+    Ok((weights + rows + workspace(config, place)) as u64)
+}
+
+/// Bytes of the encoder's activations at their widest, and of the logits of a full batch.
+fn workspace(config: &Config, place: &Placement) -> usize {
+    let Config { d_model, encoder_ffn_dim, max_source_positions, encoder_attention_heads, .. } = *config;
+    // Input, projections, keys and values, output; or input, norm, inner layer, output.
+    let widest = (8 * d_model).max(3 * d_model + encoder_ffn_dim);
+    // Without our own kernels the scores of all heads exist at once, twice.
+    let scores = if place.device.is_cpu() { 0 } else { 2 * encoder_attention_heads * max_source_positions };
+    // A layer's weights in the form that a matrix unit takes.
+    let split = d_model * encoder_ffn_dim;
+    let logits = 2 * place.max_batch * config.vocab_size;
+    (max_source_positions * (widest + scores) + split + logits) * size_of::<f32>()
+}
+
+fn read(config: &Config, files: &[(String, FileBytes)], place: &Place) -> Result<(Encoder, Decoder), LoadError> {
+    let mut weights = weights(files)?;
+    // The same numbers as the token embeddings.
+    weights.ignore("proj_out.weight");
+    let mut loader = Loader { weights: &mut weights, place };
+    let encoder = Encoder::load(&mut loader, config)?;
+    let decoder = Decoder::load(&mut loader, config)?;
+    weights.finish()?;
+    Ok((encoder, decoder))
+}
+
+fn weights(files: &[(String, FileBytes)]) -> Result<Weights<'_>, LoadError> {
+    let views = files.iter().map(|(name, bytes)| (name.as_str(), &**bytes)).collect::<Vec<_>>();
+    Ok(Weights::open(&views, PREFIX)?)
+}
+
+/// The files that hold tensors: one, or those that the index names.
+fn open(files: &ModelFiles, part: &str) -> Result<Vec<(String, FileBytes)>, LoadError> {
+    let names = match files.optional_json::<Index>(part, INDEX)? {
+        Some(index) if !files.has(part, SINGLE) => index.weight_map.into_values().collect(),
+        _ => BTreeSet::from([SINGLE.to_owned()]),
+    };
+    names.into_iter().map(|name| files.open(part, &name).map(|bytes| (name, bytes))).collect()
+}
+
+impl From<WeightError> for LoadError {
+    fn from(error: WeightError) -> Self {
+        match error {
+            WeightError::File { file, reason } => Self::Malformed { file, reason },
+            WeightError::Tensor { tensor, reason } => Self::Tensor { tensor, reason },
+        }
+    }
+}
+
+impl From<LayerError> for LoadError {
+    fn from(error: LayerError) -> Self {
+        match error {
+            LayerError::Weights(error) => error.into(),
+            LayerError::Device(error) => Self::Device(error),
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Linear layers.
+
+use candle_core::{DType, Result, Tensor};
+use half::{bf16, f16};
+use rayon::prelude::*;
+
+#[cfg(target_arch = "x86_64")]
+use super::tiles;
+use super::{
+    Place,
+    panels::{Finish, MANY_ROWS, PANEL, Panels, Rows, Target, multiply, panels},
+    simd::{Element, Level},
+    with_rows,
+};
+
+/// Rows that one task takes, of many.
+const BLOCK_ROWS: usize = 384;
+
+/// Panels that one task takes, where there are many rows.
+const BLOCK_PANELS: usize = 8;
+
+/// Multiplications below which a product stays on one thread: to wake another takes about as long.
+const SMALL: usize = 1 << 17;
+
+/// `x Wᵀ + b`, with `W [columns, depth]`.
+#[derive(Debug)]
+pub struct Linear {
+    weight: Weight,
+    bias: Option<Bias>,
+    depth: usize,
+    columns: usize,
+}
+
+/// What is done to the sums before they are written.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Then<'a> {
+    #[default]
+    Nothing,
+    /// The exact one, with the error function.
+    Gelu,
+    /// Of the same shape as the output.
+    Add(&'a Tensor),
+}
+
+#[derive(Debug)]
+enum Weight {
+    Panels(Level, Stored),
+    /// `[columns, depth]`
+    Tensor(Tensor),
+}
+
+/// Weights in panels, in the narrowest type that holds each of them exactly.
+#[derive(Debug)]
+enum Stored {
+    F32(Vec<f32>),
+    F16(Vec<f16>),
+    Bf16(Vec<bf16>),
+}
+
+#[derive(Debug)]
+enum Bias {
+    Numbers(Vec<f32>),
+    Tensor(Tensor),
+}
+
+/// Calls `$body` with `$data` as a slice of the type that is stored.
+macro_rules! with_stored {
+    ($stored:expr, $data:ident => $body:expr) => {
+        match $stored {
+            Stored::F32($data) => $body,
+            Stored::F16($data) => $body,
+            Stored::Bf16($data) => $body,
+        }
+    };
+}
+
+// === impl Linear ===
+
+impl Linear {
+    /// `weight` is `[columns, depth]`, row by row.
+    pub fn new(weight: Vec<f32>, bias: Option<Vec<f32>>, depth: usize, place: &Place) -> Result<Self> {
+        let columns = weight.len() / depth;
+        let (weight, bias) = match place.kernels {
+            Some(level) => (Weight::Panels(level, Stored::new(weight, depth, place.dtype)), bias.map(Bias::Numbers)),
+            None => {
+                let bias = bias.map(|bias| place.tensor(bias, &[columns]).map(Bias::Tensor)).transpose()?;
+                (Weight::Tensor(place.tensor(weight, &[columns, depth])?), bias)
+            }
+        };
+        Ok(Self { weight, bias, depth, columns })
+    }
+
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// `[rows, depth]` → `[rows, columns]`
+    pub fn forward(&self, x: &Tensor, then: Then<'_>) -> Result<Tensor> {
+        let (rows, depth) = x.dims2()?;
+        if depth != self.depth {
+            candle_core::bail!("a linear layer of depth {} was given rows of {depth}", self.depth);
+        }
+        match &self.weight {
+            Weight::Tensor(weight) => self.plain(x, weight, then),
+            Weight::Panels(level, stored) => {
+                let out = match then {
+                    Then::Add(add) => {
+                        with_rows(x, |x| with_rows(add, |add| self.product(*level, stored, x, then, Some(add))))??
+                    }
+                    _ => with_rows(x, |x| self.product(*level, stored, x, then, None))?,
+                };
+                Tensor::from_vec(out, (rows, self.columns), x.device())
+            }
+        }
+    }
+
+    /// Rows of `W`: the layer as a table of embeddings. `[ids, depth]`
+    pub fn rows(&self, ids: &[u32]) -> Result<Tensor> {
+        if let Some(id) = ids.iter().find(|&&id| id as usize >= self.columns) {
+            candle_core::bail!("there is no row {id} in a table of {}", self.columns);
+        }
+        match &self.weight {
+            Weight::Tensor(weight) => weight.index_select(&Tensor::new(ids, weight.device())?, 0),
+            Weight::Panels(_, stored) => {
+                let rows = ids.iter().flat_map(|&id| stored.row(id as usize, self.depth)).collect::<Vec<f32>>();
+                Tensor::from_vec(rows, (ids.len(), self.depth), &candle_core::Device::Cpu)
+            }
+        }
+    }
+
+    fn plain(&self, x: &Tensor, weight: &Tensor, then: Then<'_>) -> Result<Tensor> {
+        let sums = x.matmul(&weight.t()?)?;
+        let sums = match &self.bias {
+            Some(Bias::Tensor(bias)) => sums.broadcast_add(bias)?,
+            _ => sums,
+        };
+        match then {
+            Then::Nothing => Ok(sums),
+            Then::Gelu => sums.gelu_erf(),
+            Then::Add(add) => sums + add,
+        }
+    }
+
+    fn product(&self, level: Level, stored: &Stored, x: Rows<'_>, then: Then<'_>, add: Option<Rows<'_>>) -> Vec<f32> {
+        let bias = match &self.bias {
+            Some(Bias::Numbers(bias)) => Some(bias.as_slice()),
+            _ => None,
+        };
+        let finish = Finish { bias, gelu: matches!(then, Then::Gelu), add };
+        let mut out = vec![0.0; x.count * self.columns];
+        with_stored!(stored, data => {
+            let (stride, depth, columns) = (self.depth * PANEL, self.depth, self.columns);
+            multiply_in_parallel(level, x, Panels { data, stride, depth, columns }, &mut out, finish);
+        });
+        out
+    }
+}
+
+/// [`multiply`], cut into blocks for the threads of the current pool.
+fn multiply_in_parallel<E: Element>(level: Level, a: Rows<'_>, b: Panels<'_, E>, out: &mut [f32], finish: Finish<'_>) {
+    #[cfg(target_arch = "x86_64")]
+    if a.count >= MANY_ROWS && level.has_tiles() {
+        return tiles::multiply(a, b, out, finish);
+    }
+    let target = Target::new(out, b.columns);
+    if a.count * b.depth * b.columns < SMALL {
+        // SAFETY: `out` is ours alone.
+        return unsafe { multiply(level, a, b, target, finish) };
+    }
+    let panels = panels(b.columns);
+    let per_thread = panels.div_ceil(4 * rayon::current_num_threads());
+    let wide = if a.count < BLOCK_ROWS { per_thread } else { BLOCK_PANELS.min(panels) };
+    let across = panels.div_ceil(wide);
+    (0..across * a.count.div_ceil(BLOCK_ROWS)).into_par_iter().for_each(|block| {
+        let (row, panel) = (block / across * BLOCK_ROWS, block % across * wide);
+        let column = panel * PANEL;
+        let finish = finish.part(row, BLOCK_ROWS, column);
+        // SAFETY: `out` is ours alone, and each block takes another part of it.
+        unsafe { multiply(level, a.part(row, BLOCK_ROWS), b.part(panel, wide), target.at(row, column), finish) };
+    });
+}
+
+// === impl Stored ===
+
+impl Stored {
+    /// `dtype`: a half-precision type rounds to it; `f32` loses nothing.
+    fn new(weight: Vec<f32>, depth: usize, dtype: DType) -> Self {
+        match dtype {
+            DType::F16 => Self::F16(pack(&weight, depth)),
+            DType::BF16 => Self::Bf16(pack(&weight, depth)),
+            _ if holds::<f16>(&weight) => Self::F16(pack(&weight, depth)),
+            _ if holds::<bf16>(&weight) => Self::Bf16(pack(&weight, depth)),
+            _ => Self::F32(pack(&weight, depth)),
+        }
+    }
+
+    /// Column `id` of the panels, a row of the weights.
+    fn row(&self, id: usize, depth: usize) -> Vec<f32> {
+        let first = id / PANEL * depth * PANEL + id % PANEL;
+        with_stored!(self, data => data[first..].iter().step_by(PANEL).take(depth).map(|x| x.to_f32()).collect())
+    }
+}
+
+/// Whether `E` can hold every number exactly.
+fn holds<E: Element>(numbers: &[f32]) -> bool {
+    numbers.par_chunks(1 << 14).all(|chunk| chunk.iter().all(|&x| E::from_f32(x).to_f32() == x))
+}
+
+/// Lays `[columns, depth]` out in panels.
+fn pack<E: Element>(weight: &[f32], depth: usize) -> Vec<E> {
+    let mut data = vec![E::from_f32(0.0); panels(weight.len() / depth) * depth * PANEL];
+    data.par_chunks_mut(depth * PANEL).zip(weight.par_chunks(depth * PANEL)).for_each(|(panel, rows)| {
+        for (column, row) in rows.chunks_exact(depth).enumerate() {
+            for (slot, &x) in panel[column..].iter_mut().step_by(PANEL).zip(row) {
+                *slot = E::from_f32(x);
+            }
+        }
+    });
+    data
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    fn numbers(count: usize) -> Vec<f32> {
+        (0..count).map(|i| (i as f32 * 0.37).sin()).collect()
+    }
+
+    /// The kernels against candle's operations, for few and many rows and very many columns.
+    fn agree(own: &Place) -> Result<()> {
+        let plain = Place { kernels: None, ..own.clone() };
+        for (rows, depth, columns) in [(1, 40, 70), (3, 256, 700), (800, 40, 330), (30, 9, 9000)] {
+            let layer = |place| Linear::new(numbers(depth * columns), Some(numbers(columns)), depth, place);
+            let (own, plain) = (layer(own)?, layer(&plain)?);
+            let x = Tensor::from_vec(numbers(rows * depth), (rows, depth), &Device::Cpu)?;
+            let add = Tensor::from_vec(numbers(rows * columns), (rows, columns), &Device::Cpu)?;
+            for then in [Then::Nothing, Then::Gelu, Then::Add(&add)] {
+                let difference = (own.forward(&x, then)? - plain.forward(&x, then)?)?.abs()?.max_all()?;
+                assert!(difference.to_scalar::<f32>()? < 1e-4, "{rows} rows, {then:?}: {difference}");
+            }
+            let difference = (own.rows(&[3, 69])? - plain.rows(&[3, 69])?)?.abs()?.max_all()?;
+            assert_eq!(difference.to_scalar::<f32>()?, 0.0);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn both_forms_agree() -> Result<()> {
+        for &level in Level::available() {
+            agree(&Place { kernels: Some(level), ..Place::new(&Device::Cpu, DType::F32) })?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn weights_are_kept_in_the_narrowest_type_that_loses_nothing() {
+        let stored = |x: f32| Stored::new(vec![x, 1.0], 2, DType::F32);
+        assert!(matches!(stored(0.333_251_95), Stored::F16(_)));
+        assert!(matches!(stored(2f32.powi(60)), Stored::Bf16(_)));
+        assert!(matches!(stored(0.1), Stored::F32(_)));
+    }
+
+    #[test]
+    fn a_row_outside_the_table_is_an_error() -> Result<()> {
+        let layer = Linear::new(numbers(8), None, 2, &Place::new(&Device::Cpu, DType::F32))?;
+        assert!(layer.rows(&[4]).is_err());
+        Ok(())
+    }
+}

@@ -1,0 +1,65 @@
+//! Layers that several families share: weights, linear layers, norms, attention over a memory of keys and values.
+//!
+//! Every layer exists in two forms behind one type: on the CPU our own kernels (`simd`, `math`, `panels`) work on
+//! weights laid out for them; on an accelerator the same layer is a few candle operations. [`Place`] chooses.
+
+mod linear;
+mod math;
+mod memory;
+mod norm;
+mod panels;
+mod simd;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
+mod weights;
+
+use candle_core::{CpuStorage, DType, Device, Result, Storage, Tensor};
+
+pub use linear::{Linear, Then};
+pub use memory::{Keep, Memory, Turn, attend};
+pub use norm::LayerNorm;
+use panels::Rows;
+pub use simd::Level;
+pub use weights::{WeightError, Weights};
+
+/// Where layers live and how they compute.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub device: Device,
+    /// Of weights; on an accelerator of activations too. On the CPU activations are `f32`.
+    pub dtype: DType,
+    /// Our own kernels, with these vectors; `None`: candle's operations.
+    pub kernels: Option<Level>,
+}
+
+// === impl Place ===
+
+impl Place {
+    /// With our own kernels where they run.
+    pub fn new(device: &Device, dtype: DType) -> Self {
+        let kernels = device.is_cpu().then(Level::detect);
+        Self { device: device.clone(), dtype, kernels }
+    }
+
+    /// The type of activations.
+    pub fn activations(&self) -> DType {
+        if self.device.is_cpu() { DType::F32 } else { self.dtype }
+    }
+
+    /// A tensor here, in the type of activations.
+    pub fn tensor(&self, data: Vec<f32>, shape: &[usize]) -> Result<Tensor> {
+        Tensor::from_vec(data, shape, &self.device)?.to_dtype(self.activations())
+    }
+}
+
+/// Looks at the rows of an `f32` matrix on the CPU. Only a matrix whose rows are scattered is copied.
+fn with_rows<R>(matrix: &Tensor, look: impl FnOnce(Rows<'_>) -> R) -> Result<R> {
+    let (count, width) = matrix.dims2()?;
+    let in_order = matrix.stride()[1] == 1 && matrix.stride()[0] >= width;
+    let matrix = if in_order { matrix.clone() } else { matrix.contiguous()? };
+    let (storage, layout) = matrix.storage_and_layout();
+    let Storage::Cpu(CpuStorage::F32(data)) = &*storage else {
+        candle_core::bail!("f32 on the CPU was expected, not {:?} on {:?}", matrix.dtype(), matrix.device())
+    };
+    Ok(look(Rows { data: &data[layout.start_offset()..], stride: layout.stride()[0], count }))
+}
