@@ -1,0 +1,8 @@
+//! One folder per family. [`FAMILIES`] is the registry: routes, metric labels, the catalog and the tests read it.
+
+pub mod whisper;
+
+use crate::model::Family;
+
+/// Every family in this build.
+pub const FAMILIES: &[&dyn Family] = &[&whisper::Whisper];

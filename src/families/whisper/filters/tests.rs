@@ -1,0 +1,48 @@
+use serde::Deserialize;
+
+use super::super::fixtures;
+
+#[derive(Deserialize)]
+struct Case {
+    made: Vec<u32>,
+    seed: u64,
+    scale: f32,
+    timed: bool,
+    masked: Vec<(usize, usize)>,
+}
+
+#[test]
+fn masks_are_those_of_openai_whisper() {
+    let (recipe, vocabulary) = (fixtures::recipe(), fixtures::config().vocab_size);
+    for case in fixtures::read::<Vec<Case>>("filters.json") {
+        let mut logits = fixtures::noise(case.seed, vocabulary);
+        logits.iter_mut().for_each(|logit| *logit /= case.scale);
+        recipe.filters.apply(&mut logits, &case.made, case.timed);
+        assert_eq!(masked(&logits), case.masked, "after {:?}, seed {}, timed {}", case.made, case.seed, case.timed);
+    }
+}
+
+#[test]
+fn times_after_the_window_are_never_made() {
+    let mut filters = fixtures::recipe().filters.clone();
+    filters.times.last = filters.times.first + 60;
+    let mut logits = vec![0.0; fixtures::config().vocab_size];
+    filters.apply(&mut logits, &[], true);
+    let times = filters.times.first as usize;
+    assert_eq!(masked(&logits), [(0, times), (times + 51, logits.len())]);
+    logits.fill(0.0);
+    filters.apply(&mut logits, &[filters.times.first, 300], true);
+    assert!(logits[times + 60] == 0.0 && logits[times + 61] == f32::NEG_INFINITY);
+}
+
+/// Half-open ranges.
+fn masked(logits: &[f32]) -> Vec<(usize, usize)> {
+    let mut ranges: Vec<(usize, usize)> = Vec::new();
+    for (index, _) in logits.iter().enumerate().filter(|(_, logit)| **logit == f32::NEG_INFINITY) {
+        match ranges.last_mut() {
+            Some((_, end)) if *end == index => *end += 1,
+            _ => ranges.push((index, index + 1)),
+        }
+    }
+    ranges
+}

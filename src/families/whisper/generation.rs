@@ -1,0 +1,157 @@
+//! How a checkpoint wants to be decoded: `generation_config.json`, or `config.json` where older checkpoints keep the
+//! same fields, or what openai-whisper does where neither says anything.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{config::Config, tokens::Tokens};
+use crate::model::{LoadError, ModelFiles};
+
+/// 1.0 s in steps of 0.02 s, openai-whisper's `max_initial_timestamp`.
+const MAX_INITIAL_TIMESTAMP: usize = 50;
+
+/// The fields that matter here, as they stand in the file. All may be absent or null.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Hints {
+    pub is_multilingual: Option<bool>,
+    pub lang_to_id: Option<BTreeMap<String, u32>>,
+    pub task_to_id: Option<BTreeMap<String, u32>>,
+    pub no_timestamps_token_id: Option<u32>,
+    pub prev_sot_token_id: Option<u32>,
+    pub suppress_tokens: Option<Vec<i64>>,
+    pub begin_suppress_tokens: Option<Vec<i64>>,
+    pub alignment_heads: Option<Vec<(usize, usize)>>,
+    pub max_initial_timestamp_index: Option<usize>,
+    /// Ours: whether earlier text in a prompt keeps its timestamps. OpenAI's models are used to that, smaller ones may
+    /// not be.
+    pub prompt_timestamps: Option<bool>,
+}
+
+/// How to decode, every gap filled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Generation {
+    /// Ids that are never made. Sorted.
+    pub suppress: Vec<u32>,
+    /// Ids that are never made first. Sorted.
+    pub begin_suppress: Vec<u32>,
+    /// Decoder layer and head of the attention that follows the words in time.
+    pub alignment_heads: Vec<(usize, usize)>,
+    /// The latest first timestamp, in steps of 0.02 s.
+    pub max_initial_timestamp: usize,
+    /// Whether earlier text in a prompt keeps its timestamps.
+    pub prompt_timestamps: bool,
+}
+
+// === impl Hints ===
+
+impl Hints {
+    pub fn read(files: &ModelFiles, part: &str) -> Result<Self, LoadError> {
+        match files.optional_json(part, "generation_config.json")? {
+            Some(hints) => Ok(hints),
+            None => files.json(part, "config.json"),
+        }
+    }
+}
+
+// === impl Generation ===
+
+impl Generation {
+    pub fn new(hints: &Hints, tokens: &Tokens, config: &Config) -> Result<Self, LoadError> {
+        Ok(Self {
+            suppress: suppress(hints, tokens)?,
+            begin_suppress: begin_suppress(hints, tokens)?,
+            alignment_heads: alignment_heads(hints, config)?,
+            max_initial_timestamp: hints.max_initial_timestamp_index.unwrap_or(MAX_INITIAL_TIMESTAMP),
+            prompt_timestamps: hints.prompt_timestamps.unwrap_or(true),
+        })
+    }
+}
+
+/// The listed ids, or the symbols that nobody speaks; and every token that controls the decoder.
+fn suppress(hints: &Hints, tokens: &Tokens) -> Result<Vec<u32>, LoadError> {
+    let listed = hints.suppress_tokens.as_ref().filter(|listed| !listed.contains(&-1));
+    let mut ids = match listed {
+        Some(listed) => positive(listed),
+        None => tokens.not_speech()?,
+    };
+    ids.extend(tokens.controls());
+    Ok(sorted(ids))
+}
+
+/// The listed ids, or the blank and the end.
+fn begin_suppress(hints: &Hints, tokens: &Tokens) -> Result<Vec<u32>, LoadError> {
+    let ids = match &hints.begin_suppress_tokens {
+        Some(listed) => positive(listed),
+        None => [tokens.encode(" ")?, vec![tokens.end]].concat(),
+    };
+    Ok(sorted(ids))
+}
+
+/// The listed heads, or every head in the upper half of the decoder.
+fn alignment_heads(hints: &Hints, config: &Config) -> Result<Vec<(usize, usize)>, LoadError> {
+    let (layers, heads) = (config.decoder_layers, config.decoder_attention_heads);
+    let listed = hints.alignment_heads.as_ref().filter(|listed| !listed.is_empty());
+    let Some(listed) = listed else {
+        return Ok((layers / 2..layers).flat_map(|layer| (0..heads).map(move |head| (layer, head))).collect());
+    };
+    match listed.iter().find(|(layer, head)| *layer >= layers || *head >= heads) {
+        None => Ok(listed.clone()),
+        Some((layer, head)) => Err(LoadError::Malformed {
+            file: "generation_config.json".to_owned(),
+            reason: format!(
+                "alignment_heads names head {head} of layer {layer}, and the decoder has {layers} layers of {heads} heads"
+            ),
+        }),
+    }
+}
+
+fn positive(listed: &[i64]) -> Vec<u32> {
+    listed.iter().filter_map(|id| u32::try_from(*id).ok()).collect()
+}
+
+fn sorted(mut ids: Vec<u32>) -> Vec<u32> {
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::fixtures, *};
+
+    fn generation(json: &str) -> Result<Generation, LoadError> {
+        Generation::new(&serde_json::from_str(json).unwrap(), &fixtures::tokens(), &fixtures::config())
+    }
+
+    #[test]
+    fn what_the_file_lists_is_taken_and_control_tokens_are_added() {
+        let listed = r#"{"suppress_tokens": [9, 3, -7], "begin_suppress_tokens": [220], "alignment_heads": [[1, 0]],
+                         "max_initial_timestamp_index": 70, "lang_to_id": null, "prompt_timestamps": false}"#;
+        let (generation, tokens) = (generation(listed).unwrap(), fixtures::tokens());
+        let mut suppress: Vec<u32> = tokens.controls().chain([3, 9]).collect();
+        suppress.sort_unstable();
+        assert_eq!(generation.suppress, suppress);
+        assert_eq!(generation.begin_suppress, [220]);
+        assert_eq!(generation.alignment_heads, [(1, 0)]);
+        assert_eq!((generation.max_initial_timestamp, generation.prompt_timestamps), (70, false));
+    }
+
+    #[test]
+    fn what_the_file_does_not_say_is_as_in_openai_whisper() {
+        for json in ["{}", r#"{"suppress_tokens": null, "alignment_heads": []}"#, r#"{"suppress_tokens": [-1]}"#] {
+            let (generation, tokens) = (generation(json).unwrap(), fixtures::tokens());
+            assert!(tokens.not_speech().unwrap().iter().all(|id| generation.suppress.contains(id)), "{json}");
+            assert_eq!(generation.begin_suppress, [tokens.encode(" ").unwrap(), vec![tokens.end]].concat());
+            assert_eq!(generation.alignment_heads, [(1, 0), (1, 1)], "the upper half of two layers of two heads");
+            assert_eq!((generation.max_initial_timestamp, generation.prompt_timestamps), (50, true));
+        }
+    }
+
+    #[test]
+    fn a_head_that_does_not_exist_is_named() {
+        let error = generation(r#"{"alignment_heads": [[1, 0], [2, 1]]}"#).unwrap_err().to_string();
+        assert!(error.contains("head 1 of layer 2") && error.contains("2 layers of 2 heads"), "{error}");
+    }
+}

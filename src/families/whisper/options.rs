@@ -1,0 +1,97 @@
+//! The knobs of this family: `options` of a request.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::fallback::Thresholds;
+use crate::model::JobError;
+
+/// Names of openai-whisper that mean something, and that this family cannot do yet.
+const NOT_YET: [&str; 4] = ["beam_size", "best_of", "patience", "length_penalty"];
+
+/// Names and defaults are openai-whisper's. `null` turns a threshold off.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Whether a window is told what the one before it said.
+    pub condition_on_previous_text: bool,
+    /// A text that zlib shrinks by more than this goes in circles: decoded anew at a higher temperature.
+    pub compression_ratio_threshold: Option<f32>,
+    /// A text whose tokens have a lower mean log-probability is doubted: decoded anew at a higher temperature.
+    pub logprob_threshold: Option<f32>,
+    /// A doubted text whose window is likelier than this to hold no speech is left out.
+    pub no_speech_threshold: Option<f32>,
+    /// Of the dice at temperatures above 0. The same request with the same seed gives the same text.
+    pub seed: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            condition_on_previous_text: true,
+            compression_ratio_threshold: Some(2.4),
+            logprob_threshold: Some(-1.0),
+            no_speech_threshold: Some(0.6),
+            seed: 0,
+        }
+    }
+}
+
+// === impl Options ===
+
+impl Options {
+    pub fn parse(given: &Map<String, Value>) -> Result<Self, JobError> {
+        if let Some(name) = NOT_YET.iter().find(|name| given.contains_key(**name)) {
+            let message = format!("the option {name} is not supported: decoding is greedy, with temperature fall-back");
+            return Err(JobError::Unsupported { param: "options", message });
+        }
+        serde_json::from_value(Value::Object(given.clone()))
+            .map_err(|error| JobError::Invalid { param: "options", message: format!("options: {error}") })
+    }
+
+    pub fn thresholds(&self) -> Thresholds {
+        Thresholds {
+            compression_ratio: self.compression_ratio_threshold,
+            logprob: self.logprob_threshold,
+            no_speech: self.no_speech_threshold,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn parse(given: Value) -> Result<Options, JobError> {
+        Options::parse(given.as_object().unwrap())
+    }
+
+    #[test]
+    fn what_is_absent_is_as_in_openai_whisper_and_null_turns_off() {
+        assert_eq!(parse(json!({})), Ok(Options::default()));
+        let given = parse(json!({"logprob_threshold": null, "seed": 3})).unwrap();
+        assert_eq!(given, Options { logprob_threshold: None, seed: 3, ..Options::default() });
+    }
+
+    #[test]
+    fn an_unknown_option_is_named_together_with_the_known_ones() {
+        let error = parse(json!({"sed": 3})).unwrap_err();
+        let JobError::Invalid { param: "options", message } = error else { panic!("{error:?}") };
+        for part in ["`sed`", "`seed`", "`condition_on_previous_text`"] {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_type_is_refused() {
+        assert!(matches!(parse(json!({"seed": "x"})), Err(JobError::Invalid { param: "options", .. })));
+    }
+
+    #[test]
+    fn beam_search_is_refused_by_name() {
+        let error = parse(json!({"beam_size": 5})).unwrap_err();
+        assert!(matches!(&error, JobError::Unsupported { message, .. } if message.contains("beam_size")), "{error:?}");
+    }
+}

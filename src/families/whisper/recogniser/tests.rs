@@ -1,0 +1,299 @@
+use std::{collections::VecDeque, time::Instant};
+
+use candle_core::{DType, Device};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{
+    super::{Whisper, fixtures},
+    *,
+};
+use crate::{
+    audio::Pcm,
+    model::{Admission, Answers, Family, Job, JobError, Placement, job},
+    speech::{HEARING_RATE, Heard, Segment, Summary, Timestamps},
+};
+
+#[derive(Deserialize)]
+struct Case {
+    seconds: f64,
+    ask: Ask,
+    language: String,
+    segments: Vec<Expected>,
+}
+
+/// Arguments of openai-whisper's `transcribe`.
+#[derive(Clone, Deserialize)]
+#[serde(default)]
+struct Ask {
+    language: Option<String>,
+    task: String,
+    initial_prompt: Option<String>,
+    without_timestamps: bool,
+    word_timestamps: bool,
+    condition_on_previous_text: bool,
+}
+
+#[derive(Deserialize)]
+struct Expected {
+    seek: usize,
+    start: f64,
+    end: f64,
+    text: String,
+    tokens: Vec<u32>,
+    avg_logprob: f32,
+    no_speech_prob: f32,
+    words: Vec<(String, f64, f64, f32)>,
+}
+
+/// Jobs that arrive while others are worked on, each before a given step.
+#[derive(Default)]
+struct Queue {
+    later: VecDeque<(usize, Job<Transcribe>)>,
+    steps: usize,
+    /// Dropped at a given step.
+    leaving: Option<(usize, Answers<Transcribe>)>,
+}
+
+type Answer = std::result::Result<(Vec<Segment>, Summary), JobError>;
+
+// === impl Ask ===
+
+impl Default for Ask {
+    fn default() -> Self {
+        Self {
+            language: None,
+            task: "transcribe".to_owned(),
+            initial_prompt: None,
+            without_timestamps: false,
+            word_timestamps: false,
+            condition_on_previous_text: true,
+        }
+    }
+}
+
+impl Ask {
+    /// The same without fall-back, as the fixture was made.
+    fn of(&self, audio: Pcm) -> Transcribe {
+        let options = json!({
+            "condition_on_previous_text": self.condition_on_previous_text, "logprob_threshold": null,
+            "compression_ratio_threshold": null, "no_speech_threshold": null,
+        });
+        Transcribe {
+            language: self.language.clone(),
+            goal: if self.task == "translate" { Goal::Translate } else { Goal::Transcribe },
+            prompt: self.initial_prompt.clone(),
+            timestamps: match (self.without_timestamps, self.word_timestamps) {
+                (true, _) => Timestamps::None,
+                (_, true) => Timestamps::Word,
+                _ => Timestamps::Segment,
+            },
+            options: options.as_object().unwrap().clone(),
+            ..ask(audio)
+        }
+    }
+}
+
+// === impl Queue ===
+
+impl Admission<Transcribe> for Queue {
+    fn next(&mut self) -> Option<Job<Transcribe>> {
+        let due = self.later.front().is_some_and(|(step, _)| *step <= self.steps);
+        due.then(|| self.later.pop_front().unwrap().1)
+    }
+
+    fn step(&mut self) {
+        self.steps += 1;
+        self.leaving.take_if(|(step, _)| *step <= self.steps);
+    }
+}
+
+fn model(max_batch: usize) -> Box<dyn Model> {
+    let place = Placement { device: Device::Cpu, dtype: DType::F32, threads: 1, max_batch };
+    Whisper.load(&fixtures::files(), &place).unwrap()
+}
+
+fn ask(audio: Pcm) -> Transcribe {
+    Transcribe {
+        audio,
+        language: Some("en".to_owned()),
+        goal: Goal::Transcribe,
+        prompt: None,
+        temperature: None,
+        timestamps: Timestamps::Segment,
+        options: serde_json::Map::new(),
+    }
+}
+
+/// As in `make.py`: noise whose loudness goes up and down.
+fn recording(seconds: f64) -> Pcm {
+    let noise = fixtures::noise(3, (seconds * f64::from(HEARING_RATE)).round() as usize);
+    let loud = |index: usize| (index / 4000 % 7) as f32 / 64.0;
+    Pcm::new(noise.iter().enumerate().map(|(index, sample)| sample * loud(index)).collect(), HEARING_RATE)
+}
+
+fn answer(mut answers: Answers<Transcribe>) -> Answer {
+    let mut segments = Vec::new();
+    loop {
+        match answers.blocking_next().expect("an answer ends with a last piece or an error")? {
+            Heard::Segment(segment) => segments.push(segment),
+            Heard::Done(summary) => return Ok((segments, summary)),
+        }
+    }
+}
+
+/// All asks in one call; those with a step arrive later.
+fn answers(model: &mut dyn Model, asks: Vec<(usize, Transcribe)>) -> Vec<Answer> {
+    let (mut first, mut queue, mut answers) = (Vec::new(), Queue::default(), Vec::new());
+    for (step, ask) in asks {
+        let (job, answer) = job(format!("job {}", answers.len()), ask, None);
+        if step == 0 {
+            first.push(job)
+        } else {
+            queue.later.push_back((step, job))
+        }
+        answers.push(answer);
+    }
+    model.transcribe(&mut Batch::new(first, &mut queue)).unwrap();
+    answers.into_iter().map(answer).collect()
+}
+
+fn alone(model: &mut dyn Model, ask: Transcribe) -> Answer {
+    answers(model, vec![(0, ask)]).remove(0)
+}
+
+#[test]
+fn whole_answers_are_those_of_openai_whisper() {
+    let mut model = model(1);
+    for case in fixtures::read::<Vec<Case>>("transcriptions.json") {
+        let (segments, summary) = alone(&mut *model, case.ask.of(recording(case.seconds))).unwrap();
+        assert_eq!((summary.language, summary.duration), (case.language, case.seconds));
+        assert_eq!(segments.len(), case.segments.len(), "{segments:#?}");
+        for (id, (segment, expected)) in segments.iter().zip(case.segments).enumerate() {
+            assert_eq!(segment.id, id);
+            assert_segment(segment, &expected, case.seconds);
+        }
+    }
+}
+
+/// Ours lie within the recording.
+fn assert_segment(segment: &Segment, expected: &Expected, duration: f64) {
+    let near = |a: f64, b: f64| (a - b.clamp(0.0, duration)).abs() < 1e-9;
+    assert_eq!((segment.seek, &segment.tokens, &segment.text), (expected.seek, &expected.tokens, &expected.text));
+    // A lone segment begins where it says, not with its window: see `segments`.
+    let times = fixtures::tokens().times;
+    let step = crate::families::whisper::segments::STEP;
+    let said = segment.tokens.first().filter(|first| **first >= times).map(|first| f64::from(first - times) * step);
+    let own = said.map(|seconds| segment.seek as f64 / 100.0 + seconds);
+    let start = own.filter(|_| segment.words.is_empty()).unwrap_or(expected.start);
+    assert!(near(segment.start, start) && near(segment.end, expected.end), "{segment:?}");
+    assert!((segment.avg_logprob - expected.avg_logprob).abs() < 1e-3, "{segment:?} {}", expected.avg_logprob);
+    assert!((segment.no_speech_prob - expected.no_speech_prob).abs() < 1e-3, "{segment:?}");
+    assert_eq!(segment.words.len(), expected.words.len(), "{segment:?}");
+    for (word, (text, start, end, probability)) in segment.words.iter().zip(&expected.words) {
+        assert!(
+            word.word == *text && near(word.start, *start) && near(word.end, *end),
+            "{word:?} {text} {start} {end}"
+        );
+        assert!((word.probability - probability).abs() < 1e-3, "{word:?} {probability}");
+    }
+}
+
+#[test]
+fn together_and_at_odd_times_they_get_the_same_answers_as_alone() {
+    let cases = fixtures::read::<Vec<Case>>("transcriptions.json");
+    let asks: Vec<Transcribe> = cases.iter().map(|case| case.ask.of(recording(case.seconds))).collect();
+    let (mut small, mut large) = (model(1), model(3));
+    let expected: Vec<Answer> = asks.iter().map(|ask| alone(&mut *small, ask.clone())).collect();
+    let arriving = asks.into_iter().enumerate().map(|(number, ask)| (number * 5, ask)).collect();
+    for (together, alone) in answers(&mut *large, arriving).into_iter().zip(expected) {
+        let (together, alone) = (together.unwrap(), alone.unwrap());
+        assert_eq!(together.1, alone.1);
+        let tokens = |segments: &[Segment]| segments.iter().map(|segment| segment.tokens.clone()).collect::<Vec<_>>();
+        assert_eq!(tokens(&together.0), tokens(&alone.0));
+    }
+}
+
+#[test]
+fn one_who_leaves_is_dropped_within_a_step_and_the_others_are_answered() {
+    let mut model = model(2);
+    let (leaver, leaving) = job("leaver".to_owned(), ask(recording(600.0)), None);
+    let (stayer, staying) = job("stayer".to_owned(), ask(recording(1.0)), None);
+    let mut queue = Queue { leaving: Some((5, leaving)), ..Queue::default() };
+    model.transcribe(&mut Batch::new(vec![leaver, stayer], &mut queue)).unwrap();
+    assert!(answer(staying).is_ok());
+    assert!(queue.steps < 500, "{} steps: ten minutes take thousands", queue.steps);
+}
+
+#[test]
+fn a_deadline_ends_the_work() {
+    let mut model = model(1);
+    let deadline = Instant::now() + std::time::Duration::from_millis(200);
+    let (late, answers) = job("late".to_owned(), ask(recording(3600.0)), Some(deadline));
+    model.transcribe(&mut Batch::new(vec![late], &mut Queue::default())).unwrap();
+    assert_eq!(answer(answers).unwrap_err(), JobError::Deadline);
+}
+
+#[test]
+fn nothing_to_hear_is_answered_with_no_segments() {
+    let mut model = model(1);
+    for seconds in [0.0, 0.05, 0.099] {
+        let (segments, summary) = alone(&mut *model, ask(recording(seconds))).unwrap();
+        assert_eq!((segments, summary.language.as_str(), summary.tokens), (vec![], "en", 0));
+        let unknown = Transcribe { language: None, ..ask(recording(seconds)) };
+        assert_eq!(alone(&mut *model, unknown).unwrap().1.language, "und");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_request_is_told_to_that_request_alone() {
+    let mut model = model(4);
+    let good = ask(recording(0.5));
+    let bad = [
+        (Transcribe { language: Some("klingon".to_owned()), ..good.clone() }, "language", "klingon"),
+        (Transcribe { temperature: Some(1.5), ..good.clone() }, "temperature", "1.5"),
+        (Transcribe { temperature: Some(f32::NAN), ..good.clone() }, "temperature", "NaN"),
+        (
+            Transcribe { options: [("sed".to_owned(), json!(1))].into_iter().collect(), ..good.clone() },
+            "options",
+            "`sed`",
+        ),
+    ];
+    let mut asks: Vec<(usize, Transcribe)> = bad.iter().map(|(ask, ..)| (0, ask.clone())).collect();
+    asks.push((0, good));
+    let mut answers = answers(&mut *model, asks);
+    assert!(answers.pop().unwrap().is_ok());
+    for (answer, (_, expected, said)) in answers.into_iter().zip(bad) {
+        let error = answer.unwrap_err();
+        assert!(matches!(&error, JobError::Invalid { param, .. } if *param == expected), "{error:?}");
+        assert!(error.to_string().contains(said), "{error}");
+    }
+}
+
+#[test]
+fn dice_fall_alike_for_equal_seeds() {
+    let mut model = model(2);
+    let seeded = |seed: u64| Transcribe {
+        temperature: Some(0.8),
+        options: [("seed".to_owned(), json!(seed))].into_iter().collect(),
+        ..ask(recording(2.0))
+    };
+    let mut tokens = |seed| alone(&mut *model, seeded(seed)).unwrap().0.remove(0).tokens;
+    assert_eq!(tokens(1), tokens(1));
+    assert_ne!(tokens(1), tokens(2));
+}
+
+#[test]
+fn doubted_text_is_decoded_anew_at_higher_temperatures() {
+    let mut model = model(1);
+    let (segments, _) = alone(&mut *model, ask(recording(1.7))).unwrap();
+    assert!(segments.iter().all(|segment| segment.temperature > 0.0), "random weights make improbable text");
+}
+
+#[test]
+fn a_rehearsal_leaves_nothing_behind() {
+    let mut model = model(1);
+    model.warm_up().unwrap();
+    model.warm_up().unwrap();
+    assert!(alone(&mut *model, ask(recording(0.5))).is_ok());
+}

@@ -1,0 +1,98 @@
+//! Which files of a repository make a model.
+
+use crate::model::LoadError;
+
+const WEIGHTS: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+const NEEDED: [&str; 2] = ["config.json", "tokenizer.json"];
+const WELCOME: [&str; 2] = ["generation_config.json", "preprocessor_config.json"];
+
+/// The configuration, the vocabulary, and the weights in one file or in shards. Weights in other formats and
+/// precisions, which many repositories hold beside these, are left where they are.
+pub fn files(listing: &[String]) -> Result<Vec<String>, LoadError> {
+    let has = |name: &str| listing.iter().any(|file| file == name);
+    if let Some(missing) = NEEDED.iter().find(|name| !has(name)) {
+        return Err(LoadError::Missing((*missing).to_owned()));
+    }
+    let mut files: Vec<String> =
+        NEEDED.into_iter().chain(WELCOME.into_iter().filter(|name| has(name))).map(str::to_owned).collect();
+    if has(WEIGHTS) {
+        files.push(WEIGHTS.to_owned());
+    } else if has(INDEX) {
+        files.push(INDEX.to_owned());
+        files.extend(shards(listing)?);
+    } else {
+        return Err(LoadError::Missing(format!("{WEIGHTS} (or {INDEX} with its shards)")));
+    }
+    Ok(files)
+}
+
+/// `model-00001-of-00002.safetensors` and so on, all of them.
+fn shards(listing: &[String]) -> Result<Vec<String>, LoadError> {
+    let count = listing.iter().find_map(|file| shard_count(file)).unwrap_or(1);
+    let names = (1..=count).map(|number| format!("model-{number:05}-of-{count:05}.safetensors"));
+    names.map(|name| if listing.contains(&name) { Ok(name) } else { Err(LoadError::Missing(name)) }).collect()
+}
+
+fn shard_count(file: &str) -> Option<u32> {
+    let (number, count) = file.strip_prefix("model-")?.strip_suffix(".safetensors")?.split_once("-of-")?;
+    number.parse::<u32>().ok()?;
+    count.parse().ok().filter(|count| (1..100_000).contains(count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(names: &[&str]) -> Result<Vec<String>, String> {
+        let listing: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        files(&listing).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn one_file_of_weights_is_preferred_and_other_formats_are_left() {
+        let all = [
+            "README.md",
+            "config.json",
+            "flax_model.msgpack",
+            "generation_config.json",
+            "model.fp32-00001-of-00002.safetensors",
+            "model.safetensors",
+            "model.safetensors.index.fp32.json",
+            "preprocessor_config.json",
+            "pytorch_model.bin",
+            "tokenizer.json",
+            "vocab.json",
+        ];
+        let expected = [
+            "config.json",
+            "tokenizer.json",
+            "generation_config.json",
+            "preprocessor_config.json",
+            "model.safetensors",
+        ];
+        assert_eq!(listed(&all).unwrap(), expected);
+    }
+
+    #[test]
+    fn shards_come_with_their_index() {
+        let index = "model.safetensors.index.json";
+        let (one, two) = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors");
+        let got = listed(&["config.json", "tokenizer.json", two, one, index]).unwrap();
+        assert_eq!(got, ["config.json", "tokenizer.json", index, one, two]);
+        let error = listed(&["config.json", "tokenizer.json", two, index]).unwrap_err();
+        assert!(error.contains(one), "{error}");
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        for (names, missing) in [
+            (&["tokenizer.json", "model.safetensors"][..], "config.json"),
+            (&["config.json", "model.safetensors"], "tokenizer.json"),
+            (&["config.json", "tokenizer.json", "pytorch_model.bin"], "model.safetensors"),
+        ] {
+            let error = listed(names).unwrap_err();
+            assert!(error.contains(missing), "{error}");
+        }
+    }
+}

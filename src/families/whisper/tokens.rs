@@ -1,0 +1,202 @@
+//! The vocabulary: text to ids, ids to text, and the tokens that control the decoder.
+
+mod not_speech;
+
+#[cfg(test)]
+mod tests;
+
+use super::{
+    generation::Hints,
+    language::{self, LANGUAGES},
+    pieces::{Pieces, from_byte_level},
+};
+use crate::{
+    model::{JobError, LoadError},
+    speech::Goal,
+};
+
+const FILE: &str = "tokenizer.json";
+
+/// A Whisper vocabulary. Every id below [`end`](Self::end) is text, every id from [`times`](Self::times) on is a time.
+pub struct Tokens {
+    tokenizer: tokenizers::Tokenizer,
+    pieces: Pieces,
+    pub end: u32,
+    pub start: u32,
+    /// Before text that was said earlier; without it a model takes no prompt.
+    pub previous: Option<u32>,
+    pub no_speech: Option<u32>,
+    pub no_times: u32,
+    /// 0.00 s; the next one is 0.02 s.
+    pub times: u32,
+    tasks: Option<Tasks>,
+    language_model: Option<u32>,
+    /// Code and id. Empty where the model only knows English and is not told so.
+    languages: Vec<(&'static str, u32)>,
+}
+
+struct Tasks {
+    transcribe: u32,
+    translate: u32,
+}
+
+// === impl Tokens ===
+
+impl Tokens {
+    /// `vocabulary` is the number of ids that the model knows.
+    pub fn new(json: &[u8], hints: &Hints, vocabulary: usize) -> Result<Self, LoadError> {
+        let tokenizer = tokenizers::Tokenizer::from_bytes(json).map_err(|error| malformed(error.to_string()))?;
+        let known = |id: &u32| (*id as usize) < vocabulary;
+        let find = |name: &str| tokenizer.token_to_id(name).filter(known);
+        let need = |name: &str| find(name).ok_or_else(|| malformed(format!("it has no token {name}")));
+        let no_times = need("<|notimestamps|>")?;
+        let times = agreed(hints, no_times)? + 1;
+        if times as usize >= vocabulary {
+            return Err(malformed(format!("its timestamps begin at {times}, and the model knows {vocabulary} tokens")));
+        }
+        Ok(Self {
+            pieces: pieces(&tokenizer),
+            end: need("<|endoftext|>")?,
+            start: need("<|startoftranscript|>")?,
+            previous: find("<|startofprev|>").or(hints.prev_sot_token_id.filter(known)),
+            no_speech: find("<|nospeech|>").or_else(|| find("<|nocaptions|>")),
+            no_times,
+            times,
+            tasks: tasks(hints, &find).filter(|tasks| known(&tasks.transcribe) && known(&tasks.translate)),
+            language_model: find("<|startoflm|>"),
+            languages: match is_multilingual(hints, vocabulary) {
+                true => languages(hints, &find).filter(|(_, id)| known(id)).collect(),
+                false => Vec::new(),
+            },
+            tokenizer,
+        })
+    }
+
+    /// Text alone: what looks like a control token is left out.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, LoadError> {
+        let encoding = self.tokenizer.encode_fast(text, false).map_err(|error| malformed(error.to_string()))?;
+        Ok(encoding.get_ids().iter().copied().filter(|id| *id < self.end).collect())
+    }
+
+    /// Every id is written, incomplete characters as U+FFFD.
+    pub fn decode(&self, ids: &[u32]) -> String {
+        self.pieces.text(ids)
+    }
+
+    /// [`Self::decode`] without control tokens and times.
+    pub fn text(&self, ids: &[u32]) -> String {
+        let text: Vec<u32> = ids.iter().copied().filter(|id| *id < self.end).collect();
+        self.decode(&text)
+    }
+
+    pub fn is_multilingual(&self) -> bool {
+        !self.languages.is_empty()
+    }
+
+    /// Code and id of every language that the model can be told.
+    pub fn languages(&self) -> &[(&'static str, u32)] {
+        &self.languages
+    }
+
+    /// The code of a language that a caller named, or why this model does not hear it.
+    pub fn language(&self, given: &str) -> Result<&'static str, JobError> {
+        let known = |code: &&str| match self.is_multilingual() {
+            true => self.languages.iter().any(|(other, _)| other == code),
+            false => *code == "en",
+        };
+        language::code(given).filter(known).ok_or_else(|| self.unknown_language(given))
+    }
+
+    fn unknown_language(&self, given: &str) -> JobError {
+        let codes: Vec<&str> = self.languages.iter().map(|(code, _)| *code).collect();
+        let message = match self.is_multilingual() {
+            true => format!("the model does not know the language {given:?}; it knows {}", codes.join(", ")),
+            false => format!("the model does not know the language {given:?}; it knows English only (en)"),
+        };
+        JobError::Invalid { param: "language", message }
+    }
+
+    /// What tells the decoder what to write: start, language, task. English-only models are told nothing but to start.
+    pub fn opening(&self, language: &str, goal: Goal) -> Vec<u32> {
+        let mut opening = vec![self.start];
+        if let Some((_, id)) = self.languages.iter().find(|(code, _)| *code == language) {
+            opening.push(*id);
+            opening.extend(self.tasks.as_ref().map(|tasks| tasks.of(goal)));
+        }
+        opening
+    }
+
+    /// Whether the model can be told to write English for another language.
+    pub fn translates(&self) -> bool {
+        self.is_multilingual() && self.tasks.is_some()
+    }
+
+    /// Tokens that steer the decoder and are never its answer.
+    pub fn controls(&self) -> impl Iterator<Item = u32> {
+        let tasks = self.tasks.iter().flat_map(|tasks| [tasks.transcribe, tasks.translate]);
+        let others = [Some(self.start), self.previous, self.language_model, self.no_speech];
+        tasks.chain(others.into_iter().flatten())
+    }
+}
+
+impl Tasks {
+    fn of(&self, goal: Goal) -> u32 {
+        match goal {
+            Goal::Transcribe => self.transcribe,
+            Goal::Translate => self.translate,
+        }
+    }
+}
+
+/// The bytes of every id. Added tokens stand for themselves, all others are byte-level.
+fn pieces(tokenizer: &tokenizers::Tokenizer) -> Pieces {
+    let added = tokenizer.get_added_tokens_decoder();
+    let mut pieces = Vec::new();
+    for (token, id) in tokenizer.get_vocab(true) {
+        let index = id as usize;
+        pieces.resize(pieces.len().max(index + 1), Vec::new());
+        pieces[index] = if added.contains_key(&id) { token.into_bytes() } else { from_byte_level(&token) };
+    }
+    Pieces::new(pieces.iter().map(Vec::as_slice))
+}
+
+/// The two files must mean the same token.
+fn agreed(hints: &Hints, no_times: u32) -> Result<u32, LoadError> {
+    match hints.no_timestamps_token_id {
+        Some(other) if other != no_times => Err(LoadError::Malformed {
+            file: "generation_config.json".to_owned(),
+            reason: format!("no_timestamps_token_id is {other}, and {FILE} has <|notimestamps|> at {no_times}"),
+        }),
+        _ => Ok(no_times),
+    }
+}
+
+fn tasks(hints: &Hints, find: &impl Fn(&str) -> Option<u32>) -> Option<Tasks> {
+    let task = |name: &str| {
+        let listed = hints.task_to_id.as_ref().and_then(|tasks| tasks.get(name).copied());
+        listed.or_else(|| find(&format!("<|{name}|>")))
+    };
+    Some(Tasks { transcribe: task("transcribe")?, translate: task("translate")? })
+}
+
+/// English-only vocabularies hold the language tokens too, so those tell nothing. Without a word on it in the
+/// configuration, it is the size of OpenAI's English vocabulary that tells, as in openai-whisper.
+fn is_multilingual(hints: &Hints, vocabulary: usize) -> bool {
+    const ENGLISH_VOCABULARY: usize = 51_864;
+    hints.is_multilingual.unwrap_or(hints.lang_to_id.is_some() || vocabulary != ENGLISH_VOCABULARY)
+}
+
+fn languages(hints: &Hints, find: &impl Fn(&str) -> Option<u32>) -> impl Iterator<Item = (&'static str, u32)> {
+    let id = |code: &str| {
+        let name = format!("<|{code}|>");
+        match &hints.lang_to_id {
+            Some(listed) => listed.get(&name).copied(),
+            None => find(&name),
+        }
+    };
+    LANGUAGES.iter().filter_map(move |(code, _)| Some((*code, id(code)?)))
+}
+
+fn malformed(reason: String) -> LoadError {
+    LoadError::Malformed { file: FILE.to_owned(), reason }
+}

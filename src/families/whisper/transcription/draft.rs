@@ -1,0 +1,101 @@
+//! What a window said, on its way to segments.
+
+use super::super::{
+    recipe::Recipe,
+    segments::{Cut, Piece, cut},
+    window::Said,
+    words::{Timing, place},
+};
+use crate::speech::Segment;
+
+/// The segments of one window, before they are final.
+pub struct Draft {
+    segments: Vec<Segment>,
+    /// How many text tokens each segment has.
+    text_lengths: Vec<usize>,
+    /// The text tokens of all segments.
+    pub text: Vec<u32>,
+    pub temperature: f32,
+    /// Where the window starts, in frames of 10 ms.
+    seek: usize,
+    /// Frames until the next window.
+    advance: usize,
+    /// No segment was cut off.
+    complete: bool,
+}
+
+// === impl Draft ===
+
+impl Draft {
+    pub fn new(said: Said, recipe: &Recipe, seek: usize, frames: usize) -> Self {
+        let Cut { pieces, advance, complete } = cut(&said.tokens, recipe.tokens.times, frames);
+        let segments: Vec<Segment> = pieces.iter().map(|piece| segment(&said, piece, recipe, seek)).collect();
+        let texts = segments.iter().map(|segment| segment.tokens.iter().copied().filter(|id| *id < recipe.tokens.end));
+        Self {
+            text_lengths: texts.clone().map(Iterator::count).collect(),
+            text: texts.flatten().collect(),
+            temperature: said.temperature,
+            segments,
+            seek,
+            advance,
+            complete,
+        }
+    }
+
+    /// Gives the segments their words.
+    pub fn place(&mut self, timings: Vec<Timing>, offset: f64, last_speech: f64) {
+        place(&mut self.segments, &self.text_lengths, timings, offset, last_speech);
+    }
+
+    /// Where the next window starts, in frames. Words know better than timestamps where speech ended.
+    pub fn next(&self, by_words: bool) -> usize {
+        let by_time = self.seek + self.advance;
+        let last_word = self.end().filter(|_| by_words && !self.complete).map(|end| (end * 100.0).round() as usize);
+        last_word.filter(|next| *next > self.seek).unwrap_or(by_time)
+    }
+
+    /// The end of the last word, or of the last segment if there are no words, in seconds.
+    pub fn end(&self) -> Option<f64> {
+        let words = self.segments.iter().flat_map(|segment| &segment.words);
+        words.last().map(|word| word.end).or(self.segments.last().map(|segment| segment.end))
+    }
+
+    /// The segments that say something and last, numbered from `first`, none longer than the recording.
+    pub fn finish(self, first: usize, duration: f64) -> Vec<Segment> {
+        let lasting = |segment: &Segment| segment.start != segment.end && !segment.text.trim().is_empty();
+        let mut segments: Vec<Segment> = self.segments.into_iter().filter(lasting).collect();
+        for (id, segment) in (first..).zip(&mut segments) {
+            segment.id = id;
+            clamp(segment, duration);
+        }
+        segments
+    }
+}
+
+fn segment(said: &Said, piece: &Piece, recipe: &Recipe, seek: usize) -> Segment {
+    let (offset, tokens) = (seek as f64 / 100.0, said.tokens[piece.tokens.clone()].to_vec());
+    Segment {
+        id: 0,
+        seek,
+        start: offset + piece.start,
+        end: offset + piece.end,
+        text: recipe.tokens.text(&tokens),
+        tokens,
+        temperature: said.temperature,
+        avg_logprob: said.quality.avg_logprob,
+        compression_ratio: said.quality.compression_ratio,
+        no_speech_prob: said.quality.no_speech_prob,
+        words: Vec::new(),
+    }
+}
+
+/// To hundredths of a second, as they were counted, and within the recording.
+fn clamp(segment: &mut Segment, duration: f64) {
+    let clamp = |seconds: &mut f64| *seconds = ((*seconds * 100.0).round() / 100.0).min(duration);
+    clamp(&mut segment.start);
+    clamp(&mut segment.end);
+    for word in &mut segment.words {
+        clamp(&mut word.start);
+        clamp(&mut word.end);
+    }
+}
