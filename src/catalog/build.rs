@@ -1,0 +1,307 @@
+//! From presets and configuration to entries. Every fault is collected, so that one look at the log suffices.
+
+use super::{CatalogError, Config, Entry, ModelConfig, Unknown, names::Names};
+use crate::{
+    model::{Availability, Family, Preset},
+    speech::ModelName,
+    store::{Source, SourceError},
+};
+
+/// The part of a model that has only one.
+const ONLY_PART: &str = "model";
+
+/// What one name of the configuration means.
+struct Wanted {
+    name: String,
+    /// Where the configuration says so.
+    source: Option<Source>,
+    /// After an `@`.
+    revision: Option<String>,
+}
+
+/// Collects entries and faults.
+pub(super) struct Builder {
+    families: &'static [&'static dyn Family],
+    pub entries: Vec<Entry>,
+    /// By which configuration each entry was set, in the order of the configuration.
+    configured: Vec<(usize, ModelConfig)>,
+    /// Entries whose source or revision the configuration gives.
+    placed: Vec<usize>,
+    pub faults: Vec<CatalogError>,
+}
+
+// === impl Builder ===
+
+impl Builder {
+    /// With all presets of all families.
+    pub(super) fn new(families: &'static [&'static dyn Family]) -> Self {
+        let mut builder =
+            Self { families, entries: Vec::new(), configured: Vec::new(), placed: Vec::new(), faults: Vec::new() };
+        for family in families {
+            for preset in family.presets() {
+                builder.preset(*family, preset);
+            }
+        }
+        builder
+    }
+
+    /// Applies one model of the configuration.
+    pub(super) fn configure(&mut self, model: &ModelConfig) {
+        match self.place(model) {
+            Ok(place) => self.apply(place, model),
+            Err(fault) => self.faults.push(fault),
+        }
+    }
+
+    /// The place of the default model, and what follows from it.
+    pub(super) fn finish(&mut self, config: &Config) -> (Names, usize) {
+        let mut names = Names::new(&self.entries, &mut self.faults);
+        names.slugs(&mut self.entries);
+        let default = self.default(config, &names).unwrap_or_else(|fault| {
+            self.faults.push(fault);
+            0
+        });
+        names.adopt(default);
+        self.resolve_preload(default);
+        if let Some(entry) = self.entries.get_mut(default) {
+            entry.listed = true;
+        }
+        (names, default)
+    }
+
+    fn preset(&mut self, family: &'static dyn Family, preset: &Preset) {
+        let mut parts = Vec::new();
+        for (part, source) in preset.parts {
+            match source.parse::<Source>() {
+                Ok(source) => parts.push(((*part).to_owned(), source)),
+                Err(source) => {
+                    self.faults.push(CatalogError::Source { model: preset.name.to_owned(), source });
+                }
+            }
+        }
+        self.entries.push(Entry {
+            aliases: preset.aliases.iter().map(|alias| (*alias).to_owned()).collect(),
+            family: Some(family),
+            availability: preset.availability.clone(),
+            licence: Some(preset.licence),
+            million_parameters: Some(preset.million_parameters),
+            ..entry(preset.name, parts)
+        });
+    }
+
+    /// The entry that a configuration means: a known one, or a new one.
+    fn place(&mut self, model: &ModelConfig) -> Result<usize, CatalogError> {
+        let wanted = Wanted::of(model)?;
+        let names = Names::new(&self.entries, &mut Vec::new());
+        if let Some(place) = names.get(&wanted.name) {
+            self.move_to(place, &wanted)?;
+            return Ok(place);
+        }
+        let nearest = names.nearest(&wanted.name).map(|place| self.entries[place].name.to_string());
+        let no_source = || CatalogError::NoSource { model: model.name.clone(), nearest };
+        let source = wanted.implied(&model.name)?.ok_or_else(no_source)?;
+        if let Some(place) = self.of_source(&source) {
+            self.entries[place].aliases.push(wanted.name);
+            return Ok(place);
+        }
+        if wanted.insists() {
+            self.placed.push(self.entries.len());
+        }
+        self.entries.push(entry(&wanted.name, vec![(ONLY_PART.to_owned(), source)]));
+        Ok(self.entries.len() - 1)
+    }
+
+    /// Lets a known entry come from where the configuration says.
+    fn move_to(&mut self, place: usize, wanted: &Wanted) -> Result<(), CatalogError> {
+        if !wanted.insists() {
+            return Ok(());
+        }
+        let (model, placed) = (wanted.name.clone(), self.placed.contains(&place));
+        let parts = &mut self.entries[place].parts;
+        let [(_, known)] = parts.as_mut_slice() else {
+            return Err(CatalogError::Parts {
+                model,
+                parts: parts.iter().map(|(_, known)| known.to_string()).collect(),
+            });
+        };
+        let source = wanted.at(wanted.source.as_ref().unwrap_or(known))?;
+        if placed && *known != source {
+            return Err(twice(&model, known, &source));
+        }
+        *known = source;
+        self.placed.push(place);
+        Ok(())
+    }
+
+    /// Several names for one source are one entry, so that a model is never loaded twice.
+    fn of_source(&self, source: &Source) -> Option<usize> {
+        self.entries.iter().position(|entry| matches!(entry.parts.as_slice(), [(_, known)] if known == source))
+    }
+
+    fn apply(&mut self, place: usize, model: &ModelConfig) {
+        if let Some(family) = &model.family {
+            match self.families.iter().find(|known| known.name() == family) {
+                Some(known) => self.entries[place].family = Some(*known),
+                None => self.unknown_family(model, family),
+            }
+        }
+        let entry = &mut self.entries[place];
+        if let Availability::Unsupported(reason) = &entry.availability {
+            let (model, reason) = (entry.name.to_string(), (*reason).to_owned());
+            self.faults.push(CatalogError::Unsupported { model, reason });
+        }
+        for alias in &model.aliases {
+            if !entry.aliases.contains(alias) && entry.name.as_str() != alias {
+                entry.aliases.push(alias.clone());
+            }
+        }
+        entry.listed = true;
+        entry.pinned |= model.pinned;
+        entry.idle_ttl = model.idle_ttl.or(entry.idle_ttl);
+        self.configured.push((place, model.clone()));
+    }
+
+    fn unknown_family(&mut self, model: &ModelConfig, family: &str) {
+        let known = self.families.iter().map(|known| known.name().to_owned()).collect();
+        self.faults.push(CatalogError::Family { model: model.name.clone(), family: family.to_owned(), known });
+    }
+
+    /// The one that is named, else the first of the configuration, else the one inside this program.
+    fn default(&self, config: &Config, names: &Names) -> Result<usize, CatalogError> {
+        if let Some(asked) = &config.default {
+            return names.get(asked).ok_or_else(|| CatalogError::Default(unknown(asked, &self.entries, names)));
+        }
+        let embedded = |entry: &Entry| entry.parts.iter().any(|(_, source)| matches!(source, Source::Embedded(_)));
+        let first = self.configured.first().map(|(place, _)| *place);
+        let inside = || self.entries.iter().position(embedded);
+        match first.or_else(inside) {
+            Some(place) => Ok(place),
+            // Something was configured and refused, which has been said.
+            None if !config.models.is_empty() => Ok(0),
+            None => Err(CatalogError::NoDefault),
+        }
+    }
+
+    /// Those that say so; if none does, the default, unless it says no.
+    fn resolve_preload(&mut self, default: usize) {
+        let said =
+            |place: usize, what: bool| self.configured.iter().any(|(p, m)| *p == place && m.preload == Some(what));
+        let any = self.configured.iter().any(|(_, model)| model.preload == Some(true));
+        let preload: Vec<bool> = (0..self.entries.len())
+            .map(|place| if any { said(place, true) } else { place == default && !said(place, false) })
+            .collect();
+        for (entry, preload) in self.entries.iter_mut().zip(preload) {
+            entry.preload = preload;
+        }
+    }
+}
+
+/// The answer to a name that nobody has.
+pub(super) fn unknown(asked: &str, entries: &[Entry], names: &Names) -> Unknown {
+    let name = |entry: &Entry| entry.name.to_string();
+    let nearest = names.nearest(asked).map(|place| name(&entries[place]));
+    let (listed, others): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| entry.listed);
+    let known = listed.into_iter().chain(others).map(name).collect();
+    Unknown { asked: asked.to_owned(), nearest, known }
+}
+
+/// An entry that nothing is known of but its name and where it comes from.
+fn entry(name: &str, parts: Vec<(String, Source)>) -> Entry {
+    Entry {
+        name: ModelName::known(name),
+        aliases: Vec::new(),
+        slug: String::new(),
+        family: None,
+        parts,
+        availability: Availability::Available,
+        licence: None,
+        million_parameters: None,
+        listed: false,
+        preload: false,
+        pinned: false,
+        idle_ttl: None,
+    }
+}
+
+// === impl Wanted ===
+
+impl Wanted {
+    /// `acme/my-whisper`, `acme/my-whisper@v2`, `/models/x`, `./x`, `file:/models/x`, `hf://acme/x`, `embedded:x`, or
+    /// any other name with a source beside it.
+    fn of(model: &ModelConfig) -> Result<Self, CatalogError> {
+        let (text, parse) = (model.name.trim(), |text: &str| parsed(&model.name, text.parse()));
+        let given = model.source.as_deref().map(parse).transpose()?;
+        let itself = if is_source(text) { Some(parse(text)?) } else { folder(text) };
+        if let (Some(given), Some(itself)) = (&given, &itself)
+            && given != itself
+        {
+            return Err(twice(&model.name, given, itself));
+        }
+        let wanted = match itself {
+            Some(itself) => Self { name: name_of(&itself), source: Some(itself), revision: None },
+            None => {
+                let (name, revision) = text.split_once('@').map_or((text, None), |(name, at)| (name, Some(at)));
+                Self { name: name.to_owned(), source: given, revision: revision.map(str::to_owned) }
+            }
+        };
+        if is_name(&wanted.name) { Ok(wanted) } else { Err(CatalogError::Name { model: model.name.clone() }) }
+    }
+
+    /// Where the files of a name that no preset has come from: where it says, or the hub if it looks like a repository.
+    fn implied(&self, model: &str) -> Result<Option<Source>, CatalogError> {
+        match &self.source {
+            Some(source) => self.at(source).map(Some),
+            None if self.name.contains('/') => {
+                parsed(model, Source::hub(&self.name, self.revision.as_deref())).map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Whether it says where the files come from.
+    fn insists(&self) -> bool {
+        self.source.is_some() || self.revision.is_some()
+    }
+
+    fn at(&self, source: &Source) -> Result<Source, CatalogError> {
+        match &self.revision {
+            Some(revision) => parsed(&self.name, source.at(revision)),
+            None => Ok(source.clone()),
+        }
+    }
+}
+
+fn parsed(model: &str, source: Result<Source, SourceError>) -> Result<Source, CatalogError> {
+    source.map_err(|source| CatalogError::Source { model: model.to_owned(), source })
+}
+
+fn twice(model: &str, first: &Source, second: &Source) -> CatalogError {
+    let (first, second) = (first.to_string(), second.to_string());
+    CatalogError::Twice { model: model.to_owned(), what: "the sources", first, second }
+}
+
+fn is_source(text: &str) -> bool {
+    text.contains("://") || text.starts_with("embedded:") || text.starts_with("file:")
+}
+
+fn folder(text: &str) -> Option<Source> {
+    let path = text.starts_with('/') || text.starts_with("./") || text.starts_with("../") || text == ".";
+    path.then(|| Source::Folder(text.into()))
+}
+
+/// What a source without a name is called.
+fn name_of(source: &Source) -> String {
+    match source {
+        Source::Embedded(name) => name.clone(),
+        Source::Hub { repo, .. } => repo.clone(),
+        Source::Folder(folder) => {
+            folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+        }
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let component = |part: &str| !part.is_empty() && part.chars().all(plain) && part != "." && part != "..";
+    name.split('/').count() <= 2 && name.split('/').all(component)
+}

@@ -1,0 +1,63 @@
+//! One model of the catalog.
+
+use std::time::Duration;
+
+use crate::{
+    model::{Availability, Family},
+    speech::ModelName,
+    store::Source,
+};
+
+/// A model that can be asked for.
+#[derive(Clone)]
+pub struct Entry {
+    pub name: ModelName,
+    /// Other names that were given to it; it also answers to its name without the organisation.
+    pub aliases: Vec<String>,
+    /// A name without `/`, unique, for path segments and labels.
+    pub slug: String,
+    /// `None`: [`super::Catalog::recognise`] finds it by the model's `config.json`.
+    pub family: Option<&'static dyn Family>,
+    /// Part → source. Most models have the one part `model`.
+    pub parts: Vec<(String, Source)>,
+    pub availability: Availability,
+    /// Of the weights, where it is known.
+    pub licence: Option<&'static str>,
+    /// Parameters in millions, where that is known.
+    pub million_parameters: Option<u32>,
+    /// Whether the configuration names it, or it is the default.
+    pub listed: bool,
+    /// Load at start, in the modes that load at start.
+    pub preload: bool,
+    /// Never evicted.
+    pub pinned: bool,
+    /// Unload after so long without a request. `None`: the general setting.
+    pub idle_ttl: Option<Duration>,
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// The same parts at another revision, for an update without a restart. A folder and an embedded model stay.
+    pub fn parts_at(&self, revision: &str) -> Result<Vec<(String, Source)>, crate::store::SourceError> {
+        let at = |(part, source): &(String, Source)| Ok((part.clone(), source.at(revision)?));
+        self.parts.iter().map(at).collect()
+    }
+
+    /// The name without its organisation.
+    pub(super) fn short(&self) -> &str {
+        self.name.as_str().rsplit('/').next().unwrap_or(self.name.as_str())
+    }
+
+    /// The part before the `/` of the name.
+    pub(super) fn organisation(&self) -> Option<&str> {
+        self.name.as_str().split_once('/').map(|(organisation, _)| organisation)
+    }
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let family = self.family.map(Family::name);
+        f.debug_struct("Entry").field("name", &self.name).field("family", &family).field("parts", &self.parts).finish()
+    }
+}

@@ -1,0 +1,70 @@
+//! What can be wrong with names: in the configuration, and in a request.
+
+use crate::{
+    speech::{Fault, Kind},
+    store::SourceError,
+};
+
+/// A fault of the configuration of models.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum CatalogError {
+    #[error("model {model:?}: its source is wrong: {source}")]
+    Source { model: String, source: SourceError },
+    #[error(
+        "model {model:?}: there is no preset of that name{}; name a repository like organisation/name, or give a source",
+        meant(.nearest)
+    )]
+    NoSource { model: String, nearest: Option<String> },
+    #[error("model {model:?}: there is no family {family:?}; this build has {}", .known.join(", "))]
+    Family { model: String, family: String, known: Vec<String> },
+    #[error("model {model:?} cannot be served by this build: {reason}")]
+    Unsupported { model: String, reason: String },
+    #[error("model {model:?}: it spans several sources ({}), so one source cannot replace them", .parts.join(", "))]
+    Parts { model: String, parts: Vec<String> },
+    #[error("model {model:?} is configured twice, with {what} {first} and {second}; keep one")]
+    Twice { model: String, what: &'static str, first: String, second: String },
+    #[error("model {model:?}: {alias:?} already names {other}; choose another alias")]
+    Alias { model: String, alias: String, other: String },
+    #[error("model {model:?} has a name that cannot stand in an address; {NAME_RULE}, as [models.<name>]")]
+    Name { model: String },
+    #[error("the default model is unknown: {0}")]
+    Default(Unknown),
+    #[error(
+        "no model is configured and this program has none inside; set MODEL_ID, for example to openai/whisper-tiny"
+    )]
+    NoDefault,
+}
+
+/// What a name may consist of.
+pub(super) const NAME_RULE: &str = "name it in letters, digits, '-', '_', '.' and at most one '/'";
+
+/// No model has that name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no model {asked:?};{} there are: {}", did_you_mean(.nearest), .known.join(", "))]
+pub struct Unknown {
+    pub asked: String,
+    /// The canonical name of the model that was probably meant.
+    pub nearest: Option<String>,
+    /// Canonical names, those that the configuration names first.
+    pub known: Vec<String>,
+}
+
+// === impl Unknown ===
+
+impl Fault for Unknown {
+    fn kind(&self) -> Kind {
+        Kind::NotFound
+    }
+
+    fn param(&self) -> Option<&str> {
+        Some("model")
+    }
+}
+
+fn meant(nearest: &Option<String>) -> String {
+    nearest.as_ref().map_or_else(String::new, |name| format!(" (did you mean {name}?)"))
+}
+
+fn did_you_mean(nearest: &Option<String>) -> String {
+    nearest.as_ref().map_or_else(String::new, |name| format!(" did you mean {name:?}?"))
+}

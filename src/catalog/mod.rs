@@ -1,0 +1,115 @@
+//! Names and aliases of models: what there is, of which family, from where, and whether this build can serve it.
+//!
+//! The presets of every family, changed and added to by the configuration. A name is looked up without regard to case,
+//! with or without its organisation; several names for one source are one [`Entry`], so that a model is never loaded
+//! twice.
+
+mod build;
+mod entry;
+mod error;
+mod names;
+
+pub use entry::Entry;
+pub use error::{CatalogError, Unknown};
+
+use self::{build::Builder, names::Names};
+use crate::{model::Family, speech::ModelName};
+
+/// What the catalog needs to know.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// Models by configuration, in addition to the presets or changing one of them.
+    pub models: Vec<ModelConfig>,
+    /// The model of a request that names none. Absent: the embedded one.
+    pub default: Option<String>,
+}
+
+/// `[models.<name>]` of the configuration file, or one name of `MODEL_ID`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModelConfig {
+    /// Canonical name or alias of a preset, or a new name.
+    pub name: String,
+    /// `hf://org/name@revision`, `file:/folder`, `embedded:name`; absent: the preset's, or the hub's by the name.
+    pub source: Option<String>,
+    /// Absent: the preset's, or found by the model's `config.json`.
+    pub family: Option<String>,
+    pub aliases: Vec<String>,
+    /// Load at start, in the modes that load at start. Absent: only the default model, if no model says `true`.
+    pub preload: Option<bool>,
+    /// Never evicted.
+    pub pinned: bool,
+    /// Unload after so long without a request. Absent: the general `idle_ttl`.
+    pub idle_ttl: Option<std::time::Duration>,
+}
+
+/// Every model that can be asked for. Never changes.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    families: Families,
+    entries: Vec<Entry>,
+    names: Names,
+    default: usize,
+}
+
+/// The families of this build; a type of its own for `Debug`.
+#[derive(Clone, Copy)]
+struct Families(&'static [&'static dyn Family]);
+
+// === impl Catalog ===
+
+impl Catalog {
+    /// All that is wrong with the configuration is told at once.
+    pub fn new(families: &'static [&'static dyn Family], config: &Config) -> Result<Self, Vec<CatalogError>> {
+        let mut builder = Builder::new(families);
+        for model in &config.models {
+            builder.configure(model);
+        }
+        let (names, default) = builder.finish(config);
+        let Builder { entries, faults, .. } = builder;
+        if faults.is_empty() { Ok(Self { families: Families(families), entries, names, default }) } else { Err(faults) }
+    }
+
+    /// The model of that name, or the default one.
+    pub fn resolve(&self, name: Option<&str>) -> Result<&Entry, Unknown> {
+        let Some(asked) = name else { return Ok(self.default()) };
+        let place = self.names.get(asked).ok_or_else(|| build::unknown(asked, &self.entries, &self.names))?;
+        Ok(&self.entries[place])
+    }
+
+    /// The entry of a canonical name. `None` only for a name that another catalog made.
+    pub fn get(&self, name: &ModelName) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.name == *name)
+    }
+
+    /// Every model, presets first.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
+    /// The model of a request that names none.
+    pub fn default(&self) -> &Entry {
+        &self.entries[self.default]
+    }
+
+    /// The default model and those that the configuration names, the default first.
+    pub fn listed(&self) -> impl Iterator<Item = &Entry> {
+        let others = self.entries.iter().enumerate().filter(|(place, entry)| entry.listed && *place != self.default);
+        std::iter::once(self.default()).chain(others.map(|(_, entry)| entry))
+    }
+
+    /// The family that a `config.json` belongs to.
+    pub fn recognise(&self, config: &serde_json::Value) -> Option<&'static dyn Family> {
+        self.families.0.iter().copied().find(|family| family.recognises(config))
+    }
+}
+
+// === impl Families ===
+
+impl std::fmt::Debug for Families {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|family| family.name())).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

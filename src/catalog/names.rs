@@ -1,0 +1,92 @@
+//! Which model a name means.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{CatalogError, Entry};
+
+/// How like a known name an unknown one must be for us to suggest it, from 0 to 1. Below that a suggestion is noise.
+const LIKE: f64 = 0.82;
+
+/// What OpenAI calls its own Whisper.
+const OPENAI_WHISPER: &str = "whisper-1";
+
+/// Every name in lower case, and the place of its entry.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names(BTreeMap<String, usize>);
+
+// === impl Names ===
+
+impl Names {
+    /// Names and aliases first, which must differ; then what follows from them, where it is not ambiguous.
+    pub(super) fn new(entries: &[Entry], faults: &mut Vec<CatalogError>) -> Self {
+        let mut names = Self::default();
+        for (place, entry) in entries.iter().enumerate() {
+            let given = std::iter::once(entry.name.as_str()).chain(entry.aliases.iter().map(String::as_str));
+            for name in given {
+                names.give(name, place, entries, faults);
+            }
+        }
+        names.derive(entries);
+        names
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<usize> {
+        self.0.get(&key(name)).copied()
+    }
+
+    /// The entry whose name is most like an unknown one.
+    pub(super) fn nearest(&self, name: &str) -> Option<usize> {
+        let asked = key(name);
+        let likeness = |known: &String| strsim::jaro_winkler(&asked, known);
+        let rated = self.0.iter().map(|(known, place)| (likeness(known), *place));
+        rated.filter(|(likeness, _)| *likeness >= LIKE).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, place)| place)
+    }
+
+    /// Gives each entry a name without `/`: an alias, the name without its organisation, or `organisation--name`.
+    pub(super) fn slugs(&mut self, entries: &mut [Entry]) {
+        for (place, entry) in entries.iter_mut().enumerate() {
+            let own = |name: &&str| !name.contains('/') && self.get(name) == Some(place);
+            let candidates = entry.aliases.iter().map(String::as_str).chain([entry.short()]);
+            let slug = candidates.filter(own).map(str::to_owned).next();
+            entry.slug = slug.unwrap_or_else(|| entry.name.as_str().replace('/', "--"));
+            self.0.entry(key(&entry.slug)).or_insert(place);
+        }
+    }
+
+    /// The default model also answers to the name that OpenAI's clients and examples have built in, unless the
+    /// configuration gives that name away.
+    pub(super) fn adopt(&mut self, default: usize) {
+        self.0.entry(OPENAI_WHISPER.to_owned()).or_insert(default);
+    }
+
+    fn give(&mut self, name: &str, place: usize, entries: &[Entry], faults: &mut Vec<CatalogError>) {
+        let owner = *self.0.entry(key(name)).or_insert(place);
+        if owner != place {
+            let (model, other) = (entries[place].name.to_string(), entries[owner].name.to_string());
+            faults.push(CatalogError::Alias { model, alias: name.to_owned(), other });
+        }
+    }
+
+    /// The name without its organisation, and the aliases with it.
+    fn derive(&mut self, entries: &[Entry]) {
+        let mut derived: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
+        for (place, entry) in entries.iter().enumerate() {
+            let organised = entry.organisation().into_iter().flat_map(|organisation| {
+                let plain = entry.aliases.iter().filter(|alias| !alias.contains('/'));
+                plain.map(move |alias| format!("{organisation}/{alias}"))
+            });
+            for name in organised.chain([entry.short().to_owned()]) {
+                derived.entry(key(&name)).or_default().insert(place);
+            }
+        }
+        for (name, places) in derived {
+            if let (1, Some(place)) = (places.len(), places.first()) {
+                self.0.entry(name).or_insert(*place);
+            }
+        }
+    }
+}
+
+fn key(name: &str) -> String {
+    name.trim().to_lowercase()
+}

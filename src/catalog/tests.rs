@@ -1,0 +1,251 @@
+use std::{path::PathBuf, time::Duration};
+
+use super::*;
+use crate::{
+    model::{Availability, LoadError, Model, ModelFiles, Placement, Preset},
+    speech::{Fault, Kind, TaskKind},
+    store::Source,
+};
+
+struct Fake(&'static str, &'static [Preset]);
+
+impl Family for Fake {
+    fn name(&self) -> &'static str {
+        self.0
+    }
+
+    fn tasks(&self) -> &'static [TaskKind] {
+        &[TaskKind::Transcribe]
+    }
+
+    fn presets(&self) -> &'static [Preset] {
+        self.1
+    }
+
+    fn recognises(&self, config: &serde_json::Value) -> bool {
+        config["model_type"] == self.0
+    }
+
+    fn files(&self, _: &str, listing: &[String]) -> Result<Vec<String>, LoadError> {
+        Ok(listing.to_vec())
+    }
+
+    fn footprint(&self, _: &ModelFiles, _: &Placement) -> Result<u64, LoadError> {
+        Ok(0)
+    }
+
+    fn load(&self, _: &ModelFiles, _: &Placement) -> Result<Box<dyn Model>, LoadError> {
+        Err(LoadError::Unsupported("it is made up".to_owned()))
+    }
+}
+
+const fn preset(
+    name: &'static str,
+    aliases: &'static [&'static str],
+    parts: &'static [(&'static str, &'static str)],
+) -> Preset {
+    let availability = Availability::Available;
+    Preset { name, aliases, parts, availability, licence: "MIT", million_parameters: 1 }
+}
+
+const EARS: Fake = Fake(
+    "ears",
+    &[
+        preset("acme/ears-tiny", &["ears-tiny", "tiny"], &[("model", "hf://acme/ears-tiny")]),
+        preset("acme/ears-large", &["ears-large"], &[("model", "hf://acme/ears-large")]),
+        Preset {
+            availability: Availability::Unsupported("its codec is not here yet"),
+            ..preset("acme/ears-odd", &["ears-odd"], &[("model", "hf://acme/ears-odd")])
+        },
+        preset("acme/ears-nano", &["ears-nano"], &[("model", "embedded:ears-nano")]),
+    ],
+);
+const CHOIR: Fake =
+    Fake("choir", &[preset("bell/choir", &["choir"], &[("lm", "hf://bell/choir-lm"), ("codec", "hf://bell/codec")])]);
+const FAMILIES: &[&dyn Family] = &[&EARS, &CHOIR];
+
+fn named(name: &str) -> ModelConfig {
+    ModelConfig { name: name.to_owned(), ..ModelConfig::default() }
+}
+
+fn from(name: &str, source: &str) -> ModelConfig {
+    ModelConfig { source: Some(source.to_owned()), ..named(name) }
+}
+
+fn catalog(models: impl Into<Vec<ModelConfig>>) -> Result<Catalog, Vec<CatalogError>> {
+    Catalog::new(FAMILIES, &Config { models: models.into(), default: None })
+}
+
+fn faults(models: impl Into<Vec<ModelConfig>>) -> Vec<String> {
+    catalog(models).unwrap_err().iter().map(ToString::to_string).collect()
+}
+
+fn name_of(catalog: &Catalog, name: &str) -> String {
+    catalog.resolve(Some(name)).unwrap().name.to_string()
+}
+
+fn hub(text: &str) -> Source {
+    text.parse().unwrap()
+}
+
+#[test]
+fn a_model_has_many_names() {
+    let catalog = catalog([]).unwrap();
+    for name in ["acme/ears-tiny", "ears-tiny", "tiny", "TINY", " Acme/Ears-Tiny ", "acme/tiny"] {
+        assert_eq!(name_of(&catalog, name), "acme/ears-tiny", "{name}");
+    }
+    assert_eq!(catalog.resolve(Some("tiny")).unwrap().slug, "ears-tiny");
+}
+
+#[test]
+fn an_unknown_name_is_answered_with_what_there_is() {
+    let unknown = catalog([named("choir")]).unwrap().resolve(Some("ears-tinny")).unwrap_err();
+    assert_eq!((unknown.kind(), unknown.param()), (Kind::NotFound, Some("model")));
+    assert_eq!(
+        unknown.to_string(),
+        "there is no model \"ears-tinny\"; did you mean \"acme/ears-tiny\"? there are: bell/choir, acme/ears-tiny, \
+         acme/ears-large, acme/ears-odd, acme/ears-nano"
+    );
+    assert_eq!(catalog([]).unwrap().resolve(Some("gpt-4o")).unwrap_err().nearest, None);
+}
+
+#[test]
+fn the_default_is_the_first_that_is_configured_else_the_one_inside() {
+    assert_eq!(catalog([]).unwrap().default().name.as_str(), "acme/ears-nano");
+    let catalog = catalog([named("ears-large"), named("tiny")]).unwrap();
+    assert_eq!(catalog.resolve(None).unwrap().name.as_str(), "acme/ears-large");
+    let listed: Vec<&str> = catalog.listed().map(|entry| entry.name.as_str()).collect();
+    assert_eq!(listed, ["acme/ears-large", "acme/ears-tiny"]);
+
+    let config = Config { models: vec![named("tiny"), named("choir")], default: Some("choir".to_owned()) };
+    assert_eq!(Catalog::new(FAMILIES, &config).unwrap().default().name.as_str(), "bell/choir");
+    let none = Catalog::new(&[], &Config::default()).unwrap_err();
+    assert!(none[0].to_string().contains("set MODEL_ID"), "{none:?}");
+}
+
+#[test]
+fn a_name_that_is_no_preset_is_a_repository() {
+    let catalog = catalog([named("nova/my-ears"), named("nova/other@v2")]).unwrap();
+    let entry = catalog.resolve(Some("my-ears")).unwrap();
+    assert_eq!((entry.name.as_str(), entry.slug.as_str()), ("nova/my-ears", "my-ears"));
+    assert!(entry.family.is_none());
+    assert_eq!(entry.parts, [("model".to_owned(), hub("hf://nova/my-ears@main"))]);
+    assert_eq!(catalog.resolve(Some("other")).unwrap().parts[0].1, hub("hf://nova/other@v2"));
+    let config = serde_json::json!({ "model_type": "choir" });
+    assert_eq!(catalog.recognise(&config).unwrap().name(), "choir");
+    assert!(catalog.recognise(&serde_json::json!({})).is_none());
+}
+
+#[test]
+fn a_path_is_a_folder() {
+    for (text, folder) in [
+        ("/models/my-ears", "/models/my-ears"),
+        ("./my-ears", "./my-ears"),
+        ("file:/models/my-ears/", "/models/my-ears/"),
+    ] {
+        let catalog = catalog([named(text)]).unwrap();
+        let entry = catalog.default();
+        assert_eq!((entry.name.as_str(), &entry.parts[0].1), ("my-ears", &Source::Folder(PathBuf::from(folder))));
+    }
+}
+
+#[test]
+fn a_preset_can_come_from_elsewhere() {
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    let catalog =
+        catalog([named(&format!("acme/ears-tiny@{commit}")), from("ears-large", "file:/volume/large")]).unwrap();
+    let tiny = catalog.resolve(Some("tiny")).unwrap();
+    assert_eq!(
+        (tiny.name.as_str(), &tiny.parts[0].1),
+        ("acme/ears-tiny", &hub(&format!("hf://acme/ears-tiny@{commit}")))
+    );
+    assert_eq!(tiny.family.unwrap().name(), "ears");
+    let by_alias = super::tests::catalog([named("tiny@v3")]).unwrap();
+    assert_eq!(by_alias.default().parts[0].1, hub("hf://acme/ears-tiny@v3"));
+    assert_eq!(catalog.resolve(Some("ears-large")).unwrap().parts[0].1, hub("file:/volume/large"));
+    let moved = tiny.parts_at("v9").unwrap();
+    assert_eq!(moved[0].1, hub("hf://acme/ears-tiny@v9"));
+}
+
+#[test]
+fn two_names_of_one_source_are_one_model() {
+    let catalog = catalog([from("mine", "hf://acme/ears-tiny"), from("yours", "hf://x/y"), from("x/y", "hf://x/y")]);
+    let catalog = catalog.unwrap();
+    assert_eq!(name_of(&catalog, "mine"), "acme/ears-tiny");
+    assert_eq!((name_of(&catalog, "yours"), name_of(&catalog, "x/y")), ("yours".to_owned(), "yours".to_owned()));
+}
+
+#[test]
+fn slugs_differ() {
+    let catalog = catalog([named("nova/ears-tiny"), named("bell/same"), named("nova/same")]).unwrap();
+    let slug = |name: &str| catalog.resolve(Some(name)).unwrap().slug.clone();
+    assert_eq!(slug("nova/ears-tiny"), "nova--ears-tiny");
+    assert_eq!((slug("bell/same"), slug("nova/same")), ("bell--same".to_owned(), "nova--same".to_owned()));
+    assert_eq!(name_of(&catalog, "ears-tiny"), "acme/ears-tiny", "a preset keeps its alias");
+    assert_eq!(name_of(&catalog, "nova--same"), "nova/same");
+    assert!(catalog.resolve(Some("same")).is_err(), "what could mean two means none");
+    let slugs: std::collections::BTreeSet<&str> = catalog.entries().map(|entry| entry.slug.as_str()).collect();
+    assert_eq!(slugs.len(), catalog.entries().count());
+}
+
+#[test]
+fn preload_is_what_is_said_else_the_default() {
+    let preloaded = |catalog: Catalog| -> Vec<String> {
+        catalog.entries().filter(|entry| entry.preload).map(|entry| entry.name.to_string()).collect()
+    };
+    let says = |name, preload| ModelConfig { preload: Some(preload), ..named(name) };
+    assert_eq!(preloaded(catalog([]).unwrap()), ["acme/ears-nano"]);
+    assert_eq!(preloaded(catalog([named("choir"), named("tiny")]).unwrap()), ["bell/choir"]);
+    assert_eq!(preloaded(catalog([named("choir"), says("tiny", true)]).unwrap()), ["acme/ears-tiny"]);
+    assert!(preloaded(catalog([says("choir", false)]).unwrap()).is_empty());
+}
+
+#[test]
+fn settings_reach_their_entry() {
+    let ttl = Some(Duration::from_secs(60));
+    let aliases = vec!["whisper-1".to_owned()];
+    let catalog = catalog([ModelConfig { pinned: true, idle_ttl: ttl, aliases, ..named("tiny") }]).unwrap();
+    let entry = catalog.resolve(Some("whisper-1")).unwrap();
+    assert_eq!((entry.name.as_str(), entry.pinned, entry.idle_ttl), ("acme/ears-tiny", true, ttl));
+    assert_eq!((entry.licence, entry.million_parameters), (Some("MIT"), Some(1)));
+    assert_eq!(catalog.get(&entry.name).unwrap().slug, "ears-tiny");
+}
+
+#[test]
+fn all_faults_are_told_at_once() {
+    let faults = faults([
+        from("a", "ftp://x"),
+        from("b", "gs://bucket/x"),
+        named("ears-tinny"),
+        ModelConfig { family: Some("eyes".to_owned()), ..named("tiny") },
+        named("ears-odd"),
+        from("choir", "hf://x/y"),
+        ModelConfig { aliases: vec!["tiny".to_owned()], ..named("ears-large") },
+        named("/"),
+        named("ears-large@v1"),
+        named("ears-large@v2"),
+    ]);
+    let expected = [
+        "model \"a\": its source is wrong: \"ftp://x\" names no source",
+        "model \"b\": its source is wrong: gs:// is not served by this version",
+        "model \"ears-tinny\": there is no preset of that name (did you mean acme/ears-tiny?)",
+        "model \"tiny\": there is no family \"eyes\"; this build has ears, choir",
+        "model \"acme/ears-odd\" cannot be served by this build: its codec is not here yet",
+        "model \"choir\": it spans several sources (hf://bell/choir-lm@main, hf://bell/codec@main)",
+        "model \"/\" has a name that cannot stand in an address",
+        "model \"ears-large\" is configured twice, with the sources hf://acme/ears-large@v1 and hf://acme/ears-large@v2",
+        "\"tiny\" already names acme/ears-tiny",
+    ];
+    assert_eq!(faults.len(), expected.len(), "{faults:#?}");
+    for text in expected {
+        assert!(faults.iter().any(|fault| fault.contains(text)), "{text}\n{faults:#?}");
+    }
+}
+
+#[test]
+fn one_model_with_two_revisions_is_a_fault() {
+    let faults = faults([named("acme/ears-tiny@v1"), named("acme/ears-tiny@v2")]);
+    assert!(faults[0].contains("configured twice, with the sources hf://acme/ears-tiny@v1 and"), "{faults:?}");
+    let default = Catalog::new(FAMILIES, &Config { models: vec![], default: Some("ears-tinny".into()) }).unwrap_err();
+    assert!(default[0].to_string().starts_with("the default model is unknown: there is no model"), "{default:?}");
+}

@@ -1,0 +1,166 @@
+//! The hub's cache layout, as the Python tools write it:
+//!
+//! ```text
+//! models--org--name/
+//!   blobs/<etag>                     the files, named by sha256 (large ones) or by git blob sha1
+//!   snapshots/<commit>/<file>        symbolic links to ../../blobs/<etag>, or copies where links fail
+//!   refs/<branch>                    the commit that a branch meant when it was last asked for
+//!   .sconce/<commit>.json            ours: the manifest
+//! ```
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tempfile::NamedTempFile;
+
+use super::source::is_plain_name;
+
+/// A temporary file that nobody has written to for so long was left behind by a process that died.
+const ABANDONED: Duration = Duration::from_secs(60 * 60);
+
+/// Folders below a snapshot that are looked into; repositories of models have one or two.
+const DEPTH: usize = 8;
+
+/// The folder of one repository in one cache.
+#[derive(Clone, Debug)]
+pub(super) struct RepoDir(PathBuf);
+
+// === impl RepoDir ===
+
+impl RepoDir {
+    pub(super) fn new(cache: &Path, repo: &str) -> Self {
+        Self(cache.join(format!("models--{}", repo.replace('/', "--"))))
+    }
+
+    pub(super) fn blob(&self, name: &str) -> PathBuf {
+        self.blobs().join(name)
+    }
+
+    pub(super) fn snapshot(&self, commit: &str) -> PathBuf {
+        self.0.join("snapshots").join(commit)
+    }
+
+    pub(super) fn manifest(&self, commit: &str) -> PathBuf {
+        self.0.join(".sconce").join(format!("{commit}.json"))
+    }
+
+    fn blobs(&self) -> PathBuf {
+        self.0.join("blobs")
+    }
+
+    fn reference(&self, revision: &str) -> PathBuf {
+        self.0.join("refs").join(revision)
+    }
+
+    /// The commit that a branch or tag meant when it was last asked for.
+    pub(super) fn read_ref(&self, revision: &str) -> Option<String> {
+        let commit = fs::read_to_string(self.reference(revision)).ok()?.trim().to_owned();
+        is_plain_name(&commit).then_some(commit)
+    }
+
+    /// Does nothing if it says so already.
+    pub(super) fn write_ref(&self, revision: &str, commit: &str) -> io::Result<()> {
+        if revision == commit || self.read_ref(revision).as_deref() == Some(commit) {
+            return Ok(());
+        }
+        write_whole(&self.reference(revision), commit.as_bytes())
+    }
+
+    /// A file for one writer alone, beside the blob that it is to become.
+    pub(super) fn temporary(&self, blob: &str) -> io::Result<NamedTempFile> {
+        fs::create_dir_all(self.blobs())?;
+        new_temporary(&self.blobs(), &format!("{blob}."), ".part")
+    }
+
+    /// Makes a file of a snapshot point to its blob.
+    pub(super) fn link(&self, commit: &str, file: &str, blob: &str) -> io::Result<()> {
+        let path = self.snapshot(commit).join(file);
+        let folder = path.parent().unwrap_or(&path).to_owned();
+        fs::create_dir_all(&folder)?;
+        let target = Path::new(&"../".repeat(file.split('/').count() + 1)).join("blobs").join(blob);
+        if fs::read_link(&path).is_ok_and(|known| known == target) {
+            return Ok(());
+        }
+        // Made beside the place and renamed into it, so that there is never nothing where there was something.
+        let beside = folder.join(format!(".{:016x}.link", rand::random::<u64>()));
+        symlink(&target, &beside).or_else(|_| copy_whole(&self.blob(blob), &beside))?;
+        fs::rename(&beside, &path).inspect_err(|_| drop(fs::remove_file(&beside)))
+    }
+
+    /// Removes what writers that died left behind.
+    pub(super) fn sweep(&self) {
+        let Ok(entries) = fs::read_dir(self.blobs()) else { return };
+        for path in entries.flatten().map(|entry| entry.path()).filter(|path| is_abandoned(path)) {
+            match fs::remove_file(&path) {
+                Ok(()) => tracing::info!(path = %path.display(), "removed an abandoned download"),
+                Err(error) => tracing::warn!(path = %path.display(), %error, "cannot remove an abandoned download"),
+            }
+        }
+    }
+}
+
+/// The names of all files below a folder, relative to it, with `/` between components, sorted. Links are followed;
+/// hidden files and folders are not looked at.
+pub(super) fn walk(folder: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    walk_into(folder, "", DEPTH, &mut names)?;
+    names.sort();
+    Ok(names)
+}
+
+/// Writes a small file so that a reader sees the old content or the new, never a part.
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    fs::create_dir_all(folder)?;
+    let mut file = new_temporary(folder, ".", ".new")?;
+    io::Write::write_all(&mut file, bytes)?;
+    file.as_file().sync_data()?;
+    file.persist(path).map(drop).map_err(|error| error.error)
+}
+
+fn walk_into(folder: &Path, prefix: &str, depth: usize, names: &mut Vec<String>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if name.starts_with('.') {
+            continue;
+        }
+        // Of the target of a link; one that leads nowhere is not a file.
+        let Ok(kind) = fs::metadata(entry.path()) else { continue };
+        if kind.is_file() {
+            names.push(format!("{prefix}{name}"));
+        } else if kind.is_dir() && depth > 0 {
+            walk_into(&entry.path(), &format!("{prefix}{name}/"), depth - 1, names)?;
+        }
+    }
+    Ok(())
+}
+
+/// Readable by whom the umask allows; a cache is shared, and `tempfile` alone would make it private.
+fn new_temporary(folder: &Path, prefix: &str, suffix: &str) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(prefix).suffix(suffix);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
+}
+
+fn is_abandoned(path: &Path) -> bool {
+    let part = path.extension().is_some_and(|extension| extension == "part");
+    let silent = || fs::metadata(path).and_then(|meta| meta.modified()).ok().and_then(|time| time.elapsed().ok());
+    part && silent().is_some_and(|silent| silent > ABANDONED)
+}
+
+fn symlink(target: &Path, path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    return std::os::unix::fs::symlink(target, path);
+    #[cfg(not(unix))]
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+fn copy_whole(from: &Path, to: &Path) -> io::Result<()> {
+    fs::hard_link(from, to).or_else(|_| fs::copy(from, to).map(drop))
+}

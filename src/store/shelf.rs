@@ -1,0 +1,151 @@
+//! What of a repository is on this machine, without asking anybody.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    layout::{RepoDir, walk},
+    manifest::Manifest,
+    source::is_commit,
+};
+
+/// One commit of one repository in one cache.
+pub(super) struct Shelf {
+    snapshot: PathBuf,
+    /// None: filled by another tool, whose files are in place only when they are whole.
+    pub manifest: Option<Manifest>,
+}
+
+/// A file that is here.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub file: String,
+    pub path: PathBuf,
+    pub size: u64,
+}
+
+/// The name of a blob, which tells its content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Checksum {
+    Sha256(String),
+    /// Of `blob <length>\0` and the content.
+    GitSha1(String),
+}
+
+// === impl Shelf ===
+
+impl Shelf {
+    /// `None` if the cache knows nothing of that commit.
+    pub(super) fn open(cache: &Path, repo: &str, commit: &str) -> Option<Self> {
+        let dir = RepoDir::new(cache, repo);
+        let (snapshot, manifest) = (dir.snapshot(commit), Manifest::read(&dir.manifest(commit)));
+        (manifest.is_some() || snapshot.is_dir()).then_some(Self { snapshot, manifest })
+    }
+
+    /// All files of the commit where they are known, else those that are here.
+    pub(super) fn listing(&self) -> Vec<String> {
+        match &self.manifest {
+            Some(manifest) => manifest.listing.clone(),
+            None => walk(&self.snapshot).unwrap_or_default(),
+        }
+    }
+
+    /// Where a file lies, if it does.
+    pub(super) fn path(&self, file: &str) -> PathBuf {
+        self.snapshot.join(file)
+    }
+
+    /// A file that is here and whole, as far as its size and its entry or name tell.
+    pub(super) fn find(&self, file: &str) -> Option<Found> {
+        let path = self.path(file);
+        let meta = std::fs::metadata(&path).ok().filter(|meta| meta.is_file())?;
+        let entry = self.manifest.as_ref().map(|manifest| manifest.files.get(file));
+        let whole = match entry {
+            None => true,
+            Some(Some(entry)) => entry.size == meta.len(),
+            // Added by another tool later.
+            Some(None) => self.checksum(file).is_some(),
+        };
+        whole.then(|| Found { file: file.to_owned(), path, size: meta.len() })
+    }
+
+    /// What a file should be, by its entry, or by the name of the blob that it links to.
+    pub(super) fn checksum(&self, file: &str) -> Option<Checksum> {
+        let entry = self.manifest.as_ref().and_then(|manifest| manifest.files.get(file));
+        if let Some(entry) = entry {
+            return Some(Checksum::Sha256(entry.sha256.clone()));
+        }
+        let target = std::fs::read_link(self.path(file)).ok()?;
+        Checksum::of_name(target.file_name()?.to_str()?)
+    }
+}
+
+/// The files that `choose` wants of a commit, if all of them are here; they may lie in several caches.
+pub(super) fn complete<E>(
+    caches: &[PathBuf],
+    repo: &str,
+    commit: &str,
+    choose: impl Fn(&[String]) -> Result<Vec<String>, E>,
+) -> Option<Vec<Found>> {
+    let shelves: Vec<Shelf> = caches.iter().filter_map(|cache| Shelf::open(cache, repo, commit)).collect();
+    let wanted = choose(&listing(&shelves)).ok()?;
+    let find = |file: &String| shelves.iter().find_map(|shelf| shelf.find(file));
+    (!shelves.is_empty()).then(|| wanted.iter().map(find).collect()).flatten()
+}
+
+/// What of a commit is not here, for people.
+pub(super) fn missing<E>(
+    caches: &[PathBuf],
+    repo: &str,
+    commit: &str,
+    choose: impl Fn(&[String]) -> Result<Vec<String>, E>,
+) -> Vec<String> {
+    let shelves: Vec<Shelf> = caches.iter().filter_map(|cache| Shelf::open(cache, repo, commit)).collect();
+    let wanted = choose(&listing(&shelves)).unwrap_or_default();
+    wanted.into_iter().filter(|file| !shelves.iter().any(|shelf| shelf.find(file).is_some())).collect()
+}
+
+/// The commits that a revision means here, as far as is known, the first cache's first.
+pub(super) fn commits(caches: &[PathBuf], repo: &str, revision: &str) -> Vec<String> {
+    if is_commit(revision) {
+        return vec![revision.to_owned()];
+    }
+    let mut commits = Vec::new();
+    for commit in caches.iter().filter_map(|cache| RepoDir::new(cache, repo).read_ref(revision)) {
+        if !commits.contains(&commit) {
+            commits.push(commit);
+        }
+    }
+    commits
+}
+
+/// A manifest knows all files of a commit; without one, those that any cache has.
+fn listing(shelves: &[Shelf]) -> Vec<String> {
+    if let Some(manifest) = shelves.iter().find_map(|shelf| shelf.manifest.as_ref()) {
+        return manifest.listing.clone();
+    }
+    let mut names: Vec<String> = shelves.iter().flat_map(Shelf::listing).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+// === impl Checksum ===
+
+impl Checksum {
+    /// The hub names large files by their sha256 and small ones as git does.
+    pub(super) fn of_name(name: &str) -> Option<Self> {
+        let hex = name.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+        match name.len() {
+            64 if hex => Some(Self::Sha256(name.to_owned())),
+            40 if hex => Some(Self::GitSha1(name.to_owned())),
+            _ => None,
+        }
+    }
+
+    /// The name of the blob.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Sha256(name) | Self::GitSha1(name) => name,
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Where the files of a model come from.
+
+use std::{fmt, path::PathBuf, str::FromStr};
+
+/// The branch that a hub source without a revision means.
+const DEFAULT_REVISION: &str = "main";
+
+/// Schemes that are understood but not served by this version.
+const NOT_YET: [&str; 5] = ["gs", "s3", "https", "http", "az"];
+
+/// Where the files of one part of a model come from. Written and parsed as `embedded:name`, `file:/folder` and
+/// `hf://org/name@revision`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Source {
+    /// Inside this program.
+    Embedded(String),
+    /// A folder of this machine, read in place.
+    Folder(PathBuf),
+    /// A repository of the hub, at a branch, a tag or a commit.
+    Hub { repo: String, revision: String },
+}
+
+/// Why a text is not a source.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    #[error("{text:?} names no source; write hf://organisation/name, file:/folder or embedded:name")]
+    Shape { text: String },
+    #[error("{scheme}:// is not served by this version; write hf://organisation/name, file:/folder or embedded:name")]
+    NotYet { scheme: String },
+    #[error("{repo:?} is no repository; one looks like organisation/name, in letters, digits, '-', '_' and '.'")]
+    Repository { repo: String },
+    #[error("{revision:?} is no revision; write a branch, a tag or a commit after the @, without spaces or '..'")]
+    Revision { revision: String },
+    #[error("{scheme} names nothing; write {scheme}{example}")]
+    Empty { scheme: &'static str, example: &'static str },
+}
+
+// === impl Source ===
+
+impl Source {
+    /// A repository of the hub.
+    pub fn hub(repo: &str, revision: Option<&str>) -> Result<Self, SourceError> {
+        let revision = revision.unwrap_or(DEFAULT_REVISION);
+        if !is_repository(repo) {
+            return Err(SourceError::Repository { repo: repo.to_owned() });
+        }
+        if !is_revision(revision) {
+            return Err(SourceError::Revision { revision: revision.to_owned() });
+        }
+        Ok(Self::Hub { repo: repo.to_owned(), revision: revision.to_owned() })
+    }
+
+    /// The same place at another revision. A folder and an embedded model have none, and stay.
+    pub fn at(&self, revision: &str) -> Result<Self, SourceError> {
+        match self {
+            Self::Hub { repo, .. } => Self::hub(repo, Some(revision)),
+            Self::Embedded(_) | Self::Folder(_) => Ok(self.clone()),
+        }
+    }
+
+    /// The word before the colon; a metric label.
+    pub fn scheme(&self) -> &'static str {
+        match self {
+            Self::Embedded(_) => "embedded",
+            Self::Folder(_) => "file",
+            Self::Hub { .. } => "hf",
+        }
+    }
+
+    /// Whether the files behind it can never change.
+    pub fn pinned(&self) -> bool {
+        match self {
+            Self::Embedded(_) => true,
+            Self::Folder(_) => false,
+            Self::Hub { revision, .. } => is_commit(revision),
+        }
+    }
+}
+
+impl FromStr for Source {
+    type Err = SourceError;
+
+    fn from_str(text: &str) -> Result<Self, SourceError> {
+        let text = text.trim();
+        if let Some(name) = text.strip_prefix("embedded:") {
+            return embedded(name);
+        }
+        if let Some(folder) = text.strip_prefix("file:") {
+            return folder_of(folder);
+        }
+        if let Some(repo) = text.strip_prefix("hf://") {
+            let (repo, revision) = repo.split_once('@').map_or((repo, None), |(repo, at)| (repo, Some(at)));
+            return Self::hub(repo, revision);
+        }
+        match text.split_once("://") {
+            Some((scheme, _)) if NOT_YET.contains(&scheme) => Err(SourceError::NotYet { scheme: scheme.to_owned() }),
+            _ => Err(SourceError::Shape { text: text.to_owned() }),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedded(name) => write!(f, "embedded:{name}"),
+            Self::Folder(folder) => write!(f, "file:{}", folder.display()),
+            Self::Hub { repo, revision } => write!(f, "hf://{repo}@{revision}"),
+        }
+    }
+}
+
+fn embedded(name: &str) -> Result<Source, SourceError> {
+    match name.trim_start_matches("//") {
+        "" => Err(SourceError::Empty { scheme: "embedded:", example: "whisper-nano.en" }),
+        name => Ok(Source::Embedded(name.to_owned())),
+    }
+}
+
+/// `file:/a`, `file:///a` and `file:relative` are all understood.
+fn folder_of(folder: &str) -> Result<Source, SourceError> {
+    match folder.strip_prefix("//").unwrap_or(folder) {
+        "" => Err(SourceError::Empty { scheme: "file:", example: "/models/whisper-tiny" }),
+        folder => Ok(Source::Folder(folder.into())),
+    }
+}
+
+/// One or two names; the hub's oldest repositories have no organisation.
+fn is_repository(repo: &str) -> bool {
+    repo.split('/').count() <= 2 && repo.split('/').all(is_plain_name)
+}
+
+/// Branches may hold slashes, as in `refs/pr/1`.
+fn is_revision(revision: &str) -> bool {
+    revision.len() <= 255 && revision.split('/').all(is_plain_name)
+}
+
+/// Safe as one component of a path and of a URL, on every system.
+pub(super) fn is_plain_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !name.is_empty() && name.len() <= 255 && !name.starts_with('.') && !name.contains("..") && name.chars().all(plain)
+}
+
+/// A full git commit id: a revision that cannot move.
+pub(super) fn is_commit(revision: &str) -> bool {
+    revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_written_as_they_are_read() {
+        for text in ["embedded:whisper-nano.en", "file:/models/x", "hf://acme/tiny@main", "hf://gpt2@refs/pr/1"] {
+            assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
+        }
+        assert_eq!("hf://acme/tiny".parse::<Source>().unwrap().to_string(), "hf://acme/tiny@main");
+        assert_eq!("file:///models/x".parse::<Source>().unwrap().to_string(), "file:/models/x");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let refusal = |text: &str| text.parse::<Source>().unwrap_err().to_string();
+        assert!(refusal("gs://bucket/x").starts_with("gs:// is not served by this version"));
+        assert!(refusal("s3://bucket/x").starts_with("s3:// is not served"));
+        assert!(refusal("acme/tiny").contains("names no source"));
+        assert!(refusal("ftp://x").contains("names no source"));
+        assert!(refusal("file:").contains("file:/models/whisper-tiny"));
+        assert!(refusal("embedded:").contains("embedded:whisper-nano.en"));
+    }
+
+    #[test]
+    fn no_name_leaves_its_folder() {
+        for text in ["hf://../x", "hf://a/..", "hf://a/b/c", "hf:///b", "hf://a/.b", "hf://a\\b/c", "hf://a/b%2f"] {
+            assert!(matches!(text.parse::<Source>(), Err(SourceError::Repository { .. })), "{text}");
+        }
+        for text in ["hf://a/b@", "hf://a/b@../x", "hf://a/b@x y", "hf://a/b@/x", "hf://a/b@x/../y"] {
+            assert!(matches!(text.parse::<Source>(), Err(SourceError::Revision { .. })), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_a_commit_is_pinned() {
+        let source: Source = "hf://acme/tiny".parse().unwrap();
+        assert!(!source.pinned());
+        assert!(source.at("0123456789abcdef0123456789abcdef01234567").unwrap().pinned());
+    }
+}

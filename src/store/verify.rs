@@ -1,0 +1,114 @@
+//! Checks what lies on disk against what it should be.
+
+use std::path::Path;
+
+use super::{
+    Config, EmbeddedModel, StoreError,
+    digest::check,
+    folder,
+    hub::caches,
+    shelf::{Shelf, commits},
+    sink::blocking,
+};
+
+/// What became of one file.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct FileReport {
+    pub file: String,
+    /// The commit that it belongs to, where there is one.
+    pub revision: Option<String>,
+    /// Bytes that should be there, or that are there where nobody knows better.
+    pub bytes: u64,
+    #[serde(flatten)]
+    pub state: FileState,
+}
+
+/// Whether a file is what it should be.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "state", content = "reason", rename_all = "snake_case")]
+pub enum FileState {
+    /// Size and checksum are right.
+    Whole,
+    Missing,
+    /// With what is wrong.
+    Damaged(String),
+    /// Nothing is known that it could be compared with, as in a folder.
+    Unknown,
+}
+
+/// A file that is to be checked.
+struct Suspect {
+    file: String,
+    bytes: Option<u64>,
+}
+
+// === impl FileReport ===
+
+impl FileReport {
+    /// Whether somebody should do something about it.
+    pub fn bad(&self) -> bool {
+        matches!(self.state, FileState::Missing | FileState::Damaged(_))
+    }
+}
+
+pub(super) fn embedded(model: &EmbeddedModel) -> Vec<FileReport> {
+    let report = |(file, bytes): &(&str, &[u8])| FileReport {
+        file: (*file).to_owned(),
+        revision: None,
+        bytes: bytes.len() as u64,
+        state: FileState::Whole,
+    };
+    model.files.iter().map(report).collect()
+}
+
+pub(super) fn folder(path: &Path) -> Result<Vec<FileReport>, StoreError> {
+    let report = |file: String| {
+        let bytes = folder::file(path, &file)?.size;
+        Ok(FileReport { file, revision: None, bytes, state: FileState::Unknown })
+    };
+    folder::listing(path)?.into_iter().map(report).collect()
+}
+
+/// Every commit of the revision in every cache. Reads all of it.
+pub(super) async fn hub(config: &Config, repo: &str, revision: &str) -> Result<Vec<FileReport>, StoreError> {
+    let (caches, repo, revision) = (caches(config), repo.to_owned(), revision.to_owned());
+    let work = move || {
+        let mut reports = Vec::new();
+        for commit in commits(&caches, &repo, &revision) {
+            for shelf in caches.iter().filter_map(|cache| Shelf::open(cache, &repo, &commit)) {
+                reports.extend(suspects(&shelf).into_iter().map(|suspect| examine(&shelf, &commit, suspect)));
+            }
+        }
+        Ok(reports)
+    };
+    blocking(work).await.map_err(StoreError::Cache)
+}
+
+/// The files of the manifest, or all that lie there.
+fn suspects(shelf: &Shelf) -> Vec<Suspect> {
+    match &shelf.manifest {
+        Some(manifest) => {
+            let suspect = |(file, entry): (&String, &super::manifest::Entry)| Suspect {
+                file: file.clone(),
+                bytes: Some(entry.size),
+            };
+            manifest.files.iter().map(suspect).collect()
+        }
+        None => shelf.listing().into_iter().map(|file| Suspect { file, bytes: None }).collect(),
+    }
+}
+
+fn examine(shelf: &Shelf, commit: &str, Suspect { file, bytes }: Suspect) -> FileReport {
+    let meta = std::fs::metadata(shelf.path(&file));
+    let size = bytes.unwrap_or_else(|| meta.as_ref().map_or(0, |meta| meta.len()));
+    let state = match (meta, shelf.checksum(&file)) {
+        (Err(_), _) => FileState::Missing,
+        (Ok(_), None) => FileState::Unknown,
+        (Ok(_), Some(checksum)) => match check(&shelf.path(&file), checksum, size) {
+            Ok(Ok(_)) => FileState::Whole,
+            Ok(Err(reason)) => FileState::Damaged(reason),
+            Err(error) => FileState::Damaged(error.to_string()),
+        },
+    };
+    FileReport { revision: Some(commit.to_owned()), file, bytes: size, state }
+}

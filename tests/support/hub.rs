@@ -1,0 +1,508 @@
+//! A server that speaks the hub's protocol, for tests, with knobs that break it. It runs on a thread of its own and ends
+//! when it is dropped.
+//!
+//! Like the real one it answers for a small file by itself and sends who wants a large one to a storage on another host,
+//! which refuses requests that carry a token.
+
+#![allow(dead_code, reason = "every test program uses another part of it")]
+#![allow(clippy::result_large_err, reason = "a refusal is an answer like any other")]
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    net::{SocketAddr, TcpListener},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, mpsc},
+    task::{Context, Poll, Waker},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use actix_web::{
+    App, HttpRequest, HttpResponse, HttpResponseBuilder, HttpServer,
+    body::{BodySize, MessageBody},
+    dev::ServerHandle,
+    http::{Method, StatusCode, header},
+    rt, web,
+};
+use serde_json::json;
+use sha2::Digest;
+
+/// Bytes of a body that are handed out at a time.
+const CHUNK: usize = 16 << 10;
+
+/// A running hub.
+pub struct Hub {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    handle: ServerHandle,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A repository that is being filled. Every change makes a new commit of its branch `main`.
+pub struct Repo<'a> {
+    hub: &'a Hub,
+    name: String,
+}
+
+#[derive(Default)]
+struct Shared(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    repos: BTreeMap<String, Versions>,
+    knobs: Knobs,
+    /// Method and path of every request.
+    requests: Vec<(Method, String)>,
+    /// Bodies that wait for [`Hub::release`].
+    stalled: Vec<Waker>,
+}
+
+#[derive(Default)]
+struct Versions {
+    head: String,
+    commits: BTreeMap<String, BTreeMap<String, File>>,
+}
+
+#[derive(Clone)]
+struct File {
+    bytes: web::Bytes,
+    large: bool,
+}
+
+/// What goes wrong next.
+#[derive(Default)]
+struct Knobs {
+    failures: Vec<Failure>,
+    truncate: Option<usize>,
+    corrupt: usize,
+    stall: bool,
+    delay: Duration,
+    /// Who may read.
+    token: Option<String>,
+    without_ranges: bool,
+}
+
+struct Failure {
+    path: String,
+    left: usize,
+    status: u16,
+    retry_after: Option<u64>,
+}
+
+/// A body that may end early or stop half-way.
+struct Body {
+    rest: web::Bytes,
+    size: u64,
+    /// The connection breaks when so many bytes are left.
+    breaks_at: Option<usize>,
+    /// Stops when so many bytes are left, until released.
+    stalls_at: Option<usize>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Cut;
+
+// === impl Hub ===
+
+impl Hub {
+    #[expect(clippy::disallowed_methods, reason = "one word goes through the channel")]
+    pub fn start() -> Self {
+        let shared = Arc::new(Shared::default());
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let (sender, receiver) = mpsc::channel();
+        let state = shared.clone();
+        let thread = std::thread::spawn(move || {
+            rt::System::new().block_on(async move {
+                let app = move || App::new().app_data(web::Data::from(state.clone())).default_service(web::to(answer));
+                let server = HttpServer::new(app).workers(1).shutdown_timeout(0).disable_signals();
+                let server = server.listen(listener).expect("a listening socket").run();
+                sender.send(server.handle()).expect("the test waits for it");
+                server.await.expect("the server ends well");
+            });
+        });
+        let handle = receiver.recv().expect("the server starts");
+        Self { shared, address, handle, thread: Some(thread) }
+    }
+
+    /// The base address, for `HF_ENDPOINT`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The repository of that name, made if there is none.
+    pub fn repo(&self, name: &str) -> Repo<'_> {
+        self.state().repos.entry(name.to_owned()).or_default();
+        Repo { hub: self, name: name.to_owned() }
+    }
+
+    /// The next `times` requests fail.
+    pub fn fail_next(&self, times: usize, status: u16, retry_after: Option<u64>) {
+        self.fail_on("", times, status, retry_after);
+    }
+
+    /// The next `times` requests whose path holds `path` fail.
+    pub fn fail_on(&self, path: &str, times: usize, status: u16, retry_after: Option<u64>) {
+        self.state().knobs.failures.push(Failure { path: path.to_owned(), left: times, status, retry_after });
+    }
+
+    /// Takes back all failures that were ordered.
+    pub fn heal(&self) {
+        self.state().knobs.failures.clear();
+    }
+
+    /// The next file that is downloaded breaks off after so many bytes.
+    pub fn truncate_next(&self, bytes: usize) {
+        self.state().knobs.truncate = Some(bytes);
+    }
+
+    /// The next `times` files that are downloaded arrive with a wrong byte.
+    pub fn corrupt(&self, times: usize) {
+        self.state().knobs.corrupt = times;
+    }
+
+    /// Every file stops half-way, until [`Self::release`].
+    pub fn stall(&self) {
+        self.state().knobs.stall = true;
+    }
+
+    /// What stopped goes on.
+    pub fn release(&self) {
+        let mut state = self.state();
+        state.knobs.stall = false;
+        state.stalled.drain(..).for_each(Waker::wake);
+    }
+
+    /// Every answer takes so long.
+    pub fn delay(&self, delay: Duration) {
+        self.state().knobs.delay = delay;
+    }
+
+    /// All repositories want this token.
+    pub fn gate(&self, token: &str) {
+        self.state().knobs.token = Some(token.to_owned());
+    }
+
+    /// Ranges are ignored: the answer is always the whole file.
+    pub fn without_ranges(&self) {
+        self.state().knobs.without_ranges = true;
+    }
+
+    /// Requests of any kind so far.
+    pub fn requests(&self) -> usize {
+        self.state().requests.len()
+    }
+
+    /// Requests to exactly this path.
+    pub fn hits(&self, path: &str) -> usize {
+        self.state().requests.iter().filter(|(_, hit)| hit == path).count()
+    }
+
+    /// How often the content of a file was asked for, in whole or in part.
+    pub fn downloads(&self, file: &str) -> usize {
+        let (whole, stored) = (format!("/{file}"), "/storage/");
+        let content = |path: &str| path.starts_with(stored) || path.contains("/resolve/");
+        let state = self.state();
+        let gets = state.requests.iter().filter(|(method, _)| *method == Method::GET);
+        let large = state.is_large(file);
+        gets.filter(|(_, path)| path.ends_with(&whole) && content(path) && path.starts_with(stored) == large).count()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state()
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        drop(self.handle.stop(false));
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+// === impl Repo ===
+
+impl Repo<'_> {
+    /// A small file, as git keeps it.
+    pub fn file(self, name: &str, bytes: impl Into<Vec<u8>>) -> Self {
+        self.put(name, File { bytes: bytes.into().into(), large: false })
+    }
+
+    /// A large file, known by its sha256 and kept in a storage of its own.
+    pub fn lfs(self, name: &str, bytes: impl Into<Vec<u8>>) -> Self {
+        self.put(name, File { bytes: bytes.into().into(), large: true })
+    }
+
+    /// What `main` means now.
+    pub fn commit(&self) -> String {
+        self.hub.state().repos[&self.name].head.clone()
+    }
+
+    fn put(self, name: &str, file: File) -> Self {
+        let mut state = self.hub.state();
+        let versions = state.repos.get_mut(&self.name).expect("made by repo()");
+        let mut files = versions.commits.get(&versions.head).cloned().unwrap_or_default();
+        files.insert(name.to_owned(), file);
+        versions.head = commit_of(&files);
+        versions.commits.insert(versions.head.clone(), files);
+        drop(state);
+        self
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+// === impl State ===
+
+impl State {
+    fn is_large(&self, name: &str) -> bool {
+        let heads = self.repos.values().filter_map(|versions| versions.commits.get(&versions.head));
+        heads.filter_map(|files| files.get(name)).any(|file| file.large)
+    }
+
+    fn failure(&mut self, path: &str) -> Option<HttpResponse> {
+        let failure =
+            self.knobs.failures.iter_mut().find(|failure| failure.left > 0 && path.contains(&failure.path))?;
+        failure.left -= 1;
+        let mut response = builder(failure.status);
+        if let Some(seconds) = failure.retry_after {
+            response.insert_header((header::RETRY_AFTER, seconds.to_string()));
+        }
+        Some(response.json(json!({ "error": "told to fail" })))
+    }
+
+    fn commit(&self, repo: &str, revision: &str) -> Result<(String, &BTreeMap<String, File>), HttpResponse> {
+        let versions = self.repos.get(repo).ok_or_else(|| missing("RepoNotFound"))?;
+        let commit = if revision == "main" { &versions.head } else { revision };
+        let files = versions.commits.get(commit).ok_or_else(|| missing("RevisionNotFound"))?;
+        Ok((commit.to_owned(), files))
+    }
+
+    /// The bytes of a file with all that is to go wrong with them.
+    fn body(&mut self, file: &File, range: Option<(usize, usize)>, shared: Arc<Shared>) -> Body {
+        let (start, end) = range.unwrap_or((0, file.bytes.len()));
+        let mut bytes = file.bytes.slice(start..end);
+        if self.knobs.corrupt > 0 && !bytes.is_empty() {
+            self.knobs.corrupt -= 1;
+            let mut wrong = bytes.to_vec();
+            wrong[0] ^= 0xff;
+            bytes = wrong.into();
+        }
+        let breaks_at = self.knobs.truncate.take().map(|after| bytes.len().saturating_sub(after));
+        let stalls_at = self.knobs.stall.then_some(bytes.len() / 2);
+        Body { size: bytes.len() as u64, rest: bytes, breaks_at, stalls_at, shared }
+    }
+}
+
+// === impl Body ===
+
+impl MessageBody for Body {
+    type Error = Cut;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.size)
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<web::Bytes, Cut>>> {
+        let left = self.rest.len();
+        if self.breaks_at.is_some_and(|at| left <= at) {
+            return Poll::Ready(Some(Err(Cut)));
+        }
+        if self.stalls_at.is_some_and(|at| left <= at) {
+            let mut state = self.shared.state();
+            if state.knobs.stall {
+                state.stalled.push(cx.waker().clone());
+                return Poll::Pending;
+            }
+        }
+        let stop = self.breaks_at.into_iter().chain(self.stalls_at).filter(|at| *at < left).max().unwrap_or(0);
+        let chunk = self.rest.split_to(CHUNK.min(left - stop));
+        Poll::Ready((!chunk.is_empty()).then_some(Ok(chunk)))
+    }
+}
+
+// === impl Cut ===
+
+impl std::fmt::Display for Cut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the connection was told to break")
+    }
+}
+
+impl std::error::Error for Cut {}
+
+async fn answer(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpResponse, Infallible> {
+    let delay = shared.state().knobs.delay;
+    if !delay.is_zero() {
+        rt::time::sleep(delay).await;
+    }
+    let mut state = shared.state();
+    state.requests.push((request.method().clone(), request.path().to_owned()));
+    if let Some(failure) = state.failure(request.path()) {
+        return Ok(failure);
+    }
+    drop(state);
+    Ok(route(&request, &shared.into_inner()).unwrap_or_else(|refusal| refusal))
+}
+
+fn route(request: &HttpRequest, shared: &Arc<Shared>) -> Result<HttpResponse, HttpResponse> {
+    let path: Vec<&str> = request.path().trim_start_matches('/').split('/').collect();
+    match path.as_slice() {
+        ["storage", org, name, commit, file @ ..] => {
+            if request.headers().contains_key(header::AUTHORIZATION) {
+                return Err(builder(400).body("only one way of authentication is allowed"));
+            }
+            download(request, shared, (&format!("{org}/{name}"), commit, &file.join("/")))
+        }
+        ["api", "models", org, name, "revision", revision] => {
+            admit(request, shared)?;
+            let (state, repo) = (shared.state(), format!("{org}/{name}"));
+            let (commit, _) = state.commit(&repo, revision)?;
+            Ok(builder(200).json(json!({ "id": repo, "sha": commit, "siblings": [] })))
+        }
+        ["api", "models", org, name, "tree", revision] => {
+            admit(request, shared)?;
+            let (state, repo) = (shared.state(), format!("{org}/{name}"));
+            let (_, files) = state.commit(&repo, revision)?;
+            Ok(builder(200).json(files.iter().map(|(name, file)| listed(name, file)).collect::<Vec<_>>()))
+        }
+        [org, name, "resolve", revision, file @ ..] => {
+            admit(request, shared)?;
+            resolve(request, shared, (&format!("{org}/{name}"), revision, &file.join("/")))
+        }
+        _ => Err(missing("EntryNotFound")),
+    }
+}
+
+fn admit(request: &HttpRequest, shared: &Shared) -> Result<(), HttpResponse> {
+    let Some(token) = shared.state().knobs.token.clone() else { return Ok(()) };
+    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    match given {
+        Some(given) if given == format!("Bearer {token}") => Ok(()),
+        given => {
+            let status = if given.is_some() { 403 } else { 401 };
+            Err(builder(status).insert_header(("x-error-code", "GatedRepo")).json(json!({ "error": "gated" })))
+        }
+    }
+}
+
+fn resolve(
+    request: &HttpRequest,
+    shared: &Arc<Shared>,
+    (repo, revision, name): (&str, &str, &str),
+) -> Result<HttpResponse, HttpResponse> {
+    let state = shared.state();
+    let (commit, files) = state.commit(repo, revision)?;
+    let file = files.get(name).ok_or_else(|| missing("EntryNotFound"))?.clone();
+    drop(state);
+    if !file.large {
+        return download(request, shared, (repo, &commit, name));
+    }
+    let port = request.app_config().local_addr().port();
+    let mut response = builder(302);
+    response.insert_header((header::LOCATION, format!("http://localhost:{port}/storage/{repo}/{commit}/{name}")));
+    response.insert_header(("x-repo-commit", commit));
+    response.insert_header(("x-linked-etag", format!("\"{}\"", sha256(&file.bytes))));
+    response.insert_header(("x-linked-size", file.bytes.len().to_string()));
+    Ok(response.finish())
+}
+
+fn download(
+    request: &HttpRequest,
+    shared: &Arc<Shared>,
+    (repo, commit, name): (&str, &str, &str),
+) -> Result<HttpResponse, HttpResponse> {
+    let mut state = shared.state();
+    let file = state.commit(repo, commit)?.1.get(name).ok_or_else(|| missing("EntryNotFound"))?.clone();
+    let size = file.bytes.len();
+    let range = range(request, size).filter(|_| !state.knobs.without_ranges);
+    let mut response = builder(if range.is_some() { 206 } else { 200 });
+    response
+        .insert_header((header::ETAG, format!("\"{}\"", if file.large { "storage".into() } else { git(&file.bytes) })));
+    if !file.large {
+        response.insert_header(("x-repo-commit", commit));
+    }
+    if let Some((start, end)) = range {
+        if start >= size {
+            return Err(builder(416).finish());
+        }
+        response.insert_header((header::CONTENT_RANGE, format!("bytes {start}-{}/{size}", end - 1)));
+    }
+    if request.method() == Method::HEAD {
+        return Ok(response.body(Empty(size as u64)));
+    }
+    let body = state.body(&file, range, shared.clone());
+    Ok(response.body(body))
+}
+
+/// The length of a body that is not sent.
+struct Empty(u64);
+
+// === impl Empty ===
+
+impl MessageBody for Empty {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.0)
+    }
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<web::Bytes, Infallible>>> {
+        Poll::Ready(None)
+    }
+}
+
+/// `bytes=a-b` as start and end, the end not included.
+fn range(request: &HttpRequest, size: usize) -> Option<(usize, usize)> {
+    let (start, end) = request.headers().get(header::RANGE)?.to_str().ok()?.strip_prefix("bytes=")?.split_once('-')?;
+    let end = end.parse::<usize>().map_or(size, |last| (last + 1).min(size));
+    Some((start.parse().ok()?, end))
+}
+
+fn listed(name: &str, file: &File) -> serde_json::Value {
+    let (oid, size) = (git(&file.bytes), file.bytes.len());
+    match file.large {
+        false => json!({ "type": "file", "oid": oid, "size": size, "path": name }),
+        true => json!({
+            "type": "file", "oid": oid, "size": size, "path": name,
+            "lfs": { "oid": sha256(&file.bytes), "size": size, "pointerSize": 134 },
+        }),
+    }
+}
+
+fn builder(status: u16) -> HttpResponseBuilder {
+    HttpResponse::build(StatusCode::from_u16(status).expect("a status"))
+}
+
+fn missing(code: &str) -> HttpResponse {
+    builder(404).insert_header(("x-error-code", code)).json(json!({ "error": code }))
+}
+
+/// Another id for other files.
+fn commit_of(files: &BTreeMap<String, File>) -> String {
+    let mut hash = sha2::Sha256::new();
+    for (name, file) in files {
+        hash.update(format!("{name} {} {}\n", file.large, sha256(&file.bytes)));
+    }
+    hex::encode(hash.finalize())[..40].to_owned()
+}
+
+/// The name of a large file.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex::encode(sha2::Sha256::digest(bytes))
+}
+
+/// The name that git gives a small file.
+pub fn git(bytes: &[u8]) -> String {
+    hex::encode(sha1::Sha1::new_with_prefix(format!("blob {}\0", bytes.len())).chain_update(bytes).finalize())
+}
