@@ -1,0 +1,173 @@
+//! The seam to those who do the work: `store` brings files, `runtime` runs models. The driver knows only this.
+
+mod local;
+
+use std::{sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+use tokio::sync::watch;
+
+use crate::{
+    model::Family,
+    runtime::Pulse,
+    speech::{Fault, ModelName},
+    store::Source,
+};
+
+pub use self::local::Local;
+
+/// A model that may be brought into memory.
+#[derive(Clone)]
+pub struct ModelSpec {
+    pub name: ModelName,
+    pub families: FamilyChoice,
+    /// Part name and where its files come from.
+    pub parts: Vec<(String, Source)>,
+    /// Load at start, in the modes that load at start.
+    pub preload: bool,
+    /// Never evicted for another.
+    pub pinned: bool,
+    /// Unload after so long without a request. `None`: the general one.
+    pub idle_ttl: Option<Duration>,
+}
+
+/// Of which family a model is.
+#[derive(Clone, Copy)]
+pub enum FamilyChoice {
+    Known(&'static dyn Family),
+    /// The first that recognises its `config.json`.
+    Among(&'static [&'static dyn Family]),
+}
+
+/// Brings models in. Each future may be dropped: a fetch stops; a load goes on and its result is discarded.
+pub trait Backend: Send + Sync + 'static {
+    /// The files of a model.
+    type Files: Clone + Send + Sync + 'static;
+    /// A loaded model; when the last `Arc` of one goes, it unloads.
+    type Executor: Send + Sync + 'static;
+
+    fn fetch(&self, spec: &ModelSpec, report: Report) -> BoxFuture<'static, Result<Fetched<Self::Files>, Failure>>;
+
+    /// Loads and warms up. An error means that whatever was loaded is out of memory again.
+    fn load(
+        &self,
+        spec: &ModelSpec,
+        files: &Self::Files,
+    ) -> BoxFuture<'static, Result<Loaded<Self::Executor>, Failure>>;
+}
+
+/// Where a fetch tells its progress, as often as it likes.
+pub type Report = watch::Sender<Progress>;
+
+/// How far a download is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Progress {
+    pub bytes_done: u64,
+    /// 0 while it is not known.
+    pub bytes_total: u64,
+    pub files_done: u64,
+    pub files_total: u64,
+    pub bytes_per_second: Option<f64>,
+    pub eta_seconds: Option<f64>,
+}
+
+/// The files of a model, complete.
+#[derive(Clone, Debug)]
+pub struct Fetched<F> {
+    pub files: F,
+    /// Bytes of memory that the model will take.
+    pub footprint: u64,
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// Bytes that came over the network.
+    pub downloaded: u64,
+    /// The commit that they are of, where the source has such a thing.
+    pub revision: Option<String>,
+}
+
+/// A model in memory, warm.
+pub struct Loaded<E> {
+    pub executor: E,
+    pub facts: Facts,
+    /// Resolves when the model is out of memory, because the executor was dropped or because it broke.
+    pub ended: BoxFuture<'static, Ended>,
+}
+
+/// What is known of a loaded model.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    pub pulse: Arc<Pulse>,
+    pub device: String,
+    pub dtype: String,
+    pub load: Duration,
+    pub warm: Duration,
+    /// Bytes by which the process grew.
+    pub resident: Option<u64>,
+}
+
+/// How a model left the memory.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ended {
+    /// It broke; the text is for clients.
+    pub died: Option<String>,
+    /// Bytes by which the process shrank.
+    pub freed: Option<u64>,
+}
+
+/// Why a fetch or a load came to nothing; the text is for clients.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    pub reason: String,
+    /// Time alone will not cure it.
+    pub permanent: bool,
+    /// Not sooner than this.
+    pub retry_after: Option<Duration>,
+}
+
+/// Why a download or a load began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    Preload,
+    Request,
+    /// `POST /download-models` and its like.
+    Asked,
+    Retry,
+}
+
+// === impl Failure ===
+
+impl Failure {
+    pub fn of(fault: &(impl Fault + ?Sized)) -> Self {
+        Self { reason: fault.to_string(), permanent: fault.permanent(), retry_after: fault.retry_after() }
+    }
+
+    pub fn transient(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), permanent: false, retry_after: None }
+    }
+}
+
+// === impl Cause ===
+
+impl Cause {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Preload => "preload",
+            Self::Request => "request",
+            Self::Asked => "asked",
+            Self::Retry => "retry",
+        }
+    }
+}
+
+// === impl Progress ===
+
+impl Progress {
+    /// For a sentence: `downloading, 12 of 48 MB`.
+    pub(super) fn sentence(&self) -> String {
+        let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
+        match self.bytes_total {
+            0 => "being downloaded".to_owned(),
+            total => format!("being downloaded, {} of {} MB", megabytes(self.bytes_done), megabytes(total)),
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The whole way from a folder to an answer: a real store, real threads, and a family that does as it is told.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use candle_core::{DType, Device};
+use tempfile::TempDir;
+
+use super::*;
+use crate::{
+    audio::Pcm,
+    lifecycle::{Config, Lifecycle, LoadMode, Metrics, OnPreloadFailure, Status, Unavailable},
+    model::{Batch, Broken, Job, JobError, LoadError, Model, Preset, job},
+    runtime::{DTypeChoice, DeviceChoice},
+    speech::{Fault, Goal, HEARING_RATE, Heard, Summary, TaskKind, Timestamps, Transcribe},
+};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const FAMILIES: &[&dyn Family] = &[&Parrot];
+
+/// Says nothing, but does what the prompt says.
+struct Parrot;
+
+struct Loaded;
+
+impl Family for Parrot {
+    fn name(&self) -> &'static str {
+        "parrot"
+    }
+
+    fn tasks(&self) -> &'static [TaskKind] {
+        &[TaskKind::Transcribe]
+    }
+
+    fn presets(&self) -> &'static [Preset] {
+        &[]
+    }
+
+    fn recognises(&self, config: &serde_json::Value) -> bool {
+        config["model_type"] == "parrot"
+    }
+
+    fn files(&self, _part: &str, listing: &[String]) -> Result<Vec<String>, LoadError> {
+        let weights = listing.iter().find(|file| *file == "weights").ok_or(LoadError::Missing("weights".to_owned()))?;
+        Ok(vec!["config.json".to_owned(), weights.clone()])
+    }
+
+    fn footprint(&self, files: &ModelFiles, _place: &Placement) -> Result<u64, LoadError> {
+        Ok(files.open("model", "weights")?.len() as u64)
+    }
+
+    fn load(&self, files: &ModelFiles, _place: &Placement) -> Result<Box<dyn Model>, LoadError> {
+        match &*files.open("model", "weights")? {
+            b"good" => Ok(Box::new(Loaded)),
+            _ => Err(LoadError::Malformed { file: "weights".to_owned(), reason: "not good".to_owned() }),
+        }
+    }
+}
+
+impl Model for Loaded {
+    fn transcribe(&mut self, jobs: &mut Batch<'_, Transcribe>) -> Result<(), Broken> {
+        while let Some(job) = jobs.admit(1).pop() {
+            match job.ask().prompt.as_deref() {
+                Some("panic") => panic!("as the prompt says"),
+                Some("hang") => hang(&job),
+                _ => {}
+            }
+            job.finish(Heard::Done(Summary { language: "en".to_owned(), duration: 0.0, tokens: 0 }));
+        }
+        Ok(())
+    }
+}
+
+/// Until the caller leaves.
+#[expect(clippy::disallowed_methods, reason = "a model thread that hangs is what is tested")]
+fn hang(job: &Job<Transcribe>) {
+    while job.over().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn server(specs: Vec<ModelSpec>) -> (Lifecycle, TempDir) {
+    let registry = prometheus::Registry::new();
+    let cache = TempDir::new().unwrap();
+    let store = store::Config {
+        cache_dir: cache.path().to_owned(),
+        read_only: Vec::new(),
+        endpoint: "http://127.0.0.1:1".to_owned(),
+        token: None,
+        offline: true,
+        idle_timeout: Duration::from_secs(1),
+        attempts: 1,
+    };
+    let store = Store::new(store, &[], &registry).unwrap();
+    let runtime = runtime::Config {
+        queue: 8,
+        max_batch: 1,
+        threads: Some(1),
+        device: DeviceChoice::Cpu,
+        dtype: DTypeChoice::Auto,
+    };
+    let place = Placement { device: Device::Cpu, dtype: DType::F32, threads: 1, max_batch: 1 };
+    let backend = Local::new(store, runtime, runtime::Metrics::register(&registry).unwrap(), place);
+    let config = Config {
+        mode: LoadMode::OnDemand,
+        max_resident: None,
+        memory_budget: None,
+        idle_ttl: None,
+        room_patience: Duration::from_secs(1),
+        retry_base: Duration::from_millis(10),
+        retry_max: Duration::from_secs(1),
+        on_preload_failure: OnPreloadFailure::Retry,
+    };
+    (Lifecycle::start(config, specs, backend, Metrics::register(&registry).unwrap()).0, cache)
+}
+
+fn folder(config: &str, weights: &[u8]) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join("config.json"), config).unwrap();
+    std::fs::write(folder.path().join("weights"), weights).unwrap();
+    folder
+}
+
+fn parrot() -> TempDir {
+    folder(r#"{"model_type":"parrot"}"#, b"good")
+}
+
+fn spec(name: &str, folder: &Path) -> ModelSpec {
+    ModelSpec {
+        name: ModelName::known(name),
+        families: FamilyChoice::Among(FAMILIES),
+        parts: vec![("model".to_owned(), Source::Folder(folder.to_owned()))],
+        preload: false,
+        pinned: false,
+        idle_ttl: None,
+    }
+}
+
+async fn refused(config: &str, weights: &[u8]) -> Unavailable {
+    let folder = folder(config, weights);
+    let (lifecycle, _cache) = server(vec![spec("a", folder.path())]);
+    lifecycle.acquire(&ModelName::known("a"), PATIENCE).await.expect_err("a refusal")
+}
+
+async fn say(lifecycle: &Lifecycle, model: &str, prompt: &str) -> Result<Heard, JobError> {
+    let lease = lifecycle.acquire(&ModelName::known(model), PATIENCE).await.expect("a lease");
+    let ask = Transcribe {
+        audio: Pcm::new(vec![0.0; 16], HEARING_RATE),
+        language: None,
+        goal: Goal::Transcribe,
+        prompt: Some(prompt.to_owned()),
+        temperature: None,
+        timestamps: Timestamps::None,
+        options: Default::default(),
+    };
+    let (job, mut answers) = job("test".to_owned(), ask, None);
+    lease.submit(job).expect("room in the queue");
+    answers.next().await.expect("an answer")
+}
+
+#[tokio::test]
+async fn a_folder_becomes_a_model_that_answers_and_goes() {
+    let folder = parrot();
+    let (lifecycle, _cache) = server(vec![spec("a", folder.path())]);
+    assert!(matches!(say(&lifecycle, "a", "").await, Ok(Heard::Done(_))));
+    let snapshot = lifecycle.snapshot();
+    let status = &snapshot.models[0];
+    assert_eq!(
+        (status.status, status.device.as_deref(), status.dtype.as_deref()),
+        (Status::Ready, Some("cpu"), Some("f32"))
+    );
+    assert_eq!(status.footprint_bytes, Some(4));
+    lifecycle.shutdown().await;
+    assert_eq!(lifecycle.snapshot().models[0].status, Status::NotLoaded);
+}
+
+#[tokio::test]
+async fn a_panic_in_a_model_is_contained_and_the_model_comes_back() {
+    let folder = parrot();
+    let (lifecycle, _cache) = server(vec![spec("a", folder.path()), spec("b", folder.path())]);
+    assert!(say(&lifecycle, "b", "").await.is_ok());
+    assert_eq!(say(&lifecycle, "a", "panic").await.unwrap_err(), JobError::Broken);
+    assert!(say(&lifecycle, "b", "").await.is_ok(), "the other does not notice");
+
+    let mut watch = lifecycle.watch();
+    watch.wait_for(|snapshot| snapshot.models[0].status == Status::Failed).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(say(&lifecycle, "a", "").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_model_that_hangs_is_named_and_freed_when_its_caller_leaves() {
+    let folder = parrot();
+    let (lifecycle, _cache) = server(vec![spec("a", folder.path())]);
+    assert!(say(&lifecycle, "a", "").await.is_ok());
+    let lifecycle = Arc::new(lifecycle);
+    let hanging = tokio::spawn({
+        let lifecycle = lifecycle.clone();
+        async move { say(&lifecycle, "a", "hang").await.map(drop) }
+    });
+    let limit = Duration::from_millis(30);
+    let stalled = async {
+        while lifecycle.stalled(limit).is_none() {
+            tokio::time::sleep(limit / 10).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, stalled).await.expect("a stall");
+    assert_eq!(lifecycle.stalled(limit), Some(ModelName::known("a")));
+    hanging.abort();
+    assert!(say(&lifecycle, "a", "").await.is_ok(), "the caller left, and the model goes on");
+    lifecycle.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_model_is_refused_for_good_and_named() {
+    let foreign = refused(r#"{"model_type":"bert"}"#, b"good").await;
+    assert!(foreign.permanent() && foreign.to_string().contains("\"bert\""), "{foreign}");
+    let corrupt = refused("not json", b"good").await;
+    assert!(corrupt.permanent() && corrupt.to_string().contains("config.json is not JSON"), "{corrupt}");
+    let weights = refused(r#"{"model_type":"parrot"}"#, b"bad").await;
+    assert!(weights.permanent() && weights.to_string().contains("weights is not what it should be"), "{weights}");
+}
+
+#[test]
+fn rate_and_remaining_time_are_of_what_came_over_the_network() {
+    let meter = Meter { first: Mutex::new(None) };
+    let now = Instant::now();
+    let at = |bytes_done| store::Progress { bytes_done, bytes_total: 1000, ..Default::default() };
+    assert_eq!(meter.read(&at(400), now).eta_seconds, None, "nothing is known yet");
+    let later = meter.read(&at(700), now + Duration::from_secs(3));
+    assert_eq!((later.bytes_per_second, later.eta_seconds), (Some(100.0), Some(3.0)));
+    assert_eq!(meter.present(), Some(400));
+}

@@ -1,0 +1,270 @@
+//! How the rest of the server talks to the lifecycle.
+
+use std::{
+    ops::Deref,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use futures::future::join_all;
+use tokio::{
+    sync::{Notify, mpsc, oneshot, watch},
+    task::JoinHandle,
+};
+
+use super::{
+    Backend, Config, Metrics, ModelSpec, ModelStatus, Snapshot, Unavailable,
+    driver::{Command, Driver, Reply},
+    machine::Goal,
+    snapshot::ErrorStatus,
+};
+use crate::{
+    runtime::Executor,
+    speech::{Fault, ModelName},
+};
+
+/// Commands on their way to the driver, which handles each in microseconds.
+const COMMANDS: usize = 256;
+
+/// The handle of the lifecycle; clones are the same. When the last one goes, the driver unloads everything and ends.
+pub struct Lifecycle<E = Executor> {
+    commands: mpsc::Sender<Command<E>>,
+    shared: Arc<Shared>,
+}
+
+/// The right to use a loaded model, which is not unloaded as long as this exists.
+pub struct Lease<E = Executor> {
+    /// `None` only while this is dropped.
+    executor: Option<Arc<E>>,
+    waited: Duration,
+    wake: Wake,
+}
+
+/// How far a model is to be brought by [`Lifecycle::prepare`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Its files on this machine.
+    Fetched,
+    /// In memory, warm.
+    Ready,
+}
+
+/// What the driver publishes.
+pub(super) struct Shared {
+    /// For probes, which never wait.
+    pub now: ArcSwap<Snapshot>,
+    /// For those who follow.
+    pub changes: watch::Sender<Arc<Snapshot>>,
+    /// Why the process is to end.
+    pub fatal: watch::Sender<Option<String>>,
+    pub metrics: Metrics,
+    pub wake: Wake,
+}
+
+/// Tells the driver that a lease ended or a caller left; it finds out which.
+#[derive(Clone, Default)]
+pub(super) struct Wake(Arc<Notify>);
+
+/// A caller that waits. When it leaves, only its own wait ends.
+struct Waiting<E> {
+    /// `None` once it was answered.
+    reply: Option<oneshot::Receiver<Reply<E>>>,
+    wake: Wake,
+}
+
+// === impl Lifecycle ===
+
+impl<E: Send + Sync + 'static> Lifecycle<E> {
+    /// Spawns the driver on the current tokio runtime; the handle resolves after everything is unloaded.
+    pub fn start<B: Backend<Executor = E>>(
+        config: Config,
+        specs: Vec<ModelSpec>,
+        backend: B,
+        metrics: Metrics,
+    ) -> (Self, JoinHandle<()>) {
+        let (commands, inbox) = mpsc::channel(COMMANDS);
+        let (driver, shared) = Driver::new(config, specs, backend, metrics, inbox);
+        (Self { commands, shared }, tokio::spawn(driver.run()))
+    }
+
+    /// A lease on the loaded model, which is brought in if need be; waits up to `patience` for that. The load goes on
+    /// when the caller leaves or its patience ends.
+    pub async fn acquire(&self, name: &ModelName, patience: Duration) -> Result<Lease<E>, Unavailable> {
+        let asked = now();
+        let reply = self.ask(name, Goal::Lease, Some(patience), false).await;
+        let waited = now().saturating_duration_since(asked);
+        self.shared.metrics.waited(waited);
+        match reply? {
+            Some(executor) => Ok(Lease { executor: Some(executor), waited, wake: self.shared.wake.clone() }),
+            None => Err(Unavailable::Stopping),
+        }
+    }
+
+    /// An explicit ask: tries again at once what failed before, whatever the back-off. Answers with the state of each
+    /// model when the target is reached or has failed, or when `wait` is over (`None`: no bound).
+    pub async fn prepare(
+        &self,
+        names: &[ModelName],
+        target: Target,
+        wait: Option<Duration>,
+    ) -> Vec<(ModelName, Result<ModelStatus, Unavailable>)> {
+        let goal = match target {
+            Target::Fetched => Goal::Fetched,
+            Target::Ready => Goal::Ready,
+        };
+        join_all(names.iter().map(|name| async move {
+            let outcome = self.ask(name, goal, wait, true).await;
+            (name.clone(), self.outcome(name, outcome.err()))
+        }))
+        .await
+    }
+
+    /// Unloads a model and waits until its memory is free; one in use takes no new leases and goes when the last ends.
+    pub async fn unload(&self, name: &ModelName) -> Result<(), Unavailable> {
+        self.ask(name, Goal::Unloaded, None, true).await.map(drop)
+    }
+
+    /// The state of all models. Never waits.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.shared.now.load_full()
+    }
+
+    /// Every change of the state, the newest one at least.
+    pub fn watch(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.shared.changes.subscribe()
+    }
+
+    /// A model that is busy and has made no step for `timeout`. Never waits.
+    pub fn stalled(&self, timeout: Duration) -> Option<ModelName> {
+        let snapshot = self.shared.now.load();
+        let stalled = |model: &&ModelStatus| model.pulse.as_ref().is_some_and(|pulse| pulse.stalled(timeout));
+        snapshot.models.iter().find(stalled).map(|model| model.name.clone())
+    }
+
+    /// Resolves, with the reason, if the process is to end because a model could not be loaded at start.
+    pub async fn fatal(&self) -> String {
+        let mut fatal = self.shared.fatal.subscribe();
+        match fatal.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Refuses everybody from now on, unloads each model when its leases end, and resolves when all are gone.
+    pub async fn shutdown(&self) {
+        let _ = self.commands.send(Command::Stop).await;
+        self.commands.closed().await;
+    }
+
+    /// `Some` executor for a lease, `None` for every other goal.
+    async fn ask(
+        &self,
+        name: &ModelName,
+        goal: Goal,
+        patience: Option<Duration>,
+        explicit: bool,
+    ) -> Result<Option<Arc<E>>, Unavailable> {
+        let (sender, receiver) = oneshot::channel();
+        let mut waiting = Waiting { reply: Some(receiver), wake: self.shared.wake.clone() };
+        let command = Command::Ask { name: name.clone(), goal, patience, explicit, reply: sender };
+        self.commands.send(command).await.map_err(|_| Unavailable::Stopping)?;
+        waiting.reply().await
+    }
+
+    fn outcome(&self, name: &ModelName, refused: Option<Unavailable>) -> Result<ModelStatus, Unavailable> {
+        let snapshot = self.snapshot();
+        let missing = || Unavailable::NotServed { model: name.clone() };
+        let mut status = snapshot.model(name).ok_or_else(missing)?.clone();
+        match refused {
+            // On its way, or failed: the status says it already.
+            None | Some(Unavailable::NotYet { .. } | Unavailable::Failed { .. }) => {}
+            Some(refusal) => status.error = status.error.or_else(|| Some(ErrorStatus::of(&refusal))),
+        }
+        Ok(status)
+    }
+}
+
+impl<E> Clone for Lifecycle<E> {
+    fn clone(&self) -> Self {
+        Self { commands: self.commands.clone(), shared: self.shared.clone() }
+    }
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+// === impl Lease ===
+
+impl<E> Lease<E> {
+    /// How long the caller waited for the model.
+    pub fn waited(&self) -> Duration {
+        self.waited
+    }
+}
+
+impl<E> Deref for Lease<E> {
+    type Target = E;
+
+    fn deref(&self) -> &E {
+        self.executor.as_deref().expect("a lease holds its executor until it is dropped")
+    }
+}
+
+impl<E> Drop for Lease<E> {
+    fn drop(&mut self) {
+        // First let go, then tell.
+        self.executor = None;
+        self.wake.wake();
+    }
+}
+
+impl<E> std::fmt::Debug for Lease<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lease").field("waited", &self.waited).finish_non_exhaustive()
+    }
+}
+
+// === impl Wake ===
+
+impl Wake {
+    pub fn wake(&self) {
+        self.0.notify_one();
+    }
+
+    pub async fn woken(&self) {
+        self.0.notified().await;
+    }
+}
+
+// === impl Waiting ===
+
+impl<E> Waiting<E> {
+    async fn reply(&mut self) -> Reply<E> {
+        let Some(reply) = &mut self.reply else { return Err(Unavailable::Stopping) };
+        let answer = reply.await;
+        self.reply = None;
+        // A driver that is gone has stopped.
+        answer.unwrap_or(Err(Unavailable::Stopping))
+    }
+}
+
+impl<E> Drop for Waiting<E> {
+    fn drop(&mut self) {
+        if let Some(reply) = self.reply.take() {
+            // First close, then tell; a lease that arrived meanwhile goes back with the channel.
+            drop(reply);
+            self.wake.wake();
+        }
+    }
+}
+
+// === impl ErrorStatus ===
+
+impl ErrorStatus {
+    fn of(refusal: &Unavailable) -> Self {
+        let (permanent, retry_after) = (refusal.permanent(), refusal.retry_after());
+        Self { message: refusal.to_string(), permanent, attempts: 0, retry_at: retry_after.map(|after| now() + after) }
+    }
+}

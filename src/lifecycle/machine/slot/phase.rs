@@ -1,0 +1,172 @@
+//! What a model is doing.
+
+use std::time::{Duration, Instant};
+
+use super::{Attempt, Failure, Progress, Stock, Unavailable, Waiter};
+use crate::{lifecycle::Status, speech::ModelName};
+
+/// What a model is doing; the diagram is in [`machine`](crate::lifecycle::machine).
+pub(super) enum Phase<R, F> {
+    /// Not in memory. With `stock`: its files are here.
+    Absent {
+        stock: Option<Stock<F>>,
+    },
+    Downloading {
+        attempt: Attempt,
+        since: Instant,
+        progress: Progress,
+        desire: Desire,
+        waiters: Vec<Waiter>,
+    },
+    /// Waits for room.
+    Fetched {
+        since: Instant,
+        stock: Stock<F>,
+        desire: Desire,
+        waiters: Vec<Waiter>,
+    },
+    Loading {
+        attempt: Attempt,
+        since: Instant,
+        stock: Stock<F>,
+        waiters: Vec<Waiter>,
+    },
+    Ready {
+        attempt: Attempt,
+        since: Instant,
+        stock: Stock<F>,
+        resource: R,
+        usage: Usage,
+    },
+    /// In use, and to go when that ends.
+    Draining {
+        attempt: Attempt,
+        since: Instant,
+        stock: Stock<F>,
+        resource: R,
+        waiters: Vec<Waiter>,
+    },
+    /// Its memory is not free yet.
+    Unloading {
+        attempt: Attempt,
+        since: Instant,
+        stock: Stock<F>,
+        waiters: Vec<Waiter>,
+    },
+    /// `retry_at`: when the next request may try again; `None`: only an explicit ask.
+    Failed {
+        since: Instant,
+        failure: Refusal,
+        retry_at: Option<Instant>,
+    },
+}
+
+/// Why a model failed, as its callers are told.
+#[derive(Clone)]
+pub(super) enum Refusal {
+    Failure(Failure),
+    WontFit { need: u64, budget: u64 },
+}
+
+/// Whether leases exist.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Usage {
+    Leased,
+    Idle { since: Instant },
+}
+
+/// What a model is brought in for, in rising order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::lifecycle::machine) enum Desire {
+    /// Only to have its files.
+    Files,
+    /// To be there when somebody comes; not worth an eviction.
+    Preload,
+    /// Somebody came.
+    Serve,
+}
+
+// === impl Phase ===
+
+impl<R, F> Phase<R, F> {
+    pub(super) fn status(&self) -> Status {
+        match self {
+            Self::Absent { .. } | Self::Draining { .. } | Self::Unloading { .. } => Status::NotLoaded,
+            Self::Downloading { .. } => Status::Downloading,
+            Self::Fetched { .. } | Self::Loading { .. } => Status::Loading,
+            Self::Ready { .. } => Status::Ready,
+            Self::Failed { .. } => Status::Failed,
+        }
+    }
+
+    pub(super) fn since(&self) -> Option<Instant> {
+        match self {
+            Self::Absent { .. } => None,
+            Self::Downloading { since, .. }
+            | Self::Fetched { since, .. }
+            | Self::Loading { since, .. }
+            | Self::Ready { since, .. }
+            | Self::Draining { since, .. }
+            | Self::Unloading { since, .. }
+            | Self::Failed { since, .. } => Some(*since),
+        }
+    }
+
+    pub(super) fn stock(&self) -> Option<&Stock<F>> {
+        match self {
+            Self::Absent { stock } => stock.as_ref(),
+            Self::Fetched { stock, .. }
+            | Self::Loading { stock, .. }
+            | Self::Ready { stock, .. }
+            | Self::Draining { stock, .. }
+            | Self::Unloading { stock, .. } => Some(stock),
+            Self::Downloading { .. } | Self::Failed { .. } => None,
+        }
+    }
+
+    pub(super) fn waiters(&self) -> &[Waiter] {
+        match self {
+            Self::Downloading { waiters, .. }
+            | Self::Fetched { waiters, .. }
+            | Self::Loading { waiters, .. }
+            | Self::Draining { waiters, .. }
+            | Self::Unloading { waiters, .. } => waiters,
+            Self::Absent { .. } | Self::Ready { .. } | Self::Failed { .. } => &[],
+        }
+    }
+
+    pub(super) fn waiters_mut(&mut self) -> Option<&mut Vec<Waiter>> {
+        match self {
+            Self::Downloading { waiters, .. }
+            | Self::Fetched { waiters, .. }
+            | Self::Loading { waiters, .. }
+            | Self::Draining { waiters, .. }
+            | Self::Unloading { waiters, .. } => Some(waiters),
+            Self::Absent { .. } | Self::Ready { .. } | Self::Failed { .. } => None,
+        }
+    }
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Failure(failure) => failure.reason.clone(),
+            Self::WontFit { need, budget } => {
+                format!("it needs {need} bytes of memory and all models together may take {budget}")
+            }
+        }
+    }
+
+    pub(super) fn told(&self, model: &ModelName, retry_after: Option<Duration>) -> Unavailable {
+        let model = model.clone();
+        match self {
+            Self::WontFit { need, budget } => Unavailable::WontFit { model, need: *need, budget: *budget },
+            Self::Failure(failure) => {
+                let (reason, permanent) = (failure.reason.clone(), failure.permanent);
+                Unavailable::Failed { model, reason, retry_after, permanent }
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What everybody may know about the models, at any time, without waiting.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde::{Serialize, Serializer};
+
+use super::{LoadMode, Progress};
+use crate::{runtime::Pulse, speech::ModelName};
+
+/// The state of all models at one moment. Serialises as the body of `GET /models/status`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Snapshot {
+    #[serde(rename = "load_mode")]
+    pub mode: LoadMode,
+    /// In the order of the catalog.
+    pub models: Vec<ModelStatus>,
+    /// Every model that loads at start has been ready once (or was given up, where the configuration says so).
+    pub preload_complete: bool,
+    /// Why the start is not complete, where something failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preload_failed: Option<String>,
+    pub stopping: bool,
+}
+
+/// The state of one model. Field names are those of the wire.
+#[derive(Clone, Debug, Serialize)]
+pub struct ModelStatus {
+    pub name: ModelName,
+    pub status: Status,
+    /// Its files are on this machine.
+    pub fetched: bool,
+    pub pinned: bool,
+    pub preload: bool,
+    /// While it downloads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// `cpu`, `cuda:0`, `metal`; when ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dtype: Option<String>,
+    /// Bytes of memory that it is counted with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub footprint_bytes: Option<u64>,
+    /// Bytes by which the process grew when it was loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resident_bytes: Option<u64>,
+    /// How long it took to load.
+    #[serde(rename = "load_seconds", serialize_with = "seconds", skip_serializing_if = "Option::is_none")]
+    pub load: Option<Duration>,
+    /// How long the first inference took.
+    #[serde(rename = "warm_seconds", serialize_with = "seconds", skip_serializing_if = "Option::is_none")]
+    pub warm: Option<Duration>,
+    /// Since when it has been in this state.
+    #[serde(rename = "since_seconds", serialize_with = "ago", skip_serializing_if = "Option::is_none")]
+    pub since: Option<Instant>,
+    /// When its last request ended; absent while one runs.
+    #[serde(rename = "idle_seconds", serialize_with = "ago", skip_serializing_if = "Option::is_none")]
+    pub idle_since: Option<Instant>,
+    /// Callers that wait for it to be ready.
+    pub waiting: usize,
+    /// Jobs in its queue, read when serialised.
+    #[serde(rename = "queue_depth", serialize_with = "depth", skip_serializing_if = "Option::is_none")]
+    pub pulse: Option<Arc<Pulse>>,
+}
+
+/// The public state of a model, derived from the real one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    NotLoaded,
+    Downloading,
+    Loading,
+    Ready,
+    Failed,
+}
+
+/// The last failure of a model.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ErrorStatus {
+    pub message: String,
+    /// Not tried again until somebody asks for it by `POST /download-models`.
+    pub permanent: bool,
+    /// Failures in a row.
+    pub attempts: u32,
+    /// When the next request, or the server by itself, tries again.
+    #[serde(rename = "retry_in_seconds", serialize_with = "ahead", skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Instant>,
+}
+
+// === impl Snapshot ===
+
+impl Snapshot {
+    pub fn model(&self, name: &ModelName) -> Option<&ModelStatus> {
+        self.models.iter().find(|model| model.name == *name)
+    }
+
+    /// Whether a follower should hear of it: not of every request that begins or ends.
+    pub(super) fn differs(&self, before: &Self) -> bool {
+        let start = |it: &Self| (it.preload_complete, it.preload_failed.clone(), it.stopping);
+        start(self) != start(before)
+            || self.models.iter().zip(&before.models).any(|(model, before)| model.differs(before))
+    }
+}
+
+// === impl ModelStatus ===
+
+impl ModelStatus {
+    fn differs(&self, before: &Self) -> bool {
+        let state = |it: &Self| (it.status, it.fetched, it.since, it.progress);
+        state(self) != state(before) || self.error != before.error
+    }
+}
+
+// === impl Status ===
+
+impl Status {
+    pub const ALL: [Status; 5] = [Self::NotLoaded, Self::Downloading, Self::Loading, Self::Ready, Self::Failed];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotLoaded => "not_loaded",
+            Self::Downloading => "downloading",
+            Self::Loading => "loading",
+            Self::Ready => "ready",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+// === serialisation: instants become seconds from now ===
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// Milliseconds are fine enough for people.
+fn rounded(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+fn seconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    duration.map(rounded).serialize(serializer)
+}
+
+fn ago<S: Serializer>(then: &Option<Instant>, serializer: S) -> Result<S::Ok, S::Error> {
+    then.map(|then| rounded(now().saturating_duration_since(then))).serialize(serializer)
+}
+
+fn ahead<S: Serializer>(then: &Option<Instant>, serializer: S) -> Result<S::Ok, S::Error> {
+    then.map(|then| rounded(then.saturating_duration_since(now()))).serialize(serializer)
+}
+
+fn depth<S: Serializer>(pulse: &Option<Arc<Pulse>>, serializer: S) -> Result<S::Ok, S::Error> {
+    pulse.as_ref().map(|pulse| pulse.queued()).serialize(serializer)
+}

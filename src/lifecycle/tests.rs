@@ -1,0 +1,570 @@
+//! The driver over a backend that does what each test tells it, on a clock of its own.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::{
+    FutureExt,
+    future::{BoxFuture, join_all},
+};
+use parking_lot::Mutex;
+use tokio::{
+    sync::oneshot,
+    task::JoinHandle,
+    time::{self, Instant},
+};
+
+use super::*;
+use crate::{
+    runtime::Pulse,
+    speech::{Fault, Kind, ModelName},
+};
+
+const FETCH: Duration = Duration::from_secs(3);
+const LOAD: Duration = Duration::from_secs(2);
+const UNLOAD: Duration = Duration::from_secs(1);
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What the next fetch or load of a model does.
+enum Turn {
+    Fail(Failure),
+    Panic,
+}
+
+#[derive(Clone, Default)]
+struct Fake(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    /// What happened, in order.
+    log: Vec<String>,
+    fetches: BTreeMap<String, VecDeque<Turn>>,
+    loads: BTreeMap<String, VecDeque<Turn>>,
+    resident: usize,
+    most_resident: usize,
+    /// Lets a loaded model break.
+    fuses: BTreeMap<String, oneshot::Sender<Ended>>,
+}
+
+/// A loaded model; its end begins when it is dropped.
+struct Candle {
+    _burning: oneshot::Sender<()>,
+}
+
+impl Fake {
+    fn log(&self, what: &str, model: &str) {
+        self.0.lock().log.push(format!("{what} {model}"));
+    }
+
+    fn happened(&self) -> Vec<String> {
+        self.0.lock().log.clone()
+    }
+
+    fn times(&self, what: &str) -> usize {
+        self.0.lock().log.iter().filter(|line| *line == what).count()
+    }
+
+    fn fetch_next(&self, model: &str, turn: Turn) {
+        self.0.lock().fetches.entry(model.to_owned()).or_default().push_back(turn);
+    }
+
+    fn load_next(&self, model: &str, turn: Turn) {
+        self.0.lock().loads.entry(model.to_owned()).or_default().push_back(turn);
+    }
+
+    fn enter(&self) {
+        let mut state = self.0.lock();
+        state.resident += 1;
+        state.most_resident = state.most_resident.max(state.resident);
+    }
+
+    fn leave(&self, model: &str) {
+        self.0.lock().resident -= 1;
+        self.log("free", model);
+    }
+
+    fn break_down(&self, model: &str) {
+        let fuse = self.0.lock().fuses.remove(model).expect("a loaded model");
+        let end = Ended { died: Some("the model broke while it worked".to_owned()), freed: None };
+        fuse.send(end).expect("somebody who listens");
+    }
+}
+
+fn play(turn: Option<Turn>) -> Result<(), Failure> {
+    match turn {
+        None => Ok(()),
+        Some(Turn::Fail(failure)) => Err(failure),
+        Some(Turn::Panic) => panic!("a bug in the backend"),
+    }
+}
+
+impl Backend for Fake {
+    type Files = ();
+    type Executor = Candle;
+
+    fn fetch(&self, spec: &ModelSpec, report: Report) -> BoxFuture<'static, Result<Fetched<()>, Failure>> {
+        let (fake, name) = (self.clone(), spec.name.to_string());
+        async move {
+            fake.log("fetch", &name);
+            for bytes_done in [25, 50, 75, 100] {
+                time::sleep(FETCH / 4).await;
+                report.send_replace(Progress { bytes_done, bytes_total: 100, ..Progress::default() });
+            }
+            let turn = fake.0.lock().fetches.get_mut(&name).and_then(VecDeque::pop_front);
+            play(turn)?;
+            let revision = Some("0123abc".to_owned());
+            Ok(Fetched { files: (), footprint: 100, bytes: 100, downloaded: 100, revision })
+        }
+        .boxed()
+    }
+
+    fn load(&self, spec: &ModelSpec, (): &()) -> BoxFuture<'static, Result<Loaded<Candle>, Failure>> {
+        let (fake, name) = (self.clone(), spec.name.to_string());
+        async move {
+            fake.log("load", &name);
+            fake.enter();
+            time::sleep(LOAD).await;
+            let turn = fake.0.lock().loads.get_mut(&name).and_then(VecDeque::pop_front);
+            if let Err(failure) = play(turn) {
+                fake.leave(&name);
+                return Err(failure);
+            }
+            let (fuse, breaks) = oneshot::channel();
+            fake.0.lock().fuses.insert(name.clone(), fuse);
+            let (burning, out) = oneshot::channel::<()>();
+            let facts = Facts {
+                pulse: Arc::new(Pulse::default()),
+                device: "cpu".to_owned(),
+                dtype: "f32".to_owned(),
+                load: LOAD,
+                warm: Duration::ZERO,
+                resident: Some(90),
+            };
+            let ended = async move {
+                let end = tokio::select! {
+                    Ok(end) = breaks => end,
+                    _ = out => {
+                        fake.log("unload", &name);
+                        time::sleep(UNLOAD).await;
+                        Ended { died: None, freed: Some(90) }
+                    }
+                };
+                fake.leave(&name);
+                end
+            };
+            Ok(Loaded { executor: Candle { _burning: burning }, facts, ended: ended.boxed() })
+        }
+        .boxed()
+    }
+}
+
+struct Server {
+    lifecycle: Lifecycle<Candle>,
+    driver: JoinHandle<()>,
+    fake: Fake,
+    registry: prometheus::Registry,
+}
+
+impl Server {
+    fn start(config: Config, models: &[&str]) -> Self {
+        Self::with(config, models.iter().map(|model| spec(model)).collect(), Fake::default())
+    }
+
+    fn with(config: Config, specs: Vec<ModelSpec>, fake: Fake) -> Self {
+        let registry = prometheus::Registry::new();
+        let metrics = Metrics::register(&registry).unwrap();
+        let (lifecycle, driver) = Lifecycle::start(config, specs, fake.clone(), metrics);
+        Self { lifecycle, driver, fake, registry }
+    }
+
+    async fn acquire(&self, model: &str) -> Result<Lease<Candle>, Unavailable> {
+        self.lifecycle.acquire(&name(model), PATIENCE).await
+    }
+
+    fn status(&self, model: &str) -> ModelStatus {
+        self.lifecycle.snapshot().model(&name(model)).unwrap().clone()
+    }
+
+    /// Waits until a model is in a state.
+    async fn until(&self, model: &str, status: Status) {
+        let mut watch = self.lifecycle.watch();
+        let there = |snapshot: &Arc<Snapshot>| snapshot.model(&name(model)).unwrap().status == status;
+        time::timeout(PATIENCE, watch.wait_for(there)).await.expect("the state in time").unwrap();
+    }
+
+    fn metric(&self, name: &str, label: &str) -> f64 {
+        let families = self.registry.gather();
+        let family = families.iter().find(|family| family.name() == name).expect("a metric of that name");
+        let labelled = |metric: &&prometheus::proto::Metric| {
+            label.is_empty() || metric.get_label().iter().any(|pair| pair.value() == label)
+        };
+        let value =
+            |metric: &prometheus::proto::Metric| metric.get_gauge().get_value() + metric.get_counter().get_value();
+        family.get_metric().iter().filter(labelled).map(value).sum()
+    }
+}
+
+fn config() -> Config {
+    Config {
+        mode: LoadMode::OnDemand,
+        max_resident: None,
+        memory_budget: None,
+        idle_ttl: None,
+        room_patience: Duration::from_secs(10),
+        retry_base: Duration::from_secs(1),
+        retry_max: Duration::from_secs(60),
+        on_preload_failure: OnPreloadFailure::Retry,
+    }
+}
+
+fn single() -> Config {
+    Config { max_resident: Some(1), ..config() }
+}
+
+fn startup() -> Config {
+    Config { mode: LoadMode::Startup, ..config() }
+}
+
+fn spec(model: &str) -> ModelSpec {
+    ModelSpec {
+        name: name(model),
+        families: FamilyChoice::Among(&[]),
+        parts: Vec::new(),
+        preload: false,
+        pinned: false,
+        idle_ttl: None,
+    }
+}
+
+fn preloaded(model: &str) -> ModelSpec {
+    ModelSpec { preload: true, ..spec(model) }
+}
+
+fn name(model: &str) -> ModelName {
+    ModelName::known(model)
+}
+
+fn hub_is_down() -> Turn {
+    Turn::Fail(Failure::transient("the hub answers 503"))
+}
+
+fn no_such_repository() -> Turn {
+    Turn::Fail(Failure { reason: "no such repository".to_owned(), permanent: true, retry_after: None })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_first_requests_cause_one_fetch_and_one_load() {
+    let server = Server::start(config(), &["a"]);
+    let began = Instant::now();
+    let leases = join_all((0..100).map(|_| server.acquire("a"))).await;
+    assert!(leases.iter().all(Result::is_ok));
+    assert_eq!(server.fake.happened(), ["fetch a", "load a"]);
+    assert!(began.elapsed() < FETCH + LOAD + Duration::from_millis(100));
+    assert_eq!(leases[99].as_ref().unwrap().waited().as_secs(), 5);
+    assert_eq!(server.metric("sconce_model_state", "ready"), 1.0);
+    assert_eq!(server.metric("sconce_model_state", "loading"), 0.0);
+    assert_eq!(server.metric("sconce_model_resident_bytes", "a"), 100.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_cancels_nothing_for_the_others() {
+    let server = Server::start(config(), &["a"]);
+    let leaves = time::timeout(Duration::from_secs(1), server.acquire("a"));
+    let (left, stays) = tokio::join!(leaves, server.acquire("a"));
+    assert!(left.is_err() && stays.is_ok());
+    assert_eq!(server.fake.happened(), ["fetch a", "load a"]);
+
+    let server = Server::start(config(), &["a"]);
+    assert!(time::timeout(Duration::from_secs(1), server.acquire("a")).await.is_err());
+    server.until("a", Status::Ready).await;
+    assert_eq!(server.status("a").waiting, 0);
+    assert!(server.acquire("a").await.is_ok());
+    assert_eq!(server.fake.happened(), ["fetch a", "load a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn progress_is_seen_by_everybody_and_told_to_the_impatient() {
+    let server = Server::start(config(), &["a"]);
+    let refused = server.lifecycle.acquire(&name("a"), Duration::ZERO).await.unwrap_err();
+    assert_eq!((refused.kind(), refused.permanent()), (Kind::Loading, false));
+    assert!(refused.retry_after().is_some());
+
+    let mut watch = server.lifecycle.watch();
+    let half = |snapshot: &Arc<Snapshot>| snapshot.models[0].progress.is_some_and(|progress| progress.bytes_done >= 50);
+    watch.wait_for(half).await.unwrap();
+    let json = serde_json::to_value(&*server.lifecycle.snapshot()).unwrap();
+    assert_eq!(json["load_mode"], "on_demand");
+    assert_eq!(json["models"][0]["status"], "downloading");
+    assert_eq!(json["models"][0]["progress"]["bytes_total"], 100);
+
+    server.until("a", Status::Ready).await;
+    let json = serde_json::to_value(&*server.lifecycle.snapshot()).unwrap();
+    assert_eq!((&json["models"][0]["device"], &json["models"][0]["revision"]), (&"cpu".into(), &"0123abc".into()));
+    assert_eq!((&json["models"][0]["load_seconds"], &json["models"][0]["queue_depth"]), (&2.0.into(), &0.into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_hub_fails_and_the_server_recovers_without_a_restart() {
+    let server = Server::start(config(), &["a"]);
+    server.fake.fetch_next("a", hub_is_down());
+    let refused = join_all((0..10).map(|_| server.acquire("a"))).await;
+    for refusal in refused.into_iter().map(Result::unwrap_err) {
+        assert!(refusal.to_string().contains("the hub answers 503"), "{refusal}");
+        assert_eq!(refusal.kind(), Kind::Unavailable);
+        let retry_after = refusal.retry_after().unwrap();
+        assert!((0.5..=1.0).contains(&retry_after.as_secs_f64()), "{retry_after:?}");
+    }
+    let at = Instant::now();
+    assert!(server.acquire("a").await.is_err());
+    assert_eq!(at.elapsed(), Duration::ZERO, "answered at once");
+    assert_eq!(server.status("a").error.unwrap().attempts, 1);
+    assert_eq!(server.metric("sconce_model_failures_total", "a"), 1.0);
+
+    time::sleep(Duration::from_secs(1)).await;
+    assert!(server.acquire("a").await.is_ok());
+    assert!(server.status("a").error.is_none());
+    assert_eq!(server.fake.times("fetch a"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_the_backend_is_a_failure_like_any_other() {
+    let server = Server::start(config(), &["a", "b"]);
+    server.fake.fetch_next("a", Turn::Panic);
+    server.fake.load_next("a", Turn::Panic);
+    assert!(matches!(server.acquire("a").await, Err(Unavailable::Failed { permanent: false, .. })));
+    time::sleep(Duration::from_secs(1)).await;
+    assert!(matches!(server.acquire("a").await, Err(Unavailable::Failed { permanent: false, .. })));
+    assert!(server.acquire("b").await.is_ok(), "others do not notice");
+    time::sleep(Duration::from_secs(2)).await;
+    assert!(server.acquire("a").await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_breaks_is_loaded_again_after_a_pause() {
+    let server = Server::start(config(), &["a"]);
+    drop(server.acquire("a").await.unwrap());
+    server.fake.break_down("a");
+    server.until("a", Status::Failed).await;
+    assert!(server.acquire("a").await.unwrap_err().to_string().contains("broke"));
+    time::sleep(Duration::from_secs(1)).await;
+    assert!(server.acquire("a").await.is_ok());
+    assert_eq!(server.fake.times("load a"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_switch_unloads_frees_and_then_loads() {
+    let server = Server::start(single(), &["a", "b"]);
+    drop(server.acquire("a").await.unwrap());
+    drop(server.acquire("b").await.unwrap());
+    assert_eq!(server.fake.happened(), ["fetch a", "load a", "fetch b", "unload a", "free a", "load b"]);
+    drop(server.acquire("a").await.unwrap());
+    assert_eq!(server.fake.happened()[6..], ["unload b", "free b", "load a"], "the files are still here");
+    assert_eq!(server.fake.0.lock().most_resident, 1);
+    assert_eq!(server.metric("sconce_model_switches_total", ""), 2.0);
+    assert_eq!(server.metric("sconce_model_evictions_total", "room"), 2.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_holds_off_a_switch_until_it_ends() {
+    let server = Server::start(single(), &["a", "b"]);
+    let lease = server.acquire("a").await.unwrap();
+    let refused = server.lifecycle.acquire(&name("b"), Duration::from_secs(20)).await.unwrap_err();
+    assert!(matches!(refused, Unavailable::NoRoom { .. }));
+    assert_eq!(server.fake.times("unload a"), 0);
+    drop(lease);
+    assert!(server.acquire("b").await.is_ok());
+    assert_eq!(server.fake.0.lock().most_resident, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_of_two_models_on_the_memory_of_one_are_all_served() {
+    let server = Server::start(single(), &["a", "b"]);
+    let client = async |at: u64| {
+        for round in 0..5 {
+            let lease = server.acquire(if (at + round).is_multiple_of(2) { "a" } else { "b" }).await.unwrap();
+            time::sleep(Duration::from_millis(100 * at)).await;
+            drop(lease);
+        }
+    };
+    time::timeout(PATIENCE, join_all((0..8).map(client))).await.expect("everybody is served");
+    assert_eq!(server.fake.0.lock().most_resident, 1);
+    assert_eq!(server.metric("sconce_waiting_requests", ""), 0.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_model_is_unloaded() {
+    let server = Server::start(Config { idle_ttl: Some(Duration::from_secs(30)), ..config() }, &["a"]);
+    drop(server.acquire("a").await.unwrap());
+    time::sleep(Duration::from_secs(29)).await;
+    assert_eq!(server.status("a").status, Status::Ready);
+    time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(server.status("a").status, Status::NotLoaded);
+    assert_eq!(server.fake.happened(), ["fetch a", "load a", "unload a", "free a"]);
+    assert_eq!(server.metric("sconce_model_evictions_total", "idle"), 1.0);
+    assert_eq!(server.metric("sconce_model_resident_bytes", "a"), 0.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn models_can_be_prepared_so_that_the_first_request_does_not_wait() {
+    let server = Server::start(config(), &["a", "b"]);
+    let names = [name("a"), name("b")];
+    let started = server.lifecycle.prepare(&names, Target::Ready, Some(Duration::ZERO)).await;
+    let states: Vec<_> = started.iter().map(|(_, status)| status.as_ref().unwrap().status).collect();
+    assert_eq!(states, [Status::Downloading, Status::Downloading]);
+    let ready = server.lifecycle.prepare(&names, Target::Ready, None).await;
+    assert!(ready.iter().all(|(_, status)| status.as_ref().unwrap().status == Status::Ready));
+    assert_eq!(server.acquire("a").await.unwrap().waited(), Duration::ZERO);
+    assert_eq!(server.fake.times("fetch a"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_explicit_ask_tries_again_at_once_what_failed_for_good() {
+    let server = Server::start(config(), &["a"]);
+    server.fake.fetch_next("a", no_such_repository());
+    let names = [name("a")];
+    let failed = server.lifecycle.prepare(&names, Target::Fetched, None).await;
+    let error = failed[0].1.as_ref().unwrap().error.clone().unwrap();
+    assert!(error.permanent && error.message.contains("no such repository"));
+    time::sleep(Duration::from_secs(10_000)).await;
+    assert!(server.acquire("a").await.unwrap_err().permanent());
+
+    let fetched = server.lifecycle.prepare(&names, Target::Fetched, None).await;
+    let status = fetched[0].1.as_ref().unwrap();
+    assert!(status.fetched && status.status == Status::NotLoaded);
+    assert_eq!(server.fake.happened(), ["fetch a", "fetch a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_fit_is_said_to_those_who_prepare() {
+    let server = Server::start(Config { memory_budget: Some(99), ..config() }, &["a"]);
+    assert!(matches!(server.acquire("a").await, Err(Unavailable::WontFit { need: 100, budget: 99, .. })));
+    let prepared = server.lifecycle.prepare(&[name("a")], Target::Ready, None).await;
+    let error = prepared[0].1.as_ref().unwrap().error.clone().unwrap();
+    assert!(error.permanent && error.message.contains("100 bytes"), "{}", error.message);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unload_ends_when_the_memory_is_free() {
+    let server = Server::start(config(), &["a"]);
+    let lease = server.acquire("a").await.unwrap();
+    let giving_back = async {
+        time::sleep(Duration::from_secs(5)).await;
+        drop(lease);
+    };
+    let name = name("a");
+    let (unloaded, ()) = tokio::join!(server.lifecycle.unload(&name), giving_back);
+    assert_eq!(unloaded, Ok(()));
+    assert_eq!(server.fake.happened(), ["fetch a", "load a", "unload a", "free a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_nobody_configured_is_refused() {
+    let server = Server::start(config(), &["a"]);
+    let refused = server.acquire("x").await.unwrap_err();
+    assert_eq!(refused.kind(), Kind::NotFound);
+    assert!(server.lifecycle.prepare(&[name("x")], Target::Ready, None).await[0].1.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn startup_is_complete_when_all_preloads_are_ready_and_then_nobody_waits() {
+    let specs = vec![preloaded("a"), preloaded("b"), spec("c")];
+    let server = Server::with(startup(), specs, Fake::default());
+    assert!(!server.lifecycle.snapshot().preload_complete);
+    let mut watch = server.lifecycle.watch();
+    watch.wait_for(|snapshot| snapshot.preload_complete).await.unwrap();
+    for model in ["a", "b"] {
+        assert_eq!(server.acquire(model).await.unwrap().waited(), Duration::ZERO);
+    }
+    assert_eq!(server.status("c").status, Status::NotLoaded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_preload_says_why_and_recovers_by_itself() {
+    for mode in [LoadMode::Startup, LoadMode::Background] {
+        let fake = Fake::default();
+        fake.fetch_next("a", hub_is_down());
+        fake.fetch_next("a", hub_is_down());
+        let server = Server::with(Config { mode, ..config() }, vec![preloaded("a")], fake);
+        server.until("a", Status::Failed).await;
+        let snapshot = server.lifecycle.snapshot();
+        assert_eq!(snapshot.preload_failed.as_deref(), Some("a: the hub answers 503"));
+        assert!(!snapshot.preload_complete);
+        server.until("a", Status::Ready).await;
+        assert!(server.lifecycle.snapshot().preload_complete);
+        assert_eq!(server.fake.times("fetch a"), 3);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_preload_can_end_the_process_or_be_left_to_the_first_request() {
+    let fake = Fake::default();
+    fake.load_next("a", hub_is_down());
+    let exit = Config { on_preload_failure: OnPreloadFailure::Exit, ..startup() };
+    let server = Server::with(exit, vec![preloaded("a")], fake);
+    let reason = time::timeout(PATIENCE, server.lifecycle.fatal()).await.expect("a reason to exit");
+    assert!(reason.contains('a') && reason.contains("the hub answers 503"), "{reason}");
+
+    let fake = Fake::default();
+    fake.load_next("a", hub_is_down());
+    let lazy = Config { on_preload_failure: OnPreloadFailure::Lazy, ..startup() };
+    let server = Server::with(lazy, vec![preloaded("a")], fake);
+    server.until("a", Status::Failed).await;
+    assert!(server.lifecycle.snapshot().preload_complete);
+    time::sleep(PATIENCE).await;
+    assert_eq!(server.fake.times("fetch a"), 1);
+    assert!(server.acquire("a").await.is_ok());
+    assert!(time::timeout(PATIENCE, server.lifecycle.fatal()).await.is_err(), "no reason to exit");
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_demand_fetches_nothing_before_it_is_asked() {
+    let server = Server::with(config(), vec![preloaded("a")], Fake::default());
+    assert!(server.lifecycle.snapshot().preload_complete);
+    time::sleep(PATIENCE).await;
+    assert!(server.fake.happened().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_refuses_newcomers_waits_for_leases_and_frees_everything() {
+    let server = Server::start(config(), &["a", "b"]);
+    let lease = server.acquire("a").await.unwrap();
+    let lifecycle = server.lifecycle.clone();
+    let waiting = tokio::spawn({
+        let lifecycle = lifecycle.clone();
+        async move { lifecycle.acquire(&name("b"), PATIENCE).await.map(drop) }
+    });
+    time::sleep(Duration::from_secs(1)).await;
+    let stopping = tokio::spawn(async move { lifecycle.shutdown().await });
+    assert_eq!(waiting.await.unwrap(), Err(Unavailable::Stopping));
+    assert!(matches!(server.acquire("a").await, Err(Unavailable::Stopping)));
+    assert!(server.lifecycle.snapshot().stopping);
+    time::sleep(Duration::from_secs(30)).await;
+    assert!(!stopping.is_finished());
+    drop(lease);
+    time::timeout(PATIENCE, stopping).await.expect("an end").unwrap();
+    time::timeout(PATIENCE, server.driver).await.expect("an end").unwrap();
+    assert_eq!(server.fake.0.lock().resident, 0);
+    assert!(matches!(server.lifecycle.acquire(&name("a"), PATIENCE).await, Err(Unavailable::Stopping)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_in_the_middle_of_a_load_unloads_what_arrives() {
+    let server = Server::start(config(), &["a", "b"]);
+    let asked = server.lifecycle.prepare(&[name("a")], Target::Ready, Some(FETCH + LOAD / 2)).await;
+    assert_eq!(asked[0].1.as_ref().unwrap().status, Status::Loading);
+    server.lifecycle.shutdown().await;
+    assert_eq!(server.fake.happened(), ["fetch a", "load a", "unload a", "free a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_last_handle_goes_everything_is_unloaded() {
+    let Server { lifecycle, driver, fake, .. } = Server::start(config(), &["a"]);
+    drop(lifecycle.acquire(&name("a"), PATIENCE).await.unwrap());
+    drop(lifecycle);
+    time::timeout(PATIENCE, driver).await.expect("an end").unwrap();
+    assert_eq!(fake.0.lock().resident, 0);
+}

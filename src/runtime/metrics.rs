@@ -1,0 +1,116 @@
+//! What the runtime measures.
+
+use std::time::Duration;
+
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
+
+use crate::speech::{ModelName, TaskKind};
+
+/// Seconds from a millisecond to ten minutes: a queue and a transcription have the same range.
+const SECONDS: &[f64] =
+    &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0];
+const BATCH: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
+
+/// The metrics of all executors. `model` labels hold catalog names only, so their number is bounded.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    queue_depth: IntGaugeVec,
+    waiting: IntGauge,
+    queue_seconds: HistogramVec,
+    compute_seconds: HistogramVec,
+    batch_size: HistogramVec,
+    panics: IntCounterVec,
+}
+
+/// The metrics of one executor.
+#[derive(Clone)]
+pub(super) struct ModelMetrics {
+    queue_depth: IntGauge,
+    waiting: IntGauge,
+    queue_seconds: Histogram,
+    compute_seconds: HistogramVec,
+    batch_size: Histogram,
+    panics: IntCounter,
+    name: ModelName,
+}
+
+// === impl Metrics ===
+
+impl Metrics {
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let seconds = |name: &str, help: &str| HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
+        let metrics = Self {
+            queue_depth: IntGaugeVec::new(
+                Opts::new("sconce_queue_depth", "Jobs that wait in the queue of a model."),
+                &["model"],
+            )?,
+            waiting: IntGauge::new("vllm:num_requests_waiting", "Jobs that wait in all queues, for autoscalers.")?,
+            queue_seconds: HistogramVec::new(
+                seconds("sconce_queue_seconds", "Seconds that a job waited in the queue of its model."),
+                &["model"],
+            )?,
+            compute_seconds: HistogramVec::new(
+                seconds("sconce_compute_seconds", "Seconds that a model worked on a batch."),
+                &["task", "model"],
+            )?,
+            batch_size: HistogramVec::new(
+                HistogramOpts::new("sconce_batch_size", "Jobs that shared one run of a model.").buckets(BATCH.to_vec()),
+                &["model"],
+            )?,
+            panics: IntCounterVec::new(
+                Opts::new("sconce_model_panics_total", "Panics of models, each contained."),
+                &["model"],
+            )?,
+        };
+        metrics.enrol(registry)?;
+        Ok(metrics)
+    }
+
+    fn enrol(&self, registry: &Registry) -> Result<(), prometheus::Error> {
+        registry.register(Box::new(self.queue_depth.clone()))?;
+        registry.register(Box::new(self.waiting.clone()))?;
+        registry.register(Box::new(self.queue_seconds.clone()))?;
+        registry.register(Box::new(self.compute_seconds.clone()))?;
+        registry.register(Box::new(self.batch_size.clone()))?;
+        registry.register(Box::new(self.panics.clone()))
+    }
+
+    pub(super) fn of(&self, name: &ModelName) -> ModelMetrics {
+        let label = &[name.as_str()];
+        ModelMetrics {
+            queue_depth: self.queue_depth.with_label_values(label),
+            waiting: self.waiting.clone(),
+            queue_seconds: self.queue_seconds.with_label_values(label),
+            compute_seconds: self.compute_seconds.clone(),
+            batch_size: self.batch_size.with_label_values(label),
+            panics: self.panics.with_label_values(label),
+            name: name.clone(),
+        }
+    }
+}
+
+// === impl ModelMetrics ===
+
+impl ModelMetrics {
+    /// The queue had `before` jobs and now has `now`.
+    pub fn depth(&self, before: usize, now: usize) {
+        let change = now as i64 - before as i64;
+        self.queue_depth.add(change);
+        self.waiting.add(change);
+    }
+
+    pub fn queued(&self, waited: Duration) {
+        self.queue_seconds.observe(waited.as_secs_f64());
+    }
+
+    pub fn ran(&self, task: TaskKind, jobs: usize, took: Duration) {
+        self.compute_seconds.with_label_values(&[task.as_str(), self.name.as_str()]).observe(took.as_secs_f64());
+        self.batch_size.observe(jobs as f64);
+    }
+
+    pub fn panicked(&self) {
+        self.panics.inc();
+    }
+}

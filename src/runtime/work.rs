@@ -1,0 +1,69 @@
+//! What can stand in a model's queue. A new task is one variant of [`Work`] and one `impl` of [`Runnable`].
+
+use crate::{
+    model::{Batch, Broken, Job, JobError, Model},
+    speech::{Task, TaskKind, Transcribe},
+};
+
+/// A job of any task.
+#[derive(Debug)]
+pub enum Work {
+    Transcribe(Job<Transcribe>),
+}
+
+/// A task that an executor can run.
+pub trait Runnable: Task + Sized {
+    fn wrap(job: Job<Self>) -> Work;
+
+    /// The job, if it is one of this task; a job of another task fails.
+    fn unwrap(work: Work) -> Option<Job<Self>>;
+
+    fn run(model: &mut dyn Model, jobs: &mut Batch<'_, Self>) -> Result<(), Broken>;
+}
+
+// === impl Work ===
+
+impl Work {
+    pub fn kind(&self) -> TaskKind {
+        match self {
+            Self::Transcribe(_) => TaskKind::Transcribe,
+        }
+    }
+
+    /// Why nobody wants the answer any more, if so.
+    pub fn over(&self) -> Option<JobError> {
+        match self {
+            Self::Transcribe(job) => job.over(),
+        }
+    }
+
+    pub fn age(&self) -> std::time::Duration {
+        match self {
+            Self::Transcribe(job) => job.age(),
+        }
+    }
+
+    pub fn fail(self, error: JobError) {
+        match self {
+            Self::Transcribe(job) => job.fail(error),
+        }
+    }
+}
+
+// === impl Runnable ===
+
+impl Runnable for Transcribe {
+    fn wrap(job: Job<Self>) -> Work {
+        Work::Transcribe(job)
+    }
+
+    fn unwrap(work: Work) -> Option<Job<Self>> {
+        match work {
+            Work::Transcribe(job) => Some(job),
+        }
+    }
+
+    fn run(model: &mut dyn Model, jobs: &mut Batch<'_, Self>) -> Result<(), Broken> {
+        model.transcribe(jobs)
+    }
+}

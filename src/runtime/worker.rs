@@ -1,0 +1,158 @@
+//! The thread of a model.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Instant,
+};
+
+use super::{
+    Event, Pulse, Runnable, StartError, Work,
+    memory::{grown, resident_bytes},
+    metrics::ModelMetrics,
+    queue::Queue,
+};
+use crate::{
+    model::{Admission, Batch, Broken, Job, JobError, LoadError, Model},
+    speech::{ModelName, Transcribe},
+};
+
+/// Everything that the thread owns but the model.
+pub(super) struct Worker<F> {
+    pub name: ModelName,
+    pub queue: Arc<Queue>,
+    pub pulse: Arc<Pulse>,
+    pub metrics: ModelMetrics,
+    pub on_event: F,
+}
+
+/// Newcomers of one task, and the model's signs of life.
+struct Newcomers<'a> {
+    queue: &'a Queue,
+    pulse: &'a Pulse,
+    taken: usize,
+}
+
+// === impl Worker ===
+
+impl<F: FnMut(Event)> Worker<F> {
+    pub fn run(mut self, load: impl FnOnce() -> Result<Box<dyn Model>, LoadError>) {
+        match self.start(load) {
+            Ok(model) => self.serve_and_end(model),
+            Err(error) => {
+                self.queue.abandon(&JobError::Broken);
+                (self.on_event)(Event::Failed(error));
+            }
+        }
+    }
+
+    fn start(
+        &mut self,
+        load: impl FnOnce() -> Result<Box<dyn Model>, LoadError>,
+    ) -> Result<Box<dyn Model>, StartError> {
+        let (began, before) = (Instant::now(), resident_bytes());
+        let mut model = self.contained("loaded", load)??;
+        let resident = grown(before, resident_bytes());
+        (self.on_event)(Event::Loaded { took: began.elapsed(), resident });
+
+        let began = Instant::now();
+        if let Err(error) =
+            self.contained("warmed up", || model.warm_up()).and_then(|warm| warm.map_err(StartError::WarmUp))
+        {
+            self.discard(model);
+            return Err(error);
+        }
+        (self.on_event)(Event::Ready { took: began.elapsed() });
+        Ok(model)
+    }
+
+    fn serve_and_end(mut self, mut model: Box<dyn Model>) {
+        let died = self.serve(model.as_mut()).err();
+        if died.is_some() {
+            self.queue.abandon(&JobError::Broken);
+        }
+        let (began, before) = (Instant::now(), resident_bytes());
+        self.discard(model);
+        let freed = grown(resident_bytes(), before);
+        (self.on_event)(Event::Ended { died, took: began.elapsed(), freed });
+    }
+
+    /// Works until the queue is closed and empty. The error says, to clients, how the model died.
+    fn serve(&mut self, model: &mut dyn Model) -> Result<(), String> {
+        while let Some(work) = self.queue.wait() {
+            match work {
+                Work::Transcribe(job) => self.batch::<Transcribe>(model, job)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn batch<T: Runnable>(&mut self, model: &mut dyn Model, first: Job<T>) -> Result<(), String> {
+        let began = Instant::now();
+        let mut newcomers = Newcomers { queue: &self.queue, pulse: &self.pulse, taken: 1 };
+        let ran = {
+            let _busy = self.pulse.begin();
+            let mut batch = Batch::new(vec![first], &mut newcomers);
+            catch_unwind(AssertUnwindSafe(|| T::run(model, &mut batch)))
+        };
+        let jobs = newcomers.taken;
+        self.metrics.ran(T::KIND, jobs, began.elapsed());
+        self.queue.measured(jobs, began.elapsed());
+        self.verdict(ran)
+    }
+
+    fn verdict(&self, ran: Result<Result<(), Broken>, Box<dyn Any + Send>>) -> Result<(), String> {
+        match ran {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(broken)) => {
+                tracing::error!(model = %self.name, error = %broken, "the model broke");
+                Err("the model broke while it worked".to_owned())
+            }
+            Err(panic) => {
+                self.report_panic("working", &panic);
+                Err("the model failed unexpectedly while it worked".to_owned())
+            }
+        }
+    }
+
+    /// Drops the model, whose destructor may panic like the rest of it.
+    fn discard(&self, model: Box<dyn Model>) {
+        let _ = self.contained("unloaded", || drop(model));
+    }
+
+    fn contained<T>(&self, phase: &'static str, work: impl FnOnce() -> T) -> Result<T, StartError> {
+        catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+            let detail = self.report_panic(phase, &panic);
+            StartError::Panicked { phase, detail }
+        })
+    }
+
+    fn report_panic(&self, phase: &'static str, panic: &Box<dyn Any + Send>) -> String {
+        let detail = panic_text(panic);
+        self.metrics.panicked();
+        tracing::error!(model = %self.name, phase, detail, "the model panicked");
+        detail
+    }
+}
+
+fn panic_text(panic: &Box<dyn Any + Send>) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("no text").to_owned()
+}
+
+// === impl Newcomers ===
+
+impl<T: Runnable> Admission<T> for Newcomers<'_> {
+    fn next(&mut self) -> Option<Job<T>> {
+        // The kind was looked at, so `unwrap` gives the job.
+        let job = T::unwrap(self.queue.next(T::KIND)?)?;
+        self.taken += 1;
+        Some(job)
+    }
+
+    fn step(&mut self) {
+        self.pulse.step();
+        self.queue.sweep();
+    }
+}
