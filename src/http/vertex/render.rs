@@ -1,0 +1,54 @@
+//! A transcript as a prediction, or as text.
+
+use serde_json::{Value, json};
+
+use crate::{
+    http::ask::Format,
+    speech::{Segment, Timestamps, Transcript},
+};
+
+/// `{"text", "language", "duration", "model", "segments"?}`.
+pub(super) fn prediction(heard: &Transcript, timestamps: Timestamps) -> Value {
+    let mut prediction = json!({
+        "text": heard.text(),
+        "language": heard.summary.language,
+        "duration": heard.summary.duration,
+        "model": heard.model,
+    });
+    if timestamps != Timestamps::None {
+        let segments: Vec<Value> = heard.segments.iter().map(|one| segment(one, timestamps)).collect();
+        prediction["segments"] = segments.into();
+    }
+    prediction
+}
+
+fn segment(segment: &Segment, timestamps: Timestamps) -> Value {
+    let mut value = json!({
+        "start": segment.start,
+        "end": segment.end,
+        "text": segment.text.trim(),
+        "avg_logprob": segment.avg_logprob,
+        "no_speech_prob": segment.no_speech_prob,
+    });
+    if timestamps == Timestamps::Word {
+        value["words"] = json!(segment.words);
+    }
+    value
+}
+
+pub(super) fn text(heard: &Transcript, format: Format) -> String {
+    match format {
+        Format::Json | Format::Text => heard.text(),
+        Format::Srt => heard.srt(),
+        Format::Vtt => heard.vtt(),
+    }
+}
+
+pub(super) fn media_type(format: Format) -> &'static str {
+    match format {
+        Format::Json => "application/json",
+        Format::Text => "text/plain; charset=utf-8",
+        Format::Srt => "application/x-subrip; charset=utf-8",
+        Format::Vtt => "text/vtt; charset=utf-8",
+    }
+}

@@ -1,0 +1,82 @@
+//! Why a request got no answer.
+
+use std::time::Duration;
+
+use crate::{
+    audio::DecodeError,
+    catalog::Unknown,
+    lifecycle::Unavailable,
+    model::JobError,
+    runtime::Rejected,
+    speech::{Fault, Kind, ModelName, TaskKind},
+};
+
+/// Why a request got no answer, or not a whole one.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    #[error(transparent)]
+    Unknown(#[from] Unknown),
+    #[error("{model} cannot be served by this build: {reason}")]
+    Unsupported { model: ModelName, reason: String },
+    #[error("{model} does not {task}; it can {}", names(.can))]
+    WrongTask { model: ModelName, task: TaskKind, can: &'static [TaskKind] },
+    #[error("{0}")]
+    Audio(#[from] DecodeError),
+    #[error(transparent)]
+    Model(#[from] Unavailable),
+    #[error(transparent)]
+    Queue(#[from] Rejected),
+    #[error(transparent)]
+    Job(#[from] JobError),
+    #[error("internal error: {0}")]
+    Internal(&'static str),
+}
+
+fn names(tasks: &[TaskKind]) -> String {
+    tasks.iter().map(|task| task.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+// === impl ServiceError ===
+
+impl ServiceError {
+    /// The error inside that knows its own meaning.
+    fn inner(&self) -> Option<&dyn Fault> {
+        match self {
+            Self::Unknown(error) => Some(error),
+            Self::Model(error) => Some(error),
+            Self::Queue(error) => Some(error),
+            Self::Job(error) => Some(error),
+            Self::Unsupported { .. } | Self::WrongTask { .. } | Self::Audio(_) | Self::Internal(_) => None,
+        }
+    }
+}
+
+impl Fault for ServiceError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Unsupported { .. } | Self::WrongTask { .. } => Kind::Unsupported,
+            Self::Audio(DecodeError::TooLong { .. }) => Kind::TooLarge,
+            Self::Audio(_) => Kind::Invalid,
+            Self::Internal(_) => Kind::Internal,
+            Self::Unknown(_) | Self::Model(_) | Self::Queue(_) | Self::Job(_) => {
+                self.inner().map_or(Kind::Internal, Fault::kind)
+            }
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.inner().and_then(Fault::retry_after)
+    }
+
+    fn permanent(&self) -> bool {
+        self.inner().map_or(!matches!(self, Self::Internal(_)), Fault::permanent)
+    }
+
+    fn param(&self) -> Option<&str> {
+        match self {
+            Self::Audio(_) => Some("audio"),
+            Self::Unsupported { .. } | Self::WrongTask { .. } | Self::Unknown(_) => Some("model"),
+            _ => self.inner().and_then(Fault::param),
+        }
+    }
+}

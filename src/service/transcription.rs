@@ -1,0 +1,74 @@
+//! An answer that arrives while it is made.
+
+use super::{ServiceError, metrics::Account};
+use crate::{
+    lifecycle::Lease,
+    model::{Answers, JobError},
+    speech::{Heard, ModelName, Segment, Summary, Transcribe, Transcript},
+};
+
+/// A transcription in progress. Dropping it tells the model to stop.
+pub struct Transcription {
+    answers: Answers<Transcribe>,
+    account: Account,
+    /// Keeps the model in memory until the last piece.
+    lease: Lease,
+    seconds: f64,
+    over: bool,
+}
+
+impl Transcription {
+    pub(super) fn new(lease: Lease, answers: Answers<Transcribe>, account: Account, seconds: f64) -> Self {
+        Self { answers, account, lease, seconds, over: false }
+    }
+
+    /// Who listens.
+    pub fn model(&self) -> &ModelName {
+        self.lease.name()
+    }
+
+    /// Length of the recording.
+    pub fn seconds(&self) -> f64 {
+        self.seconds
+    }
+
+    /// The next piece; `None` after [`Heard::Done`] or after an error.
+    pub async fn next(&mut self) -> Option<Result<Heard, ServiceError>> {
+        if self.over {
+            return None;
+        }
+        // The channel of a reader that fell too far behind closes without a last piece: that is no success.
+        let piece = self.answers.next().await.unwrap_or(Err(JobError::Gone));
+        match &piece {
+            Ok(Heard::Segment(_)) => {}
+            Ok(Heard::Done(_)) => {
+                self.over = true;
+                self.account.succeed();
+            }
+            Err(_) => self.over = true,
+        }
+        Some(piece.map_err(|error| self.failed(error)))
+    }
+
+    /// Waits for the last piece.
+    pub async fn whole(mut self) -> Result<Transcript, ServiceError> {
+        let mut segments: Vec<Segment> = Vec::new();
+        while let Some(piece) = self.next().await {
+            match piece? {
+                Heard::Segment(segment) => segments.push(segment),
+                Heard::Done(summary) => return Ok(self.transcript(segments, summary)),
+            }
+        }
+        Err(ServiceError::Internal("the transcription ended without its last piece"))
+    }
+
+    fn transcript(&self, segments: Vec<Segment>, summary: Summary) -> Transcript {
+        Transcript { model: self.model().clone(), segments, summary }
+    }
+
+    fn failed(&mut self, error: JobError) -> ServiceError {
+        let error = ServiceError::from(error);
+        self.account.fail(&error);
+        error
+    }
+}
