@@ -1,0 +1,135 @@
+//! The layer of the configuration file, with the line of every value.
+
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+use super::{
+    Fault, Origin,
+    layer::{Given, Layer, Values},
+    models::MODEL_SETTINGS,
+    setting::Setting,
+    settings::SETTINGS,
+    value::Raw,
+};
+
+/// One pass over one file.
+struct Reader<'a> {
+    path: &'a Path,
+    text: &'a str,
+    faults: &'a mut Vec<Fault>,
+}
+
+/// What the file says. What it should not say goes to `faults`.
+pub(super) fn read(path: &Path, text: &str, faults: &mut Vec<Fault>) -> Layer {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let mut reader = Reader { path, text, faults };
+    for error in errors {
+        let origin = reader.origin(error.span().map_or(0, |span| span.start));
+        // The error's own Display quotes the line, which may hold a secret.
+        reader.faults.push(Fault { origin, problem: format!("this is not TOML: {}", error.message()) });
+    }
+    let mut layer = Layer::default();
+    reader.table("", document.get_ref(), &mut layer);
+    layer
+}
+
+// === impl Reader ===
+
+impl Reader<'_> {
+    fn table(&mut self, prefix: &str, table: &DeTable<'_>, layer: &mut Layer) {
+        for (key, value) in table {
+            let name = format!("{prefix}{}", key.get_ref());
+            let at = key.span().start;
+            match value.get_ref() {
+                DeValue::Table(models) if name == "models" => self.models(models, layer),
+                DeValue::Table(inner) if is_section(&name) => self.table(&format!("{name}."), inner, layer),
+                DeValue::Table(_) if setting(SETTINGS, &name).is_none() => self.unknown_section(at, &name),
+                value => self.value(at, &name, &name, SETTINGS, value, &mut layer.values),
+            }
+        }
+    }
+
+    fn models(&mut self, models: &DeTable<'_>, layer: &mut Layer) {
+        for (name, value) in models {
+            let DeValue::Table(table) = value.get_ref() else {
+                let problem = format!("models.{} must be a table: [models.{0}]", name.get_ref());
+                self.fault(name.span().start, problem);
+                continue;
+            };
+            let values = layer.models.entry(name.get_ref().to_string()).or_default();
+            for (key, value) in table {
+                let full = format!("models.{}.{}", name.get_ref(), key.get_ref());
+                self.value(key.span().start, key.get_ref(), &full, MODEL_SETTINGS, value.get_ref(), values);
+            }
+        }
+    }
+
+    fn value<C>(
+        &mut self,
+        at: usize,
+        key: &str,
+        name: &str,
+        settings: &'static [Setting<C>],
+        value: &DeValue<'_>,
+        values: &mut Values,
+    ) {
+        let origin = self.origin(at);
+        let Some(setting) = setting(settings, key) else {
+            let prefix = name.strip_suffix(key).unwrap_or_default();
+            let known = settings.iter().map(|setting| format!("{prefix}{}", setting.key));
+            return self.faults.push(Fault::unknown(origin, name, known));
+        };
+        match raw(value) {
+            Some(raw) => drop(values.insert(setting.key, Given { raw, origin })),
+            None => {
+                let problem = format!("{name} is {}; expected {}", value.type_str(), setting.slot.expected());
+                self.faults.push(Fault { origin, problem });
+            }
+        }
+    }
+
+    fn unknown_section(&mut self, at: usize, name: &str) {
+        let sections = SETTINGS.iter().filter_map(|setting| setting.key.split_once('.')).map(|(section, _)| section);
+        let known = sections.chain(["models"]).map(str::to_owned);
+        self.faults.push(Fault::unknown(self.origin(at), name, known));
+    }
+
+    fn fault(&mut self, at: usize, problem: String) {
+        self.faults.push(Fault { origin: self.origin(at), problem });
+    }
+
+    fn origin(&self, at: usize) -> Origin {
+        let line = 1 + self.text.bytes().take(at).filter(|byte| *byte == b'\n').count();
+        Origin::File { path: self.path.to_owned(), line }
+    }
+}
+
+fn setting<C>(settings: &'static [Setting<C>], key: &str) -> Option<&'static Setting<C>> {
+    settings.iter().find(|setting| setting.key == key)
+}
+
+fn is_section(name: &str) -> bool {
+    SETTINGS.iter().any(|setting| setting.key.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+}
+
+/// A scalar, or an array of scalars.
+fn raw(value: &DeValue<'_>) -> Option<Raw> {
+    match value {
+        DeValue::Array(items) => items.iter().map(|item| scalar(item.get_ref())).collect::<Option<_>>().map(Raw::List),
+        value => scalar(value).map(Raw::Text),
+    }
+}
+
+fn scalar(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => Some(match i64::from_str_radix(number.as_str(), number.radix()) {
+            Ok(number) => number.to_string(),
+            Err(_) => number.to_string(),
+        }),
+        DeValue::Float(number) => Some(number.as_str().to_owned()),
+        DeValue::Boolean(flag) => Some(flag.to_string()),
+        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
+    }
+}

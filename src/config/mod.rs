@@ -1,0 +1,81 @@
+//! Configuration: a TOML file, the environment and the command line, laid over the defaults in that order, become each
+//! module's own `Config`.
+//!
+//! `settings` is the table of all settings and the one place that knows their names, defaults and meaning; parsing,
+//! `check-config`, the command line's flags and `docs/CONFIGURATION.md` read it. [`load`] works on [`Sources`], never
+//! on the process itself, and reports every fault at once.
+
+mod docs;
+mod environment;
+mod faults;
+mod file;
+mod kinds;
+mod layer;
+mod models;
+mod overrides;
+mod report;
+mod setting;
+mod settings;
+mod sources;
+mod value;
+
+use layer::{Layer, settle};
+
+pub use docs::docs;
+pub use environment::Environment;
+pub use faults::{Fault, Faults, Origin};
+pub use overrides::Overrides;
+pub use report::{Report, Row};
+pub use sources::Sources;
+
+use crate::app::Config;
+
+/// A configuration that makes sense.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub config: Config,
+    pub report: Report,
+}
+
+/// Reads the sources and lays them over the defaults.
+///
+/// # Errors
+/// Everything that is wrong, each with its place.
+pub fn load(sources: &Sources) -> Result<Loaded, Faults> {
+    let mut faults = Vec::new();
+    let mut report = Report::default();
+
+    let file = sources.file(&mut faults);
+    let mut listed = sources.models();
+    let names = listed.iter().map(|(model, _)| &model.name).chain(file.models.keys()).cloned().collect::<Vec<_>>();
+    let mut hints = environment::hints(&sources.environment);
+    hints.extend(models::storage_uri(&sources.environment, &mut listed).map(|default| ("default_model", default)));
+    let environment = environment::read(&sources.environment, &names, &mut faults);
+    let flags = Layer { values: sources.overrides.values(), ..Layer::default() };
+
+    let mut config = settings::blank();
+    let values = [&hints, &file.values, &environment.values, &flags.values];
+    settle(&mut config, "", settings::SETTINGS, &values, (&mut report, &mut faults));
+    sources.token(&mut config, &mut report, &mut faults);
+    config.catalog.models = models::assemble(&listed, [&file, &environment], &mut report, &mut faults);
+    contradictions(&config, &report, &mut faults);
+    if faults.is_empty() { Ok(Loaded { config, report }) } else { Err(Faults(faults)) }
+}
+
+/// What each setting may say alone, but not together.
+fn contradictions(config: &Config, report: &Report, faults: &mut Vec<Fault>) {
+    let mut contradiction = |name: &str, problem: String| {
+        let origin = report.get(name).map_or(Origin::Default, |row| row.origin.clone());
+        faults.push(Fault { origin, problem });
+    };
+    if config.lifecycle.retry_max < config.lifecycle.retry_base {
+        contradiction("retry.max_delay", "retry.max_delay is shorter than retry.first_delay".to_owned());
+    }
+    let routes = [&config.http.health_route, &config.http.predict_route];
+    if routes[0].is_some() && routes[0] == routes[1] {
+        contradiction("http.predict_route", "http.predict_route is the same path as http.health_route".to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests;

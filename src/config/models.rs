@@ -1,0 +1,163 @@
+//! `[models.<name>]`: the settings of one model, and the lists of models in `MODEL_ID` and `--model`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Fault, Origin,
+    layer::{Given, Layer, Values, settle},
+    report::Report,
+    setting::{Maybe, Setting, To},
+    value::{DURATION, FLAG, Kind, NAME, NAMES, Raw, items, text},
+};
+use crate::catalog::ModelConfig;
+
+/// The settings of one model.
+pub(super) static MODEL_SETTINGS: &[Setting<ModelConfig>] = &[
+    Setting::new(
+        "source",
+        "known",
+        &Maybe::<ModelConfig, _>("known", &SOURCE, |m, v| m.source = v),
+        "Where its files come from: `hf://org/name@revision`, `file:/folder`, `embedded:name`. `known`: what the \
+         catalog knows by the name, else the hub's repository of that name.",
+    ),
+    Setting::new(
+        "family",
+        "found",
+        &Maybe::<ModelConfig, _>("found", &NAME, |m, v| m.family = v),
+        "What kind of model it is, for example `whisper`. `found`: what the catalog knows, else what its `config.json` \
+         says.",
+    ),
+    Setting::new(
+        "aliases",
+        "none",
+        &Maybe::<ModelConfig, _>("none", &NAMES, |m, v| m.aliases = v.unwrap_or_default()),
+        "Further names that requests may call it by.",
+    ),
+    Setting::new(
+        "preload",
+        "auto",
+        &Maybe::<ModelConfig, _>("auto", &FLAG, |m, v| m.preload = v),
+        "Load it at the start, in the modes `startup` and `background`. `auto`: only the default model, if no model \
+         says `true`.",
+    ),
+    Setting::new(
+        "pinned",
+        "false",
+        &To::<ModelConfig, _>(&FLAG, |m, v| m.pinned = v),
+        "Never unload it to make room. Off, because a pinned model takes the room of all others for good.",
+    ),
+    Setting::new(
+        "idle_ttl",
+        "general",
+        &Maybe::<ModelConfig, _>("general", &DURATION, |m, v| m.idle_ttl = v),
+        "Unload it after so long without a request. `general`: after `memory.idle_ttl`.",
+    ),
+];
+
+const SOURCE: Kind<String> = Kind {
+    expected: "hf://org/name@revision, file:/folder or embedded:name",
+    parse: |raw| text(raw).filter(|text| text.contains(':')).map(str::to_owned),
+    show: String::clone,
+};
+
+/// What Vertex AI calls its copy of the model's files.
+const STORAGE_URI: &str = "AIP_STORAGE_URI";
+
+/// What a model is called that has no name but a place, on Vertex AI.
+const UNNAMED: &str = "model";
+
+/// The models of the file, the environment, and `listed`, which are those of `MODEL_ID` or `--model`.
+pub(super) fn assemble(
+    listed: &[(ModelConfig, Origin)],
+    [file, environment]: [&Layer; 2],
+    report: &mut Report,
+    faults: &mut Vec<Fault>,
+) -> Vec<ModelConfig> {
+    let nothing = Values::new();
+    let mut models = Vec::new();
+    for name in names(listed, [file, environment]) {
+        let mut model = ModelConfig { name: name.clone(), ..ModelConfig::default() };
+        let [file, environment] = [file, environment].map(|layer| layer.models.get(&name).unwrap_or(&nothing));
+        let list = from_list(&name, listed);
+        let by_flag = matches!(listed.first(), Some((_, Origin::Flag(_))));
+        let layers = if by_flag { [file, environment, &list] } else { [file, &list, environment] };
+        settle(&mut model, &format!("models.{}.", quoted(&name)), MODEL_SETTINGS, &layers, (report, faults));
+        models.push(model);
+    }
+    models
+}
+
+/// The models of a list, the first of which is the default one.
+pub(super) fn listed(list: &[String], origin: &Origin) -> Vec<(ModelConfig, Origin)> {
+    list.iter().flat_map(|text| items(text)).map(|item| (item_of_list(item), origin.clone())).collect()
+}
+
+/// The name of the first model of a list.
+pub(super) fn first(list: &str) -> Option<String> {
+    items(list).next().map(|item| item_of_list(item).name)
+}
+
+/// On Vertex AI: the place of the default model's files. It is that of the first model in the list, or of one without
+/// a name.
+pub(super) fn storage_uri(environment: &super::Environment, listed: &mut Vec<(ModelConfig, Origin)>) -> Option<Given> {
+    let place = environment.get(STORAGE_URI).filter(|place| !place.is_empty())?;
+    let origin = Origin::Variable(STORAGE_URI.to_owned());
+    if let Some((model, from)) = listed.first_mut() {
+        model.source.get_or_insert_with(|| {
+            *from = origin;
+            place.clone()
+        });
+        return None;
+    }
+    let model = ModelConfig { name: UNNAMED.to_owned(), source: Some(place.clone()), ..ModelConfig::default() };
+    listed.push((model, origin.clone()));
+    Some(Given { raw: Raw::Text(UNNAMED.to_owned()), origin })
+}
+
+/// As a variable names a model: lower case, with `_` for what a variable's name cannot hold.
+pub(super) fn in_environment(name: &str) -> String {
+    name.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+}
+
+/// `[models.<name>]` in the way TOML wants it.
+pub(super) fn quoted(name: &str) -> String {
+    let bare = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    if bare { name.to_owned() } else { format!("{name:?}") }
+}
+
+/// Listed ones first, in their order, then the others by name.
+fn names(listed: &[(ModelConfig, Origin)], layers: [&Layer; 2]) -> Vec<String> {
+    let mut names: Vec<String> = listed.iter().map(|(model, _)| model.name.clone()).collect();
+    names.extend(layers.iter().flat_map(|layer| layer.models.keys().cloned()));
+    let mut seen = BTreeSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    names
+}
+
+/// What a list says of a model beside its name.
+fn from_list(name: &str, listed: &[(ModelConfig, Origin)]) -> Values {
+    let found = listed.iter().find(|(model, _)| model.name == name);
+    let source = found.and_then(|(model, origin)| {
+        Some(("source", Given { raw: Raw::Text(model.source.clone()?), origin: origin.clone() }))
+    });
+    BTreeMap::from_iter(source)
+}
+
+/// A name, a name with a revision, a source, or a folder.
+fn item_of_list(item: &str) -> ModelConfig {
+    let (name, source) = match item.split_once("://") {
+        Some(("hf", repository)) => (repository.split('@').next().unwrap_or(repository), Some(item.to_owned())),
+        None if item.starts_with('/') => (last_segment(item), Some(format!("file:{item}"))),
+        None if item.contains(':') => (last_segment(item), Some(item.to_owned())),
+        None => match item.split_once('@') {
+            Some((name, _)) => (name, Some(format!("hf://{item}"))),
+            None => (item, None),
+        },
+        Some(_) => (last_segment(item), Some(item.to_owned())),
+    };
+    ModelConfig { name: name.to_owned(), source, ..ModelConfig::default() }
+}
+
+fn last_segment(place: &str) -> &str {
+    place.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or(place)
+}
