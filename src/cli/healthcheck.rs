@@ -1,0 +1,44 @@
+//! `sconce healthcheck`: what `curl -f` would do, in an image that has no curl.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::Context;
+
+use crate::app;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Healthcheck {
+    /// Which route to ask
+    #[arg(long, default_value = "/health", value_name = "PATH")]
+    route: String,
+    /// Seconds to wait for the answer
+    #[arg(long, default_value_t = 2.0, value_name = "SECONDS")]
+    timeout: f64,
+}
+
+impl Healthcheck {
+    pub async fn run(self, config: app::Config) -> anyhow::Result<ExitCode> {
+        let address = SocketAddr::new(reachable(config.server.bind), config.server.port);
+        let timeout = Duration::try_from_secs_f64(self.timeout).context("--timeout should be a number of seconds")?;
+        // A proxy from the environment has no business between this process and its neighbour.
+        let client = reqwest::Client::builder().no_proxy().timeout(timeout).build()?;
+        let answer = client.get(format!("http://{address}{}", self.route)).send().await;
+        let answer = answer.with_context(|| format!("no answer from {address}"))?;
+        let status = answer.status();
+        println!("{}", answer.text().await?);
+        Ok(if status.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// A server that listens everywhere is asked at home.
+fn reachable(bind: IpAddr) -> IpAddr {
+    match bind {
+        IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        address => address,
+    }
+}

@@ -1,0 +1,113 @@
+//! The command line: one file per command. Whoever prints to standard output is in here.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod healthcheck;
+mod models;
+mod progress;
+mod pull;
+mod serve;
+mod signals;
+mod transcribe;
+mod verify;
+
+use std::{future::Future, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    app,
+    config::{self, Loaded, Origin, Overrides},
+    telemetry,
+};
+
+/// One container that serves speech models, and loads them the way production asks.
+#[derive(Debug, Parser)]
+#[command(name = "sconce", version, about, max_term_width = 100)]
+struct Args {
+    #[command(flatten)]
+    overrides: Overrides,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve models over HTTP (what happens without a command)
+    Serve,
+    /// Fetch models into the cache, for an image build, an init container or a job
+    Pull(pull::Pull),
+    /// Check the files of models on this machine against their manifests
+    Verify(verify::Verify),
+    /// List the models that there are
+    Models,
+    /// Write recordings down
+    Transcribe(transcribe::Args),
+    /// Ask a running server whether it is healthy; the exit code is 0 if so
+    Healthcheck(healthcheck::Healthcheck),
+    /// Print the effective configuration and where each value came from
+    CheckConfig,
+}
+
+/// The exit code of a usage or configuration error, as clap has it too.
+const USAGE: u8 = 2;
+
+/// The program: exit code 0 is success, 1 is failure, 2 is wrong usage or configuration.
+pub fn main() -> ExitCode {
+    let Args { overrides, command } = Args::parse();
+    let loaded = match config::load(&config::Sources::of_process(overrides)) {
+        Ok(loaded) => loaded,
+        Err(faults) => {
+            eprintln!("{faults}");
+            return USAGE.into();
+        }
+    };
+    if let Some(Command::CheckConfig) = command {
+        print!("{}", loaded.report);
+        return ExitCode::SUCCESS;
+    }
+    let command = command.unwrap_or(Command::Serve);
+    if let Err(error) = telemetry::init_logs(&log_config(&loaded, &command)) {
+        eprintln!("log.level: {error}");
+        return USAGE.into();
+    }
+    run(loaded.config, command)
+}
+
+/// Commands that talk to a person by themselves log what is wrong and no more, unless somebody wants it otherwise.
+fn log_config(loaded: &Loaded, command: &Command) -> telemetry::Config {
+    let by_default = loaded.report.get("log.level").is_none_or(|row| matches!(row.origin, Origin::Default));
+    let mut config = loaded.config.telemetry.clone();
+    if by_default && !matches!(command, Command::Serve) {
+        config.log_level = "warn".to_owned();
+    }
+    config
+}
+
+fn run(config: app::Config, command: Command) -> ExitCode {
+    match command {
+        Command::Serve => on_runtime(serve::serve(config)),
+        Command::Pull(pull) => on_runtime(pull.run(config)),
+        Command::Verify(verify) => on_runtime(verify.run(config)),
+        Command::Models => on_runtime(models::run(config)),
+        Command::Transcribe(args) => on_runtime(transcribe::run(args, config)),
+        Command::Healthcheck(check) => on_runtime(check.run(config)),
+        Command::CheckConfig => ExitCode::SUCCESS,
+    }
+}
+
+/// Runs a command to its end, and does not wait for what it left behind.
+fn on_runtime(command: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the asynchronous runtime could not be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(command).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    });
+    runtime.shutdown_background();
+    code
+}

@@ -1,0 +1,95 @@
+//! Progress bars, on a terminal; elsewhere nothing is drawn.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use tokio::{sync::watch, task::JoinHandle};
+
+use crate::{
+    lifecycle::{ModelStatus, Snapshot, Status},
+    speech::ModelName,
+};
+
+const BYTES: &str = "{prefix}  {bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
+const SOUND: &str = "{bar:30} {percent}%  {eta} left";
+const BUSY: &str = "{spinner} {prefix}  {msg} {elapsed}";
+
+/// A bar for bytes that arrive.
+pub(super) fn of_bytes(name: &str) -> ProgressBar {
+    ProgressBar::new(0).with_style(style(BYTES)).with_prefix(name.to_owned())
+}
+
+/// A bar over a recording of so many seconds; its positions are milliseconds.
+pub(super) fn of_sound(seconds: f64) -> ProgressBar {
+    ProgressBar::new((seconds * 1000.0) as u64).with_style(style(SOUND))
+}
+
+/// Draws how models come in, until it is aborted.
+pub(super) fn of_models(mut changes: watch::Receiver<Arc<Snapshot>>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut bars = Bars::default();
+        while changes.changed().await.is_ok() {
+            let snapshot = changes.borrow_and_update().clone();
+            snapshot.models.iter().for_each(|model| bars.show(model));
+        }
+    })
+}
+
+#[derive(Default)]
+struct Bars {
+    all: MultiProgress,
+    one: HashMap<ModelName, (Status, ProgressBar)>,
+}
+
+impl Bars {
+    fn show(&mut self, model: &ModelStatus) {
+        if self.one.get(&model.name).is_none_or(|(status, _)| *status != model.status) {
+            self.change(model);
+        }
+        if let (Some((_, bar)), Some(progress)) = (self.one.get(&model.name), &model.progress) {
+            bar.set_length(progress.bytes_total);
+            bar.set_position(progress.bytes_done);
+        }
+    }
+
+    fn change(&mut self, model: &ModelStatus) {
+        if let Some((_, old)) = self.one.remove(&model.name) {
+            old.finish_and_clear();
+        }
+        let bar = match model.status {
+            Status::Downloading => of_bytes(model.name.as_str()),
+            Status::Loading => busy(model.name.as_str(), "loading"),
+            Status::NotLoaded | Status::Ready | Status::Failed => return,
+        };
+        self.one.insert(model.name.clone(), (model.status, self.all.add(bar)));
+    }
+}
+
+impl Drop for Bars {
+    fn drop(&mut self) {
+        self.one.values().for_each(|(_, bar)| bar.finish_and_clear());
+    }
+}
+
+fn busy(name: &str, what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_style(style(BUSY)).with_prefix(name.to_owned()).with_message(what);
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+fn style(template: &str) -> ProgressStyle {
+    // The templates above are constants, and a test holds them to be well formed.
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_are_well_formed() {
+        for template in [BYTES, SOUND, BUSY] {
+            ProgressStyle::with_template(template).unwrap();
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! `sconce transcribe`: the server's own way from sound to text, without a server.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::Context;
+use clap::ValueEnum;
+use indicatif::ProgressBar;
+use serde_json::json;
+
+use super::progress;
+use crate::{
+    app::{self, App},
+    service::{Call, Listen, Recording, Service},
+    speech::{Goal, Heard, Segment, Timestamps, Transcript},
+};
+
+/// A person who waits for a download sees its progress, and may stop it.
+const PATIENCE: Duration = Duration::from_secs(24 * 3600);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Recordings, of any common format
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    #[arg(long, default_value = "text")]
+    format: Format,
+    /// Spoken language, for example en or german; detected if absent
+    #[arg(long)]
+    language: Option<String>,
+    /// Write English, whatever is spoken
+    #[arg(long)]
+    translate: bool,
+    /// Place every word in time (json only)
+    #[arg(long)]
+    words: bool,
+    /// Text that came before, or words to expect
+    #[arg(long)]
+    prompt: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Srt,
+    Vtt,
+    Json,
+}
+
+pub(super) async fn run(args: Args, config: app::Config) -> anyhow::Result<ExitCode> {
+    let app = App::build(config)?;
+    let mut code = ExitCode::SUCCESS;
+    for file in &args.files {
+        match transcribe(&args, file, app.service()).await {
+            Ok(transcript) => print(&args, file, &transcript),
+            Err(error) => {
+                eprintln!("{}: {error:#}", file.display());
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    app.stop().await;
+    Ok(code)
+}
+
+async fn transcribe(args: &Args, file: &Path, service: &Service) -> anyhow::Result<Transcript> {
+    let bytes = tokio::fs::read(file).await.context("cannot be read")?;
+    let watching = progress::of_models(service.lifecycle().watch());
+    let call = Call { id: file.display().to_string(), protocol: "cli", model: None, wait: Some(PATIENCE) };
+    let mut transcription = service.transcribe(call, listen(args, file, bytes)).await?;
+    watching.abort();
+    let (bar, mut segments) = (progress::of_sound(transcription.seconds()), Vec::new());
+    while let Some(piece) = transcription.next().await {
+        match piece? {
+            Heard::Segment(segment) => segments.push(advance(&bar, segment)),
+            Heard::Done(summary) => {
+                bar.finish_and_clear();
+                return Ok(Transcript { model: transcription.model().clone(), segments, summary });
+            }
+        }
+    }
+    anyhow::bail!("the transcription broke off")
+}
+
+fn advance(bar: &ProgressBar, segment: Segment) -> Segment {
+    bar.set_position((segment.end * 1000.0) as u64);
+    segment
+}
+
+fn listen(args: &Args, file: &Path, bytes: Vec<u8>) -> Listen {
+    Listen {
+        recording: Recording { bytes: bytes.into(), hint: Some(file.display().to_string()) },
+        language: args.language.clone(),
+        goal: if args.translate { Goal::Translate } else { Goal::Transcribe },
+        prompt: args.prompt.clone(),
+        temperature: None,
+        timestamps: if args.words { Timestamps::Word } else { Timestamps::Segment },
+        options: serde_json::Map::new(),
+    }
+}
+
+fn print(args: &Args, file: &Path, transcript: &Transcript) {
+    match args.format {
+        Format::Text => println!("{}", transcript.text()),
+        Format::Srt => print!("{}", transcript.srt()),
+        Format::Vtt => print!("{}", transcript.vtt()),
+        // One line per recording, so that the output of many is still readable by programs.
+        Format::Json => println!("{}", json(args, file, transcript)),
+    }
+}
+
+fn json(args: &Args, file: &Path, transcript: &Transcript) -> serde_json::Value {
+    let mut value = json!({
+        "file": file,
+        "model": transcript.model,
+        "language": transcript.summary.language,
+        "duration": transcript.summary.duration,
+        "text": transcript.text(),
+        "segments": transcript.segments,
+    });
+    if args.words {
+        value["words"] = json!(transcript.words().collect::<Vec<_>>());
+    }
+    value
+}
