@@ -1,0 +1,52 @@
+//! Every recording that the project ships is understood.
+
+use serde_json::Value;
+
+use crate::support::{Server, checkout, recording};
+
+fn truths() -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(checkout("assets/recordings/recordings.json")).unwrap();
+    let list: Vec<Value> = serde_json::from_str(&text).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    list.iter().map(|one| (text(&one["file"]), text(&one["text"]))).collect()
+}
+
+/// Lower case without marks, so that spelling is compared and not style.
+pub fn words(text: &str) -> Vec<String> {
+    let plain = text.to_lowercase().replace(|letter: char| !letter.is_alphanumeric() && letter != '\'', " ");
+    plain.split_whitespace().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn every_recording_in_every_format_gives_its_words() {
+    let server = Server::start();
+    for (file, truth) in truths() {
+        let body: Value = server.transcribe(recording(&file), "whisper-nano.en", &[]).await.json().await.unwrap();
+        let text = body["text"].as_str().unwrap_or_else(|| panic!("{file}: {body}"));
+        assert_eq!(words(text), words(&truth), "{file}");
+    }
+}
+
+#[tokio::test]
+async fn many_at_once_are_heard_as_each_alone() {
+    let server = Server::start();
+    let truths = truths();
+    let requests = truths.iter().map(|(file, truth)| {
+        let server = &server;
+        async move {
+            let body: Value = server.transcribe(recording(file), "whisper-nano.en", &[]).await.json().await.unwrap();
+            assert_eq!(words(body["text"].as_str().unwrap()), words(truth), "{file}");
+        }
+    });
+    futures::future::join_all(requests).await;
+    assert_eq!(server.metric("sconce_requests_total", &[("outcome", "ok")]).await, truths.len() as f64);
+    assert_eq!(server.metric("sconce_model_load_seconds_count", &[("phase", "load")]).await, 1.0);
+}
+
+#[tokio::test]
+async fn silence_is_not_put_into_words() {
+    let server = Server::start();
+    let silence = crate::support::sound::silence(3.0);
+    let body: Value = server.transcribe(silence, "whisper-nano.en", &[]).await.json().await.unwrap();
+    assert_eq!(body["text"], "");
+}

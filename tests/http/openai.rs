@@ -1,0 +1,125 @@
+//! OpenAI's audio API.
+
+use serde_json::{Value, json};
+
+use crate::{
+    hear::words,
+    support::{Server, recording},
+};
+
+const WAV: &str = "turn-on-the-kitchen-lights.wav";
+const MODEL: &str = "whisper-nano.en";
+
+#[tokio::test]
+async fn each_format_has_its_type_and_its_shape() {
+    let server = Server::start();
+    let ask = |format: &'static str| {
+        let server = &server;
+        async move {
+            let answer = server.transcribe(recording(WAV), MODEL, &[("response_format", format)]).await;
+            assert_eq!(answer.status(), 200, "{format}");
+            let media_type = answer.headers()["content-type"].to_str().unwrap().to_owned();
+            (media_type, answer.text().await.unwrap())
+        }
+    };
+    let (media_type, text) = ask("json").await;
+    let body: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((media_type.as_str(), &body["usage"]), ("application/json", &json!({"type": "duration", "seconds": 3})));
+    let (media_type, text) = ask("text").await;
+    assert!(
+        media_type.starts_with("text/plain") && words(&text) == ["turn", "on", "the", "kitchen", "lights"],
+        "{text}"
+    );
+    let (media_type, text) = ask("srt").await;
+    assert!(media_type.starts_with("application/x-subrip") && text.starts_with("1\n00:00:0"), "{text}");
+    let (media_type, text) = ask("vtt").await;
+    assert!(media_type.starts_with("text/vtt") && text.starts_with("WEBVTT\n\n00:00:0"), "{text}");
+}
+
+#[tokio::test]
+async fn verbose_json_has_segments_or_words_or_both() {
+    let server = Server::start();
+    let ask = |granularities: &'static [(&'static str, &'static str)]| {
+        let server = &server;
+        async move {
+            let fields = [&[("response_format", "verbose_json")], granularities].concat();
+            server.transcribe(recording(WAV), MODEL, &fields).await.json::<Value>().await.unwrap()
+        }
+    };
+    let plain = ask(&[]).await;
+    assert_eq!((&plain["task"], &plain["language"]), (&json!("transcribe"), &json!("en")));
+    assert!((plain["duration"].as_f64().unwrap() - 2.713).abs() < 0.01);
+    assert!(plain.get("words").is_none());
+    let segment = &plain["segments"][0];
+    for key in [
+        "id",
+        "seek",
+        "start",
+        "end",
+        "text",
+        "tokens",
+        "temperature",
+        "avg_logprob",
+        "compression_ratio",
+        "no_speech_prob",
+    ] {
+        assert!(segment.get(key).is_some(), "{key} is missing in {segment}");
+    }
+    let by_word = ask(&[("timestamp_granularities[]", "word")]).await;
+    assert!(by_word.get("segments").is_none());
+    let heard: Vec<_> =
+        by_word["words"].as_array().unwrap().iter().map(|word| word["word"].as_str().unwrap()).collect();
+    assert_eq!(words(&heard.join(" ")), ["turn", "on", "the", "kitchen", "lights"]);
+    let times: Vec<f64> =
+        by_word["words"].as_array().unwrap().iter().map(|word| word["start"].as_f64().unwrap()).collect();
+    assert!(times.is_sorted() && times[1] > 0.6 && times[4] < 2.4, "{times:?}");
+    let both = ask(&[("timestamp_granularities", "word"), ("timestamp_granularities", "segment")]).await;
+    assert!(both["words"].is_array() && both["segments"].is_array());
+}
+
+#[tokio::test]
+async fn a_stream_gives_deltas_and_then_the_whole() {
+    let server = Server::start();
+    let answer = server.transcribe(recording("good-morning.flac"), MODEL, &[("stream", "true")]).await;
+    assert!(answer.headers()["content-type"].to_str().unwrap().starts_with("text/event-stream"));
+    let text = answer.text().await.unwrap();
+    let events: Vec<Value> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("data: "))
+        .map(|data| serde_json::from_str(data).unwrap())
+        .collect();
+    let (last, deltas) = events.split_last().unwrap();
+    assert!(deltas.len() > 1, "{text}");
+    assert!(deltas.iter().all(|event| event["type"] == "transcript.text.delta"), "{text}");
+    assert_eq!(last["type"], "transcript.text.done");
+    let joined: String = deltas.iter().map(|event| event["delta"].as_str().unwrap()).collect();
+    assert_eq!(joined.trim(), last["text"].as_str().unwrap());
+    assert_eq!(last["usage"]["seconds"], 13);
+}
+
+#[tokio::test]
+async fn models_are_listed_and_found_by_any_of_their_names() {
+    let server = Server::start();
+    let list = server.get_json("/v1/models").await;
+    let ids: Vec<_> = list["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap()).collect();
+    assert!(ids.contains(&"openai/whisper-large-v3-turbo") && ids.contains(&"sconce/whisper-nano.en"), "{ids:?}");
+    assert_eq!(server.get_json("/v1/models/whisper-1").await["id"], "sconce/whisper-nano.en");
+    for name in ["whisper-tiny", "openai/whisper-tiny", "openai%2Fwhisper-tiny", "Whisper-Tiny"] {
+        let model = server.get_json(&format!("/v1/models/{name}")).await;
+        assert_eq!(model["id"], "openai/whisper-tiny", "{name}");
+    }
+    let unknown = server.get("/v1/models/whisper-tinny").await;
+    assert_eq!(unknown.status(), 404);
+    let message = unknown.json::<Value>().await.unwrap()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("did you mean \"openai/whisper-tiny\""), "{message}");
+}
+
+#[tokio::test]
+async fn a_model_that_only_knows_english_does_not_translate() {
+    let server = Server::start();
+    let form = crate::support::server::form(recording(WAV), MODEL, &[]);
+    let answer = server.client.post(server.url("/v1/audio/translations")).multipart(form).send().await.unwrap();
+    assert_eq!(answer.status(), 400);
+    let body: Value = answer.json().await.unwrap();
+    assert_eq!(body["error"]["param"], "task", "{body}");
+}

@@ -1,0 +1,110 @@
+//! The commands beside `serve`.
+
+use tempfile::TempDir;
+
+use crate::{
+    program::{Program, outcome, sconce},
+    support::{checkout, hub::Hub, publish_nano},
+};
+
+const LIGHTS: &str = "assets/recordings/turn-on-the-kitchen-lights.wav";
+
+#[test]
+fn transcribe_writes_each_format() {
+    let cache = TempDir::new().unwrap();
+    let run = |format: &str| {
+        outcome(sconce(&cache).arg("transcribe").arg(checkout(LIGHTS)).args(["--format", format, "--words"]))
+    };
+    let (text, stderr, code) = run("text");
+    assert_eq!((text.to_lowercase().trim(), code), ("turn on the kitchen lights", 0), "{stderr}");
+    assert!(run("srt").0.starts_with("1\n00:00:0"));
+    assert!(run("vtt").0.starts_with("WEBVTT\n"));
+    let json: serde_json::Value = serde_json::from_str(&run("json").0).unwrap();
+    assert_eq!((json["words"].as_array().unwrap().len(), json["language"].as_str()), (5, Some("en")));
+}
+
+#[test]
+fn transcribe_goes_on_after_a_file_that_is_none() {
+    let cache = TempDir::new().unwrap();
+    let files = [checkout("no-such-file.wav"), checkout("Cargo.toml"), checkout(LIGHTS)];
+    let (stdout, stderr, code) = outcome(sconce(&cache).arg("transcribe").args(files));
+    assert_eq!(code, 1);
+    assert_eq!(stdout.to_lowercase().trim(), "turn on the kitchen lights");
+    assert!(stderr.contains("no-such-file.wav: cannot be read") && stderr.contains("Cargo.toml: "), "{stderr}");
+}
+
+#[test]
+fn pull_fills_the_cache_and_verify_checks_it() {
+    let hub = Hub::start();
+    publish_nano(&hub, "acme/nano");
+    let cache = TempDir::new().unwrap();
+    let run =
+        |command: &str| outcome(sconce(&cache).env("HF_ENDPOINT", hub.url()).env("MODEL_ID", "acme/nano").arg(command));
+    assert_eq!(run("verify").2, 1, "nothing is there yet");
+    let (stdout, stderr, code) = run("pull");
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.contains("acme/nano") && stdout.contains(&hub.repo("acme/nano").commit()), "{stdout}");
+    let (stdout, stderr, code) = run("verify");
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.contains("ok") && stdout.contains("model.safetensors"), "{stdout}");
+
+    let sha256 = crate::support::hub::sha256(
+        &std::fs::read(checkout("assets/models/whisper-nano.en/model.safetensors")).unwrap(),
+    );
+    let blob = cache.path().join("models--acme--nano/blobs").join(sha256);
+    let mut bytes = std::fs::read(&blob).unwrap();
+    bytes[1000] ^= 1;
+    std::fs::write(&blob, bytes).unwrap();
+    let (stdout, _, code) = run("verify");
+    assert_eq!(code, 1);
+    assert!(stdout.contains("damaged"), "{stdout}");
+}
+
+#[test]
+fn pull_of_an_unknown_model_fails_by_name() {
+    let cache = TempDir::new().unwrap();
+    let (_, stderr, code) = outcome(sconce(&cache).args(["pull", "whisper-tinny"]));
+    assert_eq!(code, 1);
+    assert!(stderr.contains("did you mean \"openai/whisper-tiny\""), "{stderr}");
+}
+
+#[test]
+fn models_lists_what_there_is() {
+    let cache = TempDir::new().unwrap();
+    let (stdout, _, code) = outcome(sconce(&cache).arg("models"));
+    assert_eq!(code, 0);
+    assert!(
+        stdout.contains("sconce/whisper-nano.en *") && stdout.contains("openai/whisper-large-v3-turbo"),
+        "{stdout}"
+    );
+}
+
+#[test]
+fn check_config_says_where_each_value_came_from() {
+    let cache = TempDir::new().unwrap();
+    let mut command = sconce(&cache);
+    command.env("HF_TOKEN", "hf_secret").env("PORT", "9000").args(["check-config", "--load-mode", "startup"]);
+    let (stdout, _, code) = outcome(&mut command);
+    assert_eq!(code, 0);
+    let line =
+        |name: &str| stdout.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {stdout}"));
+    assert!(line("server.port").contains("9000") && line("server.port").contains("PORT"));
+    assert!(line("load_mode").contains("startup") && line("load_mode").contains("--load-mode"));
+    assert!(line("store.token").contains("***"));
+    assert!(!stdout.contains("hf_secret"));
+}
+
+#[test]
+fn healthcheck_follows_the_health_of_a_server() {
+    let cache = TempDir::new().unwrap();
+    let program = Program::start(sconce(&cache).env("PORT", "0"));
+    let port = program.address.rsplit(':').next().unwrap().to_owned();
+    let check = || outcome(sconce(&cache).env("PORT", &port).arg("healthcheck"));
+    let (stdout, stderr, code) = check();
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.contains("healthy"), "{stdout}");
+    drop(program);
+    let (_, stderr, code) = check();
+    assert_eq!(code, 1);
+    assert!(stderr.contains("no answer"), "{stderr}");
+}

@@ -1,0 +1,64 @@
+//! How the program starts, or says why it does not.
+
+use tempfile::TempDir;
+
+use crate::program::{Program, outcome, sconce};
+
+#[test]
+fn a_second_server_on_the_same_port_says_so() {
+    let cache = TempDir::new().unwrap();
+    let first = Program::start(sconce(&cache).env("PORT", "0"));
+    let port = first.address.rsplit(':').next().unwrap();
+    let (_, stderr, code) = outcome(sconce(&cache).env("PORT", port));
+    assert_eq!(code, 1);
+    assert!(stderr.contains(&format!("cannot listen on 127.0.0.1:{port}: another program listens there")), "{stderr}");
+}
+
+#[test]
+fn every_fault_of_the_configuration_is_reported_at_once() {
+    let cache = TempDir::new().unwrap();
+    let mut command = sconce(&cache);
+    command
+        .env("PORT", "eighty")
+        .env("LOAD_MODE", "sometimes")
+        .env("SCONCE_SERVER__WORKER", "3")
+        .env("HF_TOKEN", "hf_secret");
+    let (_, stderr, code) = outcome(&mut command);
+    assert_eq!(code, 2);
+    for part in
+        ["PORT", "eighty", "LOAD_MODE", "sometimes", "on_demand", "SCONCE_SERVER__WORKER", "SCONCE_SERVER__WORKERS"]
+    {
+        assert!(stderr.contains(part), "{part} is missing in:\n{stderr}");
+    }
+    assert!(!stderr.contains("hf_secret"), "{stderr}");
+}
+
+#[tokio::test]
+async fn an_unwritable_cache_is_named_in_the_answer_and_nothing_crashes() {
+    use crate::support::{hub::Hub, publish_nano, recording, server::form};
+    let hub = Hub::start();
+    publish_nano(&hub, "acme/nano");
+    let cache = TempDir::new().unwrap();
+    let file = cache.path().join("file");
+    std::fs::write(&file, "not a folder").unwrap();
+    let mut command = sconce(&cache);
+    command.env("PORT", "0").env("HF_HUB_CACHE", &file).env("HF_ENDPOINT", hub.url()).env("MODEL_ID", "acme/nano");
+    let program = Program::start(&mut command);
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let form = form(recording("turn-on-the-kitchen-lights.wav"), "acme/nano", &[]);
+    let answer = client.post(program.url("/v1/audio/transcriptions")).multipart(form).send().await.unwrap();
+    assert_eq!(answer.status(), 503);
+    let text = answer.text().await.unwrap();
+    assert!(text.contains("cache"), "{text}");
+    assert_eq!(client.get(program.url("/health")).send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_preload_that_fails_ends_the_process_if_that_is_wanted() {
+    let hub = crate::support::hub::Hub::start();
+    let cache = TempDir::new().unwrap();
+    let mut command = sconce(&cache);
+    command.env("PORT", "0").env("HF_ENDPOINT", hub.url()).env("MODEL_ID", "acme/missing").env("LOAD_MODE", "startup");
+    let mut program = Program::start(command.env("SCONCE_ON_PRELOAD_FAILURE", "exit"));
+    assert_eq!(program.ended().code(), Some(1));
+}

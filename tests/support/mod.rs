@@ -1,0 +1,33 @@
+//! What the tests stand on: a hub of our own, and the real server on a port of its own.
+#![allow(dead_code, unused_imports, reason = "each test program uses its own share")]
+
+pub mod hub;
+pub mod server;
+pub mod sound;
+
+use std::path::PathBuf;
+
+use hub::Hub;
+pub use server::{Server, ServerBuilder};
+
+/// A file of the checkout.
+pub fn checkout(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The bytes of a recording that the project ships.
+pub fn recording(name: &str) -> Vec<u8> {
+    let path = checkout("assets/recordings").join(name);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Puts the embedded model on the hub, as `name`, so that tests download a real model.
+pub fn publish_nano(hub: &Hub, name: &str) {
+    let folder = checkout("assets/models/whisper-nano.en");
+    let read = |file: &str| std::fs::read(folder.join(file)).unwrap();
+    let mut repo = hub.repo(name);
+    for file in ["config.json", "generation_config.json", "tokenizer.json", "preprocessor_config.json"] {
+        repo = repo.file(file, read(file));
+    }
+    repo.lfs("model.safetensors", read("model.safetensors"));
+}

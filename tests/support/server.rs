@@ -1,0 +1,173 @@
+//! The real server in this process, on a free port, configured as a container is: by environment variables.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use reqwest::{Client, Response, multipart};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use super::hub::Hub;
+
+/// Nothing in a test takes longer; a hang becomes a failure.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A running server. It is stopped, in good order, when this is dropped.
+pub struct Server {
+    pub address: SocketAddr,
+    pub client: Client,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+    _cache: TempDir,
+}
+
+/// How a server is to be.
+pub struct ServerBuilder {
+    variables: BTreeMap<String, String>,
+    cache: TempDir,
+}
+
+// === impl ServerBuilder ===
+
+impl ServerBuilder {
+    /// One environment variable.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    pub fn hub(self, hub: &Hub) -> Self {
+        let endpoint = hub.url();
+        self.env("HF_ENDPOINT", &endpoint)
+    }
+
+    pub fn start(self) -> Server {
+        let Self { variables, cache } = self;
+        let sources = sconce::config::Sources { environment: variables, ..Default::default() };
+        let config = sconce::config::load(&sources).unwrap_or_else(|faults| panic!("{faults}")).config;
+        let listener = sconce::app::bind(&config.server).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            let shutdown = async { drop(stopped.await) };
+            runtime.block_on(sconce::app::run(config, listener, shutdown)).unwrap();
+        });
+        let client = Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        Server { address, client, stop: Some(stop), thread: Some(thread), _cache: cache }
+    }
+}
+
+// === impl Server ===
+
+impl Server {
+    /// A server with an empty cache on a free port of the loopback interface.
+    pub fn builder() -> ServerBuilder {
+        let cache = TempDir::new().unwrap();
+        let folder = cache.path().display().to_string();
+        let builder = ServerBuilder { variables: BTreeMap::new(), cache };
+        builder.env("PORT", "0").env("SCONCE_SERVER__HOST", "127.0.0.1").env("HF_HUB_CACHE", &folder)
+    }
+
+    /// One with the embedded model.
+    pub fn start() -> Server {
+        Self::builder().start()
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub async fn get(&self, path: &str) -> Response {
+        self.client.get(self.url(path)).send().await.unwrap()
+    }
+
+    pub async fn get_json(&self, path: &str) -> Value {
+        self.get(path).await.json().await.unwrap()
+    }
+
+    pub async fn post_json(&self, path: &str, body: &Value) -> Response {
+        self.client.post(self.url(path)).json(body).send().await.unwrap()
+    }
+
+    pub async fn post_bytes(&self, path: &str, media_type: &str, body: Vec<u8>) -> Response {
+        let request = self.client.post(self.url(path)).header("content-type", media_type);
+        request.body(body).send().await.unwrap()
+    }
+
+    /// `POST /v1/audio/transcriptions` with more text fields than file and model.
+    pub async fn transcribe(&self, file: Vec<u8>, model: &str, fields: &[(&str, &str)]) -> Response {
+        self.client
+            .post(self.url("/v1/audio/transcriptions"))
+            .multipart(form(file, model, fields))
+            .send()
+            .await
+            .unwrap()
+    }
+
+    /// The value of a metric with exactly these labels, in any order; 0 if it does not stand there.
+    pub async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let text = self.get("/metrics").await.text().await.unwrap();
+        let fits = |line: &&str| {
+            let rest = line.strip_prefix(name).unwrap_or("x");
+            rest.starts_with(['{', ' '])
+                && labels.iter().all(|(label, value)| rest.contains(&format!("{label}=\"{value}\"")))
+        };
+        text.lines().filter(fits).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// Waits until `GET path` answers with `status`.
+    pub async fn until(&self, path: &str, status: u16) {
+        let start = Instant::now();
+        while self.get(path).await.status() != status {
+            assert!(start.elapsed() < PATIENCE, "{path} never answered {status}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until a model is in a state.
+    pub async fn until_status_of(&self, model: &str, status: &str) {
+        let start = Instant::now();
+        loop {
+            let body = self.get_json("/models/status").await;
+            if body["models"][model]["status"] == status {
+                return;
+            }
+            assert!(start.elapsed() < PATIENCE, "{model} never became {status}: {body}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Tells the server to stop and waits until it has.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        if let (Some(stop), Some(thread)) = (self.stop.take(), self.thread.take()) {
+            let _ = stop.send(());
+            let outcome = thread.join();
+            if !thread::panicking() {
+                outcome.unwrap();
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// A transcription request as OpenAI's clients send it.
+pub fn form(file: Vec<u8>, model: &str, fields: &[(&str, &str)]) -> multipart::Form {
+    let part = multipart::Part::bytes(file).file_name("recording.wav");
+    let form = multipart::Form::new().part("file", part).text("model", model.to_owned());
+    fields.iter().fold(form, |form, (name, value)| form.text((*name).to_owned(), (*value).to_owned()))
+}
