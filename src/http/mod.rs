@@ -1,5 +1,5 @@
 //! The protocols: parse, call `service`, render. A handler is those three lines; what a failure means has been said
-//! below, and [`problem`] alone turns meaning into a status.
+//! below, and `problem` alone turns meaning into a status.
 
 mod admin;
 mod ask;

@@ -22,7 +22,7 @@ pub struct RequestId(HeaderValue);
 // === impl RequestId ===
 
 impl RequestId {
-    /// That of a request which came through [`layer`].
+    /// That of a request which came through `layer`.
     pub fn of(request: &HttpRequest) -> String {
         let extensions = request.extensions();
         let id = extensions.get::<Self>().and_then(|id| id.0.to_str().ok());
