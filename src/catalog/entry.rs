@@ -38,12 +38,6 @@ pub struct Entry {
 // === impl Entry ===
 
 impl Entry {
-    /// The same parts at another revision, for an update without a restart. A folder and an embedded model stay.
-    pub fn parts_at(&self, revision: &str) -> Result<Vec<(String, Source)>, crate::store::SourceError> {
-        let at = |(part, source): &(String, Source)| Ok((part.clone(), source.at(revision)?));
-        self.parts.iter().map(at).collect()
-    }
-
     /// The name without its organisation.
     pub(super) fn short(&self) -> &str {
         self.name.as_str().rsplit('/').next().unwrap_or(self.name.as_str())

@@ -45,15 +45,10 @@ pub struct ModelConfig {
 /// Every model that can be asked for. Never changes.
 #[derive(Clone, Debug)]
 pub struct Catalog {
-    families: Families,
     entries: Vec<Entry>,
     names: Names,
     default: usize,
 }
-
-/// The families of this build; a type of its own for `Debug`.
-#[derive(Clone, Copy)]
-struct Families(&'static [&'static dyn Family]);
 
 // === impl Catalog ===
 
@@ -66,7 +61,7 @@ impl Catalog {
         }
         let (names, default) = builder.finish(config);
         let Builder { entries, faults, .. } = builder;
-        if faults.is_empty() { Ok(Self { families: Families(families), entries, names, default }) } else { Err(faults) }
+        if faults.is_empty() { Ok(Self { entries, names, default }) } else { Err(faults) }
     }
 
     /// The model of that name, or the default one.
@@ -95,19 +90,6 @@ impl Catalog {
     pub fn listed(&self) -> impl Iterator<Item = &Entry> {
         let others = self.entries.iter().enumerate().filter(|(place, entry)| entry.listed && *place != self.default);
         std::iter::once(self.default()).chain(others.map(|(_, entry)| entry))
-    }
-
-    /// The family that a `config.json` belongs to.
-    pub fn recognise(&self, config: &serde_json::Value) -> Option<&'static dyn Family> {
-        self.families.0.iter().copied().find(|family| family.recognises(config))
-    }
-}
-
-// === impl Families ===
-
-impl std::fmt::Debug for Families {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|family| family.name())).finish()
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
     nn::{Keep, Memory, Place, Turn},
 };
 
+/// Grows by a token a step, and is small beside what was heard.
 const SAID: Keep = Keep::Whole;
 
 /// Read whole at every step, and of several rows more than the weights are: half of it is half the time and half the
