@@ -13,7 +13,7 @@ pub use entry::Entry;
 pub use error::{CatalogError, Unknown};
 
 use self::{build::Builder, names::Names};
-use crate::{model::Family, speech::ModelName};
+use crate::model::Family;
 
 /// What the catalog needs to know.
 #[derive(Clone, Debug, Default)]
@@ -69,11 +69,6 @@ impl Catalog {
         let Some(asked) = name else { return Ok(self.default()) };
         let place = self.names.get(asked).ok_or_else(|| build::unknown(asked, &self.entries, &self.names))?;
         Ok(&self.entries[place])
-    }
-
-    /// The entry of a canonical name. `None` only for a name that another catalog made.
-    pub fn get(&self, name: &ModelName) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.name == *name)
     }
 
     /// Every model, presets first.
