@@ -16,7 +16,7 @@ pub struct Entry {
     pub aliases: Vec<String>,
     /// A name without `/`, unique, for path segments and labels.
     pub slug: String,
-    /// `None`: [`super::Catalog::recognise`] finds it by the model's `config.json`.
+    /// `None`: `Family::recognises` finds it by the model's `config.json`.
     pub family: Option<&'static dyn Family>,
     /// Part → source. Most models have the one part `model`.
     pub parts: Vec<(String, Source)>,
