@@ -10,11 +10,13 @@ check:
 	then cargo deny --offline check licenses bans sources; \
 	else echo "NOT CHECKED: licences and sources of dependencies; cargo-deny is missing (cargo install --locked cargo-deny)"; fi
 
-# Every test. cargo-nextest runs them side by side; it does not know documentation tests.
+# Every test. cargo-nextest runs them side by side; it does not know documentation tests. Tests in modules named
+# `clients` drive programs from tests/clients/requirements.txt and are skipped where TEST_PYTHON names no interpreter
+# that has them; .ci/run installs one.
 test:
 	@if cargo nextest --version >/dev/null 2>&1; \
-	then cargo nextest run && cargo test --doc; \
-	else cargo test; fi
+	then cargo nextest run $(if $(TEST_PYTHON),,-E 'not test(/\bclients::/)') && cargo test --doc; \
+	else cargo test $(if $(TEST_PYTHON),,-- --skip clients::); fi
 
 bench:
 	cargo bench

@@ -1,28 +1,17 @@
-//! The official `openai` client for Python, unchanged. `.ci/run` installs it and names its interpreter in `TEST_PYTHON`.
+//! The official `openai` client for Python, unchanged.
 
-use std::process::Command;
+use crate::support::{Server, checkout, hub::Hub, publish_nano, python};
 
-use crate::support::{Server, checkout, hub::Hub, publish_nano};
-
-/// Runs `tests/clients/<script>` against a server. Without an interpreter that has the client it says so, except in CI,
-/// where that is a failure.
-#[expect(clippy::disallowed_methods, reason = "says where the client is, not how the server behaves")]
-fn run(script: &str, server: &Server, arguments: &[&str]) {
-    let Ok(python) = std::env::var("TEST_PYTHON") else {
-        assert!(std::env::var_os("CI").is_none(), "TEST_PYTHON names no interpreter with the openai package");
-        eprintln!("SKIPPED {script}: TEST_PYTHON names no interpreter with the openai package");
-        return;
-    };
-    let script = checkout("tests/clients").join(script);
-    let output = Command::new(python).arg(script).arg(server.url("/v1")).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+/// Runs `tests/clients/<script>` against a server.
+fn run(script: &str, server: &Server, argument: &str) {
+    tokio::task::block_in_place(|| python::run(script, &[&server.url("/v1"), argument]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_openai_client_transcribes_streams_lists_and_raises() {
     let server = Server::start();
     let recordings = checkout("assets/recordings").display().to_string();
-    tokio::task::block_in_place(|| run("openai_client.py", &server, &[&recordings]));
+    run("openai_client.py", &server, &recordings);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,5 +22,5 @@ async fn the_openai_client_comes_back_after_a_while_by_itself() {
     let builder = Server::builder().hub(&hub).env("MODEL_ID", "acme/nano");
     let server = builder.env("SCONCE_LIMITS__WAIT", "100ms").start();
     let recording = checkout("assets/recordings/turn-on-the-kitchen-lights.wav").display().to_string();
-    tokio::task::block_in_place(|| run("openai_retry.py", &server, &[&recording]));
+    run("openai_retry.py", &server, &recording);
 }

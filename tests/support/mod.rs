@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, reason = "each test program uses its own share")]
 
 pub mod hub;
+pub mod python;
 pub mod server;
 pub mod sound;
 
