@@ -10,7 +10,7 @@ use crate::{
     speech::ModelName,
 };
 
-const BYTES: &str = "{prefix}  {bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
+const BYTES: &str = "{prefix}  {bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left  {msg}";
 const SOUND: &str = "{bar:30} {percent}%  {eta} left";
 const BUSY: &str = "{spinner} {prefix}  {msg} {elapsed}";
 
@@ -49,6 +49,7 @@ impl Bars {
         if let (Some((_, bar)), Some(progress)) = (self.one.get(&model.name), &model.progress) {
             bar.set_length(progress.bytes_total);
             bar.set_position(progress.bytes_done);
+            bar.set_message(progress.phase.as_str());
         }
     }
 

@@ -1,34 +1,90 @@
 //! `sconce pull`: fills the cache, so that a server later starts with nothing to fetch.
+//!
+//! Its exit code tells a script what to do about a failure; README.md lists the codes.
 
 use std::process::ExitCode;
 
-use super::progress;
+use super::{progress, signals::Signals};
 use crate::{
     app::{self, App},
-    catalog::Catalog,
+    catalog::{Catalog, ModelConfig},
     lifecycle::{ModelStatus, Target, Unavailable},
+    model::Availability,
     speech::ModelName,
+    store::Source,
 };
 
+const OTHER: u8 = 1;
+const NOT_FOUND: u8 = 3;
+const DENIED: u8 = 4;
+const NETWORK: u8 = 5;
+const DISK: u8 = 6;
+/// As a shell has it for SIGINT.
+const INTERRUPTED: u8 = 130;
+
+/// Fetch models into the cache, for an image build, an init container or a job
+///
+/// The exit code is 0 if all of them are there, 3 if a source does not exist, 4 if it is refused (a licence to accept, a
+/// token to set), 5 if the network failed and a later try may succeed, 6 if the disk is full or cannot be written, 130
+/// if it was interrupted (the next one goes on from there), 2 for wrong usage, and 1 for everything else.
 #[derive(Debug, clap::Args)]
 pub(super) struct Pull {
-    /// Names or aliases; the configured models if none is given
+    /// Names, aliases, repositories or sources (hf://…, gs://…, s3://…, https://…); the configured models if none is
+    /// given
     #[arg(value_name = "MODEL")]
     models: Vec<String>,
+    /// Every model that this program knows and can serve
+    #[arg(long, conflicts_with = "models")]
+    all: bool,
 }
 
 impl Pull {
-    pub async fn run(self, config: app::Config) -> anyhow::Result<ExitCode> {
+    pub async fn run(self, mut config: app::Config) -> anyhow::Result<ExitCode> {
+        config.catalog.models.extend(self.models.iter().filter(|name| is_place(name)).map(|name| named(name)));
         let app = App::build(config)?;
-        let names = resolve(app.catalog(), &self.models)?;
+        let names = match self.all {
+            true => available(&app.catalog()),
+            false => resolve(&app.catalog(), &self.models)?,
+        };
         let lifecycle = app.service().lifecycle();
         let watching = progress::of_models(lifecycle.watch());
-        let outcomes = lifecycle.prepare(&names, Target::Fetched, None).await;
+        let outcomes = tokio::select! {
+            outcomes = lifecycle.prepare(&names, Target::Fetched, None) => Some(outcomes),
+            () = Signals::listen()?.at_least(1) => None,
+        };
         watching.abort();
-        let fetched = outcomes.iter().filter(|(name, outcome)| tell(name, outcome)).count();
+        let code = match outcomes {
+            Some(outcomes) => {
+                let codes: Vec<u8> = outcomes.iter().filter_map(|(name, outcome)| code(&app, name, outcome)).collect();
+                codes.first().copied()
+            }
+            None => Some(interrupted()),
+        };
         app.stop().await;
-        Ok(if fetched == names.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(code.map_or(ExitCode::SUCCESS, ExitCode::from))
     }
+}
+
+fn interrupted() -> u8 {
+    eprintln!("error: interrupted; the next `sconce pull` goes on from here");
+    INTERRUPTED
+}
+
+/// Says what became of a model; the exit code if it is not on this machine now.
+fn code(app: &App, name: &ModelName, outcome: &Result<ModelStatus, Unavailable>) -> Option<u8> {
+    if tell(name, outcome) {
+        return None;
+    }
+    let catalog = app.catalog();
+    let parts = catalog.resolve(Some(name.as_str())).map(|entry| &entry.parts[..]).unwrap_or_default();
+    let word = parts.iter().find_map(|(_, source)| app.store().failure(source));
+    Some(match word {
+        Some("not_found") => NOT_FOUND,
+        Some("denied") => DENIED,
+        Some("unreachable") => NETWORK,
+        Some("cache" | "no_room") => DISK,
+        _ => OTHER,
+    })
 }
 
 /// The canonical names of models; of the configured ones if none is named.
@@ -36,7 +92,29 @@ pub(super) fn resolve(catalog: &Catalog, names: &[String]) -> anyhow::Result<Vec
     if names.is_empty() {
         return Ok(catalog.listed().map(|entry| entry.name.clone()).collect());
     }
-    names.iter().map(|name| Ok(catalog.resolve(Some(name))?.name.clone())).collect()
+    let source_of = |name: &String| name.parse::<Source>().ok().filter(|_| is_place(name));
+    let of_source =
+        |source: Source| catalog.entries().find(|entry| entry.parts.iter().any(|(_, part)| *part == source));
+    let entry = |name: &String| match source_of(name).and_then(of_source) {
+        Some(entry) => Ok(entry.name.clone()),
+        None => Ok(catalog.resolve(Some(name.split('@').next().unwrap_or(name)))?.name.clone()),
+    };
+    names.iter().map(entry).collect()
+}
+
+/// Every model that this build can serve.
+fn available(catalog: &Catalog) -> Vec<ModelName> {
+    let entries = catalog.entries().filter(|entry| entry.availability == Availability::Available);
+    entries.map(|entry| entry.name.clone()).collect()
+}
+
+/// Whether a name says where the model is, or which version of it, so that nobody has to have configured it.
+fn is_place(name: &str) -> bool {
+    name.contains(['/', ':', '@'])
+}
+
+fn named(name: &str) -> ModelConfig {
+    ModelConfig { name: name.to_owned(), ..ModelConfig::default() }
 }
 
 /// Whether the model is on this machine now.

@@ -11,7 +11,7 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Verify {
-    /// Names or aliases; the configured models if none is given
+    /// Names or aliases; everything on this machine if none is given
     #[arg(value_name = "MODEL")]
     models: Vec<String>,
 }
@@ -20,17 +20,10 @@ impl Verify {
     pub async fn run(self, config: app::Config) -> anyhow::Result<ExitCode> {
         let app = App::build(config)?;
         let mut bad = 0;
-        for name in resolve(app.catalog(), &self.models)? {
-            for report in reports(&app, &name).await? {
-                bad += usize::from(report.bad());
-                println!(
-                    "{:9}  {name}  {}  {} bytes{}",
-                    word(&report.state),
-                    report.file,
-                    report.bytes,
-                    reason(&report.state)
-                );
-            }
+        for (name, report) in reports(&app, &self.models).await? {
+            bad += usize::from(report.bad());
+            let FileReport { file, bytes, state, .. } = &report;
+            println!("{:9}  {name}  {file}  {bytes} bytes{}", word(state), reason(state));
         }
         app.stop().await;
         if bad > 0 {
@@ -40,8 +33,24 @@ impl Verify {
     }
 }
 
-async fn reports(app: &App, name: &ModelName) -> anyhow::Result<Vec<FileReport>> {
-    let entry = app.catalog().resolve(Some(name.as_str()))?;
+/// Every file that is to be checked, with the name of its model.
+async fn reports(app: &App, names: &[String]) -> anyhow::Result<Vec<(String, FileReport)>> {
+    if names.is_empty() {
+        let reports = app.store().verify_all().await?;
+        anyhow::ensure!(!reports.is_empty(), "no model is on this machine; `sconce pull` fetches the configured ones");
+        return Ok(reports);
+    }
+    let mut all = Vec::new();
+    for name in resolve(&app.catalog(), names)? {
+        let reports = of_model(app, &name).await?;
+        all.extend(reports.into_iter().map(|report| (name.to_string(), report)));
+    }
+    Ok(all)
+}
+
+async fn of_model(app: &App, name: &ModelName) -> anyhow::Result<Vec<FileReport>> {
+    let catalog = app.catalog();
+    let entry = catalog.resolve(Some(name.as_str()))?;
     let mut reports = Vec::new();
     for (_, source) in &entry.parts {
         reports.extend(app.store().verify(source).await?);

@@ -47,6 +47,9 @@ impl Hasher {
         if self.seen != self.size {
             return Err(format!("{} bytes instead of {}", self.seen, self.size));
         }
+        if matches!(self.expected, Checksum::Unknown(_)) {
+            return Ok(sha256);
+        }
         let found = self.sha1.map_or_else(|| sha256.clone(), |sha1| hex::encode(sha1.finalize()));
         match found == self.expected.name() {
             true => Ok(sha256),

@@ -27,19 +27,38 @@ pub enum StoreError {
          with `sconce pull`, or allow the network"
     )]
     Offline { source_name: String, missing: String },
-    #[error("the hub {endpoint} has no {source_name}; check the name and the revision")]
-    NotFound { endpoint: String, source_name: String },
-    #[error("the hub {endpoint} refuses {source_name} ({status}): {}", remedy(*.gated, *.with_token, .endpoint, .repo))]
-    Denied { endpoint: String, source_name: String, repo: String, status: u16, gated: bool, with_token: bool },
-    #[error("{source_name} cannot be fetched: the hub {endpoint} {reason}")]
-    Unreachable { endpoint: String, source_name: String, reason: String, retry_after: Option<Duration> },
-    /// The hub's answer makes no sense, and will make none a second later.
-    #[error("{source_name} cannot be fetched: the hub {endpoint} {reason}")]
-    Foreign { endpoint: String, source_name: String, reason: String },
+    /// `host` reads well in a sentence, here and below: `the hub https://huggingface.co`.
+    #[error("{host} has no {source_name}; check the name and the revision")]
+    NotFound { host: String, source_name: String },
+    #[error("{host} refuses {source_name} ({status}): {remedy}")]
+    Denied { host: String, source_name: String, status: u16, remedy: String, gated: bool },
+    #[error("{source_name} cannot be fetched: {host} {reason}")]
+    Unreachable { host: String, source_name: String, reason: String, retry_after: Option<Duration> },
+    /// The answer makes no sense, and will make none a second later.
+    #[error("{source_name} cannot be fetched: {host} {reason}")]
+    Foreign { host: String, source_name: String, reason: String },
+    /// Another file than the one that was listed. A later try lists anew.
+    #[error("{file} of {source_name} changed while it was fetched: {reason}; try again")]
+    Changed { source_name: String, file: String, reason: String },
     #[error("{source_name} lists the file {file:?}, whose name would leave its folder; nothing of it is fetched")]
     Unsafe { source_name: String, file: String },
     #[error("{file} of {source_name} arrived twice and was wrong both times: {reason}")]
     Corrupt { source_name: String, file: String, reason: String },
+    #[error(
+        "{source_name} needs {}, and store.quota allows {} for the whole cache, of which {} are in use and cannot make \
+         room; raise it, or unload another model",
+        size(*.need), size(*.quota), size(*.used)
+    )]
+    OverQuota { source_name: String, need: u64, quota: u64, used: u64 },
+    #[error("the archive {source_name} {reason}; nothing of it is used")]
+    Archive { source_name: String, reason: String },
+    /// Sizes in bytes. The reserve stays free for others.
+    #[error(
+        "{source_name} needs {} of disk, and the model cache has {} free{}; free space, or let HF_HUB_CACHE name a \
+         larger disk",
+        size(*.need), size(*.have), reserved(*.reserve)
+    )]
+    NoRoom { source_name: String, need: u64, have: u64, reserve: u64 },
     #[error("the model cache cannot be used: {}", cache_trouble(.0))]
     Cache(#[source] io::Error),
 }
@@ -58,7 +77,9 @@ impl StoreError {
             Self::Denied { .. } => "denied",
             Self::Unreachable { .. } => "unreachable",
             Self::Foreign { .. } | Self::Unsafe { .. } => "foreign",
-            Self::Corrupt { .. } => "corrupt",
+            Self::Changed { .. } => "changed",
+            Self::Corrupt { .. } | Self::Archive { .. } => "corrupt",
+            Self::NoRoom { .. } | Self::OverQuota { .. } => "no_room",
             Self::Cache(_) => "cache",
         }
     }
@@ -76,7 +97,13 @@ impl Fault for StoreError {
     fn permanent(&self) -> bool {
         match self {
             Self::Unfit { source, .. } => source.permanent(),
-            Self::Unreachable { .. } | Self::Corrupt { .. } | Self::Cache(_) | Self::Folder { .. } => false,
+            Self::Unreachable { .. }
+            | Self::Changed { .. }
+            | Self::Corrupt { .. }
+            | Self::NoRoom { .. }
+            | Self::OverQuota { .. }
+            | Self::Cache(_)
+            | Self::Folder { .. } => false,
             Self::Setup(_)
             | Self::NotEmbedded { .. }
             | Self::NoFile { .. }
@@ -84,7 +111,8 @@ impl Fault for StoreError {
             | Self::NotFound { .. }
             | Self::Denied { .. }
             | Self::Foreign { .. }
-            | Self::Unsafe { .. } => true,
+            | Self::Unsafe { .. }
+            | Self::Archive { .. } => true,
         }
     }
 
@@ -100,20 +128,17 @@ fn listed(names: &[String]) -> String {
     if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", names.join(", ")) }
 }
 
-/// What to do about a refusal. Without a token the hub also refuses what does not exist.
-fn remedy(gated: bool, with_token: bool, endpoint: &str, repo: &str) -> String {
-    match (gated, with_token) {
-        (true, true) => format!(
-            "the repository is gated; accept its licence at {endpoint}/{repo} with the account of HF_TOKEN, and let \
-             the token read gated repositories"
-        ),
-        (true, false) => format!(
-            "the repository is gated; accept its licence at {endpoint}/{repo} and set HF_TOKEN to a token of that \
-             account"
-        ),
-        (false, true) => format!("HF_TOKEN is not valid, or may not read {repo}; check both"),
-        (false, false) => "it is private or does not exist; check the name, or set HF_TOKEN".to_owned(),
+/// In decimal units, as disks are sold.
+fn size(bytes: u64) -> String {
+    const UNITS: [(f64, &str); 4] = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
+    match UNITS.iter().find(|(unit, _)| bytes as f64 >= *unit) {
+        Some((unit, name)) => format!("{:.1} {name}", bytes as f64 / unit),
+        None => format!("{bytes} bytes"),
     }
+}
+
+fn reserved(reserve: u64) -> String {
+    if reserve == 0 { String::new() } else { format!(", of which {} stay free (store.reserve)", size(reserve)) }
 }
 
 fn cache_trouble(error: &io::Error) -> String {

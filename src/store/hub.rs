@@ -1,357 +1,379 @@
-//! The files of a repository of the hub: what is here, what is missing, and how it comes.
+//! The hub, and mirrors of it, as a place that has files. Four requests: what a revision means, the tree of a commit,
+//! what a file should be where the tree does not say so, and a range of its bytes.
+//!
+//! A large file lies in a storage behind the hub. Where that is, the hub is asked once; the ranges come from there.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 
-use futures::{FutureExt, StreamExt, TryStreamExt, pin_mut};
+use futures::{FutureExt, StreamExt, future::BoxFuture};
 use parking_lot::Mutex;
+use reqwest::{
+    Method, StatusCode, Url,
+    header::{self, HeaderMap},
+};
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     Config, StoreError,
-    digest::check,
-    layout::RepoDir,
-    manifest::{Entry, Manifest},
-    metrics::Metrics,
-    patience::Patience,
-    progress::Tracker,
-    shelf::{Checksum, Found, Shelf, commits, complete, missing as missing_of},
-    sink::{Sink, Written, blocking},
-    source::is_commit,
-    transport::{At, Listed, Transport},
+    origin::{Body, Listed, Origin, stays_inside},
+    shelf::Checksum,
+    source::is_plain_name,
+    transport::{Answer, Ask, Transport, Trouble},
 };
 
-/// Files that come at once.
-const FILES_AT_ONCE: usize = 4;
-/// To ask what a branch means now, when all of what it meant last time is here.
-const QUICK: Duration = Duration::from_secs(5);
-/// A connection that brought so many bytes before it broke was worth it: the count of tries starts again.
-const WORTH_IT: u64 = 1 << 20;
+/// Pages of a tree, a thousand files each, that are asked for: more than any model has.
+const PAGES: usize = 100;
 
-/// Which files of a listing are wanted.
-pub(super) type Choose<'a> = &'a (dyn Fn(&[String]) -> Result<Vec<String>, StoreError> + Sync);
-
-/// Everything that fetching from the hub needs.
-pub(super) struct Hub<'a> {
-    pub config: &'a Config,
-    pub transport: &'a Transport,
-    pub patience: Patience,
-    pub metrics: &'a Metrics,
-    pub busy: &'a Busy,
+/// One repository of the hub at one revision.
+pub(super) struct HubRepo<'a> {
+    transport: &'a Transport,
+    /// In the order in which they are asked.
+    endpoints: Vec<Endpoint<'a>>,
+    repo: &'a str,
+    revision: &'a str,
+    /// The source as people write it.
+    source_name: String,
+    /// Locked for a look-up only; the inner lock is held while one request finds out for all.
+    storages: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<Option<Storage>>>>>,
 }
 
-/// One writer per repository in this process; a second one waits and then finds everything here.
-#[derive(Default)]
-pub(super) struct Busy(Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>);
-
-/// What there is to do for one repository.
-pub(super) enum Plan {
-    /// Nothing.
-    Here {
-        commit: String,
-        found: Vec<Found>,
-    },
-    Fetch {
-        repo: String,
-        revision: String,
-        commit: String,
-        listing: Vec<String>,
-        wanted: Vec<Listed>,
-    },
+/// The hub, or a mirror.
+struct Endpoint<'a> {
+    url: &'a str,
+    token: Option<&'a str>,
 }
 
-/// A file that was verified and put among the blobs.
-struct Stored {
-    file: String,
-    blob: String,
-    entry: Entry,
+/// Where the bytes of a file really are.
+#[derive(Clone)]
+struct Storage {
+    url: Url,
+    /// The ETag there.
+    version: Option<String>,
 }
 
-/// Read-only caches first, then the one that is written.
-pub(super) fn caches(config: &Config) -> Vec<PathBuf> {
-    config.read_only.iter().chain([&config.cache_dir]).cloned().collect()
+/// The answer about a revision, as far as it matters.
+#[derive(Deserialize)]
+struct Revision {
+    sha: String,
 }
 
-/// What is here of a revision, as far as this machine knows what that means.
-pub(super) fn local(config: &Config, repo: &str, revision: &str, choose: Choose<'_>) -> Option<(String, Vec<Found>)> {
-    let caches = caches(config);
-    let whole = |commit: String| complete(&caches, repo, &commit, choose).map(|found| (commit, found));
-    commits(&caches, repo, revision).into_iter().find_map(whole)
+/// One entry of a tree.
+#[derive(Deserialize)]
+struct Entry {
+    #[serde(rename = "type")]
+    kind: String,
+    path: String,
+    #[serde(default)]
+    size: u64,
+    /// Git's name of the file, or of the pointer that stands for a large one.
+    #[serde(default)]
+    oid: String,
+    lfs: Option<Pointer>,
 }
 
-/// A file that is here, whether or not the rest of its repository is.
-pub(super) fn single(config: &Config, repo: &str, revision: &str, file: &str) -> Option<Found> {
-    let caches = caches(config);
-    let commits = commits(&caches, repo, revision);
-    let shelves = commits.iter().flat_map(|commit| caches.iter().filter_map(|dir| Shelf::open(dir, repo, commit)));
-    shelves.into_iter().find_map(|shelf| shelf.find(file))
+/// What stands in git for a large file.
+#[derive(Deserialize)]
+struct Pointer {
+    /// Its sha256. Some mirrors leave it out.
+    oid: Option<String>,
 }
 
-/// What of a revision is not here, for people.
-pub(super) fn missing(config: &Config, repo: &str, revision: &str, choose: Choose<'_>) -> String {
-    let caches = caches(config);
-    let names =
-        commits(&caches, repo, revision).into_iter().flat_map(|commit| missing_of(&caches, repo, &commit, choose));
-    let names: Vec<String> = names.collect();
-    if names.is_empty() { "a complete copy".to_owned() } else { names.join(", ") }
-}
+// === impl HubRepo ===
 
-// === impl Hub ===
-
-impl Hub<'_> {
-    /// Finds out what is to be done. Without the network if the revision is a commit and all of it is here.
-    pub(super) async fn plan(&self, repo: &str, revision: &str, choose: Choose<'_>) -> Result<Plan, StoreError> {
-        let here = local(self.config, repo, revision, choose);
-        let commit = match (is_commit(revision), here) {
-            (true, Some((commit, found))) => return Ok(Plan::Here { commit, found }),
-            (true, None) => revision.to_owned(),
-            (false, Some(here)) => match self.moved(repo, revision, &here.0).await {
-                Some(commit) => commit,
-                None => return Ok(Plan::Here { commit: here.0, found: here.1 }),
-            },
-            (false, None) => self.patience.retry(|| self.transport.commit(At { repo, revision })).await?,
-        };
-        self.plan_commit(repo, revision, commit, choose).await
-    }
-
-    /// The commit that a branch means now, if it is another one. The hub may fail: what is here is whole.
-    async fn moved(&self, repo: &str, revision: &str, known: &str) -> Option<String> {
-        match tokio::time::timeout(QUICK, self.transport.commit(At { repo, revision })).await {
-            Ok(Ok(commit)) => (commit != known).then_some(commit),
-            Ok(Err(error)) => {
-                tracing::warn!(repo, revision, commit = known, %error, "using what is here: the hub did not answer");
-                None
-            }
-            Err(_) => {
-                tracing::warn!(repo, revision, commit = known, "using what is here: the hub is slow");
-                None
-            }
+impl<'a> HubRepo<'a> {
+    pub(super) fn new(transport: &'a Transport, config: &'a Config, repo: &'a str, revision: &'a str) -> Self {
+        let token = config.token.as_ref().map(|token| token.0.as_str());
+        let endpoint = |(index, url)| Endpoint { url, token: token.filter(|_| index == 0) };
+        Self {
+            transport,
+            endpoints: config.endpoints.iter().map(String::as_str).enumerate().map(endpoint).collect(),
+            repo,
+            revision,
+            source_name: format!("hf://{repo}@{revision}"),
+            storages: Mutex::default(),
         }
     }
 
-    async fn plan_commit(
+    /// The first answer of an endpoint. A later one is asked where one does not answer, or does not have it.
+    async fn first<'b, T, F>(&'b self, ask: impl Fn(&'b Endpoint<'a>) -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+        'a: 'b,
+    {
+        let mut failure: Option<StoreError> = None;
+        for endpoint in &self.endpoints {
+            match ask(endpoint).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) if !worth_another(&error) => return Err(error),
+                Err(error) => {
+                    if self.endpoints.len() > 1 {
+                        tracing::info!(source = self.source_name, %error, "asking the next mirror");
+                    }
+                    // What may pass outweighs what will not: then it is worth coming again.
+                    let keep = failure.as_ref().is_some_and(|known| passing(known) || !passing(&error));
+                    failure = if keep { failure } else { Some(error) };
+                }
+            }
+        }
+        Err(failure.unwrap_or_else(|| StoreError::Setup("no address of a hub is configured".to_owned())))
+    }
+
+    async fn json<T: DeserializeOwned>(&self, endpoint: &Endpoint<'a>, url: Url) -> Result<(T, HeaderMap), StoreError> {
+        let ask = Ask { method: Method::GET, url, token: endpoint.token, range: None, version: None, stay: false };
+        let answer = self.transport.send(&ask).await.map_err(|trouble| self.error(endpoint, trouble))?;
+        let headers = answer.response.headers().clone();
+        let body = answer.response.bytes().await.map_err(|_| self.passing(endpoint, "broke off in an answer", None))?;
+        let parsed = serde_json::from_slice(&body);
+        Ok((parsed.map_err(|_| self.foreign(endpoint, "does not answer as a hub does"))?, headers))
+    }
+
+    async fn revision(&self, endpoint: &Endpoint<'a>) -> Result<String, StoreError> {
+        let url = self.url(endpoint, &["api", "models"], &["revision", self.revision], "")?;
+        let (Revision { sha }, _) = self.json(endpoint, url).await?;
+        if is_plain_name(&sha) { Ok(sha) } else { Err(self.foreign(endpoint, "names a commit that is none")) }
+    }
+
+    async fn tree(&self, endpoint: &Endpoint<'a>, commit: &str) -> Result<Vec<Listed>, StoreError> {
+        let mut url = self.url(endpoint, &["api", "models"], &["tree", commit], "")?;
+        url.query_pairs_mut().append_pair("recursive", "true");
+        let mut files = Vec::new();
+        for _ in 0..PAGES {
+            let (entries, headers): (Vec<Entry>, _) = self.json(endpoint, url.clone()).await?;
+            files.extend(entries.into_iter().filter_map(Entry::listed));
+            match next_page(&headers, &url) {
+                Some(next) => url = next,
+                None => return self.inside(files),
+            }
+        }
+        Err(self.foreign(endpoint, "lists files without end"))
+    }
+
+    fn inside(&self, files: Vec<Listed>) -> Result<Vec<Listed>, StoreError> {
+        match files.iter().find(|file| !stays_inside(&file.path)) {
+            Some(file) => Err(StoreError::Unsafe { source_name: self.source_name.clone(), file: file.path.clone() }),
+            None => Ok(files),
+        }
+    }
+
+    /// Asks the hub itself, not the storage behind it.
+    async fn linked_etag(&self, endpoint: &Endpoint<'a>, commit: &str, file: &str) -> Result<Checksum, StoreError> {
+        let url = self.url(endpoint, &[], &["resolve", commit], file)?;
+        let ask = Ask { method: Method::HEAD, url, token: endpoint.token, range: None, version: None, stay: true };
+        let answer = self.transport.send(&ask).await.map_err(|trouble| self.error(endpoint, trouble))?;
+        let nameless = || self.foreign(endpoint, &format!("gives no checksum of {file}"));
+        etag(answer.response.headers()).as_deref().and_then(Checksum::of_name).ok_or_else(nameless)
+    }
+
+    async fn bytes(
         &self,
-        repo: &str,
-        revision: &str,
-        commit: String,
-        choose: Choose<'_>,
-    ) -> Result<Plan, StoreError> {
-        if let Some(found) = complete(&caches(self.config), repo, &commit, choose) {
-            self.remember(repo, revision, &commit).await;
-            return Ok(Plan::Here { commit, found });
-        }
-        let at = At { repo, revision: &commit };
-        let files = self.patience.retry(|| self.transport.list(at)).await?;
-        let listing: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
-        let chosen = choose(&listing)?;
-        if let Some(file) = chosen.iter().find(|file| !listing.contains(file)) {
-            return Err(StoreError::NoFile { source_name: at.to_string(), file: file.clone() });
-        }
-        let wanted = files.into_iter().filter(|file| chosen.contains(&file.path)).collect();
-        Ok(Plan::Fetch { repo: repo.to_owned(), revision: revision.to_owned(), commit, listing, wanted })
-    }
-
-    /// Notes what a branch means. A cache that cannot be written does not matter here: nothing is missing.
-    async fn remember(&self, repo: &str, revision: &str, commit: &str) {
-        let (dir, revision, commit) = (self.dir(repo), revision.to_owned(), commit.to_owned());
-        if let Err(error) = blocking(move || dir.write_ref(&revision, &commit)).await {
-            tracing::debug!(%error, "cannot note what a branch means");
-        }
-    }
-
-    /// Brings the wanted files here and puts them in place; the manifest is written last.
-    pub(super) async fn fetch(
-        &self,
-        (repo, revision, commit): (&str, &str, &str),
-        listing: &[String],
-        wanted: &[Listed],
-        tracker: &Tracker<'_>,
-    ) -> Result<Vec<Found>, StoreError> {
-        let turn = self.busy.turn(repo);
-        let _turn = turn.lock().await;
-        let names = |_: &[String]| Ok::<_, StoreError>(wanted.iter().map(|file| file.path.clone()).collect());
-        if let Some(found) = complete(&caches(self.config), repo, commit, names) {
-            found.iter().for_each(|found| arrived(tracker, &found.file, found.size));
-            return Ok(found);
-        }
-        self.open(repo, commit, listing).await?;
-        let at = At { repo, revision: commit };
-        let files: Vec<_> = wanted.iter().map(|file| self.file(at, file, tracker).boxed()).collect();
-        let stored = futures::stream::iter(files).buffer_unordered(FILES_AT_ONCE).try_collect().await?;
-        self.publish(repo, revision, commit, stored).await
-    }
-
-    /// Notes the listing before the first file, so that a part of a commit is never taken for the whole.
-    async fn open(&self, repo: &str, commit: &str, listing: &[String]) -> Result<(), StoreError> {
-        let (dir, path) = (self.dir(repo), self.dir(repo).manifest(commit));
-        let manifest = Manifest::new(repo, commit, listing.to_vec());
-        let work = move || {
-            dir.sweep();
-            if Manifest::read(&path).is_none() { manifest.write(&path) } else { Ok(()) }
-        };
-        blocking(work).await.map_err(StoreError::Cache)
-    }
-
-    /// One file: taken from disk if it is there and right, else downloaded, and once more if it arrives wrong.
-    async fn file(&self, at: At<'_>, file: &Listed, tracker: &Tracker<'_>) -> Result<Stored, StoreError> {
-        let checksum = self.patience.retry(|| self.transport.checksum(at, file)).await?;
-        if let Some(sha256) = self.have(at, file, &checksum).await {
-            arrived(tracker, &file.path, file.size);
-            return Ok(Stored::new(file, &checksum, sha256));
-        }
-        let sha256 = match self.download(at, file, &checksum, tracker).await {
-            Err(error @ StoreError::Corrupt { .. }) => {
-                tracing::warn!(%error, "fetching it again");
-                self.download(at, file, &checksum, tracker).await?
-            }
-            other => other?,
-        };
-        tracker.file_done();
-        Ok(Stored::new(file, &checksum, sha256))
-    }
-
-    /// The sha256 of a blob that is here and right, left by another tool or by a fetch that did not end.
-    async fn have(&self, at: At<'_>, file: &Listed, checksum: &Checksum) -> Option<String> {
-        let (path, checksum, size) = (self.dir(at.repo).blob(checksum.name()), checksum.clone(), file.size);
-        let verdict = blocking(move || check(&path, checksum, size)).await.ok()?;
-        verdict.inspect_err(|reason| tracing::warn!(file = file.path, reason, "a file of the cache is damaged")).ok()
-    }
-
-    /// Downloads a file into its place among the blobs.
-    async fn download(
-        &self,
-        at: At<'_>,
-        file: &Listed,
-        checksum: &Checksum,
-        tracker: &Tracker<'_>,
-    ) -> Result<String, StoreError> {
-        let dir = self.dir(at.repo);
-        let mut sink = Sink::open(dir.clone(), checksum.clone(), file.size).await.map_err(StoreError::Cache)?;
-        let outcome = self.pour(at, file, &mut sink, tracker).await;
-        let received = sink.received;
-        let written = match outcome {
-            Ok(()) => sink.close().await.map_err(StoreError::Cache)?,
-            Err(error) => {
-                tracker.take_back(received);
-                return Err(error);
-            }
-        };
-        place(dir, checksum, written).await?.map_err(|reason| {
-            tracker.take_back(received);
-            corrupt(at, file, reason)
-        })
-    }
-
-    /// Pours a file into the sink, over as many connections as it takes.
-    async fn pour(&self, at: At<'_>, file: &Listed, sink: &mut Sink, tracker: &Tracker<'_>) -> Result<(), StoreError> {
-        let mut tries = 0;
-        while sink.received < file.size {
-            let before = sink.received;
-            let error = match self.connection(at, file, sink, tracker).await {
-                Ok(()) => break,
-                Err(error) => error,
-            };
-            tries = if sink.received >= before + WORTH_IT { 1 } else { tries + 1 };
-            self.patience.pause(tries, error).await?;
-            tracing::info!(file = file.path, from_bytes = sink.received, bytes = file.size, "going on");
-        }
-        Ok(())
-    }
-
-    /// Pours what one connection brings. `Ok` means that no further one is needed: the file is complete, or the disk
-    /// failed, which closing the sink will tell.
-    async fn connection(
-        &self,
-        at: At<'_>,
-        file: &Listed,
-        sink: &mut Sink,
-        tracker: &Tracker<'_>,
-    ) -> Result<(), StoreError> {
-        let counter = self.metrics.bytes.with_label_values(&["hf"]);
-        let chunks = self.transport.stream(at, file, sink.received).await?;
-        pin_mut!(chunks);
-        while let Some(chunk) = chunks.next().await {
-            let chunk = chunk?;
-            let bytes = chunk.len() as u64;
-            if sink.received + bytes > file.size {
-                return Err(corrupt(at, file, "more bytes than listed".to_owned()));
-            }
-            counter.inc_by(bytes);
-            tracker.add(&file.path, bytes);
-            if !sink.push(chunk).await {
-                return Ok(());
-            }
-        }
-        match sink.received == file.size {
-            true => Ok(()),
-            false => Err(self.transport.unreachable(at, "ended the transfer too early", None)),
-        }
-    }
-
-    /// Links, then the reference, then the manifest.
-    async fn publish(
-        &self,
-        repo: &str,
-        revision: &str,
+        endpoint: &Endpoint<'a>,
         commit: &str,
-        stored: Vec<Stored>,
-    ) -> Result<Vec<Found>, StoreError> {
-        let (dir, cache) = (self.dir(repo), self.config.cache_dir.clone());
-        let (repo, revision, commit) = (repo.to_owned(), revision.to_owned(), commit.to_owned());
-        let work = move || {
-            let path = dir.manifest(&commit);
-            let mut manifest = Manifest::read(&path).unwrap_or_else(|| Manifest::new(&repo, &commit, Vec::new()));
-            for Stored { file, blob, .. } in &stored {
-                dir.link(&commit, file, blob)?;
-            }
-            dir.write_ref(&revision, &commit)?;
-            manifest.files.extend(stored.iter().map(|stored| (stored.file.clone(), stored.entry.clone())));
-            manifest.write(&path)?;
-            let shelf = Shelf::open(&cache, &repo, &commit);
-            let find = |stored: &Stored| shelf.as_ref().and_then(|shelf| shelf.find(&stored.file));
-            stored.iter().map(find).collect::<Option<Vec<_>>>().ok_or_else(|| std::io::ErrorKind::NotFound.into())
+        file: &Listed,
+        range: &Range<u64>,
+    ) -> Result<Body, StoreError> {
+        let wanted = (range.end - range.start < file.size).then(|| range.clone());
+        let slot = self.storages.lock().entry(file.path.clone()).or_default().clone();
+        let mut known = slot.lock().await;
+        if let Some(storage) = known.clone() {
+            drop(known);
+            let answer = match self.get(storage.url.clone(), None, wanted, storage.version.as_deref()).await {
+                Ok(answer) => answer,
+                Err(trouble) => {
+                    // The link may have expired, or another storage may do better.
+                    *slot.lock().await = None;
+                    return Err(self.storage_error(endpoint, file, trouble));
+                }
+            };
+            return self.body(endpoint, file, range, answer, &storage);
+        }
+        let url = self.url(endpoint, &[], &["resolve", commit], &file.path)?;
+        let answer = self.get(url, endpoint.token, wanted, None).await;
+        let answer = answer.map_err(|trouble| self.storage_error(endpoint, file, trouble))?;
+        let storage = Storage { url: answer.url.clone(), version: answer.version() };
+        if !same_host(&storage.url, endpoint.url) {
+            *known = Some(storage.clone());
+        }
+        self.body(endpoint, file, range, answer, &storage)
+    }
+
+    fn body(
+        &self,
+        endpoint: &Endpoint<'a>,
+        file: &Listed,
+        range: &Range<u64>,
+        answer: Answer,
+        storage: &Storage,
+    ) -> Result<Body, StoreError> {
+        if storage.version.is_some() && answer.version() != storage.version {
+            return Err(self.changed(file, "the server has another version of it"));
+        }
+        let from = answer.start(range, file.size).map_err(|reason| self.changed(file, &reason))?;
+        let (host, source_name) = (host(endpoint.url), self.source_name.clone());
+        let broken = move |reason: String| StoreError::Unreachable {
+            host: host.clone(),
+            source_name: source_name.clone(),
+            reason,
+            retry_after: None,
         };
-        blocking(work).await.map_err(StoreError::Cache)
+        let ranged = answer.ranged();
+        Ok(Body { from, ranged, chunks: answer.chunks().map(move |chunk| chunk.map_err(&broken)).boxed() })
     }
 
-    fn dir(&self, repo: &str) -> RepoDir {
-        RepoDir::new(&self.config.cache_dir, repo)
+    async fn get(
+        &self,
+        url: Url,
+        token: Option<&str>,
+        range: Option<Range<u64>>,
+        version: Option<&str>,
+    ) -> Result<Answer, Trouble> {
+        self.transport.send(&Ask { method: Method::GET, url, token, range, version, stay: false }).await
     }
-}
 
-/// Gives a written file its name, if it is what it should be.
-async fn place(dir: RepoDir, checksum: &Checksum, written: Written) -> Result<Result<String, String>, StoreError> {
-    let blob = dir.blob(checksum.name());
-    match written.verdict {
-        Err(reason) => Ok(Err(reason)),
-        Ok(sha256) => {
-            let persist = move || written.file.persist(blob).map_err(|error| error.error);
-            blocking(persist).await.map_err(StoreError::Cache)?;
-            Ok(Ok(sha256))
+    /// `<endpoint>/<before…>/<org>/<name>/<after…>/<file>`, each component escaped.
+    fn url(&self, endpoint: &Endpoint<'a>, before: &[&str], after: &[&str], file: &str) -> Result<Url, StoreError> {
+        let mut url = Url::parse(endpoint.url).map_err(|error| StoreError::Setup(error.to_string()))?;
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(before).extend(self.repo.split('/')).extend(after);
+            segments.extend(file.split('/').filter(|name| !name.is_empty()));
+        }
+        Ok(url)
+    }
+
+    fn error(&self, endpoint: &Endpoint<'a>, trouble: Trouble) -> StoreError {
+        match trouble {
+            Trouble::Passing { reason, retry_after } => self.passing(endpoint, &reason, retry_after),
+            Trouble::Odd(reason) => self.foreign(endpoint, &reason),
+            Trouble::Refused { status, code, .. } => self.refusal(endpoint, status, code.as_deref()),
         }
     }
-}
 
-fn arrived(tracker: &Tracker<'_>, file: &str, bytes: u64) {
-    tracker.add(file, bytes);
-    tracker.file_done();
-}
+    /// As [`Self::error`], where a storage may have answered: what it refuses, the hub may grant by a new link.
+    fn storage_error(&self, endpoint: &Endpoint<'a>, file: &Listed, trouble: Trouble) -> StoreError {
+        match trouble {
+            Trouble::Refused { status: StatusCode::RANGE_NOT_SATISFIABLE, .. } => {
+                self.changed(file, "the server has fewer bytes of it")
+            }
+            Trouble::Refused { status, url, .. } if !same_host(&url, endpoint.url) => {
+                self.passing(endpoint, &format!("sends to a storage that answers {status}"), None)
+            }
+            other => self.error(endpoint, other),
+        }
+    }
 
-fn corrupt(at: At<'_>, file: &Listed, reason: String) -> StoreError {
-    StoreError::Corrupt { source_name: at.to_string(), file: file.path.clone(), reason }
-}
+    fn refusal(&self, endpoint: &Endpoint<'a>, status: StatusCode, code: Option<&str>) -> StoreError {
+        let (host, source_name) = (host(endpoint.url), self.source_name.clone());
+        match status.as_u16() {
+            404 | 410 => StoreError::NotFound { host, source_name },
+            401 | 403 => {
+                let gated = code == Some("GatedRepo");
+                let remedy = remedy(gated, endpoint.token.is_some(), endpoint.url, self.repo);
+                StoreError::Denied { host, source_name, status: status.as_u16(), remedy, gated }
+            }
+            _ => self.foreign(endpoint, &format!("answers {status}")),
+        }
+    }
 
-// === impl Busy ===
+    fn passing(&self, endpoint: &Endpoint<'a>, reason: &str, retry_after: Option<Duration>) -> StoreError {
+        let (host, source_name) = (host(endpoint.url), self.source_name.clone());
+        StoreError::Unreachable { host, source_name, reason: reason.to_owned(), retry_after }
+    }
 
-impl Busy {
-    fn turn(&self, repo: &str) -> Arc<tokio::sync::Mutex<()>> {
-        self.0.lock().entry(repo.to_owned()).or_default().clone()
+    fn foreign(&self, endpoint: &Endpoint<'a>, reason: &str) -> StoreError {
+        let (host, source_name) = (host(endpoint.url), self.source_name.clone());
+        StoreError::Foreign { host, source_name, reason: reason.to_owned() }
+    }
+
+    fn changed(&self, file: &Listed, reason: &str) -> StoreError {
+        let (source_name, file) = (self.source_name.clone(), file.path.clone());
+        StoreError::Changed { source_name, file, reason: reason.to_owned() }
     }
 }
 
-// === impl Stored ===
+impl Origin for HubRepo<'_> {
+    fn host(&self) -> String {
+        self.endpoints.first().map_or_else(String::new, |endpoint| host(endpoint.url))
+    }
 
-impl Stored {
-    fn new(file: &Listed, checksum: &Checksum, sha256: String) -> Self {
-        let blob = checksum.name().to_owned();
-        Self { file: file.path.clone(), blob, entry: Entry { size: file.size, sha256 } }
+    fn commit(&self) -> BoxFuture<'_, Result<String, StoreError>> {
+        self.first(|endpoint| self.revision(endpoint)).boxed()
+    }
+
+    fn list<'b>(&'b self, commit: &'b str) -> BoxFuture<'b, Result<Vec<Listed>, StoreError>> {
+        self.first(|endpoint| self.tree(endpoint, commit)).boxed()
+    }
+
+    fn checksum<'b>(&'b self, commit: &'b str, file: &'b Listed) -> BoxFuture<'b, Result<Checksum, StoreError>> {
+        self.first(|endpoint| self.linked_etag(endpoint, commit, &file.path)).boxed()
+    }
+
+    fn read<'b>(
+        &'b self,
+        commit: &'b str,
+        file: &'b Listed,
+        range: Range<u64>,
+    ) -> BoxFuture<'b, Result<Body, StoreError>> {
+        let read = async move { self.first(|endpoint| self.bytes(endpoint, commit, file, &range)).await };
+        read.boxed()
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    fn listed(self) -> Option<Listed> {
+        let name = match self.lfs {
+            None => Some(self.oid),
+            Some(Pointer { oid }) => oid,
+        };
+        let checksum = name.as_deref().and_then(Checksum::of_name);
+        (self.kind == "file").then_some(Listed { path: self.path, size: self.size, checksum })
+    }
+}
+
+/// Reads well in the middle of a sentence.
+fn host(endpoint: &str) -> String {
+    format!("the hub {endpoint}")
+}
+
+fn same_host(url: &Url, endpoint: &str) -> bool {
+    Url::parse(endpoint).is_ok_and(|endpoint| endpoint.origin() == url.origin())
+}
+
+fn passing(error: &StoreError) -> bool {
+    matches!(error, StoreError::Unreachable { .. })
+}
+
+/// Whether a mirror may know better.
+fn worth_another(error: &StoreError) -> bool {
+    use StoreError::{Denied, Foreign, NotFound, Unreachable};
+    matches!(error, Unreachable { .. } | NotFound { .. } | Denied { .. } | Foreign { .. })
+}
+
+/// `Link: <address>; rel="next"`, if it stays where it is.
+fn next_page(headers: &HeaderMap, here: &Url) -> Option<Url> {
+    let links = headers.get(header::LINK)?.to_str().ok()?;
+    let next = links.split(',').find(|link| link.contains("rel=\"next\""))?;
+    let address = next.split_once('<')?.1.split_once('>')?.0;
+    here.join(address).ok().filter(|url| url.origin() == here.origin())
+}
+
+fn etag(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get("x-linked-etag").or_else(|| headers.get(header::ETAG))?.to_str().ok()?;
+    Some(value.trim_start_matches("W/").trim_matches('"').to_owned())
+}
+
+/// What to do about a refusal. Without a token the hub also refuses what does not exist.
+fn remedy(gated: bool, with_token: bool, endpoint: &str, repo: &str) -> String {
+    match (gated, with_token) {
+        (true, true) => format!(
+            "the repository is gated; accept its licence at {endpoint}/{repo} with the account of HF_TOKEN, and let \
+             the token read gated repositories"
+        ),
+        (true, false) => format!(
+            "the repository is gated; accept its licence at {endpoint}/{repo} and set HF_TOKEN to a token of that \
+             account"
+        ),
+        (false, true) => format!("HF_TOKEN is not valid, or may not read {repo}; check both"),
+        (false, false) => "it is private or does not exist; check the name, or set HF_TOKEN".to_owned(),
     }
 }

@@ -5,7 +5,12 @@
 //!   blobs/<etag>                     the files, named by sha256 (large ones) or by git blob sha1
 //!   snapshots/<commit>/<file>        symbolic links to ../../blobs/<etag>, or copies where links fail
 //!   refs/<branch>                    the commit that a branch meant when it was last asked for
+//!   blobs/<etag>.<random>.part       ours: a file that is not whole yet, and beside it its .journal
 //!   .sconce/<commit>.json            ours: the manifest
+//!   .sconce/lease.json               ours: who is fetching
+//!   .sconce/quarantine/<etag>        ours: what arrived and was wrong
+//!   .sconce/unpacking-<random>/      ours: an archive that is being unpacked
+//!   .sconce/<commit>.used, .held-…   ours: who uses a commit, see `uses`
 //! ```
 
 use std::{
@@ -14,12 +19,19 @@ use std::{
     time::Duration,
 };
 
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir};
 
-use super::source::is_plain_name;
+use super::{
+    partial::{is_left_behind, journal_of},
+    place::Place,
+    source::is_plain_name,
+};
 
-/// A temporary file that nobody has written to for so long was left behind by a process that died.
-const ABANDONED: Duration = Duration::from_secs(60 * 60);
+/// A part of a dead writer that nobody has gone on with for so long is of a file that nobody wants any more.
+const ABANDONED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// How folders begin that an archive is unpacked into.
+const UNPACKING: &str = "unpacking-";
 
 /// Folders below a snapshot that are looked into; repositories of models have one or two.
 const DEPTH: usize = 8;
@@ -31,8 +43,13 @@ pub(super) struct RepoDir(PathBuf);
 // === impl RepoDir ===
 
 impl RepoDir {
-    pub(super) fn new(cache: &Path, repo: &str) -> Self {
-        Self(cache.join(format!("models--{}", repo.replace('/', "--"))))
+    pub(super) fn new(cache: &Path, place: &Place) -> Self {
+        Self(cache.join(&place.folder))
+    }
+
+    /// Of a repository that was found by its folder.
+    pub(super) fn at(folder: &Path) -> Self {
+        Self(folder.to_owned())
     }
 
     pub(super) fn blob(&self, name: &str) -> PathBuf {
@@ -44,10 +61,14 @@ impl RepoDir {
     }
 
     pub(super) fn manifest(&self, commit: &str) -> PathBuf {
-        self.0.join(".sconce").join(format!("{commit}.json"))
+        self.ours().join(format!("{commit}.json"))
     }
 
-    fn blobs(&self) -> PathBuf {
+    fn ours(&self) -> PathBuf {
+        self.0.join(".sconce")
+    }
+
+    pub(super) fn blobs(&self) -> PathBuf {
         self.0.join("blobs")
     }
 
@@ -61,6 +82,15 @@ impl RepoDir {
         is_plain_name(&commit).then_some(commit)
     }
 
+    /// Every commit that has files here, in order.
+    pub(super) fn commits(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.0.join("snapshots")).into_iter().flatten().flatten();
+        let mut commits: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        commits.retain(|commit| is_plain_name(commit));
+        commits.sort();
+        commits
+    }
+
     /// Does nothing if it says so already.
     pub(super) fn write_ref(&self, revision: &str, commit: &str) -> io::Result<()> {
         if revision == commit || self.read_ref(revision).as_deref() == Some(commit) {
@@ -69,10 +99,30 @@ impl RepoDir {
         write_whole(&self.reference(revision), commit.as_bytes())
     }
 
-    /// A file for one writer alone, beside the blob that it is to become.
-    pub(super) fn temporary(&self, blob: &str) -> io::Result<NamedTempFile> {
-        fs::create_dir_all(self.blobs())?;
-        new_temporary(&self.blobs(), &format!("{blob}."), ".part")
+    /// Moves a file aside that is not what its name says. Of each blob the last one is kept, for who wants to look.
+    pub(super) fn quarantine(&self, path: &Path, blob: &str) {
+        let aside = self.ours().join("quarantine").join(blob);
+        let moved = fs::create_dir_all(aside.parent().unwrap_or(&aside)).and_then(|()| fs::rename(path, &aside));
+        match moved {
+            Ok(()) => tracing::warn!(path = %aside.display(), "a file that is not what it should be was put aside"),
+            Err(error) => tracing::warn!(path = %path.display(), %error, "cannot put a damaged file aside"),
+        }
+    }
+
+    /// Where the lease of this repository lies.
+    pub(super) fn lease(&self) -> PathBuf {
+        self.ours().join("lease.json")
+    }
+
+    /// A folder for one writer alone, on the same disk; it goes when it is dropped.
+    pub(super) fn temporary_folder(&self) -> io::Result<TempDir> {
+        let folder = self.0.join(".sconce");
+        fs::create_dir_all(&folder)?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(UNPACKING);
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+        builder.tempdir_in(folder)
     }
 
     /// Makes a file of a snapshot point to its blob.
@@ -90,16 +140,22 @@ impl RepoDir {
         fs::rename(&beside, &path).inspect_err(|_| drop(fs::remove_file(&beside)))
     }
 
-    /// Removes what writers that died left behind.
+    /// Removes what writers that died left behind and nobody has wanted since.
     pub(super) fn sweep(&self) {
         let Ok(entries) = fs::read_dir(self.blobs()) else { return };
         for path in entries.flatten().map(|entry| entry.path()).filter(|path| is_abandoned(path)) {
+            drop(fs::remove_file(journal_of(&path)));
             match fs::remove_file(&path) {
                 Ok(()) => tracing::info!(path = %path.display(), "removed an abandoned download"),
                 Err(error) => tracing::warn!(path = %path.display(), %error, "cannot remove an abandoned download"),
             }
         }
     }
+}
+
+/// Whether an archive was unpacked there, or something was put there on its way out.
+pub(super) fn is_unpacking(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(UNPACKING))
 }
 
 /// The names of all files below a folder, relative to it, with `/` between components, sorted. Links are followed;
@@ -148,8 +204,13 @@ fn new_temporary(folder: &Path, prefix: &str, suffix: &str) -> io::Result<NamedT
     builder.tempfile_in(folder)
 }
 
+/// A new file that can be read and written.
+pub(super) fn new_file(path: &Path) -> io::Result<fs::File> {
+    fs::File::options().read(true).write(true).create_new(true).open(path)
+}
+
 fn is_abandoned(path: &Path) -> bool {
-    let part = path.extension().is_some_and(|extension| extension == "part");
+    let part = path.extension().is_some_and(|extension| extension == "part") && is_left_behind(path);
     let silent = || fs::metadata(path).and_then(|meta| meta.modified()).ok().and_then(|time| time.elapsed().ok());
     part && silent().is_some_and(|silent| silent > ABANDONED)
 }

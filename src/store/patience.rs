@@ -68,7 +68,7 @@ mod tests {
 
     fn unreachable(retry_after: Option<u64>) -> StoreError {
         StoreError::Unreachable {
-            endpoint: String::new(),
+            host: String::new(),
             source_name: String::new(),
             reason: String::new(),
             retry_after: retry_after.map(Duration::from_secs),

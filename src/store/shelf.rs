@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{
     layout::{RepoDir, walk},
     manifest::Manifest,
-    source::is_commit,
+    place::Place,
 };
 
 /// One commit of one repository in one cache.
@@ -29,16 +29,21 @@ pub(super) enum Checksum {
     Sha256(String),
     /// Of `blob <length>\0` and the content.
     GitSha1(String),
+    /// The place knows none. The name tells one version of one file from every other, and no more: what arrives is
+    /// held against its size, and its own sha256 goes into the manifest.
+    Unknown(String),
 }
 
 // === impl Shelf ===
 
 impl Shelf {
     /// `None` if the cache knows nothing of that commit.
-    pub(super) fn open(cache: &Path, repo: &str, commit: &str) -> Option<Self> {
-        let dir = RepoDir::new(cache, repo);
+    pub(super) fn open(cache: &Path, place: &Place, commit: &str) -> Option<Self> {
+        let dir = RepoDir::new(cache, place);
         let (snapshot, manifest) = (dir.snapshot(commit), Manifest::read(&dir.manifest(commit)));
-        (manifest.is_some() || snapshot.is_dir()).then_some(Self { snapshot, manifest })
+        // Elsewhere than in the hub's own folders nobody writes but us, and not without a manifest.
+        let filled = || place.is_of_hub() && snapshot.is_dir();
+        (manifest.is_some() || filled()).then_some(Self { snapshot, manifest })
     }
 
     /// All files of the commit where they are known, else those that are here.
@@ -79,38 +84,65 @@ impl Shelf {
     }
 }
 
+/// What is here of a source, as far as this machine knows what it means.
+pub(super) fn local<E>(
+    caches: &[PathBuf],
+    place: &Place,
+    choose: impl Fn(&[String]) -> Result<Vec<String>, E>,
+) -> Option<(String, Vec<Found>)> {
+    let whole = |commit: String| complete(caches, place, &commit, &choose).map(|found| (commit, found));
+    commits(caches, place).into_iter().find_map(whole)
+}
+
+/// A file that is here, whether or not the rest of its repository is.
+pub(super) fn single(caches: &[PathBuf], place: &Place, file: &str) -> Option<Found> {
+    let commits = commits(caches, place);
+    let shelves = commits.iter().flat_map(|commit| caches.iter().filter_map(|dir| Shelf::open(dir, place, commit)));
+    shelves.into_iter().find_map(|shelf| shelf.find(file))
+}
+
+/// What of a source is not here, for people.
+pub(super) fn missing<E>(
+    caches: &[PathBuf],
+    place: &Place,
+    choose: impl Fn(&[String]) -> Result<Vec<String>, E>,
+) -> String {
+    let names = commits(caches, place).into_iter().flat_map(|commit| missing_of(caches, place, &commit, &choose));
+    let names: Vec<String> = names.collect();
+    if names.is_empty() { "a complete copy".to_owned() } else { names.join(", ") }
+}
+
 /// The files that `choose` wants of a commit, if all of them are here; they may lie in several caches.
 pub(super) fn complete<E>(
     caches: &[PathBuf],
-    repo: &str,
+    place: &Place,
     commit: &str,
     choose: impl Fn(&[String]) -> Result<Vec<String>, E>,
 ) -> Option<Vec<Found>> {
-    let shelves: Vec<Shelf> = caches.iter().filter_map(|cache| Shelf::open(cache, repo, commit)).collect();
+    let shelves: Vec<Shelf> = caches.iter().filter_map(|cache| Shelf::open(cache, place, commit)).collect();
     let wanted = choose(&listing(&shelves)).ok()?;
     let find = |file: &String| shelves.iter().find_map(|shelf| shelf.find(file));
     (!shelves.is_empty()).then(|| wanted.iter().map(find).collect()).flatten()
 }
 
-/// What of a commit is not here, for people.
-pub(super) fn missing<E>(
+fn missing_of<E>(
     caches: &[PathBuf],
-    repo: &str,
+    place: &Place,
     commit: &str,
     choose: impl Fn(&[String]) -> Result<Vec<String>, E>,
 ) -> Vec<String> {
-    let shelves: Vec<Shelf> = caches.iter().filter_map(|cache| Shelf::open(cache, repo, commit)).collect();
+    let shelves: Vec<Shelf> = caches.iter().filter_map(|cache| Shelf::open(cache, place, commit)).collect();
     let wanted = choose(&listing(&shelves)).unwrap_or_default();
     wanted.into_iter().filter(|file| !shelves.iter().any(|shelf| shelf.find(file).is_some())).collect()
 }
 
 /// The commits that a revision means here, as far as is known, the first cache's first.
-pub(super) fn commits(caches: &[PathBuf], repo: &str, revision: &str) -> Vec<String> {
-    if is_commit(revision) {
-        return vec![revision.to_owned()];
+pub(super) fn commits(caches: &[PathBuf], place: &Place) -> Vec<String> {
+    if let Some(commit) = &place.pinned {
+        return vec![commit.clone()];
     }
     let mut commits = Vec::new();
-    for commit in caches.iter().filter_map(|cache| RepoDir::new(cache, repo).read_ref(revision)) {
+    for commit in caches.iter().filter_map(|cache| RepoDir::new(cache, place).read_ref(&place.revision)) {
         if !commits.contains(&commit) {
             commits.push(commit);
         }
@@ -145,7 +177,7 @@ impl Checksum {
     /// The name of the blob.
     pub(super) fn name(&self) -> &str {
         match self {
-            Self::Sha256(name) | Self::GitSha1(name) => name,
+            Self::Sha256(name) | Self::GitSha1(name) | Self::Unknown(name) => name,
         }
     }
 }

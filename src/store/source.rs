@@ -2,14 +2,15 @@
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
+use super::{Link, archive::Archive};
+use crate::remote::Address;
+
 /// The branch that a hub source without a revision means.
 const DEFAULT_REVISION: &str = "main";
 
-/// Schemes that are understood but not served by this version.
-const NOT_YET: [&str; 5] = ["gs", "s3", "https", "http", "az"];
-
-/// Where the files of one part of a model come from. Written and parsed as `embedded:name`, `file:/folder` and
-/// `hf://org/name@revision`.
+/// Where the files of one part of a model come from. Written and parsed as `embedded:name`, `file:/folder`,
+/// `hf://org/name@revision`, `gs://bucket/prefix`, `s3://bucket/prefix` and `https://host/path/file`; what is one file
+/// may end in `#sha256=…`, and what is called `.zip`, `.tar.gz` or `.tgz` is unpacked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Source {
     /// Inside this program.
@@ -18,15 +19,26 @@ pub enum Source {
     Folder(PathBuf),
     /// A repository of the hub, at a branch, a tag or a commit.
     Hub { repo: String, revision: String },
+    /// Everything below a prefix of a bucket.
+    Bucket(Address),
+    /// One file of the web or of a bucket; an archive stands for the files in it.
+    File(Link),
 }
 
 /// Why a text is not a source.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
-    #[error("{text:?} names no source; write hf://organisation/name, file:/folder or embedded:name")]
+    #[error(
+        "{text:?} names no source; write hf://organisation/name, gs://bucket/prefix, s3://bucket/prefix, \
+         https://host/file, file:/folder or embedded:name"
+    )]
     Shape { text: String },
-    #[error("{scheme}:// is not served by this version; write hf://organisation/name, file:/folder or embedded:name")]
-    NotYet { scheme: String },
+    #[error("{reason}")]
+    Bucket { reason: String },
+    #[error("{text} cannot be fetched: {reason}")]
+    Link { text: String, reason: String },
+    #[error("{text} is not pinned well; write #sha256= and 64 hexadecimal digits after the address")]
+    Pin { text: String },
     #[error("{repo:?} is no repository; one looks like organisation/name, in letters, digits, '-', '_' and '.'")]
     Repository { repo: String },
     #[error("{revision:?} is no revision; write a branch, a tag or a commit after the @, without spaces or '..'")]
@@ -50,11 +62,19 @@ impl Source {
         Ok(Self::Hub { repo: repo.to_owned(), revision: revision.to_owned() })
     }
 
-    /// The same place at another revision. A folder and an embedded model have none, and stay.
+    /// The same place at another revision. Only the hub has several; what has none stays.
     pub fn at(&self, revision: &str) -> Result<Self, SourceError> {
         match self {
             Self::Hub { repo, .. } => Self::hub(repo, Some(revision)),
-            Self::Embedded(_) | Self::Folder(_) => Ok(self.clone()),
+            _ => Ok(self.clone()),
+        }
+    }
+
+    /// What to unpack before there are files.
+    pub(super) fn archive(&self) -> Option<Archive> {
+        match self {
+            Self::File(link) => link.archive(),
+            _ => None,
         }
     }
 
@@ -64,6 +84,8 @@ impl Source {
             Self::Embedded(_) => "embedded",
             Self::Folder(_) => "file",
             Self::Hub { .. } => "hf",
+            Self::Bucket(address) => address.scheme.name(),
+            Self::File(link) => link.scheme(),
         }
     }
 
@@ -71,8 +93,9 @@ impl Source {
     pub fn pinned(&self) -> bool {
         match self {
             Self::Embedded(_) => true,
-            Self::Folder(_) => false,
+            Self::Folder(_) | Self::Bucket(_) => false,
             Self::Hub { revision, .. } => is_commit(revision),
+            Self::File(link) => link.sha256.is_some(),
         }
     }
 }
@@ -93,7 +116,8 @@ impl FromStr for Source {
             return Self::hub(repo, revision);
         }
         match text.split_once("://") {
-            Some((scheme, _)) if NOT_YET.contains(&scheme) => Err(SourceError::NotYet { scheme: scheme.to_owned() }),
+            Some(("gs" | "s3", _)) => bucket(text),
+            Some(("https" | "http", _)) => text.parse().map(Self::File),
             _ => Err(SourceError::Shape { text: text.to_owned() }),
         }
     }
@@ -105,6 +129,8 @@ impl fmt::Display for Source {
             Self::Embedded(name) => write!(f, "embedded:{name}"),
             Self::Folder(folder) => write!(f, "file:{}", folder.display()),
             Self::Hub { repo, revision } => write!(f, "hf://{repo}@{revision}"),
+            Self::Bucket(address) => address.fmt(f),
+            Self::File(link) => link.fmt(f),
         }
     }
 }
@@ -124,6 +150,16 @@ fn folder_of(folder: &str) -> Result<Source, SourceError> {
     }
 }
 
+/// An archive and what is pinned are one object; anything else is a prefix.
+fn bucket(text: &str) -> Result<Source, SourceError> {
+    let plain = text.split('#').next().unwrap_or_default();
+    let address: Address = plain.parse().map_err(|error| SourceError::Bucket { reason: format!("{error}") })?;
+    match plain.len() < text.len() || Archive::of_name(&address.key).is_some() {
+        true => text.parse().map(Source::File),
+        false => Ok(Source::Bucket(address)),
+    }
+}
+
 /// One or two names; the hub's oldest repositories have no organisation.
 fn is_repository(repo: &str) -> bool {
     repo.split('/').count() <= 2 && repo.split('/').all(is_plain_name)
@@ -140,6 +176,11 @@ pub(super) fn is_plain_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 255 && !name.starts_with('.') && !name.contains("..") && name.chars().all(plain)
 }
 
+/// As many hexadecimal digits as a sha256 has.
+pub(super) fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 /// A full git commit id: a revision that cannot move.
 pub(super) fn is_commit(revision: &str) -> bool {
     revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -151,7 +192,16 @@ mod tests {
 
     #[test]
     fn sources_are_written_as_they_are_read() {
-        for text in ["embedded:whisper-nano.en", "file:/models/x", "hf://acme/tiny@main", "hf://gpt2@refs/pr/1"] {
+        for text in [
+            "embedded:whisper-nano.en",
+            "file:/models/x",
+            "hf://acme/tiny@main",
+            "hf://gpt2@refs/pr/1",
+            "gs://models/whisper/tiny",
+            "s3://models",
+            "https://host.example/models/tiny.zip",
+            "gs://models/tiny.tar.gz#sha256=5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03",
+        ] {
             assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
         }
         assert_eq!("hf://acme/tiny".parse::<Source>().unwrap().to_string(), "hf://acme/tiny@main");
@@ -161,8 +211,9 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let refusal = |text: &str| text.parse::<Source>().unwrap_err().to_string();
-        assert!(refusal("gs://bucket/x").starts_with("gs:// is not served by this version"));
-        assert!(refusal("s3://bucket/x").starts_with("s3:// is not served"));
+        assert!(refusal("gs://Bucket/x").contains("its bucket should be"));
+        assert!(refusal("s3://bucket/../x").contains("no '.' or '..'"));
+        assert!(refusal("az://container/x").contains("names no source"));
         assert!(refusal("acme/tiny").contains("names no source"));
         assert!(refusal("ftp://x").contains("names no source"));
         assert!(refusal("file:").contains("file:/models/whisper-tiny"));
@@ -184,5 +235,8 @@ mod tests {
         let source: Source = "hf://acme/tiny".parse().unwrap();
         assert!(!source.pinned());
         assert!(source.at("0123456789abcdef0123456789abcdef01234567").unwrap().pinned());
+        let link = "https://host.example/x.zip";
+        let pinned = format!("{link}#sha256={}", "0".repeat(64)).parse::<Source>().unwrap();
+        assert!(pinned.pinned() && !link.parse::<Source>().unwrap().pinned());
     }
 }

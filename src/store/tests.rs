@@ -1,7 +1,11 @@
 //! The store against a hub that is broken on purpose.
 
+mod elsewhere;
+mod lookup;
 #[path = "../../tests/support/hub.rs"]
 mod server;
+
+mod faults;
 
 use std::{
     fs,
@@ -15,7 +19,7 @@ use server::{Hub, git, sha256};
 use tempfile::TempDir;
 
 use super::*;
-use crate::speech::Fault;
+use crate::{remote::BucketsConfig, speech::Fault};
 
 const WEIGHTS: &str = "model.safetensors";
 const EMBEDDED: &[EmbeddedModel] = &[EmbeddedModel { name: "nano", files: &[("config.json", b"{}")] }];
@@ -45,15 +49,7 @@ impl Bench {
     }
 
     fn config(&self) -> Config {
-        Config {
-            cache_dir: self.cache(),
-            read_only: Vec::new(),
-            endpoint: self.hub.url(),
-            token: None,
-            offline: false,
-            idle_timeout: Duration::from_secs(10),
-            attempts: 4,
-        }
+        config(self.cache(), &self.hub.url())
     }
 
     fn store(&self) -> Store {
@@ -90,7 +86,7 @@ impl Bench {
 
     /// As the Python tools leave it: no manifest.
     fn python_cache(&self, cache: &Path) {
-        let dir = layout::RepoDir::new(cache, "acme/tiny");
+        let dir = layout::RepoDir::new(cache, &place());
         for (file, bytes, blob) in
             [("config.json", b"{\"a\":1}".to_vec(), git(b"{\"a\":1}")), (WEIGHTS, weights(), sha256(&weights()))]
         {
@@ -101,11 +97,37 @@ impl Bench {
     }
 }
 
+fn config(cache_dir: PathBuf, endpoint: &str) -> Config {
+    Config {
+        cache_dir,
+        read_only: Vec::new(),
+        other_caches: Vec::new(),
+        own_caches: Default::default(),
+        quota: None,
+        endpoints: vec![endpoint.to_owned()],
+        token: None,
+        offline: false,
+        idle_timeout: Duration::from_secs(10),
+        min_rate: 0,
+        attempts: 4,
+        connections: 8,
+        reserve: 0,
+    }
+}
+
 /// With so little patience that a test does not notice it.
 fn store(config: Config) -> Store {
-    let mut store = Store::new(config, EMBEDDED, &Registry::new()).unwrap();
-    Arc::get_mut(&mut store.0).unwrap().patience.base = Duration::from_millis(2);
+    store_with(config, Buckets::new(BucketsConfig::default()))
+}
+
+fn store_with(config: Config, buckets: Buckets) -> Store {
+    let mut store = Store::new(config, buckets, EMBEDDED, &Registry::new()).unwrap();
+    Arc::get_mut(&mut store.0).unwrap().limits.patience.base = Duration::from_millis(2);
     store
+}
+
+fn place() -> Place {
+    Place::of(&"hf://acme/tiny".parse().unwrap()).unwrap()
 }
 
 fn part(source: &str) -> Vec<(String, Source)> {
@@ -143,16 +165,20 @@ async fn files_arrive_verified_in_the_layout_of_the_hub() {
     let fetched = bench.store().fetch(&bench.branch(), &choose, &|progress| seen.lock().unwrap().push(progress)).await;
     let fetched = fetched.unwrap();
     assert_whole(&fetched);
-    assert_eq!(fetched.revisions["model"], bench.commit);
+    let provenance = &fetched.parts["model"];
+    assert_eq!((provenance.commit.as_ref(), provenance.from), (Some(&bench.commit), Whence::Network));
     assert_eq!(fs::read_to_string(bench.repo().join("refs/main")).unwrap(), bench.commit);
     let link = fs::read_link(bench.repo().join("snapshots").join(&bench.commit).join(WEIGHTS)).unwrap();
     assert_eq!(link, Path::new("../../blobs").join(sha256(&weights())));
     assert_eq!(bench.hub.downloads("README.md"), 0, "only what is needed");
     assert_eq!((bench.hub.downloads(WEIGHTS), bench.leftovers()), (1, 0));
     let seen = seen.into_inner().unwrap();
-    assert_eq!((seen[0].bytes_done, seen[0].bytes_total, seen[0].files_total), (0, 300_007, 2));
+    assert_eq!((seen[1].bytes_done, seen[1].bytes_total, seen[1].files_total), (0, 300_007, 2));
     let last = seen.last().unwrap();
     assert_eq!((last.bytes_done, last.files_done), (300_007, 2));
+    let mut phases: Vec<&str> = seen.iter().map(|progress| progress.phase.as_str()).collect();
+    phases.dedup();
+    assert_eq!(phases, ["resolving", "checking", "downloading", "verifying", "publishing"]);
 }
 
 #[tokio::test]
@@ -182,7 +208,7 @@ async fn a_branch_that_moved_brings_only_what_changed() {
     let old = fetch(&bench.store(), &bench.branch()).await.unwrap();
     bench.hub.repo("acme/tiny").file("config.json", "{\"a\":2}");
     let new = fetch(&bench.store(), &bench.branch()).await.unwrap();
-    assert_ne!(old.revisions, new.revisions);
+    assert_ne!(old.parts, new.parts);
     assert_eq!(&*new.files.open("model", "config.json").unwrap(), b"{\"a\":2}");
     assert_eq!(&*old.files.open("model", "config.json").unwrap(), b"{\"a\":1}", "the old one stays");
     assert_eq!((bench.hub.downloads(WEIGHTS), bench.hub.downloads("config.json")), (1, 2));
@@ -221,9 +247,10 @@ async fn wrong_bytes_are_fetched_once_more_and_then_refused() {
     assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
     assert!(error.to_string().contains("arrived twice and was wrong both times"), "{error}");
     assert!(bench.store().local(&bench.branch(), &choose).unwrap().is_none());
-    bench.assert_clean().await;
+    assert!(fs::read_dir(bench.repo().join(".sconce/quarantine")).unwrap().count() > 0, "kept for who wants to look");
     bench.hub.corrupt(0);
     assert_whole(&fetch(&bench.store(), &bench.branch()).await.unwrap());
+    bench.assert_clean().await;
 }
 
 #[tokio::test]
@@ -247,7 +274,7 @@ async fn a_hub_that_stays_down_is_a_passing_trouble_that_says_so() {
     bench.hub.heal();
     assert_whole(&fetch(&bench.store(), &bench.branch()).await.unwrap());
 
-    let nowhere = store(Config { endpoint: "http://127.0.0.1:1".into(), ..bench.config() });
+    let nowhere = store(Config { endpoints: vec!["http://127.0.0.1:1".into()], ..bench.config() });
     let error = fetch(&nowhere, &part("hf://acme/other")).await.unwrap_err();
     assert!(!error.permanent() && error.to_string().contains("cannot be reached"), "{error}");
 }
@@ -385,13 +412,18 @@ async fn a_file_without_its_entry_is_not_there() {
 #[tokio::test]
 async fn what_dead_writers_left_is_removed() {
     let bench = Bench::new();
-    let dir = layout::RepoDir::new(&bench.cache(), "acme/tiny");
-    let (_, old) = dir.temporary("abc").unwrap().keep().unwrap();
-    let (_, young) = dir.temporary("def").unwrap().keep().unwrap();
-    let past = SystemTime::now() - Duration::from_secs(2 * 60 * 60);
+    let dir = layout::RepoDir::new(&bench.cache(), &place());
+    fs::create_dir_all(dir.blobs()).unwrap();
+    let left = |name: &str| {
+        let path = dir.blob(name);
+        fs::write(&path, "half").unwrap();
+        path
+    };
+    let (old, young) = (left("abc.1.part"), left("def.2.part"));
+    let past = SystemTime::now() - Duration::from_secs(8 * 24 * 60 * 60);
     fs::File::options().write(true).open(&old).unwrap().set_modified(past).unwrap();
     fetch(&bench.store(), &bench.branch()).await.unwrap();
-    assert!(!old.exists() && young.exists(), "another process may still be writing the young one");
+    assert!(!old.exists() && young.exists(), "somebody may still want to go on with the young one");
 }
 
 #[tokio::test]
@@ -415,6 +447,7 @@ async fn two_fetches_of_one_repository_download_once() {
     let (one, other) = tokio::join!(fetch(&one, &parts), fetch(&other, &parts));
     assert_whole(&one.unwrap());
     assert_whole(&other.unwrap());
+    assert_eq!((bench.hub.downloads(WEIGHTS), bench.hub.downloads("config.json")), (1, 1));
     bench.assert_clean().await;
 }
 
@@ -498,8 +531,8 @@ fn setting_up_touches_nothing() {
     let bench = Bench::new();
     drop(bench.store());
     assert_eq!((bench.cache().exists(), bench.hub.requests()), (false, 0));
-    let config = Config { endpoint: "huggingface.co".into(), ..bench.config() };
-    let error = Store::new(config, EMBEDDED, &Registry::new()).err().unwrap();
+    let config = Config { endpoints: vec!["huggingface.co".into()], ..bench.config() };
+    let error = Store::new(config, Buckets::new(BucketsConfig::default()), EMBEDDED, &Registry::new()).err().unwrap();
     assert!(error.to_string().contains("https://huggingface.co"), "{error}");
 }
 

@@ -1,217 +1,208 @@
-//! The hub over the network. Listing and ranged streams are hf-hub's, without its retries and its cache: both are the
-//! store's own. The sha256 of a large file, which hf-hub does not read from the listing, is asked for by a HEAD.
+//! Requests over HTTP, as the sources that speak it need them: redirects are followed by hand, so that a token stays
+//! with the host it is for and the place that a redirect leads to can be asked again; an answer has to begin in time;
+//! and a host that fails again and again is left alone.
 
-use std::{error::Error, future::Future, time::Duration};
+use std::{error::Error, ops::Range, time::Duration};
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt, TryStreamExt};
-use hf_hub::{
-    HFClient, HFError, HFRepository,
-    repository::{BlobLfsInfo, RepoTreeEntry, RepoTypeModel},
-    split_id,
+use futures::{StreamExt, stream::BoxStream};
+use reqwest::{
+    Method, Response, StatusCode, Url,
+    header::{self, HeaderMap},
+    redirect,
 };
-use reqwest::{StatusCode, header::HeaderMap, redirect};
 
-use super::{
-    Config, StoreError,
-    shelf::Checksum,
-    source::{Source, is_plain_name},
-};
+use super::{StoreError, breaker::Breakers};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Redirects within the hub, of a repository that was renamed.
-const REDIRECTS: usize = 5;
-/// A token that cannot be a header is never sent. Given in place of no token, or hf-hub would look for one by itself.
-const NO_TOKEN: &str = "\n";
+/// Redirects of one request: a renamed repository, a storage behind a gate, and some to spare.
+const REDIRECTS: usize = 6;
 
-/// A hub.
+/// What makes requests. Proxies are those of the environment.
 pub(super) struct Transport {
-    hub: HFClient,
-    /// Stops before it leaves the hub: what a large file is, the hub says, not the storage behind it.
-    heads: reqwest::Client,
-    endpoint: String,
-    token: Option<String>,
-    idle_timeout: Duration,
+    client: reqwest::Client,
+    /// An answer begins within this.
+    patience: Duration,
+    breakers: Breakers,
 }
 
-/// One file of a listing.
-#[derive(Clone, Debug)]
-pub(super) struct Listed {
-    pub path: String,
-    pub size: u64,
-    /// Git's name of the file, or of the pointer that stands for a large one.
-    oid: String,
-    large: Option<BlobLfsInfo>,
+/// One request.
+pub(super) struct Ask<'a> {
+    pub method: Method,
+    pub url: Url,
+    /// Sent to the host of `url` and to no other.
+    pub token: Option<&'a str>,
+    pub range: Option<Range<u64>>,
+    /// The range is wanted only of the version with this ETag.
+    pub version: Option<&'a str>,
+    /// Whether a redirect to another host is an answer like any other, instead of followed.
+    pub stay: bool,
 }
 
-/// A repository at a revision, as requests and errors name it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct At<'a> {
-    pub repo: &'a str,
-    pub revision: &'a str,
+/// An answer that is no refusal.
+pub(super) struct Answer {
+    pub response: Response,
+    /// Where it came from in the end.
+    pub url: Url,
+}
+
+/// Why there is none.
+pub(super) enum Trouble {
+    /// Time may cure it. The reason reads well after the name of a host.
+    Passing { reason: String, retry_after: Option<Duration> },
+    Refused {
+        status: StatusCode,
+        /// The hub's word for it, in `x-error-code`.
+        code: Option<String>,
+        url: Url,
+    },
+    /// Nobody who speaks this protocol answers so.
+    Odd(String),
 }
 
 // === impl Transport ===
 
 impl Transport {
-    pub(super) fn new(config: &Config) -> Result<Self, StoreError> {
-        let setup = |error: &dyn Error| StoreError::Setup(root_cause(error));
-        let agent = concat!("sconce/", env!("CARGO_PKG_VERSION"));
-        let builder = || reqwest::Client::builder().user_agent(agent).connect_timeout(CONNECT_TIMEOUT);
-        let token = config.token.as_ref().map(|token| token.0.clone());
-        let hub = HFClient::builder()
-            .endpoint(config.endpoint.clone())
-            .token(token.as_deref().unwrap_or(NO_TOKEN))
-            .client(builder().build().map_err(|error| setup(&error))?)
-            .cache_enabled(false)
-            .retry_max_attempts(0);
-        Ok(Self {
-            hub: hub.build().map_err(|error| setup(&error))?,
-            heads: builder().redirect(within_the_hub()).build().map_err(|error| setup(&error))?,
-            endpoint: config.endpoint.trim_end_matches('/').to_owned(),
-            token,
-            idle_timeout: config.idle_timeout,
-        })
+    pub(super) fn new(patience: Duration) -> Result<Self, StoreError> {
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("sconce/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(redirect::Policy::none())
+            // One stream of HTTP/2 would share one connection's window among all ranges.
+            .http1_only()
+            .build()
+            .map_err(|error| StoreError::Setup(root_cause(&error)))?;
+        Ok(Self { client, patience, breakers: Breakers::default() })
     }
 
-    /// The commit that a revision means now.
-    pub(super) async fn commit(&self, at: At<'_>) -> Result<String, StoreError> {
-        let repo = self.model(at);
-        let info = self.within(at, repo.info().revision(at.revision).send()).await?;
-        let commit = info.sha.ok_or_else(|| self.foreign(at, "names no commit"))?;
-        if is_plain_name(&commit) { Ok(commit) } else { Err(self.foreign(at, "names a commit that is none")) }
-    }
-
-    /// Every file of a commit.
-    pub(super) async fn list(&self, at: At<'_>) -> Result<Vec<Listed>, StoreError> {
-        let repo = self.model(at);
-        let entries = repo.list_tree().revision(at.revision).recursive(true).send().map_err(|e| self.error(at, e))?;
-        let entries: Vec<RepoTreeEntry> = self.within(at, Box::pin(entries.try_collect())).await?;
-        let files: Vec<Listed> = entries.into_iter().filter_map(Listed::of).collect();
-        match files.iter().find(|file| !stays_inside(&file.path)) {
-            Some(file) => Err(StoreError::Unsafe { source_name: at.to_string(), file: file.path.clone() }),
-            None => Ok(files),
-        }
-    }
-
-    /// What a file should be.
-    pub(super) async fn checksum(&self, at: At<'_>, file: &Listed) -> Result<Checksum, StoreError> {
-        let name = match &file.large {
-            None => Some(file.oid.clone()),
-            Some(BlobLfsInfo { sha256: Some(sha256), .. }) => Some(sha256.clone()),
-            Some(_) => self.linked_etag(at, &file.path).await?,
-        };
-        let nameless = || self.foreign(at, &format!("gives no checksum of {}", file.path));
-        name.as_deref().and_then(Checksum::of_name).ok_or_else(nameless)
-    }
-
-    /// The bytes of a file from an offset to its end.
-    pub(super) async fn stream<'a>(
-        &'a self,
-        at: At<'a>,
-        file: &Listed,
-        offset: u64,
-    ) -> Result<impl Stream<Item = Result<Bytes, StoreError>> + Send + 'a, StoreError> {
-        let repo = self.model(at);
-        let range = (offset > 0).then_some(offset..file.size);
-        let request = repo.download_file_stream().filename(file.path.as_str()).revision(at.revision).maybe_range(range);
-        let (_, chunks) = self.within(at, request.send()).await?;
-        Ok(futures::stream::unfold(Some(chunks), move |chunks| async move {
-            let mut chunks = chunks?;
-            match tokio::time::timeout(self.idle_timeout, chunks.next()).await {
-                Ok(None) => None,
-                Ok(Some(Ok(bytes))) => Some((Ok(bytes), Some(chunks))),
-                Ok(Some(Err(error))) => Some((Err(self.error(at, error)), None)),
-                Err(_) => Some((Err(self.silent(at)), None)),
+    /// Asks, and follows where it is sent.
+    pub(super) async fn send(&self, ask: &Ask<'_>) -> Result<Answer, Trouble> {
+        let mut url = ask.url.clone();
+        for _ in 0..=REDIRECTS {
+            let response = self.once(ask, url.clone()).await?;
+            if !response.status().is_redirection() {
+                return judged(response, url);
             }
-        }))
+            let next = location(&response, &url).ok_or_else(|| Trouble::Odd("redirects to nowhere".to_owned()))?;
+            if ask.stay && next.origin() != url.origin() {
+                return Ok(Answer { response, url });
+            }
+            url = next;
+        }
+        Err(Trouble::Odd("redirects in a circle".to_owned()))
     }
 
-    async fn linked_etag(&self, at: At<'_>, file: &str) -> Result<Option<String>, StoreError> {
-        let mut url = reqwest::Url::parse(&self.endpoint).map_err(|error| StoreError::Setup(error.to_string()))?;
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(at.repo.split('/')).push("resolve").push(at.revision);
-            segments.extend(file.split('/'));
-        }
-        let mut request = self.heads.head(url);
-        if let Some(token) = &self.token {
+    async fn once(&self, ask: &Ask<'_>, url: Url) -> Result<Response, Trouble> {
+        let host = url.authority().to_owned();
+        self.breakers.admit(&host).map_err(left_alone)?;
+        let mut request = self.client.request(ask.method.clone(), url.clone());
+        request = request.header(header::ACCEPT_ENCODING, "identity");
+        if let Some(token) = ask.token.filter(|_| url.origin() == ask.url.origin()) {
             request = request.bearer_auth(token);
         }
-        let timed = tokio::time::timeout(self.idle_timeout, request.send()).await.map_err(|_| self.silent(at))?;
-        let answer = timed.map_err(|error| self.unreachable(at, &failed(&error), None))?;
-        if answer.status().is_success() || answer.status().is_redirection() {
-            return Ok(etag(answer.headers()));
+        if let Some(Range { start, end }) = &ask.range {
+            request = request.header(header::RANGE, format!("bytes={start}-{}", end.saturating_sub(1)));
         }
-        let retry_after = retry_after(answer.headers());
-        let gated = answer.headers().get("x-error-code").is_some_and(|code| code == "GatedRepo");
-        Err(self.refusal(at, answer.status(), gated, retry_after))
-    }
-
-    fn model(&self, at: At<'_>) -> HFRepository<RepoTypeModel> {
-        let (owner, name) = split_id(at.repo);
-        self.hub.model(owner, name)
-    }
-
-    /// One request, which may take no longer than a chunk may.
-    async fn within<T>(&self, at: At<'_>, request: impl Future<Output = Result<T, HFError>>) -> Result<T, StoreError> {
-        match tokio::time::timeout(self.idle_timeout, request).await {
-            Ok(answer) => answer.map_err(|error| self.error(at, error)),
-            Err(_) => Err(self.silent(at)),
+        if let Some(version) = ask.version {
+            request = request.header(header::IF_RANGE, version);
         }
-    }
-
-    fn error(&self, at: At<'_>, error: HFError) -> StoreError {
-        match &error {
-            HFError::RepoNotFound { .. } | HFError::RevisionNotFound { .. } | HFError::EntryNotFound { .. } => {
-                self.refusal(at, StatusCode::NOT_FOUND, false, None)
-            }
-            HFError::RateLimited { retry_after, .. } => {
-                self.refusal(at, StatusCode::TOO_MANY_REQUESTS, false, *retry_after)
-            }
-            HFError::Http { context } | HFError::AuthRequired { context } | HFError::Forbidden { context } => {
-                let gated = context.error_code.as_deref() == Some("GatedRepo");
-                self.refusal(at, context.status, gated, None)
-            }
-            HFError::Json(_) | HFError::MalformedResponse { .. } => self.foreign(at, "does not answer as a hub does"),
-            HFError::Request { source, .. } if is_not_json(source) => self.foreign(at, "does not answer as a hub does"),
-            HFError::Request { source, .. } => self.unreachable(at, &failed(source), None),
-            _ => self.unreachable(at, &format!("failed: {}", root_cause(&error)), None),
-        }
-    }
-
-    fn refusal(&self, at: At<'_>, status: StatusCode, gated: bool, retry_after: Option<Duration>) -> StoreError {
-        let (endpoint, source_name) = (self.endpoint.clone(), at.to_string());
-        match status.as_u16() {
-            404 | 410 => StoreError::NotFound { endpoint, source_name },
-            401 | 403 => {
-                let (repo, with_token) = (at.repo.to_owned(), self.token.is_some());
-                StoreError::Denied { endpoint, source_name, repo, status: status.as_u16(), gated, with_token }
-            }
-            408 | 429 | 500.. => self.unreachable(at, &format!("answers {status}"), retry_after),
-            _ => self.foreign(at, &format!("answers {status}")),
-        }
-    }
-
-    fn silent(&self, at: At<'_>) -> StoreError {
-        self.unreachable(at, &format!("sent nothing for {} s", self.idle_timeout.as_secs_f64()), None)
-    }
-
-    pub(super) fn unreachable(&self, at: At<'_>, reason: &str, retry_after: Option<Duration>) -> StoreError {
-        let (endpoint, source_name) = (self.endpoint.clone(), at.to_string());
-        StoreError::Unreachable { endpoint, source_name, reason: reason.to_owned(), retry_after }
-    }
-
-    fn foreign(&self, at: At<'_>, reason: &str) -> StoreError {
-        let (endpoint, source_name) = (self.endpoint.clone(), at.to_string());
-        StoreError::Foreign { endpoint, source_name, reason: reason.to_owned() }
+        let answer = match tokio::time::timeout(self.patience, request.send()).await {
+            Ok(answer) => answer.map_err(|error| failed(&error)),
+            Err(_) => Err(format!("sent nothing for {} s", self.patience.as_secs_f64())),
+        };
+        self.breakers.report(&host, answer.as_ref().is_ok_and(|answer| !answer.status().is_server_error()));
+        answer.map_err(|reason| Trouble::Passing { reason, retry_after: None })
     }
 }
 
-fn within_the_hub() -> redirect::Policy {
-    redirect::Policy::custom(|attempt| {
-        let same = attempt.previous().last().is_some_and(|from| from.origin() == attempt.url().origin());
-        if same && attempt.previous().len() <= REDIRECTS { attempt.follow() } else { attempt.stop() }
-    })
+// === impl Answer ===
+
+impl Answer {
+    /// Where in a file the body begins, given what was asked for and how long the file should be; or why the body is
+    /// none of that file.
+    pub(super) fn start(&self, range: &Range<u64>, size: u64) -> Result<u64, String> {
+        start(self.response.status(), self.response.headers(), range, size)
+    }
+
+    /// Whether the body is the range that was asked for, and not the whole file.
+    pub(super) fn ranged(&self) -> bool {
+        self.response.status() == StatusCode::PARTIAL_CONTENT
+    }
+
+    /// The version of what the host sends, if it names one that can be asked for again.
+    pub(super) fn version(&self) -> Option<String> {
+        let etag = self.response.headers().get(header::ETAG)?.to_str().ok()?;
+        etag.starts_with('"').then(|| etag.to_owned())
+    }
+
+    /// The body, piece by piece. An error reads well after the name of a host.
+    pub(super) fn chunks(self) -> BoxStream<'static, Result<Bytes, String>> {
+        self.response.bytes_stream().map(|chunk| chunk.map_err(|error| failed(&error))).boxed()
+    }
+}
+
+/// See [`Answer::start`].
+fn start(status: StatusCode, headers: &HeaderMap, range: &Range<u64>, size: u64) -> Result<u64, String> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    if status != StatusCode::PARTIAL_CONTENT {
+        let length = text(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+        return match length {
+            Some(length) if length != size => Err(format!("it has {length} bytes and was listed with {size}")),
+            _ => Ok(0),
+        };
+    }
+    let parsed = text(header::CONTENT_RANGE).and_then(parse_content_range);
+    match parsed {
+        None => Err("the range that came does not say which it is".to_owned()),
+        Some((_, Some(total))) if total != size => Err(format!("it has {total} bytes and was listed with {size}")),
+        Some((start, _)) if start != range.start => Err(format!("byte {start} came instead of {}", range.start)),
+        Some((start, _)) => Ok(start),
+    }
+}
+
+/// `bytes 0-99/1234` as the first byte and the total, where it is told.
+fn parse_content_range(text: &str) -> Option<(u64, Option<u64>)> {
+    let (range, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
+    Some((range.split_once('-')?.0.trim().parse().ok()?, total.trim().parse().ok()))
+}
+
+fn judged(response: Response, url: Url) -> Result<Answer, Trouble> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(Answer { response, url });
+    }
+    match status.as_u16() {
+        408 | 425 | 429 | 500.. => {
+            let retry_after = retry_after(response.headers());
+            Err(Trouble::Passing { reason: format!("answers {status}"), retry_after })
+        }
+        _ => {
+            let code = response.headers().get("x-error-code").and_then(|code| code.to_str().ok()).map(str::to_owned);
+            Err(Trouble::Refused { status, code, url })
+        }
+    }
+}
+
+fn location(response: &Response, base: &Url) -> Option<Url> {
+    let location = response.headers().get(header::LOCATION)?.to_str().ok()?;
+    base.join(location).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
+}
+
+fn left_alone(wait: Duration) -> Trouble {
+    let reason = "failed several times in a row and is left alone for some seconds".to_owned();
+    Trouble::Passing { reason, retry_after: Some(wait) }
+}
+
+/// Seconds, or a date. A date is read against the server's own clock where it tells it: ours may be wrong.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let value = text(header::RETRY_AFTER)?;
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let then = httpdate::parse_http_date(value).ok()?;
+    let now = text(header::DATE).and_then(|date| httpdate::parse_http_date(date).ok());
+    Some(then.duration_since(now.unwrap_or_else(std::time::SystemTime::now)).unwrap_or_default())
 }
 
 /// A reason that reads well after "the hub …". The innermost one: the outer ones repeat the address.
@@ -228,57 +219,36 @@ fn root_cause(error: &dyn Error) -> String {
     error.to_string()
 }
 
-/// Whether a body arrived that was no JSON, rather than did not arrive.
-fn is_not_json(error: &reqwest::Error) -> bool {
-    error.source().is_some_and(|source| source.is::<serde_json::Error>())
-}
-
-fn etag(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get("x-linked-etag").or_else(|| headers.get(reqwest::header::ETAG))?.to_str().ok()?;
-    Some(value.trim_start_matches("W/").trim_matches('"').to_owned())
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(reqwest::header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
-}
-
-/// Whether a name of a listing, joined to a folder, stays in it, on every system.
-fn stays_inside(path: &str) -> bool {
-    let component = |name: &str| !matches!(name, "" | "." | "..");
-    path.split('/').all(component) && !path.contains(['\\', ':', '\0'])
-}
-
-// === impl Listed ===
-
-impl Listed {
-    fn of(entry: RepoTreeEntry) -> Option<Self> {
-        match entry {
-            RepoTreeEntry::File { oid, size, path, lfs, .. } => Some(Self { path, size, oid, large: lfs }),
-            RepoTreeEntry::Directory { .. } => None,
-        }
-    }
-}
-
-// === impl At ===
-
-impl std::fmt::Display for At<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        Source::Hub { repo: self.repo.to_owned(), revision: self.revision.to_owned() }.fmt(f)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::stays_inside;
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
 
     #[test]
-    fn names_that_leave_their_folder_are_seen() {
-        for name in ["../x", "/etc/passwd", "a/../../x", "a//b", "./x", "a\\..\\x", "C:x", "", "a/.."] {
-            assert!(!stays_inside(name), "{name}");
-        }
-        for name in ["config.json", "onnx/model.onnx", ".gitattributes", "a..b"] {
-            assert!(stays_inside(name), "{name}");
-        }
+    fn a_server_may_ask_for_seconds_or_for_a_date() {
+        assert_eq!(retry_after(&headers(&[("retry-after", " 7 ")])), Some(Duration::from_secs(7)));
+        let both = [("date", "Fri, 20 Nov 2026 10:00:00 GMT"), ("retry-after", "Fri, 20 Nov 2026 10:01:30 GMT")];
+        assert_eq!(retry_after(&headers(&both)), Some(Duration::from_secs(90)), "by the server's own clock");
+        let past = [("retry-after", "Fri, 20 Nov 2015 10:01:30 GMT")];
+        assert_eq!(retry_after(&headers(&past)), Some(Duration::ZERO));
+        assert_eq!(retry_after(&headers(&[("retry-after", "soon")])), None);
+    }
+
+    #[test]
+    fn a_body_says_which_part_of_which_file_it_is() {
+        let partial =
+            |value: &str| start(StatusCode::PARTIAL_CONTENT, &headers(&[("content-range", value)]), &(10..20), 100);
+        assert_eq!(partial("bytes 10-19/100"), Ok(10));
+        assert_eq!(partial("bytes 10-19/*"), Ok(10));
+        assert!(partial("bytes 10-19/101").unwrap_err().contains("101 bytes and was listed with 100"));
+        assert!(partial("bytes 0-9/100").unwrap_err().contains("byte 0 came instead of 10"));
+        assert!(partial("rubbish").is_err());
+        let whole = |length: &str| start(StatusCode::OK, &headers(&[("content-length", length)]), &(10..20), 100);
+        assert_eq!(whole("100"), Ok(0), "a server without ranges");
+        assert!(whole("99").is_err());
+        assert_eq!(start(StatusCode::OK, &HeaderMap::new(), &(10..20), 100), Ok(0));
     }
 }

@@ -1,12 +1,13 @@
 //! Checks what lies on disk against what it should be.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{
-    Config, EmbeddedModel, StoreError,
+    EmbeddedModel, StoreError,
     digest::check,
     folder,
-    hub::caches,
+    layout::RepoDir,
+    place::Place,
     shelf::{Shelf, commits},
     sink::blocking,
 };
@@ -69,14 +70,32 @@ pub(super) fn folder(path: &Path) -> Result<Vec<FileReport>, StoreError> {
     folder::listing(path)?.into_iter().map(report).collect()
 }
 
-/// Every commit of the revision in every cache. Reads all of it.
-pub(super) async fn hub(config: &Config, repo: &str, revision: &str) -> Result<Vec<FileReport>, StoreError> {
-    let (caches, repo, revision) = (caches(config), repo.to_owned(), revision.to_owned());
+/// Every commit of a source in every cache. Reads all of it.
+pub(super) async fn place(caches: Vec<PathBuf>, place: Place) -> Result<Vec<FileReport>, StoreError> {
     let work = move || {
         let mut reports = Vec::new();
-        for commit in commits(&caches, &repo, &revision) {
-            for shelf in caches.iter().filter_map(|cache| Shelf::open(cache, &repo, &commit)) {
+        for commit in commits(&caches, &place) {
+            for shelf in caches.iter().filter_map(|cache| Shelf::open(cache, &place, &commit)) {
                 reports.extend(suspects(&shelf).into_iter().map(|suspect| examine(&shelf, &commit, suspect)));
+            }
+        }
+        Ok(reports)
+    };
+    blocking(work).await.map_err(StoreError::Cache)
+}
+
+/// Every commit of every repository in every cache, each file with the name of its repository. Reads all of it.
+pub(super) async fn everything(caches: Vec<PathBuf>) -> Result<Vec<(String, FileReport)>, StoreError> {
+    let work = move || {
+        let mut reports = Vec::new();
+        for cache in &caches {
+            for place in Place::all(cache) {
+                let commits = RepoDir::new(cache, &place).commits();
+                let shelves = commits.iter().filter_map(|commit| Some((commit, Shelf::open(cache, &place, commit)?)));
+                for (commit, shelf) in shelves {
+                    let examined = suspects(&shelf).into_iter().map(|suspect| examine(&shelf, commit, suspect));
+                    reports.extend(examined.map(|report| (place.repo.clone(), report)));
+                }
             }
         }
         Ok(reports)

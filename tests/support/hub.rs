@@ -54,6 +54,10 @@ struct State {
     knobs: Knobs,
     /// Method and path of every request.
     requests: Vec<(Method, String)>,
+    /// Bytes of files that were sent.
+    sent: u64,
+    /// Whether the storage was ever shown a token.
+    token_leaked: bool,
     /// Bodies that wait for [`Hub::release`].
     stalled: Vec<Waker>,
 }
@@ -68,6 +72,8 @@ struct Versions {
 struct File {
     bytes: web::Bytes,
     large: bool,
+    sha256: String,
+    git: String,
 }
 
 /// What goes wrong next.
@@ -77,10 +83,17 @@ struct Knobs {
     truncate: Option<usize>,
     corrupt: usize,
     stall: bool,
+    stall_large: bool,
     delay: Duration,
     /// Who may read.
     token: Option<String>,
     without_ranges: bool,
+    /// Bytes per second of each connection.
+    rate: Option<usize>,
+    /// In place of what `Retry-After` would hold.
+    retry_date: Option<String>,
+    /// What the tree says of every size, beside the truth.
+    size_off_by: i64,
 }
 
 struct Failure {
@@ -98,6 +111,9 @@ struct Body {
     breaks_at: Option<usize>,
     /// Stops when so many bytes are left, until released.
     stalls_at: Option<usize>,
+    /// Bytes per second.
+    rate: Option<usize>,
+    pause: Option<Pin<Box<rt::time::Sleep>>>,
     shared: Arc<Shared>,
 }
 
@@ -168,10 +184,15 @@ impl Hub {
         self.state().knobs.stall = true;
     }
 
+    /// Every large file stops half-way, until [`Self::release`].
+    pub fn stall_large(&self) {
+        self.state().knobs.stall_large = true;
+    }
+
     /// What stopped goes on.
     pub fn release(&self) {
         let mut state = self.state();
-        state.knobs.stall = false;
+        (state.knobs.stall, state.knobs.stall_large) = (false, false);
         state.stalled.drain(..).for_each(Waker::wake);
     }
 
@@ -188,6 +209,40 @@ impl Hub {
     /// Ranges are ignored: the answer is always the whole file.
     pub fn without_ranges(&self) {
         self.state().knobs.without_ranges = true;
+    }
+
+    /// Each connection brings so many bytes per second.
+    pub fn throttle(&self, bytes_per_second: usize) {
+        self.state().knobs.rate = Some(bytes_per_second);
+    }
+
+    /// Failures name this date in `Retry-After`.
+    pub fn retry_at(&self, date: &str) {
+        self.state().knobs.retry_date = Some(date.to_owned());
+    }
+
+    /// The tree tells sizes of large files that are wrong by so many bytes.
+    pub fn misstate_sizes(&self, by: i64) {
+        self.state().knobs.size_off_by = by;
+    }
+
+    /// The content of a file becomes another one, under the same commit, as no hub should do.
+    pub fn swap(&self, repo: &str, name: &str, bytes: impl Into<Vec<u8>>) {
+        let mut state = self.state();
+        let versions = state.repos.get_mut(repo).expect("a repository");
+        let files = versions.commits.get_mut(&versions.head).expect("a commit");
+        let file = files.get_mut(name).expect("a file");
+        *file = File::new(bytes.into(), file.large);
+    }
+
+    /// Bytes of files that were sent so far, as far as connections took them.
+    pub fn sent(&self) -> u64 {
+        self.state().sent
+    }
+
+    /// Whether the storage, which is another host, was ever shown a token.
+    pub fn token_leaked(&self) -> bool {
+        self.state().token_leaked
     }
 
     /// Requests of any kind so far.
@@ -229,12 +284,12 @@ impl Drop for Hub {
 impl Repo<'_> {
     /// A small file, as git keeps it.
     pub fn file(self, name: &str, bytes: impl Into<Vec<u8>>) -> Self {
-        self.put(name, File { bytes: bytes.into().into(), large: false })
+        self.put(name, File::new(bytes.into(), false))
     }
 
     /// A large file, known by its sha256 and kept in a storage of its own.
     pub fn lfs(self, name: &str, bytes: impl Into<Vec<u8>>) -> Self {
-        self.put(name, File { bytes: bytes.into().into(), large: true })
+        self.put(name, File::new(bytes.into(), true))
     }
 
     /// What `main` means now.
@@ -275,7 +330,9 @@ impl State {
             self.knobs.failures.iter_mut().find(|failure| failure.left > 0 && path.contains(&failure.path))?;
         failure.left -= 1;
         let mut response = builder(failure.status);
-        if let Some(seconds) = failure.retry_after {
+        if let Some(date) = &self.knobs.retry_date {
+            response.insert_header((header::RETRY_AFTER, date.as_str()));
+        } else if let Some(seconds) = failure.retry_after {
             response.insert_header((header::RETRY_AFTER, seconds.to_string()));
         }
         Some(response.json(json!({ "error": "told to fail" })))
@@ -299,8 +356,18 @@ impl State {
             bytes = wrong.into();
         }
         let breaks_at = self.knobs.truncate.take().map(|after| bytes.len().saturating_sub(after));
-        let stalls_at = self.knobs.stall.then_some(bytes.len() / 2);
-        Body { size: bytes.len() as u64, rest: bytes, breaks_at, stalls_at, shared }
+        let stalls = self.knobs.stall || (self.knobs.stall_large && file.large);
+        let stalls_at = stalls.then_some(bytes.len() / 2);
+        let rate = self.knobs.rate;
+        Body { size: bytes.len() as u64, rest: bytes, breaks_at, stalls_at, rate, pause: None, shared }
+    }
+}
+
+// === impl File ===
+
+impl File {
+    fn new(bytes: Vec<u8>, large: bool) -> Self {
+        Self { sha256: sha256(&bytes), git: git(&bytes), bytes: bytes.into(), large }
     }
 }
 
@@ -314,19 +381,27 @@ impl MessageBody for Body {
     }
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<web::Bytes, Cut>>> {
+        if let Some(pause) = &mut self.pause {
+            std::task::ready!(pause.as_mut().poll(cx));
+            self.pause = None;
+        }
         let left = self.rest.len();
         if self.breaks_at.is_some_and(|at| left <= at) {
             return Poll::Ready(Some(Err(Cut)));
         }
         if self.stalls_at.is_some_and(|at| left <= at) {
             let mut state = self.shared.state();
-            if state.knobs.stall {
+            if state.knobs.stall || state.knobs.stall_large {
                 state.stalled.push(cx.waker().clone());
                 return Poll::Pending;
             }
         }
         let stop = self.breaks_at.into_iter().chain(self.stalls_at).filter(|at| *at < left).max().unwrap_or(0);
         let chunk = self.rest.split_to(CHUNK.min(left - stop));
+        self.shared.state().sent += chunk.len() as u64;
+        if let Some(rate) = self.rate {
+            self.pause = Some(Box::pin(rt::time::sleep(Duration::from_secs_f64(chunk.len() as f64 / rate as f64))));
+        }
         Poll::Ready((!chunk.is_empty()).then_some(Ok(chunk)))
     }
 }
@@ -360,6 +435,7 @@ fn route(request: &HttpRequest, shared: &Arc<Shared>) -> Result<HttpResponse, Ht
     match path.as_slice() {
         ["storage", org, name, commit, file @ ..] => {
             if request.headers().contains_key(header::AUTHORIZATION) {
+                shared.state().token_leaked = true;
                 return Err(builder(400).body("only one way of authentication is allowed"));
             }
             download(request, shared, (&format!("{org}/{name}"), commit, &file.join("/")))
@@ -367,14 +443,16 @@ fn route(request: &HttpRequest, shared: &Arc<Shared>) -> Result<HttpResponse, Ht
         ["api", "models", org, name, "revision", revision] => {
             admit(request, shared)?;
             let (state, repo) = (shared.state(), format!("{org}/{name}"));
-            let (commit, _) = state.commit(&repo, revision)?;
-            Ok(builder(200).json(json!({ "id": repo, "sha": commit, "siblings": [] })))
+            let (commit, files) = state.commit(&repo, revision)?;
+            let siblings: Vec<_> = files.keys().map(|name| json!({ "rfilename": name })).collect();
+            Ok(builder(200).json(json!({ "id": repo, "sha": commit, "siblings": siblings })))
         }
         ["api", "models", org, name, "tree", revision] => {
             admit(request, shared)?;
             let (state, repo) = (shared.state(), format!("{org}/{name}"));
             let (_, files) = state.commit(&repo, revision)?;
-            Ok(builder(200).json(files.iter().map(|(name, file)| listed(name, file)).collect::<Vec<_>>()))
+            let off_by = state.knobs.size_off_by;
+            Ok(builder(200).json(files.iter().map(|(name, file)| listed(name, file, off_by)).collect::<Vec<_>>()))
         }
         [org, name, "resolve", revision, file @ ..] => {
             admit(request, shared)?;
@@ -412,7 +490,7 @@ fn resolve(
     let mut response = builder(302);
     response.insert_header((header::LOCATION, format!("http://localhost:{port}/storage/{repo}/{commit}/{name}")));
     response.insert_header(("x-repo-commit", commit));
-    response.insert_header(("x-linked-etag", format!("\"{}\"", sha256(&file.bytes))));
+    response.insert_header(("x-linked-etag", format!("\"{}\"", file.sha256)));
     response.insert_header(("x-linked-size", file.bytes.len().to_string()));
     Ok(response.finish())
 }
@@ -425,10 +503,16 @@ fn download(
     let mut state = shared.state();
     let file = state.commit(repo, commit)?.1.get(name).ok_or_else(|| missing("EntryNotFound"))?.clone();
     let size = file.bytes.len();
-    let range = range(request, size).filter(|_| !state.knobs.without_ranges);
+    let same = |version: &header::HeaderValue| {
+        !file.large || version.to_str().is_ok_and(|version| version.contains(&file.sha256))
+    };
+    let fresh = request.headers().get(header::IF_RANGE).is_none_or(same);
+    let range = range(request, size).filter(|_| !state.knobs.without_ranges && fresh);
     let mut response = builder(if range.is_some() { 206 } else { 200 });
-    response
-        .insert_header((header::ETAG, format!("\"{}\"", if file.large { "storage".into() } else { git(&file.bytes) })));
+    response.insert_header((
+        header::ETAG,
+        format!("\"{}\"", if file.large { format!("storage-{}", file.sha256) } else { file.git.clone() }),
+    ));
     if !file.large {
         response.insert_header(("x-repo-commit", commit));
     }
@@ -469,13 +553,13 @@ fn range(request: &HttpRequest, size: usize) -> Option<(usize, usize)> {
     Some((start.parse().ok()?, end))
 }
 
-fn listed(name: &str, file: &File) -> serde_json::Value {
-    let (oid, size) = (git(&file.bytes), file.bytes.len());
+fn listed(name: &str, file: &File, off_by: i64) -> serde_json::Value {
+    let (oid, size) = (&file.git, file.bytes.len() as i64 + if file.large { off_by } else { 0 });
     match file.large {
         false => json!({ "type": "file", "oid": oid, "size": size, "path": name }),
         true => json!({
             "type": "file", "oid": oid, "size": size, "path": name,
-            "lfs": { "oid": sha256(&file.bytes), "size": size, "pointerSize": 134 },
+            "lfs": { "oid": file.sha256, "size": size, "pointerSize": 134 },
         }),
     }
 }
@@ -492,7 +576,7 @@ fn missing(code: &str) -> HttpResponse {
 fn commit_of(files: &BTreeMap<String, File>) -> String {
     let mut hash = sha2::Sha256::new();
     for (name, file) in files {
-        hash.update(format!("{name} {} {}\n", file.large, sha256(&file.bytes)));
+        hash.update(format!("{name} {} {}\n", file.large, file.sha256));
     }
     hex::encode(hash.finalize())[..40].to_owned()
 }

@@ -1,0 +1,90 @@
+//! What the transfer needs of a place that has files. One exists for the hub, one for buckets, one for the web; what is
+//! common to all of them (trying again, resuming, verifying, publishing, leases) is not in here.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use futures::{future::BoxFuture, stream::BoxStream};
+use sha2::{Digest, Sha256};
+
+use super::{StoreError, shelf::Checksum};
+
+/// Where the files of one source are, and how they come. Every error is a [`StoreError`] that names the source; those
+/// that pass are [`StoreError::Unreachable`], and only they are tried again.
+pub(super) trait Origin: Send + Sync {
+    /// Who answers, as it reads in the middle of a sentence: `the hub https://huggingface.co`.
+    fn host(&self) -> String;
+
+    /// The commit that the source means now: an immutable name of one version, plain enough for a file name. Where a
+    /// place has no such thing, a fingerprint of its listing.
+    fn commit(&self) -> BoxFuture<'_, Result<String, StoreError>>;
+
+    /// Every file of a commit. Names stay inside their folder, see [`stays_inside`].
+    fn list<'a>(&'a self, commit: &'a str) -> BoxFuture<'a, Result<Vec<Listed>, StoreError>>;
+
+    /// What a file should be, where the listing did not say so. Asked once per file that is to be fetched.
+    fn checksum<'a>(&'a self, commit: &'a str, file: &'a Listed) -> BoxFuture<'a, Result<Checksum, StoreError>>;
+
+    /// The bytes of a part of a file. Notices, as far as it can, when the file is no longer the one that was listed.
+    fn read<'a>(
+        &'a self,
+        commit: &'a str,
+        file: &'a Listed,
+        range: Range<u64>,
+    ) -> BoxFuture<'a, Result<Body, StoreError>>;
+}
+
+/// One file of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Listed {
+    pub path: String,
+    /// In bytes.
+    pub size: u64,
+    /// `None`: to be asked for.
+    pub checksum: Option<Checksum>,
+}
+
+/// Bytes that arrive.
+pub(super) struct Body {
+    /// Where in the file they begin: where the range began, or at 0 if the place knows no ranges.
+    pub from: u64,
+    /// Whether they end where the range ends; else where the file ends.
+    pub ranged: bool,
+    pub chunks: BoxStream<'static, Result<Bytes, StoreError>>,
+}
+
+/// Whether a name of a listing, joined to a folder, stays in it, on every system.
+pub(super) fn stays_inside(path: &str) -> bool {
+    let component = |name: &str| !matches!(name, "" | "." | "..");
+    path.split('/').all(component) && !path.contains(['\\', ':', '\0'])
+}
+
+/// A name for one version of one file, of what a place tells instead of a checksum. Plain, and like no checksum.
+pub(super) fn version(file: &str, size: u64, tag: &str) -> String {
+    format!("v-{}", fingerprint([file.to_owned(), size.to_string(), tag.to_owned()]))
+}
+
+/// Another text for other parts, plain enough for a commit.
+pub(super) fn fingerprint(parts: impl IntoIterator<Item = String>) -> String {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    hex::encode(hasher.finalize())[..40].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stays_inside;
+
+    #[test]
+    fn names_that_leave_their_folder_are_seen() {
+        for name in ["../x", "/etc/passwd", "a/../../x", "a//b", "./x", "a\\..\\x", "C:x", "", "a/.."] {
+            assert!(!stays_inside(name), "{name}");
+        }
+        for name in ["config.json", "onnx/model.onnx", ".gitattributes", "a..b"] {
+            assert!(stays_inside(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What can be known before the first byte: is there room for what is missing?
+
+use std::{io, path::Path};
+
+use super::{StoreError, layout::RepoDir, origin::Listed, partial::left_bytes};
+
+/// Bytes that are still to be written. What lies among the blobs with the right size counts as there; whether it is
+/// right is found out when its turn comes.
+pub(super) fn need(dir: &RepoDir, wanted: &[Listed]) -> u64 {
+    let missing = |file: &Listed| match &file.checksum {
+        Some(checksum) if has(&dir.blob(checksum.name()), file.size) => 0,
+        Some(checksum) => file.size - left_bytes(dir, checksum, file.size).min(file.size),
+        None => file.size,
+    };
+    wanted.iter().map(missing).sum()
+}
+
+/// Refuses what does not fit, before it is begun. The folder must exist.
+pub(super) fn check_room(folder: &Path, need: u64, reserve: u64, source_name: &str) -> Result<(), StoreError> {
+    let Some(have) = free(folder).map_err(StoreError::Cache)? else { return Ok(()) };
+    match need > 0 && need.saturating_add(reserve) > have {
+        true => Err(StoreError::NoRoom { source_name: source_name.to_owned(), need, have, reserve }),
+        false => Ok(()),
+    }
+}
+
+/// Bytes that this process may still write; `None` where the file system does not say.
+fn free(folder: &Path) -> io::Result<Option<u64>> {
+    let stat = rustix::fs::statvfs(folder)?;
+    Ok((stat.f_blocks > 0).then(|| stat.f_bavail.saturating_mul(stat.f_frsize)))
+}
+
+fn has(blob: &Path, size: u64) -> bool {
+    std::fs::metadata(blob).is_ok_and(|meta| meta.len() == size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_fit_is_refused_with_need_have_and_remedy() {
+        let dir = tempfile::TempDir::new().unwrap();
+        check_room(dir.path(), 1, 0, "hf://acme/tiny").unwrap();
+        check_room(dir.path(), 0, u64::MAX, "hf://acme/tiny").unwrap();
+        let text = check_room(dir.path(), 3_100_000_000_000_000, 0, "hf://acme/tiny").unwrap_err().to_string();
+        assert!(text.contains("3100.0 TB") && text.contains("free") && text.contains("HF_HUB_CACHE"), "{text}");
+    }
+}

@@ -1,0 +1,396 @@
+//! Several processes on one folder, and what may happen to one of them.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Child, Command, Output, Stdio},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use crate::{
+    program::{outcome, sconce},
+    support::{
+        checkout,
+        hub::{Hub, git, sha256},
+        publish_nano,
+    },
+};
+
+const MODEL: &str = "acme/nano";
+const WEIGHTS: &str = "model.safetensors";
+const FILES: [&str; 5] =
+    ["config.json", "generation_config.json", "tokenizer.json", "preprocessor_config.json", WEIGHTS];
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Of the test that kills owners. The variable asks for more than a test run should take.
+const ROUNDS: usize = 8;
+const ROUNDS_VARIABLE: &str = "STORE_TEST_ROUNDS";
+
+fn hub() -> Hub {
+    let hub = Hub::start();
+    publish_nano(&hub, MODEL);
+    hub
+}
+
+fn pull(cache: &TempDir, hub: &Hub) -> Command {
+    let mut command = sconce(cache);
+    command.env("HF_ENDPOINT", hub.url()).env("MODEL_ID", MODEL).env("SCONCE_STORE__RESERVE", "1").arg("pull");
+    command
+}
+
+fn spawn(command: &mut Command) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn end(child: Child) -> (String, Option<i32>) {
+    let Output { status, stderr, .. } = child.wait_with_output().unwrap();
+    (String::from_utf8(stderr).unwrap(), status.code())
+}
+
+fn signal(child: &Child, signal: i32) {
+    let pid = i32::try_from(child.id()).unwrap();
+    // SAFETY: a signal to a child that has not been waited for, so that its number is still its own.
+    assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+}
+
+/// Waits until something is so.
+#[expect(clippy::disallowed_methods, reason = "nothing wakes a test when another process writes a file")]
+fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !so() {
+        assert!(start.elapsed() < PATIENCE, "{what}");
+        std::thread::sleep(Duration::from_millis(3));
+    }
+}
+
+fn repo(cache: &TempDir) -> PathBuf {
+    cache.path().join("models--acme--nano")
+}
+
+/// The number of the process that holds the lease.
+fn owner(cache: &TempDir) -> Option<u32> {
+    let lease = fs::read(repo(cache).join(".sconce/lease.json")).ok()?;
+    let lease: serde_json::Value = serde_json::from_slice(&lease).ok()?;
+    u32::try_from(lease["owner"]["pid"].as_u64()?).ok()
+}
+
+/// Every file that can be seen is the whole file.
+fn assert_nothing_half(cache: &TempDir, expected: &BTreeMap<String, Vec<u8>>) -> usize {
+    let snapshots = fs::read_dir(repo(cache).join("snapshots")).into_iter().flatten().flatten();
+    let mut seen = 0;
+    for snapshot in snapshots {
+        for (name, bytes) in expected {
+            if let Ok(found) = fs::read(snapshot.path().join(name)) {
+                assert!(found == *bytes, "{name} is visible with {} bytes of {}", found.len(), bytes.len());
+                seen += 1;
+            }
+        }
+    }
+    seen
+}
+
+fn expected() -> BTreeMap<String, Vec<u8>> {
+    let folder = checkout("assets/models/whisper-nano.en");
+    FILES.iter().map(|file| ((*file).to_owned(), fs::read(folder.join(file)).unwrap())).collect()
+}
+
+/// One complete copy and nothing beside it.
+fn assert_one_copy(cache: &TempDir, expected: &BTreeMap<String, Vec<u8>>) {
+    assert_eq!(assert_nothing_half(cache, expected), FILES.len());
+    let blobs = fs::read_dir(repo(cache).join("blobs")).unwrap().flatten();
+    let mut blobs: Vec<String> = blobs.map(|entry| entry.file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> =
+        expected.iter().map(|(name, bytes)| if name == WEIGHTS { sha256(bytes) } else { git(bytes) }).collect();
+    blobs.sort();
+    names.sort();
+    assert_eq!(blobs, names);
+    assert!(!repo(cache).join(".sconce/lease.json").exists());
+}
+
+#[test]
+fn sixteen_processes_on_one_cold_folder_fetch_each_file_once() {
+    let (hub, cache) = (hub(), TempDir::new().unwrap());
+    hub.delay(Duration::from_millis(20));
+    let children: Vec<Child> = (0..16).map(|_| spawn(&mut pull(&cache, &hub))).collect();
+    for child in children {
+        let (stderr, code) = end(child);
+        assert_eq!(code, Some(0), "{stderr}");
+    }
+    for file in FILES {
+        assert_eq!(hub.downloads(file), 1, "{file}");
+    }
+    assert_one_copy(&cache, &expected());
+}
+
+/// Wherever it hits: in a transfer, between a rename and the manifest, in the hand-over of the lease.
+#[test]
+fn an_owner_that_is_killed_is_succeeded_and_nothing_half_is_ever_seen() {
+    #[expect(clippy::disallowed_methods, reason = "how long a test takes is no configuration of the server")]
+    let rounds = std::env::var(ROUNDS_VARIABLE).ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS);
+    let expected = expected();
+    let mut downloads = Vec::new();
+    for round in 0..rounds {
+        let (hub, cache) = (hub(), TempDir::new().unwrap());
+        // So slow that the moments of the kills fall into all that an owner does.
+        hub.throttle(16_000_000);
+        let mut children: Vec<Child> = (0..4).map(|_| spawn(&mut pull(&cache, &hub))).collect();
+        until("somebody takes the lease", || owner(&cache).is_some());
+        let (moment, start) = (Duration::from_millis(rand_below(round, 400)), Instant::now());
+        until("the moment comes", || {
+            assert_nothing_half(&cache, &expected);
+            start.elapsed() >= moment
+        });
+        let victim = owner(&cache).and_then(|pid| children.iter().position(|child| child.id() == pid));
+        let killed = victim.map(|index| children.remove(index)).map(|mut child| {
+            signal(&child, libc::SIGKILL);
+            child.wait().unwrap();
+        });
+        for child in children {
+            let (stderr, code) = end(child);
+            assert_eq!(code, Some(0), "round {round}, killed after {moment:?}: {stderr}");
+            assert_nothing_half(&cache, &expected);
+        }
+        assert_one_copy(&cache, &expected);
+        downloads.push((killed.is_some(), moment, hub.downloads(WEIGHTS)));
+        assert!(hub.downloads(WEIGHTS) <= 2, "once more than once at most: {downloads:?}");
+    }
+    assert!(downloads.iter().any(|(killed, ..)| *killed), "no kill hit an owner: {downloads:?}");
+}
+
+#[test]
+fn a_pull_that_is_killed_is_gone_on_with() {
+    let (hub, cache) = (hub(), TempDir::new().unwrap());
+    hub.stall_large();
+    let mut child = spawn(&mut pull(&cache, &hub));
+    let weights = expected()[WEIGHTS].len() as u64;
+    let noted = || {
+        let blobs = fs::read_dir(repo(&cache).join("blobs")).into_iter().flatten().flatten();
+        let parts = blobs.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "part"));
+        parts.filter_map(|entry| entry.metadata().ok()).map(|meta| meta.len()).max().unwrap_or(0)
+    };
+    until("half of it is there", || noted() >= weights / 2 - 100_000);
+    // The journal is written twice a second.
+    std::thread::park_timeout(Duration::from_millis(700));
+    signal(&child, libc::SIGKILL);
+    child.wait().unwrap();
+    hub.release();
+    let before = hub.sent();
+    let (stderr, code) = end(spawn(&mut pull(&cache, &hub)));
+    assert_eq!(code, Some(0), "{stderr}");
+    assert_one_copy(&cache, &expected());
+    assert!(hub.sent() - before <= weights, "something was resumed");
+}
+
+#[test]
+fn the_exit_code_tells_a_script_what_to_do() {
+    let cache = TempDir::new().unwrap();
+    let code = |hub: &Hub, change: &dyn for<'a> Fn(&'a mut Command) -> &'a mut Command| {
+        let mut command = pull(&cache, hub);
+        change(command.env("SCONCE_STORE__ATTEMPTS", "1"));
+        let (_, stderr, code) = outcome(&mut command);
+        (code, stderr)
+    };
+    let unknown = code(&Hub::start(), &|command| command);
+    assert_eq!(unknown.0, 3, "{}", unknown.1);
+    let gated = hub();
+    gated.gate("hf_good");
+    let refused = code(&gated, &|command| command);
+    assert!(refused.0 == 4 && refused.1.contains("set HF_TOKEN"), "{}", refused.1);
+    let down = code(&gated, &|command| command.env("HF_ENDPOINT", "http://127.0.0.1:1"));
+    assert_eq!(down.0, 5, "{}", down.1);
+    let full = code(&gated, &|command| command.env("HF_TOKEN", "hf_good").env("SCONCE_STORE__RESERVE", "900TB"));
+    assert!(full.0 == 6 && full.1.contains("of disk"), "{}", full.1);
+    let done = code(&gated, &|command| command.env("HF_TOKEN", "hf_good"));
+    assert_eq!(done.0, 0, "{}", done.1);
+}
+
+#[test]
+fn a_pull_that_is_interrupted_says_so_and_is_gone_on_with() {
+    let (hub, cache) = (hub(), TempDir::new().unwrap());
+    hub.stall_large();
+    let child = spawn(&mut pull(&cache, &hub));
+    until("it begins", || hub.downloads(WEIGHTS) > 0);
+    signal(&child, libc::SIGINT);
+    let (stderr, code) = end(child);
+    assert!(code == Some(130) && stderr.contains("goes on from here"), "{code:?} {stderr}");
+    hub.release();
+    let (stderr, code) = end(spawn(&mut pull(&cache, &hub)));
+    assert_eq!(code, Some(0), "{stderr}");
+    assert_one_copy(&cache, &expected());
+}
+
+#[test]
+fn verify_looks_at_everything_on_disk() {
+    let (hub, cache) = (hub(), TempDir::new().unwrap());
+    assert_eq!(outcome(&mut pull(&cache, &hub)).2, 0);
+    publish_nano(&hub, "acme/other");
+    assert_eq!(outcome(pull(&cache, &hub).env("MODEL_ID", "acme/other")).2, 0);
+    let (stdout, stderr, code) = outcome(sconce(&cache).arg("verify"));
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.contains("acme/nano") && stdout.contains("acme/other"), "{stdout}");
+    let blob = cache.path().join("models--acme--other/blobs").join(sha256(&expected()[WEIGHTS]));
+    fs::write(blob, "half").unwrap();
+    let (stdout, _, code) = outcome(sconce(&cache).arg("verify"));
+    assert!(
+        code == 1 && stdout.lines().any(|line| line.starts_with("damaged") && line.contains("acme/other")),
+        "{stdout}"
+    );
+    let (stdout, _, code) = outcome(pull(&cache, &hub).env("MODEL_ID", "acme/other"));
+    assert_eq!(code, 0, "{stdout}");
+    assert_eq!(outcome(sconce(&cache).arg("verify")).2, 0, "fetched again");
+}
+
+/// A small file system of its own, unmounted at the end; `None` where this process may not mount.
+struct Tmpfs(TempDir);
+
+impl Tmpfs {
+    fn new(size: &str) -> Option<Self> {
+        let dir = TempDir::new().unwrap();
+        let options = format!("size={size}");
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(dir.path()).output();
+        mount.is_ok_and(|output| output.status.success()).then_some(Self(dir))
+    }
+
+    fn remount(&self, option: &str) {
+        let options = format!("remount,{option}");
+        assert!(Command::new("mount").args(["-o", &options]).arg(self.0.path()).status().unwrap().success());
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_disk_that_is_too_small_fills_up_or_cannot_be_written_is_named() {
+    let weights = expected()[WEIGHTS].len();
+    let size = (weights + 2_000_000).to_string();
+    let Some(disk) = Tmpfs::new(&size) else {
+        eprintln!("SKIPPED a_disk_that_is_too_small_fills_up_or_cannot_be_written_is_named: mounting is refused here");
+        return;
+    };
+    let cache = &disk.0;
+    let hub = hub();
+    let filler = cache.path().join("filler");
+
+    fs::write(&filler, vec![0; 1_900_000 + weights / 2]).unwrap();
+    let (_, stderr, code) = outcome(&mut pull(cache, &hub));
+    assert!(code == 6 && stderr.contains("of disk") && stderr.contains("HF_HUB_CACHE"), "too small: {stderr}");
+    assert_eq!(hub.downloads(WEIGHTS), 0, "before the first byte");
+
+    fs::remove_file(&filler).unwrap();
+    hub.stall_large();
+    let child = spawn(&mut pull(cache, &hub));
+    until("half of it is there", || hub.sent() >= weights as u64 / 2);
+    let fill = fs::File::create(&filler).unwrap();
+    while (&fill).write(&[0; 4096]).is_ok_and(|written| written > 0) {}
+    drop(fill);
+    hub.release();
+    let (stderr, code) = end(child);
+    assert!(code == Some(6) && stderr.contains("disk is full"), "fills up: {stderr}");
+
+    fs::remove_file(&filler).unwrap();
+    disk.remount("ro");
+    let (_, stderr, code) = outcome(&mut pull(cache, &hub));
+    assert!(code == 6 && stderr.contains("make it writable"), "read-only: {stderr}");
+
+    disk.remount("rw");
+    let (_, stderr, code) = outcome(&mut pull(cache, &hub));
+    assert_eq!(code, 0, "{stderr}");
+    assert_one_copy(cache, &expected());
+}
+
+/// A proxy that writes down what it is asked for.
+struct Proxy {
+    address: String,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Proxy {
+    /// Sends every plain request to `target`, and refuses tunnels.
+    fn start(target: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let seen = asked.clone();
+        // Ends with the process of the test: it waits for connections and nothing else.
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (target, seen) = (target.clone(), seen.clone());
+                std::thread::spawn(move || drop(forward(stream, &target, &seen)));
+            }
+        });
+        Self { address, asked }
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+fn forward(client: TcpStream, target: &str, seen: &Mutex<Vec<String>>) -> std::io::Result<()> {
+    let mut reader = BufReader::new(client.try_clone()?);
+    let (mut first, mut head) = (String::new(), String::new());
+    reader.read_line(&mut first)?;
+    seen.lock().unwrap().push(first.trim().to_owned());
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        if line.trim().is_empty() {
+            break;
+        }
+        if !line.to_lowercase().starts_with("connection") {
+            head.push_str(&line);
+        }
+    }
+    let mut client = client;
+    let words: Vec<&str> = first.split_whitespace().collect();
+    let Some(path) =
+        words.get(1).and_then(|url| url.strip_prefix("http://")).and_then(|rest| rest.find('/').map(|at| &rest[at..]))
+    else {
+        return client.write_all(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    };
+    let mut server = TcpStream::connect(target)?;
+    write!(server, "{} {path} HTTP/1.1\r\n{head}Connection: close\r\n\r\n", words[0])?;
+    let mut answer = Vec::new();
+    server.read_to_end(&mut answer)?;
+    // One request per connection: the answer says so, as the server does.
+    client.write_all(&answer)
+}
+
+#[test]
+fn proxies_are_those_of_the_environment() {
+    let (hub, cache) = (hub(), TempDir::new().unwrap());
+    let proxy = Proxy::start(hub.url().trim_start_matches("http://").to_owned());
+    let through = |command: &mut Command| {
+        command.env("HTTP_PROXY", format!("http://{}", proxy.address));
+        command.env("HTTPS_PROXY", format!("http://{}", proxy.address)).env("NO_PROXY", "localhost");
+        command.env("SCONCE_STORE__ATTEMPTS", "1");
+    };
+    let mut command = pull(&cache, &hub);
+    through(command.env("HF_ENDPOINT", "http://hub.invalid"));
+    let (_, stderr, code) = outcome(&mut command);
+    assert_eq!(code, 0, "{stderr}");
+    let asked = proxy.asked();
+    assert!(asked.iter().any(|line| line.contains("http://hub.invalid/api/models/acme/nano")), "{asked:?}");
+    assert!(!asked.iter().any(|line| line.contains("/storage/")), "NO_PROXY: {asked:?}");
+
+    let mut command = pull(&cache, &hub);
+    through(command.env("HF_ENDPOINT", "https://hub.invalid").env("MODEL_ID", "acme/other"));
+    let (_, stderr, code) = outcome(&mut command);
+    assert_eq!(code, 5, "{stderr}");
+    assert!(proxy.asked().iter().any(|line| line.starts_with("CONNECT hub.invalid:443")), "{:?}", proxy.asked());
+}
+
+/// The same in every run of the same round.
+fn rand_below(round: usize, bound: u64) -> u64 {
+    let mixed = (round as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) % bound
+}
