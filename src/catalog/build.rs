@@ -2,7 +2,7 @@
 
 use super::{CatalogError, Config, Entry, ModelConfig, Unknown, names::Names};
 use crate::{
-    model::{Availability, Family, Preset},
+    model::{Availability, Family, Preset, Wishes},
     speech::ModelName,
     store::{Source, SourceError},
 };
@@ -147,7 +147,7 @@ impl Builder {
         }
         let entry = &mut self.entries[place];
         if let Availability::Unsupported(reason) = &entry.availability {
-            let (model, reason) = (entry.name.to_string(), (*reason).to_owned());
+            let (model, reason) = (entry.name.to_string(), reason.to_string());
             self.faults.push(CatalogError::Unsupported { model, reason });
         }
         for alias in &model.aliases {
@@ -158,6 +158,8 @@ impl Builder {
         entry.listed = true;
         entry.pinned |= model.pinned;
         entry.idle_ttl = model.idle_ttl.or(entry.idle_ttl);
+        entry.cache_dir = model.cache_dir.clone().or(entry.cache_dir.take());
+        entry.wishes.overlay(&model.wishes);
         self.configured.push((place, model.clone()));
     }
 
@@ -220,6 +222,8 @@ fn entry(name: &str, parts: Vec<(String, Source)>) -> Entry {
         preload: false,
         pinned: false,
         idle_ttl: None,
+        cache_dir: None,
+        wishes: Wishes::default(),
     }
 }
 
@@ -294,6 +298,8 @@ fn name_of(source: &Source) -> String {
     match source {
         Source::Embedded(name) => name.clone(),
         Source::Hub { repo, .. } => repo.clone(),
+        Source::Bucket(address) => address.key.rsplit('/').next().unwrap_or(&address.bucket).to_owned(),
+        Source::File(link) => link.stem(),
         Source::Folder(folder) => {
             folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
         }

@@ -1,9 +1,9 @@
 //! One model of the catalog.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use crate::{
-    model::{Availability, Family},
+    model::{Availability, Family, Wishes},
     speech::ModelName,
     store::Source,
 };
@@ -33,6 +33,10 @@ pub struct Entry {
     pub pinned: bool,
     /// Unload after so long without a request. `None`: the general setting.
     pub idle_ttl: Option<Duration>,
+    /// What is fetched of it goes there. `None`: where everything goes.
+    pub cache_dir: Option<PathBuf>,
+    /// Where and how it is to live, where that is not as in general.
+    pub wishes: Wishes,
 }
 
 // === impl Entry ===

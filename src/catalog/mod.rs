@@ -13,7 +13,7 @@ pub use entry::Entry;
 pub use error::{CatalogError, Unknown};
 
 use self::{build::Builder, names::Names};
-use crate::model::Family;
+use crate::model::{Availability, Family, Wishes};
 
 /// What the catalog needs to know.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +29,7 @@ pub struct Config {
 pub struct ModelConfig {
     /// Canonical name or alias of a preset, or a new name.
     pub name: String,
-    /// `hf://org/name@revision`, `file:/folder`, `embedded:name`; absent: the preset's, or the hub's by the name.
+    /// As [`crate::store::Source`] is written; absent: the preset's, or the hub's by the name.
     pub source: Option<String>,
     /// Absent: the preset's, or found by the model's `config.json`.
     pub family: Option<String>,
@@ -40,9 +40,13 @@ pub struct ModelConfig {
     pub pinned: bool,
     /// Unload after so long without a request. Absent: the general `idle_ttl`.
     pub idle_ttl: Option<std::time::Duration>,
+    /// What is fetched of it goes there. Absent: where everything goes.
+    pub cache_dir: Option<std::path::PathBuf>,
+    /// Where and how it is to live, where that is not as in general.
+    pub wishes: Wishes,
 }
 
-/// Every model that can be asked for. Never changes.
+/// Every model that can be asked for. Never changes: another configuration makes another catalog.
 #[derive(Clone, Debug)]
 pub struct Catalog {
     entries: Vec<Entry>,
@@ -62,6 +66,15 @@ impl Catalog {
         let (names, default) = builder.finish(config);
         let Builder { entries, faults, .. } = builder;
         if faults.is_empty() { Ok(Self { entries, names, default }) } else { Err(faults) }
+    }
+
+    /// Marks models that cannot be served for a reason that the catalog does not know: `why` gives it.
+    pub fn rule_out(&mut self, why: impl Fn(&Entry) -> Option<String>) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.availability == Availability::Available) {
+            if let Some(reason) = why(entry) {
+                entry.availability = Availability::Unsupported(reason.into());
+            }
+        }
     }
 
     /// The model of that name, or the default one.

@@ -67,7 +67,7 @@ impl Names {
         }
     }
 
-    /// The name without its organisation, and the aliases with it.
+    /// The name without its organisation, and with `--` for its `/`; the aliases with the organisation.
     fn derive(&mut self, entries: &[Entry]) {
         let mut derived: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
         for (place, entry) in entries.iter().enumerate() {
@@ -75,7 +75,8 @@ impl Names {
                 let plain = entry.aliases.iter().filter(|alias| !alias.contains('/'));
                 plain.map(move |alias| format!("{organisation}/{alias}"))
             });
-            for name in organised.chain([entry.short().to_owned()]) {
+            let in_one_segment = entry.name.as_str().replace('/', "--");
+            for name in organised.chain([entry.short().to_owned(), in_one_segment]) {
                 derived.entry(key(&name)).or_default().insert(place);
             }
         }

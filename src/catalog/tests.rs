@@ -54,8 +54,12 @@ const EARS: Fake = Fake(
         preset("acme/ears-tiny", &["ears-tiny", "tiny"], &[("model", "hf://acme/ears-tiny")]),
         preset("acme/ears-large", &["ears-large"], &[("model", "hf://acme/ears-large")]),
         Preset {
-            availability: Availability::Unsupported("its codec is not here yet"),
-            ..preset("acme/ears-odd", &["ears-odd"], &[("model", "hf://acme/ears-odd")])
+            name: "acme/ears-odd",
+            aliases: &["ears-odd"],
+            parts: &[("model", "hf://acme/ears-odd")],
+            availability: Availability::Unsupported(std::borrow::Cow::Borrowed("its codec is not here yet")),
+            licence: "MIT",
+            million_parameters: 1,
         },
         preset("acme/ears-nano", &["ears-nano"], &[("model", "embedded:ears-nano")]),
     ],
@@ -210,7 +214,7 @@ fn settings_reach_their_entry() {
 fn all_faults_are_told_at_once() {
     let faults = faults([
         from("a", "ftp://x"),
-        from("b", "gs://bucket/x"),
+        from("b", "gs://Bucket/x"),
         named("ears-tinny"),
         ModelConfig { family: Some("eyes".to_owned()), ..named("tiny") },
         named("ears-odd"),
@@ -222,7 +226,7 @@ fn all_faults_are_told_at_once() {
     ]);
     let expected = [
         "model \"a\": its source is wrong: \"ftp://x\" names no source",
-        "model \"b\": its source is wrong: gs:// is not served by this version",
+        "model \"b\": its source is wrong: \"gs://Bucket/x\" is no address that can be read: its bucket should be",
         "model \"ears-tinny\": there is no preset of that name (did you mean acme/ears-tiny?)",
         "model \"tiny\": there is no family \"eyes\"; this build has ears, choir",
         "model \"acme/ears-odd\" cannot be served by this build: its codec is not here yet",

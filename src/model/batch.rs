@@ -30,10 +30,13 @@ impl<'a, T: Task> Batch<'a, T> {
     pub fn admit(&mut self, room: usize) -> Vec<Job<T>> {
         let mut admitted = Vec::new();
         while admitted.len() < room {
-            let Some(job) = self.first.pop_front().or_else(|| self.more.next()) else { break };
+            let Some(mut job) = self.first.pop_front().or_else(|| self.more.next()) else { break };
             match job.over() {
                 Some(error) => job.fail(error),
-                None => admitted.push(job),
+                None => {
+                    job.begin();
+                    admitted.push(job);
+                }
             }
         }
         admitted

@@ -1,10 +1,8 @@
 //! What a model is, and what a kind of models is.
 
-use std::{error::Error as StdError, time::Duration};
+use std::{borrow::Cow, error::Error as StdError, time::Duration};
 
-use candle_core::{DType, Device};
-
-use super::{Batch, ModelFiles};
+use super::{Batch, ModelFiles, Placement};
 use crate::speech::{Fault, Kind, TaskKind, Transcribe};
 
 /// A loaded model. It lives on one thread, so its methods take `&mut self` and need no lock.
@@ -75,19 +73,7 @@ pub struct Preset {
 pub enum Availability {
     Available,
     /// With the reason.
-    Unsupported(&'static str),
-}
-
-/// Where a model is to live.
-#[derive(Clone, Debug)]
-pub struct Placement {
-    pub device: Device,
-    /// Of weights and activations.
-    pub dtype: DType,
-    /// CPU threads that the model may use; at least 1.
-    pub threads: usize,
-    /// Jobs that it may be asked to work on at once; its caches are sized for them.
-    pub max_batch: usize,
+    Unsupported(Cow<'static, str>),
 }
 
 /// Why a model could not be loaded. Texts name the file or tensor, never a path of the host.

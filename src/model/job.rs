@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use tracing::{Span, debug_span};
 
 use crate::speech::{Fault, Kind, Task};
 
@@ -18,6 +19,9 @@ pub struct Job<T: Task> {
     pub id: String,
     deadline: Option<Instant>,
     queued: Instant,
+    /// Who asked, and what the job does now, for traces.
+    caller: Span,
+    phase: Span,
     answers: Option<mpsc::Sender<Result<T::Piece, JobError>>>,
 }
 
@@ -47,7 +51,8 @@ pub enum JobError {
 /// Makes a job and the place where its answers arrive.
 pub fn job<T: Task>(id: String, ask: T, deadline: Option<Instant>) -> (Job<T>, Answers<T>) {
     let (sender, receiver) = mpsc::channel(PIECES_IN_FLIGHT);
-    (Job { ask, id, deadline, queued: Instant::now(), answers: Some(sender) }, Answers(receiver))
+    let (caller, phase) = (Span::current(), debug_span!("queue"));
+    (Job { ask, id, deadline, queued: Instant::now(), caller, phase, answers: Some(sender) }, Answers(receiver))
 }
 
 // === impl Job ===
@@ -60,6 +65,11 @@ impl<T: Task> Job<T> {
     /// Since the job was made.
     pub fn age(&self) -> Duration {
         self.queued.elapsed()
+    }
+
+    /// A model works on it from now on.
+    pub(super) fn begin(&mut self) {
+        self.phase = debug_span!(parent: &self.caller, "inference");
     }
 
     /// Why nobody wants the answer any more, if so. Models look at it at every step.

@@ -5,8 +5,10 @@ mod batch;
 mod family;
 mod files;
 mod job;
+mod placement;
 
 pub use batch::{Admission, Batch};
-pub use family::{Availability, Broken, Family, LoadError, Model, Placement, Preset};
+pub use family::{Availability, Broken, Family, LoadError, Model, Preset};
 pub use files::{FileBytes, Location, ModelFiles};
 pub use job::{Answers, Job, JobError, job};
+pub use placement::{DeviceChoice, DeviceId, Placement, Wishes};

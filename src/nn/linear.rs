@@ -7,7 +7,8 @@ use rayon::prelude::*;
 #[cfg(target_arch = "x86_64")]
 use super::tiles;
 use super::{
-    Place,
+    Numbers, Place,
+    pack::{pack, pack_exactly},
     panels::{Finish, MANY_ROWS, PANEL, Panels, Rows, Target, multiply, panels},
     simd::{Element, Level},
     with_rows,
@@ -77,14 +78,15 @@ macro_rules! with_stored {
 // === impl Linear ===
 
 impl Linear {
-    /// `weight` is `[columns, depth]`, row by row.
-    pub fn new(weight: Vec<f32>, bias: Option<Vec<f32>>, depth: usize, place: &Place) -> Result<Self> {
-        let columns = weight.len() / depth;
+    /// The rows of all `weights`, each `[columns, depth]`, are those of one layer.
+    pub fn new(weights: &[Numbers<'_>], bias: Option<Vec<f32>>, depth: usize, place: &Place) -> Result<Self> {
+        let columns = weights.iter().map(Numbers::len).sum::<usize>() / depth;
         let (weight, bias) = match place.kernels {
-            Some(level) => (Weight::Panels(level, Stored::new(weight, depth, place.dtype)), bias.map(Bias::Numbers)),
+            Some(level) => (Weight::Panels(level, Stored::new(weights, depth, place.dtype)), bias.map(Bias::Numbers)),
             None => {
                 let bias = bias.map(|bias| place.tensor(bias, &[columns]).map(Bias::Tensor)).transpose()?;
-                (Weight::Tensor(place.tensor(weight, &[columns, depth])?), bias)
+                let numbers = weights.iter().flat_map(Numbers::to_vec).collect();
+                (Weight::Tensor(place.tensor(numbers, &[columns, depth])?), bias)
             }
         };
         Ok(Self { weight, bias, depth, columns })
@@ -184,14 +186,21 @@ fn multiply_in_parallel<E: Element>(level: Level, a: Rows<'_>, b: Panels<'_, E>,
 
 impl Stored {
     /// `dtype`: a half-precision type rounds to it; `f32` loses nothing.
-    fn new(weight: Vec<f32>, depth: usize, dtype: DType) -> Self {
+    fn new(weights: &[Numbers<'_>], depth: usize, dtype: DType) -> Self {
+        let all = |fits: fn(&Numbers<'_>) -> bool| weights.iter().all(fits);
         match dtype {
-            DType::F16 => Self::F16(pack(&weight, depth)),
-            DType::BF16 => Self::Bf16(pack(&weight, depth)),
-            _ if holds::<f16>(&weight) => Self::F16(pack(&weight, depth)),
-            _ if holds::<bf16>(&weight) => Self::Bf16(pack(&weight, depth)),
-            _ => Self::F32(pack(&weight, depth)),
+            DType::F16 => Self::F16(pack(weights, depth)),
+            DType::BF16 => Self::Bf16(pack(weights, depth)),
+            _ if all(|part| matches!(part, Numbers::F16(_))) => Self::F16(pack(weights, depth)),
+            _ if all(|part| matches!(part, Numbers::Bf16(_))) => Self::Bf16(pack(weights, depth)),
+            _ => Self::narrowest(weights, depth),
         }
+    }
+
+    fn narrowest(weights: &[Numbers<'_>], depth: usize) -> Self {
+        let half = || pack_exactly(weights, depth).map(Self::F16);
+        let brain = || pack_exactly(weights, depth).map(Self::Bf16);
+        half().or_else(brain).unwrap_or_else(|| Self::F32(pack(weights, depth)))
     }
 
     /// Column `id` of the panels, a row of the weights.
@@ -199,24 +208,6 @@ impl Stored {
         let first = id / PANEL * depth * PANEL + id % PANEL;
         with_stored!(self, data => data[first..].iter().step_by(PANEL).take(depth).map(|x| x.to_f32()).collect())
     }
-}
-
-/// Whether `E` can hold every number exactly.
-fn holds<E: Element>(numbers: &[f32]) -> bool {
-    numbers.par_chunks(1 << 14).all(|chunk| chunk.iter().all(|&x| E::from_f32(x).to_f32() == x))
-}
-
-/// Lays `[columns, depth]` out in panels.
-fn pack<E: Element>(weight: &[f32], depth: usize) -> Vec<E> {
-    let mut data = vec![E::from_f32(0.0); panels(weight.len() / depth) * depth * PANEL];
-    data.par_chunks_mut(depth * PANEL).zip(weight.par_chunks(depth * PANEL)).for_each(|(panel, rows)| {
-        for (column, row) in rows.chunks_exact(depth).enumerate() {
-            for (slot, &x) in panel[column..].iter_mut().step_by(PANEL).zip(row) {
-                *slot = E::from_f32(x);
-            }
-        }
-    });
-    data
 }
 
 #[cfg(test)]
@@ -233,7 +224,8 @@ mod tests {
     fn agree(own: &Place) -> Result<()> {
         let plain = Place { kernels: None, ..own.clone() };
         for (rows, depth, columns) in [(1, 40, 70), (3, 256, 700), (800, 40, 330), (30, 9, 9000)] {
-            let layer = |place| Linear::new(numbers(depth * columns), Some(numbers(columns)), depth, place);
+            let weights = numbers(depth * columns);
+            let layer = |place| Linear::new(&[Numbers::of(&weights)], Some(numbers(columns)), depth, place);
             let (own, plain) = (layer(own)?, layer(&plain)?);
             let x = Tensor::from_vec(numbers(rows * depth), (rows, depth), &Device::Cpu)?;
             let add = Tensor::from_vec(numbers(rows * columns), (rows, columns), &Device::Cpu)?;
@@ -257,7 +249,7 @@ mod tests {
 
     #[test]
     fn weights_are_kept_in_the_narrowest_type_that_loses_nothing() {
-        let stored = |x: f32| Stored::new(vec![x, 1.0], 2, DType::F32);
+        let stored = |x: f32| Stored::new(&[Numbers::of(&[x, 1.0])], 2, DType::F32);
         assert!(matches!(stored(0.333_251_95), Stored::F16(_)));
         assert!(matches!(stored(2f32.powi(60)), Stored::Bf16(_)));
         assert!(matches!(stored(0.1), Stored::F32(_)));
@@ -265,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_row_outside_the_table_is_an_error() -> Result<()> {
-        let layer = Linear::new(numbers(8), None, 2, &Place::new(&Device::Cpu, DType::F32))?;
+        let layer = Linear::new(&[Numbers::of(&numbers(8))], None, 2, &Place::new(&Device::Cpu, DType::F32))?;
         assert!(layer.rows(&[4]).is_err());
         Ok(())
     }

@@ -7,8 +7,11 @@ mod linear;
 mod math;
 mod memory;
 mod norm;
+mod numbers;
+mod pack;
 mod panels;
 mod simd;
+mod threads;
 #[cfg(target_arch = "x86_64")]
 mod tiles;
 mod weights;
@@ -18,8 +21,10 @@ use candle_core::{CpuStorage, DType, Device, Result, Storage, Tensor};
 pub use linear::{Linear, Then};
 pub use memory::{Keep, Memory, Turn, attend};
 pub use norm::LayerNorm;
+pub use numbers::Numbers;
 use panels::Rows;
 pub use simd::Level;
+pub use threads::Threads;
 pub use weights::{WeightError, Weights};
 
 /// Where layers live and how they compute.

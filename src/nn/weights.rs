@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use half::{bf16, f16};
-use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+
+use super::Numbers;
 
 /// What is wrong with the tensors.
 #[derive(Debug, thiserror::Error)]
@@ -44,20 +44,24 @@ impl<'a> Weights<'a> {
 
     /// The numbers of a tensor of this shape, row by row.
     pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightError> {
+        self.view(name, shape).map(|numbers| numbers.to_vec())
+    }
+
+    /// The same, where they lie.
+    pub fn view(&mut self, name: &str, shape: &[usize]) -> Result<Numbers<'a>, WeightError> {
         let view = self.tensors.remove(name).ok_or_else(|| self.fault(name, "is missing".to_owned()))?;
         if view.shape() != shape {
             return Err(self.fault(name, format!("has the shape {:?}, where {shape:?} is expected", view.shape())));
         }
-        let read = match view.dtype() {
-            Dtype::F32 => numbers(view.data(), f32::from_le_bytes),
-            Dtype::F16 => numbers(view.data(), |bytes| f16::from_le_bytes(bytes).to_f32()),
-            Dtype::BF16 => numbers(view.data(), |bytes| bf16::from_le_bytes(bytes).to_f32()),
+        match view.dtype() {
+            Dtype::F32 => Ok(Numbers::F32(view.data())),
+            Dtype::F16 => Ok(Numbers::F16(view.data())),
+            Dtype::BF16 => Ok(Numbers::Bf16(view.data())),
             other => {
                 let reason = format!("is of type {other:?}, where F32, F16 or BF16 is expected");
-                return Err(self.fault(name, reason));
+                Err(self.fault(name, reason))
             }
-        };
-        Ok(read)
+        }
     }
 
     /// Leaves a tensor out of [`Self::finish`].
@@ -82,14 +86,4 @@ impl<'a> Weights<'a> {
     fn fault(&self, name: &str, reason: String) -> WeightError {
         WeightError::Tensor { tensor: format!("{}{name}", self.prefix), reason }
     }
-}
-
-/// Reads `N` bytes at a time, wherever they lie in memory.
-fn numbers<const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> f32 + Sync) -> Vec<f32> {
-    let read = |chunk: &[u8]| {
-        let mut number = [0; N];
-        number.copy_from_slice(chunk);
-        read(number)
-    };
-    bytes.par_chunks_exact(N).with_min_len(1 << 16).map(read).collect()
 }

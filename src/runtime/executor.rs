@@ -2,9 +2,9 @@
 
 use std::{fmt, io, sync::Arc, thread, time::Duration};
 
-use super::{Config, Metrics, Pulse, Runnable, queue::Queue, worker::Worker};
+use super::{Metrics, Pulse, Runnable, Scale, queue::Queue, worker::Worker};
 use crate::{
-    model::{Broken, Job, LoadError, Model},
+    model::{Broken, DeviceId, Job, LoadError, Model},
     speech::{Fault, Kind, ModelName},
 };
 
@@ -15,29 +15,49 @@ const RETURN_AFTER_CLOSE: Duration = Duration::from_secs(1);
 /// queued, drops the model and reports [`Event::Ended`].
 pub struct Executor {
     name: ModelName,
+    device: DeviceId,
     queue: Arc<Queue>,
     pulse: Arc<Pulse>,
+}
+
+/// What an executor is given beside its model.
+#[derive(Clone)]
+pub struct Setup {
+    pub name: ModelName,
+    /// Where the model lives.
+    pub device: DeviceId,
+    /// Jobs that may wait.
+    pub queue: usize,
+    /// Without a first inference.
+    pub cold: bool,
+    /// What the model's memory is weighed on.
+    pub scale: Scale,
+    /// Bytes that may stay behind when the model goes, before that counts as a leak.
+    pub leak_threshold: u64,
 }
 
 /// What a model's thread reports, in order: `Loaded`, `Ready`, `Ended`; or `Failed` in place of any that did not come.
 /// `Failed` and `Ended` are last, and at that time the model's memory is free.
 #[derive(Debug)]
 pub enum Event {
-    /// The weights are in memory. `resident`: bytes by which the process grew.
+    /// The weights are in memory. `resident`: bytes by which what its device holds grew; `None` if that could not be
+    /// told apart from what other models did meanwhile.
     Loaded {
         took: Duration,
         resident: Option<u64>,
     },
-    /// The first inference is done; jobs are taken.
+    /// The first inference is done, if there is to be one; jobs are taken.
     Ready {
         took: Duration,
     },
     Failed(StartError),
-    /// The model is gone. `died`: because it broke, with a reason for clients; `freed`: bytes by which the process shrank.
+    /// The model is gone. `died`: because it broke, with a reason for clients; `freed`: bytes by which what its device
+    /// holds shrank, `None` as above; `leaked`: bytes that came with it and stayed, if they are worth a word.
     Ended {
         died: Option<String>,
         took: Duration,
         freed: Option<u64>,
+        leaked: Option<u64>,
     },
 }
 
@@ -69,18 +89,18 @@ impl Executor {
     /// Starts the thread `model:<name>`, which loads and warms up the model and then serves the queue. `on_event` is
     /// called on that thread and may block it.
     pub fn start(
-        name: &ModelName,
-        config: &Config,
+        setup: Setup,
         metrics: &Metrics,
         load: impl FnOnce() -> Result<Box<dyn Model>, LoadError> + Send + 'static,
         on_event: impl FnMut(Event) + Send + 'static,
     ) -> io::Result<Self> {
         let pulse = Arc::new(Pulse::default());
-        let metrics = metrics.of(name);
-        let queue = Arc::new(Queue::new(config.queue, pulse.clone(), metrics.clone()));
-        let worker = Worker { name: name.clone(), queue: queue.clone(), pulse: pulse.clone(), metrics, on_event };
-        thread::Builder::new().name(format!("model:{}", slug(name))).spawn(move || worker.run(load))?;
-        Ok(Self { name: name.clone(), queue, pulse })
+        let metrics = metrics.of(&setup.name);
+        let queue = Arc::new(Queue::new(setup.queue, pulse.clone(), metrics.clone()));
+        let (name, device) = (setup.name.clone(), setup.device);
+        let worker = Worker { setup, queue: queue.clone(), pulse: pulse.clone(), metrics, on_event };
+        thread::Builder::new().name(format!("model:{}", slug(&name))).spawn(move || worker.run(load))?;
+        Ok(Self { name, device, queue, pulse })
     }
 
     /// Puts a job in the queue. Never waits. A job that is not taken answers nothing useful to its
@@ -91,6 +111,10 @@ impl Executor {
 
     pub fn name(&self) -> &ModelName {
         &self.name
+    }
+
+    pub fn device(&self) -> DeviceId {
+        self.device
     }
 
     pub fn pulse(&self) -> &Arc<Pulse> {

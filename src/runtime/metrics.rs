@@ -22,6 +22,7 @@ pub struct Metrics {
     compute_seconds: HistogramVec,
     batch_size: HistogramVec,
     panics: IntCounterVec,
+    leaked: IntCounterVec,
 }
 
 /// The metrics of one executor.
@@ -33,6 +34,7 @@ pub(super) struct ModelMetrics {
     compute_seconds: HistogramVec,
     batch_size: Histogram,
     panics: IntCounter,
+    leaked: IntCounter,
     name: ModelName,
 }
 
@@ -63,6 +65,13 @@ impl Metrics {
                 Opts::new("sconce_model_panics_total", "Panics of models, each contained."),
                 &["model"],
             )?,
+            leaked: IntCounterVec::new(
+                Opts::new(
+                    "sconce_model_leaked_bytes_total",
+                    "Bytes that came with a model and stayed when it was unloaded, beyond memory.leak_threshold.",
+                ),
+                &["model"],
+            )?,
         };
         metrics.enrol(registry)?;
         Ok(metrics)
@@ -74,7 +83,8 @@ impl Metrics {
         registry.register(Box::new(self.queue_seconds.clone()))?;
         registry.register(Box::new(self.compute_seconds.clone()))?;
         registry.register(Box::new(self.batch_size.clone()))?;
-        registry.register(Box::new(self.panics.clone()))
+        registry.register(Box::new(self.panics.clone()))?;
+        registry.register(Box::new(self.leaked.clone()))
     }
 
     pub(super) fn of(&self, name: &ModelName) -> ModelMetrics {
@@ -86,6 +96,7 @@ impl Metrics {
             compute_seconds: self.compute_seconds.clone(),
             batch_size: self.batch_size.with_label_values(label),
             panics: self.panics.with_label_values(label),
+            leaked: self.leaked.with_label_values(label),
             name: name.clone(),
         }
     }
@@ -108,6 +119,10 @@ impl ModelMetrics {
     pub fn ran(&self, task: TaskKind, jobs: usize, took: Duration) {
         self.compute_seconds.with_label_values(&[task.as_str(), self.name.as_str()]).observe(took.as_secs_f64());
         self.batch_size.observe(jobs as f64);
+    }
+
+    pub fn leaked(&self, bytes: u64) {
+        self.leaked.inc_by(bytes);
     }
 
     pub fn panicked(&self) {

@@ -7,21 +7,27 @@
 //!
 //! Nothing here knows a family: an [`Executor`] is given a closure that loads a [`Model`](crate::model::Model).
 
+mod devices;
 mod executor;
+mod machine;
 mod memory;
 mod metrics;
-mod placement;
+mod placer;
 mod pulse;
 mod queue;
 mod work;
 mod worker;
 
-pub use executor::{Event, Executor, Rejected, StartError};
-pub use memory::resident_bytes;
+pub use devices::{DeviceMemory, Devices, Installed, PlacementError};
+pub use executor::{Event, Executor, Rejected, Setup, StartError};
+pub use machine::Machine;
+pub use memory::{Scale, resident_bytes};
 pub use metrics::Metrics;
-pub use placement::{PlacementError, device_name, dtype_name, place};
+pub use placer::{Placed, Placer};
 pub use pulse::Pulse;
 pub use work::{Runnable, Work};
+
+use crate::model::DeviceChoice;
 
 #[cfg(test)]
 mod tests;
@@ -36,19 +42,13 @@ pub struct Config {
     /// CPU threads for model work; `None`: as many as this process may use.
     pub threads: Option<usize>,
     pub device: DeviceChoice,
+    /// No model lives on the CPU.
+    pub require_gpu: bool,
     pub dtype: DTypeChoice,
-}
-
-/// Where models are placed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DeviceChoice {
-    /// The first accelerator of this build that works, else the CPU.
-    #[default]
-    Auto,
-    Cpu,
-    /// CUDA device by index.
-    Cuda(usize),
-    Metal,
+    /// Bytes of each device that are no model's.
+    pub reserve: u64,
+    /// A model that keeps more bytes than this when it is unloaded is reported as a leak.
+    pub leak_threshold: u64,
 }
 
 /// The type of weights and activations.

@@ -12,7 +12,7 @@ use std::{
 use super::*;
 use crate::{
     audio::Pcm,
-    model::{Answers, Batch, Broken, Job, JobError, LoadError, Model, job},
+    model::{Answers, Batch, Broken, DeviceId, Job, JobError, LoadError, Model, Wishes, job},
     speech::{Fault, Goal, HEARING_RATE, Heard, Kind, ModelName, Summary, Timestamps, Transcribe},
 };
 
@@ -92,16 +92,45 @@ impl Bench {
     }
 }
 
+pub(super) fn config() -> Config {
+    Config {
+        queue: 4,
+        max_batch: 4,
+        threads: None,
+        device: DeviceChoice::Auto,
+        require_gpu: false,
+        dtype: DTypeChoice::Auto,
+        reserve: 0,
+        leak_threshold: 0,
+    }
+}
+
 fn start(
     queue: usize,
     load: impl FnOnce() -> Result<Box<dyn Model>, LoadError> + Send + 'static,
 ) -> (Executor, Receiver<Event>, prometheus::Registry) {
-    let config = Config { queue, max_batch: 4, threads: None, device: DeviceChoice::Cpu, dtype: DTypeChoice::Auto };
+    set_up(Setup { queue, ..setup() }, load)
+}
+
+fn setup() -> Setup {
+    Setup {
+        name: ModelName::known("test/scripted"),
+        device: DeviceId::Cpu,
+        queue: 4,
+        cold: false,
+        scale: Scale::new(Arc::new(Installed::new(Machine::here()))),
+        leak_threshold: 1 << 20,
+    }
+}
+
+fn set_up(
+    setup: Setup,
+    load: impl FnOnce() -> Result<Box<dyn Model>, LoadError> + Send + 'static,
+) -> (Executor, Receiver<Event>, prometheus::Registry) {
     let registry = prometheus::Registry::new();
     let metrics = Metrics::register(&registry).unwrap();
     let (sender, events) = channel();
-    let name = ModelName::known("test/scripted");
-    let executor = Executor::start(&name, &config, &metrics, load, move |event| drop(sender.send(event))).unwrap();
+    let executor = Executor::start(setup, &metrics, load, move |event| drop(sender.send(event))).unwrap();
     (executor, events, registry)
 }
 
@@ -113,6 +142,7 @@ fn new_job(deadline: Option<Instant>) -> (Job<Transcribe>, Answers<Transcribe>) 
         prompt: None,
         temperature: None,
         timestamps: Timestamps::None,
+        logprobs: false,
         options: Default::default(),
     };
     job("test".to_owned(), ask, deadline)
@@ -376,18 +406,94 @@ fn many_threads_may_submit_and_each_is_answered_once() {
 
 #[test]
 fn a_named_device_never_falls_back_silently() {
-    let config = |device| Config { queue: 1, max_batch: 0, threads: Some(0), device, dtype: DTypeChoice::Auto };
-    let place = place(&config(DeviceChoice::Cpu)).unwrap();
-    assert_eq!((device_name(&place.device).as_str(), dtype_name(place.dtype)), ("cpu", "f32"));
-    assert_eq!((place.threads, place.max_batch), (1, 1), "there is always one");
+    let place = |device| {
+        let config = Config { device, threads: Some(0), max_batch: 0, ..config() };
+        let placer = Placer::new(&config, Arc::new(Installed::new(Machine::here())))?;
+        placer.place(&ModelName::known("a"), &Wishes::default())
+    };
+    let cpu = place(DeviceChoice::Only(DeviceId::Cpu)).unwrap();
+    assert_eq!((cpu.device, cpu.placement.dtype.as_str()), (DeviceId::Cpu, "f32"));
+    assert_eq!((cpu.placement.threads, cpu.placement.max_batch), (1, 1), "there is always one");
 
     #[cfg(not(feature = "cuda"))]
     {
-        let error = super::place(&config(DeviceChoice::Cuda(0))).unwrap_err();
+        let error = place(DeviceChoice::Only(DeviceId::Cuda(0))).unwrap_err();
         assert!(error.to_string().contains("cuda:0") && error.to_string().contains("--features cuda"));
     }
     #[cfg(not(feature = "metal"))]
-    assert!(matches!(super::place(&config(DeviceChoice::Metal)), Err(PlacementError::NotBuilt { .. })));
+    assert!(matches!(place(DeviceChoice::Only(DeviceId::Metal)), Err(PlacementError::NotBuilt { .. })));
+}
+
+#[test]
+fn a_model_that_is_to_stay_cold_is_ready_without_an_inference() {
+    let model = Scripted {
+        script: Box::new(obliging),
+        warm: Box::new(|| Err(Broken("it must not be asked".into()))),
+        dropped: channel().0,
+    };
+    let (executor, events, _) = set_up(Setup { cold: true, ..setup() }, move || Ok(Box::new(model) as Box<dyn Model>));
+    assert!(matches!(events.recv_timeout(SOON), Ok(Event::Loaded { .. })));
+    assert!(matches!(events.recv_timeout(SOON), Ok(Event::Ready { .. })));
+    assert_eq!(executor.device(), DeviceId::Cpu);
+}
+
+/// Weights, and whether they are kept by somebody else when the model goes.
+struct Heavy {
+    weights: Option<Vec<u8>>,
+    keeper: Option<Sender<Vec<u8>>>,
+}
+
+impl Model for Heavy {}
+
+impl Drop for Heavy {
+    fn drop(&mut self) {
+        if let (Some(keeper), Some(weights)) = (&self.keeper, self.weights.take()) {
+            let _ = keeper.send(weights);
+        }
+    }
+}
+
+/// What a model of 64 MiB gains, frees and leaves behind.
+#[cfg(target_os = "linux")]
+fn weigh(keeper: Option<Sender<Vec<u8>>>) -> (u64, u64, Option<u64>, prometheus::Registry) {
+    let load = move || Ok(Box::new(Heavy { weights: Some(vec![1; 64 << 20]), keeper }) as Box<dyn Model>);
+    let (executor, events, registry) = set_up(Setup { leak_threshold: 32 << 20, ..setup() }, load);
+    let Ok(Event::Loaded { resident: Some(resident), .. }) = events.recv_timeout(SOON) else { panic!("not loaded") };
+    drop(executor);
+    events.recv_timeout(SOON).unwrap();
+    let Ok(Event::Ended { freed: Some(freed), leaked, .. }) = events.recv_timeout(SOON) else { panic!("no end") };
+    (resident, freed, leaked, registry)
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_a_model_held_is_given_back() {
+    let (resident, freed, leaked, _) = weigh(None);
+    assert!(resident >= 48 << 20 && freed >= 48 << 20, "{resident} came and {freed} went");
+    assert_eq!(leaked, None);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_stays_behind_is_a_leak_and_is_counted() {
+    let (keeper, kept) = channel();
+    let (_, _, leaked, registry) = weigh(Some(keeper));
+    assert!(leaked.is_some_and(|bytes| bytes >= 32 << 20), "{leaked:?}");
+    let families = registry.gather();
+    let family = families.iter().find(|family| family.name() == "sconce_model_leaked_bytes_total").unwrap();
+    assert!(family.get_metric()[0].get_counter().get_value() >= f64::from(32 << 20));
+    assert_eq!(kept.recv_timeout(SOON).unwrap().len(), 64 << 20);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_weighing_that_another_model_disturbed_says_nothing() {
+    let scale = setup().scale;
+    let first = scale.load(DeviceId::Cpu);
+    let second = scale.unload(DeviceId::Cpu);
+    assert_eq!(second.lost(), None);
+    assert_eq!(first.gained(), None);
+    assert!(scale.load(DeviceId::Cpu).gained().is_some());
 }
 
 #[test]

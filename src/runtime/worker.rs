@@ -7,25 +7,23 @@ use std::{
     time::Instant,
 };
 
-use super::{
-    Event, Pulse, Runnable, StartError, Work,
-    memory::{grown, resident_bytes},
-    metrics::ModelMetrics,
-    queue::Queue,
-};
+use super::{Event, Pulse, Runnable, StartError, Work, executor::Setup, metrics::ModelMetrics, queue::Queue};
 use crate::{
     model::{Admission, Batch, Broken, Job, JobError, LoadError, Model},
-    speech::{ModelName, Transcribe},
+    speech::Transcribe,
 };
 
 /// Everything that the thread owns but the model.
 pub(super) struct Worker<F> {
-    pub name: ModelName,
+    pub setup: Setup,
     pub queue: Arc<Queue>,
     pub pulse: Arc<Pulse>,
     pub metrics: ModelMetrics,
     pub on_event: F,
 }
+
+/// A model, and the bytes that came with it.
+type Loaded = (Box<dyn Model>, Option<u64>);
 
 /// Newcomers of one task, and the model's signs of life.
 struct Newcomers<'a> {
@@ -39,7 +37,7 @@ struct Newcomers<'a> {
 impl<F: FnMut(Event)> Worker<F> {
     pub fn run(mut self, load: impl FnOnce() -> Result<Box<dyn Model>, LoadError>) {
         match self.start(load) {
-            Ok(model) => self.serve_and_end(model),
+            Ok((model, resident)) => self.serve_and_end(model, resident),
             Err(error) => {
                 self.queue.abandon(&JobError::Broken);
                 (self.on_event)(Event::Failed(error));
@@ -47,35 +45,54 @@ impl<F: FnMut(Event)> Worker<F> {
         }
     }
 
-    fn start(
-        &mut self,
-        load: impl FnOnce() -> Result<Box<dyn Model>, LoadError>,
-    ) -> Result<Box<dyn Model>, StartError> {
-        let (began, before) = (Instant::now(), resident_bytes());
-        let mut model = self.contained("loaded", load)??;
-        let resident = grown(before, resident_bytes());
+    /// The model, ready.
+    fn start(&mut self, load: impl FnOnce() -> Result<Box<dyn Model>, LoadError>) -> Result<Loaded, StartError> {
+        let began = Instant::now();
+        let (mut model, resident) = self.load(load)?;
         (self.on_event)(Event::Loaded { took: began.elapsed(), resident });
 
         let began = Instant::now();
-        if let Err(error) =
-            self.contained("warmed up", || model.warm_up()).and_then(|warm| warm.map_err(StartError::WarmUp))
-        {
+        if let Err(error) = self.warm_up(model.as_mut()) {
             self.discard(model);
             return Err(error);
         }
         (self.on_event)(Event::Ready { took: began.elapsed() });
-        Ok(model)
+        Ok((model, resident))
     }
 
-    fn serve_and_end(mut self, mut model: Box<dyn Model>) {
+    fn load(&self, load: impl FnOnce() -> Result<Box<dyn Model>, LoadError>) -> Result<Loaded, StartError> {
+        let weighing = self.setup.scale.load(self.setup.device);
+        let model = self.contained("loaded", load)??;
+        Ok((model, weighing.gained()))
+    }
+
+    fn warm_up(&self, model: &mut dyn Model) -> Result<(), StartError> {
+        if self.setup.cold {
+            return Ok(());
+        }
+        self.contained("warmed up", || model.warm_up())?.map_err(StartError::WarmUp)
+    }
+
+    fn serve_and_end(mut self, mut model: Box<dyn Model>, resident: Option<u64>) {
         let died = self.serve(model.as_mut()).err();
         if died.is_some() {
             self.queue.abandon(&JobError::Broken);
         }
-        let (began, before) = (Instant::now(), resident_bytes());
-        self.discard(model);
-        let freed = grown(resident_bytes(), before);
-        (self.on_event)(Event::Ended { died, took: began.elapsed(), freed });
+        let began = Instant::now();
+        let freed = self.discard(model);
+        let leaked = self.leaked(resident, freed);
+        (self.on_event)(Event::Ended { died, took: began.elapsed(), freed, leaked });
+    }
+
+    /// What came with the model and did not go with it, if it is more than the threshold.
+    fn leaked(&self, resident: Option<u64>, freed: Option<u64>) -> Option<u64> {
+        let bytes = resident?.saturating_sub(freed?);
+        if bytes <= self.setup.leak_threshold {
+            return None;
+        }
+        self.metrics.leaked(bytes);
+        tracing::warn!(model = %self.setup.name, bytes, device = %self.setup.device, "memory stayed behind a model that went");
+        Some(bytes)
     }
 
     /// Works until the queue is closed and empty. The error says, to clients, how the model died.
@@ -106,7 +123,7 @@ impl<F: FnMut(Event)> Worker<F> {
         match ran {
             Ok(Ok(())) => Ok(()),
             Ok(Err(broken)) => {
-                tracing::error!(model = %self.name, error = %broken, "the model broke");
+                tracing::error!(model = %self.setup.name, error = %broken, "the model broke");
                 Err("the model broke while it worked".to_owned())
             }
             Err(panic) => {
@@ -116,9 +133,12 @@ impl<F: FnMut(Event)> Worker<F> {
         }
     }
 
-    /// Drops the model, whose destructor may panic like the rest of it.
-    fn discard(&self, model: Box<dyn Model>) {
+    /// Drops the model, whose destructor may panic like the rest of it, and gives its memory back to the system: how
+    /// many bytes, if that can be told.
+    fn discard(&self, model: Box<dyn Model>) -> Option<u64> {
+        let weighing = self.setup.scale.unload(self.setup.device);
         let _ = self.contained("unloaded", || drop(model));
+        weighing.lost()
     }
 
     fn contained<T>(&self, phase: &'static str, work: impl FnOnce() -> T) -> Result<T, StartError> {
@@ -131,7 +151,7 @@ impl<F: FnMut(Event)> Worker<F> {
     fn report_panic(&self, phase: &'static str, panic: &Box<dyn Any + Send>) -> String {
         let detail = panic_text(panic);
         self.metrics.panicked();
-        tracing::error!(model = %self.name, phase, detail, "the model panicked");
+        tracing::error!(model = %self.setup.name, phase, detail, "the model panicked");
         detail
     }
 }

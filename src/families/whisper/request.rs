@@ -28,6 +28,8 @@ pub struct Request {
     /// Whether the decoder makes timestamps.
     pub timed: bool,
     pub words: bool,
+    /// Whether tokens are told with their log-probabilities.
+    pub logprobs: bool,
     pub seed: u64,
 }
 
@@ -48,6 +50,7 @@ impl Request {
             carries_on: options.condition_on_previous_text,
             timed: ask.timestamps != Timestamps::None || frames > recipe.window,
             words: ask.timestamps == Timestamps::Word,
+            logprobs: ask.logprobs,
             seed: options.seed,
         })
     }

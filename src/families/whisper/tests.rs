@@ -77,6 +77,7 @@ fn ask(audio: Pcm, timestamps: Timestamps) -> Transcribe {
         prompt: None,
         temperature: None,
         timestamps,
+        logprobs: false,
         options: serde_json::Map::new(),
     }
 }

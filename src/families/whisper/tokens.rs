@@ -83,6 +83,11 @@ impl Tokens {
         self.pieces.text(ids)
     }
 
+    /// The bytes of a token, which may be part of a character.
+    pub fn bytes(&self, id: u32) -> &[u8] {
+        self.pieces.get(id)
+    }
+
     /// [`Self::decode`] without control tokens and times.
     pub fn text(&self, ids: &[u32]) -> String {
         let text: Vec<u32> = ids.iter().copied().filter(|id| *id < self.end).collect();

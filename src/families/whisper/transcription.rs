@@ -195,7 +195,7 @@ impl Transcription {
             self.listen_at(self.seek + self.frames());
             return Vec::new();
         }
-        let draft = Draft::new(said, &self.recipe, self.seek, self.frames());
+        let draft = Draft::new(said, &self.recipe, self.seek, self.frames(), self.request.logprobs);
         if self.request.words && !draft.text.is_empty() {
             self.state = State::Aligning(draft);
             return Vec::new();

@@ -31,7 +31,8 @@ struct Attempt {
     /// Index of the temperature.
     number: usize,
     made: Vec<u32>,
-    sum_logprob: f32,
+    /// Of each that was made, and of the end.
+    logprobs: Vec<f32>,
 }
 
 /// What is to be fed next: the decoder keeps its first `keep` tokens and takes `tokens` after them.
@@ -46,6 +47,8 @@ pub struct Feed {
 pub struct Said {
     /// Timestamps included, without the end.
     pub tokens: Vec<u32>,
+    /// Of each token, and of the end if it was made.
+    pub logprobs: Vec<f32>,
     pub temperature: f32,
     pub quality: Quality,
 }
@@ -129,7 +132,7 @@ impl Window {
         let attempt = &mut self.attempt;
         recipe.filters.apply(logits, &attempt.made, request.timed);
         let choice = choose(logits, request.temperatures[attempt.number], rng).ok_or(NoDistribution)?;
-        attempt.sum_logprob += choice.logprob;
+        attempt.logprobs.push(choice.logprob);
         if choice.token == recipe.tokens.end {
             return Ok(true);
         }
@@ -143,10 +146,11 @@ impl Window {
         let text = recipe.tokens.text(&attempt.made);
         let quality = Quality {
             compression_ratio: compression_ratio(text.trim()),
-            avg_logprob: attempt.sum_logprob / (attempt.made.len() + 1) as f32,
+            avg_logprob: attempt.logprobs.iter().sum::<f32>() / (attempt.made.len() + 1) as f32,
             no_speech_prob: self.no_speech_prob,
         };
         let temperature = request.temperatures[attempt.number];
-        Said { tokens: std::mem::take(&mut attempt.made), temperature, quality }
+        let (tokens, logprobs) = (std::mem::take(&mut attempt.made), std::mem::take(&mut attempt.logprobs));
+        Said { tokens, logprobs, temperature, quality }
     }
 }

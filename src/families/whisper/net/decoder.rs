@@ -42,9 +42,9 @@ struct Layer {
 impl Decoder {
     pub fn load(loader: &mut Loader<'_, '_>, config: &Config) -> Loaded<Self> {
         let width = config.d_model;
-        let tokens = loader.weights.take("decoder.embed_tokens.weight", &[config.vocab_size, width])?;
+        let tokens = loader.weights.view("decoder.embed_tokens.weight", &[config.vocab_size, width])?;
         Ok(Self {
-            tokens: Linear::new(tokens, None, width, loader.place)?,
+            tokens: Linear::new(&[tokens], None, width, loader.place)?,
             scale: if config.scale_embedding { (width as f64).sqrt() } else { 1.0 },
             positions: loader.table("decoder.embed_positions.weight", config.max_target_positions, width)?,
             layers: (0..config.decoder_layers).map(|at| Layer::load(loader, config, at)).collect::<Loaded<_>>()?,

@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
-use crate::nn::{LayerNorm, Linear, Place, Then, WeightError, Weights};
+use crate::nn::{LayerNorm, Linear, Numbers, Place, Then, WeightError, Weights};
 
 /// Of every norm.
 const EPSILON: f32 = 1e-5;
@@ -129,22 +129,22 @@ impl Loader<'_, '_> {
     }
 
     pub fn linear(&mut self, name: &str, depth: usize, columns: usize) -> Loaded<Linear> {
-        let weight = self.weights.take(&format!("{name}.weight"), &[columns, depth])?;
+        let weight = self.weights.view(&format!("{name}.weight"), &[columns, depth])?;
         let bias = self.weights.take(&format!("{name}.bias"), &[columns])?;
-        Ok(Linear::new(weight, Some(bias), depth, self.place)?)
+        Ok(Linear::new(&[weight], Some(bias), depth, self.place)?)
     }
 
     /// Several layers over the same input as one. The keys' has no bias.
     fn linears(&mut self, name: &str, names: &[&str], depth: usize, columns: usize) -> Loaded<Linear> {
         let (mut weights, mut biases) = (Vec::new(), Vec::new());
         for layer in names {
-            weights.extend(self.weights.take(&format!("{name}.{layer}.weight"), &[columns, depth])?);
+            weights.push(self.weights.view(&format!("{name}.{layer}.weight"), &[columns, depth])?);
             biases.extend(match *layer {
                 "k_proj" => vec![0.0; columns],
                 _ => self.weights.take(&format!("{name}.{layer}.bias"), &[columns])?,
             });
         }
-        Ok(Linear::new(weights, Some(biases), depth, self.place)?)
+        Ok(Linear::new(&weights, Some(biases), depth, self.place)?)
     }
 
     /// A convolution over three frames as a layer over three frames side by side.
@@ -158,7 +158,7 @@ impl Loader<'_, '_> {
                 by_tap.extend(column[tap..].iter().step_by(TAPS));
             }
         }
-        Ok(Linear::new(by_tap, Some(bias), depth * TAPS, self.place)?)
+        Ok(Linear::new(&[Numbers::of(&by_tap)], Some(bias), depth * TAPS, self.place)?)
     }
 
     pub fn table(&mut self, name: &str, rows: usize, width: usize) -> Loaded<Tensor> {

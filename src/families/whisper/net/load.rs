@@ -14,11 +14,15 @@ use super::{
 use crate::{
     families::whisper::config::Config,
     model::{FileBytes, LoadError, ModelFiles, Placement},
-    nn::{Place, WeightError, Weights},
+    nn::{Place, Threads, WeightError, Weights},
 };
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
+
+/// Bytes that a model takes beside its numbers: vocabulary, tables, stacks of threads. The embedded model was seen to take
+/// 14 to 18 MB more than its numbers (2026-11-20, `/models/status` after a load).
+const BESIDES: usize = 16 << 20;
 
 /// Names may begin with it.
 const PREFIX: &str = "model.";
@@ -37,11 +41,11 @@ pub(super) fn load(
     place: Place,
     threads: usize,
 ) -> Result<Net, LoadError> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).thread_name(|at| format!("whisper-{at}"));
-    let pool = pool.build().map_err(|error| LoadError::Device(candle_core::Error::wrap(error)))?;
+    let threads = Threads::start("whisper", threads);
+    let threads = threads.map_err(|error| LoadError::Device(candle_core::Error::wrap(error)))?;
     let files = open(files, part)?;
-    let (encoder, decoder) = pool.install(|| read(&config, &files, &place))?;
-    Ok(Net { config, place, encoder, decoder, threads: pool })
+    let (encoder, decoder) = threads.install(|| read(&config, &files, &place))?;
+    Ok(Net { config, place, encoder, decoder, threads })
 }
 
 pub(super) fn footprint(config: &Config, files: &ModelFiles, part: &str, place: &Placement) -> Result<u64, LoadError> {
@@ -51,7 +55,7 @@ pub(super) fn footprint(config: &Config, files: &ModelFiles, part: &str, place: 
     // On the CPU each weight keeps at most the width that it has in the file, see `nn::Linear`.
     let weights = if on_cpu { bytes } else { numbers * place.dtype.size_in_bytes() };
     let rows = place.max_batch * Slots::row_bytes(config, &Place::new(&place.device, place.dtype));
-    Ok((weights + rows + workspace(config, place)) as u64)
+    Ok((weights + rows + workspace(config, place) + BESIDES) as u64)
 }
 
 /// Bytes of the encoder's activations at their widest, and of the logits of a full batch.

@@ -17,7 +17,7 @@ use self::{decoder::Decoder, encoder::Encoder};
 use super::config::Config;
 use crate::{
     model::{LoadError, ModelFiles, Placement},
-    nn::Place,
+    nn::{Place, Threads},
 };
 
 pub use slots::{Slot, Slots};
@@ -29,7 +29,7 @@ pub struct Net {
     encoder: Encoder,
     decoder: Decoder,
     /// Everything is computed on these threads, candle's own operations too.
-    threads: rayon::ThreadPool,
+    threads: Threads,
 }
 
 /// What the encoder heard in one window, `[positions, d_model]`.

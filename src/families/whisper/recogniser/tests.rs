@@ -121,6 +121,7 @@ fn ask(audio: Pcm) -> Transcribe {
         prompt: None,
         temperature: None,
         timestamps: Timestamps::Segment,
+        logprobs: false,
         options: serde_json::Map::new(),
     }
 }

@@ -3,10 +3,11 @@
 use super::super::{
     recipe::Recipe,
     segments::{Cut, Piece, cut},
+    tokens::Tokens,
     window::Said,
     words::{Timing, place},
 };
-use crate::speech::Segment;
+use crate::speech::{Logprob, Segment};
 
 /// The segments of one window, before they are final.
 pub struct Draft {
@@ -27,9 +28,15 @@ pub struct Draft {
 // === impl Draft ===
 
 impl Draft {
-    pub fn new(said: Said, recipe: &Recipe, seek: usize, frames: usize) -> Self {
+    /// `weighed`: each segment gets the log-probabilities of its tokens.
+    pub fn new(said: Said, recipe: &Recipe, seek: usize, frames: usize, weighed: bool) -> Self {
         let Cut { pieces, advance, complete } = cut(&said.tokens, recipe.tokens.times, frames);
-        let segments: Vec<Segment> = pieces.iter().map(|piece| segment(&said, piece, recipe, seek)).collect();
+        let mut segments: Vec<Segment> = pieces.iter().map(|piece| segment(&said, piece, recipe, seek)).collect();
+        if weighed {
+            for (segment, piece) in segments.iter_mut().zip(&pieces) {
+                segment.logprobs = logprobs(&said, piece, &recipe.tokens);
+            }
+        }
         let texts = segments.iter().map(|segment| segment.tokens.iter().copied().filter(|id| *id < recipe.tokens.end));
         Self {
             text_lengths: texts.clone().map(Iterator::count).collect(),
@@ -86,7 +93,21 @@ fn segment(said: &Said, piece: &Piece, recipe: &Recipe, seek: usize) -> Segment 
         compression_ratio: said.quality.compression_ratio,
         no_speech_prob: said.quality.no_speech_prob,
         words: Vec::new(),
+        logprobs: Vec::new(),
     }
+}
+
+/// Of the tokens that are text.
+fn logprobs(said: &Said, piece: &Piece, tokens: &Tokens) -> Vec<Logprob> {
+    let weighed = said.tokens.iter().zip(&said.logprobs).take(piece.tokens.end).skip(piece.tokens.start);
+    let text = weighed.filter(|(id, _)| **id < tokens.end);
+    text.map(|(&id, &logprob)| Logprob {
+        token: tokens.decode(&[id]),
+        // What adds up to a little more than 1 is certain.
+        logprob: logprob.min(0.0),
+        bytes: tokens.bytes(id).to_vec(),
+    })
+    .collect()
 }
 
 /// To hundredths of a second, as they were counted, and within the recording.

@@ -19,6 +19,7 @@ fn ask(seconds: f64) -> Transcribe {
         prompt: None,
         temperature: None,
         timestamps: Timestamps::Segment,
+        logprobs: false,
         options: serde_json::Map::new(),
     }
 }
@@ -74,6 +75,24 @@ fn windows_follow_each_other_from_end_to_end_of_segments() {
     assert_eq!(prompts[0], opening);
     assert_eq!(prompts[1], [&[previous, time, 300, time + 40], &opening[..]].concat());
     assert_eq!(prompts[2], [&[previous, time, 300, time + 40, time, 302, time + 70], &opening[..]].concat());
+}
+
+#[test]
+fn tokens_of_the_text_have_their_log_probabilities_when_they_are_asked_for() {
+    let recipe = fixtures::recipe();
+    let time = recipe.tokens.times;
+    for asked in [true, false] {
+        let mut transcription =
+            Transcription::new(recipe.clone(), &Transcribe { logprobs: asked, ..ask(1.8) }).unwrap();
+        let (segments, _) = play(&mut transcription, &[&[time, 300, 301, time + 40, time + 40, 302, time + 80]]);
+        assert_eq!(segments.len(), 2);
+        for (segment, text) in segments.iter().zip([&[300, 301][..], &[302]]) {
+            let bytes: Vec<&[u8]> = segment.logprobs.iter().map(|token| token.bytes.as_slice()).collect();
+            let expected: Vec<&[u8]> = text.iter().map(|id| recipe.tokens.bytes(*id)).collect();
+            assert_eq!(bytes, if asked { expected } else { vec![] });
+            assert!(segment.logprobs.iter().all(|token| (-1e-3..=0.0).contains(&token.logprob)), "{segment:?}");
+        }
+    }
 }
 
 #[test]

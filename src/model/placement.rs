@@ -1,0 +1,75 @@
+//! Where a model lives: which device, in which numbers, with how many threads.
+
+use std::fmt;
+
+use candle_core::{DType, Device};
+
+/// Where a model is to live.
+#[derive(Clone, Debug)]
+pub struct Placement {
+    pub device: Device,
+    /// Of weights and activations.
+    pub dtype: DType,
+    /// CPU threads that the model may use; at least 1.
+    pub threads: usize,
+    /// Jobs that it may be asked to work on at once; its caches are sized for them.
+    pub max_batch: usize,
+}
+
+/// A device of this machine. Written as in the configuration: `cpu`, `cuda:0`, `metal`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DeviceId {
+    Cpu,
+    /// By its number.
+    Cuda(usize),
+    Metal,
+}
+
+/// What the configuration says about devices, for all models or for one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// The accelerator with the most free memory; the CPU where no accelerator answers.
+    #[default]
+    Auto,
+    /// This one or none.
+    Only(DeviceId),
+}
+
+/// What one model wants otherwise than the general settings say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    pub device: Option<DeviceChoice>,
+    /// CPU threads.
+    pub threads: Option<usize>,
+    /// Serve it without a first inference: the first request pays for what that would have prepared.
+    pub cold: bool,
+}
+
+// === impl Wishes ===
+
+impl Wishes {
+    /// What the other says holds; what it does not say stays.
+    pub fn overlay(&mut self, other: &Self) {
+        self.device = other.device.or(self.device);
+        self.threads = other.threads.or(self.threads);
+        self.cold |= other.cold;
+    }
+}
+
+// === impl DeviceId ===
+
+impl DeviceId {
+    pub fn is_accelerator(self) -> bool {
+        self != Self::Cpu
+    }
+}
+
+impl fmt::Display for DeviceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(number) => write!(f, "cuda:{number}"),
+            Self::Metal => f.write_str("metal"),
+        }
+    }
+}

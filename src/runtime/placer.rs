@@ -1,0 +1,229 @@
+//! Which device each model lives on.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use candle_core::DType;
+use parking_lot::Mutex;
+
+use super::{Config, DTypeChoice, Devices, Machine, PlacementError};
+use crate::{
+    model::{DeviceChoice, DeviceId, Placement, Wishes},
+    speech::ModelName,
+};
+
+/// Chooses a device for each model, and remembers what it promised to whom.
+pub struct Placer {
+    devices: Arc<dyn Devices>,
+    config: Config,
+    /// Accelerators that answered at the start.
+    accelerators: Vec<DeviceId>,
+    /// Bytes that were free at the start, less the reserve, of each device that tells.
+    rooms: BTreeMap<DeviceId, u64>,
+    // Locked for a look or a change.
+    promised: Mutex<BTreeMap<ModelName, (DeviceId, u64)>>,
+}
+
+/// A device, and how a model lives on it.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    pub device: DeviceId,
+    pub placement: Placement,
+}
+
+// === impl Placer ===
+
+impl Placer {
+    /// Looks at the devices once. Fails if the general settings name one that cannot be used.
+    pub fn new(config: &Config, devices: Arc<dyn Devices>) -> Result<Self, PlacementError> {
+        let accelerators = devices.accelerators();
+        let room = |device: DeviceId| {
+            let free = devices.memory(device)?.free;
+            Some((device, free.saturating_sub(config.reserve)))
+        };
+        let rooms = accelerators.iter().copied().chain([DeviceId::Cpu]).filter_map(room).collect();
+        let placer = Self { devices, config: config.clone(), accelerators, rooms, promised: Mutex::default() };
+        placer.check(&Wishes::default())?;
+        Ok(placer)
+    }
+
+    /// Whether a model with these wishes can live here at all.
+    pub fn check(&self, wishes: &Wishes) -> Result<(), PlacementError> {
+        self.candidates(wishes)?.first().map_or(Ok(()), |device| self.devices.open(*device).map(drop))
+    }
+
+    /// Where this model is to live: where it lived before, else the candidate with the most room left.
+    pub fn place(&self, name: &ModelName, wishes: &Wishes) -> Result<Placed, PlacementError> {
+        let candidates = self.candidates(wishes)?;
+        let before = self.promised.lock().get(name).map(|(device, _)| *device);
+        let device = match before.filter(|before| candidates.contains(before)) {
+            Some(before) => before,
+            None => self.roomiest(name, &candidates),
+        };
+        let opened = self.devices.open(device)?;
+        let placement = Placement {
+            dtype: dtype(self.config.dtype, device),
+            device: opened,
+            threads: wishes.threads.or(self.config.threads).unwrap_or_else(Machine::processors).max(1),
+            max_batch: self.config.max_batch.max(1),
+        };
+        Ok(Placed { device, placement })
+    }
+
+    /// Remembers that a model will take so many bytes of a device.
+    pub fn promise(&self, name: &ModelName, device: DeviceId, bytes: u64) {
+        self.promised.lock().insert(name.clone(), (device, bytes));
+    }
+
+    /// Bytes that models may take of each device, as measured at the start, less the reserve.
+    pub fn rooms(&self) -> &BTreeMap<DeviceId, u64> {
+        &self.rooms
+    }
+
+    /// Where a model with these wishes could live. Never empty.
+    fn candidates(&self, wishes: &Wishes) -> Result<Vec<DeviceId>, PlacementError> {
+        let choice = wishes.device.unwrap_or(self.config.device);
+        match choice {
+            DeviceChoice::Only(DeviceId::Cpu) if self.config.require_gpu => Err(PlacementError::Contradiction),
+            DeviceChoice::Only(device) => Ok(vec![device]),
+            DeviceChoice::Auto if !self.accelerators.is_empty() => Ok(self.accelerators.clone()),
+            DeviceChoice::Auto if self.config.require_gpu => Err(PlacementError::NoGpu { reason: why_none() }),
+            DeviceChoice::Auto => Ok(vec![DeviceId::Cpu]),
+        }
+    }
+
+    /// The one with the most memory that is free now and not promised to others; the first of equal ones.
+    fn roomiest(&self, name: &ModelName, candidates: &[DeviceId]) -> DeviceId {
+        let promised = self.promised.lock();
+        let room = |device: DeviceId| {
+            let others = promised.iter().filter(|(other, (at, _))| *other != name && *at == device);
+            let taken = others.fold(0u64, |sum, (_, (_, bytes))| sum.saturating_add(*bytes));
+            let free = self.devices.memory(device).map_or(0, |memory| memory.free);
+            let left = self.rooms.get(&device).map_or(0, |room| room.saturating_sub(taken));
+            (free.min(left), free)
+        };
+        let best = candidates.iter().copied().rev().max_by_key(|device| room(*device));
+        best.unwrap_or(DeviceId::Cpu)
+    }
+}
+
+fn dtype(choice: DTypeChoice, device: DeviceId) -> DType {
+    match choice {
+        DTypeChoice::Auto if device.is_accelerator() => DType::F16,
+        DTypeChoice::Auto | DTypeChoice::F32 => DType::F32,
+        DTypeChoice::F16 => DType::F16,
+        DTypeChoice::Bf16 => DType::BF16,
+    }
+}
+
+fn why_none() -> &'static str {
+    if cfg!(any(feature = "cuda", feature = "metal")) {
+        "none answers"
+    } else {
+        "this build knows none (features cuda, metal)"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+    use crate::runtime::DeviceMemory;
+
+    const CUDA0: DeviceId = DeviceId::Cuda(0);
+    const CUDA1: DeviceId = DeviceId::Cuda(1);
+
+    /// Accelerators with so much free memory.
+    struct Fake(Mutex<Vec<(DeviceId, u64)>>);
+
+    impl Devices for Fake {
+        fn accelerators(&self) -> Vec<DeviceId> {
+            self.0.lock().iter().map(|(device, _)| *device).collect()
+        }
+
+        fn open(&self, device: DeviceId) -> Result<Device, PlacementError> {
+            match self.memory(device) {
+                Some(_) => Ok(Device::Cpu),
+                None => Err(PlacementError::NotThere { device, reason: "no such device".to_owned() }),
+            }
+        }
+
+        fn memory(&self, device: DeviceId) -> Option<DeviceMemory> {
+            let cpu = (DeviceId::Cpu, 1000);
+            let all = self.0.lock();
+            let (_, free) = all.iter().chain([&cpu]).find(|(known, _)| *known == device)?;
+            Some(DeviceMemory { free: *free, total: 2000 })
+        }
+    }
+
+    fn config() -> Config {
+        Config { reserve: 100, ..crate::runtime::tests::config() }
+    }
+
+    fn fake(accelerators: &[(DeviceId, u64)]) -> Arc<Fake> {
+        Arc::new(Fake(Mutex::new(accelerators.to_vec())))
+    }
+
+    fn placer(config: &Config, accelerators: &[(DeviceId, u64)]) -> Result<Placer, PlacementError> {
+        Placer::new(config, fake(accelerators))
+    }
+
+    fn name(name: &str) -> ModelName {
+        ModelName::known(name)
+    }
+
+    fn only(device: DeviceId) -> Wishes {
+        Wishes { device: Some(DeviceChoice::Only(device)), ..Wishes::default() }
+    }
+
+    #[test]
+    fn auto_takes_the_accelerator_with_the_most_room_and_then_the_other() {
+        let placer = placer(&config(), &[(CUDA0, 800), (CUDA1, 1000)]).unwrap();
+        let place = |model: &str, bytes: u64| {
+            let placed = placer.place(&name(model), &Wishes::default()).unwrap();
+            placer.promise(&name(model), placed.device, bytes);
+            placed.device
+        };
+        assert_eq!(place("a", 500), CUDA1);
+        assert_eq!(place("b", 100), CUDA0);
+        assert_eq!(place("c", 100), CUDA0);
+        assert_eq!(place("a", 500), CUDA1, "a model stays where it is");
+    }
+
+    #[test]
+    fn memory_that_others_took_meanwhile_counts() {
+        let devices = fake(&[(CUDA0, 900), (CUDA1, 1000)]);
+        let placer = Placer::new(&config(), devices.clone()).unwrap();
+        devices.0.lock()[1].1 = 50;
+        assert_eq!(placer.place(&name("a"), &Wishes::default()).unwrap().device, CUDA0);
+    }
+
+    #[test]
+    fn a_model_may_wish_for_another_device_and_for_threads() {
+        let placer = placer(&config(), &[(CUDA0, 800)]).unwrap();
+        let wishes = Wishes { threads: Some(3), ..only(DeviceId::Cpu) };
+        let placed = placer.place(&name("a"), &wishes).unwrap();
+        assert_eq!((placed.device, placed.placement.threads, placed.placement.dtype), (DeviceId::Cpu, 3, DType::F32));
+        assert_eq!(placer.place(&name("b"), &Wishes::default()).unwrap().placement.dtype, DType::F16);
+    }
+
+    #[test]
+    fn there_is_no_silent_fall_back() {
+        let gone = Config { device: DeviceChoice::Only(CUDA1), ..config() };
+        assert!(matches!(placer(&gone, &[(CUDA0, 800)]), Err(PlacementError::NotThere { device: CUDA1, .. })));
+        let required = Config { require_gpu: true, ..config() };
+        assert!(matches!(placer(&required, &[]), Err(PlacementError::NoGpu { .. })));
+        let both = Config { device: DeviceChoice::Only(DeviceId::Cpu), ..required.clone() };
+        assert!(matches!(placer(&both, &[(CUDA0, 800)]), Err(PlacementError::Contradiction)));
+        let with_one = placer(&required, &[(CUDA0, 800)]).unwrap();
+        assert_eq!(with_one.check(&only(DeviceId::Cpu)), Err(PlacementError::Contradiction));
+        assert!(with_one.check(&only(CUDA1)).is_err());
+        assert_eq!(with_one.check(&only(CUDA0)), Ok(()));
+    }
+
+    #[test]
+    fn the_room_of_a_device_is_what_is_free_less_the_reserve() {
+        let placer = placer(&config(), &[(CUDA0, 800), (CUDA1, 50)]).unwrap();
+        assert_eq!(*placer.rooms(), BTreeMap::from([(DeviceId::Cpu, 900), (CUDA0, 700), (CUDA1, 0)]));
+    }
+}
