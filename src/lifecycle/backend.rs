@@ -2,16 +2,16 @@
 
 mod local;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
 use crate::{
-    model::Family,
+    model::{Family, Wishes},
     runtime::Pulse,
-    speech::{Fault, ModelName},
-    store::Source,
+    speech::{Fault, Kind, ModelName},
+    store::{Phase, Provenance, Source},
 };
 
 pub use self::local::Local;
@@ -29,6 +29,8 @@ pub struct ModelSpec {
     pub pinned: bool,
     /// Unload after so long without a request. `None`: the general one.
     pub idle_ttl: Option<Duration>,
+    /// Where and how it is to live.
+    pub wishes: Wishes,
 }
 
 /// Of which family a model is.
@@ -62,6 +64,7 @@ pub type Report = watch::Sender<Progress>;
 /// How far a download is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
 pub struct Progress {
+    pub phase: Phase,
     pub bytes_done: u64,
     /// 0 while it is not known.
     pub bytes_total: u64,
@@ -77,12 +80,16 @@ pub struct Fetched<F> {
     pub files: F,
     /// Bytes of memory that the model will take.
     pub footprint: u64,
+    /// Where it will take them: `cpu`, `cuda:0`, `metal`.
+    pub device: String,
     /// Bytes of its files.
     pub bytes: u64,
     /// Bytes that came over the network.
     pub downloaded: u64,
     /// The commit that they are of, where the source has such a thing.
     pub revision: Option<String>,
+    /// Part → where its files came from.
+    pub parts: BTreeMap<String, Provenance>,
 }
 
 /// A model in memory, warm.
@@ -101,7 +108,7 @@ pub struct Facts {
     pub dtype: String,
     pub load: Duration,
     pub warm: Duration,
-    /// Bytes by which the process grew.
+    /// Bytes by which what its device holds grew; `None` where other models came or went meanwhile.
     pub resident: Option<u64>,
 }
 
@@ -110,8 +117,10 @@ pub struct Facts {
 pub struct Ended {
     /// It broke; the text is for clients.
     pub died: Option<String>,
-    /// Bytes by which the process shrank.
+    /// Bytes by which what its device holds shrank; `None` where other models came or went meanwhile.
     pub freed: Option<u64>,
+    /// Bytes that came with it and stayed, if they are more than the threshold.
+    pub leaked: Option<u64>,
 }
 
 /// Why a fetch or a load came to nothing; the text is for clients.
@@ -122,6 +131,17 @@ pub struct Failure {
     pub permanent: bool,
     /// Not sooner than this.
     pub retry_after: Option<Duration>,
+    /// What stands in the way, where it is more than bad luck.
+    pub obstacle: Option<Obstacle>,
+}
+
+/// Why a model cannot be had here, whoever asks and however often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// This build or this machine lacks what it needs.
+    Unsupported,
+    /// Its files are given only to those who were accepted for it.
+    Gated,
 }
 
 /// Why a download or a load began.
@@ -132,17 +152,71 @@ pub enum Cause {
     /// `POST /download-models` and its like.
     Asked,
     Retry,
+    /// Another edition is to take its place.
+    Update,
+}
+
+// === impl ModelSpec ===
+
+impl ModelSpec {
+    /// The revision that it asks for, where its source has such a thing.
+    pub(super) fn revision(&self) -> Option<&str> {
+        self.parts.iter().find_map(|(_, source)| match source {
+            Source::Hub { revision, .. } => Some(revision.as_str()),
+            _ => None,
+        })
+    }
+
+    /// The same model at another revision of its source.
+    pub(super) fn at(&self, revision: &str) -> Result<Self, String> {
+        let [(part, source)] = self.parts.as_slice() else {
+            return Err("its files come from several places; set their revisions in the configuration".to_owned());
+        };
+        let moved = source.at(revision).map_err(|error| error.to_string())?;
+        if moved.to_string() == source.to_string() && self.revision() != Some(revision) {
+            return Err(format!("{source} has no revisions"));
+        }
+        Ok(Self { parts: vec![(part.clone(), moved)], ..self.clone() })
+    }
+
+    /// The same edition under the terms of another: when it comes and how long it stays.
+    pub(super) fn under_terms_of(&self, other: &Self) -> Self {
+        Self { preload: other.preload, pinned: other.pinned, idle_ttl: other.idle_ttl, ..self.clone() }
+    }
+
+    /// Whether what was loaded for the one serves the other.
+    pub(super) fn loads_like(&self, other: &Self) -> bool {
+        self.parts == other.parts && self.runs_like(other)
+    }
+
+    /// Whether the same files become the same model in memory.
+    pub(super) fn runs_like(&self, other: &Self) -> bool {
+        self.families.name() == other.families.name() && self.wishes == other.wishes
+    }
+}
+
+// === impl FamilyChoice ===
+
+impl FamilyChoice {
+    fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Known(family) => Some(family.name()),
+            Self::Among(_) => None,
+        }
+    }
 }
 
 // === impl Failure ===
 
 impl Failure {
     pub fn of(fault: &(impl Fault + ?Sized)) -> Self {
-        Self { reason: fault.to_string(), permanent: fault.permanent(), retry_after: fault.retry_after() }
+        let obstacle = (fault.kind() == Kind::Unsupported).then_some(Obstacle::Unsupported);
+        let (permanent, retry_after) = (fault.permanent(), fault.retry_after());
+        Self { reason: fault.to_string(), permanent, retry_after, obstacle }
     }
 
     pub fn transient(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), permanent: false, retry_after: None }
+        Self { reason: reason.into(), permanent: false, retry_after: None, obstacle: None }
     }
 }
 
@@ -155,6 +229,7 @@ impl Cause {
             Self::Request => "request",
             Self::Asked => "asked",
             Self::Retry => "retry",
+            Self::Update => "update",
         }
     }
 }

@@ -10,17 +10,22 @@ use std::{
 use arc_swap::ArcSwap;
 use futures::{FutureExt, future::BoxFuture};
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{Notify, mpsc, oneshot, watch},
     task::AbortHandle,
 };
+use tracing::{Instrument, debug_span};
 
 use super::{
     Backend, Config, Facts, Failure, Fetched, Loaded, Metrics, ModelSpec, ModelStatus, Progress, Snapshot, Unavailable,
-    handle::{Shared, Wake},
+    handle::Shared,
+    hold::{Hold, Share, Wake},
     journal::{self, Archive},
-    machine::{Answer, Attempt, Effect, Event, Goal, Machine, Resource, Rules, Stock, Traits, View, Waiter},
+    machine::{
+        Answer, Attempt, Effect, Event, Goal, Machine, Resource, Rules, SlotId, Stock, UpdateView, View, ViewError,
+        Waiter,
+    },
     residency::Limits,
-    snapshot::ErrorStatus,
+    snapshot::{ErrorStatus, UpdateStatus},
 };
 use crate::speech::ModelName;
 
@@ -29,19 +34,26 @@ const NEWS: usize = 64;
 /// Progress is told no more often than people can read it.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 
-/// `Some` executor for a lease, `None` for every other goal.
-pub(super) type Reply<E> = Result<Option<Arc<E>>, Unavailable>;
+/// `Some` hold for a lease, `None` for every other goal.
+pub(super) type Reply<E> = Result<Option<Hold<E>>, Unavailable>;
 
 /// What handles ask of the driver.
 pub(super) enum Command<E> {
-    Ask { name: ModelName, goal: Goal, patience: Option<Duration>, explicit: bool, reply: oneshot::Sender<Reply<E>> },
+    Ask { name: ModelName, goal: Goal, explicit: bool, asked: Request<E> },
+    Update { name: ModelName, revision: Option<String>, asked: Request<E> },
+    Configure { config: Config, specs: Vec<Arc<ModelSpec>>, done: oneshot::Sender<()> },
     Stop,
+}
+
+/// How long a caller waits for its answer, and where that goes.
+pub(super) struct Request<E> {
+    pub patience: Option<Duration>,
+    pub reply: oneshot::Sender<Reply<E>>,
 }
 
 /// The owner of the machine.
 pub(super) struct Driver<B: Backend> {
     backend: B,
-    specs: Vec<ModelSpec>,
     mode: super::LoadMode,
     machine: Machine<Seat<B::Executor>, Arc<Fetched<B::Files>>>,
     inbox: mpsc::Receiver<Command<B::Executor>>,
@@ -57,9 +69,9 @@ pub(super) struct Driver<B: Backend> {
 
 type News<B> = Event<Seat<<B as Backend>::Executor>, Arc<Fetched<<B as Backend>::Files>>>;
 
-/// A loaded model. The machine has one clone; every lease another.
+/// A loaded model, as the machine has it.
 pub(super) struct Seat<E> {
-    executor: Arc<E>,
+    share: Share<E>,
     facts: Arc<Facts>,
 }
 
@@ -73,7 +85,7 @@ impl<B: Backend> Driver<B> {
         metrics: Metrics,
         inbox: mpsc::Receiver<Command<B::Executor>>,
     ) -> (Self, Arc<Shared>) {
-        let machine = Machine::new(rules(&config), specs.iter().map(|spec| traits(spec, &config)).collect());
+        let machine = Machine::new(rules(&config), specs.into_iter().map(Arc::new).collect());
         let (reporter, news) = mpsc::channel(NEWS);
         let first = Arc::new(snapshot(config.mode, &machine));
         let shared = Arc::new(Shared {
@@ -81,11 +93,10 @@ impl<B: Backend> Driver<B> {
             changes: watch::Sender::new(first),
             fatal: watch::Sender::new(None),
             metrics,
-            wake: Wake::default(),
+            wake: Wake::new(Arc::new(Notify::new())),
         });
         let driver = Self {
             backend,
-            specs,
             mode: config.mode,
             machine,
             inbox,
@@ -121,8 +132,14 @@ impl<B: Backend> Driver<B> {
 
     fn command(&mut self, command: Option<Command<B::Executor>>) {
         match command {
-            Some(Command::Ask { name, goal, patience, explicit, reply }) => {
-                self.ask(name, goal, patience, explicit, reply);
+            Some(Command::Ask { name, goal, explicit, asked }) => {
+                let waiter = self.waiter(goal, asked);
+                self.apply(Event::Ask { model: name, waiter, explicit });
+            }
+            Some(Command::Update { name, revision, asked }) => self.update(name, revision, asked),
+            Some(Command::Configure { config, specs, done }) => {
+                self.apply(Event::Configure { rules: rules(&config), specs });
+                let _ = done.send(());
             }
             Some(Command::Stop) => self.apply(Event::Stop),
             None => {
@@ -132,25 +149,31 @@ impl<B: Backend> Driver<B> {
         }
     }
 
-    fn ask(
-        &mut self,
-        name: ModelName,
-        goal: Goal,
-        patience: Option<Duration>,
-        explicit: bool,
-        reply: oneshot::Sender<Reply<B::Executor>>,
-    ) {
-        let Some(slot) = self.specs.iter().position(|spec| spec.name == name) else {
-            let _ = reply.send(Err(Unavailable::NotServed { model: name }));
-            return;
+    fn update(&mut self, name: ModelName, revision: Option<String>, asked: Request<B::Executor>) {
+        let spec = match (self.machine.configured(&name), revision) {
+            (None, _) => Err(Unavailable::NotServed { model: name }),
+            (Some(spec), None) => Ok(spec.clone()),
+            (Some(spec), Some(revision)) => {
+                spec.at(&revision).map(Arc::new).map_err(|reason| Unavailable::NoRevision { model: name, reason })
+            }
         };
+        match spec {
+            Ok(spec) => {
+                let waiter = self.waiter(Goal::Updated, asked);
+                self.apply(Event::Update { spec, waiter });
+            }
+            Err(refusal) => drop(asked.reply.send(Err(refusal))),
+        }
+    }
+
+    /// From now on there is somebody who waits.
+    fn waiter(&mut self, goal: Goal, asked: Request<B::Executor>) -> Waiter {
         self.waiters += 1;
+        self.replies.insert(self.waiters, asked.reply);
         let since = now();
         // A patience beyond the end of time is none.
-        let until = patience.and_then(|patience| since.checked_add(patience));
-        let waiter = Waiter { id: self.waiters, goal, since, until };
-        self.replies.insert(waiter.id, reply);
-        self.apply(Event::Ask { slot, waiter, explicit });
+        let until = asked.patience.and_then(|patience| since.checked_add(patience));
+        Waiter { id: self.waiters, goal, since, until }
     }
 
     /// A lease ended or a caller left.
@@ -176,9 +199,9 @@ impl<B: Backend> Driver<B> {
 
     fn carry_out(&mut self, effect: Effect<Seat<B::Executor>, Arc<Fetched<B::Files>>>) {
         match effect {
-            Effect::Fetch { slot, attempt } => self.fetch(slot, attempt),
+            Effect::Fetch { attempt, spec } => self.fetch(attempt, &spec),
             Effect::CancelFetch { attempt } => self.cancel(attempt),
-            Effect::Load { slot, attempt, files } => self.load(slot, attempt, &files),
+            Effect::Load { attempt, spec, files } => self.load(attempt, &spec, &files),
             Effect::Unload { resource } => drop(resource),
             Effect::Answer { waiter, answer } => self.answer(waiter, answer),
             Effect::Exit { reason } => drop(self.shared.fatal.send_replace(Some(reason))),
@@ -186,15 +209,15 @@ impl<B: Backend> Driver<B> {
         }
     }
 
-    fn fetch(&mut self, slot: usize, attempt: Attempt) {
+    fn fetch(&mut self, attempt: Attempt, spec: &ModelSpec) {
         let (report, progress) = watch::channel(Progress::default());
-        let fetch = contained(self.backend.fetch(&self.specs[slot], report));
+        let span = debug_span!(parent: None, "download", model = %spec.name);
+        let fetch = contained(self.backend.fetch(spec, report)).instrument(span);
         let reporter = self.reporter.clone();
         let task = tokio::spawn(async move {
-            let telling = tell(progress, |progress| reporter.send(Event::Progress { slot, attempt, progress }));
+            let telling = tell(progress, |progress| reporter.send(Event::Progress { attempt, progress }));
             let result = tokio::select! { result = fetch => result, never = telling => match never {} };
-            let result = result.map(|fetched| Stock { footprint: fetched.footprint, files: Arc::new(fetched) });
-            let _ = reporter.send(Event::Fetched { slot, attempt, result, jitter: rand::random() }).await;
+            let _ = reporter.send(Event::Fetched { attempt, result: result.map(stock), jitter: rand::random() }).await;
         });
         self.fetches.retain(|_, task| !task.is_finished());
         self.fetches.insert(attempt, task.abort_handle());
@@ -206,40 +229,38 @@ impl<B: Backend> Driver<B> {
         }
     }
 
-    fn load(&mut self, slot: usize, attempt: Attempt, files: &Fetched<B::Files>) {
-        let load = contained(self.backend.load(&self.specs[slot], &files.files));
-        let reporter = self.reporter.clone();
+    fn load(&mut self, attempt: Attempt, spec: &ModelSpec, files: &Fetched<B::Files>) {
+        let span = debug_span!(parent: None, "load", model = %spec.name);
+        let load = contained(self.backend.load(spec, &files.files)).instrument(span);
+        let (reporter, wake) = (self.reporter.clone(), self.shared.wake.clone());
         tokio::spawn(async move {
-            let loaded = load.await.map(|Loaded { executor, facts, ended }| (Seat::new(executor, facts), ended));
+            let loaded = load.await.map(|Loaded { executor, facts, ended }| (Seat::new(executor, facts, wake), ended));
             let (result, ended) = match loaded {
                 Ok((seat, ended)) => (Ok(seat), Some(ended)),
                 Err(failure) => (Err(failure), None),
             };
-            let _ = reporter.send(Event::Loaded { slot, attempt, result, jitter: rand::random() }).await;
+            let _ = reporter.send(Event::Loaded { attempt, result, jitter: rand::random() }).await;
             if let Some(ended) = ended {
                 let end = ended.await;
-                let _ = reporter.send(Event::Ended { slot, attempt, end, jitter: rand::random() }).await;
+                let _ = reporter.send(Event::Ended { attempt, end, jitter: rand::random() }).await;
             }
         });
     }
 
-    /// A lease for somebody who has just left comes back at once, and wakes the driver.
+    /// A lease for somebody who has just left ends at once, and wakes the driver.
     fn answer(&mut self, waiter: u64, answer: Answer<Seat<B::Executor>>) {
         let Some(reply) = self.replies.remove(&waiter) else { return };
-        let answer = match answer {
-            Answer::Lease(seat) => Ok(Some(seat.executor)),
+        let _ = reply.send(match answer {
+            Answer::Lease(hold) => Ok(Some(hold)),
             Answer::Reached => Ok(None),
             Answer::Refused(refusal) => Err(refusal),
-        };
-        if reply.send(answer).is_err() {
-            self.shared.wake.wake();
-        }
+        });
     }
 
     fn publish(&self) {
         let next = Arc::new(snapshot(self.mode, &self.machine));
-        self.shared.metrics.publish(&next);
         let before = self.shared.now.swap(next.clone());
+        self.shared.metrics.publish(&next, &before);
         if next.differs(&before) {
             self.shared.changes.send_replace(next);
         }
@@ -247,19 +268,18 @@ impl<B: Backend> Driver<B> {
 }
 
 impl<B: Backend> Archive for Driver<B> {
-    fn name(&self, slot: usize) -> &ModelName {
-        &self.specs[slot].name
+    fn facts(&self, slot: SlotId) -> Option<&Facts> {
+        self.machine.resource(slot).map(|seat| &*seat.facts)
     }
 
-    fn facts(&self, slot: usize) -> Option<&Facts> {
-        self.machine.views().nth(slot)?.resource.map(|seat| &*seat.facts)
+    fn bytes(&self, slot: SlotId) -> (u64, u64) {
+        self.machine.stock(slot).map_or((0, 0), |stock| (stock.files.bytes, stock.files.downloaded))
     }
+}
 
-    fn bytes(&self, slot: usize) -> (u64, u64) {
-        let view = self.machine.views().nth(slot);
-        let stock = view.and_then(|view| view.stock);
-        stock.map_or((0, 0), |stock| (stock.files.bytes, stock.files.downloaded))
-    }
+fn stock<F>(fetched: Fetched<F>) -> Stock<Arc<Fetched<F>>> {
+    let (footprint, device) = (fetched.footprint, fetched.device.as_str().into());
+    Stock { footprint, device, revision: fetched.revision.clone(), files: Arc::new(fetched) }
 }
 
 /// A panic of the backend is a failure like any other.
@@ -299,79 +319,87 @@ fn rules(config: &Config) -> Rules {
         mode: config.mode,
         limits: Limits {
             max_resident: config.max_resident,
-            budget: config.memory_budget,
+            budget: config.memory_budget.clone(),
             patience: config.room_patience,
         },
+        idle_ttl: config.idle_ttl,
         retry_base: config.retry_base,
         retry_max: config.retry_max,
         on_preload_failure: config.on_preload_failure,
     }
 }
 
-fn traits(spec: &ModelSpec, config: &Config) -> Traits {
-    Traits {
-        name: spec.name.clone(),
-        preload: spec.preload,
-        pinned: spec.pinned,
-        idle_ttl: spec.idle_ttl.or(config.idle_ttl),
-    }
-}
-
 fn snapshot<E, F>(mode: super::LoadMode, machine: &Machine<Seat<E>, Arc<Fetched<F>>>) -> Snapshot {
+    let now = now();
     Snapshot {
         mode,
-        models: machine.views().map(status).collect(),
+        models: machine.views(now).map(|view| status(view, now)).collect(),
         preload_complete: machine.preload_complete(),
         preload_failed: machine.preload_failed(),
         stopping: machine.stopping(),
     }
 }
 
-fn status<E, F>(view: View<'_, Seat<E>, Arc<Fetched<F>>>) -> ModelStatus {
+fn status<E, F>(view: View<'_, Seat<E>, Arc<Fetched<F>>>, now: Instant) -> ModelStatus {
     let facts = view.resource.map(|seat| &*seat.facts);
     ModelStatus {
-        name: view.traits.name.clone(),
+        name: view.spec.name.clone(),
         status: view.status,
         fetched: view.stock.is_some(),
-        pinned: view.traits.pinned,
-        preload: view.traits.preload,
+        pinned: view.spec.pinned,
+        preload: view.spec.preload,
         progress: view.progress,
-        error: view.error.map(|error| ErrorStatus {
-            message: error.message,
-            permanent: error.permanent,
-            attempts: error.attempts,
-            retry_at: error.retry_at,
-        }),
-        revision: view.stock.and_then(|stock| stock.files.revision.clone()),
+        error: view.error.map(error_status),
+        revision: view.stock.and_then(|stock| stock.revision.clone()),
+        update: view.update.map(update_status),
+        parts: view.stock.map(|stock| stock.files.parts.clone()).unwrap_or_default(),
         device: facts.map(|facts| facts.device.clone()),
         dtype: facts.map(|facts| facts.dtype.clone()),
         footprint_bytes: view.stock.map(|stock| stock.footprint),
         resident_bytes: facts.and_then(|facts| facts.resident),
+        freed_bytes: view.freed,
         load: facts.map(|facts| facts.load),
         warm: facts.map(|facts| facts.warm),
         since: view.since,
         idle_since: view.idle_since,
+        expires_at: view.expires_at,
         waiting: view.waiting,
+        place: view.place,
+        expected_at: view.expected_in.and_then(|wait| now.checked_add(wait)),
         pulse: facts.map(|facts| facts.pulse.clone()),
     }
+}
+
+fn error_status(error: ViewError) -> ErrorStatus {
+    let ViewError { message, permanent, attempts, retry_at, obstacle } = error;
+    ErrorStatus { message, permanent, attempts, retry_at, obstacle }
+}
+
+fn update_status(update: UpdateView) -> UpdateStatus {
+    let UpdateView { revision, status, progress, error } = update;
+    UpdateStatus { revision, status, progress, error: error.map(error_status) }
 }
 
 // === impl Seat ===
 
 impl<E> Seat<E> {
-    fn new(executor: E, facts: Facts) -> Self {
-        Self { executor: Arc::new(executor), facts: Arc::new(facts) }
-    }
-}
-
-impl<E> Clone for Seat<E> {
-    fn clone(&self) -> Self {
-        Self { executor: self.executor.clone(), facts: self.facts.clone() }
+    fn new(executor: E, facts: Facts, wake: Wake) -> Self {
+        Self { share: Share::new(executor, wake), facts: Arc::new(facts) }
     }
 }
 
 impl<E> Resource for Seat<E> {
+    type Lease = Hold<E>;
+
+    fn lend(&self) -> Hold<E> {
+        self.share.lend()
+    }
+
     fn leased(&self) -> bool {
-        Arc::strong_count(&self.executor) > 1
+        self.share.lent()
+    }
+
+    fn measured(&self) -> Option<u64> {
+        self.facts.resident
     }
 }

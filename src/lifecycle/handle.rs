@@ -9,13 +9,14 @@ use std::{
 use arc_swap::ArcSwap;
 use futures::future::join_all;
 use tokio::{
-    sync::{Notify, mpsc, oneshot, watch},
+    sync::{mpsc, oneshot, watch},
     task::JoinHandle,
 };
 
 use super::{
-    Backend, Config, Metrics, ModelSpec, ModelStatus, Snapshot, Unavailable,
-    driver::{Command, Driver, Reply},
+    Backend, Config, KeepAlive, Metrics, ModelSpec, ModelStatus, Snapshot, Unavailable,
+    driver::{Command, Driver, Reply, Request},
+    hold::{Hold, Wake},
     machine::Goal,
     snapshot::ErrorStatus,
 };
@@ -35,10 +36,17 @@ pub struct Lifecycle<E = Executor> {
 
 /// The right to use a loaded model, which is not unloaded as long as this exists.
 pub struct Lease<E = Executor> {
-    /// `None` only while this is dropped.
-    executor: Option<Arc<E>>,
+    hold: Hold<E>,
     waited: Duration,
-    wake: Wake,
+}
+
+/// What a request wants of its model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// How long it waits for the model.
+    pub patience: Duration,
+    /// How long the model is to stay afterwards. `None`: as the request before said, or else the configuration.
+    pub keep_alive: Option<KeepAlive>,
 }
 
 /// How far a model is to be brought by [`Lifecycle::prepare`].
@@ -62,10 +70,6 @@ pub(super) struct Shared {
     pub wake: Wake,
 }
 
-/// Tells the driver that a lease ended or a caller left; it finds out which.
-#[derive(Clone, Default)]
-pub(super) struct Wake(Arc<Notify>);
-
 /// A caller that waits. When it leaves, only its own wait ends.
 struct Waiting<E> {
     /// `None` once it was answered.
@@ -88,15 +92,16 @@ impl<E: Send + Sync + 'static> Lifecycle<E> {
         (Self { commands, shared }, tokio::spawn(driver.run()))
     }
 
-    /// A lease on the loaded model, which is brought in if need be; waits up to `patience` for that. The load goes on
-    /// when the caller leaves or its patience ends.
-    pub async fn acquire(&self, name: &ModelName, patience: Duration) -> Result<Lease<E>, Unavailable> {
+    /// A lease on the loaded model, which is brought in if need be. The load goes on when the caller leaves or its
+    /// patience ends.
+    pub async fn acquire(&self, name: &ModelName, wish: Wish) -> Result<Lease<E>, Unavailable> {
         let asked = now();
-        let reply = self.ask(name, Goal::Lease, Some(patience), false).await;
+        let goal = Goal::Lease { keep_alive: wish.keep_alive };
+        let reply = self.ask(name, goal, Some(wish.patience), false).await;
         let waited = now().saturating_duration_since(asked);
         self.shared.metrics.waited(waited);
         match reply? {
-            Some(executor) => Ok(Lease { executor: Some(executor), waited, wake: self.shared.wake.clone() }),
+            Some(hold) => Ok(Lease { hold, waited }),
             None => Err(Unavailable::Stopping),
         }
     }
@@ -118,6 +123,34 @@ impl<E: Send + Sync + 'static> Lifecycle<E> {
             (name.clone(), self.outcome(name, outcome.err()))
         }))
         .await
+    }
+
+    /// Brings another revision of a model in, beside the one that serves if both fit, else in its place; requests move
+    /// over when it is ready. Without a revision: whatever the source that the configuration names has now. If it fails,
+    /// what served serves on. Answers with the model's state when that is done, or when `wait` is over (`None`: no bound).
+    pub async fn update(
+        &self,
+        name: &ModelName,
+        revision: Option<&str>,
+        wait: Option<Duration>,
+    ) -> Result<ModelStatus, Unavailable> {
+        let revision = revision.map(str::to_owned);
+        let outcome = self.send(wait, |asked| Command::Update { name: name.clone(), revision, asked }).await;
+        match outcome {
+            Ok(_) | Err(Unavailable::NotYet { .. } | Unavailable::NoRoom { .. }) => self.outcome(name, None),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// These are the models from now on, under these rules; [`Config::mode`] stays as it was. Models that are not named
+    /// any more go when their last lease ends, new ones come as they would at the start, those with another source are
+    /// updated, and what does not fit under new limits goes. Resolves when that has begun.
+    pub async fn reconfigure(&self, config: Config, specs: Vec<ModelSpec>) {
+        let (done, begun) = oneshot::channel();
+        let specs = specs.into_iter().map(Arc::new).collect();
+        if self.commands.send(Command::Configure { config, specs, done }).await.is_ok() {
+            let _ = begun.await;
+        }
     }
 
     /// Unloads a model and waits until its memory is free; one in use takes no new leases and goes when the last ends.
@@ -157,18 +190,26 @@ impl<E: Send + Sync + 'static> Lifecycle<E> {
         self.commands.closed().await;
     }
 
-    /// `Some` executor for a lease, `None` for every other goal.
+    /// `Some` hold for a lease, `None` for every other goal.
     async fn ask(
         &self,
         name: &ModelName,
         goal: Goal,
         patience: Option<Duration>,
         explicit: bool,
-    ) -> Result<Option<Arc<E>>, Unavailable> {
-        let (sender, receiver) = oneshot::channel();
+    ) -> Result<Option<Hold<E>>, Unavailable> {
+        self.send(patience, |asked| Command::Ask { name: name.clone(), goal, explicit, asked }).await
+    }
+
+    /// Sends a command that is answered, and waits for the answer.
+    async fn send(
+        &self,
+        patience: Option<Duration>,
+        command: impl FnOnce(Request<E>) -> Command<E>,
+    ) -> Result<Option<Hold<E>>, Unavailable> {
+        let (reply, receiver) = oneshot::channel();
         let mut waiting = Waiting { reply: Some(receiver), wake: self.shared.wake.clone() };
-        let command = Command::Ask { name: name.clone(), goal, patience, explicit, reply: sender };
-        self.commands.send(command).await.map_err(|_| Unavailable::Stopping)?;
+        self.commands.send(command(Request { patience, reply })).await.map_err(|_| Unavailable::Stopping)?;
         waiting.reply().await
     }
 
@@ -208,15 +249,7 @@ impl<E> Deref for Lease<E> {
     type Target = E;
 
     fn deref(&self) -> &E {
-        self.executor.as_deref().expect("a lease holds its executor until it is dropped")
-    }
-}
-
-impl<E> Drop for Lease<E> {
-    fn drop(&mut self) {
-        // First let go, then tell.
-        self.executor = None;
-        self.wake.wake();
+        self.hold.model()
     }
 }
 
@@ -226,15 +259,12 @@ impl<E> std::fmt::Debug for Lease<E> {
     }
 }
 
-// === impl Wake ===
+// === impl Wish ===
 
-impl Wake {
-    pub fn wake(&self) {
-        self.0.notify_one();
-    }
-
-    pub async fn woken(&self) {
-        self.0.notified().await;
+impl Wish {
+    /// To have the model within so long, and nothing else.
+    pub fn within(patience: Duration) -> Self {
+        Self { patience, keep_alive: None }
     }
 }
 
@@ -265,6 +295,7 @@ impl<E> Drop for Waiting<E> {
 impl ErrorStatus {
     fn of(refusal: &Unavailable) -> Self {
         let (permanent, retry_after) = (refusal.permanent(), refusal.retry_after());
-        Self { message: refusal.to_string(), permanent, attempts: 0, retry_at: retry_after.map(|after| now() + after) }
+        let retry_at = retry_after.map(|after| now() + after);
+        Self { message: refusal.to_string(), permanent, attempts: 0, retry_at, obstacle: None }
     }
 }

@@ -4,56 +4,75 @@ use std::time::Duration;
 
 use super::{
     Facts, Failure, Metrics,
-    machine::{Note, Reason},
-    metrics::LoadPhase,
+    machine::{Note, Reason, SlotId},
+    metrics::{LoadPhase, Outcome},
 };
 use crate::speech::ModelName;
 
-/// What a note needs that the machine does not know.
+/// What a note needs that it does not hold.
 pub(super) trait Archive {
-    fn name(&self, slot: usize) -> &ModelName;
     /// Of a loaded model.
-    fn facts(&self, slot: usize) -> Option<&Facts>;
+    fn facts(&self, slot: SlotId) -> Option<&Facts>;
     /// Bytes of files, and those that came over the network.
-    fn bytes(&self, slot: usize) -> (u64, u64);
+    fn bytes(&self, slot: SlotId) -> (u64, u64);
 }
 
 /// Writes a note down.
 pub(super) fn write(note: &Note, archive: &impl Archive, metrics: &Metrics) {
     match note {
-        Note::Downloading { slot, cause } => {
-            tracing::info!(model = %archive.name(*slot), cause = cause.as_str(), "downloading");
+        Note::Downloading { model, cause } => tracing::info!(%model, cause = cause.as_str(), "downloading"),
+        Note::Downloaded { model, slot, took } => downloaded(model, archive.bytes(*slot), metrics, *took),
+        Note::Loading { model, footprint } => tracing::info!(%model, bytes = footprint, "loading"),
+        Note::Ready { model, slot, took } => ready(model, archive.facts(*slot), metrics, *took),
+        Note::Switching { from, to } => switching(metrics, from, to),
+        Note::Evicting { model, reason, leased } => evicting(model, metrics, *reason, *leased),
+        Note::Unloaded { model, took, freed } => {
+            tracing::info!(%model, seconds = took.as_secs_f64(), freed_bytes = freed, "unloaded");
         }
-        Note::Downloaded { slot, took } => downloaded(archive, metrics, *slot, *took),
-        Note::Loading { slot, footprint } => {
-            tracing::info!(model = %archive.name(*slot), bytes = footprint, "loading");
+        Note::Failed { model, failure, attempts, retry_in } => failed(model, metrics, failure, *attempts, *retry_in),
+        Note::PreloadFailed { model, reason, lazy: false } => tracing::warn!(%model, reason, "not loaded at start"),
+        Note::PreloadFailed { model, reason, lazy: true } => {
+            tracing::warn!(%model, reason, "not loaded at start: left to the first request");
         }
-        Note::Ready { slot, took } => ready(archive, metrics, *slot, *took),
-        Note::Switching { from, to } => switching(archive, metrics, from, *to),
-        Note::Evicting { slot, reason, leased } => evicting(archive, metrics, *slot, *reason, *leased),
-        Note::Unloaded { slot, took, freed } => {
-            let (model, seconds) = (archive.name(*slot), took.as_secs_f64());
-            tracing::info!(%model, seconds, freed_bytes = freed, "unloaded");
-        }
-        Note::Failed { slot, failure, attempts, retry_in } => {
-            failed(archive.name(*slot), metrics, failure, *attempts, *retry_in);
-        }
-        Note::PreloadFailed { slot, reason } => {
-            tracing::warn!(model = %archive.name(*slot), reason, "not loaded at start");
+        Note::BringingBack { model } => brought_back(model, metrics),
+        Note::Removed { model } => tracing::info!(%model, "not served any more"),
+        Note::Updating { .. } | Note::Updated { .. } | Note::UpToDate { .. } | Note::UpdateFailed { .. } => {
+            update(note, metrics);
         }
     }
 }
 
-fn downloaded(archive: &impl Archive, metrics: &Metrics, slot: usize, took: Duration) {
-    metrics.took(LoadPhase::Fetch, took);
-    let (bytes, transferred) = archive.bytes(slot);
-    let seconds = took.as_secs_f64();
-    tracing::info!(model = %archive.name(slot), seconds, bytes, transferred_bytes = transferred, "downloaded");
+fn update(note: &Note, metrics: &Metrics) {
+    match note {
+        Note::Updating { model, revision } => tracing::info!(%model, revision, "updating"),
+        Note::Updated { model, from, to } => {
+            metrics.updated(Outcome::Done);
+            tracing::info!(%model, from, to, "updated");
+        }
+        Note::UpToDate { model, revision } => {
+            metrics.updated(Outcome::Unchanged);
+            tracing::info!(%model, revision, "up to date");
+        }
+        Note::UpdateFailed { model, reason } => {
+            metrics.updated(Outcome::Failed);
+            tracing::error!(%model, reason, "not updated: what served before serves on");
+        }
+        _ => {}
+    }
 }
 
-fn ready(archive: &impl Archive, metrics: &Metrics, slot: usize, took: Duration) {
-    let model = archive.name(slot);
-    if let Some(facts) = archive.facts(slot) {
+fn brought_back(model: &ModelName, metrics: &Metrics) {
+    metrics.rolled_back();
+    tracing::warn!(%model, "bringing back: what it went for did not come");
+}
+
+fn downloaded(model: &ModelName, (bytes, transferred): (u64, u64), metrics: &Metrics, took: Duration) {
+    metrics.took(LoadPhase::Fetch, took);
+    tracing::info!(%model, seconds = took.as_secs_f64(), bytes, transferred_bytes = transferred, "downloaded");
+}
+
+fn ready(model: &ModelName, facts: Option<&Facts>, metrics: &Metrics, took: Duration) {
+    if let Some(facts) = facts {
         metrics.took(LoadPhase::Load, facts.load);
         metrics.took(LoadPhase::Warm, facts.warm);
         tracing::info!(%model, seconds = facts.load.as_secs_f64(), bytes = facts.resident, "loaded");
@@ -63,16 +82,14 @@ fn ready(archive: &impl Archive, metrics: &Metrics, slot: usize, took: Duration)
     }
 }
 
-fn switching(archive: &impl Archive, metrics: &Metrics, from: &[usize], to: usize) {
+fn switching(metrics: &Metrics, from: &[ModelName], to: &ModelName) {
     metrics.switched();
-    let from: Vec<_> = from.iter().map(|slot| archive.name(*slot).as_str()).collect();
-    let (from, to) = (from.join(", "), archive.name(to));
+    let from = from.iter().map(ModelName::as_str).collect::<Vec<_>>().join(", ");
     tracing::info!(%from, %to, "switching from {from} to {to}");
 }
 
-fn evicting(archive: &impl Archive, metrics: &Metrics, slot: usize, reason: Reason, leased: bool) {
+fn evicting(model: &ModelName, metrics: &Metrics, reason: Reason, leased: bool) {
     metrics.evicted(reason.as_str());
-    let model = archive.name(slot);
     if leased {
         tracing::info!(%model, reason = reason.as_str(), "draining: unloads when its last request ends");
     } else {

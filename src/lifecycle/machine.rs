@@ -10,37 +10,61 @@
 //!  └──────────────────────────────────── ended ─────────── Unloading ◄──────────┴────────────┘
 //! ```
 //!
-//! A model that is unloaded keeps its files, so `Absent` with files goes to `Fetched` directly. `Draining` and
-//! `Unloading` collect callers who want the model again; they make it `Fetched` once its memory is free.
+//! That is the life of one edition of a model, a [`slot`]. A model that is unloaded keeps its files, so `Absent` with
+//! files goes to `Fetched` directly. `Draining` and `Unloading` collect callers who want the model again; they make it
+//! `Fetched` once its memory is free. A [`model`] has the slot that serves, beside it the one that is to take its place
+//! while it is updated, and those that are on their way out. In what order slots get memory is decided in [`room`].
 //!
 //! Each [`Machine::step`] applies one event and then restores the invariants: who has left or run out of patience is
-//! gone, what is idle for too long goes, whoever waits for room gets it in order of arrival.
+//! gone, what is idle for too long goes, whoever waits for room gets it in order of arrival, an edition that is ready
+//! takes its place, and what went for a model that did not come is brought back.
 
+mod event;
+mod model;
+mod room;
 mod slot;
 #[cfg(test)]
 mod tests;
 
-use std::time::{Duration, Instant};
-
-pub(super) use self::slot::View;
-use self::slot::{Desire, Slot};
-use super::{
-    Cause, Ended, Failure, LoadMode, OnPreloadFailure, Progress, Unavailable,
-    residency::{Limits, Verdict, make_room},
+use std::{
+    mem,
+    ops::BitOr,
+    sync::Arc,
+    time::{Duration, Instant},
 };
+
+pub(super) use self::{
+    event::{Answer, Attempt, Effect, Event, Goal, Note, Reason, SlotId, Stock, Waiter},
+    model::{UpdateView, View},
+    slot::ViewError,
+};
+use self::{model::Model, slot::Slot};
+use super::{Failure, LoadMode, ModelSpec, OnPreloadFailure, Unavailable, residency::Limits};
 use crate::speech::ModelName;
 
-/// A loaded model, as far as the machine must know it. Only the machine makes clones of one, for leases.
-pub(super) trait Resource: Clone {
-    /// Whether any clone but the machine's own exists.
+/// A loaded model, as far as the machine must know it. Only the machine lends it.
+pub(super) trait Resource {
+    type Lease;
+
+    fn lend(&self) -> Self::Lease;
+
+    /// Whether any lease exists.
     fn leased(&self) -> bool;
+
+    /// Bytes of memory that it was seen to take.
+    fn measured(&self) -> Option<u64>;
 }
 
 /// All models. `R` is a loaded model, `F` are the files of one.
 pub(super) struct Machine<R, F> {
     rules: Rules,
-    slots: Vec<Slot<R, F>>,
-    attempts: u64,
+    models: Vec<Model<R, F>>,
+    /// The last number that was given to a slot or an attempt.
+    numbers: u64,
+    /// The start was complete once; what comes later does not make it incomplete.
+    started: bool,
+    /// The limits may be lower than what is in memory.
+    tight: bool,
     stopping: bool,
 }
 
@@ -49,243 +73,94 @@ pub(super) struct Machine<R, F> {
 pub(super) struct Rules {
     pub mode: LoadMode,
     pub limits: Limits,
+    /// Of models that do not say it themselves.
+    pub idle_ttl: Option<Duration>,
     pub retry_base: Duration,
     pub retry_max: Duration,
     pub on_preload_failure: OnPreloadFailure,
 }
 
-/// What is known of a model from the start.
-#[derive(Clone, Debug)]
-pub(super) struct Traits {
-    pub name: ModelName,
-    pub preload: bool,
-    pub pinned: bool,
-    pub idle_ttl: Option<Duration>,
-}
-
-/// Names one fetch or one load, so that news of an earlier one is recognised.
-pub(super) type Attempt = u64;
-
-/// What a caller wants of a model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Goal {
-    /// To use it.
-    Lease,
-    /// To have it in memory.
-    Ready,
-    /// To have its files.
-    Fetched,
-    /// To have it out of memory.
-    Unloaded,
-}
-
-/// A caller that waits; it is answered exactly once, or leaves.
-#[derive(Clone, Debug)]
-pub(super) struct Waiter {
-    pub id: u64,
-    pub goal: Goal,
-    pub since: Instant,
-    /// When its patience ends.
-    pub until: Option<Instant>,
-}
-
-/// What happened. `slot` is the place of a model in the list that the machine was made of; `jitter` is from 0 to 1.
-#[derive(Debug)]
-pub(super) enum Event<R, F> {
-    /// The server is up.
-    Start,
-    Ask {
-        slot: usize,
-        waiter: Waiter,
-        explicit: bool,
-    },
-    /// A caller does not wait any more.
-    Left {
-        waiter: u64,
-    },
-    Progress {
-        slot: usize,
-        attempt: Attempt,
-        progress: Progress,
-    },
-    Fetched {
-        slot: usize,
-        attempt: Attempt,
-        result: Result<Stock<F>, Failure>,
-        jitter: f64,
-    },
-    Loaded {
-        slot: usize,
-        attempt: Attempt,
-        result: Result<R, Failure>,
-        jitter: f64,
-    },
-    /// It is out of memory.
-    Ended {
-        slot: usize,
-        attempt: Attempt,
-        end: Ended,
-        jitter: f64,
-    },
-    /// Some lease ended.
-    Released,
-    /// A deadline passed.
-    Tick,
-    Stop,
-}
-
-/// What is to be done.
-#[derive(Debug)]
-pub(super) enum Effect<R, F> {
-    Fetch {
-        slot: usize,
-        attempt: Attempt,
-    },
-    CancelFetch {
-        attempt: Attempt,
-    },
-    Load {
-        slot: usize,
-        attempt: Attempt,
-        files: F,
-    },
-    /// To be dropped; [`Event::Ended`] follows.
-    Unload {
-        resource: R,
-    },
-    Answer {
-        waiter: u64,
-        answer: Answer<R>,
-    },
-    /// The configuration wants the process to end.
-    Exit {
-        reason: String,
-    },
-    /// For logs and metrics.
-    Note(Note),
-}
-
-/// The one answer to a caller.
-#[derive(Debug)]
-pub(super) enum Answer<R> {
-    Lease(R),
-    Reached,
-    Refused(Unavailable),
-}
-
-/// The files of a model and what it will take.
-#[derive(Clone, Debug)]
-pub(super) struct Stock<F> {
-    pub files: F,
-    /// Bytes of memory.
-    pub footprint: u64,
-}
-
-/// A step that people want to read about.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Note {
-    Downloading {
-        slot: usize,
-        cause: Cause,
-    },
-    Downloaded {
-        slot: usize,
-        took: Duration,
-    },
-    Loading {
-        slot: usize,
-        footprint: u64,
-    },
-    Ready {
-        slot: usize,
-        took: Duration,
-    },
-    /// Others go so that this one can come.
-    Switching {
-        from: Vec<usize>,
-        to: usize,
-    },
-    Evicting {
-        slot: usize,
-        reason: Reason,
-        leased: bool,
-    },
-    Unloaded {
-        slot: usize,
-        took: Duration,
-        freed: Option<u64>,
-    },
-    Failed {
-        slot: usize,
-        failure: Failure,
-        attempts: u32,
-        retry_in: Option<Duration>,
-    },
-    /// A model that was to be there from the start is not.
-    PreloadFailed {
-        slot: usize,
-        reason: String,
-    },
-}
-
-/// Why a model goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reason {
-    Idle,
-    Room,
-    Asked,
-    Stopping,
-}
-
-/// What a slot needs while it changes.
-struct Context<'a, R, F> {
+/// What a slot needs while it changes, and what it leaves to do.
+struct Context<'a, R: Resource, F> {
     now: Instant,
     rules: &'a Rules,
-    attempts: &'a mut u64,
+    numbers: &'a mut u64,
+    started: bool,
     stopping: bool,
     out: Vec<Effect<R, F>>,
+    /// Callers whose edition did not come: the one that there is has to serve them.
+    orphans: Vec<(ModelName, Waiter)>,
+    /// Slots that went for one that did not come.
+    displaced: Vec<SlotId>,
 }
 
 // === impl Machine ===
 
 impl<R: Resource, F: Clone> Machine<R, F> {
-    pub fn new(rules: Rules, models: Vec<Traits>) -> Self {
-        let preload = rules.mode != LoadMode::OnDemand;
-        let slots = models.into_iter().enumerate().map(|(at, traits)| Slot::new(at, traits, preload)).collect();
-        Self { rules, slots, attempts: 0, stopping: false }
+    pub fn new(rules: Rules, specs: Vec<Arc<ModelSpec>>) -> Self {
+        let mut numbers = 0;
+        let preloads = rules.mode != LoadMode::OnDemand;
+        let models = specs.into_iter().map(|spec| Model::new(next(&mut numbers), spec, preloads)).collect();
+        Self { rules, models, numbers, started: false, tight: false, stopping: false }
     }
 
     /// Applies one event. Time never runs backwards from one call to the next.
     pub fn step(&mut self, now: Instant, event: Event<R, F>) -> Vec<Effect<R, F>> {
         self.stopping |= matches!(event, Event::Stop);
-        let mut context =
-            Context { now, rules: &self.rules, attempts: &mut self.attempts, stopping: self.stopping, out: Vec::new() };
-        apply(&mut self.slots, &mut context, event);
-        settle(&mut self.slots, &mut context);
-        context.out
+        if let Event::Configure { rules, .. } = &event {
+            // When models are loaded at the start is past.
+            self.rules = Rules { mode: self.rules.mode, ..rules.clone() };
+            self.tight = true;
+        }
+        let mut cx = Context {
+            now,
+            rules: &self.rules,
+            numbers: &mut self.numbers,
+            started: self.started,
+            stopping: self.stopping,
+            out: Vec::new(),
+            orphans: Vec::new(),
+            displaced: Vec::new(),
+        };
+        apply(&mut self.models, &mut cx, event);
+        settle(&mut self.models, &mut cx, &mut self.tight);
+        let effects = cx.out;
+        self.started |= self.models.iter().all(Model::preloaded);
+        effects
     }
 
     /// When [`Event::Tick`] is due, if nothing happens before.
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let slots = self.slots.iter().filter_map(|slot| slot.deadline(self.stopping));
-        let room = head(&self.slots).and_then(|head| match verdict(now, &self.rules, &self.slots, head) {
-            Verdict::Wait { until } => until,
-            _ => None,
-        });
-        slots.chain(room).min()
+        let slots = self.models.iter().flat_map(Model::slots);
+        let slots = slots.filter_map(|slot| slot.deadline(&self.rules, self.stopping));
+        slots.chain(room::next_deadline(&self.models, &self.rules, now)).min()
     }
 
-    /// The state of each model, in the order that the machine was made with.
-    pub fn views(&self) -> impl Iterator<Item = View<'_, R, F>> {
-        self.slots.iter().map(Slot::view)
+    /// The state of each model, in the order of the configuration.
+    pub fn views(&self, now: Instant) -> impl Iterator<Item = View<'_, R, F>> {
+        let prospects = room::prospects(&self.models, &self.rules, now);
+        self.models.iter().map(move |model| model.view(&self.rules, now, &prospects))
+    }
+
+    /// What a model is made of, as the configuration has it.
+    pub fn configured(&self, name: &ModelName) -> Option<&Arc<ModelSpec>> {
+        self.models.iter().find(|model| model.name() == name && !model.removed()).map(Model::configured)
+    }
+
+    pub fn stock(&self, id: SlotId) -> Option<&Stock<F>> {
+        self.slot(id)?.stock()
+    }
+
+    pub fn resource(&self, id: SlotId) -> Option<&R> {
+        self.slot(id)?.resource()
     }
 
     pub fn preload_complete(&self) -> bool {
-        self.slots.iter().all(Slot::preloaded)
+        self.started || self.models.iter().all(Model::preloaded)
     }
 
     pub fn preload_failed(&self) -> Option<String> {
-        self.slots.iter().find_map(Slot::preload_failed)
+        if self.started { None } else { self.models.iter().find_map(Model::preload_failed) }
     }
 
     pub fn stopping(&self) -> bool {
@@ -294,84 +169,130 @@ impl<R: Resource, F: Clone> Machine<R, F> {
 
     /// Nothing is in memory, nothing is under way and nobody waits.
     pub fn at_rest(&self) -> bool {
-        self.slots.iter().all(Slot::at_rest)
+        self.models.iter().flat_map(Model::slots).all(Slot::at_rest)
+    }
+
+    fn slot(&self, id: SlotId) -> Option<&Slot<R, F>> {
+        self.models.iter().flat_map(Model::slots).find(|slot| slot.id() == id)
     }
 }
 
-/// What the event means to the slot that it is about.
-fn apply<R: Resource, F: Clone>(slots: &mut [Slot<R, F>], context: &mut Context<'_, R, F>, event: Event<R, F>) {
+/// What the event means to the model that it is about. News of attempts that are over mean nothing.
+fn apply<R: Resource, F: Clone>(models: &mut Vec<Model<R, F>>, cx: &mut Context<'_, R, F>, event: Event<R, F>) {
     match event {
-        Event::Start => slots.iter_mut().for_each(|slot| slot.preload(context)),
-        Event::Ask { slot, waiter, explicit } => slots[slot].ask(context, waiter, explicit),
-        Event::Left { waiter } => slots.iter_mut().for_each(|slot| slot.forget(waiter)),
-        Event::Progress { slot, attempt, progress } => slots[slot].progress(attempt, progress),
-        Event::Fetched { slot, attempt, result, jitter } => slots[slot].fetched(context, attempt, result, jitter),
-        Event::Loaded { slot, attempt, result, jitter } => slots[slot].loaded(context, attempt, result, jitter),
-        Event::Ended { slot, attempt, end, jitter } => slots[slot].ended(context, attempt, end, jitter),
+        Event::Start => models.iter_mut().for_each(|model| model.preload(cx)),
+        Event::Ask { model, waiter, explicit } => match find(models, &model) {
+            Some(model) => model.ask(cx, waiter, explicit),
+            None => cx.refuse_unknown(&waiter, model),
+        },
+        Event::Update { spec, waiter } => match find(models, &spec.name) {
+            Some(model) => model.update(cx, spec, Some(waiter)),
+            None => cx.refuse_unknown(&waiter, spec.name.clone()),
+        },
+        Event::Configure { specs, .. } => configure(models, cx, specs),
+        Event::Left { waiter } => slots_mut(models).for_each(|slot| slot.forget(waiter)),
+        Event::Progress { attempt, progress } => {
+            attempting(models, attempt).into_iter().for_each(|slot| slot.progress(progress));
+        }
+        Event::Fetched { attempt, result, jitter } => {
+            if let Some(model) = models.iter_mut().find(|model| model.attempts(attempt)) {
+                model.fetched(cx, attempt, result, jitter);
+            }
+        }
+        Event::Loaded { attempt, result, jitter } => {
+            if let Some(slot) = attempting(models, attempt) {
+                slot.loaded(cx, result, jitter);
+            }
+        }
+        Event::Ended { attempt, end, jitter } => {
+            if let Some(slot) = attempting(models, attempt) {
+                slot.ended(cx, end, jitter);
+            }
+        }
         Event::Released | Event::Tick => {}
-        Event::Stop => slots.iter_mut().for_each(|slot| slot.stop(context)),
+        Event::Stop => models.iter_mut().for_each(|model| model.stop(cx)),
     }
 }
 
 /// Restores the invariants.
-fn settle<R: Resource, F: Clone>(slots: &mut [Slot<R, F>], context: &mut Context<'_, R, F>) {
-    for slot in slots.iter_mut() {
-        slot.observe(context);
+fn settle<R: Resource, F: Clone>(models: &mut Vec<Model<R, F>>, cx: &mut Context<'_, R, F>, tight: &mut bool) {
+    for model in models.iter_mut() {
+        model.settle(cx);
     }
-    make_rooms(slots, context);
-    for slot in slots.iter_mut() {
-        slot.lose_patience(context);
-    }
-}
-
-/// Gives room to those who wait for it, the one that has waited longest first. A younger one does not overtake: it could
-/// keep the older one waiting for ever.
-fn make_rooms<R: Resource, F: Clone>(slots: &mut [Slot<R, F>], context: &mut Context<'_, R, F>) {
-    while let Some(head) = head(slots) {
-        match verdict(context.now, context.rules, slots, head) {
-            Verdict::Fits => slots[head].load(context),
-            Verdict::Evict(victims) | Verdict::Drain(victims) => {
-                context.note(Note::Switching { from: victims.clone(), to: head });
-                victims.into_iter().for_each(|victim| slots[victim].evict(context, Reason::Room));
-            }
-            Verdict::Wait { .. } => break,
-            Verdict::Blocked => {
-                let reason = blockers(slots, head);
-                slots[head].no_room(context, reason);
-            }
-            Verdict::WontFit { need, budget } => slots[head].wont_fit(context, need, budget),
+    slots_mut(models).for_each(|slot| slot.observe(cx));
+    *tight = *tight && room::shrink(models, cx);
+    loop {
+        room::make_rooms(models, cx);
+        let settled = models.iter_mut().map(|model| model.settle(cx)).fold(false, bool::bitor);
+        if !(bring_back(models, cx) || settled) {
+            break;
         }
     }
+    let prospects = room::prospects(models, cx.rules, cx.now);
+    slots_mut(models).for_each(|slot| slot.lose_patience(cx, prospects.get(&slot.id())));
+    models.retain(|model| !model.gone());
 }
 
-/// Who has waited for room longest.
-fn head<R: Resource, F: Clone>(slots: &[Slot<R, F>]) -> Option<usize> {
-    let waiting = slots.iter().enumerate().filter_map(|(at, slot)| Some((slot.want()?.since, at)));
-    waiting.min().map(|(_, at)| at)
+/// What went for a model that did not come is brought back, unless somebody else wants the room.
+fn bring_back<R: Resource, F: Clone>(models: &mut [Model<R, F>], cx: &mut Context<'_, R, F>) -> bool {
+    let displaced = mem::take(&mut cx.displaced);
+    let gone = slots_mut(models).filter(|slot| displaced.contains(&slot.id()));
+    gone.map(|slot| slot.bring_back(cx)).fold(false, bool::bitor)
 }
 
-fn verdict<R: Resource, F: Clone>(now: Instant, rules: &Rules, slots: &[Slot<R, F>], head: usize) -> Verdict {
-    let residents: Vec<_> = slots.iter().filter_map(Slot::resident).collect();
-    match slots[head].want() {
-        Some(want) => make_room(now, &rules.limits, &residents, &want),
-        None => Verdict::Wait { until: None },
+/// These are the models from now on: others go when their last lease ends, new ones come, changed ones change.
+fn configure<R: Resource, F: Clone>(
+    models: &mut Vec<Model<R, F>>,
+    cx: &mut Context<'_, R, F>,
+    specs: Vec<Arc<ModelSpec>>,
+) {
+    if cx.stopping {
+        return;
     }
+    let mut before = mem::take(models);
+    for spec in specs {
+        let model = match before.iter().position(|model| *model.name() == spec.name) {
+            Some(known) => {
+                let mut model = before.remove(known);
+                model.configure(cx, spec);
+                model
+            }
+            None => {
+                let mut model = Model::new(cx.number(), spec, cx.rules.mode != LoadMode::OnDemand);
+                model.preload(cx);
+                model
+            }
+        };
+        models.push(model);
+    }
+    before.iter_mut().for_each(|model| model.remove(cx));
+    models.append(&mut before);
+    slots_mut(models).for_each(Slot::forget_limits);
 }
 
-/// Who holds the memory, for people.
-fn blockers<R: Resource, F: Clone>(slots: &[Slot<R, F>], head: usize) -> String {
-    let preload = slots[head].want().is_some_and(|want| !want.may_evict);
-    let stays = |slot: &&Slot<R, F>| slot.resident().is_some_and(|resident| preload || resident.pinned);
-    let names: Vec<_> = slots.iter().filter(stays).map(|slot| slot.name().as_str()).collect();
-    format!("it does not fit beside {}", names.join(", "))
+fn find<'a, R: Resource, F: Clone>(models: &'a mut [Model<R, F>], name: &ModelName) -> Option<&'a mut Model<R, F>> {
+    models.iter_mut().find(|model| model.name() == name && !model.removed())
+}
+
+fn attempting<R: Resource, F: Clone>(models: &mut [Model<R, F>], attempt: Attempt) -> Option<&mut Slot<R, F>> {
+    slots_mut(models).find(|slot| slot.attempt() == Some(attempt))
+}
+
+fn slots_mut<R: Resource, F: Clone>(models: &mut [Model<R, F>]) -> impl Iterator<Item = &mut Slot<R, F>> {
+    models.iter_mut().flat_map(Model::slots_mut)
+}
+
+fn next(numbers: &mut u64) -> u64 {
+    *numbers += 1;
+    *numbers
 }
 
 // === impl Context ===
 
-impl<R, F> Context<'_, R, F> {
-    fn attempt(&mut self) -> Attempt {
-        *self.attempts += 1;
-        *self.attempts
+impl<R: Resource, F> Context<'_, R, F> {
+    /// For a slot or an attempt.
+    fn number(&mut self) -> u64 {
+        next(self.numbers)
     }
 
     fn note(&mut self, note: Note) {
@@ -386,34 +307,15 @@ impl<R, F> Context<'_, R, F> {
         self.answer(waiter, Answer::Refused(refusal));
     }
 
+    fn refuse_unknown(&mut self, waiter: &Waiter, model: ModelName) {
+        let refusal = if self.stopping { Unavailable::Stopping } else { Unavailable::NotServed { model } };
+        self.refuse(waiter, refusal);
+    }
+
     /// Exponential back-off, of which the upper half is random, and never sooner than the other side allows.
     fn back_off(&self, failure: &Failure, failures: u32, jitter: f64) -> Duration {
         let doublings = failures.saturating_sub(1).min(31);
         let full = self.rules.retry_base.saturating_mul(1 << doublings).min(self.rules.retry_max);
         full.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0).max(failure.retry_after.unwrap_or_default())
-    }
-}
-
-// === impl Goal ===
-
-impl Goal {
-    fn desire(self) -> Desire {
-        match self {
-            Self::Lease | Self::Ready => Desire::Serve,
-            Self::Fetched | Self::Unloaded => Desire::Files,
-        }
-    }
-}
-
-// === impl Reason ===
-
-impl Reason {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Room => "room",
-            Self::Asked => "asked",
-            Self::Stopping => "stopping",
-        }
     }
 }

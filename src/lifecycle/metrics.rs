@@ -19,7 +19,10 @@ pub struct Metrics {
     load_seconds: HistogramVec,
     switches: IntCounter,
     evictions: IntCounterVec,
+    roll_backs: IntCounter,
+    updates: IntCounterVec,
     resident: IntGaugeVec,
+    info: IntGaugeVec,
     waiting: IntGauge,
     wait_seconds: Histogram,
     failures: IntCounterVec,
@@ -31,6 +34,15 @@ pub(super) enum LoadPhase {
     Fetch,
     Load,
     Warm,
+}
+
+/// What became of an update.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Outcome {
+    Done,
+    /// What serves is what there is.
+    Unchanged,
+    Failed,
 }
 
 // === impl Metrics ===
@@ -52,12 +64,30 @@ impl Metrics {
                 "Times that a model went so that another could come.",
             )?,
             evictions: IntCounterVec::new(
-                Opts::new("sconce_model_evictions_total", "Models unloaded, by reason: idle, room, asked, stopping."),
+                Opts::new(
+                    "sconce_model_evictions_total",
+                    "Models unloaded, by reason: idle, room, asked, updated, removed, limits, stopping.",
+                ),
                 &["reason"],
             )?,
+            roll_backs: IntCounter::new(
+                "sconce_model_rollbacks_total",
+                "Times that a model which had gone for another was brought back because the other did not come.",
+            )?,
+            updates: IntCounterVec::new(
+                Opts::new("sconce_model_updates_total", "Updates of models, by outcome: done, unchanged, failed."),
+                &["outcome"],
+            )?,
             resident: IntGaugeVec::new(
-                Opts::new("sconce_model_resident_bytes", "Bytes of memory that a loaded model is counted with."),
+                Opts::new(
+                    "sconce_model_resident_bytes",
+                    "Bytes of memory that a loaded model was seen to take, or is reckoned to where that could not be seen.",
+                ),
                 &["model"],
+            )?,
+            info: IntGaugeVec::new(
+                Opts::new("sconce_model_info", "Where and as what a loaded model serves; always 1."),
+                &["model", "device", "dtype", "revision"],
             )?,
             waiting: IntGauge::new("sconce_waiting_requests", "Requests that wait for a model to be ready.")?,
             wait_seconds: Histogram::with_opts(seconds(
@@ -78,7 +108,10 @@ impl Metrics {
         registry.register(Box::new(self.load_seconds.clone()))?;
         registry.register(Box::new(self.switches.clone()))?;
         registry.register(Box::new(self.evictions.clone()))?;
+        registry.register(Box::new(self.roll_backs.clone()))?;
+        registry.register(Box::new(self.updates.clone()))?;
         registry.register(Box::new(self.resident.clone()))?;
+        registry.register(Box::new(self.info.clone()))?;
         registry.register(Box::new(self.waiting.clone()))?;
         registry.register(Box::new(self.wait_seconds.clone()))?;
         registry.register(Box::new(self.failures.clone()))
@@ -100,14 +133,37 @@ impl Metrics {
         self.evictions.with_label_values(&[reason]).inc();
     }
 
+    pub(super) fn rolled_back(&self) {
+        self.roll_backs.inc();
+    }
+
+    pub(super) fn updated(&self, outcome: Outcome) {
+        self.updates.with_label_values(&[outcome.as_str()]).inc();
+    }
+
     pub(super) fn failed(&self, model: &ModelName) {
         self.failures.with_label_values(&[model.as_str()]).inc();
     }
 
     /// The gauges follow what is published.
-    pub(super) fn publish(&self, snapshot: &Snapshot) {
+    pub(super) fn publish(&self, snapshot: &Snapshot, before: &Snapshot) {
+        let gone = |model: &&ModelStatus| snapshot.model(&model.name).is_none();
+        before.models.iter().filter(gone).for_each(|model| self.forget(&model.name));
         self.waiting.set(snapshot.models.iter().map(|model| model.waiting as i64).sum());
         snapshot.models.iter().for_each(|model| self.publish_model(model));
+        let [old, new] = [before, snapshot].map(|snapshot| snapshot.models.iter().filter_map(info).collect::<Vec<_>>());
+        for labels in old.iter().filter(|labels| !new.contains(labels)) {
+            let _ = self.info.remove_label_values(labels);
+        }
+        new.iter().for_each(|labels| self.info.with_label_values(labels).set(1));
+    }
+
+    /// A model that is not served any more has no state.
+    fn forget(&self, model: &ModelName) {
+        for state in Status::ALL {
+            let _ = self.state.remove_label_values(&[model.as_str(), state.as_str()]);
+        }
+        let _ = self.resident.remove_label_values(&[model.as_str()]);
     }
 
     fn publish_model(&self, model: &ModelStatus) {
@@ -116,9 +172,15 @@ impl Metrics {
             gauge.set(i64::from(state == model.status));
         }
         // The device is known as long as the model is in memory.
-        let bytes = model.footprint_bytes.filter(|_| model.device.is_some()).unwrap_or(0);
+        let bytes = model.resident_bytes.or(model.footprint_bytes).filter(|_| model.device.is_some()).unwrap_or(0);
         self.resident.with_label_values(&[model.name.as_str()]).set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
+}
+
+/// The labels of a model in memory: its name, device, data type and revision.
+fn info(model: &ModelStatus) -> Option<[&str; 4]> {
+    let (device, dtype) = (model.device.as_deref()?, model.dtype.as_deref()?);
+    Some([model.name.as_str(), device, dtype, model.revision.as_deref().unwrap_or_default()])
 }
 
 // === impl LoadPhase ===
@@ -129,6 +191,18 @@ impl LoadPhase {
             Self::Fetch => "fetch",
             Self::Load => "load",
             Self::Warm => "warm",
+        }
+    }
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Unchanged => "unchanged",
+            Self::Failed => "failed",
         }
     }
 }

@@ -11,7 +11,9 @@
 mod backend;
 mod driver;
 mod handle;
+mod hold;
 mod journal;
+mod keep_alive;
 mod machine;
 mod metrics;
 mod residency;
@@ -21,15 +23,24 @@ mod unavailable;
 use std::time::Duration;
 
 pub use backend::{
-    Backend, Cause, Ended, Facts, Failure, FamilyChoice, Fetched, Loaded, Local, ModelSpec, Progress, Report,
+    Backend, Cause, Ended, Facts, Failure, FamilyChoice, Fetched, Loaded, Local, ModelSpec, Obstacle, Progress, Report,
 };
-pub use handle::{Lease, Lifecycle, Target};
+pub use handle::{Lease, Lifecycle, Target, Wish};
+pub use keep_alive::{KeepAlive, NoKeepAlive};
 pub use metrics::Metrics;
-pub use snapshot::{ErrorStatus, ModelStatus, Snapshot, Status};
+pub use residency::Budget;
+pub use snapshot::{ErrorStatus, ModelStatus, Snapshot, Status, UpdateStatus};
 pub use unavailable::Unavailable;
 
 #[cfg(test)]
 mod tests;
+
+/// What [`hold`] is made of in the server.
+mod sync {
+    pub use std::sync::Arc;
+
+    pub use tokio::sync::Notify;
+}
 
 /// What the lifecycle needs to know.
 #[derive(Clone, Debug)]
@@ -37,8 +48,8 @@ pub struct Config {
     pub mode: LoadMode,
     /// Models in memory at once, at most. 1: a request for another model switches.
     pub max_resident: Option<usize>,
-    /// Bytes of memory that models may take together. `None`: no budget.
-    pub memory_budget: Option<u64>,
+    /// Memory that models may take together.
+    pub memory_budget: Budget,
     /// Unload a model after so long without a request. `None`: never.
     pub idle_ttl: Option<Duration>,
     /// After a caller has waited so long for room, the model that is to go takes no new leases.
@@ -71,6 +82,6 @@ pub enum OnPreloadFailure {
     Retry,
     /// End the process.
     Exit,
-    /// Count as healthy; the first request tries again.
+    /// Count as healthy, with a warning; the first request tries again.
     Lazy,
 }

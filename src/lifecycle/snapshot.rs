@@ -1,14 +1,15 @@
 //! What everybody may know about the models, at any time, without waiting.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use serde::{Serialize, Serializer};
 
-use super::{LoadMode, Progress};
-use crate::{runtime::Pulse, speech::ModelName};
+use super::{LoadMode, Obstacle, Progress};
+use crate::{runtime::Pulse, speech::ModelName, store::Provenance};
 
 /// The state of all models at one moment. Serialises as the body of `GET /models/status`.
 #[derive(Clone, Debug, Serialize)]
@@ -39,8 +40,15 @@ pub struct ModelStatus {
     pub progress: Option<Progress>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorStatus>,
+    /// The commit that serves, or is here to serve.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
+    /// Another edition that is on its way, or why the last one did not come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub update: Option<UpdateStatus>,
+    /// Part → where its files came from.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<String, Provenance>,
     /// `cpu`, `cuda:0`, `metal`; when ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
@@ -49,9 +57,12 @@ pub struct ModelStatus {
     /// Bytes of memory that it is counted with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub footprint_bytes: Option<u64>,
-    /// Bytes by which the process grew when it was loaded.
+    /// Bytes by which what its device holds grew when it was loaded; absent where other models came or went meanwhile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resident_bytes: Option<u64>,
+    /// Bytes that came back when it was last unloaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub freed_bytes: Option<u64>,
     /// How long it took to load.
     #[serde(rename = "load_seconds", serialize_with = "seconds", skip_serializing_if = "Option::is_none")]
     pub load: Option<Duration>,
@@ -64,11 +75,34 @@ pub struct ModelStatus {
     /// When its last request ended; absent while one runs.
     #[serde(rename = "idle_seconds", serialize_with = "ago", skip_serializing_if = "Option::is_none")]
     pub idle_since: Option<Instant>,
+    /// When it is unloaded if nobody asks for it: after its `idle_ttl`, or as the last request's `keep_alive` said.
+    #[serde(rename = "expires_in_seconds", serialize_with = "ahead", skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Instant>,
     /// Callers that wait for it to be ready.
     pub waiting: usize,
+    /// Among the models that wait for memory; 1: the next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<usize>,
+    /// When it is likely to be ready, from measured times and the turns of others.
+    #[serde(rename = "expected_in_seconds", serialize_with = "ahead", skip_serializing_if = "Option::is_none")]
+    pub expected_at: Option<Instant>,
     /// Jobs in its queue, read when serialised.
     #[serde(rename = "queue_depth", serialize_with = "depth", skip_serializing_if = "Option::is_none")]
     pub pulse: Option<Arc<Pulse>>,
+}
+
+/// An edition of a model that is to take the place of the one that serves.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct UpdateStatus {
+    /// The commit, once it is known; until then the branch or tag.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// `failed`: what served before serves on.
+    pub status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorStatus>,
 }
 
 /// The public state of a model, derived from the real one.
@@ -93,6 +127,9 @@ pub struct ErrorStatus {
     /// When the next request, or the server by itself, tries again.
     #[serde(rename = "retry_in_seconds", serialize_with = "ahead", skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Instant>,
+    /// Shown as the model's `availability`.
+    #[serde(skip)]
+    pub obstacle: Option<Obstacle>,
 }
 
 // === impl Snapshot ===
@@ -106,6 +143,7 @@ impl Snapshot {
     pub(super) fn differs(&self, before: &Self) -> bool {
         let start = |it: &Self| (it.preload_complete, it.preload_failed.clone(), it.stopping);
         start(self) != start(before)
+            || self.models.len() != before.models.len()
             || self.models.iter().zip(&before.models).any(|(model, before)| model.differs(before))
     }
 }
@@ -114,8 +152,12 @@ impl Snapshot {
 
 impl ModelStatus {
     fn differs(&self, before: &Self) -> bool {
-        let state = |it: &Self| (it.status, it.fetched, it.since, it.progress);
-        state(self) != state(before) || self.error != before.error
+        let state = |it: &Self| (it.status, it.fetched, it.since, it.progress, it.place);
+        let named = |it: &Self| (it.name.clone(), it.revision.clone(), it.pinned, it.preload);
+        state(self) != state(before)
+            || self.error != before.error
+            || self.update != before.update
+            || named(self) != named(before)
     }
 }
 

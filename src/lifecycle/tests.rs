@@ -17,6 +17,8 @@ use tokio::{
     time::{self, Instant},
 };
 
+mod editions;
+
 use super::*;
 use crate::{
     runtime::Pulse,
@@ -89,7 +91,7 @@ impl Fake {
 
     fn break_down(&self, model: &str) {
         let fuse = self.0.lock().fuses.remove(model).expect("a loaded model");
-        let end = Ended { died: Some("the model broke while it worked".to_owned()), freed: None };
+        let end = Ended { died: Some("the model broke while it worked".to_owned()), ..Ended::default() };
         fuse.send(end).expect("somebody who listens");
     }
 }
@@ -108,6 +110,7 @@ impl Backend for Fake {
 
     fn fetch(&self, spec: &ModelSpec, report: Report) -> BoxFuture<'static, Result<Fetched<()>, Failure>> {
         let (fake, name) = (self.clone(), spec.name.to_string());
+        let revision = spec.revision().map(str::to_owned);
         async move {
             fake.log("fetch", &name);
             for bytes_done in [25, 50, 75, 100] {
@@ -116,8 +119,9 @@ impl Backend for Fake {
             }
             let turn = fake.0.lock().fetches.get_mut(&name).and_then(VecDeque::pop_front);
             play(turn)?;
-            let revision = Some("0123abc".to_owned());
-            Ok(Fetched { files: (), footprint: 100, bytes: 100, downloaded: 100, revision })
+            let revision = Some(revision.unwrap_or_else(|| "0123abc".to_owned()));
+            let (device, parts) = ("cpu".to_owned(), Default::default());
+            Ok(Fetched { files: (), footprint: 100, device, bytes: 100, downloaded: 100, revision, parts })
         }
         .boxed()
     }
@@ -150,7 +154,7 @@ impl Backend for Fake {
                     _ = out => {
                         fake.log("unload", &name);
                         time::sleep(UNLOAD).await;
-                        Ended { died: None, freed: Some(90) }
+                        Ended { freed: Some(90), ..Ended::default() }
                     }
                 };
                 fake.leave(&name);
@@ -182,7 +186,7 @@ impl Server {
     }
 
     async fn acquire(&self, model: &str) -> Result<Lease<Candle>, Unavailable> {
-        self.lifecycle.acquire(&name(model), PATIENCE).await
+        self.lifecycle.acquire(&name(model), Wish::within(PATIENCE)).await
     }
 
     fn status(&self, model: &str) -> ModelStatus {
@@ -212,7 +216,7 @@ fn config() -> Config {
     Config {
         mode: LoadMode::OnDemand,
         max_resident: None,
-        memory_budget: None,
+        memory_budget: Budget::default(),
         idle_ttl: None,
         room_patience: Duration::from_secs(10),
         retry_base: Duration::from_secs(1),
@@ -237,6 +241,7 @@ fn spec(model: &str) -> ModelSpec {
         preload: false,
         pinned: false,
         idle_ttl: None,
+        wishes: Default::default(),
     }
 }
 
@@ -253,7 +258,7 @@ fn hub_is_down() -> Turn {
 }
 
 fn no_such_repository() -> Turn {
-    Turn::Fail(Failure { reason: "no such repository".to_owned(), permanent: true, retry_after: None })
+    Turn::Fail(Failure { reason: "no such repository".to_owned(), permanent: true, retry_after: None, obstacle: None })
 }
 
 #[tokio::test(start_paused = true)]
@@ -267,7 +272,7 @@ async fn a_hundred_first_requests_cause_one_fetch_and_one_load() {
     assert_eq!(leases[99].as_ref().unwrap().waited().as_secs(), 5);
     assert_eq!(server.metric("sconce_model_state", "ready"), 1.0);
     assert_eq!(server.metric("sconce_model_state", "loading"), 0.0);
-    assert_eq!(server.metric("sconce_model_resident_bytes", "a"), 100.0);
+    assert_eq!(server.metric("sconce_model_resident_bytes", "a"), 90.0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -289,7 +294,7 @@ async fn a_client_that_leaves_cancels_nothing_for_the_others() {
 #[tokio::test(start_paused = true)]
 async fn progress_is_seen_by_everybody_and_told_to_the_impatient() {
     let server = Server::start(config(), &["a"]);
-    let refused = server.lifecycle.acquire(&name("a"), Duration::ZERO).await.unwrap_err();
+    let refused = server.lifecycle.acquire(&name("a"), Wish::within(Duration::ZERO)).await.unwrap_err();
     assert_eq!((refused.kind(), refused.permanent()), (Kind::Loading, false));
     assert!(refused.retry_after().is_some());
 
@@ -372,7 +377,7 @@ async fn a_switch_unloads_frees_and_then_loads() {
 async fn a_lease_holds_off_a_switch_until_it_ends() {
     let server = Server::start(single(), &["a", "b"]);
     let lease = server.acquire("a").await.unwrap();
-    let refused = server.lifecycle.acquire(&name("b"), Duration::from_secs(20)).await.unwrap_err();
+    let refused = server.lifecycle.acquire(&name("b"), Wish::within(Duration::from_secs(20))).await.unwrap_err();
     assert!(matches!(refused, Unavailable::NoRoom { .. }));
     assert_eq!(server.fake.times("unload a"), 0);
     drop(lease);
@@ -440,7 +445,8 @@ async fn an_explicit_ask_tries_again_at_once_what_failed_for_good() {
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_fit_is_said_to_those_who_prepare() {
-    let server = Server::start(Config { memory_budget: Some(99), ..config() }, &["a"]);
+    let server =
+        Server::start(Config { memory_budget: Budget { each: Some(99), ..Budget::default() }, ..config() }, &["a"]);
     assert!(matches!(server.acquire("a").await, Err(Unavailable::WontFit { need: 100, budget: 99, .. })));
     let prepared = server.lifecycle.prepare(&[name("a")], Target::Ready, None).await;
     let error = prepared[0].1.as_ref().unwrap().error.clone().unwrap();
@@ -535,7 +541,7 @@ async fn shutdown_refuses_newcomers_waits_for_leases_and_frees_everything() {
     let lifecycle = server.lifecycle.clone();
     let waiting = tokio::spawn({
         let lifecycle = lifecycle.clone();
-        async move { lifecycle.acquire(&name("b"), PATIENCE).await.map(drop) }
+        async move { lifecycle.acquire(&name("b"), Wish::within(PATIENCE)).await.map(drop) }
     });
     time::sleep(Duration::from_secs(1)).await;
     let stopping = tokio::spawn(async move { lifecycle.shutdown().await });
@@ -548,7 +554,7 @@ async fn shutdown_refuses_newcomers_waits_for_leases_and_frees_everything() {
     time::timeout(PATIENCE, stopping).await.expect("an end").unwrap();
     time::timeout(PATIENCE, server.driver).await.expect("an end").unwrap();
     assert_eq!(server.fake.0.lock().resident, 0);
-    assert!(matches!(server.lifecycle.acquire(&name("a"), PATIENCE).await, Err(Unavailable::Stopping)));
+    assert!(matches!(server.lifecycle.acquire(&name("a"), Wish::within(PATIENCE)).await, Err(Unavailable::Stopping)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -563,7 +569,7 @@ async fn shutdown_in_the_middle_of_a_load_unloads_what_arrives() {
 #[tokio::test(start_paused = true)]
 async fn when_the_last_handle_goes_everything_is_unloaded() {
     let Server { lifecycle, driver, fake, .. } = Server::start(config(), &["a"]);
-    drop(lifecycle.acquire(&name("a"), PATIENCE).await.unwrap());
+    drop(lifecycle.acquire(&name("a"), Wish::within(PATIENCE)).await.unwrap());
     drop(lifecycle);
     time::timeout(PATIENCE, driver).await.expect("an end").unwrap();
     assert_eq!(fake.0.lock().resident, 0);

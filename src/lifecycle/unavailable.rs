@@ -17,11 +17,17 @@ pub enum Unavailable {
     #[error("the model {model} has no room in memory: {reason}")]
     NoRoom { model: ModelName, reason: String, retry_after: Duration },
     /// It needs more than all models may have together.
-    #[error("the model {model} needs {need} bytes of memory and all models together may take {budget}")]
-    WontFit { model: ModelName, need: u64, budget: u64 },
+    #[error("the model {model} needs {need} bytes of memory on {device}, where all models together may take {budget}")]
+    WontFit { model: ModelName, need: u64, budget: u64, device: String },
     /// The catalog knows it, but it is not among those that this server brings in.
     #[error("the model {model} is not served here")]
     NotServed { model: ModelName },
+    /// Another edition of it did not come; the one that there was serves on.
+    #[error("the model {model} was not updated, and serves as before: {reason}")]
+    NotUpdated { model: ModelName, reason: String, permanent: bool },
+    /// It cannot be had at that revision, whatever is tried.
+    #[error("the model {model} cannot be brought to that revision: {reason}")]
+    NoRevision { model: ModelName, reason: String },
     #[error("the server is stopping")]
     Stopping,
 }
@@ -29,10 +35,11 @@ pub enum Unavailable {
 impl Fault for Unavailable {
     fn kind(&self) -> Kind {
         match self {
-            Self::Failed { .. } | Self::NoRoom { .. } => Kind::Unavailable,
+            Self::Failed { .. } | Self::NoRoom { .. } | Self::NotUpdated { .. } => Kind::Unavailable,
             Self::NotYet { .. } => Kind::Loading,
             Self::WontFit { .. } => Kind::WontFit,
             Self::NotServed { .. } => Kind::NotFound,
+            Self::NoRevision { .. } => Kind::Invalid,
             Self::Stopping => Kind::Stopping,
         }
     }
@@ -41,19 +48,31 @@ impl Fault for Unavailable {
         match self {
             Self::Failed { retry_after, .. } => *retry_after,
             Self::NotYet { retry_after, .. } | Self::NoRoom { retry_after, .. } => Some(*retry_after),
-            Self::WontFit { .. } | Self::NotServed { .. } | Self::Stopping => None,
+            Self::WontFit { .. }
+            | Self::NotUpdated { .. }
+            | Self::NotServed { .. }
+            | Self::NoRevision { .. }
+            | Self::Stopping => None,
         }
     }
 
     fn permanent(&self) -> bool {
         match self {
-            Self::Failed { permanent, .. } => *permanent,
+            Self::Failed { permanent, .. } | Self::NotUpdated { permanent, .. } => *permanent,
             Self::NotYet { .. } | Self::NoRoom { .. } | Self::Stopping => false,
-            Self::WontFit { .. } | Self::NotServed { .. } => true,
+            Self::WontFit { .. } | Self::NotServed { .. } | Self::NoRevision { .. } => true,
         }
     }
 
     fn param(&self) -> Option<&str> {
-        matches!(self, Self::NotServed { .. } | Self::WontFit { .. }).then_some("model")
+        match self {
+            Self::NotServed { .. } | Self::WontFit { .. } => Some("model"),
+            Self::NoRevision { .. } => Some("revision"),
+            Self::Failed { .. }
+            | Self::NotYet { .. }
+            | Self::NoRoom { .. }
+            | Self::NotUpdated { .. }
+            | Self::Stopping => None,
+        }
     }
 }

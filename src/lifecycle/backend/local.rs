@@ -1,17 +1,19 @@
 //! The backend of this machine: files by `store`, models by `runtime`.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::{FutureExt, future::BoxFuture};
 use parking_lot::Mutex;
 use tokio::{sync::mpsc, task::spawn_blocking};
 
-use super::{Backend, Ended, Facts, Failure, FamilyChoice, Fetched, Loaded, ModelSpec, Progress, Report};
+use super::{Backend, Ended, Facts, Failure, FamilyChoice, Fetched, Loaded, ModelSpec, Obstacle, Progress, Report};
 use crate::{
     model::{Family, ModelFiles, Placement},
-    runtime::{self, Event, Executor, device_name, dtype_name},
-    speech::ModelName,
-    store::{self, Source, Store},
+    runtime::{self, Event, Executor, Placed, Placer, Scale, Setup},
+    store::{self, Phase, Source, Store, StoreError},
 };
 
 /// What says of which family a model is.
@@ -24,7 +26,8 @@ pub struct Local {
     store: Store,
     runtime: runtime::Config,
     metrics: runtime::Metrics,
-    place: Placement,
+    placer: Arc<Placer>,
+    scale: Scale,
 }
 
 /// Files, and who can read them.
@@ -32,31 +35,59 @@ pub struct Local {
 pub struct Readable {
     files: ModelFiles,
     family: &'static dyn Family,
+    /// Nobody clears the files away meanwhile.
+    hold: Option<Arc<store::Hold>>,
+}
+
+/// A model on its thread, perhaps not loaded yet.
+struct Started {
+    executor: Executor,
+    dtype: String,
 }
 
 /// Rate and remaining time of a download.
 struct Meter {
-    // Locked for a few additions only.
-    first: Mutex<Option<(Instant, u64)>>,
+    /// When the first byte was awaited, and how many have come. Locked for a few additions only.
+    state: Mutex<(Option<Instant>, u64)>,
 }
 
 // === impl Local ===
 
 impl Local {
-    /// `place` is where models live: see [`runtime::place`].
-    pub fn new(store: Store, runtime: runtime::Config, metrics: runtime::Metrics, place: Placement) -> Self {
-        Self { store, runtime, metrics, place }
+    /// `scale` weighs on the devices that `placer` places on.
+    pub fn new(
+        store: Store,
+        runtime: runtime::Config,
+        metrics: runtime::Metrics,
+        placer: Arc<Placer>,
+        scale: Scale,
+    ) -> Self {
+        Self { store, runtime, metrics, placer, scale }
     }
 
-    fn start(&self, name: &ModelName, files: &Readable) -> Result<(Executor, mpsc::Receiver<Event>), Failure> {
+    fn start(&self, spec: &ModelSpec, files: &Readable) -> Result<(Started, mpsc::Receiver<Event>), Failure> {
+        let placed = self.placer.place(&spec.name, &spec.wishes).map_err(|error| Failure::of(&error))?;
         let (sender, events) = mpsc::channel(EVENTS);
-        let (Readable { files, family }, place) = (files.clone(), self.place.clone());
-        let load = move || family.load(&files, &place);
+        let (setup, dtype) = (self.setup(spec, &placed), placed.placement.dtype.as_str().to_owned());
+        let Readable { files, family, .. } = files.clone();
+        // The device is let go with the model: `place` must not outlive the load.
+        let load = move || family.load(&files, &placed.placement);
         // Nobody listens any more: the model was given up while it was loaded.
         let tell = move |event| drop(sender.blocking_send(event));
-        match Executor::start(name, &self.runtime, &self.metrics, load, tell) {
-            Ok(executor) => Ok((executor, events)),
+        match Executor::start(setup, &self.metrics, load, tell) {
+            Ok(executor) => Ok((Started { executor, dtype }, events)),
             Err(error) => Err(Failure::transient(format!("no thread could be started for it: {error}"))),
+        }
+    }
+
+    fn setup(&self, spec: &ModelSpec, placed: &Placed) -> Setup {
+        Setup {
+            name: spec.name.clone(),
+            device: placed.device,
+            queue: self.runtime.queue,
+            cold: spec.wishes.cold,
+            scale: self.scale.clone(),
+            leak_threshold: self.runtime.leak_threshold,
         }
     }
 }
@@ -66,27 +97,30 @@ impl Backend for Local {
     type Executor = Executor;
 
     fn fetch(&self, spec: &ModelSpec, report: Report) -> BoxFuture<'static, Result<Fetched<Readable>, Failure>> {
-        let (store, place) = (self.store.clone(), self.place.clone());
-        let (choice, parts) = (spec.families, spec.parts.clone());
+        let (store, placer, spec) = (self.store.clone(), self.placer.clone(), spec.clone());
         async move {
-            let family = family(&store, choice, &parts).await?;
-            let (fetched, downloaded) = fetch(&store, family, &parts, &report).await?;
-            let readable = Readable { files: fetched.files, family };
-            let footprint = footprint(readable.clone(), place).await?;
-            let revision = fetched.revisions.into_values().next();
-            Ok(Fetched { files: readable, footprint, bytes: fetched.bytes, downloaded, revision })
+            let family = family(&store, spec.families, &spec.parts).await?;
+            let (fetched, downloaded) = fetch(&store, family, &spec.parts, &report).await?;
+            let readable = Readable { files: fetched.files, family, hold: fetched.hold };
+            let Placed { device, placement } =
+                placer.place(&spec.name, &spec.wishes).map_err(|error| Failure::of(&error))?;
+            let footprint = footprint(readable.clone(), placement).await?;
+            placer.promise(&spec.name, device, footprint);
+            let revision = fetched.parts.values().find_map(|part| part.commit.clone());
+            let (device, parts) = (device.to_string(), fetched.parts);
+            Ok(Fetched { files: readable, footprint, device, bytes: fetched.bytes, downloaded, revision, parts })
         }
         .boxed()
     }
 
     fn load(&self, spec: &ModelSpec, files: &Readable) -> BoxFuture<'static, Result<Loaded<Executor>, Failure>> {
-        let started = self.start(&spec.name, files);
-        let (device, dtype) = (device_name(&self.place.device), dtype_name(self.place.dtype).to_owned());
+        let (started, hold) = (self.start(spec, files), files.hold.clone());
         async move {
-            let (executor, mut events) = started?;
+            let (Started { executor, dtype }, mut events) = started?;
             let (load, resident, warm) = ready(&mut events).await?;
-            let facts = Facts { pulse: executor.pulse().clone(), device, dtype, load, warm, resident };
-            Ok(Loaded { executor, facts, ended: ended(events).boxed() })
+            let (pulse, device) = (executor.pulse().clone(), executor.device().to_string());
+            let facts = Facts { pulse, device, dtype, load, warm, resident };
+            Ok(Loaded { executor, facts, ended: ended(events).map(move |ended| last(ended, hold)).boxed() })
         }
         .boxed()
     }
@@ -103,11 +137,11 @@ async fn family(
         FamilyChoice::Among(families) => families,
     };
     let (_, source) = parts.first().ok_or_else(|| for_good("it has no source".to_owned()))?;
-    let bytes = store.peek(source, CONFIG).await.map_err(|error| Failure::of(&error))?;
+    let bytes = store.peek(source, CONFIG).await.map_err(|error| of_store(&error))?;
     let config: serde_json::Value =
         serde_json::from_slice(&bytes).map_err(|error| for_good(format!("{CONFIG} is not JSON: {error}")))?;
     let known = families.iter().copied().find(|family| family.recognises(&config));
-    known.ok_or_else(|| for_good(foreign(&config)))
+    known.ok_or_else(|| unsupported(foreign(&config)))
 }
 
 fn foreign(config: &serde_json::Value) -> String {
@@ -124,18 +158,17 @@ async fn fetch(
     parts: &[(String, Source)],
     report: &Report,
 ) -> Result<(store::Fetched, u64), Failure> {
-    let meter = Meter { first: Mutex::new(None) };
+    let meter = Meter { state: Mutex::default() };
     let tell = |progress: store::Progress| {
         report.send_replace(meter.read(&progress, Instant::now()));
     };
     let choose = |part: &str, listing: &[String]| family.files(part, listing);
-    let fetched = store.fetch(parts, &choose, &tell).await.map_err(|error| Failure::of(&error))?;
-    let downloaded = fetched.bytes.saturating_sub(meter.present().unwrap_or(fetched.bytes));
-    Ok((fetched, downloaded))
+    let fetched = store.fetch(parts, &choose, &tell).await.map_err(|error| of_store(&error))?;
+    Ok((fetched, meter.downloaded()))
 }
 
 /// Reads the headers of the files, which may block.
-async fn footprint(Readable { files, family }: Readable, place: Placement) -> Result<u64, Failure> {
+async fn footprint(Readable { files, family, .. }: Readable, place: Placement) -> Result<u64, Failure> {
     match spawn_blocking(move || family.footprint(&files, &place)).await {
         Ok(footprint) => footprint.map_err(|error| Failure::of(&error)),
         Err(_) => Err(Failure::transient("its files could not be understood")),
@@ -155,29 +188,56 @@ async fn ready(events: &mut mpsc::Receiver<Event>) -> Result<(Duration, Option<u
     }
 }
 
+/// The model is gone, and its files are free.
+fn last(ended: Ended, hold: Option<Arc<store::Hold>>) -> Ended {
+    drop(hold);
+    ended
+}
+
 async fn ended(mut events: mpsc::Receiver<Event>) -> Ended {
     while let Some(event) = events.recv().await {
-        if let Event::Ended { died, freed, .. } = event {
-            return Ended { died, freed };
+        if let Event::Ended { died, freed, leaked, .. } = event {
+            return Ended { died, freed, leaked };
         }
     }
-    Ended { died: Some("its thread ended unexpectedly".to_owned()), freed: None }
+    Ended { died: Some("its thread ended unexpectedly".to_owned()), ..Ended::default() }
 }
 
 fn for_good(reason: String) -> Failure {
-    Failure { reason, permanent: true, retry_after: None }
+    Failure { reason, permanent: true, retry_after: None, obstacle: None }
+}
+
+fn unsupported(reason: String) -> Failure {
+    Failure { obstacle: Some(Obstacle::Unsupported), ..for_good(reason) }
+}
+
+fn of_store(error: &StoreError) -> Failure {
+    let failure = Failure::of(error);
+    match error {
+        StoreError::Denied { gated: true, .. } => Failure { obstacle: Some(Obstacle::Gated), ..failure },
+        _ => failure,
+    }
 }
 
 // === impl Meter ===
 
 impl Meter {
-    /// Mean rate since the first byte, so that the estimate does not jump about.
+    /// Mean rate of what came over the network, so that the estimate does not jump about.
     fn read(&self, progress: &store::Progress, now: Instant) -> Progress {
-        let (began, present) = *self.first.lock().get_or_insert((now, progress.bytes_done));
-        let (seconds, bytes) = ((now - began).as_secs_f64(), progress.bytes_done.saturating_sub(present));
+        let bytes = progress.bytes_done.saturating_sub(progress.bytes_here);
+        let began = {
+            let mut state = self.state.lock();
+            if progress.phase == Phase::Downloading {
+                state.0.get_or_insert(now);
+            }
+            state.1 = bytes;
+            state.0
+        };
+        let seconds = began.map_or(0.0, |began| (now - began).as_secs_f64());
         let rate = (seconds > 0.0 && bytes > 0).then(|| bytes as f64 / seconds);
         let left = progress.bytes_total.saturating_sub(progress.bytes_done) as f64;
         Progress {
+            phase: progress.phase,
             bytes_done: progress.bytes_done,
             bytes_total: progress.bytes_total,
             files_done: progress.files_done,
@@ -187,9 +247,9 @@ impl Meter {
         }
     }
 
-    /// Bytes that were here before.
-    fn present(&self) -> Option<u64> {
-        self.first.lock().map(|(_, present)| present)
+    /// Bytes that came over the network.
+    fn downloaded(&self) -> u64 {
+        self.state.lock().1
     }
 }
 

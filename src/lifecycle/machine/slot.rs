@@ -1,5 +1,5 @@
-//! One model's place in the machine: what each event means to it. How it changes is in [`moves`], what it is doing in
-//! [`phase`], what may be asked of it in [`view`].
+//! One edition of a model: what each event means to it. How it changes is in [`moves`], what it is doing in [`phase`],
+//! what may be asked of it in [`view`].
 
 mod moves;
 mod phase;
@@ -7,28 +7,47 @@ mod view;
 
 use std::{
     mem,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use self::phase::{Phase, Usage};
+use self::phase::{Phase, Refusal, Usage};
 use super::{
-    Answer, Attempt, Cause, Context, Effect, Ended, Failure, Goal, Note, Progress, Reason, Resource, Stock, Traits,
-    Unavailable, Waiter,
+    Answer, Attempt, Context, Effect, Failure, Goal, Note, Reason, Resource, Rules, SlotId, Stock, Unavailable, Waiter,
+    room::Prospect,
 };
+use crate::lifecycle::{Cause, Ended, KeepAlive, ModelSpec, Progress};
 
 pub(super) use self::phase::Desire;
-pub(in crate::lifecycle) use self::view::View;
+pub(in crate::lifecycle) use self::view::ViewError;
 
-/// A model, what it is doing, and what outlives that.
-pub(in crate::lifecycle) struct Slot<R, F> {
-    at: usize,
-    traits: Traits,
+/// An edition of a model, what it is doing, and what outlives that.
+pub(super) struct Slot<R, F> {
+    id: SlotId,
+    spec: Arc<ModelSpec>,
+    role: Role,
     phase: Phase<R, F>,
     /// In a row.
     failures: u32,
     preload: Preload,
     /// How long the last load took.
     reload: Option<Duration>,
+    /// As the last request that said so wants it, while it is in memory.
+    keep_alive: Option<KeepAlive>,
+    pace: Pace,
+    /// Bytes that came back when it was last unloaded.
+    freed: Option<u64>,
+}
+
+/// What it is to its model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Whoever asks for the model gets it.
+    Serving,
+    /// To take the place of the one that serves. If it does not come, its callers are the other's.
+    Next,
+    /// It goes as soon as it can.
+    Former(Reason),
 }
 
 /// What became of a model that is to be there from the start.
@@ -42,12 +61,23 @@ enum Preload {
     Done,
 }
 
+/// How closely its requests follow each other.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace {
+    /// When its last request ended, if none came since.
+    rested: Option<Instant>,
+    /// For how long it had rested when the last one came.
+    gap: Option<Duration>,
+}
+
 // === impl Slot: events ===
 
 impl<R: Resource, F: Clone> Slot<R, F> {
-    pub fn new(at: usize, traits: Traits, preload: bool) -> Self {
-        let preload = if preload && traits.preload { Preload::Pending { failed: None } } else { Preload::No };
-        Self { at, traits, phase: Phase::Absent { stock: None }, failures: 0, preload, reload: None }
+    pub fn new(id: SlotId, spec: Arc<ModelSpec>, role: Role, preloads: bool) -> Self {
+        let preload = if preloads && spec.preload { Preload::Pending { failed: None } } else { Preload::No };
+        let phase = Phase::Absent { stock: None };
+        let pace = Pace::default();
+        Self { id, spec, role, phase, failures: 0, preload, reload: None, keep_alive: None, pace, freed: None }
     }
 
     pub fn preload(&mut self, cx: &mut Context<'_, R, F>) {
@@ -60,6 +90,9 @@ impl<R: Resource, F: Clone> Slot<R, F> {
     pub fn ask(&mut self, cx: &mut Context<'_, R, F>, waiter: Waiter, explicit: bool) {
         if cx.stopping {
             return cx.refuse(&waiter, Unavailable::Stopping);
+        }
+        if matches!(waiter.goal, Goal::Lease { .. }) {
+            self.pace.asked(cx.now);
         }
         if let Some(answer) = self.at_once(&waiter, cx.now, explicit) {
             return cx.answer(&waiter, answer);
@@ -90,17 +123,18 @@ impl<R: Resource, F: Clone> Slot<R, F> {
 
     /// The answer, if it does not take waiting.
     fn at_once(&mut self, waiter: &Waiter, now: Instant, explicit: bool) -> Option<Answer<R>> {
-        let name = &self.traits.name;
+        let name = &self.spec.name;
         let answer = match (waiter.goal, &mut self.phase) {
-            (Goal::Lease, Phase::Ready { resource, usage, .. }) => {
+            (Goal::Lease { keep_alive }, Phase::Ready { resource, usage, .. }) => {
                 *usage = Usage::Leased;
-                Answer::Lease(resource.clone())
+                self.keep_alive = keep_alive.or(self.keep_alive);
+                Answer::Lease(resource.lend())
             }
-            (Goal::Ready, Phase::Ready { .. }) => Answer::Reached,
+            (Goal::Ready | Goal::Updated, Phase::Ready { .. }) => Answer::Reached,
             (Goal::Fetched, phase) if phase.stock().is_some() => Answer::Reached,
             (Goal::Unloaded, Phase::Absent { .. } | Phase::Failed { .. }) => Answer::Reached,
             (Goal::Unloaded, Phase::Downloading { .. } | Phase::Fetched { .. } | Phase::Loading { .. }) => {
-                Answer::Refused(self.not_yet(now))
+                Answer::Refused(self.not_yet(now, None))
             }
             (_, Phase::Failed { failure, retry_at, .. }) if !explicit && retry_at.is_none_or(|at| now < at) => {
                 Answer::Refused(failure.told(name, retry_at.map(|at| at - now)))
@@ -116,25 +150,18 @@ impl<R: Resource, F: Clone> Slot<R, F> {
         }
     }
 
-    pub fn progress(&mut self, news: Attempt, now_at: Progress) {
-        if let Phase::Downloading { attempt, progress, .. } = &mut self.phase
-            && *attempt == news
-        {
+    pub fn progress(&mut self, now_at: Progress) {
+        if let Phase::Downloading { progress, .. } = &mut self.phase {
             *progress = now_at;
         }
     }
 
-    pub fn fetched(
-        &mut self,
-        cx: &mut Context<'_, R, F>,
-        news: Attempt,
-        result: Result<Stock<F>, Failure>,
-        jitter: f64,
-    ) {
+    pub fn fetched(&mut self, cx: &mut Context<'_, R, F>, result: Result<Stock<F>, Failure>, jitter: f64) {
         match self.take() {
-            Phase::Downloading { attempt, since, desire, waiters, .. } if attempt == news => match result {
+            Phase::Downloading { since, desire, waiters, .. } => match result {
                 Ok(stock) => {
-                    cx.note(Note::Downloaded { slot: self.at, took: cx.now.saturating_duration_since(since) });
+                    let took = cx.now.saturating_duration_since(since);
+                    cx.note(Note::Downloaded { model: self.name().clone(), slot: self.id, took });
                     self.shelve(cx, stock, desire, waiters, cx.now);
                 }
                 Err(failure) => self.fail(cx, failure, waiters, jitter),
@@ -143,58 +170,56 @@ impl<R: Resource, F: Clone> Slot<R, F> {
         }
     }
 
-    pub fn loaded(&mut self, cx: &mut Context<'_, R, F>, news: Attempt, result: Result<R, Failure>, jitter: f64) {
+    pub fn loaded(&mut self, cx: &mut Context<'_, R, F>, result: Result<R, Failure>, jitter: f64) {
         match self.take() {
-            Phase::Loading { attempt, since, stock, waiters } if attempt == news => match result {
+            Phase::Loading { attempt, since, stock, displaced, waiters } => match result {
                 Ok(resource) => {
                     let took = cx.now.saturating_duration_since(since);
                     self.reload = Some(took);
                     let usage = Usage::Idle { since: cx.now };
                     self.phase = Phase::Ready { attempt, since: cx.now, stock, resource, usage };
-                    cx.note(Note::Ready { slot: self.at, took });
+                    cx.note(Note::Ready { model: self.name().clone(), slot: self.id, took });
                     self.welcome(cx, waiters);
                 }
-                Err(failure) => self.fail(cx, failure, waiters, jitter),
+                Err(failure) => {
+                    cx.displaced.extend(displaced);
+                    self.fail(cx, failure, waiters, jitter);
+                }
             },
             other => self.phase = other,
         }
     }
 
     /// Its memory is free.
-    pub fn ended(&mut self, cx: &mut Context<'_, R, F>, news: Attempt, end: Ended, jitter: f64) {
+    pub fn ended(&mut self, cx: &mut Context<'_, R, F>, end: Ended, jitter: f64) {
         match self.take() {
-            Phase::Unloading { attempt, since, stock, waiters } if attempt == news => {
+            Phase::Unloading { since, stock, waiters, .. } => {
                 let took = cx.now.saturating_duration_since(since);
-                cx.note(Note::Unloaded { slot: self.at, took, freed: end.freed });
+                self.freed = end.freed;
+                cx.note(Note::Unloaded { model: self.name().clone(), took, freed: end.freed });
                 self.after_unloading(cx, stock, waiters);
             }
-            Phase::Ready { attempt, since, .. } if attempt == news => {
-                self.died(cx, since, Vec::new(), end.died, jitter)
-            }
-            Phase::Draining { attempt, since, waiters, .. } if attempt == news => {
-                self.died(cx, since, waiters, end.died, jitter);
-            }
+            Phase::Ready { since, .. } => self.died(cx, since, Vec::new(), end.died, jitter),
+            Phase::Draining { since, waiters, .. } => self.died(cx, since, waiters, end.died, jitter),
             other => self.phase = other,
         }
     }
 
-    /// Nobody is served any more; everything goes as soon as it can.
-    pub fn stop(&mut self, cx: &mut Context<'_, R, F>) {
-        for waiter in self.take_waiters() {
-            cx.refuse(&waiter, Unavailable::Stopping);
-        }
-        match &mut self.phase {
-            Phase::Downloading { attempt, .. } => {
-                cx.out.push(Effect::CancelFetch { attempt: *attempt });
-                self.phase = Phase::Absent { stock: None };
+    /// It has no place any more: it goes as soon as it can. Its waiters must have been taken from it.
+    pub fn retire(&mut self, cx: &mut Context<'_, R, F>, reason: Reason) {
+        self.role = Role::Former(reason);
+        self.preload = Preload::No;
+        match self.take() {
+            Phase::Downloading { attempt, .. } => cx.out.push(Effect::CancelFetch { attempt }),
+            Phase::Fetched { stock, displaced, .. } => {
+                cx.displaced.extend(displaced);
+                self.phase = Phase::Absent { stock: Some(stock) };
             }
-            Phase::Fetched { stock, .. } => self.phase = Phase::Absent { stock: Some(stock.clone()) },
-            Phase::Ready { .. } => self.evict(cx, Reason::Stopping),
-            Phase::Absent { .. }
-            | Phase::Loading { .. }
-            | Phase::Draining { .. }
-            | Phase::Unloading { .. }
-            | Phase::Failed { .. } => {}
+            ready @ Phase::Ready { .. } => {
+                self.phase = ready;
+                self.evict(cx, reason);
+            }
+            other => self.phase = other,
         }
     }
 }
@@ -209,8 +234,9 @@ impl<R: Resource, F: Clone> Slot<R, F> {
             Phase::Ready { resource, usage, .. } => {
                 if *usage == Usage::Leased && !resource.leased() {
                     *usage = Usage::Idle { since: cx.now };
+                    self.pace.rested = Some(cx.now);
                 }
-                if self.idle_deadline().is_some_and(|deadline| cx.now >= deadline) {
+                if self.idle_deadline(cx.rules).is_some_and(|deadline| cx.now >= deadline) {
                     self.evict(cx, Reason::Idle);
                 }
             }
@@ -223,41 +249,85 @@ impl<R: Resource, F: Clone> Slot<R, F> {
     }
 
     /// Answers those whose patience is over. What they set going goes on.
-    pub fn lose_patience(&mut self, cx: &mut Context<'_, R, F>) {
+    pub fn lose_patience(&mut self, cx: &mut Context<'_, R, F>, prospect: Option<&Prospect>) {
         let over = |waiter: &Waiter| waiter.until.is_some_and(|until| cx.now >= until);
         let Some(waiters) = self.phase.waiters_mut() else { return };
         let (tired, patient): (Vec<_>, Vec<_>) = mem::take(waiters).into_iter().partition(over);
         *waiters = patient;
         for waiter in tired {
-            let refusal = self.not_yet(cx.now);
+            let refusal = self.not_yet(cx.now, prospect);
             cx.refuse(&waiter, refusal);
         }
     }
 
     /// The next time that something here becomes due.
-    pub fn deadline(&self, stopping: bool) -> Option<Instant> {
+    pub fn deadline(&self, rules: &Rules, stopping: bool) -> Option<Instant> {
         let patience = self.phase.waiters().iter().filter_map(|waiter| waiter.until).min();
         let retry = match &self.phase {
             Phase::Failed { retry_at, .. } if self.retries_by_itself() && !stopping => *retry_at,
             _ => None,
         };
-        patience.into_iter().chain(retry).chain(self.idle_deadline()).min()
+        patience.into_iter().chain(retry).chain(self.idle_deadline(rules)).min()
     }
 
     fn retries_by_itself(&self) -> bool {
-        matches!(self.preload, Preload::Pending { .. })
-    }
-
-    fn idle_deadline(&self) -> Option<Instant> {
-        match &self.phase {
-            Phase::Ready { usage: Usage::Idle { since }, .. } if !self.traits.pinned => {
-                self.traits.idle_ttl.map(|ttl| *since + ttl)
-            }
-            _ => None,
-        }
+        self.role == Role::Serving && matches!(self.preload, Preload::Pending { .. })
     }
 
     fn take(&mut self) -> Phase<R, F> {
         mem::replace(&mut self.phase, Phase::Absent { stock: None })
+    }
+}
+
+// === impl Slot: the configuration and other editions ===
+
+impl<R: Resource, F: Clone> Slot<R, F> {
+    /// Everything but what is loaded is as the configuration says now.
+    pub fn adopt(&mut self, spec: &ModelSpec) {
+        self.spec = Arc::new(self.spec.under_terms_of(spec));
+        if !spec.preload {
+            self.preload = Preload::No;
+        }
+    }
+
+    /// What is here is also what that source has.
+    pub fn comes_from(&mut self, spec: &ModelSpec) {
+        self.spec = Arc::new(ModelSpec { parts: spec.parts.clone(), ..(*self.spec).clone() });
+    }
+
+    /// It is to be there without being asked for.
+    pub fn expect(&mut self) {
+        let there = matches!(self.phase, Phase::Ready { .. });
+        self.preload = if there { Preload::Done } else { Preload::Pending { failed: None } };
+    }
+
+    /// It is to be what the other did not become.
+    pub fn replaces(&mut self, other: &Self) {
+        self.preload = other.preload.clone();
+    }
+
+    /// It serves in place of the other.
+    pub fn succeeds(&mut self, other: &Self) {
+        self.role = Role::Serving;
+        self.preload = if other.preload == Preload::No { Preload::No } else { Preload::Done };
+        self.keep_alive = self.keep_alive.or(other.keep_alive);
+        self.pace = other.pace;
+    }
+
+    /// What did not fit under other limits is looked at again.
+    pub fn forget_limits(&mut self) {
+        if let Phase::Failed { stock, failure: Refusal::WontFit { .. }, .. } = &self.phase {
+            self.phase = Phase::Absent { stock: stock.clone() };
+        }
+    }
+}
+
+// === impl Pace ===
+
+impl Pace {
+    fn asked(&mut self, now: Instant) {
+        if let Some(rested) = self.rested.take() {
+            self.gap = Some(now.saturating_duration_since(rested));
+        }
     }
 }

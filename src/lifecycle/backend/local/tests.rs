@@ -2,16 +2,16 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use candle_core::{DType, Device};
 use tempfile::TempDir;
 
 use super::*;
 use crate::{
     audio::Pcm,
-    lifecycle::{Config, Lifecycle, LoadMode, Metrics, OnPreloadFailure, Status, Unavailable},
-    model::{Batch, Broken, Job, JobError, LoadError, Model, Preset, job},
-    runtime::{DTypeChoice, DeviceChoice},
-    speech::{Fault, Goal, HEARING_RATE, Heard, Summary, TaskKind, Timestamps, Transcribe},
+    lifecycle::{Budget, Config, Lifecycle, LoadMode, Metrics, OnPreloadFailure, Status, Unavailable, Wish},
+    model::{Batch, Broken, DeviceChoice, DeviceId, Job, JobError, LoadError, Model, Preset, Wishes, job},
+    remote::{Buckets, BucketsConfig},
+    runtime::{DTypeChoice, Installed, Machine},
+    speech::{Fault, Goal, HEARING_RATE, Heard, ModelName, Summary, TaskKind, Timestamps, Transcribe},
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -84,26 +84,36 @@ fn server(specs: Vec<ModelSpec>) -> (Lifecycle, TempDir) {
     let store = store::Config {
         cache_dir: cache.path().to_owned(),
         read_only: Vec::new(),
-        endpoint: "http://127.0.0.1:1".to_owned(),
+        other_caches: Vec::new(),
+        own_caches: Default::default(),
+        quota: None,
+        endpoints: vec!["http://127.0.0.1:1".to_owned()],
         token: None,
         offline: true,
         idle_timeout: Duration::from_secs(1),
+        min_rate: 0,
         attempts: 1,
+        connections: 4,
+        reserve: 0,
     };
-    let store = Store::new(store, &[], &registry).unwrap();
+    let store = Store::new(store, Buckets::new(BucketsConfig::default()), &[], &registry).unwrap();
     let runtime = runtime::Config {
         queue: 8,
         max_batch: 1,
         threads: Some(1),
-        device: DeviceChoice::Cpu,
+        device: DeviceChoice::Only(DeviceId::Cpu),
+        require_gpu: false,
         dtype: DTypeChoice::Auto,
+        reserve: 0,
+        leak_threshold: 1 << 30,
     };
-    let place = Placement { device: Device::Cpu, dtype: DType::F32, threads: 1, max_batch: 1 };
-    let backend = Local::new(store, runtime, runtime::Metrics::register(&registry).unwrap(), place);
+    let devices = Arc::new(Installed::new(Machine::here()));
+    let (placer, scale) = (Arc::new(Placer::new(&runtime, devices.clone()).unwrap()), Scale::new(devices));
+    let backend = Local::new(store, runtime, runtime::Metrics::register(&registry).unwrap(), placer, scale);
     let config = Config {
         mode: LoadMode::OnDemand,
         max_resident: None,
-        memory_budget: None,
+        memory_budget: Budget::default(),
         idle_ttl: None,
         room_patience: Duration::from_secs(1),
         retry_base: Duration::from_millis(10),
@@ -132,17 +142,18 @@ fn spec(name: &str, folder: &Path) -> ModelSpec {
         preload: false,
         pinned: false,
         idle_ttl: None,
+        wishes: Wishes::default(),
     }
 }
 
 async fn refused(config: &str, weights: &[u8]) -> Unavailable {
     let folder = folder(config, weights);
     let (lifecycle, _cache) = server(vec![spec("a", folder.path())]);
-    lifecycle.acquire(&ModelName::known("a"), PATIENCE).await.expect_err("a refusal")
+    lifecycle.acquire(&ModelName::known("a"), Wish::within(PATIENCE)).await.expect_err("a refusal")
 }
 
 async fn say(lifecycle: &Lifecycle, model: &str, prompt: &str) -> Result<Heard, JobError> {
-    let lease = lifecycle.acquire(&ModelName::known(model), PATIENCE).await.expect("a lease");
+    let lease = lifecycle.acquire(&ModelName::known(model), Wish::within(PATIENCE)).await.expect("a lease");
     let ask = Transcribe {
         audio: Pcm::new(vec![0.0; 16], HEARING_RATE),
         language: None,
@@ -150,6 +161,7 @@ async fn say(lifecycle: &Lifecycle, model: &str, prompt: &str) -> Result<Heard, 
         prompt: Some(prompt.to_owned()),
         temperature: None,
         timestamps: Timestamps::None,
+        logprobs: false,
         options: Default::default(),
     };
     let (job, mut answers) = job("test".to_owned(), ask, None);
@@ -171,6 +183,17 @@ async fn a_folder_becomes_a_model_that_answers_and_goes() {
     assert_eq!(status.footprint_bytes, Some(4));
     lifecycle.shutdown().await;
     assert_eq!(lifecycle.snapshot().models[0].status, Status::NotLoaded);
+}
+
+#[tokio::test]
+async fn a_model_that_wishes_for_a_device_that_is_not_there_is_refused_and_goes_nowhere_else() {
+    let folder = parrot();
+    let wishes = Wishes { device: Some(DeviceChoice::Only(DeviceId::Cuda(7))), ..Wishes::default() };
+    let (lifecycle, _cache) = server(vec![ModelSpec { wishes, ..spec("a", folder.path()) }]);
+    let refusal = lifecycle.acquire(&ModelName::known("a"), Wish::within(PATIENCE)).await.expect_err("a refusal");
+    assert!(refusal.to_string().contains("cuda:7"), "{refusal}");
+    let snapshot = lifecycle.snapshot();
+    assert_eq!(snapshot.models[0].error.as_ref().unwrap().obstacle, Some(Obstacle::Unsupported));
 }
 
 #[tokio::test]
@@ -212,6 +235,7 @@ async fn a_model_that_hangs_is_named_and_freed_when_its_caller_leaves() {
 
 #[tokio::test]
 async fn what_cannot_be_a_model_is_refused_for_good_and_named() {
+    // What it is, and that this build has no family for it.
     let foreign = refused(r#"{"model_type":"bert"}"#, b"good").await;
     assert!(foreign.permanent() && foreign.to_string().contains("\"bert\""), "{foreign}");
     let corrupt = refused("not json", b"good").await;
@@ -222,11 +246,17 @@ async fn what_cannot_be_a_model_is_refused_for_good_and_named() {
 
 #[test]
 fn rate_and_remaining_time_are_of_what_came_over_the_network() {
-    let meter = Meter { first: Mutex::new(None) };
+    let meter = Meter { state: Mutex::default() };
     let now = Instant::now();
-    let at = |bytes_done| store::Progress { bytes_done, bytes_total: 1000, ..Default::default() };
+    let at = |bytes_done| store::Progress {
+        phase: Phase::Downloading,
+        bytes_done,
+        bytes_here: 400,
+        bytes_total: 1000,
+        ..Default::default()
+    };
     assert_eq!(meter.read(&at(400), now).eta_seconds, None, "nothing is known yet");
     let later = meter.read(&at(700), now + Duration::from_secs(3));
     assert_eq!((later.bytes_per_second, later.eta_seconds), (Some(100.0), Some(3.0)));
-    assert_eq!(meter.present(), Some(400));
+    assert_eq!(meter.downloaded(), 300);
 }

@@ -3,23 +3,40 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    super::{LoadMode, OnPreloadFailure},
-    Answer, Cause, Context, Desire, Effect, Failure, Goal, Note, Phase, Preload, Progress, Reason, Resource, Slot,
-    Stock, Waiter,
-    phase::Refusal,
+    Answer, Cause, Context, Desire, Effect, Failure, Goal, Note, Phase, Preload, Progress, Reason, Resource, Role,
+    Slot, SlotId, Stock, Waiter, phase::Refusal,
 };
+use crate::lifecycle::OnPreloadFailure;
 
 impl<R: Resource, F: Clone> Slot<R, F> {
     /// Starts on the way into memory, from wherever the files are.
-    pub(super) fn bring(&mut self, cx: &mut Context<'_, R, F>, cause: Cause, desire: Desire, waiters: Vec<Waiter>) {
-        if let Phase::Absent { stock: Some(stock) } = &self.phase {
+    pub fn bring(&mut self, cx: &mut Context<'_, R, F>, cause: Cause, desire: Desire, waiters: Vec<Waiter>) {
+        if let Phase::Absent { stock: Some(stock) } | Phase::Failed { stock: Some(stock), .. } = &self.phase {
             let stock = stock.clone();
             return self.shelve(cx, stock, desire, waiters, cx.now);
         }
-        let attempt = cx.attempt();
+        let attempt = cx.number();
         self.phase = Phase::Downloading { attempt, since: cx.now, progress: Progress::default(), desire, waiters };
-        cx.note(Note::Downloading { slot: self.at, cause });
-        cx.out.push(Effect::Fetch { slot: self.at, attempt });
+        cx.note(Note::Downloading { model: self.name().clone(), cause });
+        cx.out.push(Effect::Fetch { attempt, spec: self.spec.clone() });
+    }
+
+    /// It went for another, which did not come. Whether it is brought back.
+    pub fn bring_back(&mut self, cx: &mut Context<'_, R, F>) -> bool {
+        let here = self.role == Role::Serving && matches!(self.phase, Phase::Absent { stock: Some(_) });
+        if !here || cx.stopping {
+            return false;
+        }
+        cx.note(Note::BringingBack { model: self.name().clone() });
+        self.bring(cx, Cause::Retry, Desire::Preload, Vec::new());
+        true
+    }
+
+    /// These go for it.
+    pub fn displaces(&mut self, others: &[SlotId]) {
+        if let Phase::Fetched { displaced, .. } = &mut self.phase {
+            displaced.extend(others);
+        }
     }
 
     /// The files are here: those who wanted no more are answered, the others wait for room since `since`.
@@ -38,24 +55,24 @@ impl<R: Resource, F: Clone> Slot<R, F> {
                 self.failures = 0;
                 Phase::Absent { stock: Some(stock) }
             }
-            Desire::Preload | Desire::Serve => Phase::Fetched { since, stock, desire, waiters },
+            Desire::Preload | Desire::Serve => Phase::Fetched { since, stock, desire, displaced: Vec::new(), waiters },
         };
     }
 
     /// There is room.
     pub fn load(&mut self, cx: &mut Context<'_, R, F>) {
         match self.take() {
-            Phase::Fetched { stock, waiters, .. } => {
-                let attempt = cx.attempt();
-                cx.note(Note::Loading { slot: self.at, footprint: stock.footprint });
-                cx.out.push(Effect::Load { slot: self.at, attempt, files: stock.files.clone() });
-                self.phase = Phase::Loading { attempt, since: cx.now, stock, waiters };
+            Phase::Fetched { stock, displaced, waiters, .. } => {
+                let attempt = cx.number();
+                cx.note(Note::Loading { model: self.name().clone(), footprint: stock.footprint });
+                cx.out.push(Effect::Load { attempt, spec: self.spec.clone(), files: stock.files.clone() });
+                self.phase = Phase::Loading { attempt, since: cx.now, stock, displaced, waiters };
             }
             other => self.phase = other,
         }
     }
 
-    /// Serves those who waited for a model that is ready now, unless the server stops.
+    /// Serves those who waited for a model that is ready now, unless it has no place any more.
     pub(super) fn welcome(&mut self, cx: &mut Context<'_, R, F>, waiters: Vec<Waiter>) {
         if self.preload != Preload::No {
             self.preload = Preload::Done;
@@ -67,8 +84,8 @@ impl<R: Resource, F: Clone> Slot<R, F> {
                 None => cx.answer(&waiter, Answer::Reached),
             }
         }
-        if cx.stopping {
-            self.evict(cx, Reason::Stopping);
+        if let Role::Former(reason) = self.role {
+            self.evict(cx, reason);
         }
     }
 
@@ -78,7 +95,8 @@ impl<R: Resource, F: Clone> Slot<R, F> {
             Phase::Ready { attempt, stock, resource, .. } => {
                 // It was well when it went.
                 self.failures = 0;
-                cx.note(Note::Evicting { slot: self.at, reason, leased: resource.leased() });
+                self.keep_alive = None;
+                cx.note(Note::Evicting { model: self.name().clone(), reason, leased: resource.leased() });
                 self.phase = Phase::Draining { attempt, since: cx.now, stock, resource, waiters: Vec::new() };
                 self.drained(cx);
             }
@@ -126,47 +144,71 @@ impl<R: Resource, F: Clone> Slot<R, F> {
     pub(super) fn fail(&mut self, cx: &mut Context<'_, R, F>, failure: Failure, waiters: Vec<Waiter>, jitter: f64) {
         self.failures += 1;
         let retry_in = (!failure.permanent).then(|| cx.back_off(&failure, self.failures, jitter));
-        let attempts = self.failures;
-        cx.note(Note::Failed { slot: self.at, failure: failure.clone(), attempts, retry_in });
+        self.note_failure(cx, failure.clone(), retry_in);
         self.preload_missed(cx, &failure.reason, failure.permanent);
-        self.refuse_all(cx, Refusal::Failure(failure), waiters, retry_in);
+        self.refuse_all(cx, None, Refusal::Failure(failure), waiters, retry_in);
     }
 
     /// It can never be loaded under these limits.
     pub fn wont_fit(&mut self, cx: &mut Context<'_, R, F>, need: u64, budget: u64) {
-        let waiters = self.take_waiters();
-        let refusal = Refusal::WontFit { need, budget };
-        let failure = Failure { reason: refusal.reason(), permanent: true, retry_after: None };
-        self.failures += 1;
-        self.preload_missed(cx, &failure.reason, true);
-        cx.note(Note::Failed { slot: self.at, failure, attempts: self.failures, retry_in: None });
-        self.refuse_all(cx, refusal, waiters, None);
+        match self.take() {
+            Phase::Fetched { stock, displaced, waiters, .. } => {
+                cx.displaced.extend(displaced);
+                let refusal = Refusal::WontFit { need, budget, device: stock.device.clone() };
+                let failure = Failure { reason: refusal.reason(), permanent: true, retry_after: None, obstacle: None };
+                self.failures += 1;
+                self.preload_missed(cx, &failure.reason, true);
+                self.note_failure(cx, failure, None);
+                self.refuse_all(cx, Some(stock), refusal, waiters, None);
+            }
+            other => self.phase = other,
+        }
+    }
+
+    /// An update that fails is its model's to tell.
+    fn note_failure(&self, cx: &mut Context<'_, R, F>, failure: Failure, retry_in: Option<Duration>) {
+        if self.role != Role::Next {
+            let (model, attempts) = (self.name().clone(), self.failures);
+            cx.note(Note::Failed { model, failure, attempts, retry_in });
+        }
     }
 
     pub(super) fn refuse_all(
         &mut self,
         cx: &mut Context<'_, R, F>,
+        stock: Option<Stock<F>>,
         failure: Refusal,
         waiters: Vec<Waiter>,
         retry_in: Option<Duration>,
     ) {
         for waiter in waiters {
-            let answer = match waiter.goal {
-                Goal::Unloaded => Answer::Reached,
-                Goal::Lease | Goal::Ready | Goal::Fetched => Answer::Refused(failure.told(&self.traits.name, retry_in)),
-            };
-            cx.answer(&waiter, answer);
+            match waiter.goal {
+                Goal::Unloaded => cx.answer(&waiter, Answer::Reached),
+                Goal::Lease { .. } | Goal::Ready | Goal::Fetched if self.role == Role::Next => {
+                    cx.orphans.push((self.name().clone(), waiter));
+                }
+                Goal::Lease { .. } | Goal::Ready | Goal::Fetched => {
+                    cx.refuse(&waiter, failure.told(&self.spec.name, retry_in));
+                }
+                Goal::Updated => cx.refuse(&waiter, failure.told_of_update(&self.spec.name)),
+            }
         }
-        self.phase = Phase::Failed { since: cx.now, failure, retry_at: retry_in.map(|after| cx.now + after) };
+        let retry_at = retry_in.map(|after| cx.now + after);
+        self.phase = Phase::Failed { since: cx.now, stock, failure, retry_at };
     }
 
     /// Those who stay in memory leave no room; the files stay here and the next request asks again.
     pub fn no_room(&mut self, cx: &mut Context<'_, R, F>, reason: String) {
         match self.take() {
-            Phase::Fetched { stock, waiters, .. } => {
+            Phase::Fetched { displaced, waiters, .. } if self.role == Role::Next => {
+                cx.displaced.extend(displaced);
+                self.fail(cx, Failure::transient(reason), waiters, 1.0);
+            }
+            Phase::Fetched { stock, displaced, waiters, .. } => {
+                cx.displaced.extend(displaced);
                 self.phase = Phase::Absent { stock: Some(stock) };
                 for waiter in waiters {
-                    cx.refuse(&waiter, self.without_room(reason.clone()));
+                    cx.refuse(&waiter, self.without_room(reason.clone(), None));
                 }
                 self.preload_missed(cx, &reason, true);
             }
@@ -177,14 +219,21 @@ impl<R: Resource, F: Clone> Slot<R, F> {
     /// What the configuration says about a model that is not there at the start. `for_good`: time will not cure it.
     pub(super) fn preload_missed(&mut self, cx: &mut Context<'_, R, F>, reason: &str, for_good: bool) {
         let Preload::Pending { failed } = &mut self.preload else { return };
-        cx.note(Note::PreloadFailed { slot: self.at, reason: reason.to_owned() });
-        match (cx.rules.on_preload_failure, cx.rules.mode) {
-            (OnPreloadFailure::Lazy, _) => self.preload = Preload::No,
-            (OnPreloadFailure::Exit, LoadMode::Startup) => {
-                let reason = format!("the model {} could not be loaded: {reason}", self.traits.name);
+        // Once a server has started it goes on: a model that comes later does not end it.
+        let policy = match cx.rules.on_preload_failure {
+            OnPreloadFailure::Exit if cx.started => OnPreloadFailure::Retry,
+            policy => policy,
+        };
+        *failed = for_good.then(|| reason.to_owned());
+        let (model, lazy) = (self.spec.name.clone(), policy == OnPreloadFailure::Lazy);
+        cx.note(Note::PreloadFailed { model: model.clone(), reason: reason.to_owned(), lazy });
+        match policy {
+            OnPreloadFailure::Retry => {}
+            OnPreloadFailure::Lazy => self.preload = Preload::No,
+            OnPreloadFailure::Exit => {
+                let reason = format!("the model {model} could not be loaded: {reason}");
                 cx.out.push(Effect::Exit { reason });
             }
-            (OnPreloadFailure::Exit | OnPreloadFailure::Retry, _) => *failed = for_good.then(|| reason.to_owned()),
         }
     }
 }

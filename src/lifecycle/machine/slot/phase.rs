@@ -1,9 +1,15 @@
 //! What a model is doing.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use super::{Attempt, Failure, Progress, Stock, Unavailable, Waiter};
-use crate::{lifecycle::Status, speech::ModelName};
+use super::{Attempt, Failure, Progress, SlotId, Stock, Unavailable, Waiter};
+use crate::{
+    lifecycle::{Obstacle, Status},
+    speech::ModelName,
+};
 
 /// What a model is doing; the diagram is in [`machine`](crate::lifecycle::machine).
 pub(super) enum Phase<R, F> {
@@ -23,12 +29,15 @@ pub(super) enum Phase<R, F> {
         since: Instant,
         stock: Stock<F>,
         desire: Desire,
+        /// Those that went for it.
+        displaced: Vec<SlotId>,
         waiters: Vec<Waiter>,
     },
     Loading {
         attempt: Attempt,
         since: Instant,
         stock: Stock<F>,
+        displaced: Vec<SlotId>,
         waiters: Vec<Waiter>,
     },
     Ready {
@@ -53,9 +62,11 @@ pub(super) enum Phase<R, F> {
         stock: Stock<F>,
         waiters: Vec<Waiter>,
     },
-    /// `retry_at`: when the next request may try again; `None`: only an explicit ask.
+    /// `retry_at`: when the next request may try again; `None`: only an explicit ask. With `stock`: its files are here
+    /// and whole, as far as is known.
     Failed {
         since: Instant,
+        stock: Option<Stock<F>>,
         failure: Refusal,
         retry_at: Option<Instant>,
     },
@@ -65,7 +76,7 @@ pub(super) enum Phase<R, F> {
 #[derive(Clone)]
 pub(super) enum Refusal {
     Failure(Failure),
-    WontFit { need: u64, budget: u64 },
+    WontFit { need: u64, budget: u64, device: Arc<str> },
 }
 
 /// Whether leases exist.
@@ -77,7 +88,7 @@ pub(super) enum Usage {
 
 /// What a model is brought in for, in rising order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::lifecycle::machine) enum Desire {
+pub enum Desire {
     /// Only to have its files.
     Files,
     /// To be there when somebody comes; not worth an eviction.
@@ -112,15 +123,27 @@ impl<R, F> Phase<R, F> {
         }
     }
 
+    /// Of what is under way or in memory.
+    pub(super) fn attempt(&self) -> Option<Attempt> {
+        match self {
+            Self::Absent { .. } | Self::Fetched { .. } | Self::Failed { .. } => None,
+            Self::Downloading { attempt, .. }
+            | Self::Loading { attempt, .. }
+            | Self::Ready { attempt, .. }
+            | Self::Draining { attempt, .. }
+            | Self::Unloading { attempt, .. } => Some(*attempt),
+        }
+    }
+
     pub(super) fn stock(&self) -> Option<&Stock<F>> {
         match self {
-            Self::Absent { stock } => stock.as_ref(),
+            Self::Absent { stock } | Self::Failed { stock, .. } => stock.as_ref(),
             Self::Fetched { stock, .. }
             | Self::Loading { stock, .. }
             | Self::Ready { stock, .. }
             | Self::Draining { stock, .. }
             | Self::Unloading { stock, .. } => Some(stock),
-            Self::Downloading { .. } | Self::Failed { .. } => None,
+            Self::Downloading { .. } => None,
         }
     }
 
@@ -153,19 +176,38 @@ impl Refusal {
     pub(super) fn reason(&self) -> String {
         match self {
             Self::Failure(failure) => failure.reason.clone(),
-            Self::WontFit { need, budget } => {
-                format!("it needs {need} bytes of memory and all models together may take {budget}")
+            Self::WontFit { need, budget, device } => {
+                format!("it needs {need} bytes of memory on {device}, where all models together may take {budget}")
             }
+        }
+    }
+
+    pub(super) fn obstacle(&self) -> Option<Obstacle> {
+        match self {
+            Self::Failure(failure) => failure.obstacle,
+            Self::WontFit { .. } => None,
         }
     }
 
     pub(super) fn told(&self, model: &ModelName, retry_after: Option<Duration>) -> Unavailable {
         let model = model.clone();
         match self {
-            Self::WontFit { need, budget } => Unavailable::WontFit { model, need: *need, budget: *budget },
+            Self::WontFit { need, budget, device } => {
+                Unavailable::WontFit { model, need: *need, budget: *budget, device: device.to_string() }
+            }
             Self::Failure(failure) => {
                 let (reason, permanent) = (failure.reason.clone(), failure.permanent);
                 Unavailable::Failed { model, reason, retry_after, permanent }
+            }
+        }
+    }
+
+    /// To those who wanted another edition.
+    pub(super) fn told_of_update(&self, model: &ModelName) -> Unavailable {
+        match self {
+            Self::WontFit { .. } => self.told(model, None),
+            Self::Failure(Failure { reason, permanent, .. }) => {
+                Unavailable::NotUpdated { model: model.clone(), reason: reason.clone(), permanent: *permanent }
             }
         }
     }

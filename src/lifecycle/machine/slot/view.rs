@@ -1,14 +1,18 @@
-//! What may be known and asked of a model, and what its callers are told.
+//! What may be known and asked of an edition of a model, and what its callers are told.
 
 use std::{
     mem,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use super::{Desire, Goal, Phase, Preload, Progress, Resource, Slot, Stock, Traits, Unavailable, Usage, Waiter};
+use super::{
+    Attempt, Desire, Goal, KeepAlive, ModelSpec, Phase, Preload, Progress, Prospect, Resource, Rules, Slot, SlotId,
+    Stock, Unavailable, Usage, Waiter,
+};
 use crate::{
     lifecycle::{
-        Status,
+        Obstacle, Status,
         residency::{Hold, Resident, Want},
     },
     speech::ModelName,
@@ -22,58 +26,105 @@ const SOONEST_RETURN: Duration = Duration::from_secs(1);
 /// A client comes back after so long when nothing better is known.
 const USUAL_RETURN: Duration = Duration::from_secs(5);
 
-/// What may be known of a slot.
-pub(in crate::lifecycle) struct View<'a, R, F> {
-    pub traits: &'a Traits,
-    pub status: Status,
-    pub since: Option<Instant>,
-    pub progress: Option<Progress>,
-    pub stock: Option<&'a Stock<F>>,
-    pub resource: Option<&'a R>,
-    pub idle_since: Option<Instant>,
-    pub waiting: usize,
-    pub error: Option<ViewError>,
-}
-
 /// The last failure of a slot.
+#[derive(Clone, Debug)]
 pub(in crate::lifecycle) struct ViewError {
     pub message: String,
     pub permanent: bool,
     pub attempts: u32,
     pub retry_at: Option<Instant>,
+    pub obstacle: Option<Obstacle>,
 }
 
-// === impl Slot ===
+// === impl Slot: what it is and does ===
 
 impl<R: Resource, F: Clone> Slot<R, F> {
-    pub fn name(&self) -> &ModelName {
-        &self.traits.name
+    pub fn id(&self) -> SlotId {
+        self.id
     }
 
-    /// What it waits for, if it waits for room.
-    pub fn want(&self) -> Option<Want> {
+    pub fn name(&self) -> &ModelName {
+        &self.spec.name
+    }
+
+    pub fn spec(&self) -> &Arc<ModelSpec> {
+        &self.spec
+    }
+
+    /// Bytes that came back when it was last unloaded.
+    pub fn freed(&self) -> Option<u64> {
+        self.freed
+    }
+
+    pub fn attempt(&self) -> Option<Attempt> {
+        self.phase.attempt()
+    }
+
+    pub fn status(&self) -> Status {
+        self.phase.status()
+    }
+
+    pub fn since(&self) -> Option<Instant> {
+        self.phase.since()
+    }
+
+    pub fn stock(&self) -> Option<&Stock<F>> {
+        self.phase.stock()
+    }
+
+    pub fn waiters(&self) -> &[Waiter] {
+        self.phase.waiters()
+    }
+
+    /// The model in memory, as long as it can be used.
+    pub fn resource(&self) -> Option<&R> {
         match &self.phase {
-            Phase::Fetched { since, stock, desire, .. } => {
-                Some(Want { footprint: stock.footprint, since: *since, may_evict: *desire == Desire::Serve })
-            }
+            Phase::Ready { resource, .. } | Phase::Draining { resource, .. } => Some(resource),
             _ => None,
         }
     }
 
-    /// What it takes, if it takes memory.
-    pub fn resident(&self) -> Option<Resident> {
-        let (stock, hold) = match &self.phase {
-            Phase::Loading { stock, .. } => (stock, Hold::Arriving),
-            Phase::Ready { stock, usage: Usage::Leased, .. } => (stock, Hold::Leased),
-            Phase::Ready { stock, usage: Usage::Idle { since }, .. } => (stock, Hold::Idle { since: *since }),
-            Phase::Draining { stock, .. } | Phase::Unloading { stock, .. } => (stock, Hold::Leaving),
-            Phase::Absent { .. } | Phase::Downloading { .. } | Phase::Fetched { .. } | Phase::Failed { .. } => {
-                return None;
-            }
+    pub fn at_rest(&self) -> bool {
+        matches!(self.phase, Phase::Absent { .. } | Phase::Failed { .. })
+    }
+
+    /// It serves nobody and does not come by itself.
+    pub fn gone(&self) -> bool {
+        self.at_rest() || matches!(self.phase, Phase::Draining { .. } | Phase::Unloading { .. })
+    }
+
+    pub fn there_or_coming(&self) -> bool {
+        matches!(self.phase, Phase::Ready { .. } | Phase::Loading { .. })
+    }
+
+    /// Its files are here, and it is to be in memory.
+    pub fn wants_memory(&self) -> bool {
+        matches!(self.phase, Phase::Fetched { .. } | Phase::Loading { .. })
+    }
+
+    pub fn loading_progress(&self) -> Option<Progress> {
+        match &self.phase {
+            Phase::Downloading { progress, .. } => Some(*progress),
+            _ => None,
+        }
+    }
+
+    pub fn idle_since(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Ready { usage: Usage::Idle { since }, .. } => Some(*since),
+            _ => None,
+        }
+    }
+
+    /// When it goes, if nobody asks for it: as the last request wants it, else as the configuration does.
+    pub fn idle_deadline(&self, rules: &Rules) -> Option<Instant> {
+        let since = self.idle_since().filter(|_| !self.spec.pinned)?;
+        let ttl = match self.keep_alive {
+            Some(KeepAlive::Forever) => None,
+            Some(KeepAlive::For(time)) => Some(time),
+            None => self.spec.idle_ttl.or(rules.idle_ttl),
         };
-        let guess = || Duration::from_secs_f64(1.0 + stock.footprint as f64 * RELOAD_GUESS);
-        let reload = self.reload.unwrap_or_else(guess);
-        Some(Resident { id: self.at, footprint: stock.footprint, pinned: self.traits.pinned, hold, reload })
+        since.checked_add(ttl?)
     }
 
     pub fn preloaded(&self) -> bool {
@@ -86,68 +137,132 @@ impl<R: Resource, F: Clone> Slot<R, F> {
             Phase::Failed { failure, .. } => Some(failure.reason()),
             _ => failed.clone(),
         };
-        reason.map(|reason| format!("{}: {reason}", self.traits.name))
+        reason.map(|reason| format!("{}: {reason}", self.spec.name))
     }
 
-    pub fn at_rest(&self) -> bool {
-        matches!(self.phase, Phase::Absent { .. } | Phase::Failed { .. })
+    pub fn view_error(&self) -> Option<ViewError> {
+        let Phase::Failed { failure, retry_at, .. } = &self.phase else { return None };
+        let (message, permanent, obstacle) = (failure.reason(), retry_at.is_none(), failure.obstacle());
+        Some(ViewError { message, permanent, attempts: self.failures, retry_at: *retry_at, obstacle })
     }
 
-    pub fn view(&self) -> View<'_, R, F> {
-        View {
-            traits: &self.traits,
-            status: self.phase.status(),
-            since: self.phase.since(),
-            progress: match &self.phase {
-                Phase::Downloading { progress, .. } => Some(*progress),
-                _ => None,
-            },
-            stock: self.phase.stock(),
-            resource: match &self.phase {
-                Phase::Ready { resource, .. } | Phase::Draining { resource, .. } => Some(resource),
-                _ => None,
-            },
-            idle_since: match &self.phase {
-                Phase::Ready { usage: Usage::Idle { since }, .. } => Some(*since),
-                _ => None,
-            },
-            waiting: self.phase.waiters().iter().filter(|waiter| waiter.goal == Goal::Lease).count(),
-            error: self.view_error(),
+    pub fn take_waiters(&mut self) -> Vec<Waiter> {
+        self.phase.waiters_mut().map(mem::take).unwrap_or_default()
+    }
+
+    /// Those who want the model, whichever edition; who wants this one gone goes on waiting for that.
+    pub fn take_callers(&mut self) -> Vec<Waiter> {
+        let Some(waiters) = self.phase.waiters_mut() else { return Vec::new() };
+        let (stay, callers) = mem::take(waiters).into_iter().partition(|waiter| waiter.goal == Goal::Unloaded);
+        *waiters = stay;
+        callers
+    }
+}
+
+// === impl Slot: memory ===
+
+impl<R: Resource, F: Clone> Slot<R, F> {
+    /// What it waits for, if it waits for room.
+    pub fn want(&self) -> Option<Want> {
+        match &self.phase {
+            Phase::Fetched { since, stock, desire, .. } => Some(Want {
+                device: stock.device.clone(),
+                footprint: stock.footprint,
+                since: *since,
+                may_evict: *desire == Desire::Serve,
+                instead_of: None,
+            }),
+            _ => None,
         }
     }
 
-    pub(super) fn view_error(&self) -> Option<ViewError> {
-        let Phase::Failed { failure, retry_at, .. } = &self.phase else { return None };
-        let (message, permanent) = (failure.reason(), retry_at.is_none());
-        Some(ViewError { message, permanent, attempts: self.failures, retry_at: *retry_at })
-    }
-
-    /// What a caller is told whose patience is over.
-    pub(super) fn not_yet(&self, now: Instant) -> Unavailable {
-        let (doing, retry_after) = match &self.phase {
-            Phase::Fetched { .. } => return self.without_room("other models are in use".to_owned()),
-            Phase::Downloading { progress, .. } => (progress.sentence(), progress.eta_seconds.map(seconds)),
-            Phase::Loading { since, .. } => ("being loaded".to_owned(), self.remaining(now, *since)),
-            Phase::Draining { .. } => ("still in use and about to be unloaded".to_owned(), None),
-            Phase::Unloading { .. } => ("being unloaded".to_owned(), None),
-            Phase::Absent { .. } | Phase::Ready { .. } | Phase::Failed { .. } => ("on its way".to_owned(), None),
+    /// What it takes, if it takes memory.
+    pub fn resident(&self) -> Option<Resident> {
+        let (stock, since, hold) = match &self.phase {
+            Phase::Loading { stock, since, .. } => (stock, since, Hold::Arriving),
+            Phase::Ready { stock, since, usage: Usage::Leased, .. } => (stock, since, Hold::Leased),
+            Phase::Ready { stock, since, usage: Usage::Idle { since: idle }, .. } => {
+                (stock, since, Hold::Idle { since: *idle })
+            }
+            Phase::Draining { stock, since, .. } | Phase::Unloading { stock, since, .. } => {
+                (stock, since, Hold::Leaving)
+            }
+            Phase::Absent { .. } | Phase::Downloading { .. } | Phase::Fetched { .. } | Phase::Failed { .. } => {
+                return None;
+            }
         };
-        let retry_after = retry_after.unwrap_or(USUAL_RETURN).clamp(SOONEST_RETURN, LATEST_RETURN);
-        Unavailable::NotYet { model: self.traits.name.clone(), doing, retry_after }
+        // What it was seen to take counts while it is there, if it is more than was expected.
+        let measured = self.resource().and_then(Resource::measured).unwrap_or_default();
+        Some(Resident {
+            id: self.id,
+            device: stock.device.clone(),
+            footprint: stock.footprint.max(measured),
+            pinned: self.spec.pinned,
+            since: *since,
+            hold,
+            gap: self.pace.gap,
+            reload: self.load_estimate(),
+        })
     }
 
-    pub(super) fn without_room(&self, reason: String) -> Unavailable {
-        Unavailable::NoRoom { model: self.traits.name.clone(), reason, retry_after: USUAL_RETURN }
+    /// How long a load takes: as long as the last one.
+    pub fn load_estimate(&self) -> Duration {
+        let bytes = self.stock().map_or(0, |stock| stock.footprint);
+        self.reload.unwrap_or_else(|| Duration::from_secs_f64(1.0 + bytes as f64 * RELOAD_GUESS))
     }
 
-    /// Of a load that takes as long as the last one.
-    pub(super) fn remaining(&self, now: Instant, since: Instant) -> Option<Duration> {
-        self.reload.map(|reload| reload.saturating_sub(now.saturating_duration_since(since)))
+    /// How long until it is there, as far as that can be told without knowing who else waits for room.
+    pub fn remaining(&self, now: Instant) -> Option<Duration> {
+        match &self.phase {
+            Phase::Downloading { progress, .. } => progress.eta_seconds.map(|eta| seconds(eta) + self.load_estimate()),
+            Phase::Loading { since, .. } => {
+                self.reload.map(|reload| reload.saturating_sub(now.saturating_duration_since(*since)))
+            }
+            _ => None,
+        }
+    }
+}
+
+// === impl Slot: what callers are told ===
+
+impl<R: Resource, F: Clone> Slot<R, F> {
+    /// What a caller is told whose patience is over.
+    pub(super) fn not_yet(&self, now: Instant, prospect: Option<&Prospect>) -> Unavailable {
+        let doing = match &self.phase {
+            Phase::Fetched { .. } => return self.without_room("other models are in use".to_owned(), prospect),
+            Phase::Downloading { progress, .. } => progress.sentence(),
+            Phase::Loading { .. } => "being loaded".to_owned(),
+            Phase::Draining { .. } => "still in use and about to be unloaded".to_owned(),
+            Phase::Unloading { .. } => "being unloaded".to_owned(),
+            Phase::Absent { .. } | Phase::Ready { .. } | Phase::Failed { .. } => "on its way".to_owned(),
+        };
+        let remaining = self.remaining(now);
+        let doing =
+            remaining.map_or(doing.clone(), |remaining| format!("{doing} and expected in {}", about(remaining)));
+        Unavailable::NotYet { model: self.spec.name.clone(), doing, retry_after: return_in(remaining) }
     }
 
-    pub(super) fn take_waiters(&mut self) -> Vec<Waiter> {
-        self.phase.waiters_mut().map(mem::take).unwrap_or_default()
+    pub(super) fn without_room(&self, reason: String, prospect: Option<&Prospect>) -> Unavailable {
+        let reason = match prospect {
+            Some(Prospect { place: 1, wait }) => format!("{reason}; it is next, expected in {}", about(*wait)),
+            Some(Prospect { place, wait }) => {
+                format!("{reason}; it is number {place} of those who wait, expected in {}", about(*wait))
+            }
+            None => reason,
+        };
+        let retry_after = return_in(prospect.map(|prospect| prospect.wait));
+        Unavailable::NoRoom { model: self.spec.name.clone(), reason, retry_after }
     }
+}
+
+/// `about 12 s`.
+fn about(time: Duration) -> String {
+    format!("about {} s", time.as_secs_f64().round().max(1.0))
+}
+
+/// When to come back for what is expected in so long.
+fn return_in(expected: Option<Duration>) -> Duration {
+    expected.unwrap_or(USUAL_RETURN).clamp(SOONEST_RETURN, LATEST_RETURN)
 }
 
 /// Of an estimate, which may be anything.

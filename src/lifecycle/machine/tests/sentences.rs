@@ -1,7 +1,10 @@
 //! What the machine promises, one sentence at a time.
 
 use super::{super::*, world::*};
-use crate::{lifecycle::Status, speech::Fault};
+use crate::{
+    lifecycle::{Failure, Progress, Status},
+    speech::Fault,
+};
 
 fn single() -> Rules {
     let limits = Limits { max_resident: Some(1), ..rules().limits };
@@ -12,8 +15,8 @@ fn startup(on_preload_failure: OnPreloadFailure) -> Rules {
     Rules { mode: LoadMode::Startup, on_preload_failure, ..rules() }
 }
 
-fn preloaded(name: &str) -> Traits {
-    Traits { preload: true, ..model(name) }
+fn preloaded(name: &str) -> ModelSpec {
+    ModelSpec { preload: true, ..model(name) }
 }
 
 #[test]
@@ -62,14 +65,14 @@ fn a_caller_who_leaves_cancels_only_its_own_wait() {
 #[test]
 fn who_has_no_patience_is_told_the_progress_and_the_load_goes_on() {
     let mut world = World::of(rules(), 1);
-    let hasty = world.ask_for(0, Goal::Lease, Some(Duration::ZERO), false);
+    let hasty = world.ask_for(0, LEASE, Some(Duration::ZERO), false);
     assert!(matches!(world.refusal(hasty), Unavailable::NotYet { .. }));
 
-    let patient = world.ask_for(0, Goal::Lease, Some(seconds(5)), false);
+    let patient = world.ask_for(0, LEASE, Some(seconds(5)), false);
     let progress =
         Progress { bytes_done: 12_000_000, bytes_total: 48_000_000, eta_seconds: Some(600.0), ..Default::default() };
-    let attempt = world.fetches[0].1;
-    world.step(Event::Progress { slot: 0, attempt, progress });
+    let attempt = world.fetches[0].attempt;
+    world.step(Event::Progress { attempt, progress });
     world.pass(seconds(5));
     let refusal = world.refusal(patient);
     assert!(refusal.to_string().contains("12 of 48 MB"), "{refusal}");
@@ -77,7 +80,7 @@ fn who_has_no_patience_is_told_the_progress_and_the_load_goes_on() {
 
     world.fetched(0, None);
     world.loaded(0, None);
-    let third = world.ask_for(0, Goal::Lease, Some(Duration::ZERO), false);
+    let third = world.ask_for(0, LEASE, Some(Duration::ZERO), false);
     assert!(world.leased(third), "what is ready takes no patience");
 }
 
@@ -144,7 +147,7 @@ fn a_switch_unloads_waits_for_the_memory_and_only_then_loads() {
     let caller = world.ask(1);
     world.fetched(1, None);
     assert_eq!((world.counted("unload"), world.counted("load")), (1, 1), "the other goes, nothing comes yet");
-    assert!(world.notes.contains(&Note::Switching { from: vec![0], to: 1 }));
+    assert!(world.notes.contains(&Note::Switching { from: vec![name("a")], to: name("b") }));
     world.ended(0);
     assert_eq!(world.counted("load"), 2);
     world.loaded(1, None);
@@ -187,7 +190,7 @@ fn who_waits_for_room_in_vain_is_told_so() {
     let mut world = World::of(single(), 2);
     world.bring(0);
     world.ask(0);
-    let caller = world.ask_for(1, Goal::Lease, Some(seconds(5)), false);
+    let caller = world.ask_for(1, LEASE, Some(seconds(5)), false);
     world.fetched(1, None);
     world.pass(seconds(5));
     assert!(matches!(world.refusal(caller), Unavailable::NoRoom { .. }));
@@ -214,7 +217,7 @@ fn room_is_given_in_order_of_arrival() {
 
 #[test]
 fn a_pinned_model_stays_and_the_caller_learns_who_is_in_the_way() {
-    let models = vec![Traits { pinned: true, ..model("a") }, model("b")];
+    let models = vec![ModelSpec { pinned: true, ..model("a") }, model("b")];
     let mut world = World::new(single(), models, vec![4, 4]);
     world.bring(0);
     let caller = world.ask(1);
@@ -225,7 +228,7 @@ fn a_pinned_model_stays_and_the_caller_learns_who_is_in_the_way() {
 
 #[test]
 fn what_can_never_fit_is_refused_with_need_and_budget() {
-    let limits = Limits { budget: Some(10), ..rules().limits };
+    let limits = Limits { budget: each(10), ..rules().limits };
     let mut world = World::new(Rules { limits, ..rules() }, vec![model("a")], vec![11]);
     let first = world.ask(0);
     world.fetched(0, None);
@@ -238,7 +241,7 @@ fn what_can_never_fit_is_refused_with_need_and_budget() {
 
 #[test]
 fn an_idle_model_goes_after_its_time_and_one_in_use_does_not() {
-    let models = vec![Traits { idle_ttl: Some(seconds(30)), ..model("a") }];
+    let models = vec![ModelSpec { idle_ttl: Some(seconds(30)), ..model("a") }];
     let mut world = World::new(rules(), models, vec![4]);
     world.bring(0);
     world.pass(seconds(29));

@@ -6,17 +6,49 @@ use std::{
 };
 
 use super::super::*;
-use crate::lifecycle::Status;
+use crate::{
+    lifecycle::{Budget, Ended, Failure, FamilyChoice, KeepAlive, Status},
+    store::Source,
+};
 
-/// A loaded model of the slot.
-#[derive(Clone, Debug)]
-pub struct Resource(pub usize, Arc<()>);
+/// A loaded model. Its machine has one clone of the last field; every lease another.
+pub struct Loaded {
+    model: usize,
+    commit: String,
+    attempt: Attempt,
+    share: Arc<()>,
+}
 
-impl super::super::Resource for Resource {
+/// The right to use one.
+pub struct Lease {
+    pub model: usize,
+    pub commit: String,
+    pub since: Instant,
+    attempt: Attempt,
+    _share: Arc<()>,
+}
+
+impl Resource for Loaded {
+    type Lease = Lease;
+
+    fn lend(&self) -> Lease {
+        let Self { model, commit, attempt, share } = self;
+        // Its world says when it began.
+        let since = Instant::now();
+        Lease { model: *model, commit: commit.clone(), since, attempt: *attempt, _share: share.clone() }
+    }
+
     fn leased(&self) -> bool {
-        Arc::strong_count(&self.1) > 1
+        Arc::strong_count(&self.share) > 1
+    }
+
+    fn measured(&self) -> Option<u64> {
+        None
     }
 }
+
+/// The files of a model at a commit.
+pub type Files = (usize, String);
 
 /// What a caller was told.
 #[derive(Debug)]
@@ -26,23 +58,41 @@ pub enum Told {
     Refused(Unavailable),
 }
 
+/// A fetch or a load that the machine ordered.
+pub struct Work {
+    pub model: usize,
+    pub attempt: Attempt,
+    /// Of a fetch: what was asked for. Of a load: what it is of.
+    pub revision: String,
+    pub since: Instant,
+}
+
+/// Memory that is taken, from the start of a load until its end is told.
+pub struct Taken {
+    device: &'static str,
+    bytes: u64,
+}
+
 pub struct World {
     pub now: Instant,
-    pub machine: Machine<Resource, usize>,
-    limits: Limits,
+    pub machine: Machine<Loaded, Files>,
+    pub rules: Rules,
+    pub specs: Vec<ModelSpec>,
     footprints: Vec<u64>,
+    pub devices: Vec<&'static str>,
+    /// How often each model's branch moved.
+    pub moves: Vec<usize>,
     asked: u64,
-    /// Waiter → slot, and when its patience ends.
+    /// Waiter → model, and when its patience ends.
     pub open: BTreeMap<u64, (usize, Option<Instant>)>,
     pub told: HashMap<u64, Told>,
-    pub fetches: Vec<(usize, Attempt)>,
-    pub loads: Vec<(usize, Attempt)>,
-    /// Slot → attempt of what is in memory, as it is told to the machine.
-    pub alive: BTreeMap<usize, Attempt>,
-    pub endings: Vec<(usize, Attempt)>,
-    /// Slot → bytes that are taken, from the start of a load until its end is told.
-    pub taken: BTreeMap<usize, u64>,
-    pub leases: Vec<Resource>,
+    pub fetches: Vec<Work>,
+    pub loads: Vec<Work>,
+    /// In memory, as it is told to the machine: by the attempt of the load.
+    pub alive: BTreeMap<Attempt, usize>,
+    pub endings: Vec<Work>,
+    pub taken: BTreeMap<Attempt, Taken>,
+    pub leases: Vec<Lease>,
     pub notes: Vec<Note>,
     pub exits: Vec<String>,
     pub counts: BTreeMap<&'static str, usize>,
@@ -51,15 +101,35 @@ pub struct World {
 pub fn rules() -> Rules {
     Rules {
         mode: LoadMode::OnDemand,
-        limits: Limits { max_resident: None, budget: None, patience: seconds(10) },
+        limits: Limits { max_resident: None, budget: Budget::default(), patience: seconds(10) },
+        idle_ttl: None,
         retry_base: seconds(1),
         retry_max: seconds(60),
         on_preload_failure: OnPreloadFailure::Retry,
     }
 }
 
-pub fn model(name: &str) -> Traits {
-    Traits { name: ModelName::known(name), preload: false, pinned: false, idle_ttl: None }
+/// A budget for each device.
+pub fn each(bytes: u64) -> Budget {
+    Budget { each: Some(bytes), ..Budget::default() }
+}
+
+pub fn name(model: &str) -> ModelName {
+    ModelName::known(model)
+}
+
+/// On the branch `main` of a repository of its own.
+pub fn model(model: &str) -> ModelSpec {
+    let source = Source::Hub { repo: model.to_owned(), revision: "main".to_owned() };
+    ModelSpec {
+        name: name(model),
+        families: FamilyChoice::Among(&[]),
+        parts: vec![("model".to_owned(), source)],
+        preload: false,
+        pinned: false,
+        idle_ttl: None,
+        wishes: Default::default(),
+    }
 }
 
 pub fn seconds(seconds: u64) -> Duration {
@@ -71,16 +141,18 @@ pub fn transient() -> Failure {
 }
 
 pub fn permanent() -> Failure {
-    Failure { reason: "no such repository".to_owned(), permanent: true, retry_after: None }
+    Failure { reason: "no such repository".to_owned(), permanent: true, retry_after: None, obstacle: None }
 }
 
 impl World {
-    pub fn new(rules: Rules, models: Vec<Traits>, footprints: Vec<u64>) -> Self {
-        let limits = rules.limits.clone();
+    pub fn new(rules: Rules, specs: Vec<ModelSpec>, footprints: Vec<u64>) -> Self {
         Self {
             now: Instant::now(),
-            machine: Machine::new(rules, models),
-            limits,
+            machine: Machine::new(rules.clone(), specs.iter().cloned().map(Arc::new).collect()),
+            rules,
+            devices: vec!["cpu"; specs.len()],
+            moves: vec![0; specs.len()],
+            specs,
             footprints,
             asked: 0,
             open: BTreeMap::new(),
@@ -103,35 +175,34 @@ impl World {
         Self::new(rules, names[..models].iter().map(|name| model(name)).collect(), vec![4; models])
     }
 
-    pub fn step(&mut self, event: Event<Resource, usize>) {
+    pub fn step(&mut self, event: Event<Loaded, Files>) {
+        let before: Vec<_> = self.machine.views(self.now).map(|view| revision(&view)).collect();
+        let removes = matches!(event, Event::Configure { .. } | Event::Stop);
         let effects = self.machine.step(self.now, event);
+        for model in only_the_update_failed(&effects).filter(|_| !removes) {
+            let of = |revisions: &[(ModelName, Option<String>)]| revisions.iter().find(|it| it.0 == *model).cloned();
+            let after: Vec<_> = self.machine.views(self.now).map(|view| revision(&view)).collect();
+            assert_eq!(of(&before), of(&after), "a failed update changes nothing");
+        }
         effects.into_iter().for_each(|effect| self.obey(effect));
         self.check();
     }
 
-    fn obey(&mut self, effect: Effect<Resource, usize>) {
+    fn obey(&mut self, effect: Effect<Loaded, Files>) {
         match effect {
-            Effect::Fetch { slot, attempt } => {
-                assert!(self.fetches.iter().all(|(other, _)| *other != slot), "one fetch at a time");
-                assert!(!self.taken.contains_key(&slot), "what is in memory is not fetched");
-                self.fetches.push((slot, attempt));
+            Effect::Fetch { attempt, spec } => {
+                let revision = spec.revision().expect("a revision").to_owned();
+                self.fetches.push(Work { model: self.index(&spec.name), attempt, revision, since: self.now });
                 self.count("fetch");
             }
-            Effect::CancelFetch { attempt } => self.fetches.retain(|(_, other)| *other != attempt),
-            Effect::Load { slot, attempt, files } => {
-                assert_eq!(files, slot, "its own files");
-                let before = self.taken.insert(slot, self.footprints[slot]);
-                assert!(before.is_none(), "one load at a time, and only after the memory is free");
-                self.loads.push((slot, attempt));
-                self.count("load");
-            }
+            Effect::CancelFetch { attempt } => self.fetches.retain(|work| work.attempt != attempt),
+            Effect::Load { attempt, spec, files: (model, revision) } => self.load(attempt, &spec, model, revision),
             Effect::Unload { resource } => {
-                assert!(
-                    self.leases.iter().all(|lease| !Arc::ptr_eq(&lease.1, &resource.1)),
-                    "no eviction under a lease"
-                );
-                let attempt = self.alive.remove(&resource.0).expect("only what is loaded is unloaded");
-                self.endings.push((resource.0, attempt));
+                let attempt = resource.attempt;
+                assert!(self.leases.iter().all(|lease| lease.attempt != attempt), "no eviction under a lease");
+                self.alive.remove(&attempt).expect("only what is loaded is unloaded");
+                let (model, revision) = (resource.model, resource.commit);
+                self.endings.push(Work { model, attempt, revision, since: self.now });
                 self.count("unload");
             }
             Effect::Answer { waiter, answer } => self.hear(waiter, answer),
@@ -140,13 +211,26 @@ impl World {
         }
     }
 
-    fn hear(&mut self, waiter: u64, answer: Answer<Resource>) {
-        let (slot, _) = self.open.remove(&waiter).expect("an answer for somebody who waits, once");
+    fn load(&mut self, attempt: Attempt, spec: &ModelSpec, model: usize, revision: String) {
+        assert_eq!(model, self.index(&spec.name), "its own files");
+        let (device, bytes) = (self.devices[model], self.footprint(model, &revision));
+        self.taken.insert(attempt, Taken { device, bytes });
+        let there = self.taken.values().filter(|taken| taken.device == device);
+        let sum: u64 = there.map(|taken| taken.bytes).sum();
+        let limits = &self.rules.limits;
+        assert!(limits.budget.on(device).is_none_or(|budget| sum <= budget), "{sum} bytes are over the budget");
+        assert!(limits.max_resident.is_none_or(|most| self.taken.len() <= most), "too many models in memory");
+        self.loads.push(Work { model, attempt, revision, since: self.now });
+        self.count("load");
+    }
+
+    fn hear(&mut self, waiter: u64, answer: Answer<Loaded>) {
+        let (model, _) = self.open.remove(&waiter).expect("an answer for somebody who waits, once");
         let told = match answer {
-            Answer::Lease(resource) => {
-                assert_eq!(resource.0, slot, "the model that was asked for");
-                assert!(self.alive.contains_key(&slot), "a lease on what is in memory");
-                self.leases.push(resource);
+            Answer::Lease(lease) => {
+                assert_eq!(lease.model, model, "the model that was asked for");
+                assert!(self.alive.contains_key(&lease.attempt), "a lease on what is in memory");
+                self.leases.push(Lease { since: self.now, ..lease });
                 Told::Leased
             }
             Answer::Reached => Told::Reached,
@@ -156,12 +240,13 @@ impl World {
     }
 
     fn check(&self) {
-        let bytes: u64 = self.taken.values().sum();
-        assert!(self.limits.budget.is_none_or(|budget| bytes <= budget), "{bytes} bytes are over the budget");
-        assert!(self.limits.max_resident.is_none_or(|most| self.taken.len() <= most), "too many models in memory");
         assert!(self.open.values().all(|(_, until)| until.is_none_or(|until| until > self.now)), "patience is over");
         let deadline = self.machine.next_deadline(self.now);
         assert!(deadline.is_none_or(|deadline| deadline > self.now), "what is due was done");
+        for view in self.machine.views(self.now) {
+            let place = view.place.is_none_or(|place| place >= 1);
+            assert!(place && (view.place.is_none() || view.expected_in.is_some()), "who has a place has an estimate");
+        }
     }
 
     fn count(&mut self, what: &'static str) {
@@ -172,21 +257,54 @@ impl World {
         self.counts.get(what).copied().unwrap_or_default()
     }
 
+    fn index(&self, name: &ModelName) -> usize {
+        self.specs.iter().position(|spec| spec.name == *name).expect("a known model")
+    }
+
+    /// Each commit is a little different.
+    fn footprint(&self, model: usize, commit: &str) -> u64 {
+        self.footprints[model] + u64::from(commit.ends_with("heavy"))
+    }
+
+    /// What a branch or a tag stands for now.
+    fn commit(&self, model: usize, revision: &str) -> String {
+        match revision {
+            "main" => format!("main-{}", self.moves[model]),
+            tag => tag.to_owned(),
+        }
+    }
+
     // === what callers do ===
 
-    pub fn ask_for(&mut self, slot: usize, goal: Goal, patience: Option<Duration>, explicit: bool) -> u64 {
+    fn wait_for(&mut self, model: usize, goal: Goal, patience: Option<Duration>) -> Waiter {
         self.asked += 1;
         let until = patience.map(|patience| self.now + patience);
-        let waiter = Waiter { id: self.asked, goal, since: self.now, until };
         // The answer may come within the step, whatever the patience.
-        self.open.insert(self.asked, (slot, until));
-        self.step(Event::Ask { slot, waiter, explicit });
+        self.open.insert(self.asked, (model, until));
+        Waiter { id: self.asked, goal, since: self.now, until }
+    }
+
+    pub fn ask_for(&mut self, model: usize, goal: Goal, patience: Option<Duration>, explicit: bool) -> u64 {
+        let waiter = self.wait_for(model, goal, patience);
+        self.step(Event::Ask { model: self.specs[model].name.clone(), waiter, explicit });
         self.asked
     }
 
     /// For a lease, without end of patience.
-    pub fn ask(&mut self, slot: usize) -> u64 {
-        self.ask_for(slot, Goal::Lease, None, false)
+    pub fn ask(&mut self, model: usize) -> u64 {
+        self.ask_for(model, LEASE, None, false)
+    }
+
+    pub fn ask_to_keep(&mut self, model: usize, keep_alive: KeepAlive) -> u64 {
+        self.ask_for(model, Goal::Lease { keep_alive: Some(keep_alive) }, None, false)
+    }
+
+    /// To another revision; `main` is the branch that all are on.
+    pub fn update(&mut self, model: usize, revision: &str) -> u64 {
+        let waiter = self.wait_for(model, Goal::Updated, None);
+        let spec = Arc::new(self.specs[model].at(revision).expect("a revision"));
+        self.step(Event::Update { spec, waiter });
+        self.asked
     }
 
     pub fn leave(&mut self, waiter: u64) {
@@ -195,59 +313,77 @@ impl World {
     }
 
     /// Ends the oldest lease on a model.
-    pub fn release(&mut self, slot: usize) {
-        let at = self.leases.iter().position(|lease| lease.0 == slot).expect("a lease");
+    pub fn release(&mut self, model: usize) {
+        let at = self.leases.iter().position(|lease| lease.model == model).expect("a lease");
         drop(self.leases.remove(at));
         self.step(Event::Released);
     }
 
-    // === what the backend does ===
-
-    pub fn fetched(&mut self, slot: usize, failure: Option<Failure>) {
-        let at = self.fetches.iter().position(|(other, _)| *other == slot).expect("a fetch");
-        let (_, attempt) = self.fetches.remove(at);
-        let stock = Stock { files: slot, footprint: self.footprints[slot] };
-        let result = failure.map_or(Ok(stock), Err);
-        self.step(Event::Fetched { slot, attempt, result, jitter: 1.0 });
+    /// What operators do.
+    pub fn configure(&mut self, rules: Rules, served: &[usize]) {
+        self.rules = Rules { mode: self.rules.mode, ..rules.clone() };
+        let specs = served.iter().map(|model| Arc::new(self.specs[*model].clone())).collect();
+        self.step(Event::Configure { rules, specs });
     }
 
-    pub fn loaded(&mut self, slot: usize, failure: Option<Failure>) {
-        let at = self.loads.iter().position(|(other, _)| *other == slot).expect("a load");
-        let (_, attempt) = self.loads.remove(at);
+    /// The commits that are in use, the oldest lease first.
+    pub fn used(&self, model: usize) -> Vec<&str> {
+        self.leases.iter().filter(|lease| lease.model == model).map(|lease| lease.commit.as_str()).collect()
+    }
+
+    // === what the backend does ===
+
+    pub fn fetched(&mut self, model: usize, failure: Option<Failure>) {
+        let at = self.fetches.iter().position(|work| work.model == model).expect("a fetch");
+        let Work { attempt, revision, .. } = self.fetches.remove(at);
+        let commit = self.commit(model, &revision);
+        let stock = Stock {
+            footprint: self.footprint(model, &commit),
+            device: self.devices[model].into(),
+            revision: Some(commit.clone()),
+            files: (model, commit),
+        };
+        self.step(Event::Fetched { attempt, result: failure.map_or(Ok(stock), Err), jitter: 1.0 });
+    }
+
+    pub fn loaded(&mut self, model: usize, failure: Option<Failure>) {
+        let at = self.loads.iter().position(|work| work.model == model).expect("a load");
+        let Work { attempt, revision: commit, .. } = self.loads.remove(at);
         let result = match failure {
             Some(failure) => {
-                self.taken.remove(&slot);
+                self.taken.remove(&attempt);
                 Err(failure)
             }
             None => {
-                self.alive.insert(slot, attempt);
-                Ok(Resource(slot, Arc::new(())))
+                self.alive.insert(attempt, model);
+                Ok(Loaded { model, commit, attempt, share: Arc::new(()) })
             }
         };
-        self.step(Event::Loaded { slot, attempt, result, jitter: 1.0 });
+        self.step(Event::Loaded { attempt, result, jitter: 1.0 });
     }
 
-    pub fn ended(&mut self, slot: usize) {
-        let at = self.endings.iter().position(|(other, _)| *other == slot).expect("an ending");
-        let (_, attempt) = self.endings.remove(at);
-        self.taken.remove(&slot);
-        self.step(Event::Ended { slot, attempt, end: Ended::default(), jitter: 1.0 });
+    pub fn ended(&mut self, model: usize) {
+        let at = self.endings.iter().position(|work| work.model == model).expect("an ending");
+        let Work { attempt, .. } = self.endings.remove(at);
+        self.taken.remove(&attempt);
+        self.step(Event::Ended { attempt, end: Ended::default(), jitter: 1.0 });
     }
 
-    pub fn died(&mut self, slot: usize) {
-        let attempt = self.alive.remove(&slot).expect("a model in memory");
-        self.taken.remove(&slot);
-        let end = Ended { died: Some("it broke".to_owned()), freed: None };
-        self.step(Event::Ended { slot, attempt, end, jitter: 1.0 });
+    pub fn died(&mut self, model: usize) {
+        let attempt = *self.alive.iter().find(|(_, other)| **other == model).expect("a model in memory").0;
+        self.alive.remove(&attempt);
+        self.taken.remove(&attempt);
+        let end = Ended { died: Some("it broke".to_owned()), ..Ended::default() };
+        self.step(Event::Ended { attempt, end, jitter: 1.0 });
     }
 
     /// Brings a model in, without a lease.
-    pub fn bring(&mut self, slot: usize) {
-        self.ask_for(slot, Goal::Ready, None, false);
-        if self.fetches.iter().any(|(other, _)| *other == slot) {
-            self.fetched(slot, None);
+    pub fn bring(&mut self, model: usize) {
+        self.ask_for(model, Goal::Ready, None, false);
+        if self.fetches.iter().any(|work| work.model == model) {
+            self.fetched(model, None);
         }
-        self.loaded(slot, None);
+        self.loaded(model, None);
     }
 
     // === what time does ===
@@ -259,8 +395,18 @@ impl World {
 
     // === what may be seen ===
 
-    pub fn status(&self, slot: usize) -> Status {
-        self.machine.views().nth(slot).expect("a slot").status
+    pub fn view(&self, model: usize) -> View<'_, Loaded, Files> {
+        let name = &self.specs[model].name;
+        self.machine.views(self.now).find(|view| view.spec.name == *name).expect("a model")
+    }
+
+    pub fn status(&self, model: usize) -> Status {
+        self.view(model).status
+    }
+
+    /// The commit that serves, or is here to serve.
+    pub fn revision(&self, model: usize) -> Option<String> {
+        revision(&self.view(model)).1
     }
 
     pub fn refusal(&self, waiter: u64) -> &Unavailable {
@@ -281,4 +427,31 @@ impl World {
     pub fn waits(&self, waiter: u64) -> bool {
         self.open.contains_key(&waiter)
     }
+
+    pub fn noted(&self, noted: impl Fn(&Note) -> bool) -> usize {
+        self.notes.iter().filter(|note| noted(note)).count()
+    }
+}
+
+pub const LEASE: Goal = Goal::Lease { keep_alive: None };
+
+fn revision(view: &View<'_, Loaded, Files>) -> (ModelName, Option<String>) {
+    (view.spec.name.clone(), view.stock.and_then(|stock| stock.revision.clone()))
+}
+
+/// Models of which an update failed, and nothing else.
+fn only_the_update_failed(effects: &[Effect<Loaded, Files>]) -> impl Iterator<Item = &ModelName> {
+    let notes = || {
+        effects.iter().filter_map(|effect| match effect {
+            Effect::Note(note) => Some(note),
+            _ => None,
+        })
+    };
+    let failed =
+        move |name: &ModelName| notes().any(|note| matches!(note, Note::Failed { model, .. } if model == name));
+    let updates = notes().filter_map(|note| match note {
+        Note::UpdateFailed { model, .. } => Some(model),
+        _ => None,
+    });
+    updates.filter(move |model| !failed(model))
 }

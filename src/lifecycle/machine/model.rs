@@ -1,0 +1,376 @@
+//! A model: the edition of it that serves, the one that is to take its place, and those on their way out.
+//!
+//! An update is a second slot beside the one that serves. When it is ready the two change places, and the old one goes
+//! when its last lease ends. If it does not come, the old one serves on, as if nothing had been; if the old one had to go
+//! for it, because both did not fit, it is brought back.
+
+use std::{
+    mem,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Attempt, Context, Goal, Note, Reason, Resource, Rules, SlotId, Stock, Waiter,
+    room::Prospects,
+    slot::{Desire, Role, Slot, ViewError},
+};
+use crate::{
+    lifecycle::{Cause, Failure, LoadMode, ModelSpec, Progress, Status, Unavailable, residency::Want},
+    speech::ModelName,
+};
+
+/// A model of the configuration.
+pub(super) struct Model<R, F> {
+    /// As the configuration has it; what serves may be another edition of it.
+    configured: Arc<ModelSpec>,
+    current: Slot<R, F>,
+    /// On its way to the place of `current`.
+    next: Option<Slot<R, F>>,
+    /// On their way out.
+    former: Vec<Slot<R, F>>,
+    /// Of the last update, until there is another.
+    failed_update: Option<FailedUpdate>,
+    /// The source that the configuration names did not come: with the next configuration it is tried again.
+    missed: bool,
+    removed: bool,
+}
+
+struct FailedUpdate {
+    revision: Option<String>,
+    error: ViewError,
+}
+
+/// What may be known of a model.
+pub(in crate::lifecycle) struct View<'a, R, F> {
+    pub spec: &'a ModelSpec,
+    pub status: Status,
+    pub since: Option<Instant>,
+    pub progress: Option<Progress>,
+    pub stock: Option<&'a Stock<F>>,
+    pub resource: Option<&'a R>,
+    pub idle_since: Option<Instant>,
+    /// When it goes, if nobody asks for it.
+    pub expires_at: Option<Instant>,
+    pub waiting: usize,
+    /// Among those who wait for room; 1: the next.
+    pub place: Option<usize>,
+    /// How long until it is there, as far as that can be told.
+    pub expected_in: Option<Duration>,
+    pub error: Option<ViewError>,
+    pub update: Option<UpdateView>,
+    pub freed: Option<u64>,
+}
+
+/// What may be known of an update.
+pub(in crate::lifecycle) struct UpdateView {
+    pub revision: Option<String>,
+    pub status: Status,
+    pub progress: Option<Progress>,
+    pub error: Option<ViewError>,
+}
+
+// === impl Model: what is asked of it ===
+
+impl<R: Resource, F: Clone> Model<R, F> {
+    pub fn new(id: SlotId, spec: Arc<ModelSpec>, preloads: bool) -> Self {
+        let current = Slot::new(id, spec.clone(), Role::Serving, preloads);
+        let (next, former, failed_update) = (None, Vec::new(), None);
+        Self { configured: spec, current, next, former, failed_update, missed: false, removed: false }
+    }
+
+    pub fn preload(&mut self, cx: &mut Context<'_, R, F>) {
+        self.current.preload(cx);
+    }
+
+    pub fn ask(&mut self, cx: &mut Context<'_, R, F>, waiter: Waiter, explicit: bool) {
+        if waiter.goal == Goal::Unloaded {
+            self.give_up_update(cx, "the model was unloaded meanwhile");
+            cx.displaced.retain(|slot| *slot != self.current.id());
+        }
+        match &mut self.next {
+            // It comes in place of the one that is gone, so who asks now gets it.
+            Some(next) if next.wants_memory() && self.current.gone() => next.ask(cx, waiter, explicit),
+            _ => self.current.ask(cx, waiter, explicit),
+        }
+    }
+
+    /// Brings another edition in, beside the one that serves.
+    pub fn update(&mut self, cx: &mut Context<'_, R, F>, spec: Arc<ModelSpec>, waiter: Option<Waiter>) {
+        if cx.stopping {
+            return waiter.into_iter().for_each(|waiter| cx.refuse(&waiter, Unavailable::Stopping));
+        }
+        if let Some(next) = self.next.as_mut().filter(|next| next.spec().loads_like(&spec)) {
+            return waiter.into_iter().for_each(|waiter| next.ask(cx, waiter, true));
+        }
+        self.give_up_update(cx, "another update took its place");
+        self.failed_update = None;
+        cx.note(Note::Updating { model: self.name().clone(), revision: spec.revision().map(str::to_owned) });
+        let mut next = Slot::new(cx.number(), spec, Role::Next, false);
+        next.bring(cx, Cause::Update, Desire::Serve, waiter.into_iter().collect());
+        self.next = Some(next);
+    }
+
+    /// The configuration may have changed.
+    pub fn configure(&mut self, cx: &mut Context<'_, R, F>, spec: Arc<ModelSpec>) {
+        let before = mem::replace(&mut self.configured, spec.clone());
+        if self.removed {
+            return self.come_again(cx, spec);
+        }
+        if before.loads_like(&spec) && !mem::take(&mut self.missed) {
+            self.adopt(&spec);
+        } else if self.current.there_or_coming() {
+            self.update(cx, spec.clone(), None);
+            // What serves until then does so under the new terms.
+            self.adopt(&spec);
+        } else {
+            self.give_up_update(cx, "the configuration changed");
+            self.replace(cx, spec.clone());
+        }
+        if spec.preload && !before.preload && cx.rules.mode != LoadMode::OnDemand {
+            self.current.expect();
+            self.current.preload(cx);
+        }
+    }
+
+    /// The configuration names it no more.
+    pub fn remove(&mut self, cx: &mut Context<'_, R, F>) {
+        if mem::replace(&mut self.removed, true) {
+            return;
+        }
+        cx.note(Note::Removed { model: self.name().clone() });
+        let refusal = Unavailable::NotServed { model: self.name().clone() };
+        self.retire_all(cx, Reason::Removed, &refusal);
+    }
+
+    /// Nobody is served any more; everything goes as soon as it can.
+    pub fn stop(&mut self, cx: &mut Context<'_, R, F>) {
+        self.retire_all(cx, Reason::Stopping, &Unavailable::Stopping);
+    }
+
+    fn retire_all(&mut self, cx: &mut Context<'_, R, F>, reason: Reason, refusal: &Unavailable) {
+        self.former.extend(self.next.take());
+        for slot in self.former.iter_mut().chain([&mut self.current]) {
+            for waiter in slot.take_waiters() {
+                cx.refuse(&waiter, refusal.clone());
+            }
+            slot.retire(cx, reason);
+        }
+    }
+
+    /// It was removed, and is not gone yet.
+    fn come_again(&mut self, cx: &mut Context<'_, R, F>, spec: Arc<ModelSpec>) {
+        let fresh = Self::new(cx.number(), spec, cx.rules.mode != LoadMode::OnDemand);
+        let old = mem::replace(self, fresh);
+        self.former = old.former;
+        self.former.push(old.current);
+        self.preload(cx);
+    }
+
+    /// Everything but what is loaded is as the configuration says now.
+    fn adopt(&mut self, spec: &ModelSpec) {
+        for slot in [Some(&mut self.current), self.next.as_mut()].into_iter().flatten() {
+            slot.adopt(spec);
+        }
+    }
+
+    /// Another edition, of one that serves nobody; its callers wait for the other one.
+    fn replace(&mut self, cx: &mut Context<'_, R, F>, spec: Arc<ModelSpec>) {
+        self.failed_update = None;
+        let fresh = Slot::new(cx.number(), spec, Role::Serving, false);
+        let mut old = mem::replace(&mut self.current, fresh);
+        self.current.replaces(&old);
+        let callers = old.take_callers();
+        old.retire(cx, Reason::Updated);
+        self.former.push(old);
+        callers.into_iter().for_each(|waiter| self.current.ask(cx, waiter, true));
+        self.current.preload(cx);
+    }
+}
+
+// === impl Model: the course of an update ===
+
+impl<R: Resource, F: Clone> Model<R, F> {
+    /// News of a fetch. An edition that turns out to be the one that there is has arrived.
+    pub fn fetched(
+        &mut self,
+        cx: &mut Context<'_, R, F>,
+        attempt: Attempt,
+        result: Result<Stock<F>, Failure>,
+        jitter: f64,
+    ) {
+        if let Ok(stock) = &result
+            && self.next.as_ref().is_some_and(|next| next.attempt() == Some(attempt) && self.is_current(next, stock))
+        {
+            return self.up_to_date(cx);
+        }
+        if let Some(slot) = self.slots_mut().find(|slot| slot.attempt() == Some(attempt)) {
+            slot.fetched(cx, result, jitter);
+        }
+    }
+
+    /// Whether anything changed.
+    pub fn settle(&mut self, cx: &mut Context<'_, R, F>) -> bool {
+        self.former.retain(|slot| !slot.at_rest());
+        match &mut self.next {
+            Some(next) if next.resource().is_some() => self.change_places(cx),
+            Some(next) if next.at_rest() => self.update_failed(cx),
+            Some(next) if next.wants_memory() && self.current.gone() => {
+                self.current.take_callers().into_iter().for_each(|waiter| next.ask(cx, waiter, true));
+                return false;
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn is_current(&self, next: &Slot<R, F>, stock: &Stock<F>) -> bool {
+        let known = self.current.stock().and_then(|stock| stock.revision.as_ref());
+        stock.revision.is_some() && known == stock.revision.as_ref() && self.current.spec().runs_like(next.spec())
+    }
+
+    fn up_to_date(&mut self, cx: &mut Context<'_, R, F>) {
+        let Some(mut next) = self.next.take() else { return };
+        self.current.comes_from(next.spec());
+        let revision = self.current.stock().and_then(|stock| stock.revision.clone());
+        cx.note(Note::UpToDate { model: self.name().clone(), revision });
+        for waiter in next.take_waiters() {
+            let goal = if waiter.goal == Goal::Updated { Goal::Ready } else { waiter.goal };
+            self.current.ask(cx, Waiter { goal, ..waiter }, true);
+        }
+    }
+
+    /// Requests move over; what runs on the old one is finished there.
+    fn change_places(&mut self, cx: &mut Context<'_, R, F>) {
+        let Some(next) = self.next.take() else { return };
+        self.missed &= !self.configured.loads_like(next.spec());
+        let mut old = mem::replace(&mut self.current, next);
+        self.current.succeeds(&old);
+        let revision = |slot: &Slot<R, F>| slot.stock().and_then(|stock| stock.revision.clone());
+        cx.note(Note::Updated { model: self.name().clone(), from: revision(&old), to: revision(&self.current) });
+        let callers = old.take_callers();
+        old.retire(cx, Reason::Updated);
+        self.former.push(old);
+        callers.into_iter().for_each(|waiter| self.current.ask(cx, waiter, false));
+    }
+
+    /// The one that there is serves on, also those who waited for the other.
+    fn update_failed(&mut self, cx: &mut Context<'_, R, F>) {
+        let Some(next) = self.next.take() else { return };
+        if let Some(error) = next.view_error() {
+            cx.note(Note::UpdateFailed { model: self.name().clone(), reason: error.message.clone() });
+            self.failed_update = Some(FailedUpdate { revision: next.spec().revision().map(str::to_owned), error });
+        }
+        self.missed |= self.configured.loads_like(next.spec());
+        let (ours, others) = mem::take(&mut cx.orphans).into_iter().partition(|(model, _)| model == self.name());
+        cx.orphans = others;
+        let ours: Vec<_> = ours;
+        ours.into_iter().for_each(|(_, waiter)| self.current.ask(cx, waiter, false));
+    }
+
+    fn give_up_update(&mut self, cx: &mut Context<'_, R, F>, reason: &str) {
+        let Some(mut next) = self.next.take() else { return };
+        let (model, reason) = (self.name().clone(), reason.to_owned());
+        cx.note(Note::UpdateFailed { model: model.clone(), reason: reason.clone() });
+        for waiter in next.take_waiters() {
+            match waiter.goal {
+                Goal::Updated => cx.refuse(&waiter, superseded(&model, &reason)),
+                _ => self.current.ask(cx, waiter, false),
+            }
+        }
+        next.retire(cx, Reason::Updated);
+        self.former.push(next);
+    }
+}
+
+fn superseded(model: &ModelName, reason: &str) -> Unavailable {
+    Unavailable::NotUpdated { model: model.clone(), reason: reason.to_owned(), permanent: false }
+}
+
+// === impl Model: what may be known of it ===
+
+impl<R: Resource, F: Clone> Model<R, F> {
+    pub fn name(&self) -> &ModelName {
+        &self.configured.name
+    }
+
+    pub fn configured(&self) -> &Arc<ModelSpec> {
+        &self.configured
+    }
+
+    pub fn removed(&self) -> bool {
+        self.removed
+    }
+
+    pub fn gone(&self) -> bool {
+        self.removed && self.slots().all(Slot::at_rest)
+    }
+
+    /// Whether one of its editions is at that fetch or load.
+    pub fn attempts(&self, attempt: Attempt) -> bool {
+        self.slots().any(|slot| slot.attempt() == Some(attempt))
+    }
+
+    pub fn slots(&self) -> impl Iterator<Item = &Slot<R, F>> {
+        [&self.current].into_iter().chain(&self.next).chain(&self.former)
+    }
+
+    pub fn slots_mut(&mut self) -> impl Iterator<Item = &mut Slot<R, F>> {
+        [&mut self.current].into_iter().chain(&mut self.next).chain(&mut self.former)
+    }
+
+    /// Those of its editions that wait for room.
+    pub fn wants(&self) -> impl Iterator<Item = (SlotId, Want)> {
+        let want = |slot: &Slot<R, F>, instead_of| Some((slot.id(), Want { instead_of, ..slot.want()? }));
+        let next = self.next.as_ref().and_then(|next| want(next, Some(self.current.id())));
+        want(&self.current, None).into_iter().chain(next)
+    }
+
+    pub fn preloaded(&self) -> bool {
+        self.removed || self.current.preloaded()
+    }
+
+    pub fn preload_failed(&self) -> Option<String> {
+        self.current.preload_failed()
+    }
+
+    pub fn view(&self, rules: &Rules, now: Instant, prospects: &Prospects) -> View<'_, R, F> {
+        // While the old one is gone and the new one not there yet, that one is the model.
+        let next = self.next.as_ref().filter(|next| next.wants_memory() && self.current.gone());
+        let shown = next.unwrap_or(&self.current);
+        let prospect = prospects.get(&shown.id()).copied();
+        let waiting = self.slots().flat_map(Slot::waiters).filter(|waiter| matches!(waiter.goal, Goal::Lease { .. }));
+        View {
+            spec: &self.configured,
+            status: shown.status(),
+            since: shown.since(),
+            progress: shown.loading_progress(),
+            stock: self.current.stock(),
+            resource: self.current.resource(),
+            idle_since: self.current.idle_since(),
+            expires_at: self.current.idle_deadline(rules),
+            waiting: waiting.count(),
+            place: prospect.map(|prospect| prospect.place),
+            expected_in: prospect.map(|prospect| prospect.wait).or_else(|| shown.remaining(now)),
+            error: self.current.view_error(),
+            update: self.view_update(),
+            freed: self.current.freed(),
+        }
+    }
+
+    fn view_update(&self) -> Option<UpdateView> {
+        if let Some(next) = &self.next {
+            let fetched = next.stock().and_then(|stock| stock.revision.clone());
+            let revision = fetched.or_else(|| next.spec().revision().map(str::to_owned));
+            return Some(UpdateView {
+                revision,
+                status: next.status(),
+                progress: next.loading_progress(),
+                error: None,
+            });
+        }
+        let FailedUpdate { revision, error } = self.failed_update.as_ref()?;
+        let (revision, error) = (revision.clone(), Some(error.clone()));
+        Some(UpdateView { revision, status: Status::Failed, progress: None, error })
+    }
+}
