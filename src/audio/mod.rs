@@ -3,6 +3,7 @@
 //! - [`decode()`] turns the bytes of a file, whatever its format, into [`Pcm`] at the rate that is wanted;
 //! - [`resample()`] brings [`Pcm`] to another rate;
 //! - [`Stft`] and [`LogMel`] make the spectra that models hear;
+//! - [`VoiceActivity`] finds where somebody speaks, and leaves out the rest;
 //! - [`encode_wav`] turns [`Pcm`] into a file.
 
 mod decode;
@@ -13,10 +14,12 @@ mod resample;
 pub mod stft;
 #[cfg(test)]
 mod testing;
+mod voice;
 
 pub use decode::{DecodeError, Decoded, SourceFormat, decode};
-pub use encode::encode_wav;
+pub use encode::{encode_float_wav, encode_wav};
 pub use mel::{LogMel, MelSpec, Spectrum};
 pub use pcm::Pcm;
 pub use resample::{Resampler, UnusableRate, resample};
 pub use stft::Stft;
+pub use voice::{Excerpt, Timeline, VoiceActivity};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::OverAllowance;
 use crate::{
     audio::DecodeError,
     catalog::Unknown,
@@ -18,10 +19,18 @@ pub enum ServiceError {
     Unknown(#[from] Unknown),
     #[error("{model} cannot be served by this build: {reason}")]
     Unsupported { model: ModelName, reason: String },
-    #[error("{model} does not {task}; it can {}", names(.can))]
-    WrongTask { model: ModelName, task: TaskKind, can: &'static [TaskKind] },
+    #[error("{model} does not {task}{}; {}", it_can(.can), who_can(*.task, .others))]
+    WrongTask {
+        model: ModelName,
+        task: TaskKind,
+        can: &'static [TaskKind],
+        /// Who could.
+        others: Vec<ModelName>,
+    },
     #[error("{0}")]
     Audio(#[from] DecodeError),
+    #[error(transparent)]
+    Allowance(#[from] OverAllowance),
     #[error(transparent)]
     Model(#[from] Unavailable),
     #[error(transparent)]
@@ -32,8 +41,16 @@ pub enum ServiceError {
     Internal(&'static str),
 }
 
-fn names(tasks: &[TaskKind]) -> String {
-    tasks.iter().map(|task| task.as_str()).collect::<Vec<_>>().join(", ")
+fn it_can(tasks: &[TaskKind]) -> String {
+    let tasks = tasks.iter().map(|task| task.as_str()).collect::<Vec<_>>().join(", ");
+    if tasks.is_empty() { tasks } else { format!(", it can {tasks}") }
+}
+
+fn who_can(task: TaskKind, models: &[ModelName]) -> String {
+    match models {
+        [] => format!("no model of this server can {task}"),
+        models => format!("these can: {}", models.iter().map(ModelName::as_str).collect::<Vec<_>>().join(", ")),
+    }
 }
 
 // === impl ServiceError ===
@@ -43,6 +60,7 @@ impl ServiceError {
     fn inner(&self) -> Option<&dyn Fault> {
         match self {
             Self::Unknown(error) => Some(error),
+            Self::Allowance(error) => Some(error),
             Self::Model(error) => Some(error),
             Self::Queue(error) => Some(error),
             Self::Job(error) => Some(error),
@@ -58,7 +76,7 @@ impl Fault for ServiceError {
             Self::Audio(DecodeError::TooLong { .. }) => Kind::TooLarge,
             Self::Audio(_) => Kind::Invalid,
             Self::Internal(_) => Kind::Internal,
-            Self::Unknown(_) | Self::Model(_) | Self::Queue(_) | Self::Job(_) => {
+            Self::Unknown(_) | Self::Allowance(_) | Self::Model(_) | Self::Queue(_) | Self::Job(_) => {
                 self.inner().map_or(Kind::Internal, Fault::kind)
             }
         }

@@ -1,6 +1,6 @@
 //! An answer that arrives while it is made.
 
-use super::{ServiceError, metrics::Account};
+use super::{ServiceError, metrics::Account, original::Original};
 use crate::{
     lifecycle::Lease,
     model::{Answers, JobError},
@@ -13,13 +13,13 @@ pub struct Transcription {
     account: Account,
     /// Keeps the model in memory until the last piece.
     lease: Lease,
-    seconds: f64,
+    original: Original,
     over: bool,
 }
 
 impl Transcription {
-    pub(super) fn new(lease: Lease, answers: Answers<Transcribe>, account: Account, seconds: f64) -> Self {
-        Self { answers, account, lease, seconds, over: false }
+    pub(super) fn new(lease: Lease, answers: Answers<Transcribe>, account: Account, original: Original) -> Self {
+        Self { answers, account, lease, original, over: false }
     }
 
     /// Who listens.
@@ -29,7 +29,7 @@ impl Transcription {
 
     /// Length of the recording.
     pub fn seconds(&self) -> f64 {
-        self.seconds
+        self.original.seconds
     }
 
     /// The next piece; `None` after [`Heard::Done`] or after an error.
@@ -47,15 +47,23 @@ impl Transcription {
             }
             Err(_) => self.over = true,
         }
-        Some(piece.map_err(|error| self.failed(error)))
+        Some(piece.map(|piece| self.original.place(piece)).map_err(|error| self.failed(error)))
     }
 
     /// Waits for the last piece.
-    pub async fn whole(mut self) -> Result<Transcript, ServiceError> {
+    pub async fn whole(self) -> Result<Transcript, ServiceError> {
+        self.whole_watched(|_| {}).await
+    }
+
+    /// [`Self::whole`] for someone who wants to see each segment as well, as soon as it is there.
+    pub async fn whole_watched(mut self, mut see: impl FnMut(&Segment)) -> Result<Transcript, ServiceError> {
         let mut segments: Vec<Segment> = Vec::new();
         while let Some(piece) = self.next().await {
             match piece? {
-                Heard::Segment(segment) => segments.push(segment),
+                Heard::Segment(segment) => {
+                    see(&segment);
+                    segments.push(segment);
+                }
                 Heard::Done(summary) => return Ok(self.transcript(segments, summary)),
             }
         }

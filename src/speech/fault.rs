@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// The meaning of a failure, as far as a caller can act on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// The request is wrong and will be wrong again.
     Invalid,
@@ -13,6 +14,8 @@ pub enum Kind {
     Unsupported,
     /// The body or the recording exceeds a limit.
     TooLarge,
+    /// The body did not arrive in time.
+    TooSlow,
     /// The body is of a type that is not taken here.
     UnsupportedMedia,
     /// The queue is full; try again soon.
@@ -27,7 +30,9 @@ pub enum Kind {
     Deadline,
     /// The caller left.
     Cancelled,
-    /// The operation is closed by configuration.
+    /// The caller did not say who it is, or is not known.
+    Unauthenticated,
+    /// The operation is closed by configuration, or to this caller.
     Forbidden,
     /// The server is going down.
     Stopping,
@@ -47,7 +52,10 @@ pub trait Fault: std::error::Error + Send + Sync {
 
     /// Whether the same request can ever succeed without somebody changing something.
     fn permanent(&self) -> bool {
-        !matches!(self.kind(), Kind::Busy | Kind::Loading | Kind::Unavailable | Kind::Deadline | Kind::Stopping)
+        !matches!(
+            self.kind(),
+            Kind::Busy | Kind::Loading | Kind::Unavailable | Kind::Deadline | Kind::TooSlow | Kind::Stopping
+        )
     }
 
     /// The request field at fault.

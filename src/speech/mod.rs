@@ -10,5 +10,5 @@ mod transcript;
 pub use fault::{Fault, Kind};
 pub use name::ModelName;
 pub use task::{Task, TaskKind};
-pub use transcribe::{Goal, HEARING_RATE, Heard, Segment, Summary, Timestamps, Transcribe, Word};
+pub use transcribe::{Goal, HEARING_RATE, Heard, Logprob, Segment, Summary, Timestamps, Transcribe, Word};
 pub use transcript::Transcript;

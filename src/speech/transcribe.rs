@@ -19,12 +19,14 @@ pub struct Transcribe {
     /// 0 to 1; absent: start at 0 and rise where the text looks wrong.
     pub temperature: Option<f32>,
     pub timestamps: Timestamps,
+    /// Whether each token is wanted with its log-probability.
+    pub logprobs: bool,
     /// Knobs of one family, read by it with unknown names refused.
     pub options: serde_json::Map<String, serde_json::Value>,
 }
 
 /// In which language the text is wanted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Goal {
     /// The language that is spoken.
@@ -65,7 +67,7 @@ pub struct Summary {
 }
 
 /// A stretch of speech. Field names and meanings are those of OpenAI's `verbose_json`.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, utoipa::ToSchema)]
 pub struct Segment {
     pub id: usize,
     /// Start of the window that it was heard in, in frames of 10 ms.
@@ -83,16 +85,30 @@ pub struct Segment {
     /// Empty unless asked for.
     #[serde(skip)]
     pub words: Vec<Word>,
+    /// Of the tokens that are text, in order. Empty unless asked for.
+    #[serde(skip)]
+    pub logprobs: Vec<Logprob>,
 }
 
 /// A word and its place in the recording, in seconds.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, utoipa::ToSchema)]
 pub struct Word {
     pub word: String,
     pub start: f64,
     pub end: f64,
     /// Mean probability of its tokens.
     pub probability: f32,
+}
+
+/// How sure a model was of a token.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, utoipa::ToSchema)]
+pub struct Logprob {
+    /// Its text; a character that spans tokens is U+FFFD in each of them.
+    pub token: String,
+    /// Natural logarithm of its probability, at most 0.
+    pub logprob: f32,
+    /// Its bytes, which those of its neighbours may complete to a character.
+    pub bytes: Vec<u8>,
 }
 
 impl Task for Transcribe {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{ModelName, Segment, Summary, Word};
+use super::{Logprob, ModelName, Segment, Summary, Word};
 
 /// All that was heard in one recording.
 #[derive(Clone, Debug)]
@@ -21,6 +21,10 @@ impl Transcript {
 
     pub fn words(&self) -> impl Iterator<Item = &Word> {
         self.segments.iter().flat_map(|segment| &segment.words)
+    }
+
+    pub fn logprobs(&self) -> impl Iterator<Item = &Logprob> {
+        self.segments.iter().flat_map(|segment| &segment.logprobs)
     }
 
     /// SubRip, as media players read it.
@@ -74,6 +78,7 @@ mod tests {
             compression_ratio: 1.0,
             no_speech_prob: 0.0,
             words: vec![],
+            logprobs: vec![],
         });
         let summary = Summary { language: "en".into(), duration: 5.0, tokens: 9 };
         Transcript { model: ModelName::known("m"), segments: segments.collect(), summary }

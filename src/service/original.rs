@@ -1,0 +1,108 @@
+//! The recording that a transcription is of, where the model hears only parts of it.
+
+use crate::{
+    audio::{Pcm, Timeline, VoiceActivity},
+    speech::{Heard, Segment, Summary},
+};
+
+/// A recording as it was before anything was cut out.
+pub(super) struct Original {
+    pub seconds: f64,
+    /// Where in it the model listens, if not everywhere.
+    timeline: Option<Timeline>,
+}
+
+// === impl Original ===
+
+impl Original {
+    /// What is to be heard of a recording, and the recording.
+    pub fn cut(pcm: Pcm, voice: Option<VoiceActivity>) -> (Pcm, Self) {
+        let seconds = pcm.seconds();
+        match voice.map(|voice| voice.excerpt(&pcm)) {
+            Some(excerpt) => (excerpt.pcm, Self { seconds, timeline: Some(excerpt.timeline) }),
+            None => (pcm, Self { seconds, timeline: None }),
+        }
+    }
+
+    /// In the times of the recording.
+    pub fn place(&self, piece: Heard) -> Heard {
+        let Some(timeline) = &self.timeline else { return piece };
+        match piece {
+            Heard::Segment(segment) => Heard::Segment(self.place_segment(segment, timeline)),
+            Heard::Done(summary) => Heard::Done(Summary { duration: self.seconds, ..summary }),
+        }
+    }
+
+    fn place_segment(&self, mut segment: Segment, timeline: &Timeline) -> Segment {
+        let start = |seconds| hundredths(timeline.start(seconds)).min(self.seconds);
+        let end = |seconds| hundredths(timeline.end(seconds)).min(self.seconds);
+        // Counted in frames of 10 ms.
+        segment.seek = (start(segment.seek as f64 / 100.0) * 100.0).round() as usize;
+        (segment.start, segment.end) = (start(segment.start), end(segment.end));
+        for word in &mut segment.words {
+            (word.start, word.end) = (start(word.start), end(word.end));
+        }
+        segment
+    }
+}
+
+/// As finely as models count.
+fn hundredths(seconds: f64) -> f64 {
+    (seconds * 100.0).round() / 100.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::speech::{HEARING_RATE, Word};
+
+    fn segment(seek: usize, start: f64, end: f64) -> Segment {
+        let word = |start, end| Word { word: "a".to_owned(), start, end, probability: 1.0 };
+        Segment {
+            id: 0,
+            seek,
+            start,
+            end,
+            text: "a a".to_owned(),
+            tokens: vec![],
+            temperature: 0.0,
+            avg_logprob: 0.0,
+            compression_ratio: 1.0,
+            no_speech_prob: 0.0,
+            words: vec![word(start, start + 0.2), word(end - 0.2, end)],
+            logprobs: vec![],
+        }
+    }
+
+    /// A hum that comes and goes at 5 to 6 s, in ten seconds of silence.
+    fn hum() -> Pcm {
+        let rate = HEARING_RATE as usize;
+        let sample = |n: usize| {
+            let (seconds, loud) = (n as f64 / rate as f64, (5 * rate..6 * rate).contains(&n));
+            let partials = (1..20).map(|partial| (std::f64::consts::TAU * 150.0 * f64::from(partial) * seconds).sin());
+            if loud { partials.sum::<f64>() as f32 / 40.0 } else { 0.0 }
+        };
+        Pcm::new((0..10 * rate).map(sample).collect(), HEARING_RATE)
+    }
+
+    #[test]
+    fn pieces_get_the_times_of_the_recording_and_its_length() {
+        let (heard, original) = Original::cut(hum(), Some(VoiceActivity::default()));
+        assert!((heard.seconds() - 1.8).abs() < 0.1, "{}", heard.seconds());
+        let Heard::Segment(placed) = original.place(Heard::Segment(segment(0, 0.3, 1.3))) else { panic!() };
+        assert!((placed.start - 5.0).abs() < 0.1 && (placed.end - 6.0).abs() < 0.1, "{placed:?}");
+        assert_eq!((placed.words[0].start, placed.words[1].end), (placed.start, placed.end));
+        assert!((465..=475).contains(&placed.seek), "{placed:?}");
+        let summary = Summary { language: "en".to_owned(), duration: heard.seconds(), tokens: 2 };
+        let Heard::Done(summary) = original.place(Heard::Done(summary)) else { panic!() };
+        assert_eq!(summary.duration, 10.0);
+    }
+
+    #[test]
+    fn where_nothing_is_cut_pieces_stay_as_they_are() {
+        let (heard, original) = Original::cut(hum(), None);
+        assert_eq!((heard.seconds(), original.seconds), (10.0, 10.0));
+        let Heard::Segment(same) = original.place(Heard::Segment(segment(70, 0.123, 1.0))) else { panic!() };
+        assert_eq!(same, segment(70, 0.123, 1.0));
+    }
+}

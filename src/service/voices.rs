@@ -1,0 +1,210 @@
+//! Voices: recordings of speakers in one folder, for models that speak with a voice they were shown.
+//!
+//! A voice is a file, `<name>.<whatever>`; who runs the machine may put them there by hand as well. The folder is the
+//! truth: nothing is kept beside it but what was found out about each file, for as long as the file stays as it is.
+
+mod error;
+mod folder;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use parking_lot::Mutex;
+
+pub use error::VoiceError;
+
+use super::Recording;
+use crate::{
+    audio::{self, Decoded},
+    speech::HEARING_RATE,
+};
+
+/// Shorter recordings do not tell a voice.
+const SHORTEST: Duration = Duration::from_secs(1);
+/// Families look at 5 to 30 seconds of a recording; what is longer is no sample.
+const LONGEST: Duration = Duration::from_secs(60);
+/// A recording that is never louder, of full scale 1, is silent.
+const SILENT: f32 = 1e-3;
+
+/// The voices of this server. Clones share what they know.
+#[derive(Clone, Debug)]
+pub struct Voices(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    folder: Option<PathBuf>,
+    /// A short synchronous section around a look-up, never across an await.
+    known: Mutex<HashMap<PathBuf, Known>>,
+}
+
+/// What was found out about a file, and when.
+#[derive(Debug)]
+struct Known {
+    stamp: Stamp,
+    facts: Result<Facts, VoiceError>,
+}
+
+/// A recording of a speaker.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Voice {
+    pub name: String,
+    pub seconds: f64,
+    /// Of the recording, in hertz.
+    pub sample_rate: u32,
+    pub created: SystemTime,
+}
+
+/// What tells one state of a file from another.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Stamp {
+    bytes: u64,
+    modified: SystemTime,
+}
+
+/// What is in a file.
+#[derive(Clone, Copy, Debug)]
+struct Facts {
+    seconds: f64,
+    sample_rate: u32,
+}
+
+// === impl Voices ===
+
+impl Voices {
+    /// Without a folder there are no voices, and none can be added.
+    pub fn new(folder: Option<PathBuf>) -> Self {
+        Self(Arc::new(Shared { folder, known: Mutex::default() }))
+    }
+
+    /// All of them, by name. A file that is no recording of a voice is left out.
+    pub async fn list(&self) -> Result<Vec<Voice>, VoiceError> {
+        self.blocking(|shared| {
+            let files = shared.files()?;
+            shared.known.lock().retain(|path, _| files.values().any(|file| file == path));
+            Ok(files.iter().filter_map(|(name, path)| shared.look(name, path).ok()).collect())
+        })
+        .await
+    }
+
+    pub async fn find(&self, name: String) -> Result<Voice, VoiceError> {
+        self.blocking(move |shared| {
+            let (name, path) = shared.named(&name)?;
+            shared.look(&name, &path)
+        })
+        .await
+    }
+
+    /// The recording at a path that a caller gave, which must lie in the folder: as it is, or from there on.
+    pub async fn at(&self, path: PathBuf) -> Result<Voice, VoiceError> {
+        self.blocking(move |shared| {
+            let path = folder::within(shared.folder.as_deref().ok_or(VoiceError::Outside)?, &path)?;
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            shared.look(&name, &path)
+        })
+        .await
+    }
+
+    /// Keeps a recording under a name that is still free.
+    pub async fn add(&self, name: String, sample: Recording) -> Result<Voice, VoiceError> {
+        self.blocking(move |shared| {
+            let target = shared.folder.as_deref().ok_or(VoiceError::NoFolder)?;
+            folder::check_name(&name)?;
+            if shared.files()?.contains_key(&name) {
+                return Err(VoiceError::Exists { name });
+            }
+            let decoded = listen(&sample.bytes, sample.hint.as_deref())?;
+            let path = folder::write(target, &name, extension(decoded.source.container), &sample.bytes)?;
+            shared.look(&name, &path)
+        })
+        .await
+    }
+
+    pub async fn remove(&self, name: String) -> Result<(), VoiceError> {
+        self.blocking(move |shared| {
+            let (_, path) = shared.named(&name)?;
+            std::fs::remove_file(&path).map_err(VoiceError::from)?;
+            shared.known.lock().remove(&path);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Files and decoding are for threads that may block.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared) -> Result<T, VoiceError> + Send + 'static,
+    ) -> Result<T, VoiceError> {
+        let shared = self.0.clone();
+        tokio::task::spawn_blocking(move || work(&shared)).await.unwrap_or(Err(VoiceError::Broken))
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    fn files(&self) -> Result<BTreeMap<String, PathBuf>, VoiceError> {
+        self.folder.as_deref().map_or_else(|| Ok(Default::default()), folder::files)
+    }
+
+    fn named(&self, name: &str) -> Result<(String, PathBuf), VoiceError> {
+        let mut files = self.files()?;
+        files
+            .remove_entry(name)
+            .ok_or_else(|| VoiceError::Unknown { asked: name.to_owned(), known: files.into_keys().collect() })
+    }
+
+    fn look(&self, name: &str, path: &Path) -> Result<Voice, VoiceError> {
+        let about = std::fs::metadata(path)?;
+        let stamp = Stamp { bytes: about.len(), modified: about.modified()? };
+        let Facts { seconds, sample_rate } = self.facts(path, stamp)?;
+        Ok(Voice { name: name.to_owned(), seconds, sample_rate, created: stamp.modified })
+    }
+
+    fn facts(&self, path: &Path, stamp: Stamp) -> Result<Facts, VoiceError> {
+        if let Some(known) = self.known.lock().get(path)
+            && known.stamp == stamp
+        {
+            return known.facts.clone();
+        }
+        let facts = read(path);
+        if let Err(error) = &facts {
+            tracing::warn!(file = %path.display(), %error, "a file among the voices is not used");
+        }
+        self.known.lock().insert(path.to_owned(), Known { stamp, facts: facts.clone() });
+        facts
+    }
+}
+
+fn read(path: &Path) -> Result<Facts, VoiceError> {
+    let decoded = listen(&std::fs::read(path)?, path.file_name().and_then(|name| name.to_str()))?;
+    Ok(Facts { seconds: decoded.pcm.seconds(), sample_rate: decoded.source.rate })
+}
+
+/// Decodes a recording, which must be one of a voice.
+fn listen(bytes: &[u8], hint: Option<&str>) -> Result<Decoded, VoiceError> {
+    let decoded = audio::decode(bytes, hint, HEARING_RATE, LONGEST)?;
+    if decoded.pcm.duration() < SHORTEST {
+        return Err(VoiceError::TooShort { seconds: decoded.pcm.seconds() });
+    }
+    match decoded.pcm.samples().iter().any(|sample| sample.abs() > SILENT) {
+        true => Ok(decoded),
+        false => Err(VoiceError::Silent),
+    }
+}
+
+/// Of a file, for people: the content decides what it is.
+fn extension(container: &str) -> &str {
+    match container {
+        "wave" => "wav",
+        "isomp4" => "m4a",
+        "matroska" => "webm",
+        container => container,
+    }
+}

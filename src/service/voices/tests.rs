@@ -1,0 +1,141 @@
+use std::f64::consts::TAU;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::{
+    audio::{Pcm, encode_wav},
+    speech::Fault,
+};
+
+fn tone(seconds: f64, loud: f64) -> Recording {
+    let samples = (0..(seconds * 24_000.0) as usize).map(|n| (loud * (TAU * 220.0 * n as f64 / 24_000.0).sin()) as f32);
+    Recording { bytes: encode_wav(&Pcm::new(samples.collect(), 24_000)).into(), hint: None }
+}
+
+fn voices() -> (TempDir, Voices) {
+    let folder = TempDir::new().unwrap();
+    let voices = Voices::new(Some(folder.path().join("voices")));
+    (folder, voices)
+}
+
+#[tokio::test]
+async fn a_voice_is_added_listed_found_and_removed() {
+    let (folder, voices) = voices();
+    assert_eq!(voices.list().await.unwrap(), []);
+    let added = voices.add("Anna_2".to_owned(), tone(2.0, 0.5)).await.unwrap();
+    assert_eq!((added.name.as_str(), added.seconds, added.sample_rate), ("Anna_2", 2.0, 24_000));
+    assert_eq!(voices.list().await.unwrap(), std::slice::from_ref(&added));
+    assert_eq!(voices.find("Anna_2".to_owned()).await, Ok(added));
+    let files: Vec<_> = std::fs::read_dir(folder.path().join("voices")).unwrap().collect();
+    assert_eq!(files.len(), 1, "nothing but the voice is left behind");
+    voices.remove("Anna_2".to_owned()).await.unwrap();
+    assert_eq!(voices.list().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn what_is_no_sample_of_a_voice_is_refused() {
+    let (_folder, voices) = voices();
+    for (sample, said) in [
+        (tone(0.5, 0.5), "0.50 s long; 1 to 60 s"),
+        (tone(61.0, 0.5), "longer than 60 s"),
+        (tone(2.0, 0.0), "silent"),
+        (Recording { bytes: b"no sound at all, however long".as_slice().into(), hint: None }, "known format"),
+        (Recording { bytes: Default::default(), hint: None }, "empty"),
+    ] {
+        let error = voices.add("anna".to_owned(), sample).await.unwrap_err();
+        assert!(error.to_string().contains(said), "{error}");
+        assert_eq!((error.kind(), error.param()), (crate::speech::Kind::Invalid, Some("audio_sample")));
+    }
+    assert_eq!(voices.list().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn names_that_could_mean_anything_else_are_refused() {
+    let (folder, voices) = voices();
+    let long = "a".repeat(65);
+    for name in ["", ".", "..", "../anna", "a/b", "/etc/passwd", "a.b", "Jürgen", "a b", "a\0", &long] {
+        let error = voices.add(name.to_owned(), tone(2.0, 0.5)).await.unwrap_err();
+        assert_eq!(error, VoiceError::Name { asked: name.to_owned() });
+    }
+    assert!(!folder.path().join("voices").exists());
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_is_not_taken_again_whatever_the_format() {
+    let (_folder, voices) = voices();
+    let flac = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/recordings/good-morning.flac")).unwrap();
+    voices.add("anna".to_owned(), tone(2.0, 0.5)).await.unwrap();
+    let again = voices.add("anna".to_owned(), Recording { bytes: flac.into(), hint: None }).await;
+    assert_eq!(again, Err(VoiceError::Exists { name: "anna".to_owned() }));
+    assert_eq!(voices.find("anna".to_owned()).await.unwrap().seconds, 2.0);
+}
+
+#[tokio::test]
+async fn files_put_there_by_hand_count_and_those_that_are_none_do_not() {
+    let (folder, voices) = voices();
+    let folder = folder.path().join("voices");
+    std::fs::create_dir_all(folder.join("old")).unwrap();
+    std::fs::write(folder.join("ben.wav"), tone(3.0, 0.5).bytes).unwrap();
+    std::fs::write(folder.join("notes.txt"), "who is who").unwrap();
+    std::fs::write(folder.join(".adding-x"), tone(3.0, 0.5).bytes).unwrap();
+    let list = voices.list().await.unwrap();
+    assert_eq!(list.iter().map(|voice| voice.name.as_str()).collect::<Vec<_>>(), ["ben"]);
+    std::fs::write(folder.join("ben.wav"), tone(4.0, 0.5).bytes).unwrap();
+    assert_eq!(voices.find("ben".to_owned()).await.unwrap().seconds, 4.0, "a file that changed is looked at again");
+}
+
+#[tokio::test]
+async fn an_unknown_voice_is_answered_with_those_that_there_are() {
+    let (_folder, voices) = voices();
+    voices.add("anna".to_owned(), tone(2.0, 0.5)).await.unwrap();
+    let error = voices.find("hanna".to_owned()).await.unwrap_err();
+    assert!(error.to_string().contains("\"hanna\"; there are: anna"), "{error}");
+    assert_eq!(error.kind(), crate::speech::Kind::NotFound);
+}
+
+#[tokio::test]
+async fn a_path_leads_nowhere_but_into_the_folder() {
+    let (folder, voices) = voices();
+    voices.add("anna".to_owned(), tone(2.0, 0.5)).await.unwrap();
+    let inside = folder.path().join("voices");
+    std::fs::write(folder.path().join("secret.wav"), tone(2.0, 0.5).bytes).unwrap();
+    std::fs::create_dir(inside.join("more")).unwrap();
+    std::fs::write(inside.join("more/ben.wav"), tone(3.0, 0.5).bytes).unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(folder.path().join("secret.wav"), inside.join("link.wav")).unwrap();
+    for (path, seconds) in
+        [("anna.wav".into(), 2.0), (inside.join("anna.wav"), 2.0), ("more/../more/ben.wav".into(), 3.0)]
+    {
+        assert_eq!(voices.at(path).await.unwrap().seconds, seconds);
+    }
+    let outside = [
+        "../secret.wav".into(),
+        folder.path().join("secret.wav"),
+        "link.wav".into(),
+        "more".into(),
+        "".into(),
+        "/etc/passwd".into(),
+        "nobody.wav".into(),
+    ];
+    for path in outside {
+        assert_eq!(voices.at(path.clone()).await, Err(VoiceError::Outside), "{}", path.display());
+    }
+}
+
+#[tokio::test]
+async fn without_a_folder_there_are_no_voices() {
+    let voices = Voices::new(None);
+    assert_eq!(voices.list().await.unwrap(), []);
+    assert_eq!(voices.add("anna".to_owned(), tone(2.0, 0.5)).await, Err(VoiceError::NoFolder));
+    assert_eq!(voices.at("anna.wav".into()).await, Err(VoiceError::Outside));
+    assert!(matches!(voices.find("anna".to_owned()).await, Err(VoiceError::Unknown { .. })));
+}
+
+#[tokio::test]
+async fn of_many_who_want_one_name_at_once_one_gets_it() {
+    let (_folder, voices) = voices();
+    let tries = (0..8).map(|_| voices.add("anna".to_owned(), tone(2.0, 0.5)));
+    let outcomes = futures::future::join_all(tries).await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
+}
