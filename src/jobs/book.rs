@@ -1,0 +1,228 @@
+//! All jobs, and the rules that hold for them together. Pure but for the boards that readers look at.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tokio::sync::watch;
+
+use super::{
+    Feed, JobId, Phase, Pieces, Refusal, Request, Stamp, View,
+    feed::Board,
+    record::{Delivery, Record, digest},
+    state::Happening,
+};
+
+/// How much is held.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub keep: Duration,
+    pub max_count: usize,
+    pub max_bytes: u64,
+    pub attempts: u32,
+}
+
+pub(super) struct Book {
+    limits: Limits,
+    entries: BTreeMap<JobId, Entry>,
+}
+
+struct Entry {
+    record: Record,
+    board: watch::Sender<Board>,
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub(super) enum Admission {
+    /// It was asked before.
+    Known(JobId),
+    /// It is new, and these old ones make room for it.
+    New { record: Box<Record>, forgotten: Vec<JobId> },
+}
+
+// === impl Book ===
+
+impl Book {
+    pub fn new(limits: Limits, records: Vec<Record>) -> Self {
+        let entries = records.into_iter().map(|record| (record.id.clone(), Entry::new(record))).collect();
+        Self { limits, entries }
+    }
+
+    /// Changes nothing yet.
+    pub fn admit(&self, request: &Request, now: Stamp) -> Result<Admission, Refusal> {
+        if let Some(known) = self.known(request)? {
+            return Ok(Admission::Known(known));
+        }
+        let record = Record::new(request, now);
+        if record.bytes > self.limits.max_bytes {
+            return Err(Refusal::TooLarge { bytes: record.bytes, limit: self.limits.max_bytes });
+        }
+        let forgotten = self.room_for(record.bytes)?;
+        Ok(Admission::New { record: Box::new(record), forgotten })
+    }
+
+    fn known(&self, request: &Request) -> Result<Option<JobId>, Refusal> {
+        let Some(name) = &request.key else { return Ok(None) };
+        let keys = self.entries.values().filter_map(|entry| Some((&entry.record.id, entry.record.key.as_ref()?)));
+        match keys.into_iter().find(|(_, key)| key.name == *name) {
+            None => Ok(None),
+            Some((id, key)) if key.digest == digest(request) => Ok(Some(id.clone())),
+            Some(_) => Err(Refusal::KeyReused),
+        }
+    }
+
+    /// The finished jobs that have to go, those that ended first before the others; live ones never do.
+    fn room_for(&self, bytes: u64) -> Result<Vec<JobId>, Refusal> {
+        let (mut count, mut held) = (self.entries.len() + 1, self.bytes() + bytes);
+        let mut ended: Vec<_> = self.records().filter_map(|record| Some((record.state.end()?, record))).collect();
+        ended.sort_by_key(|(end, _)| *end);
+        let mut gone = Vec::new();
+        for (_, record) in ended {
+            if count <= self.limits.max_count && held <= self.limits.max_bytes {
+                break;
+            }
+            gone.push(record.id.clone());
+            count -= 1;
+            held -= record.bytes;
+        }
+        if count > self.limits.max_count {
+            return Err(Refusal::Full { held: count - 1 });
+        }
+        if held > self.limits.max_bytes {
+            return Err(Refusal::NoRoom { held: held - bytes, limit: self.limits.max_bytes });
+        }
+        Ok(gone)
+    }
+
+    /// The finished jobs that are kept no longer: their time is over, or results take more than they may.
+    pub fn outlived(&self, now: Stamp) -> Vec<JobId> {
+        let old = |record: &&Record| record.state.end().is_some_and(|end| now.since(end) >= self.limits.keep);
+        let old: Vec<_> = self.records().filter(old).map(|record| record.id.clone()).collect();
+        if old.is_empty() { self.room_for(0).unwrap_or_default() } else { old }
+    }
+
+    pub fn insert(&mut self, record: Record) {
+        self.entries.insert(record.id.clone(), Entry::new(record));
+    }
+
+    pub fn forget(&mut self, id: &JobId) {
+        self.entries.remove(id);
+    }
+
+    /// The record as it is after this; `None`: nothing changes.
+    pub fn after(&self, id: &JobId, happening: Happening, now: Stamp) -> Option<Record> {
+        let record = &self.entries.get(id)?.record;
+        let state = record.state.after(happening, now, self.limits.attempts)?;
+        Some(Record { state, ..record.clone() })
+    }
+
+    /// Takes a changed record over, and tells those who look on.
+    pub fn put(&mut self, record: Record) {
+        if let Some(entry) = self.entries.get_mut(&record.id) {
+            if entry.record.phase() != record.phase() {
+                entry.board.send_modify(|board| board.turn(record.phase()));
+            }
+            entry.record = record;
+        }
+    }
+
+    /// The one that waits longest of those that may be begun.
+    pub fn next_to_start(&self, now: Stamp) -> Option<JobId> {
+        self.queued().find(|(_, due)| *due <= now).map(|(id, _)| id.clone())
+    }
+
+    /// Those with somebody to tell.
+    pub fn to_deliver(&self, now: Stamp) -> impl Iterator<Item = &Record> {
+        self.records().filter(move |record| record.delivery_due().is_some_and(|due| due <= now))
+    }
+
+    /// When something is to be done without anybody asking. Jobs that could be begun at once wait for room, not for
+    /// a time.
+    pub fn wake(&self, now: Stamp) -> Option<Stamp> {
+        let begun = self.queued().map(|(_, due)| due).filter(|due| *due > now);
+        let told = self.records().filter_map(Record::delivery_due);
+        let gone = self.records().filter_map(|record| Some(record.state.end()?.after(self.limits.keep)));
+        begun.chain(told).chain(gone).min()
+    }
+
+    /// In the order in which they came.
+    fn queued(&self) -> impl Iterator<Item = (&JobId, Stamp)> {
+        self.records().filter_map(|record| match record.state {
+            super::State::Queued { due, .. } => Some((&record.id, due)),
+            _ => None,
+        })
+    }
+
+    pub fn running(&self) -> Vec<JobId> {
+        self.records().filter(|record| record.phase() == Phase::Running).map(|record| record.id.clone()).collect()
+    }
+
+    pub fn record(&self, id: &JobId) -> Option<&Record> {
+        self.entries.get(id).map(|entry| &entry.record)
+    }
+
+    pub fn view(&self, id: &JobId) -> Option<View> {
+        self.entries.get(id).map(Entry::view)
+    }
+
+    /// Newest first.
+    pub fn list(&self, phase: Option<Phase>, limit: usize) -> Vec<View> {
+        let fits = |entry: &&Entry| phase.is_none_or(|phase| entry.record.phase() == phase);
+        self.entries.values().rev().filter(fits).take(limit).map(Entry::view).collect()
+    }
+
+    pub fn feed(&self, id: &JobId) -> Option<Feed> {
+        self.entries.get(id).map(|entry| Feed::new(entry.board.subscribe()))
+    }
+
+    pub fn pieces(&self, id: &JobId) -> Option<Pieces> {
+        self.entries.get(id).map(|entry| Pieces::new(entry.board.clone()))
+    }
+
+    /// Nothing more will be seen of these.
+    pub fn close(&self, which: impl Fn(Phase) -> bool) {
+        for entry in self.entries.values().filter(|entry| which(entry.record.phase())) {
+            entry.board.send_modify(|board| board.closing = true);
+        }
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.records().map(|record| record.bytes).sum()
+    }
+
+    pub fn count(&self, phase: Phase) -> usize {
+        self.records().filter(|record| record.phase() == phase).count()
+    }
+
+    fn records(&self) -> impl Iterator<Item = &Record> {
+        self.entries.values().map(|entry| &entry.record)
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    fn new(record: Record) -> Self {
+        let board = Board::new(record.phase());
+        Self { record, board }
+    }
+
+    fn view(&self) -> View {
+        self.record.view(self.board.borrow().progress)
+    }
+}
+
+/// What becomes of a delivery after a try. The pauses grow fivefold: 1 s, 5 s, 25 s, 2 min, 10 min.
+pub(super) fn delivery_after(tries: u32, delivered: bool, now: Stamp) -> Delivery {
+    const TRIES: u32 = 6;
+    if delivered {
+        Delivery::Delivered
+    } else if tries + 1 >= TRIES {
+        Delivery::GivenUp
+    } else {
+        let pause = Duration::from_secs(5u64.saturating_pow(tries));
+        Delivery::Pending { tries: tries + 1, due: now.after(pause) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

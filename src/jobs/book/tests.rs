@@ -1,0 +1,128 @@
+use serde_json::json;
+
+use super::{super::Recording, *};
+use crate::jobs::{Failure, State};
+
+const KEEP: Duration = Duration::from_secs(100);
+
+fn limits() -> Limits {
+    Limits { keep: KEEP, max_count: 3, max_bytes: 10, attempts: 2 }
+}
+
+fn request(bytes: usize) -> Request {
+    let recording = Some(Recording { bytes: vec![0; bytes].into(), hint: None });
+    Request { ask: json!({}), recording, webhook: None, key: None }
+}
+
+/// Takes a request in, as the clerk does.
+fn take(book: &mut Book, request: &Request, now: Stamp) -> Result<JobId, Refusal> {
+    match book.admit(request, now)? {
+        Admission::Known(id) => Ok(id),
+        Admission::New { record, forgotten } => {
+            forgotten.iter().for_each(|id| book.forget(id));
+            let id = record.id.clone();
+            book.insert(*record);
+            Ok(id)
+        }
+    }
+}
+
+fn happen(book: &mut Book, id: &JobId, happening: Happening, now: Stamp) {
+    let record = book.after(id, happening, now).unwrap();
+    book.put(record);
+}
+
+fn finish(book: &mut Book, id: &JobId, now: Stamp) {
+    happen(book, id, Happening::Start, now);
+    happen(book, id, Happening::Done, now);
+}
+
+#[test]
+fn the_first_to_come_is_the_first_begun_unless_it_has_to_wait() {
+    let (mut book, now) = (Book::new(limits(), vec![]), Stamp::now());
+    let first = take(&mut book, &request(1), now).unwrap();
+    let second = take(&mut book, &request(1), now.after(Duration::from_millis(1))).unwrap();
+    let now = now.after(Duration::from_millis(2));
+    assert_eq!(book.next_to_start(now), Some(first.clone()));
+    happen(&mut book, &first, Happening::Start, now);
+    happen(&mut book, &first, Happening::Later(Duration::from_secs(9)), now);
+    assert_eq!(book.next_to_start(now), Some(second.clone()));
+    happen(&mut book, &second, Happening::Start, now);
+    assert_eq!((book.next_to_start(now), book.wake(now)), (None, Some(now.after(Duration::from_secs(9)))));
+    assert_eq!(book.next_to_start(now.after(Duration::from_secs(9))), Some(first));
+}
+
+#[test]
+fn live_jobs_stay_and_finished_ones_make_room() {
+    let (mut book, now) = (Book::new(limits(), vec![]), Stamp::now());
+    let ids: Vec<_> = (0..3).map(|_| take(&mut book, &request(3), now).unwrap()).collect();
+    assert_eq!(take(&mut book, &request(1), now), Err(Refusal::Full { held: 3 }));
+    finish(&mut book, &ids[2], now);
+    finish(&mut book, &ids[0], now.after(Duration::from_secs(1)));
+    take(&mut book, &request(1), now).unwrap();
+    assert!(book.record(&ids[2]).is_none() && book.record(&ids[0]).is_some(), "the first to end is the first to go");
+    assert_eq!(take(&mut book, &request(7), now), Err(Refusal::NoRoom { held: 4, limit: 10 }));
+    assert!(book.record(&ids[0]).is_some(), "nobody goes for one that is refused");
+    assert_eq!(take(&mut book, &request(11), now), Err(Refusal::TooLarge { bytes: 11, limit: 10 }));
+}
+
+#[test]
+fn what_is_kept_long_enough_goes() {
+    let (mut book, now) = (Book::new(limits(), vec![]), Stamp::now());
+    let id = take(&mut book, &request(1), now).unwrap();
+    assert_eq!(book.outlived(now.after(KEEP * 2)), [], "it has not even begun");
+    finish(&mut book, &id, now);
+    assert_eq!((book.outlived(now), book.wake(now)), (vec![], Some(now.after(KEEP))));
+    assert_eq!(book.outlived(now.after(KEEP)), [id]);
+}
+
+#[test]
+fn results_that_take_too_much_go_by_age() {
+    let (mut book, now) = (Book::new(limits(), vec![]), Stamp::now());
+    let ids: Vec<_> = (0..2).map(|_| take(&mut book, &request(1), now).unwrap()).collect();
+    for (after, id) in ids.iter().enumerate() {
+        finish(&mut book, id, now.after(Duration::from_secs(after as u64)));
+        let record = Record { bytes: 8, ..book.record(id).unwrap().clone() };
+        book.put(record);
+    }
+    assert_eq!(book.outlived(now.after(Duration::from_secs(2))), [ids[0].clone()]);
+}
+
+#[test]
+fn the_same_key_is_the_same_job_and_never_another_one() {
+    let (mut book, now) = (Book::new(limits(), vec![]), Stamp::now());
+    let with = |key: &str, bytes| Request { key: Some(key.into()), ..request(bytes) };
+    let id = take(&mut book, &with("a", 1), now).unwrap();
+    assert_eq!(take(&mut book, &with("a", 1), now).as_ref(), Ok(&id));
+    assert_ne!(take(&mut book, &with("b", 1), now).as_ref(), Ok(&id));
+    assert_eq!(take(&mut book, &with("a", 2), now), Err(Refusal::KeyReused));
+}
+
+#[test]
+fn lists_are_newest_first_filtered_and_bounded() {
+    let (mut book, now) = (Book::new(limits(), vec![]), Stamp::now());
+    let ids: Vec<_> =
+        (0..3).map(|n| take(&mut book, &request(1), now.after(Duration::from_millis(n))).unwrap()).collect();
+    happen(&mut book, &ids[1], Happening::Start, now);
+    let list = |phase, limit| book.list(phase, limit).into_iter().map(|view| view.id).collect::<Vec<_>>();
+    assert_eq!(list(None, 2), [ids[2].clone(), ids[1].clone()]);
+    assert_eq!(list(Some(Phase::Queued), 9), [ids[2].clone(), ids[0].clone()]);
+}
+
+#[test]
+fn a_webhook_is_due_at_the_end_and_given_up_after_six_tries() {
+    let (mut book, now) = (Book::new(limits(), vec![]), Stamp::now());
+    let id = take(&mut book, &Request { webhook: Some("http://a".into()), ..request(1) }, now).unwrap();
+    assert_eq!(book.to_deliver(now).count(), 0);
+    happen(&mut book, &id, Happening::Start, now);
+    happen(&mut book, &id, Happening::Failed(Failure::new(crate::speech::Kind::Invalid, "no")), now);
+    assert!(matches!(book.record(&id).unwrap().state, State::Failed { .. }));
+    assert_eq!(book.to_deliver(now).count(), 1);
+    let (mut delivery, mut waits) = (delivery_after(0, false, now), vec![]);
+    while let Delivery::Pending { tries, due } = delivery {
+        waits.push(due.since(now).as_secs());
+        delivery = delivery_after(tries, false, now);
+    }
+    assert_eq!((waits, delivery), (vec![1, 5, 25, 125, 625], Delivery::GivenUp));
+    assert_eq!(delivery_after(3, true, now), Delivery::Delivered);
+}

@@ -1,0 +1,357 @@
+//! The one owner of the book: waits, decides, writes down, starts what is due.
+
+use std::{
+    collections::{HashMap, HashSet},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::FutureExt;
+use serde_json::Value;
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::{AbortHandle, JoinSet},
+    time::Instant,
+};
+use tracing::{debug, error, info, warn};
+
+use super::{
+    Config, Failure, Feed, JobId, Order, Phase, Recording, Refusal, Request, Stamp, View, Worker,
+    book::{Admission, Book, Limits, delivery_after},
+    ledger::{Change, Ledger},
+    metrics::Metrics,
+    record::{Delivery, Record, Webhook},
+    state::Happening,
+    webhook::Courier,
+};
+use crate::{remote::Remote, speech::Kind};
+
+/// Webhooks that are under way at once: a slow receiver holds up few others.
+const DELIVERIES: usize = 4;
+/// Nothing is forgotten by the clock more often than this.
+const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
+
+/// What can be asked of the clerk. Who does not wait for the answer any more has dropped its other end.
+pub(super) enum Command {
+    Submit(Box<Request>, oneshot::Sender<Result<View, Refusal>>),
+    Get(JobId, oneshot::Sender<Option<View>>),
+    List(Option<Phase>, usize, oneshot::Sender<Vec<View>>),
+    Remove(JobId, oneshot::Sender<Result<Option<View>, Refusal>>),
+    Watch(JobId, oneshot::Sender<Option<Feed>>),
+    Stop(Duration, oneshot::Sender<()>),
+}
+
+pub(super) struct Clerk {
+    book: Book,
+    ledger: Arc<Ledger>,
+    durable: bool,
+    worker: Arc<dyn Worker>,
+    at_once: usize,
+    working: JoinSet<(JobId, Result<Value, Failure>)>,
+    handles: HashMap<JobId, AbortHandle>,
+    courier: Option<Courier>,
+    delivering: JoinSet<(JobId, bool)>,
+    on_their_way: HashSet<JobId>,
+    stopping: Option<(Instant, oneshot::Sender<()>)>,
+    metrics: Metrics,
+}
+
+// === impl Clerk ===
+
+impl Clerk {
+    pub fn new(
+        config: Config,
+        records: Vec<Record>,
+        ledger: Arc<Ledger>,
+        worker: Arc<dyn Worker>,
+        remote: Remote,
+        metrics: Metrics,
+    ) -> Self {
+        let Config { dir, at_once, keep, max_count, max_bytes, attempts, webhook_secret, .. } = config;
+        let courier = webhook_secret.map(|secret| Courier::new(remote, secret));
+        Self {
+            book: Book::new(Limits { keep, max_count, max_bytes, attempts }, records),
+            ledger,
+            durable: dir.is_some(),
+            worker,
+            at_once,
+            working: JoinSet::new(),
+            handles: HashMap::new(),
+            courier,
+            delivering: JoinSet::new(),
+            on_their_way: HashSet::new(),
+            stopping: None,
+            metrics,
+        }
+    }
+
+    /// Until it is told to stop, or nobody can ask any more.
+    pub async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+        self.recover().await;
+        loop {
+            self.settle().await;
+            if self.is_over() {
+                break;
+            }
+            let sleep = self.sleep();
+            tokio::select! {
+                command = inbox.recv() => match command {
+                    Some(command) => self.apply(command).await,
+                    None => break,
+                },
+                Some(ended) = self.working.join_next() => if let Ok((id, outcome)) = ended {
+                    self.ended(&id, outcome).await;
+                },
+                Some(told) = self.delivering.join_next() => if let Ok((id, delivered)) = told {
+                    self.delivered(&id, delivered).await;
+                },
+                () = tokio::time::sleep(sleep) => {}
+            }
+        }
+        self.close().await;
+    }
+
+    /// What ran when the process before ended was interrupted.
+    async fn recover(&mut self) {
+        for id in self.book.running() {
+            warn!(job = %id, "the job was interrupted by the end of the process before");
+            self.happen(&id, Happening::Interrupted, None).await;
+        }
+    }
+
+    fn sleep(&self) -> Duration {
+        let now = Stamp::now();
+        let wake = self.book.wake(now).map_or(LONGEST_SLEEP, |wake| wake.since(now));
+        // A webhook that is due while all couriers are out waits for one of them.
+        let wake = if wake.is_zero() { LONGEST_SLEEP } else { wake };
+        let stop = self.stopping.as_ref().map_or(LONGEST_SLEEP, |(end, _)| end.duration_since(Instant::now()));
+        wake.min(stop).min(LONGEST_SLEEP)
+    }
+
+    async fn apply(&mut self, command: Command) {
+        // Whoever left does not need the answer.
+        match command {
+            Command::Submit(request, reply) => drop(reply.send(self.submit(*request).await)),
+            Command::Get(id, reply) => drop(reply.send(self.book.view(&id))),
+            Command::List(phase, limit, reply) => drop(reply.send(self.book.list(phase, limit))),
+            Command::Remove(id, reply) => drop(reply.send(self.remove(&id).await)),
+            Command::Watch(id, reply) => drop(reply.send(self.book.feed(&id))),
+            Command::Stop(patience, reply) => {
+                self.book.close(|phase| phase != Phase::Running);
+                self.stopping = Some((Instant::now() + patience, reply));
+            }
+        }
+    }
+
+    async fn submit(&mut self, request: Request) -> Result<View, Refusal> {
+        if self.stopping.is_some() {
+            return Err(Refusal::Stopping);
+        }
+        if let Some(url) = &request.webhook {
+            let closed = || Refusal::Webhook("is not taken here: jobs.webhook_secret is not set".to_owned());
+            self.courier.as_ref().ok_or_else(closed)?.check(url)?;
+        }
+        let (record, forgotten) = match self.book.admit(&request, Stamp::now())? {
+            Admission::Known(id) => return self.book.view(&id).ok_or(Refusal::Unknown(id.to_string())),
+            Admission::New { record, forgotten } => (record, forgotten),
+        };
+        let mut changes: Vec<_> = forgotten.iter().cloned().map(Change::Forget).collect();
+        changes.push(Change::Put(record.clone()));
+        changes.extend(request.recording.map(|recording| Change::Recording(record.id.clone(), recording.bytes)));
+        self.write(changes).await.map_err(|()| Refusal::NotWritten)?;
+        forgotten.iter().for_each(|id| self.book.forget(id));
+        info!(job = %record.id, bytes = record.bytes, "a job was taken");
+        let view = record.view(None);
+        self.book.insert(*record);
+        Ok(view)
+    }
+
+    async fn remove(&mut self, id: &JobId) -> Result<Option<View>, Refusal> {
+        let phase = self.book.record(id).ok_or_else(|| Refusal::Unknown(id.to_string()))?.phase();
+        if phase.is_end() {
+            self.write(vec![Change::Forget(id.clone())]).await.map_err(|()| Refusal::NotWritten)?;
+            self.book.forget(id);
+            return Ok(None);
+        }
+        self.happen(id, Happening::Cancel, None).await;
+        Ok(self.book.view(id))
+    }
+
+    /// Writes down what happened, then lets it be seen. What cannot be written (a full disk) still holds for this
+    /// process: the work is done, and whoever waits for it is told.
+    async fn happen(&mut self, id: &JobId, happening: Happening, result: Option<Vec<u8>>) {
+        let Some(mut record) = self.book.after(id, happening, Stamp::now()) else { return };
+        let (phase, mut changes) = (record.phase(), Vec::new());
+        if phase.is_end() {
+            record.bytes = result.as_ref().map_or(0, |result| result.len() as u64);
+            changes.push(Change::DropRecording(id.clone()));
+            changes.extend(result.map(|result| Change::Result(id.clone(), result)));
+            self.metrics.ended.with_label_values(&[phase.as_str()]).inc();
+            debug!(job = %id, status = phase.as_str(), "a job has ended");
+        }
+        changes.push(Change::Put(Box::new(record.clone())));
+        // The log has said why.
+        let _ = self.write(changes).await;
+        if phase != Phase::Running
+            && let Some(handle) = self.handles.remove(id)
+        {
+            handle.abort();
+        }
+        self.book.put(record);
+    }
+
+    /// On the blocking pool: the disk takes its time.
+    async fn write(&self, changes: Vec<Change>) -> Result<(), ()> {
+        let ledger = self.ledger.clone();
+        let written = tokio::task::spawn_blocking(move || ledger.commit(&changes).map_err(|error| error.to_string()));
+        match written.await.map_err(|error| error.to_string()).flatten() {
+            Ok(()) => Ok(()),
+            Err(reason) => {
+                error!(reason, "a job could not be written down");
+                Err(())
+            }
+        }
+    }
+
+    /// Forgets what is kept long enough, begins what is due, sends what is to be told.
+    async fn settle(&mut self) {
+        let now = Stamp::now();
+        let outlived = self.book.outlived(now);
+        if !outlived.is_empty() && self.write(outlived.iter().cloned().map(Change::Forget).collect()).await.is_ok() {
+            outlived.iter().for_each(|id| self.book.forget(id));
+        }
+        if self.stopping.is_none() {
+            while self.handles.len() < self.at_once
+                && let Some(id) = self.book.next_to_start(now)
+            {
+                self.begin(&id).await;
+            }
+            self.send_webhooks(now).await;
+        }
+        for phase in Phase::ALL {
+            self.metrics.held.with_label_values(&[phase.as_str()]).set(self.book.count(phase) as i64);
+        }
+        self.metrics.bytes.set(self.book.bytes() as i64);
+    }
+
+    async fn begin(&mut self, id: &JobId) {
+        self.happen(id, Happening::Start, None).await;
+        let (Some(record), Some(pieces)) = (self.book.record(id), self.book.pieces(id)) else { return };
+        self.metrics.wait.observe(Stamp::now().since(record.created).as_secs_f64());
+        let order = Order { id: id.clone(), ask: record.ask.clone(), recording: None };
+        let (hint, recorded) = (record.hint.clone(), record.recorded);
+        let (worker, ledger, id) = (self.worker.clone(), self.ledger.clone(), id.clone());
+        let work = async move {
+            let recording = if recorded { Some(recording(ledger, &order.id, hint).await?) } else { None };
+            worker.work(Order { recording, ..order }, pieces).await
+        };
+        let key = id.clone();
+        let handle = self.working.spawn(async move {
+            let panicked = || Failure::new(Kind::Internal, "the work on the job failed");
+            (key, AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| Err(panicked())))
+        });
+        self.handles.insert(id, handle);
+    }
+
+    async fn ended(&mut self, id: &JobId, outcome: Result<Value, Failure>) {
+        self.handles.remove(id);
+        let (happening, result) = match outcome {
+            Ok(result) => (Happening::Done, Some(result.to_string().into_bytes())),
+            Err(failure) => {
+                info!(job = %id, reason = %failure, "a job could not be finished");
+                (failure.happening(), None)
+            }
+        };
+        let since = self.book.record(id).and_then(|record| record.state.since());
+        match (&happening, since) {
+            (Happening::Done, Some(since)) => self.metrics.run.observe(Stamp::now().since(since).as_secs_f64()),
+            (Happening::Later(_), _) => self.requeued("model_not_ready"),
+            (Happening::PutBack, _) => self.requeued("stopping"),
+            (Happening::Interrupted, _) => self.requeued("interrupted"),
+            _ => {}
+        }
+        self.happen(id, happening, result).await;
+    }
+
+    fn requeued(&self, reason: &str) {
+        self.metrics.requeued.with_label_values(&[reason]).inc();
+    }
+
+    async fn send_webhooks(&mut self, now: Stamp) {
+        let Some(courier) = &self.courier else { return };
+        let due = self.book.to_deliver(now).filter(|record| !self.on_their_way.contains(&record.id));
+        let due: Vec<_> = due.take(DELIVERIES - self.on_their_way.len()).cloned().collect();
+        for record in due {
+            let Some(Webhook { url, .. }) = record.webhook.clone() else { continue };
+            let (courier, worker, ledger) = (courier.clone(), self.worker.clone(), self.ledger.clone());
+            self.on_their_way.insert(record.id.clone());
+            self.delivering.spawn(async move {
+                let id = record.id.clone();
+                let read =
+                    tokio::task::spawn_blocking(move || ledger.result(&record.id).map(|result| (record, result)));
+                let Ok(Ok((record, result))) = read.await else { return (id, false) };
+                let message = worker.show(&View { result, ..record.view(None) });
+                let delivered = courier.deliver(&id, &url, &message).await;
+                (id, delivered)
+            });
+        }
+    }
+
+    async fn delivered(&mut self, id: &JobId, delivered: bool) {
+        self.on_their_way.remove(id);
+        let Some(mut record) = self.book.record(id).cloned() else { return };
+        let Some(webhook) = &mut record.webhook else { return };
+        let Delivery::Pending { tries, .. } = webhook.delivery else { return };
+        webhook.delivery = delivery_after(tries, delivered, Stamp::now());
+        let outcome = match webhook.delivery {
+            Delivery::Delivered => "delivered",
+            Delivery::Pending { .. } => "failed",
+            Delivery::GivenUp => "given_up",
+        };
+        self.metrics.webhooks.with_label_values(&[outcome]).inc();
+        // The log has said why.
+        let _ = self.write(vec![Change::Put(Box::new(record.clone()))]).await;
+        self.book.put(record);
+    }
+
+    fn is_over(&self) -> bool {
+        let waited = |(end, _): &(Instant, _)| self.handles.is_empty() || Instant::now() >= *end;
+        self.stopping.as_ref().is_some_and(waited)
+    }
+
+    /// What runs goes back into the queue, where the next process finds it.
+    async fn close(mut self) {
+        for id in self.book.running() {
+            self.requeued("stopping");
+            self.happen(&id, Happening::PutBack, None).await;
+        }
+        self.book.close(|_| true);
+        let queued = self.book.count(Phase::Queued);
+        match (queued, self.durable) {
+            (0, _) => {}
+            (queued, true) => info!(queued, "jobs wait for the next start"),
+            (queued, false) => warn!(queued, "jobs end with this process: jobs.dir would have kept them"),
+        }
+        if let Some((_, reply)) = self.stopping.take() {
+            // Whoever asked may have given up.
+            let _ = reply.send(());
+        }
+    }
+}
+
+async fn recording(ledger: Arc<Ledger>, id: &JobId, hint: Option<String>) -> Result<Recording, Failure> {
+    let key = id.clone();
+    let read = tokio::task::spawn_blocking(move || ledger.recording(&key).map_err(|error| error.to_string()));
+    // The pool refuses when the process ends.
+    let read = read.await.map_err(|_| Failure::new(Kind::Stopping, "the server is stopping"))?;
+    let found = read.and_then(|bytes| bytes.ok_or_else(|| "it is not there".to_owned()));
+    let bytes = found.map_err(|reason| {
+        error!(job = %id, reason, "the recording of a job could not be read");
+        Failure::new(Kind::Invalid, "the recording of the job could not be read any more; send it again")
+    })?;
+    Ok(Recording { bytes, hint })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! The pieces of a job's result, while it is made, for any number of readers.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::Phase;
+
+/// How much of the sound is done, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, utoipa::ToSchema)]
+pub struct Progress {
+    pub seconds: f64,
+    pub of: f64,
+}
+
+/// What readers of one job see.
+#[derive(Clone, Debug)]
+pub(super) struct Board {
+    pub phase: Phase,
+    /// Counts how often the job was begun: who reads pieces begins anew with it.
+    pub round: u32,
+    pub pieces: Vec<Arc<Value>>,
+    pub progress: Option<Progress>,
+    /// The server stops: nothing more will be seen here.
+    pub closing: bool,
+}
+
+/// Where a worker puts what it has so far.
+#[derive(Clone)]
+pub struct Pieces(watch::Sender<Board>);
+
+/// One reader's place.
+pub struct Feed {
+    board: watch::Receiver<Board>,
+    seen: Option<(Phase, u32)>,
+    pieces: usize,
+}
+
+/// What a reader is told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The job is in this phase now. `Running` a second time: it was begun anew, and so are its pieces.
+    Phase(Phase),
+    Piece(Arc<Value>),
+}
+
+// === impl Board ===
+
+impl Board {
+    pub fn new(phase: Phase) -> watch::Sender<Self> {
+        watch::Sender::new(Self { phase, round: 0, pieces: Vec::new(), progress: None, closing: false })
+    }
+
+    /// Takes a new phase over; what was made in an earlier round is gone with it.
+    pub fn turn(&mut self, phase: Phase) {
+        if phase == Phase::Running {
+            self.round += 1;
+        }
+        self.phase = phase;
+        self.pieces.clear();
+        self.progress = None;
+    }
+}
+
+// === impl Pieces ===
+
+impl Pieces {
+    pub(super) fn new(board: watch::Sender<Board>) -> Self {
+        Self(board)
+    }
+
+    pub fn add(&self, progress: Progress, piece: Value) {
+        self.0.send_modify(|board| {
+            board.pieces.push(Arc::new(piece));
+            board.progress = Some(progress);
+        });
+    }
+}
+
+// === impl Feed ===
+
+impl Feed {
+    pub(super) fn new(board: watch::Receiver<Board>) -> Self {
+        Self { board, seen: None, pieces: 0 }
+    }
+
+    /// What is new, in order; `None` after the end of the job, or of the server.
+    pub async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.look() {
+                return Some(event);
+            }
+            let over = { self.board.borrow().closing || self.board.borrow().phase.is_end() };
+            if over || self.board.changed().await.is_err() {
+                return None;
+            }
+        }
+    }
+
+    fn look(&mut self) -> Option<Event> {
+        let board = self.board.borrow_and_update();
+        if self.seen != Some((board.phase, board.round)) {
+            self.seen = Some((board.phase, board.round));
+            self.pieces = 0;
+            return Some(Event::Phase(board.phase));
+        }
+        let piece = board.pieces.get(self.pieces)?.clone();
+        self.pieces += 1;
+        Some(Event::Piece(piece))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn every_reader_gets_every_piece_and_a_new_round_begins_anew() {
+        let board = Board::new(Phase::Queued);
+        let (mut early, pieces) = (Feed::new(board.subscribe()), Pieces::new(board.clone()));
+        assert_eq!(early.next().await, Some(Event::Phase(Phase::Queued)));
+        board.send_modify(|board| board.turn(Phase::Running));
+        for n in 0..3 {
+            pieces.add(Progress { seconds: f64::from(n), of: 3.0 }, json!(n));
+        }
+        let mut late = Feed::new(board.subscribe());
+        for reader in [&mut early, &mut late] {
+            assert_eq!(reader.next().await, Some(Event::Phase(Phase::Running)));
+            for n in 0..3 {
+                assert_eq!(reader.next().await, Some(Event::Piece(json!(n).into())));
+            }
+        }
+        board.send_modify(|board| board.turn(Phase::Queued));
+        board.send_modify(|board| board.turn(Phase::Running));
+        pieces.add(Progress { seconds: 1.0, of: 3.0 }, json!("again"));
+        assert_eq!(late.next().await, Some(Event::Phase(Phase::Running)));
+        assert_eq!(late.next().await, Some(Event::Piece(json!("again").into())));
+        board.send_modify(|board| board.turn(Phase::Succeeded));
+        assert_eq!(late.next().await, Some(Event::Phase(Phase::Succeeded)));
+        assert_eq!(late.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_stops_ends_every_feed() {
+        let board = Board::new(Phase::Queued);
+        let mut reader = Feed::new(board.subscribe());
+        assert_eq!(reader.next().await, Some(Event::Phase(Phase::Queued)));
+        board.send_modify(|board| board.closing = true);
+        assert_eq!(reader.next().await, None);
+    }
+}

@@ -1,0 +1,104 @@
+//! How the others talk to the clerk.
+
+use std::{sync::Arc, time::Duration};
+
+use prometheus::Registry;
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, info};
+
+use super::{
+    Config, Feed, JobId, JobsError, Phase, Refusal, Request, View, Worker,
+    clerk::{Clerk, Command},
+    ledger::Ledger,
+    metrics::Metrics,
+};
+use crate::remote::Remote;
+
+/// Questions that may wait for the clerk; one more waits with its sender.
+const INBOX: usize = 64;
+
+/// The jobs of this server. A clone is the same jobs.
+#[derive(Clone)]
+pub struct Jobs {
+    clerk: mpsc::Sender<Command>,
+    ledger: Arc<Ledger>,
+}
+
+// === impl Jobs ===
+
+impl Jobs {
+    /// Opens what is written down and goes on with it. Must be called within a tokio runtime, on which the work then
+    /// lives.
+    pub fn start(
+        config: Config,
+        worker: Arc<dyn Worker>,
+        remote: Remote,
+        registry: &Registry,
+    ) -> Result<Self, JobsError> {
+        let (ledger, records) = Ledger::open(config.dir.as_deref())?;
+        match &config.dir {
+            Some(dir) => info!(dir = %dir.display(), found = records.len(), "jobs are written down"),
+            None => info!("jobs are kept in memory and end with this process; jobs.dir would keep them"),
+        }
+        let (clerk, inbox) = mpsc::channel(INBOX);
+        let ledger = Arc::new(ledger);
+        let metrics = Metrics::register(registry)?;
+        tokio::spawn(Clerk::new(config, records, ledger.clone(), worker, remote, metrics).run(inbox));
+        Ok(Self { clerk, ledger })
+    }
+
+    /// Takes a request down. When this returns it survives a restart, if jobs are written down at all.
+    pub async fn submit(&self, request: Request) -> Result<View, Refusal> {
+        self.ask(|reply| Command::Submit(Box::new(request), reply)).await?
+    }
+
+    /// With its result, if it has one.
+    pub async fn get(&self, id: &JobId) -> Result<View, Refusal> {
+        let view = self.ask(|reply| Command::Get(id.clone(), reply)).await?.ok_or_else(|| unknown(id))?;
+        if view.state.phase() != Phase::Succeeded {
+            return Ok(view);
+        }
+        let (ledger, key) = (self.ledger.clone(), id.clone());
+        let read = tokio::task::spawn_blocking(move || ledger.result(&key)).await;
+        match read.map_err(|error| error.to_string()).and_then(|read| read.map_err(|error| error.to_string())) {
+            Ok(Some(result)) => Ok(View { result: Some(result), ..view }),
+            // It was removed since.
+            Ok(None) => Err(unknown(id)),
+            Err(reason) => {
+                error!(job = %id, reason, "a result could not be read");
+                Err(Refusal::NotWritten)
+            }
+        }
+    }
+
+    /// Newest first, without results.
+    pub async fn list(&self, phase: Option<Phase>, limit: usize) -> Result<Vec<View>, Refusal> {
+        self.ask(|reply| Command::List(phase, limit, reply)).await
+    }
+
+    /// Cancels a job that has not ended, and removes one that has.
+    pub async fn remove(&self, id: &JobId) -> Result<Option<View>, Refusal> {
+        self.ask(|reply| Command::Remove(id.clone(), reply)).await?
+    }
+
+    /// What happens to a job from now on, and its pieces from the first one.
+    pub async fn feed(&self, id: &JobId) -> Result<Feed, Refusal> {
+        self.ask(|reply| Command::Watch(id.clone(), reply)).await?.ok_or_else(|| unknown(id))
+    }
+
+    /// Begins nothing more, and waits for what runs; what is not done by then is put back.
+    pub async fn stop(&self, patience: Duration) {
+        // No answer: it has stopped already.
+        let _ = self.ask(|reply| Command::Stop(patience, reply)).await;
+    }
+
+    async fn ask<A>(&self, command: impl FnOnce(oneshot::Sender<A>) -> Command) -> Result<A, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.clerk.send(command(reply)).await.map_err(|_| Refusal::Stopping)?;
+        answer.await.map_err(|_| Refusal::Stopping)
+    }
+}
+
+fn unknown(id: &JobId) -> Refusal {
+    Refusal::Unknown(id.to_string())
+}

@@ -1,0 +1,196 @@
+//! A job as it is written down, as it is asked for, and as it is shown.
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Phase, Progress, Stamp, State};
+
+/// The name of a job. Later ones sort behind earlier ones.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(transparent)]
+pub struct JobId(String);
+
+/// What somebody wants done.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What is asked, in the worker's words, without the recording.
+    pub ask: Value,
+    pub recording: Option<Recording>,
+    /// Who is told at the end.
+    pub webhook: Option<String>,
+    /// The caller's name for this request: the same one again is the same job.
+    pub key: Option<String>,
+}
+
+/// What a worker gets.
+#[derive(Clone, Debug)]
+pub struct Order {
+    pub id: JobId,
+    pub ask: Value,
+    pub recording: Option<Recording>,
+}
+
+/// A recording as it came in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recording {
+    pub bytes: Bytes,
+    /// A media type or a file name, which may be wrong.
+    pub hint: Option<String>,
+}
+
+/// A job, as it is shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct View {
+    pub id: JobId,
+    pub created: Stamp,
+    pub state: State,
+    pub progress: Option<Progress>,
+    pub webhook: Option<Webhook>,
+    /// Of one that succeeded; lists leave it out.
+    pub result: Option<Value>,
+}
+
+/// A job, as it is written down. Its recording and its result lie beside it.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub(super) struct Record {
+    pub id: JobId,
+    pub created: Stamp,
+    pub ask: Value,
+    /// Of its recording, if it has one.
+    pub hint: Option<String>,
+    pub recorded: bool,
+    /// What lies beside it, in bytes.
+    pub bytes: u64,
+    pub key: Option<Key>,
+    pub webhook: Option<Webhook>,
+    pub state: State,
+}
+
+/// An `Idempotency-Key` and the digest of what came with it.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub(super) struct Key {
+    pub name: String,
+    pub digest: String,
+}
+
+/// Somebody who is to be told, and how far that is.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Webhook {
+    pub url: String,
+    pub delivery: Delivery,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum Delivery {
+    /// It was tried so often, and is tried again then.
+    Pending {
+        tries: u32,
+        due: Stamp,
+    },
+    Delivered,
+    GivenUp,
+}
+
+/// [`Delivery`] without what is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WebhookState {
+    Pending,
+    Delivered,
+    GivenUp,
+}
+
+// === impl JobId ===
+
+impl JobId {
+    pub(super) fn new(now: Stamp) -> Self {
+        let random = uuid::Uuid::new_v4().simple().to_string();
+        Self(format!("job-{:012x}{}", now.milliseconds(), &random[..20]))
+    }
+
+    /// One that a caller names; whether there is such a job is seen when it is looked up.
+    pub fn named(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+// === impl Webhook ===
+
+impl Webhook {
+    pub fn state(&self) -> WebhookState {
+        match self.delivery {
+            Delivery::Pending { .. } => WebhookState::Pending,
+            Delivery::Delivered => WebhookState::Delivered,
+            Delivery::GivenUp => WebhookState::GivenUp,
+        }
+    }
+}
+
+// === impl Record ===
+
+impl Record {
+    pub fn new(request: &Request, now: Stamp) -> Self {
+        let Request { ask, recording, webhook, key } = request;
+        let pending = |url: &String| Webhook { url: url.clone(), delivery: Delivery::Pending { tries: 0, due: now } };
+        Self {
+            id: JobId::new(now),
+            created: now,
+            ask: ask.clone(),
+            hint: recording.as_ref().and_then(|recording| recording.hint.clone()),
+            recorded: recording.is_some(),
+            bytes: recording.as_ref().map_or(0, |recording| recording.bytes.len() as u64),
+            key: key.as_ref().map(|name| Key { name: name.clone(), digest: digest(request) }),
+            webhook: webhook.as_ref().map(pending),
+            state: State::Queued { interruptions: 0, due: now },
+        }
+    }
+
+    pub fn phase(&self) -> Phase {
+        self.state.phase()
+    }
+
+    pub fn view(&self, progress: Option<Progress>) -> View {
+        View {
+            id: self.id.clone(),
+            created: self.created,
+            state: self.state.clone(),
+            progress,
+            webhook: self.webhook.clone(),
+            result: None,
+        }
+    }
+
+    /// When the webhook is to be tried, if it is: not before the end of the job.
+    pub fn delivery_due(&self) -> Option<Stamp> {
+        match self.webhook.as_ref()?.delivery {
+            Delivery::Pending { due, .. } if self.phase().is_end() => Some(due),
+            _ => None,
+        }
+    }
+}
+
+/// Of all that makes two requests the same.
+pub(super) fn digest(request: &Request) -> String {
+    use sha2::{Digest, Sha256};
+    let mut hash = Sha256::new();
+    hash.update(request.ask.to_string());
+    hash.update([0]);
+    hash.update(request.webhook.as_deref().unwrap_or_default());
+    hash.update([0]);
+    hash.update(request.recording.as_ref().map_or(&[][..], |recording| &recording.bytes));
+    hex::encode(hash.finalize())
+}

@@ -1,0 +1,229 @@
+//! What may become of a job. Pure: no clock, no task, no file.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Failure, Stamp};
+use crate::speech::Kind;
+
+/// How far a job is.
+///
+/// ```text
+///            Start              Done
+///  Queued ──────────► Running ────────► Succeeded
+///   │  ▲                │  │    Failed
+///   │  └────────────────┘  ├──────────► Failed
+///   │    Later, PutBack,   │               ▲
+///   │    Interrupted ──────┼───────────────┘ (too often)
+///   │       Cancel         │ Cancel
+///   └──────────────────────┴──────────► Cancelled
+/// ```
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(tag = "status", rename_all = "lowercase")]
+pub enum State {
+    /// It is begun when there is room, but not before `due`.
+    Queued {
+        interruptions: u32,
+        due: Stamp,
+    },
+    Running {
+        interruptions: u32,
+        since: Stamp,
+    },
+    Succeeded {
+        since: Stamp,
+        at: Stamp,
+    },
+    Failed {
+        at: Stamp,
+        failure: Failure,
+    },
+    Cancelled {
+        at: Stamp,
+    },
+}
+
+/// [`State`] without what is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    Queued,
+    Running,
+    Succeeded,
+    Failed,
+    Cancelled,
+}
+
+/// What happens to a job.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Happening {
+    Start,
+    Done,
+    Failed(Failure),
+    /// The model or its queue was not to be had; try again after so long. This may happen any number of times.
+    Later(Duration),
+    /// The server stops before the job is done.
+    PutBack,
+    /// The process or the model failed meanwhile, perhaps because of this job.
+    Interrupted,
+    Cancel,
+}
+
+// === impl State ===
+
+impl State {
+    /// What becomes of it; `None`: this does not happen to a job in this state, and nothing changes.
+    pub(super) fn after(&self, happening: Happening, now: Stamp, attempts: u32) -> Option<Self> {
+        match (self, happening) {
+            (&Self::Queued { interruptions, .. }, Happening::Start) => {
+                Some(Self::Running { interruptions, since: now })
+            }
+            (Self::Queued { .. } | Self::Running { .. }, Happening::Cancel) => Some(Self::Cancelled { at: now }),
+            (&Self::Running { since, .. }, Happening::Done) => Some(Self::Succeeded { since, at: now }),
+            (Self::Running { .. }, Happening::Failed(failure)) => Some(Self::Failed { at: now, failure }),
+            (&Self::Running { interruptions, .. }, Happening::Later(after)) => {
+                Some(Self::Queued { interruptions, due: now.after(after) })
+            }
+            (&Self::Running { interruptions, .. }, Happening::PutBack) => {
+                Some(Self::Queued { interruptions, due: now })
+            }
+            (&Self::Running { interruptions, .. }, Happening::Interrupted) => {
+                Some(Self::interrupted(interruptions + 1, now, attempts))
+            }
+            _ => None,
+        }
+    }
+
+    /// A job that fails the process each time must not do so for ever.
+    fn interrupted(interruptions: u32, now: Stamp, attempts: u32) -> Self {
+        if interruptions < attempts {
+            return Self::Queued { interruptions, due: now };
+        }
+        let message = format!("the job was begun {interruptions} times, and each time the model or the server failed");
+        Self::Failed { at: now, failure: Failure::new(Kind::Internal, message) }
+    }
+
+    pub fn phase(&self) -> Phase {
+        match self {
+            Self::Queued { .. } => Phase::Queued,
+            Self::Running { .. } => Phase::Running,
+            Self::Succeeded { .. } => Phase::Succeeded,
+            Self::Failed { .. } => Phase::Failed,
+            Self::Cancelled { .. } => Phase::Cancelled,
+        }
+    }
+
+    /// When it was begun, as far as that is known.
+    pub fn since(&self) -> Option<Stamp> {
+        match self {
+            Self::Running { since, .. } | Self::Succeeded { since, .. } => Some(*since),
+            _ => None,
+        }
+    }
+
+    /// When it came to its end.
+    pub fn end(&self) -> Option<Stamp> {
+        match self {
+            Self::Succeeded { at, .. } | Self::Failed { at, .. } | Self::Cancelled { at } => Some(*at),
+            Self::Queued { .. } | Self::Running { .. } => None,
+        }
+    }
+}
+
+// === impl Phase ===
+
+impl Phase {
+    pub const ALL: [Self; 5] = [Self::Queued, Self::Running, Self::Succeeded, Self::Failed, Self::Cancelled];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    pub fn is_end(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Stamp {
+        Stamp::now()
+    }
+
+    fn failure() -> Failure {
+        Failure::new(Kind::Invalid, "no sound")
+    }
+
+    fn each_state() -> [State; 5] {
+        [
+            State::Queued { interruptions: 0, due: now() },
+            State::Running { interruptions: 0, since: now() },
+            State::Succeeded { since: now(), at: now() },
+            State::Failed { at: now(), failure: failure() },
+            State::Cancelled { at: now() },
+        ]
+    }
+
+    #[test]
+    fn what_has_ended_stays_as_it_ended() {
+        let happenings = [
+            Happening::Start,
+            Happening::Done,
+            Happening::Failed(failure()),
+            Happening::Later(Duration::ZERO),
+            Happening::PutBack,
+            Happening::Interrupted,
+            Happening::Cancel,
+        ];
+        for state in each_state().iter().filter(|state| state.phase().is_end()) {
+            for happening in happenings.clone() {
+                assert_eq!(state.after(happening, now(), 3), None, "{state:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_step_leads_where_the_picture_says() {
+        let [queued, running, ..] = each_state();
+        let phase = |state: &State, happening| state.after(happening, now(), 3).map(|state| state.phase());
+        assert_eq!(phase(&queued, Happening::Start), Some(Phase::Running));
+        assert_eq!(phase(&queued, Happening::Cancel), Some(Phase::Cancelled));
+        assert_eq!(phase(&queued, Happening::Done), None);
+        assert_eq!(phase(&queued, Happening::PutBack), None);
+        assert_eq!(phase(&running, Happening::Start), None);
+        assert_eq!(phase(&running, Happening::Done), Some(Phase::Succeeded));
+        assert_eq!(phase(&running, Happening::Failed(failure())), Some(Phase::Failed));
+        assert_eq!(phase(&running, Happening::PutBack), Some(Phase::Queued));
+        assert_eq!(phase(&running, Happening::Cancel), Some(Phase::Cancelled));
+    }
+
+    #[test]
+    fn interruptions_are_counted_and_waiting_is_not() {
+        let mut state = State::Queued { interruptions: 0, due: now() };
+        for happening in [Happening::Interrupted, Happening::Later(Duration::ZERO), Happening::PutBack] {
+            state = state.after(Happening::Start, now(), 2).unwrap().after(happening, now(), 2).unwrap();
+            assert!(matches!(state, State::Queued { interruptions: 1, .. }), "{state:?}");
+        }
+        state = state.after(Happening::Start, now(), 2).unwrap().after(Happening::Interrupted, now(), 2).unwrap();
+        let State::Failed { failure, .. } = state else { panic!("{state:?}") };
+        assert!(failure.message.contains("begun 2 times"), "{failure:?}");
+    }
+
+    #[test]
+    fn every_state_is_read_as_it_was_written() {
+        for state in each_state() {
+            let text = serde_json::to_string(&state).unwrap();
+            assert_eq!(serde_json::from_str::<State>(&text).unwrap(), state, "{text}");
+            assert!(text.contains(state.phase().as_str()), "{text}");
+        }
+    }
+}
