@@ -1,41 +1,57 @@
-//! What may be asked of a recogniser in a native body. An instance, `parameters` and a body without an envelope have the
-//! same fields, so there is one type for all three.
+//! What may be asked in a native body. An instance, `parameters` and a body without an envelope have the same fields, so
+//! there is one type for all three.
 
 use std::time::Duration;
 
-use actix_web::HttpRequest;
-use serde::Deserialize;
+use actix_web::{HttpRequest, web};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Problem, audio};
+use super::{Api, Problem, audio};
 use crate::{
+    lifecycle::KeepAlive,
     service::{Listen, Recording},
-    speech::{Goal, Kind, Timestamps},
+    speech::{Goal, Kind, TaskKind, Timestamps},
 };
 
 /// Nobody waits longer for a model, whatever they ask.
-const LONGEST_WAIT: f64 = 3600.0;
+pub(super) const LONGEST_WAIT: f64 = 3600.0;
 
 /// The fields of an instance, of `parameters`, or of a native body. All are optional here; what is missing in the end is
 /// said by [`Ask::listen`].
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Ask {
+    /// The recording: base64, `{"content": base64}`, or `{"uri": "gs://…"}`, `s3://…`, `https://…`.
     pub audio: Option<Value>,
+    /// What is to be spoken, in place of a recording.
+    pub text: Option<String>,
+    /// Whose voice is to speak; beside a recording, whose it is to become.
+    pub voice: Option<Value>,
+    /// A name or an alias; the default model if absent.
     pub model: Option<String>,
     /// Seconds to wait for the model.
     pub wait: Option<f64>,
+    /// How long the model is to stay in memory afterwards.
+    #[schema(value_type = Option<String>)]
+    pub keep_alive: Option<KeepAlive>,
     pub language: Option<String>,
+    /// `transcribe`, or `translate` into English.
+    #[schema(value_type = Option<String>)]
     pub task: Option<Goal>,
     pub prompt: Option<String>,
     pub temperature: Option<f32>,
+    /// `none`, `segment` or `word`.
+    #[schema(value_type = Option<String>)]
     pub timestamps: Option<Timestamps>,
     pub response_format: Option<Format>,
+    /// Knobs of the model's family.
+    #[schema(value_type = Option<Object>)]
     pub options: Option<Map<String, Value>>,
 }
 
 /// How a native answer is written.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Format {
     #[default]
@@ -58,14 +74,8 @@ impl Ask {
         })
     }
 
-    /// From the texts of a form or a query; numbers are numbers, the rest is text.
     pub fn from_texts(texts: impl IntoIterator<Item = (String, String)>) -> Result<Self, Problem> {
-        let value = |(name, text): (String, String)| match name.as_str() {
-            "wait" | "temperature" => (name, text.trim().parse::<f64>().map_or_else(|_| text.into(), Value::from)),
-            "options" => (name, serde_json::from_str(&text).unwrap_or(Value::String(text))),
-            _ => (name, Value::String(text)),
-        };
-        Self::from_json(Value::Object(texts.into_iter().map(value).collect()))
+        Self::from_json(Value::Object(fields(texts)))
     }
 
     /// What is absent here is taken from `defaults`.
@@ -73,8 +83,11 @@ impl Ask {
         let defaults = defaults.clone();
         Self {
             audio: self.audio.or(defaults.audio),
+            text: self.text.or(defaults.text),
+            voice: self.voice.or(defaults.voice),
             model: self.model.or(defaults.model),
             wait: self.wait.or(defaults.wait),
+            keep_alive: self.keep_alive.or(defaults.keep_alive),
             language: self.language.or(defaults.language),
             task: self.task.or(defaults.task),
             prompt: self.prompt.or(defaults.prompt),
@@ -85,16 +98,27 @@ impl Ask {
         }
     }
 
-    /// What is to be heard; the recording is `raw`, or else the field `audio`.
-    pub fn listen(self, raw: Option<Recording>) -> Result<Listen, Problem> {
-        let recording = match (raw, &self.audio) {
-            (Some(_), Some(_)) => {
-                return Err(Problem::invalid("audio", "the body is the recording; audio is one too many"));
-            }
-            (Some(raw), None) => raw,
-            (None, Some(audio)) => audio::recording(audio)?,
-            (None, None) => return Err(Problem::invalid("audio", "the field audio, with the recording, is missing")),
-        };
+    /// What is to be done, by what is there to do it with.
+    pub fn task(&self) -> TaskKind {
+        match (&self.text, &self.voice) {
+            (Some(_), _) => TaskKind::Synthesize,
+            (None, Some(_)) => TaskKind::Convert,
+            (None, None) => TaskKind::Transcribe,
+        }
+    }
+
+    /// The recording: the body as it is, or what the field `audio` holds, or what is where that points to.
+    pub async fn recording(&mut self, api: &Api, raw: Option<Recording>) -> Result<Recording, Problem> {
+        match (raw, self.audio.take()) {
+            (Some(_), Some(_)) => Err(Problem::invalid("audio", "the body is the recording; audio is one too many")),
+            (Some(raw), None) => Ok(raw),
+            (None, Some(audio)) => audio::recording(api, &audio).await,
+            (None, None) => Err(Problem::invalid("audio", "the field audio, with the recording, is missing")),
+        }
+    }
+
+    /// What is to be heard in a recording.
+    pub fn listen(self, recording: Recording) -> Result<Listen, Problem> {
         Ok(Listen {
             recording,
             language: self.language,
@@ -102,9 +126,28 @@ impl Ask {
             prompt: self.prompt,
             temperature: self.temperature.map(temperature).transpose()?,
             timestamps: self.timestamps.unwrap_or_default(),
+            logprobs: false,
             options: self.options.unwrap_or_default(),
+            voice: None,
         })
     }
+}
+
+/// The texts of a form or a query as JSON has them: numbers are numbers, the rest is text.
+pub(super) fn fields(texts: impl IntoIterator<Item = (String, String)>) -> Map<String, Value> {
+    let value = |(name, text): (String, String)| match name.as_str() {
+        "wait" | "temperature" => (name, text.trim().parse::<f64>().map_or_else(|_| text.into(), Value::from)),
+        "options" => (name, serde_json::from_str(&text).unwrap_or(Value::String(text))),
+        _ => (name, Value::String(text)),
+    };
+    texts.into_iter().map(value).collect()
+}
+
+/// The fields in the query of a request whose body is the recording.
+pub(super) fn query(request: &HttpRequest) -> Result<Map<String, Value>, Problem> {
+    let texts = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
+        .map_err(|error| Problem::invalid("query", format!("the query cannot be read: {error}")))?;
+    Ok(fields(texts.into_inner()))
 }
 
 /// A temperature that can be sampled at.

@@ -1,38 +1,57 @@
-//! `<audio>` in a JSON body: base64 text, `{"content": base64}`, `{"b64": base64}`; a data URL is taken as well.
+//! `<audio>` in a JSON body: base64 text, `{"content": base64}`, `{"b64": base64}`, or `{"uri": …}`; a data URL is taken
+//! as well.
 
 use base64::{Engine, engine::DecodePaddingMode, engine::general_purpose::GeneralPurposeConfig};
 use serde_json::Value;
 
-use super::Problem;
+use super::{Api, Problem};
 use crate::service::Recording;
 
-const TAKEN: &str = "base64 text, {\"content\": base64} or {\"b64\": base64}";
+const TAKEN: &str =
+    "base64 text, {\"content\": base64}, {\"b64\": base64} or {\"uri\": \"gs://…, s3://… or https://…\"}";
 /// Both alphabets' padding habits: people paste base64 with and without `=`.
 const ENGINE: base64::engine::GeneralPurpose = base64::engine::GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The recording in an `audio` field.
-pub(super) fn recording(audio: &Value) -> Result<Recording, Problem> {
-    match audio {
-        Value::String(text) => from_base64(text),
-        Value::Object(fields) => from_object(fields),
+/// The recording in an `audio` field, or where that points to.
+pub(super) async fn recording(api: &Api, audio: &Value) -> Result<Recording, Problem> {
+    match sent(audio)? {
+        Sent::Here(recording) => Ok(recording),
+        Sent::At(uri) => fetch(api, uri).await,
+    }
+}
+
+/// A recording in a body.
+#[derive(Debug)]
+enum Sent<'a> {
+    Here(Recording),
+    /// An address.
+    At(&'a str),
+}
+
+fn sent(audio: &Value) -> Result<Sent<'_>, Problem> {
+    let Value::Object(fields) = audio else {
+        return audio.as_str().ok_or_else(wrong).and_then(from_base64).map(Sent::Here);
+    };
+    let mut known = ["content", "b64", "uri"].into_iter().filter_map(|name| Some((name, fields.get(name)?.as_str()?)));
+    match (fields.len(), known.next()) {
+        (1, Some(("uri", uri))) => Ok(Sent::At(uri)),
+        (1, Some((_, text))) => from_base64(text).map(Sent::Here),
         _ => Err(wrong()),
     }
 }
 
-fn from_object(fields: &serde_json::Map<String, Value>) -> Result<Recording, Problem> {
-    if fields.contains_key("uri") {
-        return Err(Problem::invalid("audio", format!("audio by uri is not served; send {TAKEN}")));
-    }
-    match fields.get("content").or_else(|| fields.get("b64")) {
-        Some(Value::String(text)) => from_base64(text),
-        _ => Err(wrong()),
-    }
+/// What an address names may be as large as a body.
+async fn fetch(api: &Api, uri: &str) -> Result<Recording, Problem> {
+    let read = api.remote.read(uri, api.config.body_limit, api.service.config().request_timeout);
+    let found = read.await.map_err(|error| Problem::from(error).about("audio"))?;
+    Ok(Recording { bytes: found.bytes, hint: found.content_type })
 }
 
-fn from_base64(text: &str) -> Result<Recording, Problem> {
+/// base64 text, or a data URL.
+pub(super) fn from_base64(text: &str) -> Result<Recording, Problem> {
     let (hint, data) = split_data_url(text);
     let compact: Vec<u8> = data.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let bytes =
@@ -55,6 +74,13 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn here(audio: &Value) -> Recording {
+        match sent(audio).unwrap() {
+            Sent::Here(recording) => recording,
+            Sent::At(uri) => panic!("{uri}"),
+        }
+    }
+
     #[test]
     fn every_form_gives_the_same_bytes() {
         for audio in [
@@ -64,10 +90,15 @@ mod tests {
             json!({"content": "UklGRg=="}),
             json!({"b64": "UklGRg=="}),
         ] {
-            assert_eq!(recording(&audio).unwrap().bytes, "RIFF", "{audio}");
+            assert_eq!(here(&audio).bytes, "RIFF", "{audio}");
         }
-        let from_url = recording(&json!("data:audio/wav;base64,UklGRg==")).unwrap();
+        let from_url = here(&json!("data:audio/wav;base64,UklGRg=="));
         assert_eq!((from_url.bytes.as_ref(), from_url.hint.as_deref()), (&b"RIFF"[..], Some("audio/wav")));
+    }
+
+    #[test]
+    fn an_address_is_one() {
+        assert!(matches!(sent(&json!({"uri": "gs://bucket/a.wav"})).unwrap(), Sent::At("gs://bucket/a.wav")));
     }
 
     #[test]
@@ -76,9 +107,10 @@ mod tests {
             (json!("not base64!"), "not base64"),
             (json!(7), "should be base64 text"),
             (json!({"contents": "UklGRg=="}), "should be base64 text"),
-            (json!({"uri": "gs://bucket/a.wav"}), "by uri"),
+            (json!({"uri": "gs://bucket/a.wav", "b64": "UklGRg=="}), "should be base64 text"),
+            (json!({"uri": 7}), "should be base64 text"),
         ] {
-            let problem = recording(&audio).unwrap_err();
+            let problem = sent(&audio).unwrap_err();
             assert!(problem.openai_body()["error"]["message"].as_str().unwrap().contains(text), "{problem:?}");
         }
     }

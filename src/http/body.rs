@@ -1,12 +1,15 @@
 //! Request bodies: bounded, and of a known type.
 
-use actix_web::{HttpMessage, HttpRequest, web};
+use std::{sync::Arc, time::Duration};
+
+use actix_web::{HttpMessage, HttpRequest, dev::Decompress, http::header, web};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use mime::Mime;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Problem;
-use crate::speech::Kind;
+use super::{Api, Config, Problem};
+use crate::speech::{Fault, Kind};
 
 /// A whole request body.
 pub(super) struct Body {
@@ -24,19 +27,69 @@ pub(super) enum Shape {
     Other,
 }
 
-/// Reads a body of at most `limit` bytes.
-pub(super) async fn read(request: &HttpRequest, mut payload: web::Payload, limit: usize) -> Result<Body, Problem> {
+/// Bytes of bodies that may be in memory at once, over all requests.
+#[derive(Clone, Debug)]
+pub struct Bodies(Arc<Semaphore>);
+
+/// What one request has of them, until it is over.
+type Share = OwnedSemaphorePermit;
+
+/// So many bytes are counted as one.
+const UNIT: usize = 1024;
+
+/// Other requests end in seconds.
+#[derive(Debug, thiserror::Error)]
+#[error("the bodies of all requests together take too much memory; `limits.max_bodies` sets the limit")]
+struct Crowded;
+
+/// Reads a body that is no larger, after it was unpacked, and no slower than the configuration says.
+pub(super) async fn read(request: &HttpRequest, payload: web::Payload, api: &Api) -> Result<Body, Problem> {
     let media_type =
         request.mime_type().map_err(|_| Problem::invalid("Content-Type", "Content-Type is not a media type"))?;
-    let mut bytes = BytesMut::new();
+    refuse_unknown_encoding(request)?;
+    let payload = Decompress::from_headers(payload, request.headers());
+    let Config { body_limit, body_timeout, .. } = api.config;
+    let (bytes, share) = tokio::time::timeout(body_timeout, collect(payload, body_limit, &api.bodies))
+        .await
+        .map_err(|_| too_slow(body_timeout))??;
+    // The recording is in memory for as long as the request is.
+    request.extensions_mut().insert(share);
+    Ok(Body { bytes, media_type })
+}
+
+async fn collect(
+    mut payload: Decompress<web::Payload>,
+    limit: usize,
+    bodies: &Bodies,
+) -> Result<(Bytes, Option<Share>), Problem> {
+    let (mut bytes, mut share) = (BytesMut::new(), None);
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| Problem::new(Kind::Invalid, format!("the body broke off: {error}")))?;
-        if bytes.len() + chunk.len() > limit {
+        let length = bytes.len() + chunk.len();
+        if length > limit {
             return Err(too_large(limit));
         }
+        bodies.grow(&mut share, length)?;
         bytes.extend_from_slice(&chunk);
     }
-    Ok(Body { bytes: bytes.freeze(), media_type })
+    Ok((bytes.freeze(), share))
+}
+
+fn too_slow(timeout: Duration) -> Problem {
+    let message = format!("the body was not there after {timeout:?}; `limits.body_timeout` sets the limit");
+    Problem::new(Kind::TooSlow, message)
+}
+
+/// What is not known would pass as it is, and be taken for something else.
+fn refuse_unknown_encoding(request: &HttpRequest) -> Result<(), Problem> {
+    const KNOWN: [&str; 3] = ["gzip", "deflate", "identity"];
+    let Some(encoding) = request.headers().get(header::CONTENT_ENCODING) else { return Ok(()) };
+    let encoding = encoding.to_str().unwrap_or("?").trim().to_ascii_lowercase();
+    if KNOWN.contains(&encoding.as_str()) {
+        return Ok(());
+    }
+    let message = format!("Content-Encoding {encoding} is not taken here; send {}", KNOWN.join(", "));
+    Err(Problem::new(Kind::UnsupportedMedia, message))
 }
 
 fn too_large(limit: usize) -> Problem {
@@ -44,6 +97,39 @@ fn too_large(limit: usize) -> Problem {
     let message =
         format!("the body is larger than {limit} bytes ({megabytes:.1} MB); `limits.max_body` sets the limit");
     Problem::new(Kind::TooLarge, message)
+}
+
+// === impl Bodies ===
+
+impl Bodies {
+    pub fn new(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new((bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS))))
+    }
+
+    /// Makes a share large enough for a body of `length` bytes.
+    fn grow(&self, share: &mut Option<Share>, length: usize) -> Result<(), Crowded> {
+        let has = share.as_ref().map_or(0, Share::num_permits);
+        let more = u32::try_from(length.div_ceil(UNIT).saturating_sub(has)).map_err(|_| Crowded)?;
+        if more == 0 {
+            return Ok(());
+        }
+        let more = self.0.clone().try_acquire_many_owned(more).map_err(|_| Crowded)?;
+        match share {
+            Some(share) => share.merge(more),
+            None => *share = Some(more),
+        }
+        Ok(())
+    }
+}
+
+impl Fault for Crowded {
+    fn kind(&self) -> Kind {
+        Kind::Busy
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        Some(Duration::from_secs(1))
+    }
 }
 
 // === impl Body ===
@@ -60,6 +146,11 @@ impl Body {
         }
     }
 
+    /// Whether it says that it is a recording.
+    pub fn is_sound(&self) -> bool {
+        matches!(self.shape(), Shape::Sound)
+    }
+
     /// The answer to a body that a route does not take.
     pub fn not_taken(&self, taken: &str) -> Problem {
         let got = self.media_type.as_ref().map_or("no Content-Type".to_owned(), |got| format!("Content-Type {got}"));
@@ -70,5 +161,23 @@ impl Body {
         serde_json::from_slice(&self.bytes).map_err(|error| {
             Problem::new(Kind::Invalid, format!("the body is not the JSON that is expected here: {error}"))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_share_what_there_is_and_give_it_back() {
+        let bodies = Bodies::new(10 * UNIT);
+        let (mut first, mut second) = (None, None);
+        for length in [1, UNIT, 6 * UNIT] {
+            bodies.grow(&mut first, length).unwrap();
+        }
+        bodies.grow(&mut second, 4 * UNIT).unwrap();
+        assert!(bodies.grow(&mut second, 4 * UNIT + 1).is_err(), "all ten are taken");
+        drop(first);
+        bodies.grow(&mut second, 10 * UNIT).unwrap();
     }
 }

@@ -6,24 +6,27 @@ use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::HttpRequest;
 use bytes::BytesMut;
 use futures::{StreamExt, stream};
+use serde_json::{Map, Value};
 
 use super::{Problem, body::Body};
 use crate::{service::Recording, speech::Kind};
 
+/// Fields that hold a recording; every other one is text.
+const RECORDINGS: [&str; 2] = ["file", "audio_sample"];
+
 /// The fields of a form. Each is taken out once; what is left at the end is unknown.
 pub(super) struct Form {
     texts: BTreeMap<String, Vec<String>>,
-    file: Option<Recording>,
+    recordings: BTreeMap<String, Recording>,
 }
 
 // === impl Form ===
 
 impl Form {
-    /// `file` is the field that holds the recording; every other one is text.
     pub async fn read(request: &HttpRequest, body: Body) -> Result<Self, Problem> {
         let whole = stream::iter([Ok::<_, actix_web::error::PayloadError>(body.bytes)]);
         let mut parts = Multipart::new(request.headers(), whole);
-        let mut form = Self { texts: BTreeMap::new(), file: None };
+        let mut form = Self { texts: BTreeMap::new(), recordings: BTreeMap::new() };
         while let Some(part) = parts.next().await {
             form.take_part(part.map_err(malformed)?).await?;
         }
@@ -37,8 +40,8 @@ impl Form {
         while let Some(chunk) = part.next().await {
             bytes.extend_from_slice(&chunk.map_err(malformed)?);
         }
-        if name == "file" {
-            return self.take_file(Recording { bytes: bytes.freeze(), hint });
+        if RECORDINGS.contains(&name.as_str()) {
+            return self.take_recording(name, Recording { bytes: bytes.freeze(), hint });
         }
         let text = String::from_utf8(bytes.into())
             .map_err(|_| Problem::invalid(&name, format!("the field {name} is not UTF-8 text")))?;
@@ -46,15 +49,27 @@ impl Form {
         Ok(())
     }
 
-    fn take_file(&mut self, recording: Recording) -> Result<(), Problem> {
-        match self.file.replace(recording) {
+    fn take_recording(&mut self, name: String, recording: Recording) -> Result<(), Problem> {
+        match self.recordings.insert(name.clone(), recording) {
             None => Ok(()),
-            Some(_) => Err(Problem::invalid("file", "there are two files; send one")),
+            Some(_) => Err(Problem::invalid(&name, format!("there are two recordings {name}; send one"))),
         }
     }
 
+    /// The fields, without what stands behind a name in brackets.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let names = self.texts.keys().chain(self.recordings.keys());
+        names.map(|name| name.split_once('[').map_or(name.as_str(), |(name, _)| name))
+    }
+
+    /// The recording that is to be heard.
     pub fn file(&mut self) -> Result<Recording, Problem> {
-        self.file.take().ok_or_else(|| Problem::invalid("file", "the field file, with the recording, is missing"))
+        self.recording("file")
+    }
+
+    pub fn recording(&mut self, name: &str) -> Result<Recording, Problem> {
+        let missing = || Problem::invalid(name, format!("the field {name}, with the recording, is missing"));
+        self.recordings.remove(name).ok_or_else(missing)
     }
 
     /// A field that may stand once. Empty text counts as absent, as HTML forms send it.
@@ -81,9 +96,19 @@ impl Form {
         bracketed.into_iter().chain(plain).collect()
     }
 
+    /// The fields `name[key]`, which is how forms write an object. A number or a truth value is one; all else is text.
+    pub fn object(&mut self, name: &str) -> Map<String, Value> {
+        let key = |field: &String| Some(field.strip_prefix(name)?.strip_prefix('[')?.strip_suffix(']')?.to_owned());
+        let parts: Vec<_> =
+            self.texts.extract_if(.., |field, _| key(field).is_some_and(|key| !key.is_empty())).collect();
+        let read = |text: String| serde_json::from_str(&text).unwrap_or(Value::String(text));
+        let last = |texts: Vec<String>| texts.into_iter().next_back().map_or(Value::Null, read);
+        parts.into_iter().map(|(field, texts)| (key(&field).unwrap_or_default(), last(texts))).collect()
+    }
+
     /// What nobody took is an error that names what could have been sent.
     pub fn finish(self, known: &str) -> Result<(), Problem> {
-        match self.texts.into_keys().next() {
+        match self.texts.into_keys().chain(self.recordings.into_keys()).next() {
             None => Ok(()),
             Some(name) => Err(Problem::invalid(&name, format!("there is no field {name:?} here; there are {known}"))),
         }

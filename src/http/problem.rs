@@ -5,7 +5,10 @@ use std::time::Duration;
 use actix_web::{HttpResponse, http::StatusCode, http::header};
 use serde_json::{Value, json};
 
-use crate::speech::{Fault, Kind};
+use crate::{
+    jobs::Failure,
+    speech::{Fault, Kind},
+};
 
 /// Longest `Retry-After`, in seconds: the official OpenAI client ignores longer ones.
 const LONGEST_RETRY_AFTER: u64 = 120;
@@ -18,6 +21,15 @@ pub struct Problem {
     param: Option<String>,
     retry_after: Option<Duration>,
     permanent: bool,
+}
+
+/// A protocol's way to write an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    OpenAi,
+    /// The Open Inference Protocol.
+    Oip,
+    Google,
 }
 
 // === impl Problem ===
@@ -33,18 +45,42 @@ impl Problem {
         Self::new(Kind::Invalid, message).about(param)
     }
 
+    /// One that passes by itself.
+    pub fn busy(message: impl Into<String>, retry_after: Duration) -> Self {
+        Self { retry_after: Some(retry_after), permanent: false, ..Self::new(Kind::Busy, message) }
+    }
+
     /// The same, with the request field at fault.
     pub fn about(self, param: &str) -> Self {
         Self { param: Some(param.to_owned()), ..self }
+    }
+
+    /// The same, of what will pass by itself.
+    pub fn passing(self) -> Self {
+        Self { permanent: false, ..self }
     }
 
     pub fn status(&self) -> StatusCode {
         status(self.kind)
     }
 
+    pub fn answer(&self, shape: Shape) -> HttpResponse {
+        match shape {
+            Shape::OpenAi => self.openai(),
+            Shape::Oip => self.oip(),
+            Shape::Google => self.google(),
+        }
+    }
+
     /// As OpenAI's API writes it: all four keys, always.
     pub fn openai(&self) -> HttpResponse {
-        self.response().json(self.openai_body())
+        let mut response = self.response(self.status());
+        if let Some(after) = self.retry_after {
+            // Read before `Retry-After`, and finer.
+            let longest = LONGEST_RETRY_AFTER * 1000;
+            response.insert_header(("retry-after-ms", (after.as_millis() as u64).clamp(1, longest)));
+        }
+        response.json(self.openai_body())
     }
 
     pub fn openai_body(&self) -> Value {
@@ -57,40 +93,56 @@ impl Problem {
         json!({"error": {"message": message, "type": family, "param": self.param, "code": code}})
     }
 
+    /// As the Open Inference Protocol has it: a text, and one of the few statuses that it knows.
+    pub fn oip(&self) -> HttpResponse {
+        self.response(oip_status(self.kind)).json(json!({"error": self.message}))
+    }
+
     /// As Google's APIs write it; our own routes do the same.
     pub fn google(&self) -> HttpResponse {
-        self.response().json(json!({"error": self.google_body()}))
+        self.response(self.status()).json(json!({"error": self.google_body()}))
     }
 
     /// Without the envelope, as it stands in place of a prediction.
     pub fn google_body(&self) -> Value {
-        let mut metadata = serde_json::Map::new();
-        if let Some(param) = &self.param {
-            metadata.insert("field".into(), json!(param));
-        }
-        if let Some(seconds) = self.retry_seconds() {
-            metadata.insert("retry_after_seconds".into(), json!(seconds.to_string()));
-        }
-        let reason = code(self.kind).to_uppercase();
         json!({
             "code": self.status().as_u16(),
             "message": self.message,
             "status": rpc_status(self.kind),
-            "details": [{
-                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-                "reason": reason,
-                "domain": "sconce",
-                "metadata": metadata,
-            }],
+            "details": self.details(),
         })
     }
 
-    fn response(&self) -> actix_web::HttpResponseBuilder {
-        let mut response = HttpResponse::build(self.status());
+    /// As the end of a job: kept, and rendered again when somebody asks.
+    pub fn into_failure(self) -> Failure {
+        let Self { kind, message, param, retry_after, permanent } = self;
+        Failure { kind, message, param, retry_after, permanent }
+    }
+
+    /// What a program wants to know, in the types of google/rpc/error_details.proto.
+    fn details(&self) -> Vec<Value> {
+        let detail = |name: &str, mut fields: Value| {
+            fields["@type"] = format!("type.googleapis.com/google.rpc.{name}").into();
+            fields
+        };
+        let (reason, domain) = (code(self.kind).to_uppercase(), "sconce");
+        let mut details = vec![detail("ErrorInfo", json!({"reason": reason, "domain": domain, "metadata": {}}))];
+        if let Some(param) = &self.param {
+            let violation = json!({"field": param, "description": self.message});
+            details.push(detail("BadRequest", json!({"fieldViolations": [violation]})));
+        }
+        if let Some(seconds) = self.retry_seconds() {
+            details.push(detail("RetryInfo", json!({"retryDelay": format!("{seconds}s")})));
+        }
+        details
+    }
+
+    fn response(&self, status: StatusCode) -> actix_web::HttpResponseBuilder {
+        let mut response = HttpResponse::build(status);
         if let Some(seconds) = self.retry_seconds() {
             response.insert_header((header::RETRY_AFTER, seconds));
         }
-        if self.permanent && self.status().is_server_error() {
+        if self.permanent && status.is_server_error() {
             // Clients repeat a 5xx unless they are told that it is of no use.
             response.insert_header(("x-should-retry", "false"));
         }
@@ -118,9 +170,11 @@ impl<F: Fault> From<F> for Problem {
 fn status(kind: Kind) -> StatusCode {
     match kind {
         Kind::Invalid | Kind::Unsupported => StatusCode::BAD_REQUEST,
+        Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
         Kind::Forbidden => StatusCode::FORBIDDEN,
         Kind::NotFound => StatusCode::NOT_FOUND,
         Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Kind::TooSlow => StatusCode::REQUEST_TIMEOUT,
         Kind::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Kind::Busy => StatusCode::TOO_MANY_REQUESTS,
         Kind::Cancelled => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
@@ -131,6 +185,16 @@ fn status(kind: Kind) -> StatusCode {
     }
 }
 
+/// The statuses of the Open Inference Protocol, and 403 for what is closed.
+fn oip_status(kind: Kind) -> StatusCode {
+    match kind {
+        Kind::Unsupported => StatusCode::NOT_IMPLEMENTED,
+        Kind::TooLarge | Kind::UnsupportedMedia => StatusCode::BAD_REQUEST,
+        Kind::Busy | Kind::Deadline | Kind::WontFit | Kind::Cancelled => StatusCode::SERVICE_UNAVAILABLE,
+        kind => status(kind),
+    }
+}
+
 /// A word for programs.
 fn code(kind: Kind) -> &'static str {
     match kind {
@@ -138,6 +202,7 @@ fn code(kind: Kind) -> &'static str {
         Kind::NotFound => "not_found",
         Kind::Unsupported => "unsupported",
         Kind::TooLarge => "too_large",
+        Kind::TooSlow => "request_timeout",
         Kind::UnsupportedMedia => "unsupported_media_type",
         Kind::Busy => "busy",
         Kind::Loading => "model_loading",
@@ -145,6 +210,7 @@ fn code(kind: Kind) -> &'static str {
         Kind::WontFit => "model_wont_fit",
         Kind::Deadline => "deadline_exceeded",
         Kind::Cancelled => "cancelled",
+        Kind::Unauthenticated => "invalid_api_key",
         Kind::Forbidden => "forbidden",
         Kind::Stopping => "stopping",
         Kind::Internal => "internal",
@@ -158,8 +224,9 @@ fn rpc_status(kind: Kind) -> &'static str {
         Kind::NotFound => "NOT_FOUND",
         Kind::Busy | Kind::WontFit => "RESOURCE_EXHAUSTED",
         Kind::Loading | Kind::Unavailable | Kind::Stopping => "UNAVAILABLE",
-        Kind::Deadline => "DEADLINE_EXCEEDED",
+        Kind::Deadline | Kind::TooSlow => "DEADLINE_EXCEEDED",
         Kind::Cancelled => "CANCELLED",
+        Kind::Unauthenticated => "UNAUTHENTICATED",
         Kind::Forbidden => "PERMISSION_DENIED",
         Kind::Internal => "INTERNAL",
     }
@@ -176,8 +243,7 @@ mod tests {
 
     #[test]
     fn retry_after_is_whole_seconds_between_one_and_the_longest() {
-        let header =
-            |seconds| loading(seconds, false).response().finish().headers().get("retry-after").cloned().unwrap();
+        let header = |seconds| loading(seconds, false).google().headers().get("retry-after").cloned().unwrap();
         assert_eq!(header(0.2), "1");
         assert_eq!(header(7.1), "8");
         assert_eq!(header(900.0), "120");
@@ -185,10 +251,29 @@ mod tests {
 
     #[test]
     fn only_a_permanent_server_error_forbids_a_retry() {
-        let forbids = |problem: Problem| problem.response().finish().headers().contains_key("x-should-retry");
+        let forbids = |problem: Problem| problem.google().headers().contains_key("x-should-retry");
         assert!(forbids(loading(1.0, true)));
         assert!(!forbids(loading(1.0, false)));
         assert!(!forbids(Problem::new(Kind::Invalid, "no")));
+    }
+
+    #[test]
+    fn google_errors_say_the_field_and_when_to_come_back() {
+        let problem = Problem { retry_after: Some(Duration::from_secs(7)), ..Problem::invalid("wait", "too long") };
+        let details = problem.google_body()["details"].take();
+        assert_eq!(details[0]["reason"], "INVALID_REQUEST");
+        assert_eq!(details[1]["fieldViolations"], json!([{"field": "wait", "description": "too long"}]));
+        assert_eq!(
+            (&details[2]["@type"], &details[2]["retryDelay"]),
+            (&json!("type.googleapis.com/google.rpc.RetryInfo"), &json!("7s"))
+        );
+    }
+
+    #[test]
+    fn the_open_inference_protocol_knows_few_statuses() {
+        let status = |kind| Problem::new(kind, "x").oip().status().as_u16();
+        let kinds = [Kind::Invalid, Kind::NotFound, Kind::Unsupported, Kind::TooLarge, Kind::Busy, Kind::WontFit];
+        assert_eq!(kinds.map(status), [400, 404, 501, 400, 503, 503]);
     }
 
     #[test]

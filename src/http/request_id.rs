@@ -9,9 +9,11 @@ use actix_web::{
     http::header::{HeaderName, HeaderValue},
     middleware::Next,
 };
-use tracing::debug;
+use tracing::{Instrument, debug};
 
-const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+use super::trace;
+
+pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// Longer ones are replaced: they end up in logs.
 const LONGEST: usize = 128;
 
@@ -25,8 +27,11 @@ impl RequestId {
     /// That of a request which came through `layer`.
     pub fn of(request: &HttpRequest) -> String {
         let extensions = request.extensions();
-        let id = extensions.get::<Self>().and_then(|id| id.0.to_str().ok());
-        id.unwrap_or_default().to_owned()
+        extensions.get::<Self>().map(Self::as_str).unwrap_or_default().to_owned()
+    }
+
+    fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
     }
 
     fn from_caller(request: &ServiceRequest) -> Option<Self> {
@@ -47,10 +52,13 @@ impl RequestId {
 pub(super) async fn layer<B: MessageBody>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
     let (id, start) = (RequestId::from_caller(&request).unwrap_or_else(RequestId::new), Instant::now());
     let (method, path) = (request.method().clone(), request.path().to_owned());
+    let span = trace::span(&request, id.as_str());
     request.extensions_mut().insert(id.clone());
-    let mut response = next.call(request).await?;
-    let status = response.status().as_u16();
-    debug!(request_id = ?id.0, %method, path, status, seconds = start.elapsed().as_secs_f64(), "answered");
+    let mut response = next.call(request).instrument(span.clone()).await?;
+    trace::answered(&span, &response);
+    let (status, seconds) = (response.status().as_u16(), start.elapsed().as_secs_f64());
+    let trace_id = trace::id(&span).map(tracing::field::display);
+    debug!(request_id = id.as_str(), trace_id, %method, path, status, seconds, "answered");
     response.headers_mut().insert(HEADER, id.0);
     Ok(response)
 }

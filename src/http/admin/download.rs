@@ -3,87 +3,151 @@
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use futures::future::join_all;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
+use super::{
+    Wait,
+    bodies::{self, NotHad, Outcome},
+};
 use crate::{
-    http::{Api, Problem, ask, body},
+    http::{Api, Problem, access},
     lifecycle::{ModelStatus, Status, Target, Unavailable},
-    speech::{Kind, ModelName},
+    speech::ModelName,
 };
 
 /// All fields may be left out, and so may the body.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
+#[schema(example = json!({"models": ["whisper-nano.en"], "wait": 30, "load": true}))]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+pub(in crate::http) struct Wanted {
     /// Names or aliases; those that load at start, or else the default model, if absent.
-    models: Option<Vec<String>>,
+    models: Option<Vec<Named>>,
+    /// Whatever is newer at their sources, also of models that are here: a branch may have moved.
+    #[serde(default)]
+    update: bool,
     /// `true`: as long as a request would; `false`: not at all; or a number of seconds.
+    #[schema(schema_with = bodies::wait)]
     wait: Option<Wait>,
     /// Into memory, not only onto the disk.
     load: Option<bool>,
 }
 
-#[derive(Clone, Copy, Deserialize)]
-#[serde(untagged, expecting = "wait should be true, false or a number of seconds")]
-enum Wait {
-    WhetherAtAll(bool),
-    Seconds(f64),
+/// A model, and the revision of its source that it is to be brought to, if that is said.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged, expecting = "a model is a name, or {\"name\": …, \"revision\": …}")]
+enum Named {
+    Name(String),
+    At(At),
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct At {
+    name: String,
+    revision: Option<String>,
+}
+
+/// What is to become of a model.
+struct Step {
+    name: ModelName,
+    /// Brought to another edition, of that revision or of the branch that it is from.
+    update: bool,
+    revision: Option<String>,
 }
 
 type Outcomes = Vec<(ModelName, Result<ModelStatus, Unavailable>)>;
 
+/// Brings models in before anybody asks for them, or tries again what failed.
+#[utoipa::path(
+    post, path = "/download-models", tag = "operation",
+    request_body(content = Option<Wanted>, content_type = "application/json"),
+    responses(
+        (status = 200, description = "All are there", body = Outcome),
+        (status = 202, description = "Some are on their way", body = Outcome),
+        (status = 503, description = "One failed, or cannot be had", body = NotHad),
+    )
+)]
 pub(super) async fn download(api: web::Data<Api>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     answer(&api, &request, payload).await.unwrap_or_else(|problem| problem.google())
 }
 
 async fn answer(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
-    if !api.config.admin {
-        return Err(Problem::new(Kind::Forbidden, "administration is closed here; `http.admin = true` opens it"));
-    }
-    let body = body::read(request, payload, api.config.body_limit).await?;
-    let wanted: Wanted = if body.bytes.is_empty() { Wanted::default() } else { body.json()? };
+    access::administer(api, request)?;
+    let wanted: Option<Wanted> = super::body(api, request, payload).await?;
+    let (status, outcome) = bring(api, request, wanted.unwrap_or_default()).await?;
+    Ok(HttpResponse::build(status).json(outcome))
+}
+
+/// Brings models in; how far they are then, and the status that says it.
+pub(in crate::http) async fn bring(
+    api: &Api,
+    request: &HttpRequest,
+    wanted: Wanted,
+) -> Result<(StatusCode, Value), Problem> {
     let target = if wanted.load.unwrap_or(true) { Target::Ready } else { Target::Fetched };
-    let (names, wait) = (names(api, wanted.models)?, wait(api, request, wanted.wait)?);
-    let outcomes = api.service.lifecycle().prepare(&names, target, Some(wait)).await;
+    let (steps, wait) = (steps(api, wanted.models, wanted.update)?, Wait::to_load(api, request, wanted.wait)?);
+    if target == Target::Fetched && steps.iter().any(|step| step.update) {
+        return Err(Problem::invalid("load", "an update ends with the model in memory; leave load out"));
+    }
+    let outcomes = join_all(steps.into_iter().map(|step| carry_out(api, step, target, wait))).await;
     render(outcomes, target)
 }
 
-fn names(api: &Api, asked: Option<Vec<String>>) -> Result<Vec<ModelName>, Problem> {
+fn steps(api: &Api, asked: Option<Vec<Named>>, update: bool) -> Result<Vec<Step>, Problem> {
     let catalog = api.service.catalog();
     let Some(asked) = asked else {
-        let preloaded: Vec<_> =
-            catalog.entries().filter(|entry| entry.preload).map(|entry| entry.name.clone()).collect();
-        return Ok(if preloaded.is_empty() { vec![catalog.default().name.clone()] } else { preloaded });
+        let preloaded: Vec<_> = catalog.entries().filter(|entry| entry.preload).map(|entry| &entry.name).collect();
+        let names = if preloaded.is_empty() { vec![&catalog.default().name] } else { preloaded };
+        return Ok(names.into_iter().map(|name| Step { name: name.clone(), update, revision: None }).collect());
     };
-    let mut names = Vec::new();
-    for name in asked {
-        let name = &catalog.resolve(Some(&name))?.name;
-        if !names.contains(name) {
-            names.push(name.clone());
+    let mut steps: Vec<Step> = Vec::new();
+    for named in asked {
+        let At { name, revision } = match named {
+            Named::Name(name) => At { name, revision: None },
+            Named::At(at) => at,
+        };
+        let name = catalog.resolve(Some(&name))?.name.clone();
+        match steps.iter().find(|step| step.name == name) {
+            None => steps.push(Step { name, update: update || revision.is_some(), revision }),
+            Some(step) if step.revision == revision => {}
+            Some(_) => return Err(Problem::invalid("models", format!("{name} stands there at two revisions"))),
         }
     }
-    Ok(names)
+    Ok(steps)
 }
 
-fn wait(api: &Api, request: &HttpRequest, asked: Option<Wait>) -> Result<Duration, Problem> {
-    match asked {
-        Some(Wait::Seconds(seconds)) => ask::seconds("wait", seconds),
-        Some(Wait::WhetherAtAll(false)) => Ok(Duration::ZERO),
-        Some(Wait::WhetherAtAll(true)) => Ok(api.service.config().wait),
-        None => Ok(ask::preferred_wait(request).unwrap_or(api.service.config().wait)),
-    }
+async fn carry_out(
+    api: &Api,
+    step: Step,
+    target: Target,
+    wait: Duration,
+) -> (ModelName, Result<ModelStatus, Unavailable>) {
+    let (lifecycle, Step { name, update, revision }) = (api.service.lifecycle(), step);
+    let outcome = match update {
+        true => lifecycle.update(&name, revision.as_deref(), Some(wait)).await,
+        false => prepared(lifecycle.prepare(std::slice::from_ref(&name), target, Some(wait)).await, &name),
+    };
+    (name, outcome)
+}
+
+fn prepared(outcomes: Outcomes, name: &ModelName) -> Result<ModelStatus, Unavailable> {
+    let outcome = outcomes.into_iter().next().map(|(_, outcome)| outcome);
+    outcome.unwrap_or_else(|| Err(Unavailable::NotServed { model: name.clone() }))
 }
 
 /// 200 when all is there, 202 while some is on its way, and the failure's own status when one failed.
-fn render(outcomes: Outcomes, target: Target) -> Result<HttpResponse, Problem> {
+pub(super) fn render(outcomes: Outcomes, target: Target) -> Result<(StatusCode, Value), Problem> {
     let mut models = Map::new();
     let (mut missing, mut failed) = (Vec::new(), None);
     for (name, outcome) in outcomes {
         let status = outcome?;
+        let updating = status.update.as_ref().is_some_and(|update| update.error.is_none());
         if status.status == Status::Failed || status.error.is_some() {
             failed.get_or_insert_with(|| status.clone());
-        } else if !reached(&status, target) {
+        } else if updating || !reached(&status, target) {
             missing.push(name.to_string());
         }
         models.insert(name.to_string(), json!(status));
@@ -97,7 +161,7 @@ fn render(outcomes: Outcomes, target: Target) -> Result<HttpResponse, Problem> {
             format!("on the way: {}; GET /models/status shows the progress", missing.join(", ")),
         ),
     };
-    Ok(HttpResponse::build(code).json(json!({"status": status, "message": message, "models": Value::Object(models)})))
+    Ok((code, json!({"status": status, "message": message, "models": Value::Object(models)})))
 }
 
 fn reached(status: &ModelStatus, target: Target) -> bool {

@@ -3,28 +3,46 @@
 use actix_web::{HttpResponse, http::StatusCode, web};
 use serde_json::{Map, Value, json};
 
+use super::bodies::{Health, Liveness, Readiness};
 use crate::{
     http::Api,
     lifecycle::{LoadMode, ModelStatus, Snapshot, Status},
 };
 
-/// `GET /health` and the route in `AIP_HEALTH_ROUTE`.
+/// Whether the server does what it is for, by its loading mode.
+#[utoipa::path(
+    get, path = "/health", tag = "operation",
+    responses(
+        (status = 200, description = "Healthy", body = Health),
+        (status = 503, description = "Models that load at start are not ready", body = Health),
+    )
+)]
 pub(in crate::http) async fn health(api: web::Data<Api>) -> HttpResponse {
-    let (snapshot, state) = (api.service.lifecycle().snapshot(), state(&api));
-    HttpResponse::build(state.http_status()).json(json!({
-        "status": state.as_str(),
-        "load_mode": snapshot.mode,
-        "models": models(&api, &snapshot),
-    }))
+    HttpResponse::build(state(&api).http_status()).json(report(&api))
 }
 
-/// `GET /health/ready`: whether requests should be sent here. Loading one more model does not change that.
+/// What `GET /health` answers with.
+pub(in crate::http) fn report(api: &Api) -> Value {
+    let snapshot = api.service.lifecycle().snapshot();
+    json!({"status": state(api).as_str(), "load_mode": snapshot.mode, "models": models(api, &snapshot)})
+}
+
+/// Whether requests should be sent here. Loading one more model does not change that.
+#[utoipa::path(
+    get, path = "/health/ready", tag = "operation",
+    responses((status = 200, description = "Yes", body = Readiness), (status = 503, description = "No", body = Readiness))
+)]
 pub(super) async fn ready(api: web::Data<Api>) -> HttpResponse {
     let state = state(&api);
     HttpResponse::build(state.http_status()).json(json!({"ready": state == State::Healthy, "status": state.as_str()}))
 }
 
-/// `GET /health/live`: never looks at a model, except that one which is busy without a step for long is dead.
+/// Whether the process should be left running. Never looks at a model, except that one which is busy without a step for
+/// long is dead.
+#[utoipa::path(
+    get, path = "/health/live", tag = "operation",
+    responses((status = 200, description = "Yes", body = Liveness), (status = 503, description = "No", body = Liveness))
+)]
 pub(super) async fn live(api: web::Data<Api>) -> HttpResponse {
     match api.service.lifecycle().stalled(api.config.stall_timeout) {
         None => HttpResponse::Ok().json(json!({"live": true})),
@@ -32,13 +50,29 @@ pub(super) async fn live(api: web::Data<Api>) -> HttpResponse {
     }
 }
 
-/// `GET /ping`, as RunPod and SageMaker ask: 204 while the server gets ready.
+/// As RunPod and SageMaker ask: 204 while the server gets ready.
+#[utoipa::path(
+    get, path = "/ping", tag = "operation",
+    responses(
+        (status = 200, description = "Healthy"),
+        (status = 204, description = "Getting ready"),
+        (status = 503, description = "Unhealthy"),
+    )
+)]
 pub(super) async fn ping(api: web::Data<Api>) -> HttpResponse {
     let status = match state(&api) {
         State::Loading => StatusCode::NO_CONTENT,
         state => state.http_status(),
     };
     HttpResponse::new(status)
+}
+
+/// Whether requests should be sent here, or what the server is instead.
+pub(in crate::http) fn readiness(api: &Api) -> Result<(), &'static str> {
+    match state(api) {
+        State::Healthy => Ok(()),
+        state => Err(state.as_str()),
+    }
 }
 
 /// What a load balancer wants to know.
@@ -83,7 +117,8 @@ impl State {
 
 /// `{"status", "default", "<name>": {…}}`: what loads at start, the default model, and whatever else is in use.
 fn models(api: &Api, snapshot: &Snapshot) -> Map<String, Value> {
-    let default = &api.service.catalog().default().name;
+    let catalog = api.service.catalog();
+    let default = &catalog.default().name;
     let shown = |model: &&ModelStatus| model.preload || model.name == *default || model.status != Status::NotLoaded;
     let mut models = Map::new();
     models.insert("status".into(), json!(overall(snapshot, default)));

@@ -7,25 +7,34 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 use tokio_stream::wrappers::WatchStream;
 
+use super::{availability, bodies::ModelsStatus};
 use crate::{
-    catalog::{Catalog, Entry},
+    catalog::Entry,
     http::{Api, sse},
     lifecycle::Snapshot,
-    model::Availability,
 };
 
 /// Every model of the catalog: what it is, and how far it is.
+#[utoipa::path(get, path = "/models/status", tag = "operation", responses((status = 200, body = ModelsStatus)))]
 pub(super) async fn status(api: web::Data<Api>) -> HttpResponse {
-    HttpResponse::Ok().json(body(api.service.catalog(), &api.service.lifecycle().snapshot()))
+    HttpResponse::Ok().json(report(&api))
 }
 
-/// The same whenever it changes, beginning with how it is now.
+/// The models that load at start or are in use, whenever something changes, beginning with how it is now.
+///
+/// Server-sent events; the data of each is a `StatusEvent`.
+#[utoipa::path(
+    get, path = "/models/events", tag = "operation",
+    responses((status = 200, description = "Without end", body = String, content_type = "text/event-stream"))
+)]
 pub(super) async fn events(api: web::Data<Api>) -> HttpResponse {
     let snapshots = WatchStream::new(api.service.lifecycle().watch());
-    sse::response(snapshots.map(move |snapshot: Arc<Snapshot>| active(&snapshot)))
+    sse::response(api.draining.ends(snapshots).map(move |snapshot: Arc<Snapshot>| active(&snapshot)))
 }
 
-fn body(catalog: &Catalog, snapshot: &Snapshot) -> Value {
+/// What `GET /models/status` answers with.
+pub(in crate::http) fn report(api: &Api) -> Value {
+    let (catalog, snapshot) = (api.service.catalog(), &api.service.lifecycle().snapshot());
     let models: serde_json::Map<_, _> =
         catalog.entries().map(|entry| (entry.name.to_string(), model(entry, snapshot))).collect();
     json!({"load_mode": snapshot.mode, "default": catalog.default().name, "models": models})
@@ -39,17 +48,12 @@ fn active(snapshot: &Snapshot) -> Value {
 }
 
 fn model(entry: &Entry, snapshot: &Snapshot) -> Value {
-    let mut value = snapshot.model(&entry.name).map_or_else(|| json!({"status": "not_loaded"}), |status| json!(status));
+    let status = snapshot.model(&entry.name);
+    let mut value = status.map_or_else(|| json!({"status": "not_loaded"}), |status| json!(status));
     value["aliases"] = json!(entry.aliases);
     value["family"] = json!(entry.family.map(|family| family.name()));
     value["tasks"] = json!(entry.family.map(|family| family.tasks()));
     value["source"] = entry.parts.iter().map(|(part, source)| (part.clone(), json!(source.to_string()))).collect();
-    match &entry.availability {
-        Availability::Available => value["availability"] = json!("available"),
-        Availability::Unsupported(reason) => {
-            value["availability"] = json!("unsupported");
-            value["reason"] = json!(reason);
-        }
-    }
+    availability::write(&mut value, entry, status);
     value
 }

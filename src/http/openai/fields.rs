@@ -1,20 +1,45 @@
 //! The fields of `POST /v1/audio/transcriptions` and `…/translations`.
 
-use super::{Form, Problem};
+use super::{Form, Problem, chunking};
 use crate::{
     http::ask,
+    lifecycle::KeepAlive,
     service::Listen,
     speech::{Goal, Kind, Timestamps},
 };
 
 const FORMATS: &str = "json, text, srt, verbose_json or vtt";
 const KNOWN: &str = "file, model, language, prompt, response_format, temperature, timestamp_granularities[], stream, \
-                     chunking_strategy, wait";
+                     include[], chunking_strategy, wait, keep_alive";
+
+/// The fields that OpenAI's clients send, those that no model here does included.
+const THEIRS: [&str; 14] = [
+    "file",
+    "model",
+    "language",
+    "prompt",
+    "response_format",
+    "temperature",
+    "timestamp_granularities",
+    "stream",
+    "include",
+    "chunking_strategy",
+    "known_speaker_names",
+    "known_speaker_references",
+    "keywords",
+    "languages",
+];
+
+/// Whether a form is one of OpenAI's: it names a model, as they must, and holds nothing that they do not know.
+pub(in crate::http) fn is_theirs(form: &Form) -> bool {
+    form.names().any(|name| name == "model") && form.names().all(|name| THEIRS.contains(&name))
+}
 
 /// A request, understood.
 pub(super) struct Fields {
     pub model: String,
     pub wait: Option<f64>,
+    pub keep_alive: Option<KeepAlive>,
     pub format: Format,
     pub listen: Listen,
 }
@@ -22,12 +47,12 @@ pub(super) struct Fields {
 /// How the answer is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
-    Json,
+    Json { logprobs: bool },
     Text,
     Srt,
     Vtt,
     Verbose { segments: bool, words: bool },
-    Stream,
+    Stream { logprobs: bool },
 }
 
 // === impl Fields ===
@@ -41,6 +66,7 @@ impl Fields {
         let fields = Self {
             model: form.text("model")?.ok_or_else(|| Problem::invalid("model", "the field model is missing"))?,
             wait: form.parse("wait", "a number of seconds")?,
+            keep_alive: form.parse("keep_alive", "a number of seconds, or a duration such as 5m")?,
             format,
             listen: Listen {
                 recording,
@@ -50,7 +76,9 @@ impl Fields {
                 // Their default is 0, which lets the temperature rise where the text looks wrong; so does ours.
                 temperature: temperature.filter(|temperature| *temperature > 0.0),
                 timestamps: format.timestamps(),
+                logprobs: format.logprobs(),
                 options: serde_json::Map::new(),
+                voice: chunking::take(&mut form)?,
             },
         };
         form.finish(KNOWN)?;
@@ -60,17 +88,17 @@ impl Fields {
 
 /// Fields of the API that ask for what no recogniser here does.
 fn refuse_what_no_model_does(form: &mut Form) -> Result<(), Problem> {
-    for name in ["include", "known_speaker_names", "known_speaker_references"] {
-        if let Some(value) = form.list(name).first() {
-            let message = format!("no model here does {name} ({value:?}); leave the field out");
-            return Err(unsupported(name, message));
+    for (name, instead) in [
+        ("known_speaker_names", "no model here tells speakers apart"),
+        ("known_speaker_references", "no model here tells speakers apart"),
+        ("keywords", "no model here takes keywords; put them into the prompt"),
+        ("languages", "no model here chooses among languages; name one as language, or none"),
+    ] {
+        if !form.list(name).is_empty() {
+            return Err(unsupported(name, format!("{instead}; leave {name} out")));
         }
     }
-    match form.text("chunking_strategy")?.as_deref() {
-        // Long recordings are always cut where the model hears a pause: that is what "auto" leaves to the server.
-        None | Some("auto") => Ok(()),
-        Some(_) => Err(unsupported("chunking_strategy", "chunking_strategy can be \"auto\" only".to_owned())),
-    }
+    Ok(())
 }
 
 fn unsupported(param: &str, message: String) -> Problem {
@@ -81,15 +109,16 @@ fn format(form: &mut Form) -> Result<Format, Problem> {
     let name = form.text("response_format")?.unwrap_or_else(|| "json".to_owned());
     let granularities = form.list("timestamp_granularities");
     let stream = form.parse::<bool>("stream", "true or false")?.unwrap_or(false);
-    let verbose = name == "verbose_json";
+    let (verbose, logprobs) = (name == "verbose_json", logprobs(form)?);
     if !granularities.is_empty() && !verbose {
         let message = "timestamp_granularities needs response_format verbose_json";
         return Err(Problem::invalid("timestamp_granularities", message));
     }
     match name.as_str() {
-        "json" | "text" if stream => Ok(Format::Stream),
+        _ if logprobs && name != "json" => Err(Problem::invalid("include", "logprobs need response_format json")),
+        "json" | "text" if stream => Ok(Format::Stream { logprobs }),
         _ if stream => Err(Problem::invalid("stream", "stream needs response_format json or text")),
-        "json" => Ok(Format::Json),
+        "json" => Ok(Format::Json { logprobs }),
         "text" => Ok(Format::Text),
         "srt" => Ok(Format::Srt),
         "vtt" => Ok(Format::Vtt),
@@ -101,6 +130,17 @@ fn format(form: &mut Form) -> Result<Format, Problem> {
             "response_format",
             format!("there is no response_format {name:?}; there are {FORMATS}"),
         )),
+    }
+}
+
+/// Whether `include[]` asks for log-probabilities, the only thing that it can ask for.
+fn logprobs(form: &mut Form) -> Result<bool, Problem> {
+    let included = form.list("include");
+    match included.iter().find(|name| *name != "logprobs") {
+        None => Ok(!included.is_empty()),
+        Some(other) => {
+            Err(Problem::invalid("include", format!("there is nothing called {other:?} to include; there is logprobs")))
+        }
     }
 }
 
@@ -123,5 +163,25 @@ impl Format {
             Self::Verbose { words: true, .. } => Timestamps::Word,
             _ => Timestamps::Segment,
         }
+    }
+
+    fn logprobs(self) -> bool {
+        matches!(self, Self::Json { logprobs: true } | Self::Stream { logprobs: true })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use utoipa::PartialSchema;
+
+    use super::{super::bodies::TranscriptionForm, *};
+
+    #[test]
+    fn the_described_fields_are_the_known_ones() {
+        let schema = serde_json::to_value(TranscriptionForm::schema()).unwrap();
+        let described: Vec<&str> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+        let mut known: Vec<&str> = KNOWN.split(", ").collect();
+        known.sort_by_key(|name| described.iter().position(|described| described == name));
+        assert_eq!(described, known);
     }
 }

@@ -1,25 +1,28 @@
 //! `GET /v1/models` and `GET /v1/models/{id}`.
 
 use actix_web::{HttpResponse, web};
-use serde_json::{Value, json};
 
+use super::bodies::{Model, Models};
 use crate::{
     catalog::Entry,
     http::{Api, Problem},
     model::Availability,
 };
 
-/// The API wants a time of creation; the hub's repositories have none that a client could use.
-const CREATED: u64 = 0;
-
 /// Every model that this build can serve.
+#[utoipa::path(get, path = "/v1/models", operation_id = "models", tag = "OpenAI", responses((status = 200, body = Models)))]
 pub(super) async fn list(api: web::Data<Api>) -> HttpResponse {
-    let available = api.service.catalog().entries().filter(|entry| entry.availability == Availability::Available);
-    let data: Vec<Value> = available.map(model).collect();
-    HttpResponse::Ok().json(json!({"object": "list", "data": data}))
+    let catalog = api.service.catalog();
+    let available = catalog.entries().filter(|entry| entry.availability == Availability::Available);
+    HttpResponse::Ok().json(Models { object: "list", data: available.map(model).collect() })
 }
 
 /// One model by name or alias. A name may hold a `/`, as it is or as `%2F`.
+#[utoipa::path(
+    get, path = "/v1/models/{id}", operation_id = "model", tag = "OpenAI",
+    params(("id" = String, Path, description = "A name or an alias")),
+    responses((status = 200, body = Model)),
+)]
 pub(super) async fn one(api: web::Data<Api>, id: web::Path<String>) -> HttpResponse {
     match api.service.catalog().resolve(Some(&id)) {
         Ok(entry) => HttpResponse::Ok().json(model(entry)),
@@ -27,7 +30,7 @@ pub(super) async fn one(api: web::Data<Api>, id: web::Path<String>) -> HttpRespo
     }
 }
 
-fn model(entry: &Entry) -> Value {
+fn model(entry: &Entry) -> Model {
     let owner = entry.name.as_str().split_once('/').map_or("sconce", |(owner, _)| owner);
-    json!({"id": entry.name, "object": "model", "created": CREATED, "owned_by": owner})
+    Model { id: entry.name.to_string(), object: "model", created: 0, owned_by: owner.to_owned() }
 }

@@ -1,58 +1,70 @@
 //! A transcript in OpenAI's shapes.
 
 use actix_web::HttpResponse;
-use serde_json::{Value, json};
 
-use super::Format;
-use crate::speech::{Goal, Heard, Transcript};
+use super::{
+    Format,
+    bodies::{Event, PlacedWord, Transcription, Usage, VerboseTranscription},
+};
+use crate::speech::{Goal, Heard, Logprob, Transcript};
+
+/// A stream of events on its way: what the last one repeats whole.
+pub(super) struct Telling {
+    text: String,
+    logprobs: Option<Vec<Logprob>>,
+}
 
 /// The whole answer.
-pub(super) fn whole(heard: &Transcript, format: Format, goal: Goal) -> HttpResponse {
+pub(super) fn whole(heard: Transcript, format: Format, goal: Goal) -> HttpResponse {
     let text = |media_type: &str, text: String| HttpResponse::Ok().content_type(media_type).body(text);
     match format {
         Format::Text => text("text/plain; charset=utf-8", heard.text() + "\n"),
         Format::Srt => text("application/x-subrip; charset=utf-8", heard.srt()),
         Format::Vtt => text("text/vtt; charset=utf-8", heard.vtt()),
-        Format::Json | Format::Stream => {
-            HttpResponse::Ok().json(json!({"text": heard.text(), "usage": usage(heard.summary.duration)}))
-        }
+        Format::Json { logprobs } | Format::Stream { logprobs } => HttpResponse::Ok().json(Transcription {
+            text: heard.text(),
+            logprobs: logprobs.then(|| heard.logprobs().cloned().collect()),
+            usage: Usage::of(heard.summary.duration),
+        }),
         Format::Verbose { segments, words } => HttpResponse::Ok().json(verbose(heard, goal, segments, words)),
     }
 }
 
-fn verbose(heard: &Transcript, goal: Goal, segments: bool, words: bool) -> Value {
-    let mut value = json!({
-        "task": goal,
-        "language": heard.summary.language,
-        "duration": heard.summary.duration,
-        "text": heard.text(),
-    });
-    if segments {
-        value["segments"] = json!(heard.segments);
+fn verbose(heard: Transcript, goal: Goal, segments: bool, words: bool) -> VerboseTranscription {
+    VerboseTranscription {
+        task: goal,
+        duration: heard.summary.duration,
+        text: heard.text(),
+        words: words.then(|| heard.words().map(PlacedWord::of).collect()),
+        segments: segments.then_some(heard.segments),
+        usage: Usage::of(heard.summary.duration),
+        language: heard.summary.language,
     }
-    if words {
-        value["words"] =
-            heard.words().map(|word| json!({"word": word.word.trim(), "start": word.start, "end": word.end})).collect();
-    }
-    value["usage"] = usage(heard.summary.duration);
-    value
 }
 
-/// Billed by whole seconds, as OpenAI does it for Whisper.
-fn usage(seconds: f64) -> Value {
-    json!({"type": "duration", "seconds": seconds.ceil() as u64})
-}
+// === impl Telling ===
 
-/// A piece as an event; `text` gathers what the last event repeats whole.
-pub(super) fn event(piece: &Heard, text: &mut String) -> Value {
-    match piece {
-        Heard::Segment(segment) => {
-            let delta = if text.is_empty() { segment.text.trim_start() } else { &segment.text };
-            text.push_str(delta);
-            json!({"type": "transcript.text.delta", "delta": delta})
-        }
-        Heard::Done(summary) => {
-            json!({"type": "transcript.text.done", "text": text.trim_end(), "usage": usage(summary.duration)})
+impl Telling {
+    pub fn new(logprobs: bool) -> Self {
+        Self { text: String::new(), logprobs: logprobs.then(Vec::new) }
+    }
+
+    pub fn event(&mut self, piece: Heard) -> Event {
+        match piece {
+            Heard::Segment(segment) => {
+                let delta = if self.text.is_empty() { segment.text.trim_start().to_owned() } else { segment.text };
+                self.text.push_str(&delta);
+                let logprobs = self.logprobs.as_mut().map(|all| {
+                    all.extend_from_slice(&segment.logprobs);
+                    segment.logprobs
+                });
+                Event::Delta { delta, logprobs }
+            }
+            Heard::Done(summary) => Event::Done {
+                text: self.text.trim_end().to_owned(),
+                logprobs: self.logprobs.take(),
+                usage: Usage::of(summary.duration),
+            },
         }
     }
 }

@@ -1,124 +1,134 @@
-//! Vertex AI: the envelope of `instances` and `predictions`, a raw body, or a native JSON body, on one route.
+//! Vertex AI: everything through one route. A body says by its type and its fields what it is: the envelope of
+//! `instances` and `parameters`, the same fields without it, a recording as it is, or what OpenAI's clients send.
 
-mod render;
+mod action;
+mod envelope;
+mod events;
+mod item;
+pub(super) mod render;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use futures::{StreamExt, stream};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
+pub(super) use render::segments;
+
+use self::item::{Delivery, Item};
 use super::{
     Api, Problem,
-    ask::{Ask, Format},
+    ask::{self, Ask},
     body::{self, Body, Shape},
-    call,
     form::Form,
+    openai,
 };
-use crate::{service::Recording, speech::Transcript};
+use crate::{
+    service::Recording,
+    speech::{Goal, Kind},
+};
 
 /// Instances of one request that are worked on at once.
-const INSTANCES_AT_ONCE: usize = 8;
+const AT_ONCE: usize = 8;
 const TAKEN: &str = "application/json, multipart/form-data, audio/*, video/* or application/octet-stream";
+
+/// This folder's part of `/openapi.json`.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(predict), tags((name = "Vertex AI", description = "The envelope of instances and predictions")))]
+pub(super) struct Docs;
+
+/// What can be asked in JSON.
+#[derive(utoipa::ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes what is told apart by its fields")]
+enum Asked {
+    Envelope(envelope::Envelope),
+    Native(Box<Ask>),
+}
+
+/// What is answered in JSON.
+#[derive(utoipa::ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes what is written by the shape of the request")]
+enum Answered {
+    Predictions(envelope::Predictions),
+    Prediction(Map<String, Value>),
+}
 
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.service(web::resource("/predict").route(web::post().to(predict)));
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Envelope {
-    instances: Vec<Value>,
-    parameters: Option<Value>,
-}
-
-/// `POST /predict` and the route in `AIP_PREDICT_ROUTE`.
+/// One or many instances, a recording as it is, or what OpenAI's clients send; also the route in `AIP_PREDICT_ROUTE`.
+#[utoipa::path(
+    post, path = "/predict", operation_id = "predict", tag = "Vertex AI",
+    request_body(content(
+        (Asked = "application/json"),
+        (Vec<u8> = "audio/wav"),
+        (Vec<u8> = "application/octet-stream"),
+    )),
+    responses((status = 200, description = "Predictions, or what was heard; as events if they were asked for", content(
+        (Answered = "application/json"),
+        (String = "text/plain"),
+        (String = "application/x-subrip"),
+        (String = "text/vtt"),
+        (String = "text/event-stream"),
+    ))),
+)]
 pub(super) async fn predict(api: web::Data<Api>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     answer(&api, &request, payload).await.unwrap_or_else(|problem| problem.google())
 }
 
 async fn answer(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
-    let body = body::read(request, payload, api.config.body_limit).await?;
+    let body = body::read(request, payload, api).await?;
     match body.shape() {
-        Shape::Json => json_body(api, request, body.json()?).await,
+        Shape::Json => json_body(api, request, &body).await,
         Shape::Sound => sound_body(api, request, body).await,
         Shape::Form => form_body(api, request, body).await,
         Shape::Other => Err(body.not_taken(TAKEN)),
     }
 }
 
-async fn json_body(api: &Api, request: &HttpRequest, value: Value) -> Result<HttpResponse, Problem> {
+async fn json_body(api: &Api, request: &HttpRequest, body: &Body) -> Result<HttpResponse, Problem> {
+    let value: Value = body.json()?;
     if value.get("instances").is_some() {
-        return envelope(api, request, value).await;
+        return envelope::answer(api, request, value).await;
     }
-    single(api, request, Ask::from_json(value)?, None).await
+    if value.get("input").is_some() {
+        // OpenAI's name for what is to be spoken.
+        return openai::speak(api, &body.bytes, "vertex").await;
+    }
+    let Value::Object(fields) = value else {
+        return Err(Problem::new(Kind::Invalid, "the body is no JSON object, as was expected here"));
+    };
+    single(api, request, fields, None).await
 }
 
 async fn sound_body(api: &Api, request: &HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
     let hint = body.media_type.as_ref().map(ToString::to_string);
-    single(api, request, query(request)?, Some(Recording { bytes: body.bytes, hint })).await
+    single(api, request, Map::new(), Some(Recording { bytes: body.bytes, hint })).await
 }
 
 async fn form_body(api: &Api, request: &HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
     let mut form = Form::read(request, body).await?;
+    if openai::is_theirs(&form) {
+        return openai::hear(api, request, form, Goal::Transcribe).await;
+    }
     let file = form.file()?;
-    single(api, request, Ask::from_texts(form.into_texts())?.or(&query(request)?), Some(file)).await
+    single(api, request, ask::fields(form.into_texts()), Some(file)).await
 }
 
-fn query(request: &HttpRequest) -> Result<Ask, Problem> {
-    let texts = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
-        .map_err(|error| Problem::invalid("query", format!("the query cannot be read: {error}")))?;
-    Ask::from_texts(texts.into_inner())
-}
-
-/// A request without the envelope is answered without one.
-async fn single(api: &Api, request: &HttpRequest, ask: Ask, raw: Option<Recording>) -> Result<HttpResponse, Problem> {
-    let format = ask.response_format.unwrap_or_default();
-    let timestamps = ask.timestamps.unwrap_or_default();
-    let heard = hear(api, request, ask, raw).await?;
-    Ok(match format {
-        Format::Json => HttpResponse::Ok().json(render::prediction(&heard, timestamps)),
-        format => HttpResponse::Ok().content_type(render::media_type(format)).body(render::text(&heard, format)),
-    })
-}
-
-async fn envelope(api: &Api, request: &HttpRequest, value: Value) -> Result<HttpResponse, Problem> {
-    let Envelope { instances, parameters } =
-        serde_json::from_value(value).map_err(|error| Problem::invalid("instances", error.to_string()))?;
-    if instances.is_empty() {
-        return Err(Problem::invalid("instances", "instances is empty; send at least one"));
+/// A request without the envelope is answered without one. What its body does not say its query may.
+async fn single(
+    api: &Api,
+    request: &HttpRequest,
+    mut fields: Map<String, Value>,
+    raw: Option<Recording>,
+) -> Result<HttpResponse, Problem> {
+    let mut query = ask::query(request)?;
+    let (own, other) = (Delivery::take(&mut fields)?, Delivery::take(&mut query)?);
+    let ask = Ask::from_json(Value::Object(fields))?.or(&Ask::from_json(Value::Object(query))?);
+    let item = Item::new(request, ask, raw, own.output_uri.or(other.output_uri))?;
+    if own.stream || other.stream || events::accepted(request) {
+        return events::single(api.clone(), item).await;
     }
-    let parameters = parameters.map(Ask::from_json).transpose()?.unwrap_or_default();
-    let answers = instances.into_iter().map(|instance| prediction(api, request, instance, &parameters));
-    let answers: Vec<_> = stream::iter(answers).buffered(INSTANCES_AT_ONCE).collect().await;
-    predictions(answers)
-}
-
-/// One bad instance does not fail the others; when none is good, the first one's failure is the whole answer's, so that
-/// a caller of a loading model sees its 503.
-fn predictions(answers: Vec<Result<Value, Problem>>) -> Result<HttpResponse, Problem> {
-    if let Some(Err(first)) = answers.first()
-        && answers.iter().all(Result::is_err)
-    {
-        return Err(first.clone());
-    }
-    let shown =
-        |answer: Result<Value, Problem>| answer.unwrap_or_else(|problem| json!({"error": problem.google_body()}));
-    let predictions: Vec<Value> = answers.into_iter().map(shown).collect();
-    Ok(HttpResponse::Ok().json(json!({"predictions": predictions})))
-}
-
-async fn prediction(api: &Api, request: &HttpRequest, instance: Value, parameters: &Ask) -> Result<Value, Problem> {
-    let ask = Ask::from_json(instance)?.or(parameters);
-    let (format, timestamps) = (ask.response_format.unwrap_or_default(), ask.timestamps.unwrap_or_default());
-    let heard = hear(api, request, ask, None).await?;
-    Ok(match format {
-        Format::Json => render::prediction(&heard, timestamps),
-        format => Value::String(render::text(&heard, format)),
-    })
-}
-
-async fn hear(api: &Api, request: &HttpRequest, ask: Ask, raw: Option<Recording>) -> Result<Transcript, Problem> {
-    let call = call(request, "vertex", ask.model.clone(), ask.wait)?;
-    let transcription = api.service.transcribe(call, ask.listen(raw)?).await?;
-    Ok(transcription.whole().await?)
+    let (media_type, body) = item.predict(api).await?.into_file();
+    Ok(HttpResponse::Ok().content_type(media_type).body(body))
 }

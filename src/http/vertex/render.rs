@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// `{"text", "language", "duration", "model", "segments"?}`.
-pub(super) fn prediction(heard: &Transcript, timestamps: Timestamps) -> Value {
+pub(in crate::http) fn prediction(heard: &Transcript, timestamps: Timestamps) -> Value {
     let mut prediction = json!({
         "text": heard.text(),
         "language": heard.summary.language,
@@ -16,13 +16,21 @@ pub(super) fn prediction(heard: &Transcript, timestamps: Timestamps) -> Value {
         "model": heard.model,
     });
     if timestamps != Timestamps::None {
-        let segments: Vec<Value> = heard.segments.iter().map(|one| segment(one, timestamps)).collect();
-        prediction["segments"] = segments.into();
+        prediction["segments"] = segments(heard, timestamps);
     }
     prediction
 }
 
-fn segment(segment: &Segment, timestamps: Timestamps) -> Value {
+/// `[{"start", "end", "text", …}]`, as finely as was asked for.
+pub(in crate::http) fn segments(heard: &Transcript, timestamps: Timestamps) -> Value {
+    match timestamps {
+        Timestamps::None => json!([]),
+        _ => heard.segments.iter().map(|one| segment(one, timestamps)).collect(),
+    }
+}
+
+/// One of them; with its words if they were asked for.
+pub(in crate::http) fn segment(segment: &Segment, timestamps: Timestamps) -> Value {
     let mut value = json!({
         "start": segment.start,
         "end": segment.end,
@@ -36,11 +44,20 @@ fn segment(segment: &Segment, timestamps: Timestamps) -> Value {
     value
 }
 
-pub(super) fn text(heard: &Transcript, format: Format) -> String {
+pub(in crate::http) fn text(heard: &Transcript, format: Format) -> String {
     match format {
         Format::Json | Format::Text => heard.text(),
         Format::Srt => heard.srt(),
         Format::Vtt => heard.vtt(),
+    }
+}
+
+pub(super) fn extension(format: Format) -> &'static str {
+    match format {
+        Format::Json => "json",
+        Format::Text => "txt",
+        Format::Srt => "srt",
+        Format::Vtt => "vtt",
     }
 }
 

@@ -1,0 +1,125 @@
+//! The layer before every route.
+
+use std::sync::Arc;
+
+use actix_web::{
+    Error, HttpMessage, HttpResponse,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::{
+        StatusCode,
+        header::{HeaderValue, WWW_AUTHENTICATE},
+    },
+    middleware::Next,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{
+    Caller, Holder, Keyring, credential,
+    holder::SOON,
+    key::Scope,
+    metrics::{NOBODY, Refusal},
+    need::{self, Need},
+    permit::{Permits, Permitted},
+};
+use crate::{
+    http::{Config, Problem, problem::Shape},
+    speech::Kind,
+};
+
+/// Lets in who may come in, as long as there is room. A clone is the same gate.
+#[derive(Clone)]
+pub struct Gate {
+    keyring: Keyring,
+    config: Arc<Config>,
+    /// Places for requests under way, of all callers together.
+    slots: Option<Arc<Semaphore>>,
+}
+
+// === impl Gate ===
+
+impl Gate {
+    pub fn new(keyring: Keyring, config: Config) -> Self {
+        let slots = keyring.config().concurrency.map(|most| Arc::new(Semaphore::new(most)));
+        Self { keyring, config: Arc::new(config), slots }
+    }
+
+    /// Whether a request needs a key.
+    pub(in crate::http) fn asks_for_keys(&self) -> bool {
+        self.keyring.is_locked()
+    }
+
+    /// The layer.
+    pub async fn pass<B: MessageBody + 'static>(
+        self,
+        request: ServiceRequest,
+        next: Next<B>,
+    ) -> Result<ServiceResponse<BoxBody>, Error> {
+        match self.admit(&request) {
+            Ok(permits) => {
+                let response = next.call(request).await?.map_into_boxed_body();
+                if permits.iter().all(Option::is_none) {
+                    return Ok(response);
+                }
+                Ok(response.map_body(|_, body| BoxBody::new(Permitted::new(body, permits))))
+            }
+            Err(problem) => {
+                let response = refusal(&problem, need::shape(request.path(), &self.config));
+                Ok(request.into_response(response))
+            }
+        }
+    }
+
+    /// Decides, and notes who the caller is.
+    fn admit(&self, request: &ServiceRequest) -> Result<Permits, Problem> {
+        let Need::A(scope) = need::need(request.method(), request.path(), &self.config) else {
+            return Ok([None, None]);
+        };
+        let holder = if self.keyring.is_locked() { Some(self.holder(request, scope)?) } else { None };
+        let permits = if need::is_work(request.method()) { self.permits(holder.as_deref())? } else { [None, None] };
+        request.extensions_mut().insert(Caller(holder));
+        Ok(permits)
+    }
+
+    fn holder(&self, request: &ServiceRequest, scope: Scope) -> Result<Arc<Holder>, Problem> {
+        let refused = |why, message: &str| {
+            self.keyring.metrics().refused(NOBODY, why);
+            Problem::new(Kind::Unauthenticated, message)
+        };
+        let key = credential::key(request.headers()).ok_or_else(|| {
+            refused(Refusal::NoKey, "this server asks for a key; send it as `Authorization: Bearer <key>`")
+        })?;
+        let holder =
+            self.keyring.find(key).ok_or_else(|| refused(Refusal::UnknownKey, "this key is not known here"))?;
+        if holder.may(scope) { Ok(holder) } else { Err(holder.lacks(scope)) }
+    }
+
+    /// A request that is refused for want of room has cost its key nothing.
+    fn permits(&self, holder: Option<&Holder>) -> Result<Permits, Problem> {
+        let permits = [self.slot()?, holder.map_or(Ok(None), Holder::slot)?];
+        holder.map_or(Ok(()), Holder::request)?;
+        Ok(permits)
+    }
+
+    fn slot(&self) -> Result<Option<OwnedSemaphorePermit>, Problem> {
+        let Some(slots) = &self.slots else { return Ok(None) };
+        slots.clone().try_acquire_owned().map(Some).map_err(|_| {
+            self.keyring.metrics().refused(NOBODY, Refusal::Concurrency);
+            Problem::busy("as many requests are under way as this server takes (`limits.concurrency`)", SOON)
+        })
+    }
+}
+
+/// With what RFC 6750 wants to be said of keys.
+fn refusal(problem: &Problem, shape: Shape) -> HttpResponse {
+    let mut response = problem.answer(shape);
+    let challenge = match problem.status() {
+        StatusCode::UNAUTHORIZED => Some(r#"Bearer realm="sconce""#),
+        StatusCode::FORBIDDEN => Some(r#"Bearer realm="sconce", error="insufficient_scope""#),
+        _ => None,
+    };
+    if let Some(challenge) = challenge {
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    }
+    response
+}

@@ -1,0 +1,162 @@
+//! What these routes answer, for `/openapi.json`. The bodies are written by hand, since their keys are names of models;
+//! schemathesis holds them against this.
+#![allow(dead_code, reason = "describes what the handlers write")]
+
+use std::collections::BTreeMap;
+
+use utoipa::{
+    ToSchema,
+    openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type},
+};
+
+use crate::http::{ask, openapi::GoogleError};
+
+/// How the server is.
+#[derive(ToSchema)]
+pub(super) struct Health {
+    #[schema(inline)]
+    status: HealthStatus,
+    #[schema(inline)]
+    load_mode: LoadMode,
+    #[schema(inline)]
+    models: HealthModels,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+enum HealthStatus {
+    Healthy,
+    Loading,
+    Unhealthy,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+enum LoadMode {
+    Startup,
+    OnDemand,
+    Background,
+}
+
+/// The models that load at start, the default one and those in use, by name.
+#[derive(ToSchema)]
+struct HealthModels {
+    #[schema(inline)]
+    status: ModelState,
+    /// The model of requests that name none.
+    default: String,
+    #[serde(flatten)]
+    models: BTreeMap<String, serde_json::Value>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+enum ModelState {
+    NotLoaded,
+    Downloading,
+    Loading,
+    Ready,
+    Failed,
+}
+
+/// Whether requests should be sent here.
+#[derive(ToSchema)]
+pub(super) struct Readiness {
+    ready: bool,
+    #[schema(inline)]
+    status: HealthStatus,
+}
+
+/// Whether the server should be left running.
+#[derive(ToSchema)]
+pub(super) struct Liveness {
+    live: bool,
+    /// The model that is busy without a step.
+    #[schema(nullable = false)]
+    stalled: Option<String>,
+}
+
+/// Every model that there is.
+#[derive(ToSchema)]
+pub(super) struct ModelsStatus {
+    #[schema(inline)]
+    load_mode: LoadMode,
+    /// The model of requests that name none.
+    default: String,
+    /// By name.
+    models: BTreeMap<String, ModelStatus>,
+}
+
+/// One event of `GET /models/events`: the models that load at start or are in use.
+#[derive(ToSchema)]
+pub(super) struct StatusEvent {
+    #[schema(inline)]
+    load_mode: LoadMode,
+    stopping: bool,
+    /// By name.
+    models: BTreeMap<String, ModelStatus>,
+}
+
+/// What a model is and how far it is. There are more fields, by its state.
+#[derive(ToSchema)]
+struct ModelStatus {
+    #[schema(inline)]
+    status: ModelState,
+    /// Its files are on this machine.
+    #[schema(nullable = false)]
+    fetched: Option<bool>,
+    /// `cpu`, `cuda:0`, `metal`; when ready.
+    #[schema(nullable = false)]
+    device: Option<String>,
+    #[schema(nullable = false, inline)]
+    error: Option<Failure>,
+}
+
+/// The last failure of a model.
+#[derive(ToSchema)]
+struct Failure {
+    message: String,
+    /// Not tried again until somebody asks for it.
+    permanent: bool,
+    /// Failures in a row.
+    attempts: u32,
+}
+
+/// What became of the models that were asked for.
+#[derive(ToSchema)]
+pub(super) struct Outcome {
+    #[schema(inline)]
+    status: OutcomeStatus,
+    message: String,
+    /// By name.
+    models: BTreeMap<String, ModelStatus>,
+}
+
+/// A failure of one model, or of all that was asked.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub(super) enum NotHad {
+    OneFailed(Outcome),
+    Refused(GoogleError),
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+enum OutcomeStatus {
+    Success,
+    Accepted,
+    Failed,
+}
+
+/// Truth, or a number of seconds.
+pub(super) fn wait() -> Schema {
+    let truth = ObjectBuilder::new().schema_type(Type::Boolean);
+    let seconds = ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0.0)).maximum(Some(ask::LONGEST_WAIT));
+    OneOfBuilder::new()
+        .item(truth)
+        .item(seconds)
+        .item(ObjectBuilder::new().schema_type(Type::Null))
+        .description(Some("`true`: as long as a request would; `false`: not at all; or a number of seconds."))
+        .build()
+        .into()
+}

@@ -1,0 +1,170 @@
+//! `POST /models/{name}/load` and `POST /models/{name}/unload`.
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+
+use utoipa::ToSchema;
+
+use super::{
+    Wait,
+    bodies::{self, NotHad, Outcome},
+    download,
+};
+use crate::{
+    http::{Api, Problem, access},
+    lifecycle::{ModelStatus, Target, Unavailable, Wish},
+    speech::{Kind, ModelName},
+};
+
+/// An idle model is gone in less; a busy one is drained, and whoever wants to see the end of that says `wait`.
+const A_MOMENT: Duration = Duration::from_secs(2);
+
+/// The body and the query; both may be left out, and the query is the stronger.
+#[derive(Default, Deserialize, ToSchema)]
+#[schema(as = ModelWanted)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    #[schema(schema_with = bodies::wait)]
+    wait: Option<Wait>,
+    /// To load: another revision of its source, beside the one that serves until this one does.
+    revision: Option<String>,
+}
+
+/// What is said of a model that was to go.
+#[derive(Serialize, ToSchema)]
+struct Unloading {
+    /// `success`, or `accepted` while it works.
+    status: &'static str,
+    message: String,
+}
+
+/// What became of a model that was to go.
+enum Unloaded {
+    /// Its memory is free.
+    Gone,
+    /// It takes no new requests, and goes when those it has are answered.
+    Draining,
+}
+
+/// Brings a model into memory, or to another revision beside the one that serves.
+#[utoipa::path(
+    post, path = "/models/{name}/load", tag = "operation",
+    params(("name" = String, Path, description = "Any name of the model, with its `/` as it is or as `%2F`")),
+    request_body(content = Option<Wanted>, content_type = "application/json"),
+    responses(
+        (status = 200, description = "It is there", body = Outcome),
+        (status = 202, description = "It is on its way", body = Outcome),
+        (status = 503, description = "It failed, or cannot be had", body = NotHad),
+    )
+)]
+pub(super) async fn post_load(
+    api: web::Data<Api>,
+    request: HttpRequest,
+    name: web::Path<String>,
+    payload: web::Payload,
+) -> HttpResponse {
+    let answer = async {
+        access::administer(&api, &request)?;
+        let wanted = wanted(&api, &request, payload).await?;
+        let name = resolve(&api, &name)?;
+        let wait = Wait::to_load(&api, &request, wanted.wait)?;
+        let outcome = match &wanted.revision {
+            Some(revision) => api.service.lifecycle().update(&name, Some(revision), Some(wait)).await,
+            None => load(&api, &name, wait).await,
+        };
+        let (status, outcome) = download::render(vec![(name, outcome)], Target::Ready)?;
+        Ok::<_, Problem>(HttpResponse::build(status).json(outcome))
+    };
+    answer.await.unwrap_or_else(|problem| problem.google())
+}
+
+/// Sends a model away, after the requests that it works on.
+#[utoipa::path(
+    post, path = "/models/{name}/unload", tag = "operation",
+    params(("name" = String, Path, description = "Any name of the model, with its `/` as it is or as `%2F`")),
+    request_body(content = Option<Wanted>, content_type = "application/json"),
+    responses(
+        (status = 200, description = "It is not in memory", body = Unloading),
+        (status = 202, description = "It works; it goes when that is over", body = Unloading),
+    )
+)]
+pub(super) async fn post_unload(
+    api: web::Data<Api>,
+    request: HttpRequest,
+    name: web::Path<String>,
+    payload: web::Payload,
+) -> HttpResponse {
+    let answer = async {
+        access::administer(&api, &request)?;
+        let wanted = wanted(&api, &request, payload).await?;
+        if wanted.revision.is_some() {
+            return Err(Problem::invalid("revision", "a model is unloaded whatever its revision is; leave it out"));
+        }
+        let name = resolve(&api, &name)?;
+        let wait = Wait::settle(&api, &request, wanted.wait, A_MOMENT)?;
+        Ok::<_, Problem>(render(&name, unload(&api, &name, wait).await?))
+    };
+    answer.await.unwrap_or_else(|problem| problem.google())
+}
+
+/// Brings a model into memory, whatever failed before, and answers with its state when it is there, when it has failed,
+/// or when `wait` is over.
+async fn load(api: &Api, name: &ModelName, wait: Duration) -> Result<ModelStatus, Unavailable> {
+    let outcomes = api.service.lifecycle().prepare(std::slice::from_ref(name), Target::Ready, Some(wait)).await;
+    let outcome = outcomes.into_iter().next().map(|(_, outcome)| outcome);
+    outcome.unwrap_or_else(|| Err(Unavailable::NotServed { model: name.clone() }))
+}
+
+/// Sends a model away and waits for that; what it works on is finished first, and it goes on going when `wait` is over.
+async fn unload(api: &Api, name: &ModelName, wait: Duration) -> Result<Unloaded, Unavailable> {
+    match tokio::time::timeout(wait, api.service.lifecycle().unload(name)).await {
+        Ok(outcome) => outcome.map(|()| Unloaded::Gone),
+        Err(_) => Ok(Unloaded::Draining),
+    }
+}
+
+/// Brings a model into memory, or says exactly why it is not there.
+pub(in crate::http) async fn loaded(api: &Api, name: &ModelName, wait: Duration) -> Result<(), Problem> {
+    load(api, name, wait).await?;
+    api.service.lifecycle().acquire(name, Wish { patience: Duration::ZERO, keep_alive: None }).await?;
+    Ok(())
+}
+
+/// Sends a model away, or says that it still works.
+pub(in crate::http) async fn unloaded(api: &Api, name: &ModelName, wait: Duration) -> Result<(), Problem> {
+    match unload(api, name, wait).await? {
+        Unloaded::Gone => Ok(()),
+        Unloaded::Draining => {
+            let works =
+                format!("the model {name} still works; it takes no new requests and goes when those it has are over");
+            Err(Problem::new(Kind::Unavailable, works).passing())
+        }
+    }
+}
+
+async fn wanted(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<Wanted, Problem> {
+    let body: Wanted = super::body(api, request, payload).await?;
+    let query = web::Query::<Wanted>::from_query(request.query_string());
+    let query = query.map_err(|error| Problem::invalid("query", error.to_string()))?.into_inner();
+    Ok(Wanted { wait: query.wait.or(body.wait), revision: query.revision.or(body.revision) })
+}
+
+/// A name or alias, as it is or with `%2F` for its `/`.
+fn resolve(api: &Api, name: &str) -> Result<ModelName, Problem> {
+    Ok(api.service.catalog().resolve(Some(name))?.name.clone())
+}
+
+fn render(name: &ModelName, unloaded: Unloaded) -> HttpResponse {
+    match unloaded {
+        Unloaded::Gone => {
+            let message = format!("{name} is not in memory");
+            HttpResponse::Ok().json(Unloading { status: "success", message })
+        }
+        Unloaded::Draining => {
+            let message = format!("{name} takes no new requests and goes when those it has are answered");
+            HttpResponse::Accepted().json(Unloading { status: "accepted", message })
+        }
+    }
+}

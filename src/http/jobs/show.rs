@@ -1,0 +1,65 @@
+//! A job as it is written for those who asked for it.
+
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::super::Problem;
+use crate::jobs::{Progress, State, View, WebhookState};
+
+/// A job. Times are seconds since 1970.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct JobBody {
+    pub id: String,
+    pub status: crate::jobs::Phase,
+    pub created_at: f64,
+    /// When it was last begun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_at: Option<f64>,
+    /// While it runs: how much of the recording is written down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<Progress>,
+    /// When it has succeeded: what `/predict` would have answered. Lists leave it out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<Value>,
+    /// When it has failed: as `/predict` writes errors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhook: Option<WebhookBody>,
+}
+
+/// Who is told at the end, and whether they heard.
+#[derive(Debug, Serialize, ToSchema)]
+struct WebhookBody {
+    url: String,
+    status: WebhookState,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct JobList {
+    pub jobs: Vec<JobBody>,
+}
+
+impl From<&View> for JobBody {
+    fn from(view: &View) -> Self {
+        let error = match &view.state {
+            State::Failed { failure, .. } => Some(Problem::from(failure.clone()).google_body()),
+            _ => None,
+        };
+        let webhook = view.webhook.as_ref();
+        Self {
+            id: view.id.to_string(),
+            status: view.state.phase(),
+            created_at: view.created.seconds(),
+            started_at: view.state.since().map(|since| since.seconds()),
+            ended_at: view.state.end().map(|end| end.seconds()),
+            progress: view.progress,
+            result: view.result.clone(),
+            error,
+            webhook: webhook.map(|webhook| WebhookBody { url: webhook.url.clone(), status: webhook.state() }),
+        }
+    }
+}

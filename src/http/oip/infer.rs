@@ -1,0 +1,287 @@
+//! `POST /v2/models/{model}/infer`: a batch of recordings in, a tensor per kind of answer out.
+
+use std::{future::Future, time::Duration};
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
+use serde_json::{Map, Value};
+
+use super::{
+    Address,
+    answer::{Answer, Column},
+    models,
+    request::Infer,
+    signature::{self, AUDIO, Port, SAMPLE_RATE, SAMPLES},
+    tensor::{Tensor, wrong},
+};
+use crate::{
+    audio::encode_float_wav,
+    catalog::Entry,
+    http::{
+        Api, Problem,
+        ask::{self, Ask},
+        audio, body, call,
+    },
+    service::{Call, Listen, Recording},
+    speech::{HEARING_RATE, Kind, TaskKind, Timestamps, Transcript},
+};
+
+/// Recordings of one request that are worked on at once.
+const AT_ONCE: usize = 8;
+/// Highest rate of samples that is taken, in hertz: twice that of any sound card.
+const HIGHEST_RATE: u32 = 384_000;
+/// Length of the JSON in front of the tensors. 0: the whole body is the recording.
+pub(super) const JSON_LENGTH: &str = "inference-header-content-length";
+/// Parameters that Triton's clients send to any model and that mean nothing to one without sequences and priorities.
+const WITHOUT_MEANING: [&str; 4] = ["sequence_id", "sequence_start", "sequence_end", "priority"];
+
+/// Hear recordings.
+#[utoipa::path(
+    post,
+    path = "/v2/models/{model}/infer",
+    operation_id = "infer",
+    tag = "Open Inference Protocol",
+    params(
+        ("model" = String, Path, description = "Any name of the model, without `/` or with it as `%2F`"),
+        ("inference-header-content-length" = Option<u64>, Header, description = "Length of the JSON, if tensors \
+            follow it as bytes; 0: the whole body is one recording"),
+    ),
+    request_body(content(
+        (super::request::InferHeader = "application/json"),
+        (Vec<u8> = "application/octet-stream"),
+    )),
+    responses(
+        (status = 200, description = "The outputs; as bytes behind the JSON where they were asked for so", content(
+            (super::answer::InferAnswer = "application/json"),
+            (Vec<u8> = "application/octet-stream"),
+        )),
+    ),
+)]
+pub(super) async fn infer(
+    api: web::Data<Api>,
+    address: web::Path<Address>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
+    answer(&api, &address, &request, payload).await.unwrap_or_else(|problem| problem.oip())
+}
+
+/// The same, of the version that serves.
+#[utoipa::path(
+    post,
+    path = "/v2/models/{model}/versions/{version}/infer",
+    operation_id = "infer_version",
+    tag = "Open Inference Protocol",
+    params(
+        ("model" = String, Path, description = "Any name of the model, without `/` or with it as `%2F`"),
+        ("version" = String, Path, description = "The revision that serves, as the metadata name it"),
+    ),
+    request_body = super::request::InferHeader,
+    responses(
+        (status = 200, description = "As without the version", body = super::answer::InferAnswer),
+    ),
+)]
+pub(super) async fn infer_version(
+    api: web::Data<Api>,
+    address: web::Path<Address>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
+    infer(api, address, request, payload).await
+}
+
+async fn answer(
+    api: &Api,
+    address: &Address,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let entry = models::find(api, address)?;
+    let infer = read(api, request, payload).await?;
+    let outputs = chosen(&infer, signature::outputs(TaskKind::Transcribe))?;
+    let within = deadline(&infer.parameters)?;
+    let heard = in_time(within, hear(api, request, &entry, &infer)).await?;
+    let columns = outputs.into_iter().map(|(port, binary)| Column::of(port, binary, &heard)).collect();
+    let id = infer.id.unwrap_or_else(|| crate::http::RequestId::of(request));
+    Ok(Answer { model: entry.slug.clone(), version: models::version(api, &entry), id, columns }.respond())
+}
+
+/// The request with its tensors, or one made of a raw recording.
+async fn read(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<Infer, Problem> {
+    let length = json_length(request)?;
+    let body = body::read(request, payload, api).await?;
+    if length == Some(0) {
+        let hint = body.media_type.as_ref().filter(|_| body.is_sound()).map(ToString::to_string);
+        let input = Tensor::raw(AUDIO, body.bytes, hint);
+        // Triton answers in kind.
+        return Ok(Infer { id: None, parameters: Map::new(), inputs: vec![input], outputs: Vec::new(), binary: true });
+    }
+    Infer::read(body.bytes, length)
+}
+
+fn json_length(request: &HttpRequest) -> Result<Option<usize>, Problem> {
+    let Some(value) = request.headers().get(JSON_LENGTH) else { return Ok(None) };
+    let length = value.to_str().ok().and_then(|text| text.trim().parse().ok());
+    let wrong = || Problem::invalid("Inference-Header-Content-Length", "Inference-Header-Content-Length is no number");
+    length.map(Some).ok_or_else(wrong)
+}
+
+/// The outputs that are wanted, and whether each is to be binary.
+fn chosen(infer: &Infer, ports: &'static [Port]) -> Result<Vec<(&'static Port, bool)>, Problem> {
+    if infer.outputs.is_empty() {
+        return Ok(ports.iter().map(|port| (port, infer.binary)).collect());
+    }
+    let find = |name: &str| ports.iter().find(|port| port.name == name).ok_or_else(|| unknown("output", name, ports));
+    infer.outputs.iter().map(|wanted| Ok((find(&wanted.name)?, wanted.binary))).collect()
+}
+
+fn unknown(what: &str, name: &str, ports: &[Port]) -> Problem {
+    let known = ports.iter().map(|port| port.name).collect::<Vec<_>>().join(", ");
+    Problem::invalid(name, format!("there is no {what} {name:?} here; there are {known}"))
+}
+
+/// Triton's clients give a request so many microseconds.
+fn deadline(parameters: &Map<String, Value>) -> Result<Option<Duration>, Problem> {
+    let Some(timeout) = parameters.get("timeout") else { return Ok(None) };
+    let wrong = || Problem::invalid("timeout", "timeout should be a number of microseconds");
+    timeout.as_u64().map(|micros| (micros > 0).then(|| Duration::from_micros(micros))).ok_or_else(wrong)
+}
+
+async fn in_time<T>(within: Option<Duration>, work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    let Some(within) = within else { return work.await };
+    let late = || format!("there was no answer within the {} s of timeout", within.as_secs_f64());
+    tokio::time::timeout(within, work).await.unwrap_or_else(|_| Err(Problem::new(Kind::Deadline, late())))
+}
+
+/// Hears all recordings; one that cannot be heard fails the request, since a tensor has no place for an error.
+async fn hear(
+    api: &Api,
+    request: &HttpRequest,
+    entry: &Entry,
+    infer: &Infer,
+) -> Result<Vec<(Transcript, Timestamps)>, Problem> {
+    let work = listens(request, entry, infer)?.into_iter().map(|(call, listen)| async move {
+        let timestamps = listen.timestamps;
+        Ok::<_, Problem>((api.service.transcribe(call, listen).await?.whole().await?, timestamps))
+    });
+    stream::iter(work).buffered(AT_ONCE).try_collect().await
+}
+
+/// What is asked of each recording.
+fn listens(request: &HttpRequest, entry: &Entry, infer: &Infer) -> Result<Vec<(Call, Listen)>, Problem> {
+    let recordings = recordings(infer)?;
+    let (defaults, options) = (defaults(request, infer)?, options(infer, recordings.len())?);
+    let listen = |(place, recording): (usize, Recording)| {
+        let own = options.iter().map(|(name, texts)| (name.clone(), texts[place % texts.len()].clone()));
+        let ask = Ask::from_texts(own)?.or(&defaults);
+        let call = call(request, "oip", Some(entry.name.to_string()), ask.wait)?;
+        Ok((Call { keep_alive: ask.keep_alive, ..call }, ask.listen(recording)?))
+    };
+    recordings.into_iter().enumerate().map(listen).collect()
+}
+
+/// What holds for all recordings: the parameters, and before them the query.
+fn defaults(request: &HttpRequest, infer: &Infer) -> Result<Ask, Problem> {
+    let ours = |name: &str| {
+        let theirs = ["timeout", "binary_data_output", SAMPLE_RATE];
+        !WITHOUT_MEANING.contains(&name) && !theirs.contains(&name) && !name.starts_with("triton_")
+    };
+    let parameters = infer.parameters.iter().filter(|(name, _)| ours(name));
+    let parameters = parameters.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let ask = Ask::from_json(Value::Object(parameters))?.or(&Ask::from_json(Value::Object(ask::query(request)?))?);
+    elsewhere(&ask).map_or(Ok(ask), |(name, place)| {
+        Err(Problem::invalid(name, format!("{place}; leave the parameter {name} out")))
+    })
+}
+
+/// A field of an instance that a tensor, or the path, stands for.
+fn elsewhere(ask: &Ask) -> Option<(&'static str, &'static str)> {
+    let fields = [
+        (ask.model.is_some(), "model", "the model stands in the path"),
+        (ask.response_format.is_some(), "response_format", "the answer is in tensors, which outputs choose"),
+        (ask.audio.is_some(), "audio", "the recording is an input"),
+        (ask.text.is_some(), "text", "what a model takes is an input, and its metadata say which"),
+        (ask.voice.is_some(), "voice", "what a model takes is an input, and its metadata say which"),
+    ];
+    fields.into_iter().find_map(|(there, name, place)| there.then_some((name, place)))
+}
+
+/// The inputs beside the recording: one element for all recordings, or one for each.
+fn options(infer: &Infer, recordings: usize) -> Result<Vec<(String, Vec<String>)>, Problem> {
+    let ports = signature::inputs(TaskKind::Transcribe);
+    let others = infer.inputs.iter().filter(|input| ![AUDIO, SAMPLES, SAMPLE_RATE].contains(&input.name.as_str()));
+    let option = |input: &Tensor| {
+        if !ports.iter().any(|port| port.name == input.name) {
+            return Err(unknown("input", &input.name, ports));
+        }
+        let texts = input.texts()?;
+        if texts.len() != 1 && texts.len() != recordings {
+            let message =
+                format!("has {} elements for {recordings} recordings; send one, or one for each", texts.len());
+            return Err(wrong(&input.name, &message));
+        }
+        Ok((input.name.clone(), texts))
+    };
+    others.map(option).collect()
+}
+
+fn recordings(infer: &Infer) -> Result<Vec<Recording>, Problem> {
+    let find = |name: &str| infer.inputs.iter().find(|input| input.name == name);
+    let recordings = match (find(AUDIO), find(SAMPLES)) {
+        (Some(audio), None) => files(audio)?,
+        (None, Some(samples)) => rows(samples, rate(infer, find(SAMPLE_RATE))?)?,
+        (Some(_), Some(_)) => return Err(wrong(SAMPLES, "stands in place of audio; send the one or the other")),
+        (None, None) => return Err(wrong(AUDIO, "is missing; send it, or samples")),
+    };
+    if recordings.is_empty() {
+        return Err(wrong(AUDIO, "holds no recording"));
+    }
+    Ok(recordings)
+}
+
+/// Files as they are; base64 where the request says so, and in JSON, which cannot hold them otherwise.
+fn files(input: &Tensor) -> Result<Vec<Recording>, Problem> {
+    let encoded = input.is_json() || input.content_type.as_deref() == Some("base64");
+    let hint = input.content_type.clone().filter(|content_type| content_type != "base64");
+    let file = |bytes: Bytes| match encoded {
+        true => audio::from_base64(&String::from_utf8_lossy(&bytes)),
+        false => Ok(Recording { bytes, hint: hint.clone() }),
+    };
+    input.blobs()?.into_iter().map(file).collect()
+}
+
+/// `[samples]` or `[recordings, samples]`, each nominally from -1 to 1.
+fn rows(input: &Tensor, rate: u32) -> Result<Vec<Recording>, Problem> {
+    let floats = input.floats()?;
+    let length = match input.shape.as_slice() {
+        [samples] | [_, samples] if *samples > 0 => *samples,
+        shape => {
+            let message = format!("has the shape {shape:?}; [samples] or [recordings, samples] would be right");
+            return Err(wrong(SAMPLES, &message));
+        }
+    };
+    let recording =
+        |row: &[u8]| Recording { bytes: encode_float_wav(row, rate).into(), hint: Some("audio/wav".to_owned()) };
+    // Then the length is at most that of the data, whatever the shape says.
+    if floats.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(floats.chunks(length * size_of::<f32>()).map(recording).collect())
+}
+
+/// In hertz: the input, else the parameter, else what models hear at.
+fn rate(infer: &Infer, input: Option<&Tensor>) -> Result<u32, Problem> {
+    let texts = input.map(Tensor::texts).transpose()?;
+    let text = match (texts.as_deref(), infer.parameters.get(SAMPLE_RATE)) {
+        (Some([text]), _) => text.clone(),
+        (Some(_), _) => return Err(wrong(SAMPLE_RATE, "should have one element")),
+        (None, Some(value)) => value.to_string(),
+        (None, None) => return Ok(HEARING_RATE),
+    };
+    let rate = text.parse().ok().filter(|rate| (1..=HIGHEST_RATE).contains(rate));
+    rate.ok_or_else(|| {
+        let message = format!("{SAMPLE_RATE} is {text}; a whole number of hertz up to {HIGHEST_RATE} would be right");
+        Problem::invalid(SAMPLE_RATE, message)
+    })
+}

@@ -1,0 +1,173 @@
+//! The repository extension: what is loaded, and loading and unloading by hand.
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use super::{Address, models};
+use crate::{
+    http::{Api, Problem, access, admin, ask, body},
+    speech::Kind,
+};
+
+/// What of the index is wanted.
+#[derive(Default, Deserialize, utoipa::ToSchema)]
+pub(super) struct IndexQuery {
+    /// Only models that can be asked at once.
+    #[serde(default)]
+    ready: bool,
+}
+
+#[derive(Default, Deserialize, utoipa::ToSchema)]
+pub(super) struct Switch {
+    /// `wait`: seconds to wait for it; as long as a request would, if absent.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    parameters: Map<String, Value>,
+}
+
+/// The state of one model.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Listed {
+    name: String,
+    version: Option<String>,
+    /// READY, LOADING or UNAVAILABLE.
+    state: &'static str,
+    reason: String,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Loaded {
+    name: String,
+    load: bool,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Unloaded {
+    name: String,
+    unload: bool,
+}
+
+/// Every model and its state.
+#[utoipa::path(
+    post,
+    path = "/v2/repository/index", operation_id = "repository_index",
+    tag = "Open Inference Protocol",
+    request_body = Option<IndexQuery>,
+    responses((status = 200, body = Vec<Listed>)),
+)]
+pub(super) async fn index(api: web::Data<Api>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let query: Result<IndexQuery, _> = body_or_default(&api, &request, payload).await;
+    match query {
+        Ok(query) => HttpResponse::Ok().json(listed(&api, query.ready)),
+        Err(problem) => problem.oip(),
+    }
+}
+
+fn listed(api: &Api, only_ready: bool) -> Vec<Listed> {
+    let catalog = api.service.catalog();
+    let entries = catalog.entries().map(|entry| {
+        let (state, reason) = models::state(api, entry);
+        Listed { name: entry.slug.clone(), version: models::version(api, entry), state, reason }
+    });
+    entries.filter(|listed| !only_ready || listed.state == "READY").collect()
+}
+
+/// Brings a model into memory, and tries again at once what failed before.
+#[utoipa::path(
+    post,
+    path = "/v2/repository/models/{model}/load", operation_id = "repository_load",
+    tag = "Open Inference Protocol",
+    params(("model" = String, Path, description = "Any name of the model, without `/` or with it as `%2F`")),
+    request_body = Option<Switch>,
+    responses(
+        (status = 200, description = "It is in memory", body = Loaded),
+        (status = 503, description = "It is on its way, or cannot be had", body = super::OipError),
+    ),
+)]
+pub(super) async fn load(
+    api: web::Data<Api>,
+    address: web::Path<Address>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
+    match bring(&api, &address, &request, payload).await {
+        Ok(name) => HttpResponse::Ok().json(Loaded { name, load: true }),
+        Err(problem) => problem.oip(),
+    }
+}
+
+async fn bring(api: &Api, address: &Address, request: &HttpRequest, payload: web::Payload) -> Result<String, Problem> {
+    let (entry, wait) = switched(api, address, request, payload).await?;
+    admin::loaded(api, &entry.name, wait).await?;
+    Ok(entry.slug.clone())
+}
+
+/// Takes a model out of memory, after the requests that it works on.
+#[utoipa::path(
+    post,
+    path = "/v2/repository/models/{model}/unload", operation_id = "repository_unload",
+    tag = "Open Inference Protocol",
+    params(("model" = String, Path, description = "Any name of the model, without `/` or with it as `%2F`")),
+    request_body = Option<Switch>,
+    responses(
+        (status = 200, description = "It is gone", body = Unloaded),
+        (status = 503, description = "It still works; it goes when that is over", body = super::OipError),
+    ),
+)]
+pub(super) async fn unload(
+    api: web::Data<Api>,
+    address: web::Path<Address>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
+    match take_away(&api, &address, &request, payload).await {
+        Ok(name) => HttpResponse::Ok().json(Unloaded { name, unload: true }),
+        Err(problem) => problem.oip(),
+    }
+}
+
+async fn take_away(
+    api: &Api,
+    address: &Address,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<String, Problem> {
+    let (entry, wait) = switched(api, address, request, payload).await?;
+    admin::unloaded(api, &entry.name, wait).await?;
+    Ok(entry.slug.clone())
+}
+
+/// The model that is to be loaded or unloaded, and how long that may take, if the caller may say so.
+async fn switched(
+    api: &Api,
+    address: &Address,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<(crate::catalog::Entry, Duration), Problem> {
+    access::administer(api, request)?;
+    let Switch { parameters } = body_or_default(api, request, payload).await?;
+    // What an unloaded model leaves behind are no models of its own, so none depends on it.
+    let known = ["wait", "unload_dependents"];
+    if let Some(name) = parameters.keys().find(|name| !known.contains(&name.as_str())) {
+        let message = format!("the parameter {name} is not served: models come from where the configuration says");
+        return Err(Problem::new(Kind::Unsupported, message).about(name));
+    }
+    let wait = match parameters.get("wait") {
+        Some(wait) => ask::seconds("wait", wait.as_f64().unwrap_or(f64::NAN))?,
+        None => ask::preferred_wait(request).unwrap_or(api.service.config().wait),
+    };
+    Ok((models::find(api, address)?, wait))
+}
+
+/// Clients send no body where nothing is to be said.
+async fn body_or_default<T: Default + DeserializeOwned>(
+    api: &Api,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<T, Problem> {
+    let body = body::read(request, payload, api).await?;
+    if body.bytes.is_empty() { Ok(T::default()) } else { body.json() }
+}

@@ -1,0 +1,90 @@
+//! `/v1/audio/voices`: recordings of speakers, for families that speak with a voice they were shown.
+
+use std::time::UNIX_EPOCH;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::bodies::{Voice, VoiceDeleted, VoiceForm, Voices};
+use crate::{
+    http::{
+        Api, Problem, access,
+        body::{self, Shape},
+        form::Form,
+    },
+    service,
+    speech::Kind,
+};
+
+const KNOWN: &str = "name, audio_sample, type and consent";
+
+/// All voices, by name.
+#[utoipa::path(get, path = "/v1/audio/voices", operation_id = "voices", tag = "OpenAI", responses((status = 200, body = Voices)))]
+pub(super) async fn list(api: web::Data<Api>) -> HttpResponse {
+    match api.service.voices().list().await {
+        Ok(voices) => HttpResponse::Ok().json(Voices { object: "list", data: voices.into_iter().map(voice).collect() }),
+        Err(error) => Problem::from(error).openai(),
+    }
+}
+
+/// Adds a voice. An administrative route.
+#[utoipa::path(
+    post, path = "/v1/audio/voices", operation_id = "create_voice", tag = "OpenAI",
+    request_body(content = VoiceForm, content_type = "multipart/form-data"),
+    responses((status = 200, body = Voice)),
+)]
+pub(super) async fn create(api: web::Data<Api>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    match add(&api, &request, payload).await {
+        Ok(added) => HttpResponse::Ok().json(voice(added)),
+        Err(problem) => problem.openai(),
+    }
+}
+
+/// Removes a voice. An administrative route.
+#[utoipa::path(
+    delete, path = "/v1/audio/voices/{name}", operation_id = "delete_voice", tag = "OpenAI",
+    params(("name" = String, Path, description = "The name of the voice")),
+    responses((status = 200, body = VoiceDeleted)),
+)]
+pub(super) async fn delete(api: web::Data<Api>, request: HttpRequest, name: web::Path<String>) -> HttpResponse {
+    match remove(&api, &request, name.into_inner()).await {
+        Ok(id) => HttpResponse::Ok().json(VoiceDeleted { id, object: "audio.voice.deleted", deleted: true }),
+        Err(problem) => problem.openai(),
+    }
+}
+
+async fn add(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<service::Voice, Problem> {
+    access::administer(api, request)?;
+    let body = body::read(request, payload, api).await?;
+    let Shape::Form = body.shape() else {
+        return Err(body.not_taken("multipart/form-data, with the fields name and audio_sample"));
+    };
+    let mut form = Form::read(request, body).await?;
+    if let Some(other) = form.text("type")?.filter(|kind| kind != "audio_sample") {
+        let message = format!("a voice of the type {other:?} cannot be made here; type can be audio_sample");
+        return Err(Problem::new(Kind::Unsupported, message).about("type"));
+    }
+    let _ = form.text("consent")?;
+    let name = form.text("name")?.ok_or_else(|| Problem::invalid("name", "the field name is missing"))?;
+    let sample = form.recording("audio_sample")?;
+    form.finish(KNOWN)?;
+    Ok(api.service.voices().add(name, sample).await?)
+}
+
+async fn remove(api: &Api, request: &HttpRequest, name: String) -> Result<String, Problem> {
+    access::administer(api, request)?;
+    api.service.voices().remove(name.clone()).await?;
+    Ok(name)
+}
+
+fn voice(voice: service::Voice) -> Voice {
+    let created = voice.created.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    Voice {
+        id: voice.name.clone(),
+        object: "audio.voice",
+        name: voice.name,
+        created_at: created,
+        r#type: "audio_sample",
+        duration: voice.seconds,
+        sample_rate: voice.sample_rate,
+    }
+}

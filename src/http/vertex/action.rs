@@ -1,0 +1,92 @@
+//! `parameters.action`: status and administration for callers who reach nothing but the predict route, as on Vertex AI.
+//! What changes something is closed wherever `http.admin` closes the routes that do the same.
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, http::StatusCode};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    http::{
+        Api, Problem, access,
+        admin::{self, Wanted},
+        ask,
+    },
+    speech::{Kind, ModelName},
+};
+
+/// What can be asked for by `action`. The other fields are those of the route that does the same.
+#[derive(Deserialize)]
+#[serde(tag = "action", deny_unknown_fields)]
+enum Action {
+    /// `GET /health`.
+    #[serde(rename = "health")]
+    Health {},
+    /// `GET /models/status`.
+    #[serde(rename = "models.status")]
+    Status {},
+    /// `POST /download-models`.
+    #[serde(rename = "models.download")]
+    Download(Wanted),
+    /// Into memory.
+    #[serde(rename = "models.load")]
+    Load { model: Option<String>, wait: Option<f64> },
+    /// Out of memory, when its requests are over.
+    #[serde(rename = "models.unload")]
+    Unload { model: Option<String>, wait: Option<f64> },
+}
+
+const ACTIONS: &str = "health, models.status, models.download, models.load and models.unload";
+
+/// Does it; what comes of it stands in place of a prediction, with the status that the route would have.
+pub(super) async fn perform(
+    api: &Api,
+    request: &HttpRequest,
+    parameters: Map<String, Value>,
+) -> Result<(StatusCode, Value), Problem> {
+    let done = |value: Value| Ok((StatusCode::OK, value));
+    match read(parameters)? {
+        Action::Health {} => done(admin::health_report(api)),
+        Action::Status {} => done(admin::status_report(api)),
+        Action::Download(wanted) => {
+            access::administer(api, request)?;
+            admin::bring(api, request, wanted).await
+        }
+        Action::Load { model, wait } => {
+            let (name, wait) = switched(api, request, model, wait)?;
+            admin::loaded(api, &name, wait).await?;
+            done(status(api, &name))
+        }
+        Action::Unload { model, wait } => {
+            let (name, wait) = switched(api, request, model, wait)?;
+            admin::unloaded(api, &name, wait).await?;
+            done(status(api, &name))
+        }
+    }
+}
+
+/// The model that is to be loaded or unloaded, and how long that may take, if the caller may say so.
+fn switched(
+    api: &Api,
+    request: &HttpRequest,
+    model: Option<String>,
+    wait: Option<f64>,
+) -> Result<(ModelName, Duration), Problem> {
+    access::administer(api, request)?;
+    let name = api.service.catalog().resolve(model.as_deref())?.name.clone();
+    let wait = wait.map(|wait| ask::seconds("wait", wait)).transpose()?;
+    Ok((name, wait.unwrap_or(api.service.config().wait)))
+}
+
+fn status(api: &Api, name: &ModelName) -> Value {
+    json!(api.service.lifecycle().snapshot().model(name))
+}
+
+fn read(parameters: Map<String, Value>) -> Result<Action, Problem> {
+    let action = parameters.get("action").map(Value::to_string).unwrap_or_default();
+    serde_json::from_value(Value::Object(parameters)).map_err(|error| {
+        let message = format!("the action {action} cannot be done: {error}; there are {ACTIONS}");
+        Problem::new(Kind::Invalid, message).about("action")
+    })
+}

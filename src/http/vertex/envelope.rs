@@ -1,0 +1,85 @@
+//! `{"instances": […], "parameters": {…}}` → `{"predictions": […]}`, one for each instance, in order.
+
+use actix_web::{HttpRequest, HttpResponse};
+use futures::{StreamExt, stream};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{
+    AT_ONCE, action, events,
+    item::{Delivery, Item, output_uri},
+};
+use crate::http::{Api, Problem, ask::Ask};
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Envelope {
+    /// What is to be done, at least one.
+    #[schema(value_type = Vec<Ask>)]
+    instances: Vec<Value>,
+    /// For all instances that do not say otherwise; and `output_uri`, `stream` and `action`, which are the request's.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    parameters: Option<Map<String, Value>>,
+}
+
+/// One for each instance.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+pub(super) struct Predictions {
+    /// `{"text", "language", "duration", "model", "segments"}`, a text in another `response_format`, `{"uri"}` where the
+    /// answer was written, or `{"error"}`.
+    predictions: Vec<Value>,
+}
+
+pub(super) async fn answer(api: &Api, request: &HttpRequest, value: Value) -> Result<HttpResponse, Problem> {
+    let Envelope { instances, parameters } =
+        serde_json::from_value(value).map_err(|error| Problem::invalid("instances", error.to_string()))?;
+    if instances.is_empty() {
+        return Err(Problem::invalid("instances", "instances is empty; send at least one"));
+    }
+    let mut parameters = parameters.unwrap_or_default();
+    if parameters.contains_key("action") {
+        let (status, outcome) = action::perform(api, request, parameters).await?;
+        return Ok(HttpResponse::build(status).json(Predictions { predictions: vec![outcome; instances.len()] }));
+    }
+    let delivery = Delivery::take(&mut parameters)?;
+    let defaults = Ask::from_json(Value::Object(parameters))?;
+    let instances = instances.into_iter().enumerate();
+    let items: Vec<_> =
+        instances.map(|(place, instance)| item(request, place, instance, &defaults, &delivery)).collect();
+    if delivery.stream || events::accepted(request) {
+        return events::envelope(api.clone(), items).await;
+    }
+    predictions(predict(api, items).await)
+}
+
+fn item(
+    request: &HttpRequest,
+    place: usize,
+    mut instance: Value,
+    defaults: &Ask,
+    delivery: &Delivery,
+) -> Result<Item, Problem> {
+    let own = instance.as_object_mut().map(output_uri).transpose()?.flatten();
+    let ask = Ask::from_json(instance)?.or(defaults);
+    let output = own.or_else(|| delivery.output_of(place, ask.response_format.unwrap_or_default()));
+    Item::new(request, ask, None, output)
+}
+
+async fn predict(api: &Api, items: Vec<Result<Item, Problem>>) -> Vec<Result<Value, Problem>> {
+    let work = items.into_iter().map(|item| async move { Ok(item?.predict(api).await?.into_json()) });
+    stream::iter(work).buffered(AT_ONCE).collect().await
+}
+
+/// One bad instance does not fail the others; when none is good, the first one's failure is the whole answer's, so that
+/// a caller of a loading model sees its 503.
+fn predictions(answers: Vec<Result<Value, Problem>>) -> Result<HttpResponse, Problem> {
+    if let Some(Err(first)) = answers.first()
+        && answers.iter().all(Result::is_err)
+    {
+        return Err(first.clone());
+    }
+    let shown =
+        |answer: Result<Value, Problem>| answer.unwrap_or_else(|problem| json!({"error": problem.google_body()}));
+    Ok(HttpResponse::Ok().json(Predictions { predictions: answers.into_iter().map(shown).collect() }))
+}

@@ -1,0 +1,98 @@
+//! Answers while they are made, as server-sent events: `{"segment"}` as soon as each is final, then `{"prediction"}`, or
+//! `{"error"}`. In the envelope each says of which `instance` it is.
+
+use actix_web::{HttpRequest, HttpResponse, http::header};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+use serde_json::{Value, json};
+
+use super::{
+    AT_ONCE,
+    item::{Begun, Item},
+    render,
+};
+use crate::{
+    http::{Api, Problem, sse},
+    speech::{Heard, Segment, Transcript},
+};
+
+/// An event, and of which instance it is.
+type Event = (usize, Result<Value, Problem>);
+
+/// Whether a request asks for events by its header.
+pub(super) fn accepted(request: &HttpRequest) -> bool {
+    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(|accept| accept.split(',').any(|part| part.trim().starts_with("text/event-stream")))
+}
+
+/// The events of a body without the envelope.
+pub(super) async fn single(api: Api, item: Item) -> Result<HttpResponse, Problem> {
+    respond(of_item(api, item).map(|event| (0, event)), |(_, event)| written(event)).await
+}
+
+/// The events of all instances, as they come.
+pub(super) async fn envelope(api: Api, items: Vec<Result<Item, Problem>>) -> Result<HttpResponse, Problem> {
+    let events = items.into_iter().enumerate().map(move |(instance, item)| {
+        let events = match item {
+            Ok(item) => of_item(api.clone(), item).left_stream(),
+            Err(problem) => stream::once(std::future::ready(Err(problem))).right_stream(),
+        };
+        Box::pin(events.map(move |event| (instance, event)))
+    });
+    let tagged = |(instance, event)| {
+        let mut event = written(event);
+        event["instance"] = json!(instance);
+        event
+    };
+    respond(stream::iter(events).flatten_unordered(AT_ONCE), tagged).await
+}
+
+/// The status is sent with the first thing that was heard. When there is none, the first failure is the answer.
+async fn respond(
+    events: impl Stream<Item = Event> + 'static,
+    written: impl Fn(Event) -> Value + 'static,
+) -> Result<HttpResponse, Problem> {
+    let mut events = Box::pin(events);
+    let mut begun: Vec<Event> = Vec::new();
+    while begun.last().is_none_or(|(_, event)| event.is_err()) {
+        match events.next().await {
+            Some(event) => begun.push(event),
+            None => break,
+        }
+    }
+    if let (Some((_, Err(first))), Some((_, Err(_)))) = (begun.first(), begun.last()) {
+        return Err(first.clone());
+    }
+    Ok(sse::response(stream::iter(begun).chain(events).map(written)))
+}
+
+fn written(event: Result<Value, Problem>) -> Value {
+    event.unwrap_or_else(|problem| json!({"error": problem.google_body()}))
+}
+
+fn of_item(api: Api, item: Item) -> impl Stream<Item = Result<Value, Problem>> {
+    let begin = async move {
+        let begun = item.begin(&api).await?;
+        Ok::<_, Problem>(pieces(api, begun))
+    };
+    stream::once(begin).try_flatten()
+}
+
+fn pieces(api: Api, begun: Begun) -> impl Stream<Item = Result<Value, Problem>> {
+    let start: Option<(Begun, Vec<Segment>)> = Some((begun, Vec::new()));
+    stream::unfold((api, start), |(api, state)| async move {
+        let (mut begun, mut segments) = state?;
+        match begun.transcription.next().await? {
+            Ok(Heard::Segment(segment)) => {
+                let event = json!({"segment": render::segment(&segment, begun.timestamps)});
+                segments.push(segment);
+                Some((Ok(event), (api, Some((begun, segments)))))
+            }
+            Ok(Heard::Done(summary)) => {
+                let heard = Transcript { model: begun.transcription.model().clone(), segments, summary };
+                let whole = begun.finish(&api, &heard).await;
+                Some((whole.map(|whole| json!({"prediction": whole.into_json()})), (api, None)))
+            }
+            Err(error) => Some((Err(error.into()), (api, None))),
+        }
+    })
+}
