@@ -1,32 +1,38 @@
 //! Every part, leaves first.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use prometheus::Registry;
 use tokio::task::JoinHandle;
 
-use super::Config;
+use super::{Config, models, reload::Reloads};
 use crate::{
     catalog::{Catalog, CatalogError, Entry},
-    families::FAMILIES,
-    http,
-    lifecycle::{self, FamilyChoice, Lifecycle, LoadMode, ModelSpec},
-    model::Availability,
-    runtime::{self, PlacementError},
+    http::{
+        self,
+        access::{Gate, Keyring, KeyringError},
+    },
+    jobs::{Jobs, JobsError},
+    lifecycle::{self, Lifecycle, LoadMode},
+    remote::{Remote, RemoteError},
+    runtime::{self, Installed, Machine, PlacementError, Placer, Scale},
     service::Service,
-    store::{self, Store, StoreError},
+    store::{self, Source, Store, StoreError},
     telemetry,
 };
 
 /// The parts of a server, wired, without a socket; the command line uses them as well.
 pub struct App {
-    config: Config,
+    pub(super) config: Config,
     registry: Registry,
-    catalog: Arc<Catalog>,
+    remote: Remote,
+    pub(super) placer: Arc<Placer>,
     store: Store,
-    lifecycle: Lifecycle,
+    pub(super) lifecycle: Lifecycle,
     driver: JoinHandle<()>,
-    service: Service,
+    pub(super) service: Service,
+    pub(super) reloads: Reloads,
+    keyring: Keyring,
 }
 
 /// Why the parts do not fit together.
@@ -35,9 +41,13 @@ pub enum BuildError {
     #[error("the models are not well configured:\n{}", list(.0))]
     Catalog(Vec<CatalogError>),
     #[error(transparent)]
+    Remote(#[from] RemoteError),
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Placement(#[from] PlacementError),
+    #[error(transparent)]
+    Keys(#[from] KeyringError),
     #[error("a metric could not be registered: {0}")]
     Metrics(#[from] prometheus::Error),
 }
@@ -52,19 +62,34 @@ impl App {
     /// Must be called within a tokio runtime, on which the lifecycle then lives. Loads nothing by itself.
     pub fn build(config: Config) -> Result<Self, BuildError> {
         let registry = telemetry::registry()?;
-        let catalog = Arc::new(Catalog::new(FAMILIES, &config.catalog).map_err(BuildError::Catalog)?);
-        let store = Store::new(config.store.clone(), store::EMBEDDED, &registry)?;
-        let specs = catalog.entries().filter(|entry| entry.availability == Availability::Available).map(spec).collect();
-        let (place, executors) = (runtime::place(&config.runtime)?, runtime::Metrics::register(&registry)?);
-        let backend = lifecycle::Local::new(store.clone(), config.runtime.clone(), executors, place);
+        let devices = Arc::new(Installed::new(Machine::here()));
+        let (placer, scale) = (Arc::new(Placer::new(&config.runtime, devices.clone())?), Scale::new(devices));
+        let catalog = Arc::new(models::catalog(&config, &placer).map_err(BuildError::Catalog)?);
+        let remote = Remote::new(config.remote.clone())?;
+        let own_caches = own_caches(&catalog);
+        let store = Store::new(
+            store::Config { own_caches, ..config.store.clone() },
+            remote.buckets().clone(),
+            store::EMBEDDED,
+            &registry,
+        )?;
+        let executors = runtime::Metrics::register(&registry)?;
+        let backend = lifecycle::Local::new(store.clone(), config.runtime.clone(), executors, placer.clone(), scale);
         let metrics = lifecycle::Metrics::register(&registry)?;
-        let (lifecycle, driver) = Lifecycle::start(config.lifecycle.clone(), specs, backend, metrics);
-        let service = Service::new(config.service.clone(), catalog.clone(), lifecycle.clone(), &registry)?;
-        Ok(Self { config, registry, catalog, store, lifecycle, driver, service })
+        let (specs, rules) = (models::specs(&catalog), models::rules(&config, &placer));
+        let (lifecycle, driver) = Lifecycle::start(rules, specs, backend, metrics);
+        let service = Service::new(config.service.clone(), catalog, lifecycle.clone(), &registry)?;
+        let keyring = Keyring::open(config.http.access.clone(), &registry)?;
+        let reloads = Reloads::register(&registry)?;
+        Ok(Self { config, registry, remote, placer, store, lifecycle, driver, service, reloads, keyring })
     }
 
-    pub fn catalog(&self) -> &Catalog {
-        &self.catalog
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.service.catalog()
+    }
+
+    pub fn remote(&self) -> &Remote {
+        &self.remote
     }
 
     pub fn store(&self) -> &Store {
@@ -79,13 +104,27 @@ impl App {
         self.config.lifecycle.mode
     }
 
-    pub(super) fn api(&self) -> http::Api {
+    /// Begins with what earlier processes left. Only a server does so: two at once cannot have the same `jobs.dir`.
+    pub(super) fn jobs(&self) -> Result<Jobs, JobsError> {
+        let worker = http::JobWorker::new(&self.service, self.config.jobs.time_limit);
+        Jobs::start(self.config.jobs.clone(), Arc::new(worker), self.remote.clone(), &self.registry)
+    }
+
+    pub(super) fn api(&self, jobs: Jobs) -> http::Api {
         http::Api {
             service: self.service.clone(),
+            remote: self.remote.clone(),
+            jobs,
             registry: self.registry.clone(),
             config: self.config.http.clone(),
             draining: http::Draining::default(),
+            bodies: http::Bodies::new(self.config.http.bodies_limit),
+            gate: Gate::new(self.keyring.clone(), self.config.http.clone()),
         }
+    }
+
+    pub(super) fn keyring(&self) -> &Keyring {
+        &self.keyring
     }
 
     /// Resolves, with the reason, if the configuration wants the process to end because a model failed at start.
@@ -101,13 +140,11 @@ impl App {
     }
 }
 
-fn spec(entry: &Entry) -> ModelSpec {
-    ModelSpec {
-        name: entry.name.clone(),
-        families: entry.family.map_or(FamilyChoice::Among(FAMILIES), FamilyChoice::Known),
-        parts: entry.parts.clone(),
-        preload: entry.preload,
-        pinned: entry.pinned,
-        idle_ttl: entry.idle_ttl,
-    }
+/// The sources of models that have a cache of their own.
+fn own_caches(catalog: &Catalog) -> BTreeMap<Source, PathBuf> {
+    let of = |entry: &Entry| {
+        let sources = entry.parts.iter().map(|(_, source)| source.clone());
+        entry.cache_dir.clone().map(|dir| sources.map(|source| (source, dir.clone())).collect::<Vec<_>>())
+    };
+    catalog.entries().filter_map(of).flatten().collect()
 }

@@ -4,14 +4,23 @@ use std::{
     future::Future,
     io,
     net::{SocketAddr, TcpListener},
+    sync::Arc,
     time::Instant,
 };
 
 use actix_web::{HttpServer, dev::ServerHandle};
+use futures::{Stream, StreamExt};
 use tracing::{info, warn};
 
-use super::{App, BuildError, Config, ServerConfig};
-use crate::http;
+use super::{
+    App, BuildError, Config, ServerConfig, secrets,
+    systemd::Systemd,
+    tls::{Certificate, TlsError},
+};
+use crate::{
+    http,
+    jobs::{Jobs, JobsError},
+};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -23,6 +32,10 @@ pub enum ServeError {
     Bind { address: SocketAddr, hint: String, source: io::Error },
     #[error(transparent)]
     Build(#[from] BuildError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    Jobs(#[from] JobsError),
     #[error("the HTTP server failed: {0}")]
     Http(#[from] io::Error),
     #[error("a model that loads at start could not be loaded: {0}")]
@@ -56,11 +69,20 @@ fn hint(error: &io::Error) -> String {
     }
 }
 
-/// Serves on `listener` until `shutdown` resolves and everything in flight is answered, or its time is over.
-pub async fn run(config: Config, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
+/// Serves on `listener` until `shutdown` resolves and everything in flight is answered, or its time is over. Each item
+/// of `reloads` is another configuration, or what is wrong with it.
+pub async fn run(
+    config: Config,
+    listener: TcpListener,
+    reloads: impl Stream<Item = Result<Config, String>>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
     let (server, address) = (config.server.clone(), listener.local_addr()?);
+    let (certificate, stall_timeout) = (certificate(&server)?, config.http.stall_timeout);
     let app = App::build(config)?;
-    let api = app.api();
+    let secrets = secrets::watch(server.reload, app.keyring().clone(), certificate.clone())?;
+    let jobs = app.jobs()?;
+    let api = app.api(jobs.clone());
     let http = HttpServer::new({
         let api = api.clone();
         move || actix_web::App::new().service(http::routes(api.clone()))
@@ -68,37 +90,62 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: impl Future<Ou
     .workers(server.workers)
     // A client that hangs up cancels its request; see docs/ARCHITECTURE.md.
     .h1_allow_half_closed(false)
+    .max_connections(server.max_connections.div_ceil(server.workers))
+    .keep_alive(server.keep_alive)
+    .client_request_timeout(server.head_timeout)
+    .client_disconnect_timeout(server.disconnect_timeout)
     .shutdown_timeout(server.drain.as_secs().max(1))
-    .disable_signals()
-    .listen(listener)?
+    .disable_signals();
+    let http = match &certificate {
+        Some(certificate) => http.listen_rustls_0_23(listener, certificate.server_config()?)?,
+        None => http.listen(listener)?,
+    }
     .run();
     let handle = http.handle();
     let serving = tokio::spawn(http);
-    info!(%address, load_mode = ?app.load_mode(), default = %app.catalog().default().name, "listening");
-
-    let ended = until_told(&app, shutdown).await;
-    stop(&server, &api, handle).await;
+    app.keyring().say();
+    info!(%address, tls = certificate.is_some(), load_mode = ?app.load_mode(), default = %app.catalog().default().name, "listening");
+    let systemd = Systemd::inform(&app, stall_timeout);
+    let ended = until_told(&app, reloads, shutdown).await;
+    drop(systemd);
+    stop(&server, &api, &jobs, handle).await;
+    secrets.abort();
     app.stop().await;
     serving.await.map_err(io::Error::other)??;
     info!("stopped");
     ended
 }
 
+fn certificate(server: &ServerConfig) -> Result<Option<Arc<Certificate>>, TlsError> {
+    let files = server.certificate.as_deref().zip(server.private_key.as_deref());
+    files.map(|(certificate, key)| Certificate::open(certificate, key)).transpose()
+}
+
 /// Waits for the one or the other reason to end.
-async fn until_told(app: &App, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
+async fn until_told(
+    app: &App,
+    reloads: impl Stream<Item = Result<Config, String>>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let reloading = reloads.for_each(|config| app.reload(config));
+    let never = async {
+        reloading.await;
+        std::future::pending::<()>().await;
+    };
     tokio::select! {
         () = shutdown => Ok(()),
         reason = app.fatal() => Err(ServeError::Preload(reason)),
+        () = never => Ok(()),
     }
 }
 
-/// Unready first, then a grace for load balancers, then no new connections; what runs is finished.
-async fn stop(server: &ServerConfig, api: &http::Api, handle: ServerHandle) {
+/// Unready first, then a grace for load balancers, then no new connections and no new jobs; what runs is finished.
+async fn stop(server: &ServerConfig, api: &http::Api, jobs: &Jobs, handle: ServerHandle) {
     let start = Instant::now();
     api.draining.begin();
     info!(grace_seconds = server.grace.as_secs_f64(), drain_seconds = server.drain.as_secs_f64(), "stopping");
     tokio::time::sleep(server.grace).await;
-    handle.stop(true).await;
+    tokio::join!(handle.stop(true), jobs.stop(server.drain));
     let seconds = start.elapsed().as_secs_f64();
     if start.elapsed() >= server.grace + server.drain {
         warn!(seconds, "requests in flight were cut off: server.drain was too short for them");

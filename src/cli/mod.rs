@@ -1,6 +1,7 @@
 //! The command line: one file per command. Whoever prints to standard output is in here.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod cache;
 mod healthcheck;
 mod models;
 mod progress;
@@ -15,8 +16,7 @@ use std::{future::Future, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use crate::{
-    app,
-    config::{self, Loaded, Origin, Overrides},
+    config::{self, Loaded, Origin, Overrides, Sources},
     telemetry,
 };
 
@@ -34,10 +34,12 @@ struct Args {
 enum Command {
     /// Serve models over HTTP (what happens without a command)
     Serve,
-    /// Fetch models into the cache, for an image build, an init container or a job
     Pull(pull::Pull),
     /// Check the files of models on this machine against their manifests
     Verify(verify::Verify),
+    /// Look after the files of models on this machine
+    #[command(subcommand)]
+    Cache(cache::Cache),
     /// List the models that there are
     Models,
     /// Write recordings down
@@ -54,7 +56,8 @@ const USAGE: u8 = 2;
 /// The program: exit code 0 is success, 1 is failure, 2 is wrong usage or configuration.
 pub fn main() -> ExitCode {
     let Args { overrides, command } = Args::parse();
-    let loaded = match config::load(&config::Sources::of_process(overrides)) {
+    let sources = Sources::of_process(overrides);
+    let loaded = match config::load(&sources) {
         Ok(loaded) => loaded,
         Err(faults) => {
             eprintln!("{faults}");
@@ -66,28 +69,37 @@ pub fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let command = command.unwrap_or(Command::Serve);
-    if let Err(error) = telemetry::init_logs(&log_config(&loaded, &command)) {
-        eprintln!("log.level: {error}");
-        return USAGE.into();
+    match telemetry::init(&telemetry_config(&loaded, &command)) {
+        Ok(_outlet) => run(loaded, sources, command),
+        Err(error) => {
+            eprintln!("{error}");
+            USAGE.into()
+        }
     }
-    run(loaded.config, command)
 }
 
-/// Commands that talk to a person by themselves log what is wrong and no more, unless somebody wants it otherwise.
-fn log_config(loaded: &Loaded, command: &Command) -> telemetry::Config {
+/// Commands that talk to a person by themselves log what is wrong and no more, unless somebody wants it otherwise; only
+/// the server has requests to trace.
+fn telemetry_config(loaded: &Loaded, command: &Command) -> telemetry::Config {
     let by_default = loaded.report.get("log.level").is_none_or(|row| matches!(row.origin, Origin::Default));
     let mut config = loaded.config.telemetry.clone();
-    if by_default && !matches!(command, Command::Serve) {
+    if matches!(command, Command::Serve) {
+        return config;
+    }
+    config.traces.endpoint = None;
+    if by_default {
         config.log_level = "warn".to_owned();
     }
     config
 }
 
-fn run(config: app::Config, command: Command) -> ExitCode {
+fn run(loaded: Loaded, sources: Sources, command: Command) -> ExitCode {
+    let config = loaded.config.clone();
     match command {
-        Command::Serve => on_runtime(serve::serve(config)),
+        Command::Serve => on_runtime(serve::serve(loaded, sources)),
         Command::Pull(pull) => on_runtime(pull.run(config)),
         Command::Verify(verify) => on_runtime(verify.run(config)),
+        Command::Cache(cache) => on_runtime(cache.run(config)),
         Command::Models => on_runtime(models::run(config)),
         Command::Transcribe(args) => on_runtime(transcribe::run(args, config)),
         Command::Healthcheck(check) => on_runtime(check.run(config)),

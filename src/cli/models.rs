@@ -10,8 +10,9 @@ use crate::{
 
 pub(super) async fn run(config: app::Config) -> anyhow::Result<ExitCode> {
     let app = App::build(config)?;
-    let default = &app.catalog().default().name;
-    let rows: Vec<[String; 4]> = app.catalog().entries().map(|entry| row(entry, entry.name == *default)).collect();
+    let catalog = app.catalog();
+    let default = &catalog.default().name;
+    let rows: Vec<[String; 4]> = catalog.entries().map(|entry| row(entry, entry.name == *default)).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
     let widths = [width(0), width(1), width(2)];
     for [name, family, availability, aliases] in &rows {

@@ -1,7 +1,8 @@
-//! SIGTERM and SIGINT: the first asks to stop, the second ends at once.
+//! SIGTERM and SIGINT: the first asks to stop, the second ends at once. SIGHUP: read the configuration anew.
 
 use std::io;
 
+use futures::{Stream, stream};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
@@ -25,6 +26,12 @@ impl Signals {
         // The task that counts lives as long as the runtime.
         let _ = self.0.wait_for(|count| *count >= n).await;
     }
+}
+
+/// One item for each SIGHUP from now on; several that come close together may be one.
+pub(super) fn hangups() -> io::Result<impl Stream<Item = ()>> {
+    let signal = signal(SignalKind::hangup())?;
+    Ok(stream::unfold(signal, |mut signal| async { signal.recv().await.map(|()| ((), signal)) }))
 }
 
 async fn count(mut terminate: Signal, mut interrupt: Signal, sender: watch::Sender<usize>) {

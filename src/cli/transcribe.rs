@@ -14,7 +14,7 @@ use serde_json::json;
 use super::progress;
 use crate::{
     app::{self, App},
-    service::{Call, Listen, Recording, Service},
+    service::{Call, Listen, Recording, Served, Service},
     speech::{Goal, Heard, Segment, Timestamps, Transcript},
 };
 
@@ -69,7 +69,10 @@ pub(super) async fn run(args: Args, config: app::Config) -> anyhow::Result<ExitC
 async fn transcribe(args: &Args, file: &Path, service: &Service) -> anyhow::Result<Transcript> {
     let bytes = tokio::fs::read(file).await.context("cannot be read")?;
     let watching = progress::of_models(service.lifecycle().watch());
-    let call = Call { id: file.display().to_string(), protocol: "cli", model: None, wait: Some(PATIENCE) };
+    let id = file.display().to_string();
+    let (served, wait) = (Served::default(), Some(PATIENCE));
+    let call =
+        Call { id, protocol: "cli", model: None, wait, time_limit: None, served, keep_alive: None, allowance: None };
     let mut transcription = service.transcribe(call, listen(args, file, bytes)).await?;
     watching.abort();
     let (bar, mut segments) = (progress::of_sound(transcription.seconds()), Vec::new());
@@ -98,7 +101,9 @@ fn listen(args: &Args, file: &Path, bytes: Vec<u8>) -> Listen {
         prompt: args.prompt.clone(),
         temperature: None,
         timestamps: if args.words { Timestamps::Word } else { Timestamps::Segment },
+        logprobs: false,
         options: serde_json::Map::new(),
+        voice: None,
     }
 }
 

@@ -17,6 +17,9 @@ settings also obey a plain name that containers are commonly given, such as `POR
 wins, and a `SCONCE_…` name wins over them all. An empty variable counts as absent.
 - **Units**: durations are `500ms`, `30s`, `5m`, `2h`, `1d`, and a bare number is seconds; sizes are `100MB`, `8GiB`, \
 and a bare number is bytes; truth is `true`, `1`, `yes`, `on`, or `false`, `0`, `no`, `off`.
+- **Read anew** on SIGHUP: settings marked *yes* under *reload*, and everything under `[models]`, then apply without a
+  restart; of others that changed the log says that they wait for one. A configuration with a fault changes nothing; the
+  log and `sconce_config_reloads_total{outcome=\"refused\"}` say so.
 - **Faults** are reported all at once, each with its place, and the server does not start. A setting or a `SCONCE_…` \
 variable that does not exist is a fault. (Those that Kubernetes sets for a service called `sconce` are recognised and \
 ignored.)
@@ -85,7 +88,7 @@ fn sections() -> Vec<&'static str> {
 }
 
 fn section_of(key: &'static str) -> &'static str {
-    key.split_once('.').map_or("", |(section, _)| section)
+    key.rsplit_once('.').map_or("", |(section, _)| section)
 }
 
 fn names<C>(setting: &Setting<C>) -> Vec<String> {
@@ -99,11 +102,12 @@ fn table<C: 'static>(
     settings: impl Iterator<Item = &'static Setting<C>>,
     names: fn(&Setting<C>) -> Vec<String>,
 ) {
-    page.push_str("\n| key | default | meaning | takes | also by |\n|---|---|---|---|---|\n");
+    page.push_str("\n| key | default | meaning | takes | reload | also by |\n|---|---|---|---|---|---|\n");
     for setting in settings {
         let key = setting.key.rsplit('.').next().unwrap_or(setting.key);
         let names = names(setting).iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let takes = setting.slot.expected();
-        page.push_str(&format!("| `{key}` | `{}` | {} | {takes} | {names} |\n", setting.default, setting.doc));
+        let live = if setting.live { "yes" } else { "" };
+        page.push_str(&format!("| `{key}` | `{}` | {} | {takes} | {live} | {names} |\n", setting.default, setting.doc));
     }
 }

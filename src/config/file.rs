@@ -90,7 +90,7 @@ impl Reader<'_> {
     }
 
     fn unknown_section(&mut self, at: usize, name: &str) {
-        let sections = SETTINGS.iter().filter_map(|setting| setting.key.split_once('.')).map(|(section, _)| section);
+        let sections = SETTINGS.iter().filter_map(|setting| setting.key.rsplit_once('.')).map(|(section, _)| section);
         let known = sections.chain(["models"]).map(str::to_owned);
         self.faults.push(Fault::unknown(self.origin(at), name, known));
     }

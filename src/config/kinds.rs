@@ -1,11 +1,14 @@
 //! How the values of our own types are written: modes, devices, folders and the like.
 
-use std::{net::IpAddr, path::PathBuf};
+use std::{net::IpAddr, num::NonZeroU32, path::PathBuf};
 
 use super::value::{COUNT, Kind, NAMES, Raw, SIZE, choice, text, word};
 use crate::{
+    app::BudgetChoice,
+    http::access::Digest,
     lifecycle::{LoadMode, OnPreloadFailure},
-    runtime::{DTypeChoice, DeviceChoice},
+    model::{DeviceChoice, DeviceId},
+    runtime::DTypeChoice,
     telemetry::LogFormat,
 };
 
@@ -45,6 +48,9 @@ pub(super) const LOG_FORMAT: Kind<LogFormat> = Kind {
 pub(super) const DEVICE: Kind<DeviceChoice> =
     Kind { expected: "auto, cpu, cuda, cuda:0, cuda:1, … or metal", parse: device, show: show_device };
 
+pub(super) const BUDGET: Kind<BudgetChoice> =
+    Kind { expected: "auto, none, or a size such as 100MB or 8GiB", parse: budget, show: show_budget };
+
 pub(super) const ADDRESS: Kind<IpAddr> = Kind {
     expected: "an IP address such as 0.0.0.0, 127.0.0.1 or ::",
     parse: |raw| text(raw)?.parse().ok(),
@@ -54,8 +60,10 @@ pub(super) const ADDRESS: Kind<IpAddr> = Kind {
 pub(super) const PATH: Kind<PathBuf> =
     Kind { expected: "a folder", parse: |raw| text(raw).map(PathBuf::from), show: |path| path.display().to_string() };
 
+pub(super) const FILE: Kind<PathBuf> = Kind { expected: "a file", ..PATH };
+
 pub(super) const PATHS: Kind<Vec<PathBuf>> =
-    Kind { expected: "folders, separated by colons", parse: |raw| Some(paths(raw)), show: |paths| show_paths(paths) };
+    Kind { expected: "folders, separated by colons", parse: paths, show: |paths| show_paths(paths) };
 
 pub(super) const WHOLE: Kind<u32> =
     Kind { expected: COUNT.expected, parse: |raw| (COUNT.parse)(raw)?.try_into().ok(), show: u32::to_string };
@@ -66,6 +74,23 @@ pub(super) const BYTES: Kind<usize> = Kind {
     show: |size| (SIZE.show)(&(*size as u64)),
 };
 
+pub(super) const BOUND: Kind<NonZeroU32> =
+    Kind { expected: COUNT.expected, parse: |raw| text(raw)?.parse().ok(), show: NonZeroU32::to_string };
+
+pub(super) const SHARE: Kind<f64> = Kind { expected: "a number from 0 to 1", parse: share, show: f64::to_string };
+
+pub(super) const KEYS: Kind<Vec<Digest>> = Kind {
+    expected: "keys of visible ASCII, or sha256: and 64 hexadecimal digits, separated by commas",
+    parse: |raw| some(raw)?.iter().map(|key| Digest::parse(key)).collect(),
+    show: |_| "***".to_owned(),
+};
+
+pub(super) const ORIGINS: Kind<Vec<String>> = Kind {
+    expected: "origins such as https://app.example, separated by commas, or * for any",
+    parse: |raw| some(raw)?.into_iter().map(origin).collect(),
+    show: |origins| origins.join(","),
+};
+
 pub(super) const LOG_LEVEL: Kind<String> = Kind {
     expected: "off, error, warn, info, debug or trace, or a filter such as sconce=debug,actix_server=warn",
     parse: log_level,
@@ -74,28 +99,59 @@ pub(super) const LOG_LEVEL: Kind<String> = Kind {
 
 fn device(raw: &Raw) -> Option<DeviceChoice> {
     let word = text(raw)?.to_lowercase();
-    match word.as_str() {
-        "auto" => Some(DeviceChoice::Auto),
-        "cpu" => Some(DeviceChoice::Cpu),
-        "metal" => Some(DeviceChoice::Metal),
-        "cuda" => Some(DeviceChoice::Cuda(0)),
-        _ => word.strip_prefix("cuda:")?.parse().ok().map(DeviceChoice::Cuda),
-    }
+    let device = match word.as_str() {
+        "auto" => return Some(DeviceChoice::Auto),
+        "cpu" => DeviceId::Cpu,
+        "metal" => DeviceId::Metal,
+        "cuda" => DeviceId::Cuda(0),
+        _ => DeviceId::Cuda(word.strip_prefix("cuda:")?.parse().ok()?),
+    };
+    Some(DeviceChoice::Only(device))
 }
 
-fn show_device(device: &DeviceChoice) -> String {
-    match device {
+fn show_device(choice: &DeviceChoice) -> String {
+    match choice {
         DeviceChoice::Auto => "auto".to_owned(),
-        DeviceChoice::Cpu => "cpu".to_owned(),
-        DeviceChoice::Metal => "metal".to_owned(),
-        DeviceChoice::Cuda(index) => format!("cuda:{index}"),
+        DeviceChoice::Only(device) => device.to_string(),
     }
 }
 
-fn paths(raw: &Raw) -> Vec<PathBuf> {
+fn budget(raw: &Raw) -> Option<BudgetChoice> {
+    match text(raw)?.to_lowercase().as_str() {
+        "none" => Some(BudgetChoice::None),
+        "auto" => Some(BudgetChoice::Auto),
+        _ => (SIZE.parse)(raw).map(BudgetChoice::Bytes),
+    }
+}
+
+fn show_budget(budget: &BudgetChoice) -> String {
+    match budget {
+        BudgetChoice::None => "none".to_owned(),
+        BudgetChoice::Auto => "auto".to_owned(),
+        BudgetChoice::Bytes(bytes) => (SIZE.show)(bytes),
+    }
+}
+
+/// At least one.
+fn some(raw: &Raw) -> Option<Vec<String>> {
+    (NAMES.parse)(raw).filter(|items| !items.is_empty())
+}
+
+fn share(raw: &Raw) -> Option<f64> {
+    text(raw)?.parse().ok().filter(|share| (0.0..=1.0).contains(share))
+}
+
+/// A scheme, a host and perhaps a port: what a browser sends, which has no path.
+fn origin(text: String) -> Option<String> {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let fine = text == "*" || host.is_some_and(|host| !host.is_empty() && !host.contains('/'));
+    fine.then_some(text)
+}
+
+fn paths(raw: &Raw) -> Option<Vec<PathBuf>> {
     match raw {
-        Raw::Text(text) => text.split(':').filter(|path| !path.is_empty()).map(PathBuf::from).collect(),
-        Raw::List(_) => (NAMES.parse)(raw).unwrap_or_default().into_iter().map(PathBuf::from).collect(),
+        Raw::Text(_) => Some(text(raw)?.split(':').filter(|path| !path.is_empty()).map(PathBuf::from).collect()),
+        Raw::List(_) => Some((NAMES.parse)(raw)?.into_iter().map(PathBuf::from).collect()),
     }
 }
 

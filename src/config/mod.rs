@@ -57,9 +57,18 @@ pub fn load(sources: &Sources) -> Result<Loaded, Faults> {
     let values = [&hints, &file.values, &environment.values, &flags.values];
     settle(&mut config, "", settings::SETTINGS, &values, (&mut report, &mut faults));
     sources.token(&mut config, &mut report, &mut faults);
+    sources.other_caches(&mut config, &report);
+    config.remote.buckets.s3.identity = sources.identity();
     config.catalog.models = models::assemble(&listed, [&file, &environment], &mut report, &mut faults);
     contradictions(&config, &report, &mut faults);
     if faults.is_empty() { Ok(Loaded { config, report }) } else { Err(Faults(faults)) }
+}
+
+/// The settings that differ and do not apply until the next start.
+pub fn needs_restart(before: &Report, now: &Report) -> Vec<String> {
+    let fixed = settings::SETTINGS.iter().filter(|setting| !setting.live).map(|setting| setting.key);
+    let value = |report: &Report, key: &str| report.get(key).map(|row| row.value.clone());
+    fixed.filter(|key| value(before, key) != value(now, key)).map(str::to_owned).collect()
 }
 
 /// What each setting may say alone, but not together.
@@ -70,6 +79,14 @@ fn contradictions(config: &Config, report: &Report, faults: &mut Vec<Fault>) {
     };
     if config.lifecycle.retry_max < config.lifecycle.retry_base {
         contradiction("retry.max_delay", "retry.max_delay is shorter than retry.first_delay".to_owned());
+    }
+    if config.http.bodies_limit < config.http.body_limit {
+        contradiction("limits.max_bodies", "limits.max_bodies is less than limits.max_body".to_owned());
+    }
+    match (&config.server.certificate, &config.server.private_key) {
+        (Some(_), None) => contradiction("tls.certificate", "tls.certificate needs tls.key as well".to_owned()),
+        (None, Some(_)) => contradiction("tls.key", "tls.key needs tls.certificate as well".to_owned()),
+        _ => {}
     }
     let routes = [&config.http.health_route, &config.http.predict_route];
     if routes[0].is_some() && routes[0] == routes[1] {

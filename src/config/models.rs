@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Fault, Origin,
+    kinds::{DEVICE, PATH},
     layer::{Given, Layer, Values, settle},
     report::Report,
     setting::{Maybe, Setting, To},
-    value::{DURATION, FLAG, Kind, NAME, NAMES, Raw, items, text},
+    value::{COUNT, DURATION, FLAG, Kind, NAME, NAMES, Raw, items, text},
 };
 use crate::catalog::ModelConfig;
 
@@ -17,48 +18,101 @@ pub(super) static MODEL_SETTINGS: &[Setting<ModelConfig>] = &[
         "source",
         "known",
         &Maybe::<ModelConfig, _>("known", &SOURCE, |m, v| m.source = v),
-        "Where its files come from: `hf://org/name@revision`, `file:/folder`, `embedded:name`. `known`: what the \
-         catalog knows by the name, else the hub's repository of that name.",
-    ),
+        "Where its files come from: `hf://org/name@revision`, `gs://bucket/prefix`, `s3://bucket/prefix`, \
+         `https://host/file`, `file:/folder`, `embedded:name`. Of a bucket or a web server also one archive, `.zip` or \
+         `.tar.gz`; one file or archive may end in `#sha256=…`, and is then fetched once and never asked about again. \
+         `known`: what the catalog knows by the name, else the hub's repository of that name.",
+    )
+    .live(),
     Setting::new(
         "family",
         "found",
         &Maybe::<ModelConfig, _>("found", &NAME, |m, v| m.family = v),
         "What kind of model it is, for example `whisper`. `found`: what the catalog knows, else what its `config.json` \
          says.",
-    ),
+    )
+    .live(),
     Setting::new(
         "aliases",
         "none",
         &Maybe::<ModelConfig, _>("none", &NAMES, |m, v| m.aliases = v.unwrap_or_default()),
         "Further names that requests may call it by.",
-    ),
+    )
+    .live(),
     Setting::new(
         "preload",
         "auto",
         &Maybe::<ModelConfig, _>("auto", &FLAG, |m, v| m.preload = v),
         "Load it at the start, in the modes `startup` and `background`. `auto`: only the default model, if no model \
          says `true`.",
-    ),
+    )
+    .live(),
     Setting::new(
         "pinned",
         "false",
         &To::<ModelConfig, _>(&FLAG, |m, v| m.pinned = v),
         "Never unload it to make room. Off, because a pinned model takes the room of all others for good.",
+    )
+    .live(),
+    Setting::new(
+        "cache_dir",
+        "general",
+        &Maybe::<ModelConfig, _>("general", &PATH, |m, v| m.cache_dir = v),
+        "Folder that its files are fetched into, for a model with a volume of its own; if it cannot be made, they go \
+         where all others go. `general`: `store.cache_dir`.",
+    ),
+    Setting::new(
+        "cache_dir",
+        "general",
+        &Maybe::<ModelConfig, _>("general", &PATH, |m, v| m.cache_dir = v),
+        "Folder that its files are fetched into, for a model with a volume of its own; if it cannot be made, they go \
+         where all others go. `general`: `store.cache_dir`.",
     ),
     Setting::new(
         "idle_ttl",
         "general",
         &Maybe::<ModelConfig, _>("general", &DURATION, |m, v| m.idle_ttl = v),
         "Unload it after so long without a request. `general`: after `memory.idle_ttl`.",
-    ),
+    )
+    .live(),
+    Setting::new(
+        "device",
+        "general",
+        &Maybe::<ModelConfig, _>("general", &DEVICE, |m, v| m.wishes.device = v),
+        "Where it lives. `general`: as `runtime.device` says. A device that this build or this machine lacks makes the \
+         model `unsupported`, and nothing else.",
+    )
+    .live(),
+    Setting::new(
+        "threads",
+        "general",
+        &Maybe::<ModelConfig, _>("general", &COUNT, |m, v| m.wishes.threads = v),
+        "CPU threads for its work. `general`: as `runtime.threads` says.",
+    )
+    .live(),
+    Setting::new(
+        "warm_up",
+        "true",
+        &To::<ModelConfig, _>(&FLAG, |m, v| m.wishes.cold = !v),
+        "Let it do a real inference before it counts as ready, so that the first request is as fast as the second.",
+    )
+    .live(),
 ];
 
 const SOURCE: Kind<String> = Kind {
-    expected: "hf://org/name@revision, file:/folder or embedded:name",
+    expected: "hf://org/name@revision, gs://bucket/prefix, s3://bucket/prefix, https://host/file, file:/folder or \
+               embedded:name",
     parse: |raw| text(raw).filter(|text| text.contains(':')).map(str::to_owned),
-    show: String::clone,
+    show: |source| without_query(source),
 };
+
+/// A signature in an address is a secret.
+fn without_query(source: &str) -> String {
+    match source.split_once('?') {
+        Some((place, query)) => format!("{place}?…{}", query.find('#').map_or("", |at| &query[at..])),
+        None => source.to_owned(),
+    }
+}
 
 /// What Vertex AI calls its copy of the model's files.
 const STORAGE_URI: &str = "AIP_STORAGE_URI";
@@ -101,6 +155,8 @@ pub(super) fn first(list: &str) -> Option<String> {
 /// a name.
 pub(super) fn storage_uri(environment: &super::Environment, listed: &mut Vec<(ModelConfig, Origin)>) -> Option<Given> {
     let place = environment.get(STORAGE_URI).filter(|place| !place.is_empty())?;
+    // Vertex AI gives a bucket; its tools for trying things out at home give the folder that they mount.
+    let place = &if place.starts_with('/') { format!("file:{place}") } else { place.clone() };
     let origin = Origin::Variable(STORAGE_URI.to_owned());
     if let Some((model, from)) = listed.first_mut() {
         model.source.get_or_insert_with(|| {
@@ -159,5 +215,7 @@ fn item_of_list(item: &str) -> ModelConfig {
 }
 
 fn last_segment(place: &str) -> &str {
+    let place = place.split(['?', '#']).next().unwrap_or_default();
+    let place = [".zip", ".tar.gz", ".tgz"].iter().find_map(|end| place.strip_suffix(end)).unwrap_or(place);
     place.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or(place)
 }

@@ -17,6 +17,8 @@ pub(super) struct Setting<C: 'static> {
     pub hints: &'static [Plain],
     pub flag: Option<Flag>,
     pub secret: bool,
+    /// Applies when the configuration is read anew, without a restart.
+    pub live: bool,
 }
 
 /// A variable that is not ours, and how its text becomes the text of a setting.
@@ -57,7 +59,7 @@ impl<C> Setting<C> {
         slot: &'static (dyn Slot<C> + Sync),
         doc: &'static str,
     ) -> Self {
-        Self { key, default, doc, slot, plain: &[], hints: &[], flag: None, secret: false }
+        Self { key, default, doc, slot, plain: &[], hints: &[], flag: None, secret: false, live: false }
     }
 
     pub const fn plain(mut self, names: &'static [Plain]) -> Self {
@@ -77,6 +79,11 @@ impl<C> Setting<C> {
 
     pub const fn secret(mut self) -> Self {
         self.secret = true;
+        self
+    }
+
+    pub const fn live(mut self) -> Self {
+        self.live = true;
         self
     }
 

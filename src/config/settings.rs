@@ -1,18 +1,23 @@
 //! The table of settings: their names, defaults and meaning. It is the one place that knows them.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use super::{
-    kinds::{ADDRESS, BYTES, DEVICE, DTYPE, LOAD_MODE, LOG_FORMAT, LOG_LEVEL, ON_PRELOAD_FAILURE, PATH, PATHS, WHOLE},
+    kinds::{
+        ADDRESS, BOUND, BUDGET, BYTES, DEVICE, DTYPE, FILE, KEYS, LOAD_MODE, LOG_FORMAT, LOG_LEVEL, ON_PRELOAD_FAILURE,
+        ORIGINS, PATH, PATHS, SHARE, WHOLE,
+    },
     models,
     setting::{Maybe, Plain, Setting, To},
-    value::{COUNT, DURATION, FLAG, NAME, PORT, ROUTE, SIZE, TEXT, URL},
+    value::{COUNT, DURATION, FLAG, NAME, NAMES, PORT, ROUTE, SIZE, TEXT, URL, URLS},
 };
 use crate::{
-    app::{Config, ServerConfig},
-    catalog, http,
+    app::{BudgetChoice, Config, ServerConfig},
+    catalog, http, jobs,
     lifecycle::{self, LoadMode, OnPreloadFailure},
-    runtime::{self, DTypeChoice, DeviceChoice},
+    model::{DeviceChoice, DeviceId},
+    remote::{self, BucketsConfig, GcsConfig, S3Config, WebConfig},
+    runtime::{self, DTypeChoice},
     service,
     store::{self, Secret},
     telemetry::{self, LogFormat},
@@ -25,9 +30,11 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         "on_demand",
         &To::<Config, _>(&LOAD_MODE, |c, v| c.lifecycle.mode = v),
         "When models are loaded. `startup`: before the server counts as healthy. `on_demand`: at the first request for \
-         each, or by `POST /download-models`. `background`: right after the start, healthy meanwhile.",
+         each, or by `POST /download-models`. `background`: right after the start, healthy meanwhile. Where \
+         `AIP_STORAGE_URI` names a copy of a model the default is `startup`, as Vertex AI wants it.",
     )
     .plain(&[Plain::same("LOAD_MODE")])
+    .hints(&[Plain { name: "AIP_STORAGE_URI", read: |_| Some("startup".to_owned()) }])
     .flag("load-mode", "MODE"),
     Setting::new(
         "default_model",
@@ -37,14 +44,14 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
          may name several models: the first is the default one.",
     )
     .plain(&[Plain { name: "MODEL_ID", read: models::first }])
-    .flag("model", "NAME"),
+    .flag("model", "NAME").live(),
     Setting::new(
         "on_preload_failure",
         "retry",
         &To::<Config, _>(&ON_PRELOAD_FAILURE, |c, v| c.lifecycle.on_preload_failure = v),
-        "What becomes of a start whose models cannot be loaded. `retry`: stay up and unhealthy, with the reason, and \
-         try again, because a hub that is down comes back. `exit`: end the process. `lazy`: count as healthy; the \
-         first request tries again.",
+        "What becomes of a start whose models cannot be loaded, in the modes that load at start. `retry`: go on and try \
+         again, because a hub that is down comes back; with `load_mode = startup` the server is unhealthy until then, and \
+         says why. `exit`: end the process. `lazy`: go on, with a warning; the first request tries again.",
     ),
     Setting::new(
         "server.host",
@@ -85,6 +92,102 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
          is 30 s by default; Cloud Run gives 10 s.",
     ),
     Setting::new(
+        "server.reload",
+        "30s",
+        &To::<Config, _>(&DURATION, |c, v| c.server.reload = v),
+        "The file of keys and the certificate are looked at this often, and at every SIGHUP, and are taken when they \
+         changed. Kubernetes takes a minute to bring a changed secret, so half of one adds little.",
+    ),
+    Setting::new(
+        "server.max_connections",
+        "10000",
+        &To::<Config, _>(&COUNT, |c, v| c.server.max_connections = v),
+        "Connections that are held at once; more wait to be accepted, probes as well. An idle one costs some \
+         kilobytes, so the bound is far above what a replica is sent.",
+    ),
+    Setting::new(
+        "server.keep_alive",
+        "75s",
+        &To::<Config, _>(&DURATION, |c, v| c.server.keep_alive = v),
+        "How long a connection stays open between two requests. Longer than the 60 s of common load balancers, so that \
+         it is they who close, and no request meets a connection that is just being closed.",
+    ),
+    Setting::new(
+        "server.head_timeout",
+        "10s",
+        &To::<Config, _>(&DURATION, |c, v| c.server.head_timeout = v),
+        "A request whose head is not there after so long is answered with 408.",
+    ),
+    Setting::new(
+        "server.disconnect_timeout",
+        "5s",
+        &To::<Config, _>(&DURATION, |c, v| c.server.disconnect_timeout = v),
+        "A connection that is being closed is cut off after so long.",
+    ),
+    Setting::new(
+        "tls.certificate",
+        "none",
+        &Maybe::<Config, _>("none", &FILE, |c, v| c.server.certificate = v),
+        "Serve HTTPS with this certificate: a PEM file, the server's own certificate first, then those that lead to \
+         the root. By default the server speaks plain HTTP, because platforms end TLS before it.",
+    ),
+    Setting::new(
+        "tls.key",
+        "none",
+        &Maybe::<Config, _>("none", &FILE, |c, v| c.server.private_key = v),
+        "The private key of that certificate, a PEM file.",
+    ),
+    Setting::new(
+        "access.keys",
+        "none",
+        &Maybe::<Config, _>("none", &KEYS, |c, v| c.http.access.keys = v.unwrap_or_default()),
+        "Keys that may use models, each as it is or as `sha256:<hex>`. A caller sends one as `Authorization: Bearer \
+         <key>`, `x-api-key` or `api-key`. Without any key, here or in a file, everybody may come in. Never shown.",
+    )
+    .secret(),
+    Setting::new(
+        "access.admin_keys",
+        "none",
+        &Maybe::<Config, _>("none", &KEYS, |c, v| c.http.access.admin_keys = v.unwrap_or_default()),
+        "Keys that may bring models in and take them out as well. Never shown.",
+    )
+    .secret(),
+    Setting::new(
+        "access.file",
+        "none",
+        &Maybe::<Config, _>("none", &FILE, |c, v| c.http.access.file = v),
+        "A file of further keys: one per line, or, if its name ends in `.toml`, `[[keys]]` tables with `name`, `key`, \
+         `scopes`, `requests_per_minute`, `audio_seconds_per_minute` and `concurrency`. Changes are taken over while \
+         the server runs (`server.reload`).",
+    ),
+    Setting::new(
+        "access.requests_per_minute",
+        "none",
+        &Maybe::<Config, _>("none", &BOUND, |c, v| c.http.access.limits.requests_per_minute = v),
+        "Requests for work that a key may send in a minute, unless the file of keys says otherwise; one more is \
+         answered with 429. Only who knows the callers knows a number, so there is none by default.",
+    ),
+    Setting::new(
+        "access.audio_seconds_per_minute",
+        "none",
+        &Maybe::<Config, _>("none", &BOUND, |c, v| c.http.access.limits.audio_seconds_per_minute = v),
+        "Seconds of recordings that a key may send in a minute, unless the file of keys says otherwise. It bounds the \
+         longest single recording as well.",
+    ),
+    Setting::new(
+        "access.concurrency",
+        "none",
+        &Maybe::<Config, _>("none", &BOUND, |c, v| c.http.access.limits.concurrency = v),
+        "Requests for work that a key may have under way at once, unless the file of keys says otherwise.",
+    ),
+    Setting::new(
+        "access.open_metrics",
+        "false",
+        &To::<Config, _>(&FLAG, |c, v| c.http.access.open_metrics = v),
+        "Whether `/metrics` is open without a key, as probes are: for a Prometheus that has none, on a network that \
+         may see the numbers.",
+    ),
+    Setting::new(
         "store.cache_dir",
         "/var/cache/sconce/hub",
         &To::<Config, _>(&PATH, |c, v| c.store.cache_dir = v),
@@ -106,10 +209,27 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
          An array, or one text with `:` between the folders.",
     ),
     Setting::new(
+        "store.other_caches",
+        "found",
+        &Maybe::<Config, _>("found", &PATHS, |c, v| c.store.other_caches = v.unwrap_or_default()),
+        "Hub caches of other tools, which are read in place after those, and need not be there. `found`: the one that \
+         `HF_HUB_CACHE`, `HF_HOME` or the home folder names, if files are fetched elsewhere, and on RunPod the one of \
+         its network volume.",
+    ),
+    Setting::new(
+        "store.quota",
+        "none",
+        &Maybe::<Config, _>("none", &SIZE, |c, v| c.store.quota = v),
+        "How much the folder that files are fetched into may hold, everything in it counted. What was not used for \
+         longest makes room; what is loaded by any process, being written, or fetched by other tools stays. By default \
+         there is no bound, because only who runs the machine knows what else its disk is for.",
+    ),
+    Setting::new(
         "store.endpoint",
         "https://huggingface.co",
-        &To::<Config, _>(&URL, |c, v| c.store.endpoint = v),
-        "Base address of the hub, or of a mirror of it.",
+        &To::<Config, _>(&URLS, |c, v| c.store.endpoints = v),
+        "Base address of the hub. Mirrors may follow it, as an array or after commas: they are asked in their order \
+         when the one before does not answer or does not have the repository. Only the first one gets the token.",
     )
     .plain(&[Plain::same("HF_ENDPOINT")]),
     Setting::new(
@@ -138,11 +258,125 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
          short enough that a dead one is noticed.",
     ),
     Setting::new(
+        "store.min_rate",
+        "1KB",
+        &To::<Config, _>(&SIZE, |c, v| c.store.min_rate = v),
+        "A connection that brings fewer bytes per second than this, over `store.idle_timeout`, is broken off and \
+         resumed. The default is far below any link that could bring a model, and above one that only pretends to.",
+    ),
+    Setting::new(
         "store.attempts",
         "5",
         &To::<Config, _>(&WHOLE, |c, v| c.store.attempts = v),
-        "Tries per file, the first included. Each goes on where the last one ended, so five get a large file through a \
-         poor link.",
+        "Tries per range of a file, the first included. Each goes on where the last one ended, so five get a large \
+         file through a poor link.",
+    ),
+    Setting::new(
+        "store.connections",
+        "10",
+        &To::<Config, _>(&COUNT, |c, v| c.store.connections = v),
+        "Connections that bring files at once, all files together. Storages limit each connection, so ten bring a \
+         large file many times as fast as one; more bring little, and look like an attack.",
+    ),
+    Setting::new(
+        "store.reserve",
+        "256MB",
+        &To::<Config, _>(&SIZE, |c, v| c.store.reserve = v),
+        "Disk space that a download leaves free. One that would not is refused before its first byte, with what it \
+         needs and what there is.",
+    ),
+    Setting::new(
+        "remote.allow_buckets",
+        "none",
+        &Maybe::<Config, _>("none", &NAMES, |c, v| c.remote.allow_buckets = v.unwrap_or_default()),
+        "Buckets that requests may name, to read recordings from and to write answers to; `*` is any. By default none, \
+         because the account of this server may read more than its callers should. Models may come from any bucket.",
+    ),
+    Setting::new(
+        "remote.web.allow_hosts",
+        "none",
+        &Maybe::<Config, _>("none", &NAMES, |c, v| c.remote.web.allow_hosts = v.unwrap_or_default()),
+        "Hosts that requests may name to fetch recordings from: `media.example.com`, `*.example.com`, \
+         `example.com:8443`, or `*` for any. Without a port it is the ordinary one. By default none, so that nobody \
+         makes this server fetch for him. No proxy is used.",
+    ),
+    Setting::new(
+        "remote.web.allow_http",
+        "false",
+        &To::<Config, _>(&FLAG, |c, v| c.remote.web.allow_http = v),
+        "Whether such a host may be asked without encryption.",
+    ),
+    Setting::new(
+        "remote.web.allow_private",
+        "false",
+        &To::<Config, _>(&FLAG, |c, v| c.remote.web.allow_private = v),
+        "Whether such a host may be this machine or one of a private network. Off, because that is where metadata \
+         servers and other things live which trust whoever is inside.",
+    ),
+    Setting::new(
+        "remote.s3.endpoint",
+        "none",
+        &Maybe::<Config, _>("none", &URL, |c, v| c.remote.buckets.s3.endpoint = v),
+        "Address of a service that speaks like S3. By default Amazon's, in the region.",
+    )
+    .plain(&[Plain::same("AWS_ENDPOINT_URL_S3"), Plain::same("AWS_ENDPOINT_URL")]),
+    Setting::new(
+        "remote.s3.region",
+        "us-east-1",
+        &To::<Config, _>(&NAME, |c, v| c.remote.buckets.s3.region = v),
+        "Region of the buckets. The default is Amazon's own.",
+    )
+    .plain(&[Plain::same("AWS_REGION"), Plain::same("AWS_DEFAULT_REGION")]),
+    Setting::new(
+        "remote.s3.access_key_id",
+        "none",
+        &Maybe::<Config, _>("none", &TEXT, |c, v| c.remote.buckets.s3.access_key_id = v),
+        "Name of an access key. By default the rights are those of the machine: its web identity, its container's or \
+         its instance's role.",
+    )
+    .plain(&[Plain::same("AWS_ACCESS_KEY_ID")]),
+    Setting::new(
+        "remote.s3.secret_access_key",
+        "none",
+        &Maybe::<Config, _>("none", &TEXT, |c, v| c.remote.buckets.s3.secret_access_key = v.map(Secret)),
+        "The access key's secret. Never shown.",
+    )
+    .plain(&[Plain::same("AWS_SECRET_ACCESS_KEY")])
+    .secret(),
+    Setting::new(
+        "remote.s3.session_token",
+        "none",
+        &Maybe::<Config, _>("none", &TEXT, |c, v| c.remote.buckets.s3.session_token = v.map(Secret)),
+        "What goes with a temporary access key. Never shown.",
+    )
+    .plain(&[Plain::same("AWS_SESSION_TOKEN")])
+    .secret(),
+    Setting::new(
+        "remote.s3.anonymous",
+        "false",
+        &To::<Config, _>(&FLAG, |c, v| c.remote.buckets.s3.anonymous = v),
+        "Ask without any key, as public buckets allow.",
+    ),
+    Setting::new(
+        "remote.gcs.endpoint",
+        "none",
+        &Maybe::<Config, _>("none", &URL, |c, v| c.remote.buckets.gcs.endpoint = v),
+        "Address of something that speaks like Google Cloud Storage. By default Google's.",
+    )
+    .plain(&[Plain { name: "STORAGE_EMULATOR_HOST", read: with_scheme }]),
+    Setting::new(
+        "remote.gcs.credentials",
+        "none",
+        &Maybe::<Config, _>("none", &TEXT, |c, v| c.remote.buckets.gcs.credentials = v),
+        "File with the key of a service account. By default the rights are those that `gcloud auth application-default \
+         login` left, or else those of the machine, as on Vertex AI and GKE.",
+    )
+    .plain(&[Plain::same("GOOGLE_APPLICATION_CREDENTIALS")]),
+    Setting::new(
+        "remote.gcs.anonymous",
+        "false",
+        &To::<Config, _>(&FLAG, |c, v| c.remote.buckets.gcs.anonymous = v),
+        "Ask without any key, as public buckets allow.",
     ),
     Setting::new(
         "retry.first_delay",
@@ -150,21 +384,31 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         &To::<Config, _>(&DURATION, |c, v| c.lifecycle.retry_base = v),
         "After a model could not be had: the first pause before another try. It doubles with each further failure. One \
          second passes over a blip.",
-    ),
+    )
+    .live(),
     Setting::new(
         "retry.max_delay",
         "1m",
         &To::<Config, _>(&DURATION, |c, v| c.lifecycle.retry_max = v),
         "The longest such pause. A minute does not press a hub that is down, and finds it soon after it is back.",
-    ),
+    )
+    .live(),
     Setting::new(
         "runtime.device",
         "auto",
         &To::<Config, _>(&DEVICE, |c, v| c.runtime.device = v),
-        "Where models live: `cpu`, `cuda`, `cuda:1`, `metal`. `auto` is the first accelerator of this build that works, \
-         else the CPU.",
+        "Where models live: `cpu`, `cuda`, `cuda:1`, `metal`. `auto` is the accelerator with the most free memory, model \
+         by model, and the CPU where no accelerator answers. Which one it is stands in `/models/status`, in the metric \
+         `sconce_model_info` and in the header `x-sconce-device` of every answer.",
     )
     .flag("device", "DEVICE"),
+    Setting::new(
+        "runtime.require_gpu",
+        "false",
+        &To::<Config, _>(&FLAG, |c, v| c.runtime.require_gpu = v),
+        "Do not start without an accelerator. Off, because the CPU serves small models well; where it would not do, a \
+         server that does not start is better than one that is twenty times slower.",
+    ),
     Setting::new(
         "runtime.dtype",
         "auto",
@@ -200,54 +444,104 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         "Models in memory at once, at most. With 1, a request for another model unloads the one and loads the other. \
          By default only the budget bounds them.",
     )
-    .flag("max-resident", "COUNT"),
+    .flag("max-resident", "COUNT").live(),
     Setting::new(
         "memory.budget",
         "none",
-        &Maybe::<Config, _>("none", &SIZE, |c, v| c.lifecycle.memory_budget = v),
-        "Memory that models may take together; idle ones make room for others. By default there is no bound, because \
-         only who runs the machine knows what else it holds.",
+        &To::<Config, _>(&BUDGET, |c, v| c.budget = v),
+        "Memory that models may take together on each device; idle ones make room for others. `auto`: what is free at \
+         the start, by the machine and by the limits of the container, less `memory.reserve`. By default there is no \
+         bound, because only who runs the machine knows what else it holds.",
+    )
+    .live(),
+    Setting::new(
+        "memory.reserve",
+        "512MiB",
+        &To::<Config, _>(&SIZE, |c, v| c.runtime.reserve = v),
+        "What `memory.budget = auto` leaves of each device: for recordings on their way, for what a model computes with, \
+         for the rest of the machine. Two hours of sound decode to 460 MB.",
+    ),
+    Setting::new(
+        "memory.leak_threshold",
+        "64MiB",
+        &To::<Config, _>(&SIZE, |c, v| c.runtime.leak_threshold = v),
+        "A model that goes and leaves more than this of what came with it is reported: a warning, and \
+         `sconce_model_leaked_bytes_total`. Below it stands the noise of an allocator that other threads use.",
     ),
     Setting::new(
         "memory.idle_ttl",
         "none",
         &Maybe::<Config, _>("none", &DURATION, |c, v| c.lifecycle.idle_ttl = v),
-        "Unload a model after so long without a request. By default it stays, because loading it again costs a caller \
-         seconds.",
-    ),
+        "Unload a model after so long without a request, unless its last one said otherwise by `keep_alive`. By default \
+         it stays, because loading it again costs a caller seconds.",
+    )
+    .live(),
     Setting::new(
         "memory.room_patience",
         "10s",
         &To::<Config, _>(&DURATION, |c, v| c.lifecycle.room_patience = v),
         "A request waits so long for a busy model to become idle and make room; then the busy one takes no new \
-         requests. Ten seconds let two models share the memory without swapping at every request.",
-    ),
+         requests. A model that came in has a turn of that length itself before it goes for another, so nobody waits \
+         longer than a turn, a drain and a load for each model that is before. Ten seconds let two models share the \
+         memory without swapping at every request.",
+    )
+    .live(),
     Setting::new(
         "limits.wait",
         "50s",
         &To::<Config, _>(&DURATION, |c, v| c.service.wait = v),
         "How long a request waits for its model to load, unless it says otherwise; then it is answered with 503 and \
          `Retry-After`. Ten seconds under the 60 s after which a shared Vertex endpoint gives up without a reason.",
-    ),
+    )
+    .live(),
     Setting::new(
         "limits.request_timeout",
         "10m",
         &To::<Config, _>(&DURATION, |c, v| c.service.request_timeout = v),
         "How long a request may take in all, once its model is there. Ten minutes is the default of a dedicated Vertex \
          endpoint and of the official OpenAI client.",
-    ),
+    )
+    .live(),
     Setting::new(
         "limits.max_audio",
         "2h",
         &To::<Config, _>(&DURATION, |c, v| c.service.max_audio = v),
         "Longest recording that is taken. Two hours hold a lecture or a meeting and decode to 460 MB of samples.",
-    ),
+    )
+    .live(),
     Setting::new(
         "limits.max_body",
         "100MB",
         &To::<Config, _>(&BYTES, |c, v| c.http.body_limit = v),
-        "Largest request body. OpenAI's 25 MB end after 13 minutes of 16-bit mono WAV at 16 kHz, too early for \
-         a meeting; 100 MB hold 52.",
+        "Largest request body, unpacked, and largest recording that a request names by its address. OpenAI's 25 MB end \
+         after 13 minutes of 16-bit mono WAV at 16 kHz, too early for a meeting; 100 MB hold 52.",
+    ),
+    Setting::new(
+        "limits.concurrency",
+        "none",
+        &Maybe::<Config, _>("none", &COUNT, |c, v| c.http.access.concurrency = v),
+        "Requests for work that may be under way at once, of all callers together, bodies that still arrive included; \
+         one more is answered with 429. By default the queue of each model is the bound, and slow senders are none.",
+    ),
+    Setting::new(
+        "limits.max_bodies",
+        "1GB",
+        &To::<Config, _>(&BYTES, |c, v| c.http.bodies_limit = v),
+        "Request bodies that are in memory at once, over all requests; more are answered with 429. The default holds \
+         ten of the largest ones.",
+    ),
+    Setting::new(
+        "limits.body_timeout",
+        "5m",
+        &To::<Config, _>(&DURATION, |c, v| c.http.body_timeout = v),
+        "A request whose body is not there after so long is answered with 408. Five minutes bring 100 MB over a link of \
+         3 Mbit/s.",
+    ),
+    Setting::new(
+        "http.cors_origins",
+        "none",
+        &Maybe::<Config, _>("none", &ORIGINS, |c, v| c.http.cors_origins = v.unwrap_or_default()),
+        "Origins whose pages may use this server from a browser; `*` is any. By default no page of another origin may.",
     ),
     Setting::new(
         "http.health_route",
@@ -279,13 +573,77 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
          again. A step is short, except that a large encoder on a small CPU takes minutes.",
     ),
     Setting::new(
+        "voices.dir",
+        "none",
+        &Maybe::<Config, _>("none", &PATH, |c, v| c.service.voices = v),
+        "Folder of recordings of speakers, one file per voice, for models that speak with a voice they were shown. \
+         `POST /v1/audio/voices` writes into it, `audio_prompt_path` of `POST /generate` names files in it, and nobody \
+         reads beside it. By default there are no voices and none can be added: where they may be kept is for who runs \
+         the machine to say.",
+    ),
+    Setting::new(
+        "jobs.dir",
+        "none",
+        &Maybe::<Config, _>("none", &PATH, |c, v| c.jobs.dir = v),
+        "Folder in which jobs are written down, so that they survive a restart. One process at a time. By default they \
+         are kept in memory and end with the process.",
+    ),
+    Setting::new(
+        "jobs.at_once",
+        "1",
+        &To::<Config, _>(&COUNT, |c, v| c.jobs.at_once = v),
+        "Jobs that are worked on at once. One leaves the rest of a model's batch to requests that somebody waits for.",
+    ),
+    Setting::new(
+        "jobs.time_limit",
+        "6h",
+        &To::<Config, _>(&DURATION, |c, v| c.jobs.time_limit = v),
+        "How long a job may take, once its model is there, in place of `limits.request_timeout`. Six hours hold the \
+         longest recording on a slow machine.",
+    ),
+    Setting::new(
+        "jobs.keep",
+        "24h",
+        &To::<Config, _>(&DURATION, |c, v| c.jobs.keep = v),
+        "How long the result of a finished job is kept. A day lets who was away over night fetch it.",
+    ),
+    Setting::new(
+        "jobs.max_count",
+        "1000",
+        &To::<Config, _>(&COUNT, |c, v| c.jobs.max_count = v),
+        "Jobs that are held at once. Finished ones make room, those that ended first before the others; if there are \
+         none, a new job is answered with 429.",
+    ),
+    Setting::new(
+        "jobs.max_bytes",
+        "1GB",
+        &To::<Config, _>(&SIZE, |c, v| c.jobs.max_bytes = v),
+        "Recordings and results that are held at once, in memory or in `jobs.dir`, where they take up to twice as much. \
+         The same holds as for `jobs.max_count`. The default holds ten of the largest bodies.",
+    ),
+    Setting::new(
+        "jobs.attempts",
+        "3",
+        &To::<Config, _>(&WHOLE, |c, v| c.jobs.attempts = v),
+        "Times that a job is begun when the process or the model fails meanwhile. Two failures may be chance; a job \
+         that meets a third is likely their cause.",
+    ),
+    Setting::new(
+        "jobs.webhook_secret",
+        "none",
+        &Maybe::<Config, _>("none", &TEXT, |c, v| c.jobs.webhook_secret = v.map(Secret)),
+        "Key that webhooks are signed with; without it, jobs with a webhook are refused. They are sent to hosts in \
+         `remote.web.allow_hosts`. Never shown.",
+    )
+    .secret(),
+    Setting::new(
         "log.level",
         "info",
         &To::<Config, _>(&LOG_LEVEL, |c, v| c.telemetry.log_level = v),
         "A level, or a filter by module: `info`, `sconce=debug,actix_server=warn`.",
     )
     .plain(&[Plain::same("LOG_LEVEL"), Plain::same("RUST_LOG")])
-    .flag("log-level", "LEVEL"),
+    .flag("log-level", "LEVEL").live(),
     Setting::new(
         "log.format",
         "auto",
@@ -293,6 +651,28 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         "`pretty`, for people, or `json`, one object per line. `auto`: pretty on a terminal, JSON otherwise.",
     )
     .flag("log-format", "FORMAT"),
+    Setting::new(
+        "telemetry.otlp_endpoint",
+        "none",
+        &Maybe::<Config, _>("none", &URL, |c, v| c.telemetry.traces.endpoint = v),
+        "Base address of an OpenTelemetry collector; traces go to `/v1/traces` below it, as OTLP over HTTP with \
+         protobuf, 4318 being the usual port. By default there are no traces, and they cost nothing.",
+    )
+    .plain(&[Plain::same("OTEL_EXPORTER_OTLP_ENDPOINT")]),
+    Setting::new(
+        "telemetry.service_name",
+        "sconce",
+        &To::<Config, _>(&NAME, |c, v| c.telemetry.traces.service_name = v),
+        "What this server is called in traces.",
+    )
+    .plain(&[Plain::same("OTEL_SERVICE_NAME")]),
+    Setting::new(
+        "telemetry.sample",
+        "1",
+        &To::<Config, _>(&SHARE, |c, v| c.telemetry.traces.sample = v),
+        "Share of the requests that are traced, 0 to 1. A caller who sends `traceparent` has decided for its request.",
+    )
+    .plain(&[Plain::same("OTEL_TRACES_SAMPLER_ARG")]),
 ];
 
 /// A configuration whose every value waits to be overwritten by the table's default; a test holds the table to that.
@@ -304,46 +684,122 @@ pub(super) fn blank() -> Config {
             workers: usize::MAX,
             grace: Duration::MAX,
             drain: Duration::MAX,
+            reload: Duration::MAX,
+            certificate: Some(PathBuf::new()),
+            private_key: Some(PathBuf::new()),
+            max_connections: usize::MAX,
+            keep_alive: Duration::MAX,
+            head_timeout: Duration::MAX,
+            disconnect_timeout: Duration::MAX,
+        },
+        remote: remote::Config {
+            buckets: BucketsConfig {
+                s3: S3Config {
+                    endpoint: Some(String::new()),
+                    region: String::new(),
+                    access_key_id: Some(String::new()),
+                    secret_access_key: Some(Secret(String::new())),
+                    session_token: Some(Secret(String::new())),
+                    anonymous: true,
+                    identity: BTreeMap::new(),
+                },
+                gcs: GcsConfig { endpoint: Some(String::new()), credentials: Some(String::new()), anonymous: true },
+            },
+            web: WebConfig { allow_hosts: vec![String::new()], allow_http: true, allow_private: true },
+            allow_buckets: vec![String::new()],
         },
         store: store::Config {
             cache_dir: PathBuf::new(),
             read_only: vec![PathBuf::new()],
-            endpoint: String::new(),
+            other_caches: vec![PathBuf::new()],
+            own_caches: BTreeMap::new(),
+            quota: Some(u64::MAX),
+            endpoints: Vec::new(),
             token: None,
             offline: true,
             idle_timeout: Duration::MAX,
+            min_rate: u64::MAX,
             attempts: u32::MAX,
+            connections: usize::MAX,
+            reserve: u64::MAX,
         },
+        budget: BudgetChoice::Auto,
         catalog: catalog::Config { models: Vec::new(), default: Some(String::new()) },
         runtime: runtime::Config {
             queue: usize::MAX,
             max_batch: usize::MAX,
             threads: Some(usize::MAX),
-            device: DeviceChoice::Metal,
+            device: DeviceChoice::Only(DeviceId::Metal),
+            require_gpu: true,
             dtype: DTypeChoice::Bf16,
+            reserve: u64::MAX,
+            leak_threshold: u64::MAX,
         },
         lifecycle: lifecycle::Config {
             mode: LoadMode::Startup,
             max_resident: Some(usize::MAX),
-            memory_budget: Some(u64::MAX),
+            memory_budget: lifecycle::Budget::default(), // of `budget`, by `app`
             idle_ttl: Some(Duration::MAX),
             room_patience: Duration::MAX,
             retry_base: Duration::MAX,
             retry_max: Duration::MAX,
             on_preload_failure: OnPreloadFailure::Exit,
         },
-        service: service::Config { wait: Duration::MAX, request_timeout: Duration::MAX, max_audio: Duration::MAX },
+        service: service::Config {
+            wait: Duration::MAX,
+            request_timeout: Duration::MAX,
+            max_audio: Duration::MAX,
+            voices: Some(PathBuf::new()),
+        },
+        jobs: jobs::Config {
+            dir: Some(PathBuf::new()),
+            at_once: usize::MAX,
+            time_limit: Duration::MAX,
+            keep: Duration::MAX,
+            max_count: usize::MAX,
+            max_bytes: u64::MAX,
+            attempts: u32::MAX,
+            webhook_secret: Some(Secret(String::new())),
+        },
         http: http::Config {
             body_limit: usize::MAX,
+            bodies_limit: usize::MAX,
+            body_timeout: Duration::MAX,
             health_route: Some(String::new()),
             predict_route: Some(String::new()),
             admin: false,
             stall_timeout: Duration::MAX,
+            access: http::access::Config {
+                keys: http::access::Digest::parse("-").into_iter().collect(),
+                admin_keys: http::access::Digest::parse("-").into_iter().collect(),
+                file: Some(PathBuf::new()),
+                open_metrics: true,
+                limits: http::access::Limits {
+                    requests_per_minute: Some(NonZeroU32::MAX),
+                    audio_seconds_per_minute: Some(NonZeroU32::MAX),
+                    concurrency: Some(NonZeroU32::MAX),
+                },
+                concurrency: Some(usize::MAX),
+            },
+            cors_origins: vec![String::new()],
         },
-        telemetry: telemetry::Config { log_level: String::new(), log_format: LogFormat::Pretty },
+        telemetry: telemetry::Config {
+            log_level: String::new(),
+            log_format: LogFormat::Pretty,
+            traces: telemetry::TracesConfig {
+                endpoint: Some(String::new()),
+                service_name: String::new(),
+                sample: -1.0,
+            },
+        },
     }
 }
 
 fn under(folder: &str, rest: &str) -> Option<String> {
     Some(format!("{}/{rest}", folder.trim_end_matches('/')))
+}
+
+/// Emulators are named without a scheme as often as with one.
+fn with_scheme(host: &str) -> Option<String> {
+    Some(if host.contains("://") { host.to_owned() } else { format!("http://{host}") })
 }

@@ -1,6 +1,7 @@
 //! Where configuration comes from. Gathering it is the only part that looks at the process; tests make their own.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -37,6 +38,29 @@ const TOKEN_FILES: [Plain; 4] = [
     Plain { name: "HF_HOME", read: |home| Some(format!("{home}/token")) },
     Plain { name: "XDG_CACHE_HOME", read: |cache| Some(format!("{cache}/huggingface/token")) },
     Plain { name: "HOME", read: |home| Some(format!("{home}/.cache/huggingface/token")) },
+];
+
+/// Where the hub's tools keep their cache, strongest first.
+const TOOL_CACHES: [Plain; 4] = [
+    Plain::same("HF_HUB_CACHE"),
+    Plain { name: "HF_HOME", read: |home| Some(format!("{home}/hub")) },
+    Plain { name: "XDG_CACHE_HOME", read: |cache| Some(format!("{cache}/huggingface/hub")) },
+    Plain { name: "HOME", read: |home| Some(format!("{home}/.cache/huggingface/hub")) },
+];
+/// Where RunPod keeps the models that an endpoint names.
+const RUNPOD_CACHE: &str = "/runpod-volume/huggingface-cache/hub";
+
+/// What Amazon's platforms tell a container of its identity. They change together and no person writes them, so they are
+/// handed on as they are.
+const IDENTITY: [&str; 8] = [
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_METADATA_ENDPOINT",
 ];
 
 // === impl Sources ===
@@ -76,6 +100,26 @@ impl Sources {
                 Layer::default()
             }
         }
+    }
+
+    /// Finds the caches that other tools filled, if no layer says where they are.
+    pub(super) fn other_caches(&self, config: &mut Config, report: &Report) {
+        if report.get("store.other_caches").is_some_and(|row| row.value != "found") {
+            return;
+        }
+        let runpod = self.environment.keys().any(|name| name.starts_with("RUNPOD_")).then(|| RUNPOD_CACHE.into());
+        let tools = first(&self.environment, &TOOL_CACHES).and_then(|given| match given.raw {
+            Raw::Text(path) => Some(PathBuf::from(path)),
+            Raw::List(_) => None,
+        });
+        let known = |path: &PathBuf| *path == config.store.cache_dir || config.store.read_only.contains(path);
+        config.store.other_caches = runpod.into_iter().chain(tools).filter(|path| !known(path)).collect();
+    }
+
+    /// The identity that Amazon's platform gives this process.
+    pub(super) fn identity(&self) -> BTreeMap<String, String> {
+        let given = |name: &str| self.environment.get(name).filter(|value| !value.is_empty()).cloned();
+        IDENTITY.iter().filter_map(|name| Some(((*name).to_owned(), given(name)?))).collect()
     }
 
     fn named_file(&self) -> Option<(PathBuf, Origin)> {

@@ -45,7 +45,14 @@ pub(super) const SIZE: Kind<u64> = Kind {
 };
 
 pub(super) const URL: Kind<String> =
-    Kind { expected: "an http:// or https:// address", parse: url, show: |url| without_user(url) };
+    Kind { expected: "an http:// or https:// address", parse: |raw| url(text(raw)?), show: |url| without_user(url) };
+
+/// Addresses, separated by commas or blanks where they are written as one text.
+pub(super) const URLS: Kind<Vec<String>> = Kind {
+    expected: "an http:// or https:// address, or several, separated by commas",
+    parse: |raw| names(raw)?.iter().map(|item| url(item)).collect::<Option<Vec<_>>>().filter(|urls| !urls.is_empty()),
+    show: |urls| urls.iter().map(|url| without_user(url)).collect::<Vec<_>>().join(","),
+};
 
 pub(super) const ROUTE: Kind<String> = Kind {
     expected: "a path that begins with a slash",
@@ -55,7 +62,7 @@ pub(super) const ROUTE: Kind<String> = Kind {
 
 /// Names, separated by commas or blanks where they are written as one text.
 pub(super) const NAMES: Kind<Vec<String>> =
-    Kind { expected: "names, separated by commas", parse: |raw| Some(list(raw)), show: |names| names.join(",") };
+    Kind { expected: "names, separated by commas", parse: names, show: |names| names.join(",") };
 
 impl Raw {
     /// As it may be printed: not for secrets, and without the password of an address.
@@ -92,10 +99,11 @@ pub(super) fn word<T: PartialEq>(value: &T, choices: &[(&str, T)]) -> String {
     choices.iter().find(|(_, choice)| choice == value).map(|(name, _)| (*name).to_owned()).unwrap_or_default()
 }
 
-fn list(raw: &Raw) -> Vec<String> {
+/// An array may be empty; a text that holds nothing is a mistake.
+fn names(raw: &Raw) -> Option<Vec<String>> {
     match raw {
-        Raw::Text(text) => items(text).map(str::to_owned).collect(),
-        Raw::List(items) => items.clone(),
+        Raw::Text(text) => Some(items(text).map(str::to_owned).collect()).filter(|names: &Vec<_>| !names.is_empty()),
+        Raw::List(items) => Some(items.clone()),
     }
 }
 
@@ -117,8 +125,8 @@ fn count(raw: &Raw) -> Option<usize> {
     text(raw)?.parse().ok().filter(|count| *count > 0)
 }
 
-fn url(raw: &Raw) -> Option<String> {
-    let url = text(raw)?.trim_end_matches('/');
+fn url(text: &str) -> Option<String> {
+    let url = text.trim().trim_end_matches('/');
     let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
     (!host.is_empty()).then(|| url.to_owned())
 }

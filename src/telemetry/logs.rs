@@ -1,25 +1,43 @@
 //! Where log lines go, and how they look.
 
-use std::io::{self, IsTerminal};
+use std::{
+    io::{self, IsTerminal},
+    sync::OnceLock,
+};
 
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::{EnvFilter, Layer, Registry, filter::ParseError, fmt, reload};
 
 use super::{Config, LogFormat};
 
 /// Libraries that tell of every file and every thread as if it were news; a filter that names one overrides this.
 const QUIET: &str = "symphonia=error,actix_server=warn";
 
-/// Sends this process' log lines to standard error from now on. A second call changes nothing.
-pub fn init_logs(config: &Config) -> Result<(), tracing_subscriber::filter::ParseError> {
-    let filter = EnvFilter::builder().parse(format!("{QUIET},{}", config.log_level))?;
-    let lines = fmt().with_env_filter(filter).with_writer(io::stderr);
-    let already_set = if pretty(config.log_format) {
-        lines.with_target(false).try_init()
+/// Which lines go through. It belongs to the process, like standard error itself.
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
+/// Log lines on standard error. [`set_level`] is about the first layer that was made.
+pub(super) fn layer(config: &Config) -> Result<impl Layer<Registry> + use<>, ParseError> {
+    let (filter, handle) = reload::Layer::new(filter(&config.log_level)?);
+    let lines = fmt::layer().with_writer(io::stderr);
+    let lines = if pretty(config.log_format) {
+        lines.with_target(false).boxed()
     } else {
-        lines.json().flatten_event(true).with_current_span(false).try_init()
+        lines.json().flatten_event(true).with_current_span(false).boxed()
     };
-    drop(already_set);
-    Ok(())
+    let _ = FILTER.set(handle);
+    Ok(lines.with_filter(filter))
+}
+
+/// Lets other lines through from now on. The configuration has checked the text.
+pub fn set_level(level: &str) {
+    if let (Some(handle), Ok(filter)) = (FILTER.get(), filter(level)) {
+        // It fails only when nobody logs any more.
+        let _ = handle.reload(filter);
+    }
+}
+
+fn filter(level: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::builder().parse(format!("{QUIET},{level}"))
 }
 
 fn pretty(format: LogFormat) -> bool {

@@ -1,10 +1,21 @@
-//! Logs and the metrics registry. Each module registers its own metrics; what belongs to the whole process is here.
+//! Logs, traces and the metrics registry. Each module registers its own metrics; what belongs to the whole process is here.
 
 mod logs;
+mod traces;
 
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use prometheus::{IntGaugeVec, Opts, Registry};
+use tracing::{Level, level_filters::LevelFilter};
+use tracing_subscriber::{
+    Layer,
+    filter::{ParseError, filter_fn},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
-pub use logs::init_logs;
+pub use logs::set_level;
+pub use traces::TracesError;
 
 /// What telemetry needs to know.
 #[derive(Clone, Debug)]
@@ -12,6 +23,30 @@ pub struct Config {
     /// A `tracing` filter, for example `info` or `sconce=debug,actix_server=warn`.
     pub log_level: String,
     pub log_format: LogFormat,
+    pub traces: TracesConfig,
+}
+
+/// Where traces go.
+#[derive(Clone, Debug)]
+pub struct TracesConfig {
+    /// Base address of an OTLP collector; no traces if absent.
+    pub endpoint: Option<String>,
+    pub service_name: String,
+    /// Share of the requests that are traced, unless the caller decided.
+    pub sample: f64,
+}
+
+/// Log lines and traces on their way out. When this is dropped, the traces that still wait are sent.
+#[must_use = "traces that wait are sent when this is dropped"]
+pub struct Outlet(Option<SdkTracerProvider>);
+
+/// Why there are no log lines, or no traces.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    #[error("log.level: {0}")]
+    Level(#[from] ParseError),
+    #[error(transparent)]
+    Traces(#[from] TracesError),
 }
 
 /// How a log line looks.
@@ -22,6 +57,35 @@ pub enum LogFormat {
     Auto,
     Pretty,
     Json,
+}
+
+/// Sends this process' log lines to standard error from now on, and its traces to the collector, if there is one. A
+/// second call changes nothing.
+pub fn init(config: &Config) -> Result<Outlet, InitError> {
+    let provider = traces::provider(&config.traces)?;
+    let lines = logs::layer(config)?;
+    // Our own spans and nothing else: what libraries trace is of no interest to who asks where the time went.
+    let ours = filter_fn(|what| what.is_span() && what.target().starts_with("sconce") && *what.level() <= Level::DEBUG)
+        .with_max_level_hint(LevelFilter::DEBUG);
+    let spans = provider.as_ref().map(|provider| {
+        let spans = tracing_opentelemetry::layer().with_tracer(provider.tracer("sconce"));
+        // Where in the source a span is made, and on which thread, tells nothing about the request.
+        let spans = spans.with_location(false).with_threads(false).with_target(false).with_tracked_inactivity(false);
+        spans.with_filter(ours)
+    });
+    let already_set = tracing_subscriber::registry().with(lines).with(spans).try_init();
+    drop(already_set);
+    Ok(Outlet(provider))
+}
+
+// === impl Outlet ===
+
+impl Drop for Outlet {
+    fn drop(&mut self) {
+        if let Some(Err(error)) = self.0.take().map(|provider| provider.shutdown()) {
+            tracing::warn!(%error, "the last traces were not sent");
+        }
+    }
 }
 
 /// A registry that holds what is true of the process: its build, and its memory, processor time and descriptors where

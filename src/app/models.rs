@@ -1,0 +1,52 @@
+//! From the configuration of models to what the catalog, the lifecycle and the devices make of it.
+
+use super::{BudgetChoice, Config};
+use crate::{
+    catalog::{Catalog, CatalogError, Entry},
+    families::FAMILIES,
+    lifecycle::{self, FamilyChoice, ModelSpec},
+    model::Availability,
+    runtime::Placer,
+};
+
+/// The catalog, in which a model that wishes for what this machine lacks is unsupported, and says why.
+pub(super) fn catalog(config: &Config, placer: &Placer) -> Result<Catalog, Vec<CatalogError>> {
+    let mut catalog = Catalog::new(FAMILIES, &config.catalog)?;
+    catalog.rule_out(|entry| {
+        let reason = placer.check(&entry.wishes).err()?.to_string();
+        tracing::warn!(model = %entry.name, reason, "this model cannot be served here");
+        Some(reason)
+    });
+    Ok(catalog)
+}
+
+/// The models that can be served.
+pub(super) fn specs(catalog: &Catalog) -> Vec<ModelSpec> {
+    catalog.entries().filter(|entry| entry.availability == Availability::Available).map(spec).collect()
+}
+
+fn spec(entry: &Entry) -> ModelSpec {
+    ModelSpec {
+        name: entry.name.clone(),
+        families: entry.family.map_or(FamilyChoice::Among(FAMILIES), FamilyChoice::Known),
+        parts: entry.parts.clone(),
+        preload: entry.preload,
+        pinned: entry.pinned,
+        idle_ttl: entry.idle_ttl,
+        wishes: entry.wishes.clone(),
+    }
+}
+
+/// The lifecycle's own configuration, with a budget in bytes.
+pub(super) fn rules(config: &Config, placer: &Placer) -> lifecycle::Config {
+    let mut budget = lifecycle::Budget::default();
+    match config.budget {
+        BudgetChoice::None => {}
+        BudgetChoice::Bytes(bytes) => budget.each = Some(bytes),
+        BudgetChoice::Auto => budget.of = placer.rooms().iter().map(|(at, bytes)| (at.to_string(), *bytes)).collect(),
+    }
+    for (device, bytes) in &budget.of {
+        tracing::info!(device, bytes, "memory that models may take");
+    }
+    lifecycle::Config { memory_budget: budget, ..config.lifecycle.clone() }
+}

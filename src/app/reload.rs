@@ -1,0 +1,59 @@
+//! Another configuration while the server runs: it is taken whole, or not at all.
+
+use std::sync::Arc;
+
+use prometheus::{IntCounterVec, Opts, Registry};
+use tracing::{error, info};
+
+use super::{App, BuildError, Config, models};
+use crate::telemetry;
+
+/// How often another configuration came, and what became of it.
+pub(super) struct Reloads(IntCounterVec);
+
+// === impl Reloads ===
+
+impl Reloads {
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let opts = Opts::new("sconce_config_reloads_total", "Configurations read anew, by outcome: applied, refused.");
+        let counter = IntCounterVec::new(opts, &["outcome"])?;
+        for outcome in ["applied", "refused"] {
+            counter.with_label_values(&[outcome]);
+        }
+        registry.register(Box::new(counter.clone()))?;
+        Ok(Self(counter))
+    }
+}
+
+// === impl App ===
+
+impl App {
+    /// Applies what can be applied without a restart. An error, of the configuration or of what it means, changes
+    /// nothing.
+    pub(super) async fn reload(&self, config: Result<Config, String>) {
+        let outcome = match config {
+            Ok(config) => self.reconfigure(config).await.map_err(|error| error.to_string()),
+            Err(faults) => Err(faults),
+        };
+        match outcome {
+            Ok(()) => {
+                self.reloads.0.with_label_values(&["applied"]).inc();
+                info!(default = %self.catalog().default().name, "the configuration was read anew and applies");
+            }
+            Err(reason) => {
+                self.reloads.0.with_label_values(&["refused"]).inc();
+                error!(reason, "the configuration was read anew and is not right; nothing changes");
+            }
+        }
+    }
+
+    /// The lifecycle comes first: a request by a new name must find its model there.
+    async fn reconfigure(&self, config: Config) -> Result<(), BuildError> {
+        let catalog = Arc::new(models::catalog(&config, &self.placer).map_err(BuildError::Catalog)?);
+        let rules = models::rules(&config, &self.placer);
+        telemetry::set_level(&config.telemetry.log_level);
+        self.lifecycle.reconfigure(rules, models::specs(&catalog)).await;
+        self.service.reconfigure(config.service, catalog);
+        Ok(())
+    }
+}
