@@ -1,4 +1,4 @@
-.PHONY: check test bench run docs
+.PHONY: check test fuzz bench run docs
 
 # Everything that needs no run of the server: formatting, lints, documentation, dependencies, layers.
 check:
@@ -17,6 +17,10 @@ test:
 	@if cargo nextest --version >/dev/null 2>&1; \
 	then cargo nextest run $(if $(TEST_PYTHON),,-E 'not test(/\bclients::/)') && cargo test --doc; \
 	else cargo test $(if $(TEST_PYTHON),,-- --skip clients::); fi
+
+# New hostile input, for minutes: PROPTEST_CASES over 256 is how many times longer than in `make test`.
+fuzz:
+	PROPTEST_CASES=$(or $(PROPTEST_CASES),25600) cargo test --test hostile
 
 bench:
 	cargo bench

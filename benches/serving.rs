@@ -1,5 +1,5 @@
-//! What serving costs, measured from outside: the start, the way from exec to the first text, a request over the bare
-//! computation, and health while every core is busy. `make bench` runs it; each line says how often it was measured.
+//! What serving costs, measured from outside: the start, the way from exec to the first text, a request by each
+//! protocol over the bare computation, and health while every core is busy. `make bench` runs it; each line says how often it was measured.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::{
@@ -13,13 +13,14 @@ use futures::future::join_all;
 use sconce::{
     app::App,
     config::{self, Sources},
-    service::{Call, Listen, Recording},
+    service::{Call, Listen, Recording, Served},
     speech::{Goal, Timestamps},
 };
 
 const RECORDING: &str = "assets/recordings/turn-on-the-kitchen-lights.wav";
 const STARTS: usize = 20;
 const REQUESTS: usize = 40;
+const EMPTY_REQUESTS: usize = 400;
 const PROBES: usize = 400;
 
 fn main() {
@@ -30,7 +31,9 @@ fn main() {
     runtime.block_on(async {
         report("exec to 200 on /health, on_demand", &mut starts(times(STARTS)).await);
         report("exec to the text of a recording of 2.7 s, on_demand", &mut first_texts(times(STARTS)).await);
-        overhead(times(REQUESTS)).await;
+        let wav = wav();
+        overhead("2.7 s", &wav, times(REQUESTS)).await;
+        overhead("nothing", &nothing_heard(wav.len()), times(EMPTY_REQUESTS)).await;
         health_under_load(times(PROBES)).await;
     });
 }
@@ -67,6 +70,16 @@ impl Server {
         while self.client.get(self.url("/health")).send().await.is_err() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+    }
+
+    fn post(&self, path: &str) -> reqwest::RequestBuilder {
+        self.client.post(self.url(path))
+    }
+
+    /// The body of a success, or that there was none.
+    async fn answer(&self, request: reqwest::RequestBuilder) -> Option<bytes::Bytes> {
+        let answer = request.send().await.expect("an answer");
+        if answer.status() == 200 { Some(answer.bytes().await.expect("a body")) } else { None }
     }
 
     async fn predict(&self, wav: &[u8]) -> String {
@@ -114,31 +127,97 @@ async fn first_texts(count: usize) -> Vec<Duration> {
     durations
 }
 
-/// The same request over HTTP and straight to the service, in turn, so that a noisy machine is noisy to both.
-async fn overhead(count: usize) {
-    let (wav, server) = (wav(), Server::exec());
+/// A way in: its name, and the request with a recording.
+type Protocol = (&'static str, fn(&Server, &[u8]) -> reqwest::RequestBuilder);
+
+const PROTOCOLS: [Protocol; 4] = [
+    ("/predict, the recording as it is", |server, wav| {
+        server.post("/predict").header("content-type", "audio/wav").body(wav.to_vec())
+    }),
+    ("/predict, the envelope with base64", |server, wav| {
+        let audio = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, wav);
+        server.post("/predict").json(&serde_json::json!({"instances": [{"audio": audio}]}))
+    }),
+    ("/v1/audio/transcriptions, a form", |server, wav| {
+        let part = reqwest::multipart::Part::bytes(wav.to_vec()).file_name("recording.wav");
+        let form = reqwest::multipart::Form::new().text("model", "whisper-nano.en").part("file", part);
+        server.post("/v1/audio/transcriptions").multipart(form)
+    }),
+    ("/v2/…/infer, a raw body", |server, wav| {
+        let request = server.post("/v2/models/whisper-nano.en/infer").header("inference-header-content-length", "0");
+        request.header("content-type", "application/octet-stream").body(wav.to_vec())
+    }),
+];
+
+/// The same recording by every protocol and straight to the service, in turn, so that a noisy machine is noisy to all.
+async fn overhead(what: &str, body: &[u8], count: usize) {
+    let server = Server::exec();
     server.healthy().await;
     let config = config::load(&Sources::default()).expect("the defaults are right").config;
     let app = App::build(config).expect("the defaults are right");
-    let (mut over_http, mut bare) = (Vec::new(), Vec::new());
-    for round in 0..=count {
-        let start = Instant::now();
-        server.predict(&wav).await;
-        let first = start.elapsed();
-        let start = Instant::now();
-        compute(&app, &wav).await;
-        if round > 0 {
-            over_http.push(first);
-            bare.push(start.elapsed());
+    let mut protocols = Vec::new();
+    for (name, request) in PROTOCOLS {
+        // A build may lack one of them.
+        match server.answer(request(&server, body)).await {
+            Some(_) => protocols.push((name, request, Vec::new())),
+            None => println!("{what}: {name} is not served by this build"),
         }
     }
-    report("2.7 s over HTTP", &mut over_http);
-    report("2.7 s straight to the service", &mut bare);
+    compute(&app, body).await;
+    let mut bare = Vec::new();
+    for _ in 0..count {
+        let start = Instant::now();
+        compute(&app, body).await;
+        bare.push(start.elapsed());
+        for (_, request, durations) in &mut protocols {
+            let start = Instant::now();
+            server.answer(request(&server, body)).await.expect("it was served before");
+            durations.push(start.elapsed());
+        }
+    }
+    for (name, _, durations) in &mut protocols {
+        let mut over: Vec<f64> = durations.iter().zip(&bare).map(|(one, bare)| millis(*one) - millis(*bare)).collect();
+        over.sort_by(f64::total_cmp);
+        report(&format!("{what}: {name}"), durations);
+        println!("{:58} median {:+8.2} ms, in the same round", "    over the bare service", over[over.len() / 2]);
+    }
+    report(&format!("{what}: the bare service"), &mut bare);
     app.stop().await;
 }
 
+/// A file as large as the recording, in which the model hears nothing: 50 ms of silence after what no decoder reads. All
+/// that is left of a request is what the protocol, the decoder and the queue cost.
+fn nothing_heard(bytes: usize) -> Vec<u8> {
+    let silence = sconce::audio::encode_wav(&sconce::audio::Pcm::new(vec![0.0; 800], 16_000));
+    let (header, data) = silence.split_at(36); // up to the samples' own chunk
+    let padding = (bytes - silence.len() - 8) / 2 * 2;
+    let mut file = header.to_vec();
+    file.extend(b"JUNK");
+    file.extend((padding as u32).to_le_bytes());
+    file.extend(vec![0; padding]);
+    file.extend(data);
+    let size = (file.len() - 8) as u32;
+    file[4..8].copy_from_slice(&size.to_le_bytes());
+    file
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
 async fn compute(app: &App, wav: &[u8]) {
-    let call = Call { id: String::new(), protocol: "bench", model: None, wait: Some(Duration::from_secs(60)) };
+    let wait = Some(Duration::from_secs(60));
+    let served = Served::default();
+    let call = Call {
+        id: String::new(),
+        protocol: "bench",
+        model: None,
+        wait,
+        time_limit: None,
+        served,
+        keep_alive: None,
+        allowance: None,
+    };
     let listen = Listen {
         recording: Recording { bytes: wav.to_vec().into(), hint: None },
         language: None,
@@ -146,7 +225,9 @@ async fn compute(app: &App, wav: &[u8]) {
         prompt: None,
         temperature: None,
         timestamps: Timestamps::Segment,
+        logprobs: false,
         options: serde_json::Map::new(),
+        voice: None,
     };
     app.service().transcribe(call, listen).await.expect("it starts").whole().await.expect("it ends");
 }

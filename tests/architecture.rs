@@ -16,17 +16,23 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("speech", &["audio"]),
     ("model", &["speech", "audio"]),
     ("nn", &[]),
+    ("remote", &["speech"]),
     ("families", &["model", "speech", "audio", "nn"]),
-    ("store", &["speech", "model"]),
+    ("store", &["remote", "speech", "model"]),
     ("catalog", &["families", "model", "speech", "store"]),
     ("runtime", &["model", "speech"]),
     ("lifecycle", &["store", "runtime", "model", "speech"]),
-    ("service", &["catalog", "lifecycle", "runtime", "model", "speech", "audio"]),
+    ("service", &["catalog", "lifecycle", "runtime", "remote", "model", "speech", "audio"]),
+    // What the work of a job is, its `Worker` knows.
+    ("jobs", &["remote", "speech"]),
     // Status pages show what the catalog and the lifecycle know.
-    ("http", &["service", "catalog", "lifecycle", "model", "speech", "audio"]),
+    ("http", &["jobs", "service", "catalog", "lifecycle", "remote", "model", "speech", "audio"]),
     ("telemetry", &[]),
     // The configuration and the composition root know every module's `Config`; `app` takes it as plain values.
-    ("config", &["app", "store", "catalog", "runtime", "lifecycle", "service", "http", "telemetry"]),
+    (
+        "config",
+        &["app", "jobs", "remote", "store", "catalog", "model", "runtime", "lifecycle", "service", "http", "telemetry"],
+    ),
     // Beside the three that do the work, what it prints.
     ("cli", &["app", "config", "telemetry", "service", "lifecycle", "catalog", "store", "model", "speech", "audio"]),
     (
@@ -36,12 +42,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "speech",
             "model",
             "nn",
+            "remote",
             "families",
             "store",
             "catalog",
             "runtime",
             "lifecycle",
             "service",
+            "jobs",
             "http",
             "telemetry",
         ],

@@ -1,4 +1,5 @@
-"""The official client against a server with the embedded model: base address and folder of recordings are given."""
+"""The official client against a server with the embedded model and a folder for voices: base address and folder of
+recordings are given."""
 
 import sys
 from pathlib import Path
@@ -51,3 +52,60 @@ def raises(error: type[openai.APIStatusError], **arguments: object) -> openai.AP
 assert "did you mean" in raises(openai.NotFoundError, model="whisper-nanno.en").message
 assert raises(openai.BadRequestError, language="klingon").param == "language"
 assert raises(openai.BadRequestError, file=("noise.wav", b"no sound")).code == "invalid_request"
+
+# Log-probabilities, whole and streamed.
+weighed = create(file=lights, model=MODEL, include=["logprobs"])
+assert "".join(token.token for token in weighed.logprobs).strip() == weighed.text, weighed
+assert all(token.logprob <= 0 and bytes(map(int, token.bytes)) for token in weighed.logprobs), weighed
+assert plain.logprobs is None, plain
+*deltas, done = create(file=lights, model=MODEL, include=["logprobs"], stream=True)
+assert [token.token for delta in deltas for token in delta.logprobs] == [token.token for token in done.logprobs], done
+
+# Every way to cut a recording, as the client writes it into a form.
+for strategy in ["auto", {"type": "server_vad", "prefix_padding_ms": 250, "silence_duration_ms": 600, "threshold": 0.4}]:
+    cut = create(file=lights, model=MODEL, chunking_strategy=strategy)
+    assert words(cut.text) == SAID, (strategy, cut)
+deaf = create(file=lights, model=MODEL, chunking_strategy={"type": "server_vad", "threshold": 1.0})
+assert deaf.text == "", deaf
+
+assert words(create(file=lights, model=MODEL, language="en", prompt="Smart home.", temperature=0.0).text) == SAID
+assert create(file=lights, model=MODEL, response_format="verbose_json").words is None
+
+# What the model cannot do.
+assert "speakers" in raises(openai.BadRequestError, response_format="diarized_json").message
+for name in ["known_speaker_names", "known_speaker_references", "keywords", "languages"]:
+    assert raises(openai.BadRequestError, **{name: ["a"]}).param == name
+assert raises(openai.BadRequestError, include=["logprobs"], response_format="vtt").param == "include"
+try:
+    client.audio.translations.create(file=lights, model=MODEL)
+    raise AssertionError("a model that knows English only translated")
+except openai.BadRequestError as raised:
+    assert raised.param == "task" and raised.type == "invalid_request_error" and raised.code == "unsupported", raised
+
+# Speech: the request is understood, and told what is missing.
+try:
+    client.audio.speech.create(model=MODEL, voice="alloy", input="Good morning.", response_format="wav", speed=1.5)
+    raise AssertionError("a recogniser spoke")
+except openai.BadRequestError as raised:
+    assert raised.param == "model" and "synthesize" in raised.message, raised
+try:
+    client.audio.speech.create(model=MODEL, voice={"id": "nobody"}, input="Good morning.")
+    raise AssertionError("there is no such voice")
+except openai.NotFoundError as raised:
+    assert raised.param == "voice", raised
+
+# Voices.
+voice = client.audio.voices.create(name="anna", audio_sample=folder / "good-morning.flac", consent="given")
+assert (voice.id, voice.object, voice.type) == ("anna", "audio.voice", "audio_sample") and voice.created_at > 0, voice
+gone = client.audio.voices.delete("anna")
+assert gone.id == "anna" and gone.deleted, gone
+try:
+    client.audio.voices.create(name="anna", audio_sample=("a.wav", b"no sound at all, however long"), consent="given")
+    raise AssertionError("that is no voice")
+except openai.BadRequestError as raised:
+    assert raised.param == "audio_sample", raised
+try:
+    client.audio.voices.delete("anna")
+    raise AssertionError("there is no such voice")
+except openai.NotFoundError as raised:
+    assert raised.param == "name", raised

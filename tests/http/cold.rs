@@ -74,6 +74,25 @@ async fn a_download_that_is_not_waited_for_is_accepted() {
 }
 
 #[tokio::test]
+async fn a_download_shows_its_phase_and_where_the_files_came_from() {
+    let hub = hub();
+    hub.stall_large();
+    let server = on_demand(&hub).start();
+    server.post_json("/download-models", &json!({"wait": false, "load": false})).await;
+    let model = || async { server.get_json("/models/status").await["models"][MODEL].clone() };
+    while model().await["progress"]["phase"] != "downloading" {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    hub.release();
+    while model().await["fetched"] != true {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let part = &model().await["parts"]["model"];
+    let (commit, source) = (hub.repo(MODEL).commit(), format!("hf://{MODEL}@main"));
+    assert_eq!(*part, json!({"source": source, "commit": commit, "from": "network"}));
+}
+
+#[tokio::test]
 async fn files_alone_can_be_fetched() {
     let hub = hub();
     let server = on_demand(&hub).start();
@@ -92,6 +111,7 @@ async fn who_does_not_wait_is_told_when_to_come_back() {
         let answer = server.transcribe(recording(WAV), MODEL, fields).await;
         assert_eq!(answer.status(), 503);
         assert!(answer.headers()["retry-after"].to_str().unwrap().parse::<u64>().unwrap() >= 1);
+        assert!(answer.headers()["retry-after-ms"].to_str().unwrap().parse::<u64>().unwrap() >= 1);
         assert!(!answer.headers().contains_key("x-should-retry"));
         let body: Value = answer.json().await.unwrap();
         assert_eq!(body["error"]["code"], "model_loading");

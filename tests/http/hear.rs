@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use crate::support::{Server, checkout, recording};
 
-fn truths() -> Vec<(String, String)> {
+/// Every recording that the project ships, and what is said in it.
+pub fn truths() -> Vec<(String, String)> {
     let text = std::fs::read_to_string(checkout("assets/recordings/recordings.json")).unwrap();
     let list: Vec<Value> = serde_json::from_str(&text).unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();

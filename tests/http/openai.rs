@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::{
-    hear::words,
-    support::{Server, recording},
+    hear::{truths, words},
+    support::{Server, recording, sound},
 };
 
 const WAV: &str = "turn-on-the-kitchen-lights.wav";
@@ -122,4 +122,100 @@ async fn a_model_that_only_knows_english_does_not_translate() {
     assert_eq!(answer.status(), 400);
     let body: Value = answer.json().await.unwrap();
     assert_eq!(body["error"]["param"], "task", "{body}");
+}
+
+/// Events of a stream, and how they were framed.
+fn events(text: &str) -> Vec<Value> {
+    let frames =
+        text.split_terminator("\n\n").map(|frame| frame.strip_prefix("data: ").unwrap_or_else(|| panic!("{frame}")));
+    frames.map(|data| serde_json::from_str(data).unwrap()).collect()
+}
+
+/// The text that log-probabilities are of; none of them is of more than certainty.
+fn spelled(logprobs: &Value) -> String {
+    let tokens = logprobs.as_array().unwrap_or_else(|| panic!("{logprobs}"));
+    assert!(tokens.iter().all(|token| token["logprob"].as_f64().unwrap() <= 0.0), "{logprobs}");
+    let byte = |byte: &Value| u8::try_from(byte.as_u64().unwrap()).unwrap();
+    let bytes = tokens.iter().flat_map(|token| token["bytes"].as_array().unwrap().iter().map(byte)).collect();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[tokio::test]
+async fn log_probabilities_are_of_the_tokens_of_the_text_and_only_there_when_asked_for() {
+    let server = Server::start();
+    let plain: Value = server.transcribe(recording(WAV), MODEL, &[]).await.json().await.unwrap();
+    assert!(plain.get("logprobs").is_none());
+    let asked: Value =
+        server.transcribe(recording(WAV), MODEL, &[("include[]", "logprobs")]).await.json().await.unwrap();
+    assert_eq!(asked["text"], plain["text"]);
+    assert_eq!(spelled(&asked["logprobs"]).trim(), asked["text"].as_str().unwrap());
+}
+
+#[tokio::test]
+async fn events_carry_the_log_probabilities_of_their_own_text() {
+    let server = Server::start();
+    let fields = [("stream", "true"), ("include[]", "logprobs")];
+    let text = server.transcribe(recording("good-morning.flac"), MODEL, &fields).await.text().await.unwrap();
+    let events = events(&text);
+    let (done, deltas) = events.split_last().unwrap();
+    for delta in deltas {
+        assert_eq!(spelled(&delta["logprobs"]).trim(), delta["delta"].as_str().unwrap().trim(), "{delta}");
+    }
+    assert_eq!(spelled(&done["logprobs"]).trim(), done["text"].as_str().unwrap());
+}
+
+#[tokio::test]
+async fn speech_between_long_pauses_is_heard_where_it_is() {
+    let server = Server::start();
+    let long = sound::apart(&["turn-on-the-kitchen-lights.wav", "what-is-the-weather.mp3"], 20.0);
+    let said = ["turn", "on", "the", "kitchen", "lights", "what", "is", "the", "weather"];
+    for strategy in [
+        &[("chunking_strategy", "auto")][..],
+        &[("chunking_strategy", r#"{"type":"server_vad","silence_duration_ms":400}"#)],
+        &[("chunking_strategy[type]", "server_vad"), ("chunking_strategy[threshold]", "0.4")],
+    ] {
+        let fields = [strategy, &[("response_format", "verbose_json"), ("timestamp_granularities[]", "word")]].concat();
+        let heard: Value = server.transcribe(long.clone(), MODEL, &fields).await.json().await.unwrap();
+        assert_eq!(words(heard["text"].as_str().unwrap())[..said.len()], said, "{heard}");
+        // 20 s of silence, 2.713 s, 20 s of silence, 3.73 s, 20 s of silence.
+        assert!((heard["duration"].as_f64().unwrap() - 66.443).abs() < 0.01, "{heard}");
+        assert_eq!(heard["usage"]["seconds"], 67);
+        let start = |word: usize| heard["words"][word]["start"].as_f64().unwrap();
+        assert!((start(0) - 20.718).abs() < 0.5 && (start(6) - 43.594).abs() < 0.3, "{heard}");
+    }
+}
+
+#[tokio::test]
+async fn where_nobody_speaks_nothing_is_heard() {
+    let server = Server::start();
+    let deaf = r#"{"type":"server_vad","threshold":1}"#;
+    for (file, strategy) in [(sound::silence(5.0), "auto"), (recording(WAV), deaf)] {
+        let fields = [("chunking_strategy", strategy), ("response_format", "verbose_json")];
+        let heard: Value = server.transcribe(file, MODEL, &fields).await.json().await.unwrap();
+        assert_eq!((&heard["text"], &heard["segments"]), (&json!(""), &json!([])), "{heard}");
+        assert!(heard["duration"].as_f64().unwrap() > 2.7, "{heard}");
+    }
+}
+
+#[tokio::test]
+async fn cutting_out_silence_costs_no_word() {
+    let server = Server::start();
+    for (file, truth) in truths() {
+        let fields = [("chunking_strategy", "auto")];
+        let body: Value = server.transcribe(recording(&file), MODEL, &fields).await.json().await.unwrap();
+        assert_eq!(words(body["text"].as_str().unwrap()), words(&truth), "{file}");
+    }
+}
+
+#[tokio::test]
+async fn every_answer_names_its_request() {
+    let server = Server::start();
+    let answers = [
+        server.transcribe(recording(WAV), MODEL, &[]).await,
+        server.transcribe(recording(WAV), "nobody", &[]).await,
+        server.get("/v1/models").await,
+        server.get("/v1/audio/voices").await,
+        server.post_json("/v1/audio/speech", &json!({})).await,
+    ];
+    assert!(answers.iter().all(|answer| !answer.headers()["x-request-id"].is_empty()));
 }

@@ -3,7 +3,18 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod clients;
 mod commands;
+mod jobs;
+mod keys;
+mod memory;
 mod program;
+mod reload;
+mod roll;
+mod sources;
 mod start;
 mod stop;
+mod store;
+mod switch;
+mod systemd;
+mod traces;

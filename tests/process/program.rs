@@ -34,6 +34,8 @@ pub struct Program {
     child: Child,
     log: BufReader<ChildStderr>,
     pub address: String,
+    /// The log lines that were read so far.
+    pub heard: Vec<Value>,
 }
 
 impl Program {
@@ -41,7 +43,7 @@ impl Program {
     pub fn start(command: &mut Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
-        let mut program = Self { child, log, address: String::new() };
+        let mut program = Self { child, log, address: String::new(), heard: Vec::new() };
         program.address = program.line("listening")["address"].as_str().unwrap().to_owned();
         program
     }
@@ -51,6 +53,7 @@ impl Program {
         let mut line = String::new();
         while self.log.read_line(&mut line).unwrap() > 0 {
             let value: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line}: {error}"));
+            self.heard.push(value.clone());
             if value["message"] == message {
                 return value;
             }
@@ -63,10 +66,22 @@ impl Program {
         format!("http://{}{path}", self.address)
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn terminate(&self) {
+        self.signal(libc::SIGTERM);
+    }
+
+    pub fn hang_up(&self) {
+        self.signal(libc::SIGHUP);
+    }
+
+    fn signal(&self, signal: i32) {
         let pid = i32::try_from(self.child.id()).unwrap();
         // SAFETY: a signal to a child that has not been waited for, so that its number is still its own.
-        assert_eq!(unsafe { libc::kill(pid, libc::SIGTERM) }, 0);
+        assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
     }
 
     /// Waits for the end.

@@ -1,10 +1,12 @@
 //! What the tests stand on: a hub of our own, and the real server on a port of its own.
 #![allow(dead_code, unused_imports, reason = "each test program uses its own share")]
 
+pub mod files;
 pub mod hub;
 pub mod python;
 pub mod server;
 pub mod sound;
+pub mod whisper;
 
 use std::path::PathBuf;
 

@@ -1,16 +1,21 @@
-//! The real server in this process, on a free port, configured as a container is: by environment variables.
+//! The real server, in this process or as one of its own, on a free port, configured as a container is: by environment
+//! variables.
 
 use std::{
     collections::BTreeMap,
+    io::{BufRead, BufReader},
     net::SocketAddr,
+    process::{Child, Command, Stdio},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use reqwest::{Client, Response, multipart};
+use sconce::app::Config;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::wrappers::ReceiverStream;
 
 use super::hub::Hub;
 
@@ -23,7 +28,9 @@ pub struct Server {
     pub client: Client,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
-    _cache: TempDir,
+    process: Option<Child>,
+    reload: mpsc::Sender<Result<Config, String>>,
+    cache: TempDir,
 }
 
 /// How a server is to be.
@@ -47,19 +54,46 @@ impl ServerBuilder {
     }
 
     pub fn start(self) -> Server {
-        let Self { variables, cache } = self;
-        let sources = sconce::config::Sources { environment: variables, ..Default::default() };
-        let config = sconce::config::load(&sources).unwrap_or_else(|faults| panic!("{faults}")).config;
+        let config = self.config().unwrap_or_else(|faults| panic!("{faults}"));
+        let cache = self.cache;
         let listener = sconce::app::bind(&config.server).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
+        let (reload, reloads) = mpsc::channel(1);
+        let reloads = ReceiverStream::new(reloads);
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Runtime::new().unwrap();
             let shutdown = async { drop(stopped.await) };
-            runtime.block_on(sconce::app::run(config, listener, shutdown)).unwrap();
+            runtime.block_on(sconce::app::run(config, listener, reloads, shutdown)).unwrap();
         });
         let client = Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
-        Server { address, client, stop: Some(stop), thread: Some(thread), _cache: cache }
+        Server { address, client, stop: Some(stop), thread: Some(thread), process: None, reload, cache }
+    }
+
+    /// The built program, in a process of its own.
+    pub fn spawn(self) -> Server {
+        let Self { variables, cache } = self;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sconce"));
+        command.env_clear().envs(variables).env("LOG_FORMAT", "json").current_dir(cache.path());
+        let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
+        let listening = |line: String| {
+            let line: Value = serde_json::from_str(&line).ok()?;
+            (line["message"] == "listening").then(|| line["address"].as_str()?.parse().ok())?
+        };
+        let address = log.by_ref().map_while(Result::ok).find_map(listening).expect("it says where it listens");
+        // A full pipe would stop it.
+        let thread = thread::spawn(move || log.for_each(drop));
+        let client = Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        let (reload, _) = mpsc::channel(1);
+        Server { address, client, stop: None, thread: Some(thread), process: Some(process), reload, cache }
+    }
+}
+
+impl ServerBuilder {
+    fn config(&self) -> Result<Config, String> {
+        let sources = sconce::config::Sources { environment: self.variables.clone(), ..Default::default() };
+        sconce::config::load(&sources).map(|loaded| loaded.config).map_err(|faults| faults.to_string())
     }
 }
 
@@ -77,6 +111,22 @@ impl Server {
     /// One with the embedded model.
     pub fn start() -> Server {
         Self::builder().start()
+    }
+
+    /// Reads the configuration anew, as after SIGHUP, and waits until it applies or was refused.
+    pub async fn reload(&self, variables: &[(&str, &str)]) {
+        let before = self.metric("sconce_config_reloads_total", &[]).await;
+        let folder = self.cache.path().display().to_string();
+        let mut variables: BTreeMap<_, _> = variables.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+        variables.insert("HF_HUB_CACHE".to_owned(), folder);
+        let sources = sconce::config::Sources { environment: variables, ..Default::default() };
+        let config = sconce::config::load(&sources).map(|loaded| loaded.config);
+        self.reload.send(config.map_err(|faults| faults.to_string())).await.unwrap();
+        let start = Instant::now();
+        while self.metric("sconce_config_reloads_total", &[]).await == before {
+            assert!(start.elapsed() < PATIENCE, "the configuration was not taken");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -149,6 +199,13 @@ impl Server {
     }
 
     fn end(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let pid = i32::try_from(process.id()).unwrap();
+            // SAFETY: a signal to a child that has not been waited for, so that its number is still its own.
+            unsafe { libc::kill(pid, libc::SIGTERM) };
+            let ended = process.wait().unwrap();
+            assert!(thread::panicking() || ended.success(), "it ended with {ended}");
+        }
         if let (Some(stop), Some(thread)) = (self.stop.take(), self.thread.take()) {
             let _ = stop.send(());
             let outcome = thread.join();

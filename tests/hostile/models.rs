@@ -1,0 +1,142 @@
+//! The files of a model, as a hub might give them.
+
+use std::{
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use candle_core::{DType, Device};
+use proptest::{prelude::*, sample::select};
+use sconce::{
+    families::FAMILIES,
+    model::{Location, ModelFiles, Placement},
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    chance::{each, edited, edits},
+    support::checkout,
+};
+
+const MODEL: &str = "assets/models/whisper-nano.en";
+const WEIGHTS: &str = "model.safetensors";
+const TEXTS: [&str; 4] = ["config.json", "generation_config.json", "preprocessor_config.json", "tokenizer.json"];
+
+fn file(name: &str) -> Vec<u8> {
+    fs::read(checkout(MODEL).join(name)).unwrap()
+}
+
+/// Loads the model with one file in place of its own: it is loaded, or the error says which file or tensor is at fault.
+fn load(name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
+    let folder = TempDir::new().unwrap();
+    let mut files = ModelFiles::default();
+    for own in TEXTS.iter().chain([&WEIGHTS]).filter(|own| **own != name) {
+        files.insert("model", own, Location::Disk(checkout(MODEL).join(own)));
+    }
+    let path = folder.path().join("file");
+    fs::write(&path, bytes).unwrap();
+    files.insert("model", name, Location::Disk(path));
+    let place = Placement { device: Device::Cpu, dtype: DType::F32, threads: 1, max_batch: 2 };
+    for family in FAMILIES {
+        let loaded = catch_unwind(AssertUnwindSafe(|| {
+            let footprint = family.footprint(&files, &place).map_err(|error| error.to_string());
+            (footprint, family.load(&files, &place).map(drop).map_err(|error| error.to_string()))
+        }));
+        let Ok((_, outcome)) = loaded else { return Err(TestCaseError::fail(format!("{name}: a panic"))) };
+        let host = folder.path().display().to_string();
+        if let Err(message) = outcome {
+            prop_assert!(message.len() > 10 && !message.contains(&host), "{message}");
+        }
+    }
+    Ok(())
+}
+
+/// Values that a configuration should not have, or should have elsewhere.
+fn odd() -> impl Strategy<Value = Value> {
+    select(vec![
+        json!(null),
+        json!(0),
+        json!(-1),
+        json!(1),
+        json!(3),
+        json!(1_000_000),
+        json!(i64::MAX),
+        json!(u64::MAX),
+        json!(1e308),
+        json!(0.5),
+        json!(""),
+        json!("gelu"),
+        json!("\u{0}"),
+        json!([]),
+        json!([[0, 0]]),
+        json!([[9999, 9999]]),
+        json!([u64::MAX]),
+        json!({}),
+        json!({"": 1}),
+        json!(true),
+    ])
+}
+
+/// Which field of an object, and what it becomes; nothing: it is left out.
+fn changes() -> impl Strategy<Value = Vec<(prop::sample::Index, Option<Value>)>> {
+    prop::collection::vec((any::<prop::sample::Index>(), prop::option::weighted(0.9, odd())), 1..3)
+}
+
+#[test]
+fn configurations_with_odd_values_are_refused_or_loaded() {
+    let names: Vec<_> = TEXTS[..3].to_vec();
+    each(15, (select(names), changes()), |(name, changes)| {
+        let mut config: Value = serde_json::from_slice(&file(name)).unwrap();
+        let fields = config.as_object_mut().unwrap();
+        for (place, value) in changes {
+            let keys: Vec<_> = fields.keys().cloned().collect();
+            match value {
+                Some(value) => drop(fields.insert(place.get(&keys).clone(), value)),
+                None => drop(fields.remove(place.get(&keys))),
+            }
+        }
+        load(name, config.to_string().as_bytes())
+    });
+}
+
+#[test]
+fn damaged_texts_are_refused_or_loaded() {
+    each(10, (select(TEXTS.to_vec()), edits()), |(name, edits)| load(name, &edited(&file(name), &edits)));
+}
+
+/// The header of the weights, and what follows it.
+fn weights() -> (Value, Vec<u8>) {
+    let bytes = file(WEIGHTS);
+    let length = usize::try_from(u64::from_le_bytes(bytes[..8].try_into().unwrap())).unwrap();
+    (serde_json::from_slice(&bytes[8..8 + length]).unwrap(), bytes[8 + length..].to_vec())
+}
+
+#[test]
+fn headers_of_weights_that_lie_are_refused_or_loaded() {
+    let (header, data) = weights();
+    let field = select(vec!["dtype", "shape", "data_offsets"]);
+    let lie = prop_oneof![
+        odd(),
+        select(vec![json!("F16"), json!("F64"), json!("U8"), json!([384, 384]), json!([0, u64::MAX])])
+    ];
+    each(25, (any::<prop::sample::Index>(), field, lie), |(place, field, lie)| {
+        let mut header = header.clone();
+        let names: Vec<_> = header.as_object().unwrap().keys().cloned().collect();
+        header[place.get(&names)][field] = lie;
+        let text = header.to_string();
+        load(WEIGHTS, &[&(text.len() as u64).to_le_bytes(), text.as_bytes(), &data].concat())
+    });
+}
+
+#[test]
+fn damaged_weights_are_refused_or_loaded() {
+    let whole = file(WEIGHTS);
+    each(5, edits(), |edits| load(WEIGHTS, &edited(&whole, &edits)));
+    for length in [0, 7, 8, 9, 1000] {
+        load(WEIGHTS, &whole[..length]).unwrap();
+    }
+    for length in [u64::MAX, i64::MAX as u64, 1 << 40, 0] {
+        load(WEIGHTS, &[&length.to_le_bytes(), &whole[8..]].concat()).unwrap();
+    }
+}
