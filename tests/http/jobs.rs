@@ -196,3 +196,18 @@ async fn a_job_waits_for_its_model_and_ends_when_that_can_never_come() {
     };
     assert_eq!(words(job["result"]["text"].as_str().unwrap()), words(LIGHTS));
 }
+
+#[tokio::test]
+async fn a_key_pays_for_the_sound_of_a_job_when_it_is_taken() {
+    let keys = Server::builder().env("SCONCE_ACCESS__KEYS", "sk-user");
+    let server = keys.env("SCONCE_ACCESS__AUDIO_SECONDS_PER_MINUTE", "4").start();
+    let post = |sound: Vec<u8>| {
+        let request = server.client.post(server.url("/v1/jobs")).header("content-type", "audio/wav");
+        request.bearer_auth("sk-user").body(sound).send()
+    };
+    assert_eq!(post(sound::babble(5.0)).await.unwrap().status(), 413, "more than a minute's worth");
+    assert_eq!(post(lights()).await.unwrap().status(), 202, "2.7 of 4 seconds");
+    let spent = post(lights()).await.unwrap();
+    assert_eq!(spent.status(), 429);
+    assert!(spent.headers().contains_key("retry-after"));
+}
