@@ -104,8 +104,9 @@ fn weights(path: &Path, shapes: &[(String, Vec<usize>)], numbers: Numbers) {
         end += shape.iter().product::<usize>() * bytes;
         header.insert(name.clone(), json!({"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}));
     }
-    let header = Value::Object(header).to_string();
-    let header = format!("{header:width$}", width = header.len().next_multiple_of(8));
+    let mut header = Value::Object(header).to_string();
+    // Not by a width in a format: that ends at 65535, and a large model's header does not.
+    header.push_str(&" ".repeat(header.len().next_multiple_of(8) - header.len()));
     let mut file = BufWriter::new(File::create(path).unwrap());
     file.write_all(&(header.len() as u64).to_le_bytes()).unwrap();
     file.write_all(header.as_bytes()).unwrap();
