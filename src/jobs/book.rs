@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use tokio::sync::watch;
 
 use super::{
-    Feed, JobId, Phase, Pieces, Refusal, Request, Stamp, View,
+    Asker, Feed, JobId, Phase, Pieces, Refusal, Request, Stamp, View,
     feed::Board,
     record::{Delivery, Record, digest},
     state::Happening,
@@ -48,11 +48,11 @@ impl Book {
     }
 
     /// Changes nothing yet.
-    pub fn admit(&self, request: &Request, now: Stamp) -> Result<Admission, Refusal> {
-        if let Some(known) = self.known(request)? {
+    pub fn admit(&self, request: &Request, owner: Option<&str>, now: Stamp) -> Result<Admission, Refusal> {
+        if let Some(known) = self.known(request, owner)? {
             return Ok(Admission::Known(known));
         }
-        let record = Record::new(request, now);
+        let record = Record::new(request, owner.map(str::to_owned), now);
         if record.bytes > self.limits.max_bytes {
             return Err(Refusal::TooLarge { bytes: record.bytes, limit: self.limits.max_bytes });
         }
@@ -60,10 +60,12 @@ impl Book {
         Ok(Admission::New { record: Box::new(record), forgotten })
     }
 
-    fn known(&self, request: &Request) -> Result<Option<JobId>, Refusal> {
+    /// Two owners may use the same key.
+    fn known(&self, request: &Request, owner: Option<&str>) -> Result<Option<JobId>, Refusal> {
         let Some(name) = &request.key else { return Ok(None) };
-        let keys = self.entries.values().filter_map(|entry| Some((&entry.record.id, entry.record.key.as_ref()?)));
-        match keys.into_iter().find(|(_, key)| key.name == *name) {
+        let own = self.records().filter(|record| record.owner.as_deref() == owner);
+        let mut keys = own.filter_map(|record| Some((&record.id, record.key.as_ref()?)));
+        match keys.find(|(_, key)| key.name == *name) {
             None => Ok(None),
             Some((id, key)) if key.digest == digest(request) => Ok(Some(id.clone())),
             Some(_) => Err(Refusal::KeyReused),
@@ -160,18 +162,19 @@ impl Book {
         self.entries.get(id).map(|entry| &entry.record)
     }
 
-    pub fn view(&self, id: &JobId) -> Option<View> {
-        self.entries.get(id).map(Entry::view)
+    pub fn view(&self, asker: &Asker, id: &JobId) -> Option<View> {
+        self.seen(asker, id).map(Entry::view)
     }
 
     /// Newest first.
-    pub fn list(&self, phase: Option<Phase>, limit: usize) -> Vec<View> {
-        let fits = |entry: &&Entry| phase.is_none_or(|phase| entry.record.phase() == phase);
+    pub fn list(&self, asker: &Asker, phase: Option<Phase>, limit: usize) -> Vec<View> {
+        let fits =
+            |entry: &&Entry| asker.sees(&entry.record) && phase.is_none_or(|phase| entry.record.phase() == phase);
         self.entries.values().rev().filter(fits).take(limit).map(Entry::view).collect()
     }
 
-    pub fn feed(&self, id: &JobId) -> Option<Feed> {
-        self.entries.get(id).map(|entry| Feed::new(entry.board.subscribe()))
+    pub fn feed(&self, asker: &Asker, id: &JobId) -> Option<Feed> {
+        self.seen(asker, id).map(|entry| Feed::new(entry.board.subscribe()))
     }
 
     pub fn pieces(&self, id: &JobId) -> Option<Pieces> {
@@ -191,6 +194,10 @@ impl Book {
 
     pub fn count(&self, phase: Phase) -> usize {
         self.records().filter(|record| record.phase() == phase).count()
+    }
+
+    fn seen(&self, asker: &Asker, id: &JobId) -> Option<&Entry> {
+        self.entries.get(id).filter(|entry| asker.sees(&entry.record))
     }
 
     fn records(&self) -> impl Iterator<Item = &Record> {

@@ -17,7 +17,7 @@ use tokio::{
 use tracing::{debug, error, info, warn};
 
 use super::{
-    Config, Failure, Feed, JobId, Order, Phase, Recording, Refusal, Request, Stamp, View, Worker,
+    Asker, Config, Failure, Feed, JobId, Order, Phase, Recording, Refusal, Request, Stamp, View, Worker,
     book::{Admission, Book, Limits, delivery_after},
     ledger::{Change, Ledger},
     metrics::Metrics,
@@ -34,11 +34,11 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
 /// What can be asked of the clerk. Who does not wait for the answer any more has dropped its other end.
 pub(super) enum Command {
-    Submit(Box<Request>, oneshot::Sender<Result<View, Refusal>>),
-    Get(JobId, oneshot::Sender<Option<View>>),
-    List(Option<Phase>, usize, oneshot::Sender<Vec<View>>),
-    Remove(JobId, oneshot::Sender<Result<Option<View>, Refusal>>),
-    Watch(JobId, oneshot::Sender<Option<Feed>>),
+    Submit(Asker, Box<Request>, oneshot::Sender<Result<View, Refusal>>),
+    Get(Asker, JobId, oneshot::Sender<Option<View>>),
+    List(Asker, Option<Phase>, usize, oneshot::Sender<Vec<View>>),
+    Remove(Asker, JobId, oneshot::Sender<Result<Option<View>, Refusal>>),
+    Watch(Asker, JobId, oneshot::Sender<Option<Feed>>),
     Stop(Duration, oneshot::Sender<()>),
 }
 
@@ -132,11 +132,11 @@ impl Clerk {
     async fn apply(&mut self, command: Command) {
         // Whoever left does not need the answer.
         match command {
-            Command::Submit(request, reply) => drop(reply.send(self.submit(*request).await)),
-            Command::Get(id, reply) => drop(reply.send(self.book.view(&id))),
-            Command::List(phase, limit, reply) => drop(reply.send(self.book.list(phase, limit))),
-            Command::Remove(id, reply) => drop(reply.send(self.remove(&id).await)),
-            Command::Watch(id, reply) => drop(reply.send(self.book.feed(&id))),
+            Command::Submit(asker, request, reply) => drop(reply.send(self.submit(asker, *request).await)),
+            Command::Get(asker, id, reply) => drop(reply.send(self.book.view(&asker, &id))),
+            Command::List(asker, phase, limit, reply) => drop(reply.send(self.book.list(&asker, phase, limit))),
+            Command::Remove(asker, id, reply) => drop(reply.send(self.remove(&asker, &id).await)),
+            Command::Watch(asker, id, reply) => drop(reply.send(self.book.feed(&asker, &id))),
             Command::Stop(patience, reply) => {
                 self.book.close(|phase| phase != Phase::Running);
                 self.stopping = Some((Instant::now() + patience, reply));
@@ -144,7 +144,7 @@ impl Clerk {
         }
     }
 
-    async fn submit(&mut self, request: Request) -> Result<View, Refusal> {
+    async fn submit(&mut self, asker: Asker, request: Request) -> Result<View, Refusal> {
         if self.stopping.is_some() {
             return Err(Refusal::Stopping);
         }
@@ -152,8 +152,8 @@ impl Clerk {
             let closed = || Refusal::Webhook("is not taken here: jobs.webhook_secret is not set".to_owned());
             self.courier.as_ref().ok_or_else(closed)?.check(url)?;
         }
-        let (record, forgotten) = match self.book.admit(&request, Stamp::now())? {
-            Admission::Known(id) => return self.book.view(&id).ok_or(Refusal::Unknown(id.to_string())),
+        let (record, forgotten) = match self.book.admit(&request, asker.name.as_deref(), Stamp::now())? {
+            Admission::Known(id) => return self.book.view(&asker, &id).ok_or(Refusal::Unknown(id.to_string())),
             Admission::New { record, forgotten } => (record, forgotten),
         };
         let mut changes: Vec<_> = forgotten.iter().cloned().map(Change::Forget).collect();
@@ -167,15 +167,16 @@ impl Clerk {
         Ok(view)
     }
 
-    async fn remove(&mut self, id: &JobId) -> Result<Option<View>, Refusal> {
-        let phase = self.book.record(id).ok_or_else(|| Refusal::Unknown(id.to_string()))?.phase();
+    async fn remove(&mut self, asker: &Asker, id: &JobId) -> Result<Option<View>, Refusal> {
+        let record = self.book.record(id).filter(|record| asker.sees(record));
+        let phase = record.ok_or_else(|| Refusal::Unknown(id.to_string()))?.phase();
         if phase.is_end() {
             self.write(vec![Change::Forget(id.clone())]).await.map_err(|()| Refusal::NotWritten)?;
             self.book.forget(id);
             return Ok(None);
         }
         self.happen(id, Happening::Cancel, None).await;
-        Ok(self.book.view(id))
+        Ok(self.book.view(asker, id))
     }
 
     /// Writes down what happened, then lets it be seen. What cannot be written (a full disk) still holds for this

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info};
 
 use super::{
-    Config, Feed, JobId, JobsError, Phase, Refusal, Request, View, Worker,
+    Asker, Config, Feed, JobId, JobsError, Phase, Refusal, Request, View, Worker,
     clerk::{Clerk, Command},
     ledger::Ledger,
     metrics::Metrics,
@@ -17,9 +17,10 @@ use crate::remote::Remote;
 /// Questions that may wait for the clerk; one more waits with its sender.
 const INBOX: usize = 64;
 
-/// The jobs of this server. A clone is the same jobs.
+/// The jobs of this server, as one asker sees them. A clone is the same jobs.
 #[derive(Clone)]
 pub struct Jobs {
+    asker: Asker,
     clerk: mpsc::Sender<Command>,
     ledger: Arc<Ledger>,
 }
@@ -44,17 +45,23 @@ impl Jobs {
         let ledger = Arc::new(ledger);
         let metrics = Metrics::register(registry)?;
         tokio::spawn(Clerk::new(config, records, ledger.clone(), worker, remote, metrics).run(inbox));
-        Ok(Self { clerk, ledger })
+        Ok(Self { asker: Asker::ANYBODY, clerk, ledger })
+    }
+
+    /// The same jobs, as somebody else sees them: what is not theirs is not there.
+    pub fn seen_by(&self, asker: Asker) -> Self {
+        Self { asker, ..self.clone() }
     }
 
     /// Takes a request down. When this returns it survives a restart, if jobs are written down at all.
     pub async fn submit(&self, request: Request) -> Result<View, Refusal> {
-        self.ask(|reply| Command::Submit(Box::new(request), reply)).await?
+        self.ask(|reply| Command::Submit(self.asker.clone(), Box::new(request), reply)).await?
     }
 
     /// With its result, if it has one.
     pub async fn get(&self, id: &JobId) -> Result<View, Refusal> {
-        let view = self.ask(|reply| Command::Get(id.clone(), reply)).await?.ok_or_else(|| unknown(id))?;
+        let view =
+            self.ask(|reply| Command::Get(self.asker.clone(), id.clone(), reply)).await?.ok_or_else(|| unknown(id))?;
         if view.state.phase() != Phase::Succeeded {
             return Ok(view);
         }
@@ -73,17 +80,17 @@ impl Jobs {
 
     /// Newest first, without results.
     pub async fn list(&self, phase: Option<Phase>, limit: usize) -> Result<Vec<View>, Refusal> {
-        self.ask(|reply| Command::List(phase, limit, reply)).await
+        self.ask(|reply| Command::List(self.asker.clone(), phase, limit, reply)).await
     }
 
     /// Cancels a job that has not ended, and removes one that has.
     pub async fn remove(&self, id: &JobId) -> Result<Option<View>, Refusal> {
-        self.ask(|reply| Command::Remove(id.clone(), reply)).await?
+        self.ask(|reply| Command::Remove(self.asker.clone(), id.clone(), reply)).await?
     }
 
     /// What happens to a job from now on, and its pieces from the first one.
     pub async fn feed(&self, id: &JobId) -> Result<Feed, Refusal> {
-        self.ask(|reply| Command::Watch(id.clone(), reply)).await?.ok_or_else(|| unknown(id))
+        self.ask(|reply| Command::Watch(self.asker.clone(), id.clone(), reply)).await?.ok_or_else(|| unknown(id))
     }
 
     /// Begins nothing more, and waits for what runs; what is not done by then is put back.

@@ -149,7 +149,7 @@ mod tests {
     fn record() -> Record {
         let recording = Some(Recording { bytes: Bytes::from_static(b"RIFF"), hint: Some("a.wav".into()) });
         let ask = json!({"language": "en"});
-        Record::new(&Request { ask, recording, webhook: None, key: Some("k".into()) }, Stamp::now())
+        Record::new(&Request { ask, recording, webhook: None, key: Some("k".into()) }, None, Stamp::now())
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::remote::Secret;
 pub use error::{JobsError, Refusal};
 pub use feed::{Event, Feed, Pieces, Progress};
 pub use handle::Jobs;
-pub use record::{Delivery, JobId, Order, Recording, Request, View, Webhook, WebhookState};
+pub use record::{Asker, Delivery, JobId, Order, Recording, Request, View, Webhook, WebhookState};
 pub use stamp::Stamp;
 pub use state::{Phase, State};
 pub use worker::{Failure, Worker};

@@ -13,6 +13,15 @@ use super::{Phase, Progress, Stamp, State};
 #[serde(transparent)]
 pub struct JobId(String);
 
+/// Who asks: whose jobs are added, and which can be seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asker {
+    /// Of new jobs.
+    pub name: Option<String>,
+    /// Whether jobs of others can be seen as well.
+    pub sees_all: bool,
+}
+
 /// What somebody wants done.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -58,6 +67,9 @@ pub struct View {
 pub(super) struct Record {
     pub id: JobId,
     pub created: Stamp,
+    /// Who asked for it, where askers have names.
+    #[serde(default)]
+    pub owner: Option<String>,
     pub ask: Value,
     /// Of its recording, if it has one.
     pub hint: Option<String>,
@@ -128,6 +140,17 @@ impl fmt::Display for JobId {
     }
 }
 
+// === impl Asker ===
+
+impl Asker {
+    /// One of whom nothing is known, where nobody is known.
+    pub const ANYBODY: Self = Self { name: None, sees_all: true };
+
+    pub(super) fn sees(&self, record: &Record) -> bool {
+        self.sees_all || (self.name.is_some() && self.name == record.owner)
+    }
+}
+
 // === impl Webhook ===
 
 impl Webhook {
@@ -143,12 +166,13 @@ impl Webhook {
 // === impl Record ===
 
 impl Record {
-    pub fn new(request: &Request, now: Stamp) -> Self {
+    pub fn new(request: &Request, owner: Option<String>, now: Stamp) -> Self {
         let Request { ask, recording, webhook, key } = request;
         let pending = |url: &String| Webhook { url: url.clone(), delivery: Delivery::Pending { tries: 0, due: now } };
         Self {
             id: JobId::new(now),
             created: now,
+            owner,
             ask: ask.clone(),
             hint: recording.as_ref().and_then(|recording| recording.hint.clone()),
             recorded: recording.is_some(),

@@ -150,6 +150,30 @@ async fn on_vertex_administration_is_closed_unless_opened() {
 }
 
 #[tokio::test]
+async fn a_key_sees_its_own_jobs_and_an_administrator_all() {
+    let keys = "[[keys]]\nname = \"ann\"\nkey = \"sk-ann\"\n[[keys]]\nname = \"bob\"\nkey = \"sk-bob\"\n";
+    let file = KeyFile::new(keys);
+    let server = locked().env("SCONCE_ACCESS__FILE", &file.path()).start();
+    let audio = recording("turn-on-the-kitchen-lights.wav");
+    let request = server.client.post(server.url("/v1/jobs")).bearer_auth("sk-ann");
+    let job: Value =
+        request.header("content-type", "audio/wav").body(audio).send().await.unwrap().json().await.unwrap();
+    let path = format!("/v1/jobs/{}", job["id"].as_str().unwrap());
+    for (key, status, listed) in [("sk-bob", 404, 0), ("sk-user", 404, 0), ("sk-ann", 200, 1), ("sk-admin", 200, 1)] {
+        for path in [path.clone(), format!("{path}/events")] {
+            let answer = ask(&server, Method::GET, &path, Some(key)).await;
+            assert_eq!(answer.status(), status, "{key} {path}");
+            // Events end with the job.
+            answer.bytes().await.unwrap();
+        }
+        let list: Value = ask(&server, Method::GET, "/v1/jobs", Some(key)).await.json().await.unwrap();
+        assert_eq!(list["jobs"].as_array().unwrap().len(), listed, "{key}");
+    }
+    assert_eq!(ask(&server, Method::DELETE, &path, Some("sk-bob")).await.status(), 404);
+    assert_eq!(ask(&server, Method::DELETE, &path, Some("sk-ann")).await.status(), 204, "it had ended");
+}
+
+#[tokio::test]
 async fn a_key_that_sends_too_many_requests_is_told_when_to_come_back() {
     let server =
         locked().env("SCONCE_ACCESS__REQUESTS_PER_MINUTE", "2").env("SCONCE_ACCESS__OPEN_METRICS", "true").start();

@@ -28,7 +28,7 @@ pub(super) use self::{
     need::{scope, shape},
 };
 use super::{Api, Problem};
-use crate::{service::Allowance, speech::Kind};
+use crate::{jobs::Asker, service::Allowance, speech::Kind};
 
 /// Who may use the server, and how much.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +63,14 @@ impl Caller {
 /// What the sender of a request may use.
 pub(super) fn allowance(request: &HttpRequest) -> Option<Arc<dyn Allowance>> {
     Caller::of(request).map(|holder| holder as Arc<dyn Allowance>)
+}
+
+/// Whose jobs the sender of a request sees: all, where there are no keys.
+pub(super) fn asker(request: &HttpRequest) -> Asker {
+    Caller::of(request).map_or(Asker::ANYBODY, |holder| Asker {
+        name: Some(holder.key.name.clone()),
+        sees_all: holder.may(Scope::Admin),
+    })
 }
 
 /// Whether a request may change what the server has loaded: administration is open, and the key, if there are keys, has

@@ -11,8 +11,8 @@ use serde::Deserialize;
 pub use worker::JobWorker;
 
 use self::show::{JobBody, JobList};
-use super::{Api, Problem, body};
-use crate::jobs::{JobId, Phase};
+use super::{Api, Problem, access, body};
+use crate::jobs::{JobId, Jobs, Phase};
 
 /// Jobs in a list, unless the caller says otherwise, and at most.
 const LISTED: usize = 100;
@@ -70,12 +70,12 @@ async fn create(api: web::Data<Api>, request: HttpRequest, payload: web::Payload
 async fn created(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
     let body = body::read(request, payload, api).await?;
     let asked = request::read(api, request, body).await?;
-    let job = JobBody::from(&api.jobs.submit(asked).await?);
+    let job = JobBody::from(&jobs(api, request).submit(asked).await?);
     let location = format!("/v1/jobs/{}", job.id);
     Ok(HttpResponse::Accepted().insert_header((header::LOCATION, location)).json(job))
 }
 
-/// The jobs that are held, newest first, without their results.
+/// The jobs that are held, newest first, without their results. A key sees its own; one with the scope `admin` all.
 #[utoipa::path(
     get,
     path = "/v1/jobs",
@@ -96,7 +96,7 @@ async fn listed(api: &Api, request: &HttpRequest) -> Result<HttpResponse, Proble
     if !(1..=LONGEST_LIST).contains(&limit) {
         return Err(Problem::invalid("limit", format!("limit is {limit}; 1 to {LONGEST_LIST} would be right")));
     }
-    let jobs = api.jobs.list(status, limit).await?.iter().map(JobBody::from).collect();
+    let jobs = jobs(api, request).list(status, limit).await?.iter().map(JobBody::from).collect();
     Ok(HttpResponse::Ok().json(JobList { jobs }))
 }
 
@@ -109,8 +109,8 @@ async fn listed(api: &Api, request: &HttpRequest) -> Result<HttpResponse, Proble
     params(("id" = String, Path)),
     responses((status = 200, body = JobBody), (status = 404, description = "There is no such job")),
 )]
-async fn one(api: web::Data<Api>, id: web::Path<String>) -> HttpResponse {
-    match api.jobs.get(&JobId::named(&id)).await {
+async fn one(api: web::Data<Api>, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
+    match jobs(&api, &request).get(&JobId::named(&id)).await {
         Ok(view) => HttpResponse::Ok().json(JobBody::from(&view)),
         Err(refusal) => Problem::from(refusal).google(),
     }
@@ -129,8 +129,8 @@ async fn one(api: web::Data<Api>, id: web::Path<String>) -> HttpResponse {
         (status = 404, description = "There is no such job"),
     ),
 )]
-async fn remove(api: web::Data<Api>, id: web::Path<String>) -> HttpResponse {
-    match api.jobs.remove(&JobId::named(&id)).await {
+async fn remove(api: web::Data<Api>, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
+    match jobs(&api, &request).remove(&JobId::named(&id)).await {
         Ok(Some(view)) => HttpResponse::Ok().json(JobBody::from(&view)),
         Ok(None) => HttpResponse::NoContent().finish(),
         Err(refusal) => Problem::from(refusal).google(),
@@ -149,12 +149,17 @@ async fn remove(api: web::Data<Api>, id: web::Path<String>) -> HttpResponse {
         (status = 404, description = "There is no such job"),
     ),
 )]
-async fn events(api: web::Data<Api>, id: web::Path<String>) -> HttpResponse {
-    let id = JobId::named(&id);
-    match api.jobs.feed(&id).await {
-        Ok(feed) => super::sse::response(events::stream(api.jobs.clone(), id, feed)),
+async fn events(api: web::Data<Api>, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
+    let (jobs, id) = (jobs(&api, &request), JobId::named(&id));
+    match jobs.feed(&id).await {
+        Ok(feed) => super::sse::response(events::stream(jobs, id, feed)),
         Err(refusal) => Problem::from(refusal).google(),
     }
+}
+
+/// Those that the caller sees.
+fn jobs(api: &Api, request: &HttpRequest) -> Jobs {
+    api.jobs.seen_by(access::asker(request))
 }
 
 #[cfg(test)]

@@ -14,9 +14,13 @@ fn request(bytes: usize) -> Request {
     Request { ask: json!({}), recording, webhook: None, key: None }
 }
 
-/// Takes a request in, as the clerk does.
 fn take(book: &mut Book, request: &Request, now: Stamp) -> Result<JobId, Refusal> {
-    match book.admit(request, now)? {
+    take_for(None, book, request, now)
+}
+
+/// Takes a request in, as the clerk does.
+fn take_for(owner: Option<&str>, book: &mut Book, request: &Request, now: Stamp) -> Result<JobId, Refusal> {
+    match book.admit(request, owner, now)? {
         Admission::Known(id) => Ok(id),
         Admission::New { record, forgotten } => {
             forgotten.iter().for_each(|id| book.forget(id));
@@ -104,9 +108,32 @@ fn lists_are_newest_first_filtered_and_bounded() {
     let ids: Vec<_> =
         (0..3).map(|n| take(&mut book, &request(1), now.after(Duration::from_millis(n))).unwrap()).collect();
     happen(&mut book, &ids[1], Happening::Start, now);
-    let list = |phase, limit| book.list(phase, limit).into_iter().map(|view| view.id).collect::<Vec<_>>();
+    let list =
+        |phase, limit| book.list(&Asker::ANYBODY, phase, limit).into_iter().map(|view| view.id).collect::<Vec<_>>();
     assert_eq!(list(None, 2), [ids[2].clone(), ids[1].clone()]);
     assert_eq!(list(Some(Phase::Queued), 9), [ids[2].clone(), ids[0].clone()]);
+}
+
+#[test]
+fn who_has_a_name_sees_their_own_jobs_and_who_may_sees_all() {
+    let (mut book, now) = (Book::new(limits(), vec![]), Stamp::now());
+    let request = Request { key: Some("k".into()), ..request(1) };
+    let [ann, bob] = ["ann", "bob"].map(|owner| take_for(Some(owner), &mut book, &request, now).unwrap());
+    assert_ne!(ann, bob, "an Idempotency-Key is its owner's");
+    let nobody = take(&mut book, &request, now).unwrap();
+    let asker = |name: Option<&str>, sees_all| Asker { name: name.map(str::to_owned), sees_all };
+    for (asker, seen) in [
+        (asker(Some("ann"), false), vec![&ann]),
+        (asker(Some("eve"), false), vec![]),
+        (asker(None, false), vec![]),
+        (asker(Some("eve"), true), vec![&ann, &bob, &nobody]),
+    ] {
+        for id in [&ann, &bob, &nobody] {
+            assert_eq!(book.view(&asker, id).is_some(), seen.contains(&id), "{asker:?}");
+            assert_eq!(book.feed(&asker, id).is_some(), seen.contains(&id), "{asker:?}");
+        }
+        assert_eq!(book.list(&asker, None, 9).len(), seen.len(), "{asker:?}");
+    }
 }
 
 #[test]
