@@ -34,6 +34,7 @@ mod progress;
 mod shelf;
 mod sink;
 mod source;
+mod space;
 mod tidy;
 mod transfer;
 mod transport;
@@ -198,7 +199,9 @@ impl Store {
         registry: &prometheus::Registry,
     ) -> Result<Self, StoreError> {
         config.endpoints.iter().try_for_each(|endpoint| check_endpoint(endpoint))?;
-        let metrics = Metrics::register(registry).map_err(|error| StoreError::Setup(error.to_string()))?;
+        let setup = |error: prometheus::Error| StoreError::Setup(error.to_string());
+        let metrics = Metrics::register(registry).map_err(setup)?;
+        space::register(registry, &config.cache_dir).map_err(setup)?;
         let limits = Limits::of(&config);
         let (buffers, busy, failures) = (Buffers::default(), Busy::default(), Mutex::default());
         let transport = OnceLock::new();

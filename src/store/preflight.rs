@@ -1,8 +1,8 @@
 //! What can be known before the first byte: is there room for what is missing?
 
-use std::{io, path::Path};
+use std::path::Path;
 
-use super::{StoreError, layout::RepoDir, origin::Listed, partial::left_bytes};
+use super::{StoreError, layout::RepoDir, origin::Listed, partial::left_bytes, space::Space};
 
 /// Bytes that are still to be written. What lies among the blobs with the right size counts as there; whether it is
 /// right is found out when its turn comes.
@@ -17,17 +17,11 @@ pub(super) fn need(dir: &RepoDir, wanted: &[Listed]) -> u64 {
 
 /// Refuses what does not fit, before it is begun. The folder must exist.
 pub(super) fn check_room(folder: &Path, need: u64, reserve: u64, source_name: &str) -> Result<(), StoreError> {
-    let Some(have) = free(folder).map_err(StoreError::Cache)? else { return Ok(()) };
+    let Some(Space { free: have, .. }) = Space::of(folder).map_err(StoreError::Cache)? else { return Ok(()) };
     match need > 0 && need.saturating_add(reserve) > have {
         true => Err(StoreError::NoRoom { source_name: source_name.to_owned(), need, have, reserve }),
         false => Ok(()),
     }
-}
-
-/// Bytes that this process may still write; `None` where the file system does not say.
-fn free(folder: &Path) -> io::Result<Option<u64>> {
-    let stat = rustix::fs::statvfs(folder)?;
-    Ok((stat.f_blocks > 0).then(|| stat.f_bavail.saturating_mul(stat.f_frsize)))
 }
 
 fn has(blob: &Path, size: u64) -> bool {

@@ -99,9 +99,14 @@ async fn metrics_are_in_the_text_format() {
     let answer = server.get("/metrics").await;
     assert!(answer.headers()["content-type"].to_str().unwrap().starts_with("text/plain"));
     let text = answer.text().await.unwrap();
-    for name in
-        ["sconce_build_info", "sconce_model_state", "vllm:num_requests_waiting", "process_resident_memory_bytes"]
-    {
+    for name in [
+        "sconce_build_info",
+        "sconce_cache_free_bytes",
+        "sconce_cache_size_bytes",
+        "sconce_model_state",
+        "vllm:num_requests_waiting",
+        "process_resident_memory_bytes",
+    ] {
         assert!(text.contains(&format!("# HELP {name} ")), "{name} is missing in:\n{text}");
     }
 }

@@ -62,9 +62,14 @@ async fn body<T: DeserializeOwned + Default>(
     responses((status = 200, description = "The text format", body = String, content_type = "text/plain"))
 )]
 async fn metrics(api: web::Data<Api>) -> HttpResponse {
-    let (encoder, mut text) = (TextEncoder::new(), Vec::new());
-    match encoder.encode(&api.registry.gather(), &mut text) {
-        Ok(()) => HttpResponse::Ok().content_type(encoder.format_type()).body(text),
-        Err(_) => Problem::new(Kind::Internal, "the metrics could not be written").google(),
+    let (encoder, registry) = (TextEncoder::new(), api.registry.clone());
+    // Some of them are asked of a disk, which may keep who asks waiting.
+    let text = web::block(move || {
+        let mut text = Vec::new();
+        encoder.encode(&registry.gather(), &mut text).map(|()| text)
+    });
+    match text.await {
+        Ok(Ok(text)) => HttpResponse::Ok().content_type(prometheus::TEXT_FORMAT).body(text),
+        _ => Problem::new(Kind::Internal, "the metrics could not be written").google(),
     }
 }
