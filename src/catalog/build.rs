@@ -1,20 +1,21 @@
 //! From presets and configuration to entries. Every fault is collected, so that one look at the log suffices.
 
-use super::{CatalogError, Config, Entry, ModelConfig, Unknown, names::Names};
+use super::{
+    CatalogError, Config, Entry, ModelConfig, Unknown,
+    names::Names,
+    parts::{Parts, arrange, made_of, said, same, shown, whole},
+};
 use crate::{
     model::{Availability, Family, Preset, Wishes},
     speech::ModelName,
     store::{Source, SourceError},
 };
 
-/// The part of a model that has only one.
-const ONLY_PART: &str = "model";
-
 /// What one name of the configuration means.
 struct Wanted {
     name: String,
-    /// Where the configuration says so.
-    source: Option<Source>,
+    /// Where the files come from, if the configuration says so; else empty.
+    parts: Parts,
     /// After an `@`.
     revision: Option<String>,
 }
@@ -47,7 +48,11 @@ impl Builder {
 
     /// Applies one model of the configuration.
     pub(super) fn configure(&mut self, model: &ModelConfig) {
-        match self.place(model) {
+        let said = match said(model) {
+            Ok(said) => said,
+            Err(faults) => return self.faults.extend(faults),
+        };
+        match Wanted::of(model, said).and_then(|wanted| self.place(model, wanted)) {
             Ok(place) => self.apply(place, model),
             Err(fault) => self.faults.push(fault),
         }
@@ -55,6 +60,7 @@ impl Builder {
 
     /// The place of the default model, and what follows from it.
     pub(super) fn finish(&mut self, config: &Config) -> (Names, usize) {
+        (0..self.entries.len()).for_each(|place| self.arrange(place));
         let mut names = Names::new(&self.entries, &mut self.faults);
         names.slugs(&mut self.entries);
         let default = self.default(config, &names).unwrap_or_else(|fault| {
@@ -90,8 +96,7 @@ impl Builder {
     }
 
     /// The entry that a configuration means: a known one, or a new one.
-    fn place(&mut self, model: &ModelConfig) -> Result<usize, CatalogError> {
-        let wanted = Wanted::of(model)?;
+    fn place(&mut self, model: &ModelConfig, wanted: Wanted) -> Result<usize, CatalogError> {
         let names = Names::new(&self.entries, &mut Vec::new());
         if let Some(place) = names.get(&wanted.name) {
             self.move_to(place, &wanted)?;
@@ -99,15 +104,15 @@ impl Builder {
         }
         let nearest = names.nearest(&wanted.name).map(|place| self.entries[place].name.to_string());
         let no_source = || CatalogError::NoSource { model: model.name.clone(), nearest };
-        let source = wanted.implied(&model.name)?.ok_or_else(no_source)?;
-        if let Some(place) = self.of_source(&source) {
+        let parts = wanted.implied(&model.name)?.ok_or_else(no_source)?;
+        if let Some(place) = self.of_parts(&parts) {
             self.entries[place].aliases.push(wanted.name);
             return Ok(place);
         }
         if wanted.insists() {
             self.placed.push(self.entries.len());
         }
-        self.entries.push(entry(&wanted.name, vec![(ONLY_PART.to_owned(), source)]));
+        self.entries.push(entry(&wanted.name, parts));
         Ok(self.entries.len() - 1)
     }
 
@@ -116,26 +121,30 @@ impl Builder {
         if !wanted.insists() {
             return Ok(());
         }
-        let (model, placed) = (wanted.name.clone(), self.placed.contains(&place));
-        let parts = &mut self.entries[place].parts;
-        let [(_, known)] = parts.as_mut_slice() else {
-            return Err(CatalogError::Parts {
-                model,
-                parts: parts.iter().map(|(_, known)| known.to_string()).collect(),
-            });
-        };
-        let source = wanted.at(wanted.source.as_ref().unwrap_or(known))?;
-        if placed && *known != source {
-            return Err(twice(&model, known, &source));
+        let known = &self.entries[place].parts;
+        let parts = wanted.at(if wanted.parts.is_empty() { known } else { &wanted.parts })?;
+        if self.placed.contains(&place) && !same(known, &parts) {
+            return Err(twice(&wanted.name, known, &parts));
         }
-        *known = source;
+        self.entries[place].parts = parts;
         self.placed.push(place);
         Ok(())
     }
 
-    /// Several names for one source are one entry, so that a model is never loaded twice.
-    fn of_source(&self, source: &Source) -> Option<usize> {
-        self.entries.iter().position(|entry| matches!(entry.parts.as_slice(), [(_, known)] if known == source))
+    /// Several names for the same sources are one entry, so that a model is never loaded twice.
+    fn of_parts(&self, parts: &Parts) -> Option<usize> {
+        self.entries.iter().position(|entry| same(&entry.parts, parts))
+    }
+
+    /// Puts the parts of an entry into the order of the layout that they make. Where the family is not known yet, any
+    /// layout will do until the model's own configuration says which it is.
+    fn arrange(&mut self, place: usize) {
+        let entry = &mut self.entries[place];
+        let families = entry.family.as_ref().map_or(self.families, std::slice::from_ref);
+        if !arrange(&mut entry.parts, families) {
+            let parts = entry.parts.iter().map(|(part, _)| part.clone()).collect();
+            self.faults.push(CatalogError::Layout { model: entry.name.to_string(), parts, made_of: made_of(families) });
+        }
     }
 
     fn apply(&mut self, place: usize, model: &ModelConfig) {
@@ -231,46 +240,44 @@ fn entry(name: &str, parts: Vec<(String, Source)>) -> Entry {
 
 impl Wanted {
     /// `acme/my-whisper`, `acme/my-whisper@v2`, `/models/x`, `./x`, `file:/models/x`, `hf://acme/x`, `embedded:x`, or
-    /// any other name with a source beside it.
-    fn of(model: &ModelConfig) -> Result<Self, CatalogError> {
-        let (text, parse) = (model.name.trim(), |text: &str| parsed(&model.name, text.parse()));
-        let given = model.source.as_deref().map(parse).transpose()?;
-        let itself = if is_source(text) { Some(parse(text)?) } else { folder(text) };
-        if let (Some(given), Some(itself)) = (&given, &itself)
-            && given != itself
-        {
-            return Err(twice(&model.name, given, itself));
-        }
+    /// any other name with sources beside it.
+    fn of(model: &ModelConfig, said: Parts) -> Result<Self, CatalogError> {
+        let text = model.name.trim();
+        let itself = if is_source(text) { Some(parsed(&model.name, text.parse())?) } else { folder(text) };
         let wanted = match itself {
-            Some(itself) => Self { name: name_of(&itself), source: Some(itself), revision: None },
+            Some(itself) => Self { name: name_of(&itself), parts: whole(itself), revision: None },
             None => {
                 let (name, revision) = text.split_once('@').map_or((text, None), |(name, at)| (name, Some(at)));
-                Self { name: name.to_owned(), source: given, revision: revision.map(str::to_owned) }
+                Self { name: name.to_owned(), parts: said.clone(), revision: revision.map(str::to_owned) }
             }
         };
+        if !said.is_empty() && !same(&said, &wanted.parts) {
+            return Err(twice(&model.name, &said, &wanted.parts));
+        }
         if is_name(&wanted.name) { Ok(wanted) } else { Err(CatalogError::Name { model: model.name.clone() }) }
     }
 
     /// Where the files of a name that no preset has come from: where it says, or the hub if it looks like a repository.
-    fn implied(&self, model: &str) -> Result<Option<Source>, CatalogError> {
-        match &self.source {
-            Some(source) => self.at(source).map(Some),
-            None if self.name.contains('/') => {
-                parsed(model, Source::hub(&self.name, self.revision.as_deref())).map(Some)
+    fn implied(&self, model: &str) -> Result<Option<Parts>, CatalogError> {
+        match self.parts.is_empty() {
+            false => self.at(&self.parts).map(Some),
+            true if self.name.contains('/') => {
+                parsed(model, Source::hub(&self.name, self.revision.as_deref())).map(whole).map(Some)
             }
-            None => Ok(None),
+            true => Ok(None),
         }
     }
 
     /// Whether it says where the files come from.
     fn insists(&self) -> bool {
-        self.source.is_some() || self.revision.is_some()
+        !self.parts.is_empty() || self.revision.is_some()
     }
 
-    fn at(&self, source: &Source) -> Result<Source, CatalogError> {
-        match &self.revision {
-            Some(revision) => parsed(&self.name, source.at(revision)),
-            None => Ok(source.clone()),
+    fn at(&self, parts: &Parts) -> Result<Parts, CatalogError> {
+        match (&self.revision, parts.as_slice()) {
+            (None, _) => Ok(parts.clone()),
+            (Some(revision), [(part, source)]) => Ok(vec![(part.clone(), parsed(&self.name, source.at(revision))?)]),
+            (Some(_), _) => Err(CatalogError::Revision { model: self.name.clone(), sources: shown(parts) }),
         }
     }
 }
@@ -279,8 +286,8 @@ fn parsed(model: &str, source: Result<Source, SourceError>) -> Result<Source, Ca
     source.map_err(|source| CatalogError::Source { model: model.to_owned(), source })
 }
 
-fn twice(model: &str, first: &Source, second: &Source) -> CatalogError {
-    let (first, second) = (first.to_string(), second.to_string());
+fn twice(model: &str, first: &Parts, second: &Parts) -> CatalogError {
+    let (first, second) = (shown(first), shown(second));
     CatalogError::Twice { model: model.to_owned(), what: "the sources", first, second }
 }
 

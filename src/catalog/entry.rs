@@ -18,7 +18,7 @@ pub struct Entry {
     pub slug: String,
     /// `None`: `Family::recognises` finds it by the model's `config.json`.
     pub family: Option<&'static dyn Family>,
-    /// Part → source. Most models have the one part `model`.
+    /// Part → source, in the order of the layout of the family that they make. Most models have the one part `model`.
     pub parts: Vec<(String, Source)>,
     pub availability: Availability,
     /// Of the weights, where it is known.

@@ -10,6 +10,20 @@ use crate::{
 pub enum CatalogError {
     #[error("model {model:?}: its source is wrong: {source}")]
     Source { model: String, source: SourceError },
+    #[error("model {model:?}: the source of its part {part} is wrong: {source}")]
+    PartSource { model: String, part: String, source: SourceError },
+    #[error(
+        "model {model:?} has a source, and parts with sources of their own ({}); keep one of the two (MODEL_ID and \
+         AIP_STORAGE_URI may say a source as well)",
+        .parts.join(", ")
+    )]
+    SourceAndParts { model: String, parts: Vec<String> },
+    #[error(
+        "model {model:?} cannot be put together of {}: {made_of}, each with a source under [models.<name>.parts] \
+         (`source` alone is that of the part model)",
+        .parts.join(" and ")
+    )]
+    Layout { model: String, parts: Vec<String>, made_of: String },
     #[error(
         "model {model:?}: there is no preset of that name{}; name a repository like organisation/name, or give a source",
         meant(.nearest)
@@ -19,8 +33,11 @@ pub enum CatalogError {
     Family { model: String, family: String, known: Vec<String> },
     #[error("model {model:?} cannot be served by this build: {reason}")]
     Unsupported { model: String, reason: String },
-    #[error("model {model:?}: it spans several sources ({}), so one source cannot replace them", .parts.join(", "))]
-    Parts { model: String, parts: Vec<String> },
+    #[error(
+        "model {model:?}: its files come from several sources ({sources}), so it has no one revision; write each of \
+         them after its source"
+    )]
+    Revision { model: String, sources: String },
     #[error("model {model:?} is configured twice, with {what} {first} and {second}; keep one")]
     Twice { model: String, what: &'static str, first: String, second: String },
     #[error("model {model:?}: {alias:?} already names {other}; choose another alias")]

@@ -8,6 +8,9 @@ mod build;
 mod entry;
 mod error;
 mod names;
+mod parts;
+
+use std::collections::BTreeMap;
 
 pub use entry::Entry;
 pub use error::{CatalogError, Unknown};
@@ -31,6 +34,8 @@ pub struct ModelConfig {
     pub name: String,
     /// As [`crate::store::Source`] is written; absent: the preset's, or the hub's by the name.
     pub source: Option<String>,
+    /// Part → source, in place of the one source, where the files come from several places.
+    pub parts: BTreeMap<String, String>,
     /// Absent: the preset's, or found by the model's `config.json`.
     pub family: Option<String>,
     pub aliases: Vec<String>,

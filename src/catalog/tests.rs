@@ -22,6 +22,13 @@ impl Family for Fake {
         self.1
     }
 
+    fn layouts(&self) -> &'static [&'static [&'static str]] {
+        match self.0 {
+            "choir" => &[&["lm", "codec"]],
+            _ => &[&["model"], &["weights", "tokenizer"]],
+        }
+    }
+
     fn recognises(&self, config: &serde_json::Value) -> bool {
         config["model_type"] == self.0
     }
@@ -74,6 +81,11 @@ fn named(name: &str) -> ModelConfig {
 
 fn from(name: &str, source: &str) -> ModelConfig {
     ModelConfig { source: Some(source.to_owned()), ..named(name) }
+}
+
+fn in_parts(name: &str, parts: &[(&str, &str)]) -> ModelConfig {
+    let parts = parts.iter().map(|(part, source)| ((*part).to_owned(), (*source).to_owned())).collect();
+    ModelConfig { parts, ..named(name) }
 }
 
 fn catalog(models: impl Into<Vec<ModelConfig>>) -> Result<Catalog, Vec<CatalogError>> {
@@ -230,7 +242,7 @@ fn all_faults_are_told_at_once() {
         "model \"ears-tinny\": there is no preset of that name (did you mean acme/ears-tiny?)",
         "model \"tiny\": there is no family \"eyes\"; this build has ears, choir",
         "model \"acme/ears-odd\" cannot be served by this build: its codec is not here yet",
-        "model \"choir\": it spans several sources (hf://bell/choir-lm@main, hf://bell/codec@main)",
+        "model \"bell/choir\" cannot be put together of model: a choir is made of lm and codec, each with a source",
         "model \"/\" has a name that cannot stand in an address",
         "model \"ears-large\" is configured twice, with the sources hf://acme/ears-large@v1 and hf://acme/ears-large@v2",
         "\"tiny\" already names acme/ears-tiny",
@@ -247,4 +259,59 @@ fn one_model_with_two_revisions_is_a_fault() {
     assert!(faults[0].contains("configured twice, with the sources hf://acme/ears-tiny@v1 and"), "{faults:?}");
     let default = Catalog::new(FAMILIES, &Config { models: vec![], default: Some("ears-tinny".into()) }).unwrap_err();
     assert!(default[0].to_string().starts_with("the default model is unknown: there is no model"), "{default:?}");
+}
+
+#[test]
+fn parts_have_sources_of_their_own() {
+    let (voc, run) = (("tokenizer", "hf://acme/ears-tiny"), ("weights", "gs://runs/7"));
+    let catalog = catalog([
+        in_parts("mine", &[voc, run]),
+        in_parts("yours", &[run, voc]),
+        in_parts("ears-large", &[voc, ("weights", "file:/large")]),
+        in_parts("choir", &[("codec", "file:/codec"), ("lm", "hf://bell/choir-lm@v2")]),
+    ]);
+    let catalog = catalog.unwrap();
+    let parts = |name: &str| {
+        let entry = catalog.resolve(Some(name)).unwrap();
+        entry.parts.iter().map(|(part, source)| format!("{part} {source}")).collect::<Vec<_>>()
+    };
+    assert_eq!(parts("mine"), ["weights gs://runs/7", "tokenizer hf://acme/ears-tiny@main"], "as the family has them");
+    assert_eq!(name_of(&catalog, "yours"), "mine", "the same sources are one model");
+    assert_eq!(parts("ears-large"), ["weights file:/large", "tokenizer hf://acme/ears-tiny@main"]);
+    assert_eq!(parts("choir"), ["lm hf://bell/choir-lm@v2", "codec file:/codec"]);
+    assert_eq!(parts("tiny"), ["model hf://acme/ears-tiny@main"], "whose files are shared stays what it is");
+}
+
+#[test]
+fn faults_of_parts_are_told_at_once() {
+    let faults = faults([
+        in_parts("a", &[("weights", "file:/a"), ("vocabulary", "file:/b")]),
+        in_parts("b", &[("weights", "file:/a")]),
+        in_parts("c", &[("model", "file:/a"), ("tokenizer", "file:/b")]),
+        in_parts("d", &[("weights", "ftp://a"), ("tokenizer", "hf://../b")]),
+        ModelConfig { source: Some("file:/a".to_owned()), ..in_parts("e", &[("tokenizer", "file:/b")]) },
+        in_parts("f@v2", &[("weights", "hf://a/b"), ("tokenizer", "hf://c/d")]),
+        in_parts("hf://acme/x", &[("weights", "hf://a/b"), ("tokenizer", "hf://c/d")]),
+        in_parts("choir", &[("lm", "file:/lm")]),
+        in_parts("tiny", &[("weights", "file:/t"), ("tokenizer", "file:/v")]),
+        in_parts("ears-tiny", &[("weights", "file:/u"), ("tokenizer", "file:/v")]),
+    ]);
+    let expected = [
+        "model \"a\" cannot be put together of vocabulary and weights: a ears is made of model, or of weights and \
+         tokenizer; a choir is made of lm and codec, each with a source under [models.<name>.parts]",
+        "model \"b\" cannot be put together of weights: a ears",
+        "model \"c\" cannot be put together of model and tokenizer: a ears",
+        "model \"d\": the source of its part tokenizer is wrong: \"../b\" is no repository",
+        "model \"d\": the source of its part weights is wrong: \"ftp://a\" names no source",
+        "model \"e\" has a source, and parts with sources of their own (tokenizer); keep one of the two",
+        "model \"f\": its files come from several sources (tokenizer hf://c/d@main, weights hf://a/b@main), so it has",
+        "model \"hf://acme/x\" is configured twice, with the sources tokenizer hf://c/d@main, weights hf://a/b@main and \
+         hf://acme/x@main; keep one",
+        "model \"bell/choir\" cannot be put together of lm: a choir is made of lm and codec",
+        "model \"ears-tiny\" is configured twice, with the sources tokenizer file:/v, weights file:/t and",
+    ];
+    assert_eq!(faults.len(), expected.len(), "{faults:#?}");
+    for text in expected {
+        assert!(faults.iter().any(|fault| fault.contains(text)), "{text}\n{faults:#?}");
+    }
 }

@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use crate::{
     app::{self, App},
-    catalog::Catalog,
-    store::{CachedCommit, CachedModel, Cleared, Doomed, Store},
+    catalog::{Catalog, Entry},
+    store::{CachedCommit, CachedModel, Cleared, Doomed, Source, Store},
 };
 
 #[derive(Debug, clap::Subcommand)]
@@ -123,7 +123,7 @@ fn select(models: &[CachedModel], catalog: &Catalog, asked: &str) -> Vec<Doomed>
 
 fn matching(models: &[CachedModel], catalog: &Catalog, name: &str, version: Option<&str>) -> Vec<Doomed> {
     let entry = catalog.resolve(Some(name)).ok();
-    let sources = entry.into_iter().flat_map(|entry| entry.parts.iter().map(|(_, source)| source.clone()));
+    let sources = entry.into_iter().flat_map(|entry| its_own(catalog, entry));
     let folders: Vec<String> = sources.chain(name.parse()).filter_map(|source| Store::folder_of(&source)).collect();
     let model = |model: &&CachedModel| model.name == name || folders.contains(&model.folder);
     let wanted = |commit: &&CachedCommit| {
@@ -139,6 +139,13 @@ fn matching(models: &[CachedModel], catalog: &Catalog, name: &str, version: Opti
         .filter(model)
         .flat_map(|model| model.commits.iter().filter(wanted).map(move |commit| doomed(model, commit)))
         .collect()
+}
+
+/// The sources of a model that no other model has a part from.
+fn its_own<'a>(catalog: &'a Catalog, entry: &'a Entry) -> impl Iterator<Item = Source> + 'a {
+    let has = |other: &Entry, source: &Source| other.parts.iter().any(|(_, known)| known == source);
+    let alone = move |source: &Source| !catalog.entries().any(|other| other.name != entry.name && has(other, source));
+    entry.parts.iter().map(|(_, source)| source.clone()).filter(alone)
 }
 
 // === impl How ===

@@ -94,7 +94,7 @@ pub(super) fn resolve(catalog: &Catalog, names: &[String]) -> anyhow::Result<Vec
     }
     let source_of = |name: &String| name.parse::<Source>().ok().filter(|_| is_place(name));
     let of_source =
-        |source: Source| catalog.entries().find(|entry| entry.parts.iter().any(|(_, part)| *part == source));
+        |source: Source| catalog.entries().find(|entry| matches!(&entry.parts[..], [(_, only)] if *only == source));
     let entry = |name: &String| match source_of(name).and_then(of_source) {
         Some(entry) => Ok(entry.name.clone()),
         None => Ok(catalog.resolve(Some(name.split('@').next().unwrap_or(name)))?.name.clone()),

@@ -1,6 +1,10 @@
 //! `docs/CONFIGURATION.md`, made from the table of settings.
 
-use super::{models::MODEL_SETTINGS, setting::Setting, settings::SETTINGS};
+use super::{
+    models::{MODEL_SETTINGS, PART},
+    setting::Setting,
+    settings::SETTINGS,
+};
 
 const INTRODUCTION: &str = "\
 # Configuration
@@ -40,6 +44,18 @@ becomes the name. On Vertex AI, `AIP_STORAGE_URI` is the source of the first of 
 default model called `model`.
 ";
 
+const PARTS: &str = "
+A model whose weights come from a training run, and whose vocabulary is that of the model it was trained on:
+
+```toml
+[models.ours.parts]
+weights = \"gs://our-runs/whisper-base/7\"
+tokenizer = \"hf://openai/whisper-base\"
+```
+
+In the environment these are `SCONCE_MODELS__OURS__PARTS__WEIGHTS` and `SCONCE_MODELS__OURS__PARTS__TOKENIZER`.
+";
+
 /// The page about configuration, in Markdown.
 pub fn docs() -> String {
     let mut page = INTRODUCTION.to_owned();
@@ -56,6 +72,8 @@ pub fn docs() -> String {
     table(&mut page, MODEL_SETTINGS.iter(), |setting| {
         vec![format!("SCONCE_MODELS__<NAME>__{}", setting.key.to_uppercase())]
     });
+    row(&mut page, PART.key, &PART, &["SCONCE_MODELS__<NAME>__PARTS__<PART>".to_owned()]);
+    page.push_str(PARTS);
     page.push_str("\n## A file with every default\n\n```toml\n");
     page.push_str(&example());
     page.push_str("```\n");
@@ -105,9 +123,13 @@ fn table<C: 'static>(
     page.push_str("\n| key | default | meaning | takes | reload | also by |\n|---|---|---|---|---|---|\n");
     for setting in settings {
         let key = setting.key.rsplit('.').next().unwrap_or(setting.key);
-        let names = names(setting).iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let takes = setting.slot.expected();
-        let live = if setting.live { "yes" } else { "" };
-        page.push_str(&format!("| `{key}` | `{}` | {} | {takes} | {live} | {names} |\n", setting.default, setting.doc));
+        row(page, key, setting, &names(setting));
     }
+}
+
+fn row<C>(page: &mut String, key: &str, setting: &Setting<C>, names: &[String]) {
+    let names = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let takes = setting.slot.expected();
+    let live = if setting.live { "yes" } else { "" };
+    page.push_str(&format!("| `{key}` | `{}` | {} | {takes} | {live} | {names} |\n", setting.default, setting.doc));
 }

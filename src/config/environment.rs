@@ -19,6 +19,8 @@ pub(super) const CONFIG: &str = "SCONCE_CONFIG";
 
 const OURS: &str = "SCONCE_";
 const MODELS: &str = "SCONCE_MODELS__";
+/// Between a model and one of its parts.
+const PARTS: &str = "__PARTS__";
 
 /// What the environment says, `SCONCE_…` names over plain ones. `names` are those of the models that other layers
 /// configure.
@@ -74,14 +76,24 @@ fn setting(variable: &str, given: Given, values: &mut Values, faults: &mut Vec<F
 
 /// `SCONCE_MODELS__WHISPER__PRELOAD`, without what all of them begin with.
 fn model(rest: &str, given: Given, names: &[String], layer: &mut Layer, faults: &mut Vec<Fault>) {
+    let configured = |model: &str| {
+        let model = model.to_lowercase();
+        names.iter().find(|name| models::in_environment(name) == model).cloned().unwrap_or(model)
+    };
+    if let Some((model, part)) = rest.rsplit_once(PARTS).filter(|(_, part)| !part.is_empty()) {
+        let model = layer.models.entry(configured(model)).or_default();
+        return drop(model.parts.insert(part.to_lowercase(), given));
+    }
     let (model, key) = rest.rsplit_once("__").unwrap_or((rest, ""));
+    if key == "PARTS" {
+        let problem = format!("each part has a variable of its own: {MODELS}{model}{PARTS}<PART>");
+        return faults.push(Fault { origin: given.origin, problem });
+    }
     let Some(setting) = MODEL_SETTINGS.iter().find(|setting| setting.key.to_uppercase() == key) else {
         let known = MODEL_SETTINGS.iter().map(|setting| format!("{MODELS}{model}__{}", setting.key.to_uppercase()));
         return faults.push(Fault::unknown(given.origin, &format!("{MODELS}{rest}"), known));
     };
-    let model = model.to_lowercase();
-    let name = names.iter().find(|name| models::in_environment(name) == model).cloned().unwrap_or(model);
-    layer.models.entry(name).or_default().insert(setting.key, given);
+    layer.models.entry(configured(model)).or_default().values.insert(setting.key, given);
 }
 
 /// Kubernetes tells every pod of the services beside it, by variables that begin with the service's name; beside a
@@ -100,13 +112,16 @@ fn is_service_link(variable: &str, value: &str) -> bool {
 
 /// A value that was not UTF-8 arrives with replacement characters in it; it must not be used as if it were whole.
 fn broken_text(layer: &mut Layer, faults: &mut Vec<Fault>) {
-    for values in std::iter::once(&mut layer.values).chain(layer.models.values_mut()) {
-        values.retain(|_, given| {
-            let broken = matches!(&given.raw, Raw::Text(text) if text.contains(char::REPLACEMENT_CHARACTER));
-            if broken {
-                faults.push(Fault { origin: given.origin.clone(), problem: "its value is not UTF-8".to_owned() });
-            }
-            !broken
-        });
+    let mut whole = |given: &mut Given| {
+        let broken = matches!(&given.raw, Raw::Text(text) if text.contains(char::REPLACEMENT_CHARACTER));
+        if broken {
+            faults.push(Fault { origin: given.origin.clone(), problem: "its value is not UTF-8".to_owned() });
+        }
+        !broken
+    };
+    layer.values.retain(|_, given| whole(given));
+    for model in layer.models.values_mut() {
+        model.values.retain(|_, given| whole(given));
+        model.parts.retain(|_, given| whole(given));
     }
 }

@@ -6,12 +6,15 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     Fault, Origin,
-    layer::{Given, Layer, Values},
-    models::MODEL_SETTINGS,
+    layer::{Given, Layer, OfModel, Values},
+    models::{MODEL_SETTINGS, PART},
     setting::Setting,
     settings::SETTINGS,
     value::Raw,
 };
+
+/// The table of a model's parts.
+const PARTS: &str = "parts";
 
 /// One pass over one file.
 struct Reader<'a> {
@@ -57,10 +60,28 @@ impl Reader<'_> {
                 self.fault(name.span().start, problem);
                 continue;
             };
-            let values = layer.models.entry(name.get_ref().to_string()).or_default();
+            let model = layer.models.entry(name.get_ref().to_string()).or_default();
             for (key, value) in table {
-                let full = format!("models.{}.{}", name.get_ref(), key.get_ref());
-                self.value(key.span().start, key.get_ref(), &full, MODEL_SETTINGS, value.get_ref(), values);
+                let (at, full) = (key.span().start, format!("models.{}.{}", name.get_ref(), key.get_ref()));
+                match value.get_ref() {
+                    DeValue::Table(parts) if key.get_ref() == PARTS => self.parts(&full, parts, model),
+                    _ if key.get_ref() == PARTS => self.fault(at, format!("{full} must be a table: [{full}]")),
+                    value => self.value(at, key.get_ref(), &full, MODEL_SETTINGS, value, &mut model.values),
+                }
+            }
+        }
+    }
+
+    fn parts(&mut self, full: &str, parts: &DeTable<'_>, model: &mut OfModel) {
+        for (part, value) in parts {
+            let origin = self.origin(part.span().start);
+            match raw(value.get_ref()) {
+                Some(raw) => drop(model.parts.insert(part.get_ref().to_string(), Given { raw, origin })),
+                None => {
+                    let (part, kind) = (part.get_ref(), value.get_ref().type_str());
+                    let problem = format!("{full}.{part} is {kind}; expected {}", PART.slot.expected());
+                    self.faults.push(Fault { origin, problem });
+                }
             }
         }
     }

@@ -12,8 +12,16 @@ pub(super) type Values = BTreeMap<&'static str, Given>;
 #[derive(Default)]
 pub(super) struct Layer {
     pub values: Values,
-    /// Values of single models, by the model's name.
-    pub models: BTreeMap<String, Values>,
+    /// What is said of single models, by the model's name.
+    pub models: BTreeMap<String, OfModel>,
+}
+
+/// What one source says of one model.
+#[derive(Default)]
+pub(super) struct OfModel {
+    pub values: Values,
+    /// The sources of its parts, by the name of the part.
+    pub parts: BTreeMap<String, Given>,
 }
 
 /// A value and where it was written.
@@ -36,13 +44,24 @@ pub(super) fn settle<C>(
         let name = format!("{prefix}{}", setting.key);
         let default = Given { raw: Raw::Text(setting.default.to_owned()), origin: Origin::Default };
         for given in std::iter::once(&default).chain(layers.iter().filter_map(|layer| layer.get(setting.key))) {
-            match setting.slot.put(target, &given.raw) {
-                Ok(value) => report.set(&name, value, given.origin.clone(), setting.secret),
-                Err(expected) => {
-                    let shown = (!setting.secret).then(|| given.raw.shown());
-                    faults.push(Fault::value(&given.origin, &name, shown.as_deref(), &expected));
-                }
-            }
+            put(target, &name, setting, given, (report, faults));
+        }
+    }
+}
+
+/// Puts one value in place.
+pub(super) fn put<C>(
+    target: &mut C,
+    name: &str,
+    setting: &Setting<C>,
+    given: &Given,
+    (report, faults): (&mut Report, &mut Vec<Fault>),
+) {
+    match setting.slot.put(target, &given.raw) {
+        Ok(value) => report.set(name, value, given.origin.clone(), setting.secret),
+        Err(expected) => {
+            let shown = (!setting.secret).then(|| given.raw.shown());
+            faults.push(Fault::value(&given.origin, name, shown.as_deref(), &expected));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Fault, Origin,
     kinds::{DEVICE, PATH},
-    layer::{Given, Layer, Values, settle},
+    layer::{Given, Layer, OfModel, Values, put, settle},
     report::Report,
     setting::{Maybe, Setting, To},
     value::{COUNT, DURATION, FLAG, Kind, NAME, NAMES, Raw, items, text},
@@ -21,7 +21,7 @@ pub(super) static MODEL_SETTINGS: &[Setting<ModelConfig>] = &[
         "Where its files come from: `hf://org/name@revision`, `gs://bucket/prefix`, `s3://bucket/prefix`, \
          `https://host/file`, `file:/folder`, `embedded:name`. Of a bucket or a web server also one archive, `.zip` or \
          `.tar.gz`; one file or archive may end in `#sha256=…`, and is then fetched once and never asked about again. \
-         `known`: what the catalog knows by the name, else the hub's repository of that name.",
+         `known`: what the catalog knows by the name, else the hub's repository of that name; or `parts` say it.",
     )
     .live(),
     Setting::new(
@@ -62,13 +62,6 @@ pub(super) static MODEL_SETTINGS: &[Setting<ModelConfig>] = &[
          where all others go. `general`: `store.cache_dir`.",
     ),
     Setting::new(
-        "cache_dir",
-        "general",
-        &Maybe::<ModelConfig, _>("general", &PATH, |m, v| m.cache_dir = v),
-        "Folder that its files are fetched into, for a model with a volume of its own; if it cannot be made, they go \
-         where all others go. `general`: `store.cache_dir`.",
-    ),
-    Setting::new(
         "idle_ttl",
         "general",
         &Maybe::<ModelConfig, _>("general", &DURATION, |m, v| m.idle_ttl = v),
@@ -99,6 +92,17 @@ pub(super) static MODEL_SETTINGS: &[Setting<ModelConfig>] = &[
     .live(),
 ];
 
+/// The source of one part of a model.
+pub(super) static PART: Setting<Option<String>> = Setting::new(
+    "parts.<part>",
+    "none",
+    &Maybe::<Option<String>, _>("none", &SOURCE, |part, source| *part = source),
+    "In place of `source`, where its files come from several places: the source of each part, all of them. A `whisper` \
+     has either the one part `model` or the two parts `weights` (the weights and what describes them) and `tokenizer` \
+     (`tokenizer.json`).",
+)
+.live();
+
 const SOURCE: Kind<String> = Kind {
     expected: "hf://org/name@revision, gs://bucket/prefix, s3://bucket/prefix, https://host/file, file:/folder or \
                embedded:name",
@@ -127,18 +131,35 @@ pub(super) fn assemble(
     report: &mut Report,
     faults: &mut Vec<Fault>,
 ) -> Vec<ModelConfig> {
-    let nothing = Values::new();
+    let nothing = OfModel::default();
     let mut models = Vec::new();
     for name in names(listed, [file, environment]) {
         let mut model = ModelConfig { name: name.clone(), ..ModelConfig::default() };
         let [file, environment] = [file, environment].map(|layer| layer.models.get(&name).unwrap_or(&nothing));
         let list = from_list(&name, listed);
         let by_flag = matches!(listed.first(), Some((_, Origin::Flag(_))));
-        let layers = if by_flag { [file, environment, &list] } else { [file, &list, environment] };
-        settle(&mut model, &format!("models.{}.", quoted(&name)), MODEL_SETTINGS, &layers, (report, faults));
+        let (file_values, values) = (&file.values, &environment.values);
+        let layers = if by_flag { [file_values, values, &list] } else { [file_values, &list, values] };
+        let prefix = format!("models.{}.", quoted(&name));
+        settle(&mut model, &prefix, MODEL_SETTINGS, &layers, (report, faults));
+        model.parts = parts(&prefix, [file, environment], (report, faults));
         models.push(model);
     }
     models
+}
+
+/// The sources of a model's parts, the stronger layer's for each.
+fn parts(
+    prefix: &str,
+    layers: [&OfModel; 2],
+    (report, faults): (&mut Report, &mut Vec<Fault>),
+) -> BTreeMap<String, String> {
+    let mut parts: BTreeMap<&String, Option<String>> = BTreeMap::new();
+    for (part, given) in layers.iter().flat_map(|layer| &layer.parts) {
+        let name = format!("{prefix}parts.{}", quoted(part));
+        put(parts.entry(part).or_default(), &name, &PART, given, (report, faults));
+    }
+    parts.into_iter().filter_map(|(part, source)| Some((part.clone(), source?))).collect()
 }
 
 /// The models of a list, the first of which is the default one.

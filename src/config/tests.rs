@@ -346,6 +346,49 @@ fn models_have_tables_of_their_own() {
 }
 
 #[test]
+fn the_parts_of_a_model_have_sources_of_their_own() {
+    let file = "[models.ours]\npinned = true\n[models.ours.parts]\nweights = 'gs://runs/7'\ntokenizer = 'hf://a/b'\n\
+                [models.theirs]\nparts = { weights = 'file:/w', tokenizer = 'https://host/x.json?sig=s3cret#sha256=00' }";
+    let mut given = given().file(file);
+    let models = |given: &Given| given.load().config.catalog.models;
+    let [ours, theirs] = &models(&given)[..] else { panic!("two models") };
+    assert_eq!(ours.parts["weights"], "gs://runs/7");
+    assert_eq!((ours.parts["tokenizer"].as_str(), ours.pinned, &ours.source), ("hf://a/b", true, &None));
+    assert_eq!(theirs.parts["tokenizer"], "https://host/x.json?sig=s3cret#sha256=00");
+    assert!(!given.load().report.to_string().contains("s3cret"));
+
+    given =
+        given.env("SCONCE_MODELS__OURS__PARTS__WEIGHTS", "gs://runs/8").env("SCONCE_MODELS__NEW__PARTS__A", "file:/a");
+    given = given.env("SCONCE_MODELS__THEIRS__PARTS__TOKENIZER", "none");
+    let [ours, theirs, new] = &models(&given)[..] else { panic!("three models") };
+    assert_eq!((ours.parts["weights"].as_str(), ours.parts["tokenizer"].as_str()), ("gs://runs/8", "hf://a/b"));
+    assert_eq!((new.parts["a"].as_str(), theirs.parts.len()), ("file:/a", 1));
+    let loaded = given.load();
+    assert_eq!(origin(&loaded, "models.ours.parts.weights"), variable("SCONCE_MODELS__OURS__PARTS__WEIGHTS"));
+    assert!(matches!(origin(&loaded, "models.ours.parts.tokenizer"), Origin::File { line: 5, .. }));
+}
+
+#[test]
+fn faults_of_parts_are_reported_at_once() {
+    let given = given()
+        .file("[models.a]\nparts = 'hf://a/b'\n[models.b.parts]\nweights = 'nowhere'\ntokenizer = { x = 1 }\n")
+        .env("SCONCE_MODELS__C__PARTS", "hf://a/b")
+        .env("SCONCE_MODELS__D__PARTS__WEIGHTS", "x");
+    let faults = given.faults();
+    let expected = [
+        "FILE:2: models.a.parts must be a table: [models.a.parts]",
+        "FILE:4: models.b.parts.weights = \"nowhere\" is not right; expected hf://org/name@revision",
+        "FILE:5: models.b.parts.tokenizer is table; expected hf://org/name@revision",
+        "SCONCE_MODELS__C__PARTS: each part has a variable of its own: SCONCE_MODELS__C__PARTS__<PART>",
+        "SCONCE_MODELS__D__PARTS__WEIGHTS: models.d.parts.weights = \"x\" is not right",
+    ];
+    assert_eq!(faults.len(), expected.len(), "{faults:#?}");
+    for text in expected {
+        assert!(faults.iter().any(|fault| fault.starts_with(text)), "{text}\n{faults:#?}");
+    }
+}
+
+#[test]
 fn a_variable_names_a_model_in_lower_case() {
     let models = |given: Given| given.load().config.catalog.models;
     let nested = models(given().file("[models.whisper]\npinned = true").env("SCONCE_MODELS__WHISPER__PRELOAD", "true"));

@@ -43,6 +43,12 @@ pub trait Family: Sync {
     /// Whether a `config.json` describes a model of this kind.
     fn recognises(&self, config: &serde_json::Value) -> bool;
 
+    /// The ways in which a model of this kind can be spread over sources: names of parts, each of which has a source of
+    /// its own. The first part of each holds its `config.json`.
+    fn layouts(&self) -> &'static [&'static [&'static str]] {
+        &[&["model"]]
+    }
+
     /// Which of the files in a repository a part needs. Pure.
     fn files(&self, part: &str, listing: &[String]) -> Result<Vec<String>, LoadError>;
 
@@ -59,7 +65,7 @@ pub struct Preset {
     pub name: &'static str,
     /// Other names, none of which holds a `/`; the first is used where a path segment is needed.
     pub aliases: &'static [&'static str],
-    /// Part name and source (`hf://…`, `embedded:…`). Whisper has one part, `model`.
+    /// Part name and source (`hf://…`, `embedded:…`), as one of the family's layouts has them.
     pub parts: &'static [(&'static str, &'static str)],
     pub availability: Availability,
     /// SPDX expression or name of the licence of the weights.

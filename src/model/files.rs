@@ -47,6 +47,12 @@ impl ModelFiles {
         self.parts.get(part).is_some_and(|files| files.contains_key(file))
     }
 
+    /// The part that holds a file, where no two parts of a model have one of that name.
+    pub fn part_with(&self, file: &str) -> Result<&str, LoadError> {
+        let part = self.parts.iter().find(|(_, files)| files.contains_key(file));
+        part.map(|(part, _)| part.as_str()).ok_or_else(|| LoadError::Missing(file.to_owned()))
+    }
+
     pub fn open(&self, part: &str, file: &str) -> Result<FileBytes, LoadError> {
         let location = self.parts.get(part).and_then(|files| files.get(file));
         location.ok_or_else(|| LoadError::Missing(file.to_owned()))?.open(file)

@@ -19,6 +19,7 @@ mod leave;
 mod oip;
 mod openai;
 mod openapi;
+mod parts;
 mod predict;
 mod reload;
 mod speak;

@@ -8,6 +8,7 @@ mod commands;
 mod jobs;
 mod keys;
 mod memory;
+mod parts;
 mod program;
 mod reload;
 mod roll;

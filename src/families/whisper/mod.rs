@@ -40,17 +40,16 @@ use crate::{
     speech::TaskKind,
 };
 
-/// The only part of a Whisper.
-const PART: &str = "model";
-
 /// The family.
 pub struct Whisper;
 
 // === impl Whisper ===
 
 impl Whisper {
-    fn config(files: &ModelFiles) -> Result<Config, LoadError> {
-        Config::from_json(&files.json(PART, "config.json")?)
+    /// Of the model, and the part that holds it, with the weights.
+    fn config(files: &ModelFiles) -> Result<(Config, &str), LoadError> {
+        let part = files.part_with(repository::CONFIG)?;
+        Ok((Config::from_json(&files.json(part, repository::CONFIG)?)?, part))
     }
 }
 
@@ -71,22 +70,24 @@ impl Family for Whisper {
         config.get("model_type").and_then(Value::as_str) == Some("whisper")
     }
 
+    fn layouts(&self) -> &'static [&'static [&'static str]] {
+        repository::LAYOUTS
+    }
+
     fn files(&self, part: &str, listing: &[String]) -> Result<Vec<String>, LoadError> {
-        if part != PART {
-            return Err(LoadError::Unsupported(format!("Whisper has one part, {PART}, and none called {part}")));
-        }
-        repository::files(listing)
+        repository::files(part, listing)
     }
 
     fn footprint(&self, files: &ModelFiles, place: &Placement) -> Result<u64, LoadError> {
-        Net::footprint(&Self::config(files)?, files, PART, place)
+        let (config, part) = Self::config(files)?;
+        Net::footprint(&config, files, part, place)
     }
 
     fn load(&self, files: &ModelFiles, place: &Placement) -> Result<Box<dyn Model>, LoadError> {
-        let config = Self::config(files)?;
-        preprocessor::check(files, PART, &config)?;
-        let recipe = Recipe::read(files, PART, &config)?;
-        let net = Net::load(config, files, PART, place)?;
+        let (config, part) = Self::config(files)?;
+        preprocessor::check(files, part, &config)?;
+        let recipe = Recipe::read(files, part, &config)?;
+        let net = Net::load(config, files, part, place)?;
         Ok(Box::new(Recogniser::new(net, recipe, place.max_batch)?))
     }
 }

@@ -4,6 +4,7 @@ use super::{
     config::Config,
     filters::{Filters, TimeRules},
     generation::{Generation, Hints},
+    repository::VOCABULARY,
     tokens::Tokens,
 };
 use crate::model::{LoadError, ModelFiles};
@@ -23,9 +24,11 @@ pub struct Recipe {
 // === impl Recipe ===
 
 impl Recipe {
+    /// `part` holds what came with the weights; the vocabulary may be a part of its own.
     pub fn read(files: &ModelFiles, part: &str, config: &Config) -> Result<Self, LoadError> {
         let hints = Hints::read(files, part)?;
-        let tokens = Tokens::new(&files.open(part, "tokenizer.json")?, &hints, config.vocab_size)?;
+        let vocabulary = files.open(files.part_with(VOCABULARY)?, VOCABULARY)?;
+        let tokens = Tokens::new(&vocabulary, &hints, config.vocab_size)?;
         let generation = Generation::new(&hints, &tokens, config)?;
         Ok(Self::new(tokens, generation, config))
     }

@@ -1,21 +1,33 @@
-//! Which files of a repository make a model.
+//! Which files of a repository make a model, or a part of one.
 
 use crate::model::LoadError;
 
+pub const CONFIG: &str = "config.json";
+pub const VOCABULARY: &str = "tokenizer.json";
 const WEIGHTS: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
-const NEEDED: [&str; 2] = ["config.json", "tokenizer.json"];
 const WELCOME: [&str; 2] = ["generation_config.json", "preprocessor_config.json"];
 
-/// The configuration, the vocabulary, and the weights in one file or in shards. Weights in other formats and
-/// precisions, which many repositories hold beside these, are left where they are.
-pub fn files(listing: &[String]) -> Result<Vec<String>, LoadError> {
-    let has = |name: &str| listing.iter().any(|file| file == name);
-    if let Some(missing) = NEEDED.iter().find(|name| !has(name)) {
-        return Err(LoadError::Missing((*missing).to_owned()));
+/// A Whisper is all in one place, or its vocabulary has a place of its own: what is left of a training run often lacks
+/// it, and it is that of the model that was trained on.
+pub const LAYOUTS: &[&[&str]] = &[&["model"], &["weights", "tokenizer"]];
+
+/// What a part needs of what its source has. Weights in other formats and precisions, which many repositories hold beside
+/// these, are left where they are.
+pub fn files(part: &str, listing: &[String]) -> Result<Vec<String>, LoadError> {
+    match part {
+        "model" => Ok([network(listing)?, vocabulary(listing)?].concat()),
+        "weights" => network(listing),
+        "tokenizer" => vocabulary(listing),
+        _ => Err(LoadError::Unsupported(format!("Whisper has no part called {part}"))),
     }
-    let mut files: Vec<String> =
-        NEEDED.into_iter().chain(WELCOME.into_iter().filter(|name| has(name))).map(str::to_owned).collect();
+}
+
+/// The configuration, and the weights in one file or in shards.
+fn network(listing: &[String]) -> Result<Vec<String>, LoadError> {
+    let has = |name: &str| listing.iter().any(|file| file == name);
+    let mut files = vec![needed(listing, CONFIG)?];
+    files.extend(WELCOME.into_iter().filter(|name| has(name)).map(str::to_owned));
     if has(WEIGHTS) {
         files.push(WEIGHTS.to_owned());
     } else if has(INDEX) {
@@ -25,6 +37,14 @@ pub fn files(listing: &[String]) -> Result<Vec<String>, LoadError> {
         return Err(LoadError::Missing(format!("{WEIGHTS} (or {INDEX} with its shards)")));
     }
     Ok(files)
+}
+
+fn vocabulary(listing: &[String]) -> Result<Vec<String>, LoadError> {
+    needed(listing, VOCABULARY).map(|file| vec![file])
+}
+
+fn needed(listing: &[String], name: &str) -> Result<String, LoadError> {
+    listing.iter().find(|file| *file == name).cloned().ok_or_else(|| LoadError::Missing(name.to_owned()))
 }
 
 /// `model-00001-of-00002.safetensors` and so on, all of them.
@@ -45,8 +65,12 @@ mod tests {
     use super::*;
 
     fn listed(names: &[&str]) -> Result<Vec<String>, String> {
+        of_part("model", names)
+    }
+
+    fn of_part(part: &str, names: &[&str]) -> Result<Vec<String>, String> {
         let listing: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        files(&listing).map_err(|error| error.to_string())
+        files(part, &listing).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -66,10 +90,10 @@ mod tests {
         ];
         let expected = [
             "config.json",
-            "tokenizer.json",
             "generation_config.json",
             "preprocessor_config.json",
             "model.safetensors",
+            "tokenizer.json",
         ];
         assert_eq!(listed(&all).unwrap(), expected);
     }
@@ -79,9 +103,19 @@ mod tests {
         let index = "model.safetensors.index.json";
         let (one, two) = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors");
         let got = listed(&["config.json", "tokenizer.json", two, one, index]).unwrap();
-        assert_eq!(got, ["config.json", "tokenizer.json", index, one, two]);
+        assert_eq!(got, ["config.json", index, one, two, "tokenizer.json"]);
         let error = listed(&["config.json", "tokenizer.json", two, index]).unwrap_err();
         assert!(error.contains(one), "{error}");
+    }
+
+    #[test]
+    fn the_vocabulary_may_lie_elsewhere() {
+        let (run, base) =
+            (["config.json", "model.safetensors", "trainer_state.json"], ["config.json", "tokenizer.json"]);
+        assert_eq!(of_part("weights", &run).unwrap(), ["config.json", "model.safetensors"]);
+        assert_eq!(of_part("tokenizer", &base).unwrap(), ["tokenizer.json"]);
+        assert!(of_part("tokenizer", &run).unwrap_err().contains("tokenizer.json"));
+        assert!(of_part("codec", &base).unwrap_err().contains("no part called codec"));
     }
 
     #[test]

@@ -7,12 +7,14 @@ use std::{fs, path::PathBuf, time::Duration};
 use candle_core::{DType, Device};
 use serde::Deserialize;
 
-use super::{PART, Whisper};
+use super::Whisper;
 use crate::{
     audio::{Pcm, decode},
     model::{Admission, Batch, Family, Job, Location, Model, ModelFiles, Placement, job},
     speech::{Goal, HEARING_RATE, Heard, Segment, Timestamps, Transcribe},
 };
+
+const PART: &str = "model";
 
 /// A line of `recordings.json`.
 #[derive(Deserialize)]

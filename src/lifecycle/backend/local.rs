@@ -1,6 +1,7 @@
 //! The backend of this machine: files by `store`, models by `runtime`.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,7 +14,7 @@ use super::{Backend, Ended, Facts, Failure, FamilyChoice, Fetched, Loaded, Model
 use crate::{
     model::{Family, ModelFiles, Placement},
     runtime::{self, Event, Executor, Placed, Placer, Scale, Setup},
-    store::{self, Phase, Source, Store, StoreError},
+    store::{self, Phase, Provenance, Source, Store, StoreError},
 };
 
 /// What says of which family a model is.
@@ -106,7 +107,7 @@ impl Backend for Local {
                 placer.place(&spec.name, &spec.wishes).map_err(|error| Failure::of(&error))?;
             let footprint = footprint(readable.clone(), placement).await?;
             placer.promise(&spec.name, device, footprint);
-            let revision = fetched.parts.values().find_map(|part| part.commit.clone());
+            let revision = revision(&spec, &fetched.parts);
             let (device, parts) = (device.to_string(), fetched.parts);
             Ok(Fetched { files: readable, footprint, device, bytes: fetched.bytes, downloaded, revision, parts })
         }
@@ -165,6 +166,14 @@ async fn fetch(
     let choose = |part: &str, listing: &[String]| family.files(part, listing);
     let fetched = store.fetch(parts, &choose, &tell).await.map_err(|error| of_store(&error))?;
     Ok((fetched, meter.downloaded()))
+}
+
+/// The commit that the files are of; of a model in several parts, all of them in their order. `None` where a part has no
+/// such thing, since what it holds may be another thing the next time.
+fn revision(spec: &ModelSpec, parts: &BTreeMap<String, Provenance>) -> Option<String> {
+    let commit = |(part, _): &(String, Source)| parts.get(part)?.commit.clone();
+    let commits: Option<Vec<String>> = spec.parts.iter().map(commit).collect();
+    commits.map(|commits| commits.join("+"))
 }
 
 /// Reads the headers of the files, which may block.
