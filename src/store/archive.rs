@@ -46,10 +46,12 @@ pub(super) enum ArchiveError {
 }
 
 /// One pass over one archive.
-struct Unpacker<'a> {
-    into: &'a Path,
+struct Pass<'a> {
+    /// `None`: only looks.
+    into: Option<&'a Path>,
     limits: Limits,
     left: u64,
+    files: usize,
     unpacked: Vec<Unpacked>,
 }
 
@@ -67,17 +69,28 @@ impl Archive {
         })
     }
 
+    /// Bytes that it unfolds into, or why it may not: before the first of them is written. All of a `.tar.gz` is read
+    /// for that, since its sizes stand between its files. Blocks.
+    pub(super) fn measure(self, archive: &Path, limits: Limits) -> Result<u64, ArchiveError> {
+        let pass = self.pass(archive, None, limits)?;
+        Ok(limits.bytes - pass.left)
+    }
+
     /// Unpacks into a folder that is there and empty. Blocks.
     pub(super) fn unpack(self, archive: &Path, into: &Path, limits: Limits) -> Result<Vec<Unpacked>, ArchiveError> {
+        Ok(self.pass(archive, Some(into), limits)?.unpacked)
+    }
+
+    fn pass<'a>(self, archive: &Path, into: Option<&'a Path>, limits: Limits) -> Result<Pass<'a>, ArchiveError> {
         let file = BufReader::new(File::open(archive)?);
-        let mut unpacker = Unpacker { into, limits, left: limits.bytes, unpacked: Vec::new() };
+        let mut pass = Pass { into, limits, left: limits.bytes, files: 0, unpacked: Vec::new() };
         match self {
-            Self::Zip => unpacker.zip(file)?,
-            Self::TarGz => unpacker.tar_gz(file)?,
+            Self::Zip => pass.zip(file)?,
+            Self::TarGz => pass.tar_gz(file)?,
         }
-        match unpacker.unpacked.is_empty() {
-            true => Err(refused("holds no file")),
-            false => Ok(unpacker.unpacked),
+        match pass.files {
+            0 => Err(refused("holds no file")),
+            _ => Ok(pass),
         }
     }
 }
@@ -95,9 +108,9 @@ impl Limits {
     }
 }
 
-// === impl Unpacker ===
+// === impl Pass ===
 
-impl Unpacker<'_> {
+impl Pass<'_> {
     fn zip(&mut self, file: BufReader<File>) -> Result<(), ArchiveError> {
         let mut archive = zip::ZipArchive::new(file).map_err(zip_trouble)?;
         if archive.len() > self.limits.entries {
@@ -151,26 +164,18 @@ impl Unpacker<'_> {
         }
     }
 
-    /// Writes one file that says that it has so many bytes.
+    /// One file that says that it has so many bytes.
     fn file(&mut self, name: &str, bytes: &mut impl Read, size: u64) -> Result<(), ArchiveError> {
         let Some(file) = inside(name)? else { return Ok(()) };
-        if self.unpacked.len() >= self.limits.entries {
+        self.files += 1;
+        if self.files > self.limits.entries {
             return Err(self.too_many());
         }
-        if size > self.left {
-            return Err(self.too_large());
+        self.left = self.left.checked_sub(size).ok_or_else(|| self.too_large())?;
+        if let Some(into) = self.into {
+            let sha256 = write(into, &file, bytes, size)?;
+            self.unpacked.push(Unpacked { file, size, sha256 });
         }
-        let path = self.into.join(&file);
-        let folder = path.parent().unwrap_or(self.into);
-        fs::create_dir_all(folder).map_err(|error| clash(&file, error))?;
-        // Never through a link, never over what is there.
-        let target = File::options().write(true).create_new(true).open(&path).map_err(|error| clash(&file, error))?;
-        let (written, sha256) = copy(&mut bytes.take(size.saturating_add(1)), target)?;
-        if written != size {
-            return Err(refused(&format!("says that {file:?} has {size} bytes, and it has {written}")));
-        }
-        self.left -= size;
-        self.unpacked.push(Unpacked { file, size, sha256 });
         Ok(())
     }
 
@@ -180,6 +185,20 @@ impl Unpacker<'_> {
 
     fn too_large(&self) -> ArchiveError {
         refused(&format!("unfolds into more than {} bytes, which no model of its size does", self.limits.bytes))
+    }
+}
+
+/// Writes a file below a folder, and gives its sha256.
+fn write(into: &Path, file: &str, bytes: &mut impl Read, size: u64) -> Result<String, ArchiveError> {
+    let path = into.join(file);
+    let folder = path.parent().unwrap_or(into);
+    fs::create_dir_all(folder).map_err(|error| clash(file, error))?;
+    // Never through a link, never over what is there.
+    let target = File::options().write(true).create_new(true).open(&path).map_err(|error| clash(file, error))?;
+    let (written, sha256) = copy(&mut bytes.take(size.saturating_add(1)), target)?;
+    match written == size {
+        true => Ok(sha256),
+        false => Err(refused(&format!("says that {file:?} has {size} bytes, and it has {written}"))),
     }
 }
 

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 
 use super::{
     StoreError,
-    archive::{Archive, ArchiveError},
+    archive::Archive,
     digest::check,
     layout::RepoDir,
     lease::Lease,
@@ -27,8 +27,9 @@ use super::{
     progress::{Phase, Progress, Tracker},
     shelf::{Checksum, Found, Shelf, complete, local},
     sink::{Buffers, Sink, Written, blocking},
+    tidy::fit,
     transfer::{Limits, Transfer},
-    unpack::unpack_into,
+    unpack::Packed,
     uses::Hold,
 };
 
@@ -56,6 +57,8 @@ pub(super) struct Fetcher<'a> {
     pub buffers: &'a Buffers,
     /// Bytes of disk that stay free.
     pub reserve: u64,
+    /// Bytes that the cache may take.
+    pub quota: Option<u64>,
     pub metrics: &'a Metrics,
     pub busy: &'a Busy,
     /// What was fetched, marked as used. Locked to put it there and to take it out.
@@ -217,15 +220,17 @@ impl Fetcher<'_> {
     /// Unpacks the archive that was stored, in place of its files.
     async fn unpack(&self, archive: Archive, commit: &str, stored: Vec<Stored>) -> Result<Vec<Found>, StoreError> {
         let (dir, place, commit) = (self.dir(), self.place.clone(), commit.to_owned());
-        let blobs: Vec<String> = stored.into_iter().map(|stored| stored.blob).collect();
-        let work = tokio::task::spawn_blocking(move || {
-            blobs.iter().try_fold(Vec::new(), |_, blob| unpack_into(&dir, &place, &commit, archive, blob))
-        });
-        let unpacked = work.await.map_err(|error| StoreError::Cache(std::io::Error::other(error)))?;
-        unpacked.map_err(|error| match error {
-            ArchiveError::Disk(error) => StoreError::Cache(error),
-            ArchiveError::Refused(reason) => StoreError::Archive { source_name: self.place.source.clone(), reason },
-        })
+        let (cache, quota, reserve) = (self.cache.to_owned(), self.quota, self.reserve);
+        let work = move || {
+            let Some(Stored { blob, .. }) = stored.into_iter().next() else { return Ok(Ok(Vec::new())) };
+            let source = place.source.clone();
+            let room = |bytes| {
+                quota.map_or(Ok(()), |quota| fit(&cache, bytes, quota, &source))?;
+                check_room(&cache, bytes, reserve, &source)
+            };
+            Ok(Packed { dir, place, commit, archive, blob }.unpack(room))
+        };
+        blocking(work).await.map_err(StoreError::Cache)?
     }
 
     /// What is wanted, if another writer brought it here in the meantime.
@@ -250,8 +255,8 @@ impl Fetcher<'_> {
 
     async fn check_room(&self, wanted: &[Listed]) -> Result<(), StoreError> {
         let (dir, wanted, reserve) = (self.dir(), wanted.to_vec(), self.reserve);
-        let source = self.place.source.clone();
-        let work = move || Ok(check_room(&dir.blobs(), need(&dir, &wanted), reserve, &source));
+        let (source, packed) = (self.place.source.clone(), self.archive.is_some());
+        let work = move || Ok(check_room(&dir.blobs(), need(&dir, &wanted, packed), reserve, &source));
         blocking(work).await.map_err(StoreError::Cache)?
     }
 

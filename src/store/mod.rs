@@ -209,8 +209,14 @@ impl Store {
     }
 
     /// One file of a source, for example `config.json` to find out the family. From disk if it is there, else fetched
-    /// like any other.
-    pub async fn peek(&self, source: &Source, file: &str) -> Result<Vec<u8>, StoreError> {
+    /// like any other; of an archive, with everything else that is in it. Progress goes to `progress`, as by
+    /// [`Self::fetch`].
+    pub async fn peek(
+        &self,
+        source: &Source,
+        file: &str,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<Vec<u8>, StoreError> {
         let path = match source {
             Source::Embedded(name) => {
                 let found = self.embedded(name)?.file(file).map(<[u8]>::to_vec);
@@ -219,7 +225,7 @@ impl Store {
             Source::Folder(folder) => folder::file(folder, file)?.path,
             _ => match self.shelved(source, file) {
                 Some(found) => found.path,
-                None => self.noting(source, self.fetch_one(source, file).await)?,
+                None => self.noting(source, self.fetch_one(source, file, progress).await)?,
             },
         };
         sink::blocking(move || std::fs::read(path)).await.map_err(StoreError::Cache)
@@ -384,14 +390,21 @@ impl Store {
         }
     }
 
-    async fn fetch_one(&self, source: &Source, file: &str) -> Result<PathBuf, StoreError> {
+    async fn fetch_one(
+        &self,
+        source: &Source,
+        file: &str,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<PathBuf, StoreError> {
         let choose = |listing: &[String]| match listing.iter().any(|known| known == file) {
             true => Ok(vec![file.to_owned()]),
             false => Err(no_file(source, file)),
         };
+        progress(Progress::default());
         let step = self.plan(source, &choose).await?;
-        let ignore = |_: Progress| {};
-        let part = self.carry_out(source, step, &choose, &Tracker::new(Progress::default(), &ignore)).await?;
+        self.make_room(source, &step).await?;
+        let tracker = Tracker::new(start(std::slice::from_ref(&step)), progress);
+        let part = self.carry_out(source, step, &choose, &tracker).await?;
         match part.files.into_iter().next() {
             Some((_, Location::Disk(path), _)) => Ok(path),
             _ => Err(no_file(source, file)),
@@ -422,6 +435,7 @@ impl Store {
             limits,
             buffers,
             reserve: config.reserve,
+            quota: config.quota,
             metrics,
             busy,
             held: Mutex::default(),

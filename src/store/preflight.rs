@@ -5,14 +5,15 @@ use std::path::Path;
 use super::{StoreError, layout::RepoDir, origin::Listed, partial::left_bytes, space::Space};
 
 /// Bytes that are still to be written. What lies among the blobs with the right size counts as there; whether it is
-/// right is found out when its turn comes.
-pub(super) fn need(dir: &RepoDir, wanted: &[Listed]) -> u64 {
+/// right is found out when its turn comes. What is packed unfolds into as many bytes at least, beside it.
+pub(super) fn need(dir: &RepoDir, wanted: &[Listed], packed: bool) -> u64 {
     let missing = |file: &Listed| match &file.checksum {
         Some(checksum) if has(&dir.blob(checksum.name()), file.size) => 0,
         Some(checksum) => file.size - left_bytes(dir, checksum, file.size).min(file.size),
         None => file.size,
     };
-    wanted.iter().map(missing).sum()
+    let unpacked: u64 = if packed { wanted.iter().map(|file| file.size).sum() } else { 0 };
+    wanted.iter().map(missing).sum::<u64>() + unpacked
 }
 
 /// Refuses what does not fit, before it is begun. The folder must exist.

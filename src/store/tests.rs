@@ -318,7 +318,7 @@ async fn what_the_hub_does_not_have_is_named() {
         let error = fetch(&bench.store(), &part(source)).await.unwrap_err();
         assert!(error.permanent() && error.to_string().contains(source), "{error}");
     }
-    let error = bench.store().peek(&bench.branch()[0].1, "none.json").await.unwrap_err();
+    let error = bench.store().peek(&bench.branch()[0].1, "none.json", &|_| {}).await.unwrap_err();
     assert!(matches!(error, StoreError::NoFile { .. }), "{error}");
     bench.hub.repo("acme/odd").file("config.json", "{}");
     let error = fetch(&bench.store(), &part("hf://acme/odd")).await.unwrap_err();
@@ -330,7 +330,7 @@ async fn offline_says_what_is_missing() {
     let bench = Bench::new();
     let error = fetch(&bench.offline(), &bench.branch()).await.unwrap_err();
     assert!(error.permanent() && error.to_string().starts_with("a complete copy of hf://acme/tiny@main"), "{error}");
-    bench.store().peek(&bench.branch()[0].1, "config.json").await.unwrap();
+    bench.store().peek(&bench.branch()[0].1, "config.json", &|_| {}).await.unwrap();
     let error = fetch(&bench.offline(), &bench.branch()).await.unwrap_err();
     assert!(error.to_string().starts_with("model.safetensors of hf://acme/tiny@main"), "{error}");
 }
@@ -369,7 +369,7 @@ async fn read_only_caches_come_first() {
     let inside = |location: &Location| matches!(location, Location::Disk(path) if path.starts_with(volume.path()));
     assert!(fetched.files.iter().all(|(_, _, location)| inside(location)));
     assert_eq!(bench.hub.requests(), 1);
-    assert_eq!(store.peek(&bench.branch()[0].1, "config.json").await.unwrap(), b"{\"a\":1}");
+    assert_eq!(store.peek(&bench.branch()[0].1, "config.json", &|_| {}).await.unwrap(), b"{\"a\":1}");
 }
 
 #[tokio::test]
@@ -474,9 +474,9 @@ async fn a_listing_that_leaves_its_folder_is_refused() {
 async fn one_file_can_be_looked_at_alone() {
     let bench = Bench::new();
     let (store, source) = (bench.store(), bench.branch()[0].1.clone());
-    assert_eq!(store.peek(&source, "config.json").await.unwrap(), b"{\"a\":1}");
+    assert_eq!(store.peek(&source, "config.json", &|_| {}).await.unwrap(), b"{\"a\":1}");
     let before = bench.hub.requests();
-    assert_eq!(bench.offline().peek(&source, "config.json").await.unwrap(), b"{\"a\":1}");
+    assert_eq!(bench.offline().peek(&source, "config.json", &|_| {}).await.unwrap(), b"{\"a\":1}");
     assert_eq!((bench.hub.requests(), bench.hub.downloads(WEIGHTS)), (before, 0));
     assert!(store.local(&bench.branch(), &choose).unwrap().is_none());
     assert_whole(&fetch(&store, &bench.branch()).await.unwrap());
@@ -507,7 +507,7 @@ async fn an_embedded_model_is_there() {
     let config = |_: &str, listing: &[String]| Ok(listing.to_vec());
     let fetched = bench.store().fetch(&part("embedded:nano"), &config, &|_| {}).await.unwrap();
     assert_eq!(&*fetched.files.open("model", "config.json").unwrap(), b"{}");
-    assert_eq!(bench.store().peek(&"embedded:nano".parse().unwrap(), "config.json").await.unwrap(), b"{}");
+    assert_eq!(bench.store().peek(&"embedded:nano".parse().unwrap(), "config.json", &|_| {}).await.unwrap(), b"{}");
     let error = bench.store().fetch(&part("embedded:giga"), &config, &|_| {}).await.unwrap_err();
     assert_eq!(error.to_string(), "this program has no embedded model giga; it has nano");
 }

@@ -48,16 +48,12 @@ impl Store {
         else {
             return Ok(());
         };
-        let (root, wanted) = (self.cache(source).to_owned(), wanted.clone());
+        let (root, wanted, packed) = (self.cache(source).to_owned(), wanted.clone(), source.archive().is_some());
         let work = move || {
-            let need = preflight::need(&RepoDir::new(&root, &place), &wanted);
-            shrink(&root, need, quota).map(|used| (need, used))
+            let need = preflight::need(&RepoDir::new(&root, &place), &wanted, packed);
+            Ok(fit(&root, need, quota, &place.source))
         };
-        let (need, used) = blocking(work).await.map_err(StoreError::Cache)?;
-        match need > 0 && used.saturating_add(need) > quota {
-            true => Err(StoreError::OverQuota { source_name: source.to_string(), need, quota, used }),
-            false => Ok(()),
-        }
+        blocking(work).await.map_err(StoreError::Cache)?
     }
 
     /// Marks files as used until the hold is dropped. Only those of caches that are written: elsewhere nobody clears up,
@@ -82,6 +78,15 @@ impl Store {
         let roots: BTreeSet<PathBuf> = own_caches.values().chain([cache_dir]).cloned().collect();
         let all = move || roots.iter().map(|root| work(&mut Cache::look(root)?)).collect();
         blocking(all).await.map_err(StoreError::Cache)
+    }
+}
+
+/// Lets what was not used for longest make room for so many bytes more. Blocks.
+pub(super) fn fit(root: &Path, need: u64, quota: u64, source_name: &str) -> Result<(), StoreError> {
+    let used = shrink(root, need, quota).map_err(StoreError::Cache)?;
+    match need > 0 && used.saturating_add(need) > quota {
+        true => Err(StoreError::OverQuota { source_name: source_name.to_owned(), need, quota, used }),
+        false => Ok(()),
     }
 }
 

@@ -1,8 +1,9 @@
-//! From an archive among the blobs to a snapshot: unpacked beside it, renamed as a whole, and the manifest last.
+//! From an archive among the blobs to a snapshot: measured, unpacked beside it, renamed as a whole, and the manifest last.
 
 use std::{fs, io, path::Path};
 
 use super::{
+    StoreError,
     archive::{Archive, ArchiveError, Limits, Unpacked},
     layout::RepoDir,
     manifest::{Entry, Manifest},
@@ -10,23 +11,50 @@ use super::{
     shelf::Found,
 };
 
-/// Unpacks a blob into the snapshot of a commit, and removes the blob. Blocks. Ended anywhere, it leaves a snapshot that
-/// has no entries in its manifest, which is not there.
-pub(super) fn unpack_into(
+/// An archive that is whole, and where it goes.
+pub(super) struct Packed {
+    pub dir: RepoDir,
+    pub place: Place,
+    pub commit: String,
+    pub archive: Archive,
+    pub blob: String,
+}
+
+// === impl Packed ===
+
+impl Packed {
+    /// Unpacks it into the snapshot of its commit, and removes it. `room` is asked for its bytes before the first of them
+    /// is written. Blocks. Ended anywhere, it leaves a snapshot that has no entries in its manifest, which is not there;
+    /// where only the disk was at fault, the archive stays for the next try.
+    pub(super) fn unpack(self, room: impl FnOnce(u64) -> Result<(), StoreError>) -> Result<Vec<Found>, StoreError> {
+        let Self { dir, place, commit, archive, blob } = &self;
+        let path = dir.blob(blob);
+        let trouble = |error| match error {
+            ArchiveError::Disk(error) => StoreError::Cache(error),
+            ArchiveError::Refused(reason) => {
+                // It will be no better the next time.
+                drop(fs::remove_file(&path));
+                StoreError::Archive { source_name: place.source.clone(), reason }
+            }
+        };
+        let limits = Limits::of(fs::metadata(&path).map_err(StoreError::Cache)?.len());
+        let bytes = archive.measure(&path, limits).map_err(trouble)?;
+        room(bytes)?;
+        unpack_into(dir, place, commit, *archive, &path, Limits { bytes, ..limits }).map_err(trouble)
+    }
+}
+
+fn unpack_into(
     dir: &RepoDir,
     place: &Place,
     commit: &str,
     archive: Archive,
-    blob: &str,
+    packed: &Path,
+    limits: Limits,
 ) -> Result<Vec<Found>, ArchiveError> {
-    let (packed, snapshot) = (dir.blob(blob), dir.snapshot(commit));
+    let snapshot = dir.snapshot(commit);
     let beside = dir.temporary_folder()?;
-    let limits = Limits::of(fs::metadata(&packed)?.len());
-    let mut unpacked = archive.unpack(&packed, beside.path(), limits).inspect_err(|error| match error {
-        // It will be no better the next time.
-        ArchiveError::Refused(_) => drop(fs::remove_file(&packed)),
-        ArchiveError::Disk(_) => {}
-    })?;
+    let mut unpacked = archive.unpack(packed, beside.path(), limits)?;
     let top = single_top(&unpacked).map(str::to_owned);
     if let Some(top) = &top {
         unpacked.iter_mut().for_each(|unpacked| drop(unpacked.file.drain(..=top.len())));

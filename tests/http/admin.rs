@@ -144,7 +144,8 @@ async fn every_answer_of_a_model_says_which_device_made_it() {
 #[tokio::test]
 async fn a_model_that_cannot_be_had_says_why() {
     let hub = Hub::start();
-    hub.repo("acme/foreign").file("config.json", r#"{"model_type":"bert"}"#).file("tokenizer.json", "{}");
+    let foreign = hub.repo("acme/foreign").file("config.json", r#"{"model_type":"bert"}"#).file("tokenizer.json", "{}");
+    foreign.lfs("model.safetensors", vec![7; 100_000]);
     let builder = Server::builder().hub(&hub).env("MODEL_ID", "whisper-nano.en,acme/foreign,acme/far");
     let server = builder.env("SCONCE_MODELS__ACME_FAR__DEVICE", "cuda:3").start();
     let models = server.get_json("/models/status").await["models"].clone();
@@ -158,6 +159,7 @@ async fn a_model_that_cannot_be_had_says_why() {
     let models = server.get_json("/models/status").await["models"].clone();
     assert_eq!(models["acme/foreign"]["availability"], "unsupported");
     assert!(models["acme/foreign"]["reason"].as_str().unwrap().contains("\"bert\""), "{models}");
+    assert_eq!(hub.downloads("model.safetensors"), 0, "known before its weights are fetched");
 }
 
 #[tokio::test]

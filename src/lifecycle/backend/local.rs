@@ -46,10 +46,21 @@ struct Started {
     dtype: String,
 }
 
-/// Rate and remaining time of a download.
+/// Rate and remaining time of downloads that follow one another.
+#[derive(Default)]
 struct Meter {
-    /// When the first byte was awaited, and how many have come. Locked for a few additions only.
-    state: Mutex<(Option<Instant>, u64)>,
+    /// Locked for a few additions only.
+    state: Mutex<Metered>,
+}
+
+#[derive(Default)]
+struct Metered {
+    /// When the first byte was awaited.
+    began: Option<Instant>,
+    /// That have come over the network.
+    bytes: u64,
+    /// Of the downloads before.
+    before: u64,
 }
 
 // === impl Local ===
@@ -100,8 +111,14 @@ impl Backend for Local {
     fn fetch(&self, spec: &ModelSpec, report: Report) -> BoxFuture<'static, Result<Fetched<Readable>, Failure>> {
         let (store, placer, spec) = (self.store.clone(), self.placer.clone(), spec.clone());
         async move {
-            let family = family(&store, spec.families, &spec.parts).await?;
-            let (fetched, downloaded) = fetch(&store, family, &spec.parts, &report).await?;
+            let meter = Meter::default();
+            let tell = |progress: store::Progress| {
+                report.send_replace(meter.read(&progress, Instant::now()));
+            };
+            let family = family(&store, spec.families, &spec.parts, &tell).await?;
+            let choose = |part: &str, listing: &[String]| family.files(part, listing);
+            let fetched = store.fetch(&spec.parts, &choose, &tell).await.map_err(|error| of_store(&error))?;
+            let downloaded = meter.downloaded();
             let readable = Readable { files: fetched.files, family, hold: fetched.hold };
             let Placed { device, placement } =
                 placer.place(&spec.name, &spec.wishes).map_err(|error| Failure::of(&error))?;
@@ -132,13 +149,14 @@ async fn family(
     store: &Store,
     choice: FamilyChoice,
     parts: &[(String, Source)],
+    tell: &(dyn Fn(store::Progress) + Send + Sync),
 ) -> Result<&'static dyn Family, Failure> {
     let families = match choice {
         FamilyChoice::Known(family) => return Ok(family),
         FamilyChoice::Among(families) => families,
     };
     let (_, source) = parts.first().ok_or_else(|| for_good("it has no source".to_owned()))?;
-    let bytes = store.peek(source, CONFIG).await.map_err(|error| of_store(&error))?;
+    let bytes = store.peek(source, CONFIG, tell).await.map_err(|error| of_store(&error))?;
     let config: serde_json::Value =
         serde_json::from_slice(&bytes).map_err(|error| for_good(format!("{CONFIG} is not JSON: {error}")))?;
     let known = families.iter().copied().find(|family| family.recognises(&config));
@@ -150,22 +168,6 @@ fn foreign(config: &serde_json::Value) -> String {
         Some(kind) => format!("{CONFIG} describes a model of type {kind:?}, which this build cannot run"),
         None => format!("{CONFIG} describes no model that this build can run"),
     }
-}
-
-/// The files, and how many of their bytes came over the network.
-async fn fetch(
-    store: &Store,
-    family: &'static dyn Family,
-    parts: &[(String, Source)],
-    report: &Report,
-) -> Result<(store::Fetched, u64), Failure> {
-    let meter = Meter { state: Mutex::default() };
-    let tell = |progress: store::Progress| {
-        report.send_replace(meter.read(&progress, Instant::now()));
-    };
-    let choose = |part: &str, listing: &[String]| family.files(part, listing);
-    let fetched = store.fetch(parts, &choose, &tell).await.map_err(|error| of_store(&error))?;
-    Ok((fetched, meter.downloaded()))
 }
 
 /// The commit that the files are of; of a model in several parts, all of them in their order. `None` where a part has no
@@ -234,14 +236,7 @@ impl Meter {
     /// Mean rate of what came over the network, so that the estimate does not jump about.
     fn read(&self, progress: &store::Progress, now: Instant) -> Progress {
         let bytes = progress.bytes_done.saturating_sub(progress.bytes_here);
-        let began = {
-            let mut state = self.state.lock();
-            if progress.phase == Phase::Downloading {
-                state.0.get_or_insert(now);
-            }
-            state.1 = bytes;
-            state.0
-        };
+        let began = self.state.lock().note(progress.phase, bytes, now);
         let seconds = began.map_or(0.0, |began| (now - began).as_secs_f64());
         let rate = (seconds > 0.0 && bytes > 0).then(|| bytes as f64 / seconds);
         let left = progress.bytes_total.saturating_sub(progress.bytes_done) as f64;
@@ -258,7 +253,23 @@ impl Meter {
 
     /// Bytes that came over the network.
     fn downloaded(&self) -> u64 {
-        self.state.lock().1
+        let state = self.state.lock();
+        state.before + state.bytes
+    }
+}
+
+// === impl Metered ===
+
+impl Metered {
+    fn note(&mut self, phase: Phase, bytes: u64, now: Instant) -> Option<Instant> {
+        match phase {
+            // Another one begins.
+            Phase::Resolving => *self = Self { before: self.before + self.bytes, ..Self::default() },
+            Phase::Downloading => _ = self.began.get_or_insert(now),
+            _ => {}
+        }
+        self.bytes = bytes;
+        self.began
     }
 }
 

@@ -57,10 +57,16 @@ fn unpack(archive: Archive, bytes: &[u8]) -> (Result<Vec<Unpacked>, String>, Vec
     let (packed, into) = (dir.path().join("packed"), dir.path().join("outer/into"));
     fs::write(&packed, bytes).unwrap();
     fs::create_dir_all(&into).unwrap();
-    let unpacked = archive.unpack(&packed, &into, LIMITS).map_err(|error| match error {
+    let reason = |error| match error {
         ArchiveError::Refused(reason) => reason,
         ArchiveError::Disk(error) => panic!("{error}"),
-    });
+    };
+    let measured = archive.measure(&packed, LIMITS).map_err(reason);
+    assert!(crate::store::layout::walk(&into).unwrap().is_empty(), "who measures writes nothing");
+    let unpacked = archive.unpack(&packed, &into, LIMITS).map_err(reason);
+    if let Ok(unpacked) = &unpacked {
+        assert_eq!(measured, Ok(unpacked.iter().map(|unpacked| unpacked.size).sum()));
+    }
     let mut names = crate::store::layout::walk(dir.path()).unwrap();
     names.retain(|name| name != "packed");
     (unpacked, names)

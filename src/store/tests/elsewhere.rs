@@ -35,7 +35,14 @@ impl Yard {
     }
 
     fn with(&self, offline: bool) -> Store {
-        let config = Config { offline, ..config(self.cache(), "http://127.0.0.1:1") };
+        self.of(Config { offline, ..self.config() })
+    }
+
+    fn config(&self) -> Config {
+        config(self.cache(), "http://127.0.0.1:1")
+    }
+
+    fn of(&self, config: Config) -> Store {
         let s3 = S3Config { endpoint: Some(self.files.url()), anonymous: true, ..S3Config::default() };
         let gcs = GcsConfig { endpoint: Some(self.files.url()), credentials: None, anonymous: true };
         store_with(config, Buckets::new(BucketsConfig { s3, gcs }))
@@ -146,7 +153,7 @@ async fn an_archive_is_unpacked_and_its_top_folder_forgotten() {
         assert_eq!(fs::read_dir(yard.folder().join("blobs")).unwrap().count(), 0, "the archive itself is not kept");
         let before = yard.files.requests();
         assert_whole(&fetch(&yard.store(), &parts).await.unwrap());
-        assert_eq!(yard.store().peek(&parts[0].1, "README.md").await.unwrap(), b"no");
+        assert_eq!(yard.store().peek(&parts[0].1, "README.md", &|_| {}).await.unwrap(), b"no");
         assert_eq!(yard.files.requests(), before);
         let reports = yard.store().verify(&parts[0].1).await.unwrap();
         assert!(reports.len() == 3 && reports.iter().all(|report| report.state == FileState::Whole), "{reports:?}");
@@ -157,7 +164,7 @@ async fn an_archive_is_unpacked_and_its_top_folder_forgotten() {
 async fn an_archive_of_a_bucket_is_asked_about_and_fetched_when_it_changed() {
     let yard = Yard::stocked();
     let parts = part("gs://models/tiny.zip");
-    let config = yard.store().peek(&parts[0].1, "config.json").await.unwrap();
+    let config = yard.store().peek(&parts[0].1, "config.json", &|_| {}).await.unwrap();
     assert_eq!(config, b"{\"a\":1}");
     assert_whole(&fetch(&yard.store(), &parts).await.unwrap());
     assert_eq!(yard.files.downloads("models/tiny.zip"), 1);
@@ -187,6 +194,59 @@ async fn an_archive_that_means_no_good_leaves_nothing() {
     assert!(left.map(|entry| entry.file_name()).all(|name| !name.to_string_lossy().starts_with("unpacking")));
 }
 
+/// With a megabyte beside the model that packs into nothing.
+fn tar_gz() -> Vec<u8> {
+    let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    for (name, bytes) in [("config.json", b"{\"a\":1}".to_vec()), (WEIGHTS, weights()), ("zeros", vec![0; 1_000_000])] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        tar.append_data(&mut header, name, bytes.as_slice()).unwrap();
+    }
+    tar.into_inner().unwrap().finish().unwrap()
+}
+
+#[tokio::test]
+async fn what_an_archive_unfolds_into_needs_room_as_well() {
+    let yard = Yard::new();
+    yard.files.put("tiny.tar.gz", tar_gz());
+    let (parts, packed) = (yard.pinned("tiny.tar.gz"), yard.files.get("tiny.tar.gz").unwrap().0.len() as u64);
+    let quota = |quota| yard.of(Config { quota: Some(quota), ..yard.config() });
+
+    let error = fetch(&quota(2 * packed - 1), &parts).await.unwrap_err();
+    assert!(matches!(error, StoreError::OverQuota { need, .. } if need == 2 * packed), "{error}");
+    assert!(!yard.cache().exists(), "before the first byte");
+
+    let error = fetch(&quota(1_300_000), &parts).await.unwrap_err();
+    assert!(matches!(error, StoreError::OverQuota { need: 1_300_007, used, .. } if used == packed), "{error}");
+    assert!(!error.permanent() && yard.store().local(&parts, &choose).unwrap().is_none());
+    assert!(!yard.folder().join("snapshots").exists(), "before the first file");
+
+    let before = yard.files.downloads("tiny.tar.gz");
+    assert_whole(&fetch(&quota(1_300_007 + packed), &parts).await.unwrap());
+    assert_eq!(yard.files.downloads("tiny.tar.gz"), before + 1, "only asked about: the archive itself was whole");
+    assert_eq!(fs::read_dir(yard.folder().join("blobs")).unwrap().count(), 0, "and is gone");
+}
+
+#[tokio::test]
+async fn to_look_into_an_archive_shows_its_progress_and_obeys_the_quota() {
+    let yard = Yard::new();
+    yard.files.put("tiny.tar.gz", tar_gz());
+    let (parts, packed) = (yard.pinned("tiny.tar.gz"), yard.files.get("tiny.tar.gz").unwrap().0.len() as u64);
+    let small = yard.of(Config { quota: Some(packed), ..yard.config() });
+    let error = small.peek(&parts[0].1, "config.json", &|_| {}).await.unwrap_err();
+    assert!(matches!(error, StoreError::OverQuota { .. }) && !yard.cache().exists(), "{error}");
+    let seen = Mutex::new(Vec::new());
+    let see = |progress| seen.lock().unwrap().push(progress);
+    assert_eq!(yard.store().peek(&parts[0].1, "config.json", &see).await.unwrap(), b"{\"a\":1}");
+    let seen = seen.into_inner().unwrap();
+    assert_eq!((seen[0].phase, seen[0].bytes_total), (Phase::Resolving, 0));
+    let last = seen.last().unwrap();
+    assert_eq!((last.phase, last.bytes_done, last.bytes_total), (Phase::Unpacking, packed, packed));
+    let before = yard.files.requests();
+    assert_whole(&fetch(&yard.store(), &parts).await.unwrap());
+    assert_eq!(yard.files.requests(), before, "all of it is here");
+}
+
 #[tokio::test]
 async fn an_unpack_that_was_killed_is_not_there_and_ends_whole_the_next_time() {
     let yard = Yard::stocked();
@@ -199,7 +259,7 @@ async fn an_unpack_that_was_killed_is_not_there_and_ends_whole_the_next_time() {
     unfinished.write(&dir.manifest(&commit)).unwrap();
     fs::write(dir.snapshot(&commit).join(WEIGHTS), "half").unwrap();
     assert!(yard.store().local(&parts, &choose).unwrap().is_none());
-    assert!(yard.offline().peek(&parts[0].1, "config.json").await.is_err());
+    assert!(yard.offline().peek(&parts[0].1, "config.json", &|_| {}).await.is_err());
     assert_whole(&fetch(&yard.store(), &parts).await.unwrap());
     fs::remove_file(dir.manifest(&commit)).unwrap();
     assert!(yard.store().local(&parts, &choose).unwrap().is_none(), "without a manifest it is not there");

@@ -128,6 +128,22 @@ async fn every_refusal_is_clear_and_passes() {
 }
 
 #[tokio::test]
+async fn a_hub_that_fails_again_and_again_is_left_alone() {
+    let bench = Bench::new();
+    bench.hub.fail_next(usize::MAX, 500, None);
+    let store = store(Config { attempts: 1, ..bench.config() });
+    for _ in 0..8 {
+        fetch(&store, &bench.branch()).await.unwrap_err();
+    }
+    let before = bench.hub.requests();
+    let error = fetch(&store, &bench.branch()).await.unwrap_err();
+    assert_eq!(bench.hub.requests(), before, "nobody asked: {error}");
+    assert!(!error.permanent() && error.retry_after().is_some_and(|wait| wait > Duration::ZERO), "{error}");
+    bench.hub.heal();
+    assert_whole(&fetch(&bench.store(), &bench.branch()).await.unwrap());
+}
+
+#[tokio::test]
 async fn a_storage_whose_links_expire_is_asked_for_anew() {
     for status in [401, 403, 404, 410, 500] {
         let bench = large_bench();

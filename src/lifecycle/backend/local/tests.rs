@@ -246,7 +246,7 @@ async fn what_cannot_be_a_model_is_refused_for_good_and_named() {
 
 #[test]
 fn rate_and_remaining_time_are_of_what_came_over_the_network() {
-    let meter = Meter { state: Mutex::default() };
+    let meter = Meter::default();
     let now = Instant::now();
     let at = |bytes_done| store::Progress {
         phase: Phase::Downloading,
@@ -259,4 +259,8 @@ fn rate_and_remaining_time_are_of_what_came_over_the_network() {
     let later = meter.read(&at(700), now + Duration::from_secs(3));
     assert_eq!((later.bytes_per_second, later.eta_seconds), (Some(100.0), Some(3.0)));
     assert_eq!(meter.downloaded(), 300);
+    // To find out what it is took one download, and to have it takes another.
+    meter.read(&store::Progress::default(), now + Duration::from_secs(4));
+    let next = meter.read(&at(500), now + Duration::from_secs(4));
+    assert_eq!((next.bytes_per_second, meter.downloaded()), (None, 400));
 }
