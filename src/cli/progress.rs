@@ -1,10 +1,18 @@
-//! Progress bars, on a terminal; elsewhere nothing is drawn.
+//! How far things are: bars on a terminal, and elsewhere a line now and then.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+mod lines;
+
+use std::{
+    collections::HashMap,
+    io::{IsTerminal, stderr},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
+use self::lines::{Lines, SILENCE};
 use crate::{
     lifecycle::{ModelStatus, Snapshot, Status},
     speech::ModelName,
@@ -24,15 +32,32 @@ pub(super) fn of_sound(seconds: f64) -> ProgressBar {
     ProgressBar::new((seconds * 1000.0) as u64).with_style(style(SOUND))
 }
 
-/// Draws how models come in, until it is aborted.
-pub(super) fn of_models(mut changes: watch::Receiver<Arc<Snapshot>>) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let mut bars = Bars::default();
-        while changes.changed().await.is_ok() {
-            let snapshot = changes.borrow_and_update().clone();
-            snapshot.models.iter().for_each(|model| bars.show(model));
+/// Shows how models come in, until it is aborted.
+pub(super) fn of_models(changes: watch::Receiver<Arc<Snapshot>>) -> JoinHandle<()> {
+    match stderr().is_terminal() {
+        true => tokio::spawn(draw(changes)),
+        false => tokio::spawn(tell(changes)),
+    }
+}
+
+async fn draw(mut changes: watch::Receiver<Arc<Snapshot>>) {
+    let mut bars = Bars::default();
+    while changes.changed().await.is_ok() {
+        let snapshot = changes.borrow_and_update().clone();
+        snapshot.models.iter().for_each(|model| bars.show(model));
+    }
+}
+
+async fn tell(mut changes: watch::Receiver<Arc<Snapshot>>) {
+    let mut lines = Lines::default();
+    loop {
+        // Nothing changes while nothing comes, and that is worth a line as well.
+        if let Ok(Err(_)) = timeout(SILENCE, changes.changed()).await {
+            return;
         }
-    })
+        let (snapshot, now) = (changes.borrow_and_update().clone(), Instant::now());
+        snapshot.models.iter().filter_map(|model| lines.line(model, now)).for_each(|line| eprintln!("{line}"));
+    }
 }
 
 #[derive(Default)]

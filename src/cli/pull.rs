@@ -4,6 +4,8 @@
 
 use std::process::ExitCode;
 
+use tokio::task::JoinHandle;
+
 use super::{progress, signals::Signals};
 use crate::{
     app::{self, App},
@@ -36,6 +38,9 @@ pub(super) struct Pull {
     /// Every model that this program knows and can serve
     #[arg(long, conflicts_with = "models")]
     all: bool,
+    /// Say nothing of the progress, only what came of it
+    #[arg(long, short)]
+    quiet: bool,
 }
 
 impl Pull {
@@ -47,12 +52,12 @@ impl Pull {
             false => resolve(&app.catalog(), &self.models)?,
         };
         let lifecycle = app.service().lifecycle();
-        let watching = progress::of_models(lifecycle.watch());
+        let watching = (!self.quiet).then(|| progress::of_models(lifecycle.watch()));
         let outcomes = tokio::select! {
             outcomes = lifecycle.prepare(&names, Target::Fetched, None) => Some(outcomes),
             () = Signals::listen()?.at_least(1) => None,
         };
-        watching.abort();
+        watching.inspect(JoinHandle::abort);
         let code = match outcomes {
             Some(outcomes) => {
                 let codes: Vec<u8> = outcomes.iter().filter_map(|(name, outcome)| code(&app, name, outcome)).collect();

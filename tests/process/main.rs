@@ -4,6 +4,7 @@
 mod support;
 
 mod clients;
+mod clocks;
 mod commands;
 mod jobs;
 mod keys;

@@ -5,7 +5,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -17,37 +17,38 @@ use crate::{
     program::{outcome, sconce},
     support::{
         checkout,
+        files::Files,
         hub::{Hub, git, sha256},
         publish_nano,
     },
 };
 
 const MODEL: &str = "acme/nano";
-const WEIGHTS: &str = "model.safetensors";
-const FILES: [&str; 5] =
+pub const WEIGHTS: &str = "model.safetensors";
+pub const FILES: [&str; 5] =
     ["config.json", "generation_config.json", "tokenizer.json", "preprocessor_config.json", WEIGHTS];
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Of the test that kills owners. The variable asks for more than a test run should take.
 const ROUNDS: usize = 8;
 const ROUNDS_VARIABLE: &str = "STORE_TEST_ROUNDS";
 
-fn hub() -> Hub {
+pub fn hub() -> Hub {
     let hub = Hub::start();
     publish_nano(&hub, MODEL);
     hub
 }
 
-fn pull(cache: &TempDir, hub: &Hub) -> Command {
+pub fn pull(cache: &TempDir, hub: &Hub) -> Command {
     let mut command = sconce(cache);
     command.env("HF_ENDPOINT", hub.url()).env("MODEL_ID", MODEL).env("SCONCE_STORE__RESERVE", "1").arg("pull");
     command
 }
 
-fn spawn(command: &mut Command) -> Child {
+pub fn spawn(command: &mut Command) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-fn end(child: Child) -> (String, Option<i32>) {
+pub fn end(child: Child) -> (String, Option<i32>) {
     let Output { status, stderr, .. } = child.wait_with_output().unwrap();
     (String::from_utf8(stderr).unwrap(), status.code())
 }
@@ -60,7 +61,7 @@ fn signal(child: &Child, signal: i32) {
 
 /// Waits until something is so.
 #[expect(clippy::disallowed_methods, reason = "nothing wakes a test when another process writes a file")]
-fn until(what: &str, mut so: impl FnMut() -> bool) {
+pub fn until(what: &str, mut so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !so() {
         assert!(start.elapsed() < PATIENCE, "{what}");
@@ -73,7 +74,7 @@ fn repo(cache: &TempDir) -> PathBuf {
 }
 
 /// The number of the process that holds the lease.
-fn owner(cache: &TempDir) -> Option<u32> {
+pub fn owner(cache: &TempDir) -> Option<u32> {
     let lease = fs::read(repo(cache).join(".sconce/lease.json")).ok()?;
     let lease: serde_json::Value = serde_json::from_slice(&lease).ok()?;
     u32::try_from(lease["owner"]["pid"].as_u64()?).ok()
@@ -94,13 +95,13 @@ fn assert_nothing_half(cache: &TempDir, expected: &BTreeMap<String, Vec<u8>>) ->
     seen
 }
 
-fn expected() -> BTreeMap<String, Vec<u8>> {
+pub fn expected() -> BTreeMap<String, Vec<u8>> {
     let folder = checkout("assets/models/whisper-nano.en");
     FILES.iter().map(|file| ((*file).to_owned(), fs::read(folder.join(file)).unwrap())).collect()
 }
 
 /// One complete copy and nothing beside it.
-fn assert_one_copy(cache: &TempDir, expected: &BTreeMap<String, Vec<u8>>) {
+pub fn assert_one_copy(cache: &TempDir, expected: &BTreeMap<String, Vec<u8>>) {
     assert_eq!(assert_nothing_half(cache, expected), FILES.len());
     let blobs = fs::read_dir(repo(cache).join("blobs")).unwrap().flatten();
     let mut blobs: Vec<String> = blobs.map(|entry| entry.file_name().into_string().unwrap()).collect();
@@ -210,6 +211,28 @@ fn the_exit_code_tells_a_script_what_to_do() {
 }
 
 #[test]
+fn progress_is_told_off_a_terminal_unless_nobody_wants_it() {
+    for (quiet, told) in [(&[][..], true), (&["--quiet"], false)] {
+        let (hub, cache) = (hub(), TempDir::new().unwrap());
+        hub.stall_large();
+        let mut child = spawn(pull(&cache, &hub).args(quiet));
+        let mut said = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        if told {
+            said.read_line(&mut line).unwrap();
+        } else {
+            until("it fetches", || hub.downloads(WEIGHTS) > 0);
+        }
+        hub.release();
+        let mut rest = String::new();
+        said.read_to_string(&mut rest).unwrap();
+        assert!(child.wait().unwrap().success(), "{rest}");
+        assert_eq!(line.starts_with("acme/nano: ") && line.contains(" %, ") && line.contains(" MB"), told, "{line}");
+        assert!(told || rest.is_empty(), "{rest}");
+    }
+}
+
+#[test]
 fn a_pull_that_is_interrupted_says_so_and_is_gone_on_with() {
     let (hub, cache) = (hub(), TempDir::new().unwrap());
     hub.stall_large();
@@ -305,6 +328,71 @@ fn a_disk_that_is_too_small_fills_up_or_cannot_be_written_is_named() {
     let (_, stderr, code) = outcome(&mut pull(cache, &hub));
     assert_eq!(code, 0, "{stderr}");
     assert_one_copy(cache, &expected());
+}
+
+/// A model in an archive that packs well, and so many empty files.
+fn archive(zeros: usize, files: usize) -> Vec<u8> {
+    let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    let mut add = |name: &str, bytes: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        tar.append_data(&mut header, name, bytes).unwrap();
+    };
+    expected().iter().for_each(|(name, bytes)| add(name, bytes));
+    add("zeros", &vec![0; zeros]);
+    (0..files).for_each(|number| add(&format!("empty/{number}"), b""));
+    tar.into_inner().unwrap().finish().unwrap()
+}
+
+/// Everything below a folder, by its name.
+fn below(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.flat_map(|entry| {
+        let inside = if entry.path().is_dir() { below(&entry.path()) } else { Vec::new() };
+        inside.into_iter().chain([entry.file_name().to_string_lossy().into_owned()])
+    });
+    names.collect()
+}
+
+#[test]
+fn a_disk_that_an_archive_does_not_fit_on_is_named_and_left_clean() {
+    let (zeros, files) = (30_000_000, 200);
+    let packed = archive(zeros, files);
+    let Some(disk) = Tmpfs::new(&format!("{},nr_inodes=100", 2 * packed.len() + zeros / 2)) else {
+        eprintln!("SKIPPED a_disk_that_an_archive_does_not_fit_on_is_named_and_left_clean: mounting is refused here");
+        return;
+    };
+    let (cache, server) = (&disk.0, Files::start());
+    server.put("nano.tar.gz", packed.clone());
+    let source = format!("{}/nano.tar.gz#sha256={}", server.url(), sha256(&packed));
+    let pull = || {
+        let mut command = sconce(cache);
+        outcome(command.env("SCONCE_STORE__RESERVE", "1").args(["pull", &source]))
+    };
+    let assert_clean = || {
+        let left = below(cache.path());
+        let seen = |name: &str| left.iter().any(|known| known.starts_with(name));
+        assert!(seen(&sha256(&packed)), "the archive stays for the next try: {left:?}");
+        assert!(!seen("unpacking") && !seen("zeros") && !seen("empty"), "{left:?}");
+    };
+
+    let (_, stderr, code) = pull();
+    assert!(
+        code == 6 && stderr.contains("of disk, and the model cache has") && stderr.contains("HF_HUB_CACHE"),
+        "{stderr}"
+    );
+    assert_clean();
+
+    disk.remount("size=200m");
+    let (_, stderr, code) = pull();
+    assert!(code == 6 && stderr.contains("its disk is full; free space"), "no room for so many files: {stderr}");
+    assert_clean();
+
+    disk.remount("nr_inodes=1000");
+    let before = server.downloads("nano.tar.gz");
+    let (_, stderr, code) = pull();
+    assert_eq!(code, 0, "{stderr}");
+    assert!(server.downloads("nano.tar.gz") <= before + 1, "only asked about: the archive itself was whole");
 }
 
 /// A proxy that writes down what it is asked for.
