@@ -19,7 +19,7 @@ use server::{Hub, git, sha256};
 use tempfile::TempDir;
 
 use super::*;
-use crate::{remote::BucketsConfig, speech::Fault};
+use crate::{model::Location, remote::BucketsConfig, speech::Fault};
 
 const WEIGHTS: &str = "model.safetensors";
 const EMBEDDED: &[EmbeddedModel] = &[EmbeddedModel { name: "nano", files: &[("config.json", b"{}")] }];

@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    CachedModel, Cleared, Config, Doomed, Hold, Source, Step, Store, StoreError, fetch::Plan, housekeeping::Cache,
-    layout::RepoDir, place::Place, preflight, sink::blocking,
+    CachedModel, Cleared, Config, Doomed, Hold, Source, Store, StoreError, fetch::Plan, housekeeping::Cache,
+    layout::RepoDir, part::Step, place::Place, preflight, sink::blocking,
 };
 use crate::model::{Location, ModelFiles};
 

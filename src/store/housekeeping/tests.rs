@@ -1,12 +1,12 @@
 //! Caches that we and the Python tools filled, and what goes of them.
 
-use std::os::unix::fs::symlink;
+use std::{os::unix::fs::symlink, path::PathBuf, time::Duration};
 
 use tempfile::TempDir;
 
 use super::*;
 use crate::store::{
-    layout::write_whole,
+    layout::{RepoDir, write_whole},
     manifest::{Entry, Manifest},
     uses::Hold,
 };

@@ -1,0 +1,233 @@
+//! The files of one part: what of them is here, and how the rest comes.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use parking_lot::Mutex;
+
+use super::{
+    Hold, Inner, Phase, Progress, Source, Store, StoreError, Whence,
+    bucket::Objects,
+    fetch::{Choose, Fetcher, Plan},
+    folder,
+    hub::HubRepo,
+    link::Where,
+    no_file,
+    origin::Origin,
+    place::Place,
+    progress::Tracker,
+    shelf::{self, Found},
+    transport::Transport,
+    web::WebFile,
+};
+use crate::model::Location;
+
+/// The files of one part, as far as they are here, and how to get the rest.
+pub(super) enum Step {
+    Here(Part),
+    Cached(Plan),
+}
+
+/// The files of one part.
+pub(super) struct Part {
+    pub commit: Option<String>,
+    pub from: Whence,
+    pub files: Vec<(String, Location, u64)>,
+    /// Of what was fetched just now.
+    pub hold: Option<Hold>,
+}
+
+// === impl Store ===
+
+impl Store {
+    /// What is to be done for one part.
+    pub(super) async fn plan(&self, source: &Source, choose: Choose<'_>) -> Result<Step, StoreError> {
+        let Some(place) = Place::of(source) else { return self.in_place(source, choose).map(Step::Here) };
+        if !self.0.config.offline {
+            let fetcher = self.fetcher(source, place.clone())?;
+            let through = |listing: &[String]| fetcher.packed(listing).map_or_else(|| choose(listing), Ok);
+            let plan = fetcher.plan(&through).await?;
+            if matches!(plan, Plan::Fetch { .. }) {
+                self.explain(source, &place);
+            }
+            return Ok(Step::Cached(plan));
+        }
+        match shelf::local(&self.caches(source), &place, choose) {
+            Some((commit, found)) => Ok(Step::Cached(Plan::Here { commit, found })),
+            None => Err(self.missing(source, &place, choose)),
+        }
+    }
+
+    pub(super) async fn carry_out(
+        &self,
+        source: &Source,
+        step: Step,
+        choose: Choose<'_>,
+        tracker: &Tracker<'_>,
+    ) -> Result<Part, StoreError> {
+        match step {
+            Step::Here(part) => Ok(part),
+            Step::Cached(Plan::Here { commit, found }) => Ok(self.shelved_part(commit, found)),
+            Step::Cached(Plan::Fetch { commit, listing, wanted }) => {
+                let bytes: u64 = wanted.iter().map(|file| file.size).sum();
+                tracing::info!(%source, commit, files = wanted.len(), bytes, "downloading");
+                let mut running = self.0.metrics.start();
+                let place = Place::of(source).ok_or_else(|| no_file(source, "anything"))?;
+                let fetcher = self.fetcher(source, place)?;
+                let outcome = fetcher.fetch(&commit, &listing, &wanted, tracker).await;
+                running.outcome = outcome.as_ref().map_or_else(StoreError::word, |_| "ok");
+                let found = match source.archive() {
+                    Some(_) => chosen_of(outcome?, source, choose)?,
+                    None => outcome?,
+                };
+                tracing::info!(%source, commit, bytes, seconds = running.since.elapsed().as_secs_f64(), "downloaded");
+                let hold = fetcher.held.lock().take();
+                Ok(Part { hold, ..Part::of(Some(commit), Whence::Network, found) })
+            }
+        }
+    }
+
+    pub(super) fn local_part(&self, source: &Source, choose: Choose<'_>) -> Result<Option<Part>, StoreError> {
+        let Some(place) = Place::of(source) else { return self.in_place(source, choose).map(Some) };
+        let here = shelf::local(&self.caches(source), &place, choose);
+        Ok(here.map(|(commit, found)| self.shelved_part(commit, found)))
+    }
+
+    pub(super) async fn fetch_one(
+        &self,
+        source: &Source,
+        file: &str,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<PathBuf, StoreError> {
+        let choose = |listing: &[String]| match listing.iter().any(|known| known == file) {
+            true => Ok(vec![file.to_owned()]),
+            false => Err(no_file(source, file)),
+        };
+        progress(Progress::default());
+        let step = self.plan(source, &choose).await?;
+        self.make_room(source, &step).await?;
+        let tracker = Tracker::new(start(std::slice::from_ref(&step)), progress);
+        let part = self.carry_out(source, step, &choose, &tracker).await?;
+        match part.files.into_iter().next() {
+            Some((_, Location::Disk(path), _)) => Ok(path),
+            _ => Err(no_file(source, file)),
+        }
+    }
+
+    /// What was here before anybody was asked.
+    fn shelved_part(&self, commit: String, found: Vec<Found>) -> Part {
+        let read = |found: &Found| self.only_read().any(|cache| found.path.starts_with(cache));
+        Part::of(Some(commit), if found.iter().all(read) { Whence::ReadOnly } else { Whence::Cache }, found)
+    }
+
+    /// The files of a source that needs no network.
+    fn in_place(&self, source: &Source, choose: Choose<'_>) -> Result<Part, StoreError> {
+        match source {
+            Source::Embedded(name) => {
+                let model = self.embedded(name)?;
+                let bytes = |file: String| match model.file(&file) {
+                    Some(bytes) => Ok((file, Location::Embedded(bytes), bytes.len() as u64)),
+                    None => Err(no_file(source, &file)),
+                };
+                let files = choose(&model.listing())?.into_iter().map(bytes).collect::<Result<_, _>>()?;
+                Ok(Part { commit: None, from: Whence::Embedded, files, hold: None })
+            }
+            Source::Folder(folder) => {
+                let chosen = choose(&folder::listing(folder)?)?;
+                let found = chosen.iter().map(|file| folder::file(folder, file)).collect::<Result<_, _>>()?;
+                Ok(Part::of(None, Whence::Folder, found))
+            }
+            _ => Err(StoreError::Setup(format!("{source} is not read in place"))),
+        }
+    }
+
+    /// Why a source cannot be had offline.
+    fn missing(&self, source: &Source, place: &Place, choose: Choose<'_>) -> StoreError {
+        let missing = shelf::missing(&self.caches(source), place, choose);
+        StoreError::Offline { source_name: place.source.clone(), missing }
+    }
+
+    fn fetcher<'a>(&'a self, source: &'a Source, place: Place) -> Result<Fetcher<'a>, StoreError> {
+        let Inner { config, metrics, limits, buffers, busy, .. } = &*self.0;
+        Ok(Fetcher {
+            cache: self.cache(source),
+            caches: self.caches(source),
+            place,
+            scheme: source.scheme(),
+            origin: self.origin(source)?,
+            archive: source.archive(),
+            limits,
+            buffers,
+            reserve: config.reserve,
+            quota: config.quota,
+            metrics,
+            busy,
+            held: Mutex::default(),
+        })
+    }
+
+    /// Where a source is fetched from.
+    fn origin<'a>(&'a self, source: &'a Source) -> Result<Box<dyn Origin + 'a>, StoreError> {
+        match source {
+            Source::Hub { repo, revision } => {
+                Ok(Box::new(HubRepo::new(self.transport()?, &self.0.config, repo, revision)))
+            }
+            Source::Bucket(address) => Ok(Box::new(Objects::below(&self.0.buckets, address))),
+            Source::File(link) => match link.place() {
+                Some(Where::Bucket(address)) => Ok(Box::new(Objects::one(&self.0.buckets, link, address))),
+                Some(Where::Web(url)) => Ok(Box::new(WebFile::new(self.transport()?, link, url))),
+                None => Err(StoreError::Setup(format!("{source} is no address"))),
+            },
+            Source::Embedded(_) | Source::Folder(_) => {
+                Err(StoreError::Setup(format!("{source} is read in place and not fetched")))
+            }
+        }
+    }
+
+    fn transport(&self) -> Result<&Transport, StoreError> {
+        match self.0.transport.get() {
+            Some(transport) => Ok(transport),
+            None => {
+                let made = Transport::new(self.0.config.idle_timeout)?;
+                Ok(self.0.transport.get_or_init(|| made))
+            }
+        }
+    }
+}
+
+// === impl Part ===
+
+impl Part {
+    fn of(commit: Option<String>, from: Whence, found: Vec<Found>) -> Self {
+        let file = |found: Found| (found.file, Location::Disk(found.path), found.size);
+        Self { commit, from, files: found.into_iter().map(file).collect(), hold: None }
+    }
+}
+
+/// The totals, and what is here already.
+pub(super) fn start(steps: &[Step]) -> Progress {
+    let mut progress = Progress { phase: Phase::Checking, ..Progress::default() };
+    for step in steps {
+        let (files, bytes, here) = match step {
+            Step::Here(part) => (part.files.len(), part.files.iter().map(|(_, _, bytes)| bytes).sum::<u64>(), true),
+            Step::Cached(Plan::Here { found, .. }) => (found.len(), found.iter().map(|found| found.size).sum(), true),
+            Step::Cached(Plan::Fetch { wanted, .. }) => {
+                (wanted.len(), wanted.iter().map(|file| file.size).sum(), false)
+            }
+        };
+        progress.files_total += files as u64;
+        progress.bytes_total += bytes;
+        if here {
+            progress.files_done += files as u64;
+            progress.bytes_done += bytes;
+            progress.bytes_here += bytes;
+        }
+    }
+    progress
+}
+
+/// Of the files that were in an archive, those that are wanted.
+fn chosen_of(found: Vec<Found>, source: &Source, choose: Choose<'_>) -> Result<Vec<Found>, StoreError> {
+    let mut found: BTreeMap<String, Found> = found.into_iter().map(|found| (found.file.clone(), found)).collect();
+    let wanted = choose(&found.keys().cloned().collect::<Vec<_>>())?;
+    wanted.into_iter().map(|file| found.remove(&file).ok_or_else(|| no_file(source, &file))).collect()
+}
