@@ -14,7 +14,7 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    program::{outcome, sconce},
+    program::{Program, outcome, sconce},
     support::{
         checkout,
         files::Files,
@@ -230,6 +230,25 @@ fn progress_is_told_off_a_terminal_unless_nobody_wants_it() {
         assert_eq!(line.starts_with("acme/nano: ") && line.contains(" %, ") && line.contains(" MB"), told, "{line}");
         assert!(told || rest.is_empty(), "{rest}");
     }
+}
+
+#[test]
+fn a_server_logs_what_it_downloads() {
+    let (hub, cache) = (hub(), TempDir::new().unwrap());
+    let mut command = sconce(&cache);
+    command.env("PORT", "0").env("HF_ENDPOINT", hub.url()).env("MODEL_ID", MODEL).env("LOAD_MODE", "startup");
+    let mut program = Program::start(&mut command);
+    let bytes: usize = expected().values().map(Vec::len).sum();
+    // A look at its configuration is another download, before.
+    let whole = |line: &serde_json::Value| line["bytes"] == bytes;
+    while !program.heard.iter().any(|line| line["message"] == "downloaded" && whole(line)) {
+        program.line("downloaded");
+    }
+    let lines: Vec<_> = program.heard.iter().filter(|line| whole(line)).collect();
+    let [begins, ends] = lines[..] else { panic!("{lines:?}") };
+    assert!(begins["message"] == "downloading" && begins["source"] == "hf://acme/nano@main", "{begins}");
+    assert_eq!(begins["files"], FILES.len());
+    assert!(ends["commit"] == hub.repo(MODEL).commit() && ends["seconds"].is_f64(), "{ends}");
 }
 
 #[test]
