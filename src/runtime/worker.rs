@@ -70,7 +70,10 @@ impl<F: FnMut(Event)> Worker<F> {
         if self.setup.cold {
             return Ok(());
         }
-        self.contained("warmed up", || model.warm_up())?.map_err(StartError::WarmUp)
+        self.contained("warmed up", || model.warm_up())?.map_err(|broken| {
+            tracing::error!(model = %self.setup.name, error = %broken, "the first inference failed");
+            StartError::WarmUp(broken)
+        })
     }
 
     fn serve_and_end(mut self, mut model: Box<dyn Model>, resident: Option<u64>) {

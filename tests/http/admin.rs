@@ -78,6 +78,11 @@ async fn unloading_a_busy_model_drains_it() {
         assert!(start.elapsed() < Duration::from_secs(30), "the request never reached the model");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    // Either way of saying it.
+    let soon = json!({"parameters": {"wait": 0}});
+    let answer = server.post_json("/v2/repository/models/whisper-nano.en/unload", &soon).await;
+    assert_eq!(answer.status(), 503);
+    assert!(answer.text().await.unwrap().contains("still works; it takes no new requests"));
     let answer = server.post_json("/models/whisper-nano.en/unload", &json!({"wait": false})).await;
     assert_eq!(answer.status(), 202);
     assert_eq!(answer.json::<Value>().await.unwrap()["status"], "accepted");

@@ -1,6 +1,8 @@
 //! What the services before this one promised about many models on one machine, as far as Whispers can stand for
 //! those: availability and names, volumes, what is loaded when, and where.
 
+use std::fs;
+
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -8,11 +10,14 @@ use crate::support::{
     Server, ServerBuilder,
     hub::Hub,
     publish_nano, recording,
+    server::form,
+    sound,
     whisper::{self, Numbers, Size},
 };
 
 const NANO: &str = "sconce/whisper-nano.en";
 const WAV: &str = "turn-on-the-kitchen-lights.wav";
+const WEIGHTS: &str = "model.safetensors";
 const SMALL: Size = Size { width: 64, heads: 2, layers: 2, numbers: Numbers::F16 };
 
 async fn models(server: &Server) -> Value {
@@ -29,6 +34,16 @@ fn folders(names: &[&str]) -> (ServerBuilder, TempDir) {
         builder.env(&format!("SCONCE_MODELS__{name}__WARM_UP"), "false")
     };
     (names.iter().fold(Server::builder(), add), folder)
+}
+
+/// One of them in the hub.
+fn publish(hub: &Hub, name: &str, size: Size) {
+    let folder = TempDir::new().unwrap();
+    whisper::write(folder.path(), size);
+    let read = |file: &str| fs::read(folder.path().join(file)).unwrap();
+    let small = ["config.json", "generation_config.json", "tokenizer.json", "preprocessor_config.json"];
+    let repo = small.into_iter().fold(hub.repo(name), |repo, file| repo.file(file, read(file)));
+    repo.lfs(WEIGHTS, read(WEIGHTS));
 }
 
 /// A hub's cache that holds one model, as a volume or a layer of an image does.
@@ -69,6 +84,35 @@ async fn a_name_with_and_without_its_organisation_is_one_model() {
         assert_eq!(answer.json::<Value>().await.unwrap()["models"][NANO]["status"], "ready", "{name}");
     }
     assert_eq!(server.metric("sconce_model_load_seconds_count", &[("phase", "load")]).await, 1.0);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_model_in_use_is_told_its_place_and_when_to_come_back() {
+    let (builder, _folder) = folders(&["second", "third"]);
+    let builder = builder.env("SCONCE_MEMORY__MAX_RESIDENT", "1").env("SCONCE_MEMORY__ROOM_PATIENCE", "100s");
+    let server = builder.start();
+    server.post_json("/download-models", &json!({"models": ["second", "third"], "load": false})).await;
+    let request = server.client.post(server.url("/v1/audio/transcriptions"));
+    let long = tokio::spawn(request.multipart(form(sound::babble(200.0), NANO, &[])).send());
+    while server.metric("sconce_audio_seconds_total", &[("model", NANO)]).await == 0.0 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    for (name, place, said) in [("second", 1, "it is next"), ("third", 2, "it is number 2 of those who wait")] {
+        let answer = server.transcribe(recording(WAV), name, &[("wait", "0.1")]).await;
+        assert_eq!(answer.status(), 503);
+        let after: u64 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((60..=120).contains(&after), "the one in use has its turn first: {after}");
+        let body: Value = answer.json().await.unwrap();
+        let message = body["error"]["message"].as_str().unwrap();
+        assert!(message.contains(said) && message.contains("expected in about"), "{message}");
+        let model = models(&server).await[name].take();
+        assert_eq!(model["place"], place, "{model}");
+        assert!(model["expected_in_seconds"].as_f64().unwrap() > 60.0 * f64::from(place), "{model}");
+    }
+    // Whoever keeps the model busy leaves, and those in line are let in, one after the other.
+    long.abort();
+    server.until_status_of("third", "ready").await;
+    assert_eq!(server.metric("sconce_model_switches_total", &[]).await, 2.0);
 }
 
 #[tokio::test]
@@ -166,6 +210,63 @@ async fn a_selection_is_loaded_in_the_background_and_the_rest_when_it_is_asked_f
     }
     assert_eq!(models(&server).await["tongue"]["status"], "not_loaded");
     assert_eq!(server.post_json("/models/tongue/load", &json!({})).await.status(), 200);
+}
+
+#[tokio::test]
+async fn every_size_has_its_names_and_each_comes_when_it_is_asked_for() {
+    let hub = Hub::start();
+    publish(&hub, "openai/whisper-tiny", SMALL);
+    publish(&hub, "openai/whisper-base", Size { width: 128, ..SMALL });
+    let server = Server::builder().hub(&hub).start();
+    for size in ["tiny", "base", "small", "medium", "large"] {
+        for name in [format!("whisper-{size}"), format!("openai/whisper-{size}")] {
+            let known = server.get_json(&format!("/v1/models/{name}")).await;
+            assert_eq!(known["id"], format!("openai/whisper-{size}"), "{name}");
+        }
+    }
+    for name in ["whisper-tiny", "whisper-base"] {
+        let before = hub.downloads(WEIGHTS);
+        assert_eq!(server.post_json(&format!("/models/{name}/load"), &json!({})).await.status(), 200);
+        assert_eq!(hub.downloads(WEIGHTS), before + 1, "{name} alone");
+    }
+    let models = models(&server).await;
+    let [tiny, base, small] = ["tiny", "base", "small"].map(|size| &models[format!("openai/whisper-{size}")]);
+    assert!(base["footprint_bytes"].as_u64() > tiny["footprint_bytes"].as_u64(), "{models}");
+    assert_eq!((&small["status"], &small["fetched"]), (&json!("not_loaded"), &json!(false)));
+}
+
+#[tokio::test]
+async fn a_model_that_fails_its_first_inference_is_not_ready_and_health_says_why() {
+    let folder = TempDir::new().unwrap();
+    let weights = folder.path().join("voice").join(WEIGHTS);
+    whisper::write(&folder.path().join("voice"), SMALL);
+    let good = fs::read(&weights).unwrap();
+    fs::write(&weights, whisper::spoiled(good.clone())).unwrap();
+    let start = |policy: &str| {
+        let source = format!("file:{}", folder.path().join("voice").display());
+        let builder = Server::builder().env("LOAD_MODE", "startup").env("SCONCE_ON_PRELOAD_FAILURE", policy);
+        builder.env("SCONCE_MODELS__VOICE__SOURCE", &source).env("SCONCE_MODELS__VOICE__PRELOAD", "true").start()
+    };
+    // Without it the model would be taken for one that works.
+    let (lazy, waits) = (start("lazy"), start("retry"));
+    for (server, status, health) in [(&lazy, 200, "healthy"), (&waits, 503, "unhealthy")] {
+        server.until_status_of("voice", "failed").await;
+        let answer = server.get("/health").await;
+        assert_eq!(answer.status(), status);
+        let body: Value = answer.json().await.unwrap();
+        assert_eq!((&body["status"], &body["models"]["status"]), (&json!(health), &json!("failed")));
+        let error = &body["models"]["voice"]["error"];
+        assert!(error["message"].as_str().unwrap().contains("first inference"), "{body}");
+        assert_eq!(error["permanent"], false);
+        assert_eq!(server.metric("sconce_model_resident_bytes", &[("model", "voice")]).await, 0.0);
+    }
+    // Beside it first: nobody may read half of it.
+    fs::write(folder.path().join("new"), good).unwrap();
+    fs::rename(folder.path().join("new"), &weights).unwrap();
+    waits.until("/health", 200).await;
+    assert_eq!(models(&waits).await["voice"]["status"], "ready");
+    assert_eq!(models(&lazy).await["voice"]["status"], "failed", "nobody asked");
+    assert_eq!(lazy.post_json("/models/voice/load", &json!({})).await.status(), 200);
 }
 
 #[tokio::test]

@@ -1,13 +1,14 @@
 //! What the services before this one promised about loading, switching and updating, sentence by sentence.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use futures::future::join_all;
 use serde_json::{Value, json};
 
 use crate::{
     hear::words,
-    support::{Server, ServerBuilder, hub::Hub, publish_nano, recording},
+    support::{Server, ServerBuilder, hub::Hub, publish_nano, recording, sound::silence},
 };
 
 const ONE: &str = "acme/one";
@@ -292,7 +293,41 @@ async fn a_request_says_how_long_its_model_stays() {
     server.until_status_of(nano, "not_loaded").await;
 }
 
+#[tokio::test]
+async fn it_is_said_alike_by_every_protocol() {
+    let nano = "sconce/whisper-nano.en";
+    let cold =
+        Server::builder().env("MODEL_ID", "whisper-nano.en").env("SCONCE_MODELS__WHISPER_NANO_EN__WARM_UP", "false");
+    let server = cold.start();
+    let (wav, sound) = (silence(0.2), STANDARD.encode(silence(0.2)));
+    let tensor = json!({"name": "audio", "shape": [1], "datatype": "BYTES", "data": [sound]});
+    let asks = [
+        ("/predict", json!({"instances": [{"audio": sound}], "parameters": {"keep_alive": "10m"}})),
+        ("/predict", json!({"audio": sound, "keep_alive": "20m"})),
+        ("/invocations", json!({"audio": sound, "keep_alive": "30m"})),
+        ("/v2/models/whisper-nano.en/infer", json!({"inputs": [tensor], "parameters": {"keep_alive": "40m"}})),
+        ("/v1/jobs", json!({"audio": sound, "keep_alive": "50m"})),
+        ("/v1/audio/transcriptions", Value::Null),
+    ];
+    for (at, (path, body)) in asks.iter().enumerate() {
+        let answer = match body {
+            Value::Null => server.transcribe(wav.clone(), nano, &[("keep_alive", "60m")]).await,
+            body => server.post_json(path, body).await,
+        };
+        assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap());
+        // A job's answer comes before its end, and a lease may end a moment after its answer.
+        let (start, kept) = (Instant::now(), 600.0 * (at + 1) as f64);
+        loop {
+            let expires = model(&server, nano).await["expires_in_seconds"].take();
+            if expires.as_f64().is_some_and(|expires| (kept - 300.0..=kept).contains(&expires)) {
+                break;
+            }
+            assert!(start.elapsed() < Duration::from_secs(60), "{path}: it stays for {expires}, not for {kept}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
 fn base64(name: &str) -> String {
-    use base64::{Engine, engine::general_purpose::STANDARD};
     STANDARD.encode(recording(name))
 }

@@ -50,6 +50,9 @@ async fn background_is_healthy_at_once_and_loads_by_itself() {
     let server = Server::builder().env("LOAD_MODE", "background").start();
     assert_eq!(server.get("/health").await.status(), 200);
     server.until_status_of(NANO, "ready").await;
+    let model = server.get_json("/models/status").await["models"][NANO].take();
+    assert!(model["warm_seconds"].as_f64().unwrap() > 0.0, "warm before anybody asked: {model}");
+    assert_eq!(server.metric("sconce_model_load_seconds_count", &[("phase", "warm")]).await, 1.0);
     assert_eq!(server.metric("sconce_requests_total", &[]).await, 0.0);
 }
 

@@ -62,3 +62,48 @@ async fn a_preload_that_fails_ends_the_process_if_that_is_wanted() {
     let mut program = Program::start(command.env("SCONCE_ON_PRELOAD_FAILURE", "exit"));
     assert_eq!(program.ended().code(), Some(1));
 }
+
+/// What a voice assistant expects of the models that it wants to have at once, and how it follows that in the log.
+#[tokio::test]
+async fn a_warm_up_that_fails_is_a_warning_and_the_first_request_tries_again() {
+    use crate::support::{checkout, server::form, sound, whisper};
+    let cache = TempDir::new().unwrap();
+    let folder = cache.path().join("voice");
+    std::fs::create_dir(&folder).unwrap();
+    for file in ["config.json", "generation_config.json", "tokenizer.json", "preprocessor_config.json"] {
+        std::fs::copy(checkout("assets/models/whisper-nano.en").join(file), folder.join(file)).unwrap();
+    }
+    let good = std::fs::read(checkout("assets/models/whisper-nano.en/model.safetensors")).unwrap();
+    std::fs::write(folder.join("model.safetensors"), whisper::spoiled(good.clone())).unwrap();
+    let mut command = sconce(&cache);
+    command.env("PORT", "0").env("LOAD_MODE", "background").env("SCONCE_ON_PRELOAD_FAILURE", "lazy");
+    command.env("SCONCE_MODELS__VOICE__SOURCE", format!("file:{}", folder.display()));
+    let mut program = Program::start(command.env("SCONCE_MODELS__VOICE__PRELOAD", "true"));
+    assert_eq!(program.line("downloading")["cause"], "preload");
+    assert!(program.line("downloaded")["bytes"].as_u64().unwrap() > good.len() as u64);
+    assert_eq!(program.line("loading")["model"], "voice");
+    assert!(program.line("the first inference failed")["error"].as_str().unwrap().contains("no numbers"));
+    let warning = program.line("not loaded at start: left to the first request");
+    assert_eq!((&warning["level"], &warning["model"]), (&"WARN".into(), &"voice".into()));
+    assert!(warning["reason"].as_str().unwrap().contains("first inference"), "{warning}");
+
+    // Beside it first: nobody may read half of it.
+    std::fs::write(folder.join("new"), good).unwrap();
+    std::fs::rename(folder.join("new"), folder.join("model.safetensors")).unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ask = || {
+        let form = form(sound::silence(0.2), "voice", &[]);
+        client.post(program.url("/v1/audio/transcriptions")).multipart(form).send()
+    };
+    let mut answer = ask().await.unwrap();
+    while answer.status() == 503 {
+        assert_eq!(answer.headers()["retry-after"], "1", "it is told when that is");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        answer = ask().await.unwrap();
+    }
+    assert_eq!(answer.status(), 200);
+    assert_eq!(program.line("downloading")["cause"], "retry");
+    for step in ["loaded", "warm", "ready"] {
+        assert!(program.line(step)["seconds"].is_number(), "{step}");
+    }
+}

@@ -124,15 +124,19 @@ impl Recogniser {
         Ok(())
     }
 
-    /// One window of silence through every part of the network.
+    /// One window of silence through every part of the network. Weights that are no numbers load like any other; what
+    /// comes out of them shows.
     fn rehearse(&mut self) -> Result<()> {
         let silence = self.mel.log_mel_padded(&[], self.recipe.window * HOP);
         let opening = self.recipe.tokens.opening("en", Goal::Transcribe);
         for features in self.net.encode(&[silence.values()])? {
             let slot = self.slots.open(&self.net, &features)?;
-            self.net.step(&mut self.slots, &[(&slot, &opening)])?;
-            self.net.step(&mut self.slots, &[(&slot, &[self.recipe.tokens.no_times])])?;
+            let mut logits = self.net.step(&mut self.slots, &[(&slot, &opening)])?;
+            logits.extend(self.net.step(&mut self.slots, &[(&slot, &[self.recipe.tokens.no_times])])?);
             self.slots.close(slot);
+            if !logits.iter().flatten().all(|logit| logit.is_finite()) {
+                candle_core::bail!("it computes no numbers");
+            }
         }
         Ok(())
     }
