@@ -119,8 +119,6 @@ pub struct Ended {
     pub died: Option<String>,
     /// Bytes by which what its device holds shrank; `None` where other models came or went meanwhile.
     pub freed: Option<u64>,
-    /// Bytes that came with it and stayed, if they are more than the threshold.
-    pub leaked: Option<u64>,
 }
 
 /// Why a fetch or a load came to nothing; the text is for clients.

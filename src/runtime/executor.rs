@@ -52,12 +52,10 @@ pub enum Event {
     },
     Failed(StartError),
     /// The model is gone. `died`: because it broke, with a reason for clients; `freed`: bytes by which what its device
-    /// holds shrank, `None` as above; `leaked`: bytes that came with it and stayed, if they are worth a word.
+    /// holds shrank, `None` as above.
     Ended {
         died: Option<String>,
-        took: Duration,
         freed: Option<u64>,
-        leaked: Option<u64>,
     },
 }
 

@@ -81,21 +81,20 @@ impl<F: FnMut(Event)> Worker<F> {
         if died.is_some() {
             self.queue.abandon(&JobError::Broken);
         }
-        let began = Instant::now();
         let freed = self.discard(model);
-        let leaked = self.leaked(resident, freed);
-        (self.on_event)(Event::Ended { died, took: began.elapsed(), freed, leaked });
+        self.report_leak(resident, freed);
+        (self.on_event)(Event::Ended { died, freed });
     }
 
     /// What came with the model and did not go with it, if it is more than the threshold.
-    fn leaked(&self, resident: Option<u64>, freed: Option<u64>) -> Option<u64> {
-        let bytes = resident?.saturating_sub(freed?);
-        if bytes <= self.setup.leak_threshold {
-            return None;
+    fn report_leak(&self, resident: Option<u64>, freed: Option<u64>) {
+        let (Some(resident), Some(freed)) = (resident, freed) else { return };
+        let bytes = resident.saturating_sub(freed);
+        if bytes > self.setup.leak_threshold {
+            self.metrics.leaked(bytes);
+            let (model, device) = (&self.setup.name, self.setup.device);
+            tracing::warn!(%model, bytes, %device, "memory stayed behind a model that went");
         }
-        self.metrics.leaked(bytes);
-        tracing::warn!(model = %self.setup.name, bytes, device = %self.setup.device, "memory stayed behind a model that went");
-        Some(bytes)
     }
 
     /// Works until the queue is closed and empty. The error says, to clients, how the model died.

@@ -207,8 +207,8 @@ fn last(ended: Ended, hold: Option<Arc<store::Hold>>) -> Ended {
 
 async fn ended(mut events: mpsc::Receiver<Event>) -> Ended {
     while let Some(event) = events.recv().await {
-        if let Event::Ended { died, freed, leaked, .. } = event {
-            return Ended { died, freed, leaked };
+        if let Event::Ended { died, freed } = event {
+            return Ended { died, freed };
         }
     }
     Ended { died: Some("its thread ended unexpectedly".to_owned()), ..Ended::default() }
