@@ -6,6 +6,7 @@ mod support;
 mod clients;
 mod clocks;
 mod commands;
+mod container;
 mod jobs;
 mod keys;
 mod memory;
