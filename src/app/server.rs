@@ -104,7 +104,9 @@ pub async fn run(
     let handle = http.handle();
     let serving = tokio::spawn(http);
     app.keyring().say();
-    info!(%address, tls = certificate.is_some(), load_mode = ?app.load_mode(), default = %app.catalog().default().name, "listening");
+    let devices = app.placer.usual().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let (load_mode, default) = (app.load_mode(), app.catalog().default().name.clone());
+    info!(%address, tls = certificate.is_some(), ?load_mode, %default, devices, "listening");
     let systemd = Systemd::inform(&app, stall_timeout);
     let ended = until_told(&app, reloads, shutdown).await;
     drop(systemd);

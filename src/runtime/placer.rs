@@ -74,6 +74,12 @@ impl Placer {
         self.promised.lock().insert(name.clone(), (device, bytes));
     }
 
+    /// Where models without wishes of their own live.
+    pub fn usual(&self) -> Vec<DeviceId> {
+        // That there is one was checked at the start.
+        self.candidates(&Wishes::default()).unwrap_or_default()
+    }
+
     /// Bytes that models may take of each device, as measured at the start, less the reserve.
     pub fn rooms(&self) -> &BTreeMap<DeviceId, u64> {
         &self.rooms
@@ -205,6 +211,12 @@ mod tests {
         let placed = placer.place(&name("a"), &wishes).unwrap();
         assert_eq!((placed.device, placed.placement.threads, placed.placement.dtype), (DeviceId::Cpu, 3, DType::F32));
         assert_eq!(placer.place(&name("b"), &Wishes::default()).unwrap().placement.dtype, DType::F16);
+    }
+
+    #[test]
+    fn models_without_wishes_live_on_the_accelerators_where_there_are_any() {
+        assert_eq!(placer(&config(), &[(CUDA0, 800), (CUDA1, 1000)]).unwrap().usual(), [CUDA0, CUDA1]);
+        assert_eq!(placer(&config(), &[]).unwrap().usual(), [DeviceId::Cpu]);
     }
 
     #[test]

@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+mod memory;
+
 use super::*;
 use crate::{
     audio::Pcm,
@@ -435,71 +437,4 @@ fn a_model_that_is_to_stay_cold_is_ready_without_an_inference() {
     assert!(matches!(events.recv_timeout(SOON), Ok(Event::Loaded { .. })));
     assert!(matches!(events.recv_timeout(SOON), Ok(Event::Ready { .. })));
     assert_eq!(executor.device(), DeviceId::Cpu);
-}
-
-/// Weights, and whether they are kept by somebody else when the model goes.
-struct Heavy {
-    weights: Option<Vec<u8>>,
-    keeper: Option<Sender<Vec<u8>>>,
-}
-
-impl Model for Heavy {}
-
-impl Drop for Heavy {
-    fn drop(&mut self) {
-        if let (Some(keeper), Some(weights)) = (&self.keeper, self.weights.take()) {
-            let _ = keeper.send(weights);
-        }
-    }
-}
-
-/// What a model of 64 MiB gains, frees and leaves behind.
-#[cfg(target_os = "linux")]
-fn weigh(keeper: Option<Sender<Vec<u8>>>) -> (u64, u64, f64) {
-    let load = move || Ok(Box::new(Heavy { weights: Some(vec![1; 64 << 20]), keeper }) as Box<dyn Model>);
-    let (executor, events, registry) = set_up(Setup { leak_threshold: 32 << 20, ..setup() }, load);
-    let Ok(Event::Loaded { resident: Some(resident), .. }) = events.recv_timeout(SOON) else { panic!("not loaded") };
-    drop(executor);
-    events.recv_timeout(SOON).unwrap();
-    let Ok(Event::Ended { freed: Some(freed), .. }) = events.recv_timeout(SOON) else { panic!("no end") };
-    let families = registry.gather();
-    let family = families.iter().find(|family| family.name() == "sconce_model_leaked_bytes_total").unwrap();
-    (resident, freed, family.get_metric()[0].get_counter().get_value())
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn what_a_model_held_is_given_back() {
-    let (resident, freed, leaked) = weigh(None);
-    assert!(resident >= 48 << 20 && freed >= 48 << 20, "{resident} came and {freed} went");
-    assert_eq!(leaked, 0.0);
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn what_stays_behind_is_a_leak_and_is_counted() {
-    let (keeper, kept) = channel();
-    let (_, _, leaked) = weigh(Some(keeper));
-    assert!(leaked >= f64::from(32 << 20), "{leaked}");
-    assert_eq!(kept.recv_timeout(SOON).unwrap().len(), 64 << 20);
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn a_weighing_that_another_model_disturbed_says_nothing() {
-    let scale = setup().scale;
-    let first = scale.load(DeviceId::Cpu);
-    let second = scale.unload(DeviceId::Cpu);
-    assert_eq!(second.lost(), None);
-    assert_eq!(first.gained(), None);
-    assert!(scale.load(DeviceId::Cpu).gained().is_some());
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn resident_memory_is_measured() {
-    let before = resident_bytes().unwrap();
-    let held = std::hint::black_box(vec![1u8; 64 << 20]);
-    let grown = resident_bytes().unwrap().saturating_sub(before);
-    assert!(grown >= 32 << 20, "{grown} bytes for {}", held.len());
 }

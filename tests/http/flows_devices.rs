@@ -124,6 +124,28 @@ async fn the_device_is_chosen_and_said() {
     assert_eq!(server.metric("sconce_model_info", &[("model", NANO), ("device", &device)]).await, 1.0);
 }
 
+#[tokio::test]
+async fn a_pinned_model_stays_where_others_go() {
+    let (builder, _folder) = folders(&["pinned", "brief", "other"]);
+    let server = builder
+        .env("SCONCE_MODELS__PINNED__PINNED", "true")
+        .env("SCONCE_MODELS__PINNED__IDLE_TTL", "1ms")
+        .env("SCONCE_MODELS__BRIEF__IDLE_TTL", "1ms")
+        .env("SCONCE_MEMORY__MAX_RESIDENT", "1")
+        .start();
+    let load = async |name: &str| server.post_json(&format!("/models/{name}/load"), &json!({})).await;
+    assert_eq!(load("brief").await.status(), 200);
+    server.until_status_of("brief", "not_loaded").await;
+    assert_eq!(load("pinned").await.status(), 200);
+    let answer = server.transcribe(recording(WAV), "other", &[]).await;
+    assert_eq!(answer.status(), 503);
+    let text = answer.text().await.unwrap();
+    assert!(text.contains("it does not fit beside pinned"), "{text}");
+    assert_eq!(models(&server).await["pinned"]["status"], "ready");
+    assert_eq!(server.post_json("/models/pinned/unload", &json!({"wait": 60})).await.status(), 200);
+    assert_eq!(load("other").await.status(), 200);
+}
+
 // === a worker with several models ===
 
 #[tokio::test]

@@ -76,10 +76,13 @@ fn whisper_threads(program: &Program) -> usize {
     threads.filter_map(|thread| name(thread).ok()).filter(|name| name.starts_with("whisper-")).count()
 }
 
-async fn threads_and_budget(groups: Option<&Groups>) -> (usize, u64) {
+/// Threads of a model that wishes for so many, and the budget of all.
+async fn threads_and_budget(wish: Option<&str>, groups: Option<&Groups>) -> (usize, u64) {
     let cache = TempDir::new().unwrap();
     let mut command = sconce(&cache);
     command.env("PORT", "0").env("SCONCE_MEMORY__BUDGET", "auto").env("SCONCE_MEMORY__RESERVE", "1MB");
+    command.env("MODEL_ID", "whisper-nano.en").env("SCONCE_MODELS__WHISPER_NANO_EN__WARM_UP", "false");
+    command.envs(wish.map(|threads| ("SCONCE_MODELS__WHISPER_NANO_EN__THREADS", threads)));
     let mut program = match groups {
         Some(groups) => Program::start(&mut groups.contain(&command, &cache)),
         None => Program::start(&mut command),
@@ -96,13 +99,14 @@ async fn threads_and_budget(groups: Option<&Groups>) -> (usize, u64) {
 
 #[tokio::test]
 async fn its_limits_bound_the_threads_of_a_model_and_the_memory_of_all() {
-    let (threads, _) = threads_and_budget(None).await;
+    let (threads, _) = threads_and_budget(None, None).await;
     assert_eq!(threads, std::thread::available_parallelism().unwrap().get());
+    assert_eq!(threads_and_budget(Some("5"), None).await.0, 5, "who says how many has them");
     if !mounts_are_allowed() {
         return println!("NOT RUN: {} is not allowed here", UNSHARE.join(" "));
     }
     for groups in [V1, V2] {
-        let limited = threads_and_budget(Some(&groups)).await;
+        let limited = threads_and_budget(None, Some(&groups)).await;
         assert_eq!(limited, (1, 799_000_000), "{}", groups.ours);
     }
 }

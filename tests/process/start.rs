@@ -63,6 +63,17 @@ async fn a_preload_that_fails_ends_the_process_if_that_is_wanted() {
     assert_eq!(program.ended().code(), Some(1));
 }
 
+#[test]
+#[cfg(not(any(feature = "cuda", feature = "metal")))]
+fn the_device_is_said_at_the_start_and_one_that_is_required_and_missing_is_the_end() {
+    let cache = TempDir::new().unwrap();
+    let program = Program::start(sconce(&cache).env("PORT", "0"));
+    assert_eq!(program.heard.last().unwrap()["devices"], "cpu");
+    let (_, stderr, code) = outcome(sconce(&cache).env("PORT", "0").env("SCONCE_RUNTIME__REQUIRE_GPU", "true"));
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains("require_gpu = true, and there is no accelerator"), "{stderr}");
+}
+
 /// What a voice assistant expects of the models that it wants to have at once, and how it follows that in the log.
 #[tokio::test]
 async fn a_warm_up_that_fails_is_a_warning_and_the_first_request_tries_again() {
