@@ -1,5 +1,7 @@
 //! The one task that owns the machine: it waits, lets the machine decide, publishes, and carries the effects out.
 
+mod show;
+
 use std::{
     collections::HashMap,
     panic::AssertUnwindSafe,
@@ -16,16 +18,12 @@ use tokio::{
 use tracing::{Instrument, debug_span};
 
 use super::{
-    Backend, Config, Facts, Failure, Fetched, Loaded, Metrics, ModelSpec, ModelStatus, Progress, Snapshot, Unavailable,
+    Backend, Config, Facts, Failure, Fetched, Loaded, Metrics, ModelSpec, Progress, Unavailable,
     handle::Shared,
     hold::{Hold, Share, Wake},
     journal::{self, Archive},
-    machine::{
-        Answer, Attempt, Effect, Event, Goal, Machine, Resource, Rules, SlotId, Stock, UpdateView, View, ViewError,
-        Waiter,
-    },
+    machine::{Answer, Attempt, Effect, Event, Goal, Machine, Resource, Rules, SlotId, Stock, Waiter},
     residency::Limits,
-    snapshot::{ErrorStatus, UpdateStatus},
 };
 use crate::speech::ModelName;
 
@@ -87,7 +85,7 @@ impl<B: Backend> Driver<B> {
     ) -> (Self, Arc<Shared>) {
         let machine = Machine::new(rules(&config), specs.into_iter().map(Arc::new).collect());
         let (reporter, news) = mpsc::channel(NEWS);
-        let first = Arc::new(snapshot(config.mode, &machine));
+        let first = Arc::new(show::snapshot(config.mode, &machine));
         let shared = Arc::new(Shared {
             now: ArcSwap::new(first.clone()),
             changes: watch::Sender::new(first),
@@ -258,7 +256,7 @@ impl<B: Backend> Driver<B> {
     }
 
     fn publish(&self) {
-        let next = Arc::new(snapshot(self.mode, &self.machine));
+        let next = Arc::new(show::snapshot(self.mode, &self.machine));
         let before = self.shared.now.swap(next.clone());
         self.shared.metrics.publish(&next, &before);
         if next.differs(&before) {
@@ -312,7 +310,7 @@ fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-// === from configuration to machine, from machine to snapshot ===
+// === from configuration to machine ===
 
 fn rules(config: &Config) -> Rules {
     Rules {
@@ -327,57 +325,6 @@ fn rules(config: &Config) -> Rules {
         retry_max: config.retry_max,
         on_preload_failure: config.on_preload_failure,
     }
-}
-
-fn snapshot<E, F>(mode: super::LoadMode, machine: &Machine<Seat<E>, Arc<Fetched<F>>>) -> Snapshot {
-    let now = now();
-    Snapshot {
-        mode,
-        models: machine.views(now).map(|view| status(view, now)).collect(),
-        preload_complete: machine.preload_complete(),
-        preload_failed: machine.preload_failed(),
-        stopping: machine.stopping(),
-    }
-}
-
-fn status<E, F>(view: View<'_, Seat<E>, Arc<Fetched<F>>>, now: Instant) -> ModelStatus {
-    let facts = view.resource.map(|seat| &*seat.facts);
-    ModelStatus {
-        name: view.spec.name.clone(),
-        status: view.status,
-        fetched: view.stock.is_some(),
-        pinned: view.spec.pinned,
-        preload: view.spec.preload,
-        progress: view.progress,
-        error: view.error.map(error_status),
-        revision: view.stock.and_then(|stock| stock.revision.clone()),
-        update: view.update.map(update_status),
-        parts: view.stock.map(|stock| stock.files.parts.clone()).unwrap_or_default(),
-        device: facts.map(|facts| facts.device.clone()),
-        dtype: facts.map(|facts| facts.dtype.clone()),
-        footprint_bytes: view.stock.map(|stock| stock.footprint),
-        resident_bytes: facts.and_then(|facts| facts.resident),
-        freed_bytes: view.freed,
-        load: facts.map(|facts| facts.load),
-        warm: facts.map(|facts| facts.warm),
-        since: view.since,
-        idle_since: view.idle_since,
-        expires_at: view.expires_at,
-        waiting: view.waiting,
-        place: view.place,
-        expected_at: view.expected_in.and_then(|wait| now.checked_add(wait)),
-        pulse: facts.map(|facts| facts.pulse.clone()),
-    }
-}
-
-fn error_status(error: ViewError) -> ErrorStatus {
-    let ViewError { message, permanent, attempts, retry_at, obstacle } = error;
-    ErrorStatus { message, permanent, attempts, retry_at, obstacle }
-}
-
-fn update_status(update: UpdateView) -> UpdateStatus {
-    let UpdateView { revision, status, progress, error } = update;
-    UpdateStatus { revision, status, progress, error: error.map(error_status) }
 }
 
 // === impl Seat ===

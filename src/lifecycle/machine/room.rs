@@ -7,7 +7,7 @@ use std::{
 
 use super::{Context, Note, Reason, Resource, Rules, SlotId, model::Model, slot::Slot, slots_mut};
 use crate::{
-    lifecycle::residency::{Resident, Verdict, Want, excess, make_room},
+    lifecycle::residency::{Hold, Resident, Verdict, Want, excess, make_room},
     speech::ModelName,
 };
 
@@ -46,7 +46,7 @@ pub(super) fn shrink<R: Resource, F: Clone>(models: &mut [Model<R, F>], cx: &mut
         on(models, id, |slot| slot.evict(cx, Reason::Limits));
     }
     // Those that are being loaded are looked at when they are there.
-    residents.iter().any(|resident| resident.hold == crate::lifecycle::residency::Hold::Arriving)
+    residents.iter().any(|resident| resident.hold == Hold::Arriving)
 }
 
 /// When there is something to decide for somebody who waits.

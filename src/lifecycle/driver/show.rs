@@ -1,0 +1,62 @@
+//! From the machine to what everybody may know.
+
+use std::{sync::Arc, time::Instant};
+
+use super::{Seat, now};
+use crate::lifecycle::{
+    Fetched, LoadMode, ModelStatus, Snapshot,
+    machine::{Machine, UpdateView, View, ViewError},
+    snapshot::{ErrorStatus, UpdateStatus},
+};
+
+/// The state of all models.
+pub(super) fn snapshot<E, F>(mode: LoadMode, machine: &Machine<Seat<E>, Arc<Fetched<F>>>) -> Snapshot {
+    let now = now();
+    Snapshot {
+        mode,
+        models: machine.views(now).map(|view| status(view, now)).collect(),
+        preload_complete: machine.preload_complete(),
+        preload_failed: machine.preload_failed(),
+        stopping: machine.stopping(),
+    }
+}
+
+fn status<E, F>(view: View<'_, Seat<E>, Arc<Fetched<F>>>, now: Instant) -> ModelStatus {
+    let facts = view.resource.map(|seat| &*seat.facts);
+    ModelStatus {
+        name: view.spec.name.clone(),
+        status: view.status,
+        fetched: view.stock.is_some(),
+        pinned: view.spec.pinned,
+        preload: view.spec.preload,
+        progress: view.progress,
+        error: view.error.map(error_status),
+        revision: view.stock.and_then(|stock| stock.revision.clone()),
+        update: view.update.map(update_status),
+        parts: view.stock.map(|stock| stock.files.parts.clone()).unwrap_or_default(),
+        device: facts.map(|facts| facts.device.clone()),
+        dtype: facts.map(|facts| facts.dtype.clone()),
+        footprint_bytes: view.stock.map(|stock| stock.footprint),
+        resident_bytes: facts.and_then(|facts| facts.resident),
+        freed_bytes: view.freed,
+        load: facts.map(|facts| facts.load),
+        warm: facts.map(|facts| facts.warm),
+        since: view.since,
+        idle_since: view.idle_since,
+        expires_at: view.expires_at,
+        waiting: view.waiting,
+        place: view.place,
+        expected_at: view.expected_in.and_then(|wait| now.checked_add(wait)),
+        pulse: facts.map(|facts| facts.pulse.clone()),
+    }
+}
+
+fn error_status(error: ViewError) -> ErrorStatus {
+    let ViewError { message, permanent, attempts, retry_at, obstacle } = error;
+    ErrorStatus { message, permanent, attempts, retry_at, obstacle }
+}
+
+fn update_status(update: UpdateView) -> UpdateStatus {
+    let UpdateView { revision, status, progress, error } = update;
+    UpdateStatus { revision, status, progress, error: error.map(error_status) }
+}
