@@ -1,5 +1,6 @@
-//! What serving costs, measured from outside: the start, the way from exec to the first text, a request by each
-//! protocol over the bare computation, and health while every core is busy. `make bench` runs it; each line says how often it was measured.
+//! What serving costs, measured from outside: the start, the way from exec to the first text, the first request over the
+//! second, a request by each protocol over the bare computation, and health while every core is busy. `make bench` runs
+//! it; each line says how often it was measured.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::{
@@ -31,6 +32,9 @@ fn main() {
     runtime.block_on(async {
         report("exec to 200 on /health, on_demand", &mut starts(times(STARTS)).await);
         report("exec to the text of a recording of 2.7 s, on_demand", &mut first_texts(times(STARTS)).await);
+        for warm_up in [false, true] {
+            first_and_second(warm_up, times(STARTS)).await;
+        }
         let wav = wav();
         overhead("2.7 s", &wav, times(REQUESTS)).await;
         overhead("nothing", &nothing_heard(wav.len()), times(EMPTY_REQUESTS)).await;
@@ -55,10 +59,14 @@ struct Server {
 
 impl Server {
     fn exec() -> Self {
+        Self::exec_with(&[])
+    }
+
+    fn exec_with(variables: &[(&str, &str)]) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
         let mut command = Command::new(env!("CARGO_BIN_EXE_sconce"));
         let command = command.env_clear().env("PORT", free.port().to_string()).env("SCONCE_SERVER__HOST", "127.0.0.1");
-        let child = command.stderr(Stdio::null()).spawn().expect("the program starts");
+        let child = command.envs(variables.iter().copied()).stderr(Stdio::null()).spawn().expect("the program starts");
         Self { child, port: free.port(), client: client() }
     }
 
@@ -67,7 +75,9 @@ impl Server {
     }
 
     async fn healthy(&self) {
-        while self.client.get(self.url("/health")).send().await.is_err() {
+        let healthy =
+            async || self.client.get(self.url("/health")).send().await.is_ok_and(|answer| answer.status() == 200);
+        while !healthy().await {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
@@ -125,6 +135,31 @@ async fn first_texts(count: usize) -> Vec<Duration> {
         durations.push(start.elapsed());
     }
     durations
+}
+
+/// The first two requests after the model is ready, which a first inference of its own is to make equal.
+async fn first_and_second(warm_up: bool, count: usize) {
+    let (wav, warm) = (wav(), warm_up.to_string());
+    let variables = [
+        ("LOAD_MODE", "startup"),
+        ("MODEL_ID", "whisper-nano.en"),
+        ("SCONCE_MODELS__WHISPER_NANO_EN__WARM_UP", warm.as_str()),
+    ];
+    let (mut firsts, mut seconds, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..count {
+        let server = Server::exec_with(&variables);
+        server.healthy().await;
+        for durations in [&mut firsts, &mut seconds] {
+            let start = Instant::now();
+            server.predict(&wav).await;
+            durations.push(start.elapsed());
+        }
+        ratios.push(firsts[firsts.len() - 1].as_secs_f64() / seconds[seconds.len() - 1].as_secs_f64());
+    }
+    ratios.sort_by(f64::total_cmp);
+    report(&format!("the first request, warm_up = {warm_up}"), &mut firsts);
+    report("    the second", &mut seconds);
+    println!("{:58} median {:8.2}", "    the first over the second of the same server", ratios[ratios.len() / 2]);
 }
 
 /// A way in: its name, and the request with a recording.
