@@ -1,7 +1,8 @@
 //! Who goes, to make room: a pure policy.
 //!
 //! Idle models go first, the one whose idleness outweighs the cost of bringing it back soonest; pinned ones stay. A model
-//! between two requests that follow each other closely is not idle. Models in use are asked to go only after somebody has
+//! between two requests that follow each other closely is not idle, nor is one whose callers were told to come back:
+//! callers who do not wait would otherwise never find it. Models in use are asked to go only after somebody has
 //! waited for their room for [`Limits::patience`], and never before they had a turn of that length themselves: then they
 //! take no new leases. Memory counts as taken from the start of a load until the unloading is reported done.
 
@@ -16,6 +17,9 @@ use std::{
 const MOMENT: Duration = Duration::from_millis(50);
 /// The next request is waited for this many times as long as the last one took to follow: pauses vary.
 const MARGIN: u32 = 4;
+
+/// Who was told when to come back comes so much later at most.
+const LATENESS: Duration = Duration::from_secs(1);
 
 /// Longer than any server runs.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -51,6 +55,8 @@ pub(super) struct Resident {
     pub hold: Hold,
     /// How soon its last request followed the one before.
     pub gap: Option<Duration>,
+    /// When the last of those comes back who were told to.
+    pub returns: Option<Instant>,
     /// What it takes to bring it back.
     pub reload: Duration,
 }
@@ -264,12 +270,17 @@ impl Resident {
         }
     }
 
-    /// Until when its next request may be expected, if its requests follow each other so closely that keeping it for
-    /// that long costs less than bringing it back.
+    /// Until when its next request may be expected.
     fn pause(&self, now: Instant, limits: &Limits) -> Option<Instant> {
-        let (since, gap, most) = (self.idle_since()?, self.gap?, self.reload.min(limits.patience));
-        let until = later(since, gap.saturating_mul(MARGIN).max(MOMENT).min(most));
-        (gap < most && now < until).then_some(until)
+        let since = self.idle_since()?;
+        let returns = self.returns.map(|returns| later(returns, LATENESS));
+        self.follows(since, limits).max(returns).filter(|until| now < *until)
+    }
+
+    /// If its requests follow each other so closely that keeping it for that long costs less than bringing it back.
+    fn follows(&self, since: Instant, limits: &Limits) -> Option<Instant> {
+        let (gap, most) = (self.gap?, self.reload.min(limits.patience));
+        (gap < most).then(|| later(since, gap.saturating_mul(MARGIN).max(MOMENT).min(most)))
     }
 
     /// When it is to go for `want`, in use or not.

@@ -16,7 +16,10 @@ use super::{
     Answer, Attempt, Context, Effect, Failure, Goal, Note, Reason, Resource, Rules, SlotId, Stock, Unavailable, Waiter,
     room::Prospect,
 };
-use crate::lifecycle::{Cause, Ended, KeepAlive, ModelSpec, Progress};
+use crate::{
+    lifecycle::{Cause, Ended, KeepAlive, ModelSpec, Progress},
+    speech::Fault,
+};
 
 pub(super) use self::phase::Desire;
 pub(in crate::lifecycle) use self::view::ViewError;
@@ -61,13 +64,15 @@ enum Preload {
     Done,
 }
 
-/// How closely its requests follow each other.
+/// When its next request may be expected.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pace {
     /// When its last request ended, if none came since.
     rested: Option<Instant>,
     /// For how long it had rested when the last one came.
     gap: Option<Duration>,
+    /// When the last of those comes back who were told to.
+    returns: Option<Instant>,
 }
 
 // === impl Slot: events ===
@@ -256,6 +261,9 @@ impl<R: Resource, F: Clone> Slot<R, F> {
         *waiters = patient;
         for waiter in tired {
             let refusal = self.not_yet(cx.now, prospect);
+            if matches!(waiter.goal, Goal::Lease { .. }) {
+                self.pace.told(cx.now, refusal.retry_after());
+            }
             cx.refuse(&waiter, refusal);
         }
     }
@@ -329,5 +337,10 @@ impl Pace {
         if let Some(rested) = self.rested.take() {
             self.gap = Some(now.saturating_duration_since(rested));
         }
+    }
+
+    /// A caller goes, and was told when to come back.
+    fn told(&mut self, now: Instant, after: Option<Duration>) {
+        self.returns = self.returns.max(after.and_then(|after| now.checked_add(after)));
     }
 }

@@ -13,7 +13,7 @@ fn limits(max_resident: Option<usize>, budget: Option<u64>) -> Limits {
 fn resident(id: u64, footprint: u64, hold: Hold) -> Resident {
     let since = start() - Duration::from_secs(1000);
     let (device, reload) = ("cpu".into(), Duration::from_secs(1));
-    Resident { id, device, footprint, pinned: false, since, hold, gap: None, reload }
+    Resident { id, device, footprint, pinned: false, since, hold, gap: None, returns: None, reload }
 }
 
 fn idle(now: Instant, seconds: u64) -> Hold {
@@ -149,6 +149,23 @@ fn a_moment_between_two_requests_is_not_idleness() {
 }
 
 #[test]
+fn who_was_told_to_come_back_finds_the_model_if_it_comes_within_its_turn() {
+    let now = start();
+    let limits = limits(Some(1), None);
+    let want = want(4, now);
+    let after = |returns: u64, seconds: u64| {
+        let came = Resident { since: now, ..resident(0, 4, Hold::Idle { since: now }) };
+        let returns = Some(now + Duration::from_secs(returns));
+        make_room(now + Duration::from_secs(seconds), &limits, &[Resident { returns, ..came }], &want)
+    };
+    let waits = |seconds| Verdict::Wait { until: Some(now + Duration::from_secs(seconds)) };
+    assert_eq!(after(5, 0), waits(5 + LATENESS.as_secs()));
+    assert_eq!(after(5, 6), Verdict::Evict(vec![0]), "nobody came");
+    assert_eq!(after(60, 0), waits(limits.patience.as_secs()), "no longer than a turn");
+    assert_eq!(after(60, 10), Verdict::Drain(vec![0]));
+}
+
+#[test]
 fn who_takes_the_place_of_a_model_comes_beside_it_or_instead_of_it() {
     let now = start();
     let want = Want { instead_of: Some(0), ..want(4, now) };
@@ -222,6 +239,7 @@ fn any_resident(random: &mut StdRng, now: Instant, id: u64) -> Resident {
         pinned: random.random_bool(0.2),
         since: now - Duration::from_secs(random.random_range(0..30)),
         gap: random.random_bool(0.5).then(|| Duration::from_millis(random.random_range(0..3000))),
+        returns: random.random_bool(0.3).then(|| now + Duration::from_secs(random.random_range(0..20))),
         reload: Duration::from_millis(random.random_range(0..5000)),
         ..resident(id, random.random_range(1..10), hold)
     }

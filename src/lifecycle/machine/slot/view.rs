@@ -201,6 +201,7 @@ impl<R: Resource, F: Clone> Slot<R, F> {
             since: *since,
             hold,
             gap: self.pace.gap,
+            returns: self.pace.returns,
             reload: self.load_estimate(),
         })
     }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::{super::*, world::*};
+use crate::speech::Fault;
 
 const SEEDS: u64 = 24;
 /// The grain of time.
@@ -22,25 +23,39 @@ struct Crowd {
     jobs: Duration,
     random: StdRng,
     longest_wait: Duration,
-    served: usize,
 }
 
 struct Client {
     /// Which of the models it asks for: one of these, at random.
     models: Vec<usize>,
     rest: Duration,
+    /// How long it waits before it goes, to come back when it was told to. `None`: as long as it takes.
+    patience: Option<Duration>,
     state: State,
+    served: usize,
 }
 
 enum State {
-    Resting { until: Instant },
-    Waiting { waiter: u64, since: Instant },
+    Resting {
+        until: Instant,
+    },
+    /// `since`: when it first asked.
+    Waiting {
+        model: usize,
+        waiter: u64,
+        since: Instant,
+    },
+    Away {
+        model: usize,
+        until: Instant,
+        since: Instant,
+    },
 }
 
 impl Crowd {
     fn new(rules: Rules, loads: Vec<Duration>, clients: Vec<Client>, jobs: Duration, random: StdRng) -> Self {
         let world = World::of(rules, loads.len());
-        Self { world, clients, loads, jobs, random, longest_wait: Duration::ZERO, served: 0 }
+        Self { world, clients, loads, jobs, random, longest_wait: Duration::ZERO }
     }
 
     fn run(&mut self, time: Duration) {
@@ -71,14 +86,20 @@ impl Crowd {
             let next = match client.state {
                 State::Resting { until } if now >= until => {
                     let model = client.models[self.random.random_range(0..client.models.len())];
-                    State::Waiting { waiter: self.world.ask(model), since: now }
+                    self.ask(at, model, now)
                 }
-                State::Waiting { waiter, since } if self.world.leased(waiter) => {
+                State::Away { model, until, since } if now >= until => self.ask(at, model, since),
+                State::Waiting { waiter, since, .. } if self.world.leased(waiter) => {
                     self.longest_wait = self.longest_wait.max(now - since);
-                    self.served += 1;
-                    State::Resting { until: now + self.jobs + client.rest }
+                    let until = now + self.jobs + client.rest;
+                    self.clients[at].served += 1;
+                    State::Resting { until }
                 }
-                State::Waiting { since, .. } => {
+                State::Waiting { model, waiter, since } if !self.world.waits(waiter) => {
+                    let after = self.world.refusal(waiter).retry_after().expect("a time to come back");
+                    State::Away { model, until: now + after, since }
+                }
+                State::Waiting { since, .. } | State::Away { since, .. } => {
                     self.longest_wait = self.longest_wait.max(now - since);
                     continue;
                 }
@@ -88,13 +109,23 @@ impl Crowd {
         }
     }
 
+    fn ask(&mut self, client: usize, model: usize, since: Instant) -> State {
+        let waiter = self.world.ask_for(model, LEASE, self.clients[client].patience, false);
+        State::Waiting { model, waiter, since }
+    }
+
+    fn served(&self) -> usize {
+        self.clients.iter().map(|client| client.served).sum()
+    }
+
     fn switches(&self) -> usize {
         self.world.noted(|note| matches!(note, Note::Switching { .. }))
     }
 }
 
 fn client(models: &[usize], rest: Duration) -> Client {
-    Client { models: models.to_vec(), rest, state: State::Resting { until: Instant::now() } }
+    let state = State::Resting { until: Instant::now() };
+    Client { models: models.to_vec(), rest, patience: None, state, served: 0 }
 }
 
 fn room_for(models: usize, patience: Duration) -> Rules {
@@ -125,7 +156,7 @@ fn nobody_waits_longer_than_a_turn_of_each_model() {
         // Each stage may be noticed some ticks late.
         let bound = FETCH + turn * models as u32 + TICK * 10 * models as u32;
         assert!(crowd.longest_wait <= bound, "seed {seed}: {:?} is longer than {bound:?}", crowd.longest_wait);
-        assert!(crowd.served > 0, "seed {seed}");
+        assert!(crowd.served() > 0, "seed {seed}");
         waits.insert(seed, crowd.longest_wait);
     }
     assert!(waits.values().any(|wait| *wait > seconds(20)), "the bound is put to the test");
@@ -140,5 +171,21 @@ fn two_clients_that_take_turns_share_the_memory_in_turns() {
     crowd.run(time);
     // A turn, an unloading and a load are sixteen seconds; at every request it would be six and a half.
     assert!(crowd.switches() <= 400 / 16 + 2, "{} switches", crowd.switches());
-    assert!(crowd.served > 400, "{} requests were served", crowd.served);
+    assert!(crowd.served() > 400, "{} requests were served", crowd.served());
+}
+
+#[test]
+fn who_never_waits_and_comes_back_when_told_to_is_served_as_well() {
+    for seed in 0..SEEDS {
+        let mut random = StdRng::seed_from_u64(seed);
+        let models = random.random_range(2..=4);
+        let patience = seconds(random.random_range(5..15));
+        let loads = (0..models).map(|_| seconds(random.random_range(1..20))).collect();
+        let clients = (0..models).map(|model| Client { patience: Some(Duration::ZERO), ..client(&[model], TICK) });
+        let mut crowd = Crowd::new(room_for(1, patience), loads, clients.collect(), TICK, random);
+        crowd.run(seconds(600));
+        let served: Vec<_> = crowd.clients.iter().map(|client| client.served).collect();
+        assert!(served.iter().all(|served| *served > 5), "seed {seed}: {served:?} of {models} models");
+        assert!(crowd.longest_wait < seconds(200), "seed {seed}: {:?}", crowd.longest_wait);
+    }
 }
