@@ -5,8 +5,9 @@
 //!
 //! Four copies of the embedded model in four folders, a budget for two, 32 callers who ask for the four in shares of
 //! 60, 25, 10 and 5 %, one in ten of whom hangs up after a moment. Every answer must be the text or a declared refusal
-//! (429, or 503 with `Retry-After`); the memory must not grow; 99 of 100 callers must have their model within the bound
-//! that the configuration sets. It ends with an error if one of these does not hold.
+//! (429, or 503 with `Retry-After`); no more models may be in memory than the budget lets in; the memory of the process
+//! must not grow; 99 of 100 callers must have their model within the bound that the configuration sets, and each model's
+//! callers must be answered. It ends with an error if one of these does not hold.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::{
@@ -31,6 +32,10 @@ const ROOM_PATIENCE: Duration = Duration::from_secs(2);
 const BOUND: Duration = Duration::from_secs(10);
 /// Memory may differ by so much between the second tenth of the time and the last.
 const GROWTH: f64 = 1.10;
+/// So many models fit.
+const ROOM: usize = 2;
+/// A shorter run says nothing about waits, about memory and about models that are asked for rarely.
+const TELLING: Duration = Duration::from_secs(60);
 
 /// What became of one request.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -39,6 +44,20 @@ enum Outcome {
     Refused(u16),
     HungUp,
     Wrong(u16),
+}
+
+struct Call {
+    model: &'static str,
+    outcome: Outcome,
+    seconds: f64,
+}
+
+/// At one moment.
+struct Sample {
+    /// Bytes that are the process' own; 0 where the system does not tell.
+    memory: u64,
+    /// Models in memory.
+    loaded: usize,
 }
 
 fn main() {
@@ -56,8 +75,18 @@ async fn soak(length: Duration) {
     server.healthy().await;
     let start = Instant::now();
     let calling = join_all((0..CALLERS).map(|caller| call(&server, caller, start + length)));
-    let (calls, memory) = tokio::join!(calling, watch(&server, start, length));
-    report(&server, calls.into_iter().flatten().collect(), &memory, footprint, length).await;
+    let (calls, samples) = tokio::join!(calling, watch(&server, start, length));
+    let calls: Vec<_> = calls.into_iter().flatten().collect();
+    println!(
+        "{} s, {CALLERS} callers, budget {} bytes, one model {footprint} bytes",
+        length.as_secs(),
+        footprint * 5 / 2
+    );
+    let mut faults = Vec::new();
+    judge_calls(&calls, length, &mut faults);
+    judge_server(&server.get("/metrics").await.text().await.expect("metrics"), length, &mut faults);
+    judge_memory(&samples, length, &mut faults);
+    assert!(faults.is_empty(), "{faults:#?}");
 }
 
 /// What one model is counted with, as the server says.
@@ -70,21 +99,20 @@ async fn footprint(folder: &Path) -> u64 {
     status["models"]["north"]["footprint_bytes"].as_u64().expect("a footprint")
 }
 
-/// One caller until the time is over: the outcome and the seconds of each request.
-async fn call(server: &Server, caller: u64, end: Instant) -> Vec<(Outcome, f64)> {
+/// One caller until the time is over.
+async fn call(server: &Server, caller: u64, end: Instant) -> Vec<Call> {
     let (mut random, mut calls) = (StdRng::seed_from_u64(caller), Vec::new());
     let recordings: Vec<_> = RECORDINGS.iter().map(|name| fs::read(asset("recordings").join(name)).unwrap()).collect();
     while Instant::now() < end {
         let recording = recordings[random.random_range(0..recordings.len())].clone();
         let patience = random.random_bool(0.1).then(|| Duration::from_millis(random.random_range(1..200)));
-        let start = Instant::now();
+        let (model, start) = (model(&mut random), Instant::now());
+        let asking = ask(server, model, recording);
         let outcome = match patience {
-            None => ask(server, model(&mut random), recording).await,
-            Some(patience) => tokio::time::timeout(patience, ask(server, model(&mut random), recording))
-                .await
-                .unwrap_or(Outcome::HungUp),
+            None => asking.await,
+            Some(patience) => tokio::time::timeout(patience, asking).await.unwrap_or(Outcome::HungUp),
         };
-        calls.push((outcome, start.elapsed().as_secs_f64()));
+        calls.push(Call { model, outcome, seconds: start.elapsed().as_secs_f64() });
     }
     calls
 }
@@ -114,34 +142,51 @@ async fn ask(server: &Server, model: &str, recording: Vec<u8>) -> Outcome {
     }
 }
 
-/// The server's own memory, in bytes, at a hundred moments.
-async fn watch(server: &Server, start: Instant, length: Duration) -> Vec<u64> {
+/// The server at a hundred moments.
+async fn watch(server: &Server, start: Instant, length: Duration) -> Vec<Sample> {
     let mut samples = Vec::new();
     while start.elapsed() < length {
         tokio::time::sleep(length / 100).await;
-        samples.push(server.memory());
+        samples.push(Sample { memory: server.memory(), loaded: server.loaded().await });
     }
     samples
 }
 
-async fn report(server: &Server, calls: Vec<(Outcome, f64)>, memory: &[u64], footprint: u64, length: Duration) {
-    let mut outcomes: BTreeMap<Outcome, usize> = BTreeMap::new();
-    calls.iter().for_each(|(outcome, _)| *outcomes.entry(*outcome).or_default() += 1);
-    let mut answered: Vec<f64> =
-        calls.iter().filter(|(outcome, _)| *outcome == Outcome::Text).map(|(_, seconds)| *seconds).collect();
-    answered.sort_by(f64::total_cmp);
-    let at = |part: f64| answered[((answered.len() - 1) as f64 * part).round() as usize];
-    let metrics = server.get("/metrics").await.text().await.expect("metrics");
-    let wait = bucket(&metrics, "sconce_model_wait_seconds", 0.99);
-    let sum = |name: &str| sum(&metrics, name);
-    let mean = |samples: &[u64]| samples.iter().sum::<u64>() as f64 / samples.len().max(1) as f64;
-    let tenth = memory.len() / 10;
-    let (early, late) = (mean(&memory[tenth..2 * tenth.max(1)]), mean(&memory[memory.len() - tenth.max(1)..]));
+/// Everything is reported before the end, whatever did not hold.
+fn demand(faults: &mut Vec<String>, holds: bool, otherwise: impl Into<String>) {
+    if !holds {
+        faults.push(otherwise.into());
+    }
+}
 
-    println!("{} s, {} requests by {CALLERS} callers: {outcomes:?}", length.as_secs(), calls.len());
-    println!("answered: median {:.3} s, 99 % {:.3} s, longest {:.3} s", at(0.5), at(0.99), at(1.0));
+/// Nothing but texts and declared refusals, for each model.
+fn judge_calls(calls: &[Call], length: Duration, faults: &mut Vec<String>) {
+    let mut outcomes: BTreeMap<Outcome, usize> = BTreeMap::new();
+    calls.iter().for_each(|call| *outcomes.entry(call.outcome).or_default() += 1);
+    println!("{} requests: {outcomes:?}", calls.len());
+    let wrong = outcomes.keys().any(|outcome| matches!(outcome, Outcome::Wrong(_)));
+    for (model, share) in MODELS {
+        let of_model = calls.iter().filter(|call| call.model == model);
+        let answered = of_model.clone().filter(|call| call.outcome == Outcome::Text);
+        let mut seconds: Vec<f64> = answered.map(|call| call.seconds).collect();
+        seconds.sort_by(f64::total_cmp);
+        let at = |part: f64| seconds.get(((seconds.len() as f64 - 1.0) * part).round() as usize).copied();
+        let [middle, most, longest] = [0.5, 0.99, 1.0].map(|part| at(part).unwrap_or(f64::NAN));
+        println!(
+            "{model:6} {share:2} %: asked {:6}, answered {:6} after {middle:.3} s (median), {most:.3} s (99 %), {longest:.3} s (longest)",
+            of_model.count(),
+            seconds.len(),
+        );
+        demand(faults, length < TELLING || !seconds.is_empty(), format!("nobody was answered by {model}"));
+    }
+    demand(faults, !wrong, format!("undeclared answers: {outcomes:?}"));
+}
+
+/// What the server counted itself.
+fn judge_server(metrics: &str, length: Duration, faults: &mut Vec<String>) {
+    let sum = |name: &str| sum(metrics, name);
+    let wait = bucket(metrics, "sconce_model_wait_seconds", 0.99);
     println!("99 % had their model within {wait} s; the bound is {} s", BOUND.as_secs());
-    println!("budget {} bytes, one model {footprint} bytes", footprint * 5 / 2);
     println!(
         "switches {}, evictions {}, failures {}, panics {}, leaked bytes {}",
         sum("sconce_model_switches_total"),
@@ -150,18 +195,28 @@ async fn report(server: &Server, calls: Vec<(Outcome, f64)>, memory: &[u64], foo
         sum("sconce_model_panics_total"),
         sum("sconce_model_leaked_bytes_total"),
     );
-    let (least, most) = (memory.iter().min().unwrap_or(&0), memory.iter().max().unwrap_or(&0));
+    let failed = sum("sconce_model_failures_total") + sum("sconce_model_panics_total");
+    demand(faults, failed == 0.0, "models failed");
+    demand(faults, length < TELLING || wait <= BOUND.as_secs_f64(), format!("callers waited for {wait} s"));
+}
+
+/// Never more models than fit, and a flat line.
+fn judge_memory(samples: &[Sample], length: Duration, faults: &mut Vec<String>) {
+    let most_loaded = samples.iter().map(|sample| sample.loaded).max().unwrap_or(0);
+    let memory: Vec<u64> = samples.iter().map(|sample| sample.memory).collect();
+    let mean = |samples: &[u64]| samples.iter().sum::<u64>() as f64 / samples.len().max(1) as f64;
+    let tenth = (memory.len() / 10).max(1);
+    let (early, late) = (mean(&memory[tenth..2 * tenth]), mean(&memory[memory.len() - tenth..]));
+    let [least, most] = [memory.iter().min(), memory.iter().max()].map(|bytes| *bytes.unwrap_or(&0) as f64 / 1e6);
+    println!("models in memory at once: {most_loaded} at most in {} looks", samples.len());
     println!(
-        "memory of the process: second tenth {:.1} MB, last tenth {:.1} MB, least {:.1} MB, most {:.1} MB",
+        "memory of the process: second tenth {:.1} MB, last tenth {:.1} MB, least {least:.1} MB, most {most:.1} MB",
         early / 1e6,
         late / 1e6,
-        *least as f64 / 1e6,
-        *most as f64 / 1e6
     );
-    assert!(!outcomes.keys().any(|outcome| matches!(outcome, Outcome::Wrong(_))), "undeclared answers: {outcomes:?}");
-    assert_eq!(sum("sconce_model_failures_total") + sum("sconce_model_panics_total"), 0.0);
-    assert!(wait <= BOUND.as_secs_f64(), "a caller waited for {wait} s");
-    assert!(length < Duration::from_secs(60) || late <= early * GROWTH, "the memory grew from {early} to {late} bytes");
+    demand(faults, most_loaded <= ROOM, format!("{most_loaded} models were in memory at once"));
+    let flat = length < TELLING || late <= early * GROWTH;
+    demand(faults, flat, format!("the memory grew from {early} to {late} bytes"));
 }
 
 /// The upper end of the bucket that holds this part of what a histogram saw.
@@ -175,7 +230,11 @@ fn bucket(metrics: &str, name: &str, part: f64) -> f64 {
 
 fn sum(metrics: &str, name: &str) -> f64 {
     let of_name = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
-    metrics.lines().filter(of_name).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    metrics
+        .lines()
+        .filter(of_name)
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .fold(0.0, |sum, value| sum + value)
 }
 
 /// A server as a process of its own.
@@ -215,6 +274,12 @@ impl Server {
         while self.client.get(self.url("/health")).send().await.is_err() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// Models in memory, as the status has them.
+    async fn loaded(&self) -> usize {
+        let status: Value = self.get("/models/status").await.json().await.expect("a status");
+        MODELS.iter().filter(|(model, _)| status["models"][model]["status"] == "ready").count()
     }
 
     /// Bytes that are the process' own; 0 where the system does not tell.
