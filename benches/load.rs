@@ -24,7 +24,7 @@ use sconce::{
     config::{self, Sources},
     families::FAMILIES,
     lifecycle::Target,
-    model::{Location, ModelFiles, Placement},
+    model::{Backing, Location, ModelFiles, Placement},
 };
 use whisper::{Numbers, Size};
 
@@ -88,7 +88,7 @@ fn load_once(folder: &Path) {
         files.insert("model", &name, Location::Disk(path));
     }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let place = Placement { device: Device::Cpu, dtype: DType::F32, threads, max_batch: 1 };
+    let place = Placement { device: Device::Cpu, dtype: DType::F32, weights: Backing::Mapped, threads, max_batch: 1 };
     black_box(FAMILIES[0].load(&files, &place).expect("a model"));
 }
 

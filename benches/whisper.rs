@@ -19,7 +19,7 @@ use sconce::{
         config::Config,
         net::{Net, Slot},
     },
-    model::{Location, ModelFiles, Placement},
+    model::{Backing, Location, ModelFiles, Placement},
 };
 use serde_json::json;
 
@@ -92,7 +92,7 @@ fn net(config: &Config, threads: usize) -> Net {
     let file = safetensors::serialize(views, None).expect("safetensors");
     let mut files = ModelFiles::default();
     files.insert("model", "model.safetensors", Location::Embedded(file.leak()));
-    let place = Placement { device: Device::Cpu, dtype: DType::F32, threads, max_batch: 8 };
+    let place = Placement { device: Device::Cpu, dtype: DType::F32, weights: Backing::Mapped, threads, max_batch: 8 };
     Net::load(config.clone(), &files, "model", &place).expect("a network")
 }
 

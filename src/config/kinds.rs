@@ -7,7 +7,7 @@ use crate::{
     app::BudgetChoice,
     http::access::Digest,
     lifecycle::{LoadMode, OnPreloadFailure},
-    model::{DeviceChoice, DeviceId},
+    model::{Backing, DeviceChoice, DeviceId},
     runtime::DTypeChoice,
     telemetry::LogFormat,
 };
@@ -35,6 +35,11 @@ const DTYPES: &[(&str, DTypeChoice)] =
 
 pub(super) const DTYPE: Kind<DTypeChoice> =
     Kind { expected: "auto, f32, f16 or bf16", parse: |raw| choice(raw, DTYPES), show: |dtype| word(dtype, DTYPES) };
+
+const BACKINGS: &[(&str, Backing)] = &[("map", Backing::Mapped), ("copy", Backing::Copied)];
+
+pub(super) const WEIGHTS: Kind<Backing> =
+    Kind { expected: "map or copy", parse: |raw| choice(raw, BACKINGS), show: |backing| word(backing, BACKINGS) };
 
 const LOG_FORMATS: &[(&str, LogFormat)] =
     &[("auto", LogFormat::Auto), ("pretty", LogFormat::Pretty), ("json", LogFormat::Json)];

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU32, path::PathBuf, ti
 use super::{
     kinds::{
         ADDRESS, BOUND, BUDGET, BYTES, DEVICE, DTYPE, FILE, KEYS, LOAD_MODE, LOG_FORMAT, LOG_LEVEL, ON_PRELOAD_FAILURE,
-        ORIGINS, PATH, PATHS, SHARE, WHOLE,
+        ORIGINS, PATH, PATHS, SHARE, WEIGHTS, WHOLE,
     },
     models,
     setting::{Maybe, Plain, Setting, To},
@@ -15,7 +15,7 @@ use crate::{
     app::{BudgetChoice, Config, ServerConfig},
     catalog, http, jobs,
     lifecycle::{self, LoadMode, OnPreloadFailure},
-    model::{DeviceChoice, DeviceId},
+    model::{Backing, DeviceChoice, DeviceId},
     remote::{self, BucketsConfig, GcsConfig, S3Config, WebConfig},
     runtime::{self, DTypeChoice},
     service,
@@ -417,6 +417,16 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
          natively, and f16 on an accelerator.",
     ),
     Setting::new(
+        "runtime.weights",
+        "map",
+        &To::<Config, _>(&WEIGHTS, |c, v| c.runtime.weights = v),
+        "How the CPU has weights that stay as their file has them. `map`: where the file is mapped, so that a load copies \
+         nothing, and what a load brought is read again if the system took it back. The file must then stay as it is: one \
+         that somebody cuts short while its model is loaded ends the process (SIGBUS). This server never does that to a \
+         file, on any machine that shares its folder. `copy`: in memory of the model's own. Right where others may write \
+         to the files, and on network file systems, which may fail long after a load.",
+    ),
+    Setting::new(
         "runtime.threads",
         "auto",
         &Maybe::<Config, _>("auto", &COUNT, |c, v| c.runtime.threads = v),
@@ -732,6 +742,7 @@ pub(super) fn blank() -> Config {
             device: DeviceChoice::Only(DeviceId::Metal),
             require_gpu: true,
             dtype: DTypeChoice::Bf16,
+            weights: Backing::Copied,
             reserve: u64::MAX,
             leak_threshold: u64::MAX,
         },

@@ -1,8 +1,21 @@
 //! The files of a model, wherever they lie.
 
-use std::{collections::BTreeMap, fs::File, ops::Deref, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
 
-use super::LoadError;
+use bytes::Bytes;
+use memmap2::{Mmap, MmapMut};
+use rayon::prelude::*;
+
+use super::{Backing, LoadError};
+
+/// Bytes of a large file that one thread reads at a time.
+const PIECE: usize = 4 << 20;
 
 /// The files of every part of a model, complete and verified. Made by `store`, read by families.
 #[derive(Clone, Debug, Default)]
@@ -15,12 +28,6 @@ pub struct ModelFiles {
 pub enum Location {
     Disk(PathBuf),
     /// Inside this program.
-    Embedded(&'static [u8]),
-}
-
-/// The bytes of a file: mapped from disk, or a part of this program.
-pub enum FileBytes {
-    Mapped(memmap2::Mmap),
     Embedded(&'static [u8]),
 }
 
@@ -53,9 +60,25 @@ impl ModelFiles {
         part.map(|(part, _)| part.as_str()).ok_or_else(|| LoadError::Missing(file.to_owned()))
     }
 
-    pub fn open(&self, part: &str, file: &str) -> Result<FileBytes, LoadError> {
+    /// A file, mapped: only what is looked at is read.
+    pub fn open(&self, part: &str, file: &str) -> Result<Bytes, LoadError> {
+        self.bytes(part, file, |path| map(path).map(Bytes::from_owner))
+    }
+
+    /// A file of weights, read from front to back by every thread of the current pool: nobody waits for it later.
+    pub fn weights(&self, part: &str, file: &str, backing: Backing) -> Result<Bytes, LoadError> {
+        self.bytes(part, file, |path| match backing {
+            Backing::Mapped => mapped_whole(path),
+            Backing::Copied => copied(path),
+        })
+    }
+
+    fn bytes(&self, part: &str, file: &str, read: impl FnOnce(&Path) -> io::Result<Bytes>) -> Result<Bytes, LoadError> {
         let location = self.parts.get(part).and_then(|files| files.get(file));
-        location.ok_or_else(|| LoadError::Missing(file.to_owned()))?.open(file)
+        match location.ok_or_else(|| LoadError::Missing(file.to_owned()))? {
+            Location::Embedded(bytes) => Ok(Bytes::from_static(bytes)),
+            Location::Disk(path) => read(path).map_err(|source| LoadError::Read { file: file.to_owned(), source }),
+        }
     }
 
     /// A JSON file, parsed into `T`.
@@ -75,32 +98,90 @@ impl ModelFiles {
     }
 }
 
-// === impl Location ===
+// === reading ===
 
-impl Location {
-    fn open(&self, file: &str) -> Result<FileBytes, LoadError> {
-        match self {
-            Self::Embedded(bytes) => Ok(FileBytes::Embedded(bytes)),
-            Self::Disk(path) => {
-                let map = || unsafe {
-                    // SAFETY: files in the store are published by rename and never written again.
-                    memmap2::Mmap::map(&File::open(path)?)
-                };
-                map().map(FileBytes::Mapped).map_err(|source| LoadError::Read { file: file.to_owned(), source })
-            }
-        }
-    }
+fn map(path: &Path) -> io::Result<Mmap> {
+    // SAFETY: files in the store are published by rename and never written again. For files that others may write to
+    // there is `Backing::Copied`.
+    unsafe { Mmap::map(&File::open(path)?) }
 }
 
-// === impl FileBytes ===
+fn mapped_whole(path: &Path) -> io::Result<Bytes> {
+    let map = map(path)?;
+    pieces(map.len()).try_for_each(|(at, len)| populate(&map, at, len))?;
+    Ok(Bytes::from_owner(map))
+}
 
-impl Deref for FileBytes {
-    type Target = [u8];
+fn copied(path: &Path) -> io::Result<Bytes> {
+    let file = File::open(path)?;
+    let mut memory = MmapMut::map_anon(usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?)?;
+    #[cfg(target_os = "linux")]
+    // Fewer and larger pages come faster. Where the system has none, small ones do.
+    let _ = memory.advise(memmap2::Advice::HugePage);
+    let pieces = memory.chunks_mut(PIECE).enumerate().par_bridge();
+    pieces.try_for_each(|(at, piece)| file.read_exact_at(piece, (at * PIECE) as u64))?;
+    Ok(Bytes::from_owner(memory.make_read_only()?))
+}
 
-    fn deref(&self) -> &[u8] {
-        match self {
-            Self::Mapped(map) => map,
-            Self::Embedded(bytes) => bytes,
+/// Where each piece begins, and its length. They are taken in order, as a disk likes it.
+fn pieces(len: usize) -> impl ParallelIterator<Item = (usize, usize)> {
+    (0..len).step_by(PIECE).map(move |at| (at, PIECE.min(len - at))).par_bridge()
+}
+
+/// Brings a piece into memory and into the tables of this process. Here a file that cannot be read is still an error.
+fn populate(map: &Mmap, at: usize, len: usize) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        // All at once, where a fault would ask for a little.
+        let _ = map.advise_range(memmap2::Advice::WillNeed, at, len);
+        match map.advise_range(memmap2::Advice::PopulateRead, at, len) {
+            // Before Linux 5.14.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
+            done => return done,
+        }
+    }
+    const SMALLEST_PAGE: usize = 4096;
+    let touched = map[at..at + len].iter().step_by(SMALLEST_PAGE).fold(0, |all, byte| all | byte);
+    std::hint::black_box(touched);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_the_bytes_of_their_file_whatever_is_behind_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let content: Vec<u8> = (0..2 * PIECE + 4097).map(|at| (at * 7 % 251) as u8).collect();
+        let path = folder.path().join("weights");
+        std::fs::write(&path, &content).unwrap();
+        let mut files = ModelFiles::default();
+        files.insert("model", "weights", Location::Disk(path));
+        for backing in [Backing::Mapped, Backing::Copied] {
+            assert!(files.weights("model", "weights", backing).unwrap() == content, "{backing:?}");
+        }
+    }
+
+    #[test]
+    fn a_copy_outlives_what_others_do_to_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights");
+        std::fs::write(&path, vec![7; 2 * PIECE]).unwrap();
+        let mut files = ModelFiles::default();
+        files.insert("model", "weights", Location::Disk(path.clone()));
+        let copy = files.weights("model", "weights", Backing::Copied).unwrap();
+        File::options().write(true).open(path).unwrap().set_len(1).unwrap();
+        assert!(copy.iter().all(|&byte| byte == 7));
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named_without_its_path() {
+        let mut files = ModelFiles::default();
+        files.insert("model", "weights", Location::Disk("/nowhere/at/all".into()));
+        for backing in [Backing::Mapped, Backing::Copied] {
+            let error = files.weights("model", "weights", backing).unwrap_err();
+            assert_eq!(error.to_string(), "weights could not be read");
         }
     }
 }

@@ -9,6 +9,6 @@ mod placement;
 
 pub use batch::{Admission, Batch};
 pub use family::{Availability, Broken, Family, LoadError, Model, Preset};
-pub use files::{FileBytes, Location, ModelFiles};
+pub use files::{Location, ModelFiles};
 pub use job::{Answers, Job, JobError, job};
-pub use placement::{DeviceChoice, DeviceId, Placement, Wishes};
+pub use placement::{Backing, DeviceChoice, DeviceId, Placement, Wishes};

@@ -10,10 +10,22 @@ pub struct Placement {
     pub device: Device,
     /// Of weights and activations.
     pub dtype: DType,
+    /// On the CPU.
+    pub weights: Backing,
     /// CPU threads that the model may use; at least 1.
     pub threads: usize,
     /// Jobs that it may be asked to work on at once; its caches are sized for them.
     pub max_batch: usize,
+}
+
+/// What is behind the memory of weights that stay as their file has them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backing {
+    /// The file itself: nothing is copied, and models of one file share it. The file must stay as it is.
+    #[default]
+    Mapped,
+    /// Memory of the model's own.
+    Copied,
 }
 
 /// A device of this machine. Written as in the configuration: `cpu`, `cuda:0`, `metal`.

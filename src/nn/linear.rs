@@ -1,5 +1,8 @@
 //! Linear layers.
 
+use std::io;
+
+use bytes::Bytes;
 use candle_core::{DType, Result, Tensor};
 use half::{bf16, f16};
 use rayon::prelude::*;
@@ -8,8 +11,9 @@ use rayon::prelude::*;
 use super::tiles;
 use super::{
     Numbers, Place,
-    pack::{pack, pack_exactly},
-    panels::{Finish, MANY_ROWS, PANEL, Panels, Rows, Target, multiply, panels},
+    columns::{Aligned, Columns, multiply_few, multiply_many},
+    narrow::{exact, rounded},
+    panels::{Finish, MANY_ROWS, Rows, Target, panels},
     simd::{Element, Level},
     with_rows,
 };
@@ -45,17 +49,18 @@ pub enum Then<'a> {
 
 #[derive(Debug)]
 enum Weight {
-    Panels(Level, Stored),
+    Stored(Level, Stored),
     /// `[columns, depth]`
     Tensor(Tensor),
 }
 
-/// Weights in panels, in the narrowest type that holds each of them exactly.
+/// Weights in the narrowest type that holds each of them exactly: `[columns, depth]`, row by row, in one or more parts.
+/// Where the file has that type they are the file's own bytes.
 #[derive(Debug)]
 enum Stored {
-    F32(Vec<f32>),
-    F16(Vec<f16>),
-    Bf16(Vec<bf16>),
+    F32(Vec<Bytes>),
+    F16(Vec<Bytes>),
+    Bf16(Vec<Bytes>),
 }
 
 #[derive(Debug)]
@@ -64,13 +69,22 @@ enum Bias {
     Tensor(Tensor),
 }
 
-/// Calls `$body` with `$data` as a slice of the type that is stored.
+/// Calls `$body` with `$parts`, and `$type` as the type that is stored.
 macro_rules! with_stored {
-    ($stored:expr, $data:ident => $body:expr) => {
+    ($stored:expr, $type:ident, $parts:ident => $body:expr) => {
         match $stored {
-            Stored::F32($data) => $body,
-            Stored::F16($data) => $body,
-            Stored::Bf16($data) => $body,
+            Stored::F32($parts) => {
+                type $type = f32;
+                $body
+            }
+            Stored::F16($parts) => {
+                type $type = f16;
+                $body
+            }
+            Stored::Bf16($parts) => {
+                type $type = bf16;
+                $body
+            }
         }
     };
 }
@@ -79,10 +93,10 @@ macro_rules! with_stored {
 
 impl Linear {
     /// The rows of all `weights`, each `[columns, depth]`, are those of one layer.
-    pub fn new(weights: &[Numbers<'_>], bias: Option<Vec<f32>>, depth: usize, place: &Place) -> Result<Self> {
+    pub fn new(weights: &[Numbers], bias: Option<Vec<f32>>, depth: usize, place: &Place) -> Result<Self> {
         let columns = weights.iter().map(Numbers::len).sum::<usize>() / depth;
         let (weight, bias) = match place.kernels {
-            Some(level) => (Weight::Panels(level, Stored::new(weights, depth, place.dtype)), bias.map(Bias::Numbers)),
+            Some(level) => (Weight::Stored(level, Stored::new(level, weights, place.dtype)?), bias.map(Bias::Numbers)),
             None => {
                 let bias = bias.map(|bias| place.tensor(bias, &[columns]).map(Bias::Tensor)).transpose()?;
                 let numbers = weights.iter().flat_map(Numbers::to_vec).collect();
@@ -104,7 +118,7 @@ impl Linear {
         }
         match &self.weight {
             Weight::Tensor(weight) => self.plain(x, weight, then),
-            Weight::Panels(level, stored) => {
+            Weight::Stored(level, stored) => {
                 let out = match then {
                     Then::Add(add) => {
                         with_rows(x, |x| with_rows(add, |add| self.product(*level, stored, x, then, Some(add))))??
@@ -123,7 +137,7 @@ impl Linear {
         }
         match &self.weight {
             Weight::Tensor(weight) => weight.index_select(&Tensor::new(ids, weight.device())?, 0),
-            Weight::Panels(_, stored) => {
+            Weight::Stored(_, stored) => {
                 let rows = ids.iter().flat_map(|&id| stored.row(id as usize, self.depth)).collect::<Vec<f32>>();
                 Tensor::from_vec(rows, (ids.len(), self.depth), &candle_core::Device::Cpu)
             }
@@ -150,35 +164,51 @@ impl Linear {
         };
         let finish = Finish { bias, gelu: matches!(then, Then::Gelu), add };
         let mut out = vec![0.0; x.count * self.columns];
-        with_stored!(stored, data => {
-            let (stride, depth, columns) = (self.depth * PANEL, self.depth, self.columns);
-            multiply_in_parallel(level, x, Panels { data, stride, depth, columns }, &mut out, finish);
+        with_stored!(stored, E, parts => {
+            multiply_in_parallel(level, x, Columns::<E>::new(parts, self.depth), &mut out, finish);
         });
         out
     }
 }
 
-/// [`multiply`], cut into blocks for the threads of the current pool.
-fn multiply_in_parallel<E: Element>(level: Level, a: Rows<'_>, b: Panels<'_, E>, out: &mut [f32], finish: Finish<'_>) {
-    #[cfg(target_arch = "x86_64")]
-    if a.count >= MANY_ROWS && level.has_tiles() {
-        return tiles::multiply(a, b, out, finish);
+/// `out = finish(a · b)`, cut into blocks for the threads of the current pool.
+fn multiply_in_parallel<E: Element>(level: Level, a: Rows<'_>, b: Columns<'_, E>, out: &mut [f32], finish: Finish<'_>) {
+    match a.count {
+        ..MANY_ROWS => few_in_parallel(level, a, b, Target::new(out, b.columns()), finish),
+        #[cfg(target_arch = "x86_64")]
+        _ if level.has_tiles() => tiles::multiply(a, b, out, finish),
+        _ => many_in_parallel(level, a, b, Target::new(out, b.columns()), finish),
     }
-    let target = Target::new(out, b.columns);
-    if a.count * b.depth * b.columns < SMALL {
-        // SAFETY: `out` is ours alone.
-        return unsafe { multiply(level, a, b, target, finish) };
+}
+
+/// The target is the caller's own.
+fn few_in_parallel<E: Element>(level: Level, a: Rows<'_>, b: Columns<'_, E>, target: Target, finish: Finish<'_>) {
+    let aligned = Aligned::new(a, b.depth());
+    let (rows, panels) = (aligned.rows(), panels(b.columns()));
+    if a.count * b.depth() * b.columns() < SMALL {
+        // SAFETY: the target is ours alone.
+        return unsafe { multiply_few(level, rows, b, 0..panels, target, finish) };
     }
-    let panels = panels(b.columns);
+    let wide = panels.div_ceil(4 * rayon::current_num_threads());
+    (0..panels.div_ceil(wide)).into_par_iter().for_each(|block| {
+        let panels = block * wide..panels.min((block + 1) * wide);
+        // SAFETY: the target is ours alone, and each block takes other columns of it.
+        unsafe { multiply_few(level, rows, b, panels, target, finish) };
+    });
+}
+
+/// The target is the caller's own.
+fn many_in_parallel<E: Element>(level: Level, a: Rows<'_>, b: Columns<'_, E>, target: Target, finish: Finish<'_>) {
+    let panels = panels(b.columns());
     let per_thread = panels.div_ceil(4 * rayon::current_num_threads());
     let wide = if a.count < BLOCK_ROWS { per_thread } else { BLOCK_PANELS.min(panels) };
     let across = panels.div_ceil(wide);
-    (0..across * a.count.div_ceil(BLOCK_ROWS)).into_par_iter().for_each(|block| {
+    (0..across * a.count.div_ceil(BLOCK_ROWS)).into_par_iter().for_each_init(Vec::new, |memory, block| {
         let (row, panel) = (block / across * BLOCK_ROWS, block % across * wide);
-        let column = panel * PANEL;
-        let finish = finish.part(row, BLOCK_ROWS, column);
-        // SAFETY: `out` is ours alone, and each block takes another part of it.
-        unsafe { multiply(level, a.part(row, BLOCK_ROWS), b.part(panel, wide), target.at(row, column), finish) };
+        let (rows, finish) = (a.part(row, BLOCK_ROWS), finish.part(row, BLOCK_ROWS, 0));
+        let panels = panel..panels.min(panel + wide);
+        // SAFETY: the target is ours alone, and each block takes another part of it.
+        unsafe { multiply_many(level, rows, b, panels, target.at(row, 0), finish, memory) };
     });
 }
 
@@ -186,27 +216,29 @@ fn multiply_in_parallel<E: Element>(level: Level, a: Rows<'_>, b: Panels<'_, E>,
 
 impl Stored {
     /// `dtype`: a half-precision type rounds to it; `f32` loses nothing.
-    fn new(weights: &[Numbers<'_>], depth: usize, dtype: DType) -> Self {
-        let all = |fits: fn(&Numbers<'_>) -> bool| weights.iter().all(fits);
+    fn new(level: Level, weights: &[Numbers], dtype: DType) -> io::Result<Self> {
         match dtype {
-            DType::F16 => Self::F16(pack(weights, depth)),
-            DType::BF16 => Self::Bf16(pack(weights, depth)),
-            _ if all(|part| matches!(part, Numbers::F16(_))) => Self::F16(pack(weights, depth)),
-            _ if all(|part| matches!(part, Numbers::Bf16(_))) => Self::Bf16(pack(weights, depth)),
-            _ => Self::narrowest(weights, depth),
+            DType::F16 => rounded::<f16>(level, weights).map(Self::F16),
+            DType::BF16 => rounded::<bf16>(level, weights).map(Self::Bf16),
+            _ if weights.iter().all(|part| matches!(part, Numbers::Bf16(_))) => {
+                rounded::<bf16>(level, weights).map(Self::Bf16)
+            }
+            _ => Self::narrowest(level, weights),
         }
     }
 
-    fn narrowest(weights: &[Numbers<'_>], depth: usize) -> Self {
-        let half = || pack_exactly(weights, depth).map(Self::F16);
-        let brain = || pack_exactly(weights, depth).map(Self::Bf16);
-        half().or_else(brain).unwrap_or_else(|| Self::F32(pack(weights, depth)))
+    fn narrowest(level: Level, weights: &[Numbers]) -> io::Result<Self> {
+        if let Some(halves) = exact::<f16>(level, weights)? {
+            return Ok(Self::F16(halves));
+        }
+        match exact::<bf16>(level, weights)? {
+            Some(brains) => Ok(Self::Bf16(brains)),
+            None => rounded::<f32>(level, weights).map(Self::F32),
+        }
     }
 
-    /// Column `id` of the panels, a row of the weights.
     fn row(&self, id: usize, depth: usize) -> Vec<f32> {
-        let first = id / PANEL * depth * PANEL + id % PANEL;
-        with_stored!(self, data => data[first..].iter().step_by(PANEL).take(depth).map(|x| x.to_f32()).collect())
+        with_stored!(self, E, parts => Columns::<E>::new(parts, depth).column(id).collect())
     }
 }
 
@@ -225,13 +257,15 @@ mod tests {
         let plain = Place { kernels: None, ..own.clone() };
         for (rows, depth, columns) in [(1, 40, 70), (3, 256, 700), (800, 40, 330), (30, 9, 9000)] {
             let weights = numbers(depth * columns);
-            let layer = |place| Linear::new(&[Numbers::of(&weights)], Some(numbers(columns)), depth, place);
+            let layer = |place| Linear::new(&[weights.clone().into()], Some(numbers(columns)), depth, place);
             let (own, plain) = (layer(own)?, layer(&plain)?);
             let x = Tensor::from_vec(numbers(rows * depth), (rows, depth), &Device::Cpu)?;
             let add = Tensor::from_vec(numbers(rows * columns), (rows, columns), &Device::Cpu)?;
             for then in [Then::Nothing, Then::Gelu, Then::Add(&add)] {
-                let difference = (own.forward(&x, then)? - plain.forward(&x, then)?)?.abs()?.max_all()?;
-                assert!(difference.to_scalar::<f32>()? < 1e-4, "{rows} rows, {then:?}: {difference}");
+                let (found, expected) = (own.forward(&x, then)?, plain.forward(&x, then)?);
+                let largest = expected.abs()?.max_all()?.to_scalar::<f32>()?;
+                let difference = (found - expected)?.abs()?.max_all()?.to_scalar::<f32>()?;
+                assert!(difference < 3e-6 * largest, "{rows} rows, {then:?}: {difference} of {largest}");
             }
             let difference = (own.rows(&[3, 69])? - plain.rows(&[3, 69])?)?.abs()?.max_all()?;
             assert_eq!(difference.to_scalar::<f32>()?, 0.0);
@@ -249,7 +283,7 @@ mod tests {
 
     #[test]
     fn weights_are_kept_in_the_narrowest_type_that_loses_nothing() {
-        let stored = |x: f32| Stored::new(&[Numbers::of(&[x, 1.0])], 2, DType::F32);
+        let stored = |x: f32| Stored::new(Level::detect(), &[vec![x, 1.0].into()], DType::F32).unwrap();
         assert!(matches!(stored(0.333_251_95), Stored::F16(_)));
         assert!(matches!(stored(2f32.powi(60)), Stored::Bf16(_)));
         assert!(matches!(stored(0.1), Stored::F32(_)));
@@ -257,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_row_outside_the_table_is_an_error() -> Result<()> {
-        let layer = Linear::new(&[Numbers::of(&numbers(8))], None, 2, &Place::new(&Device::Cpu, DType::F32))?;
+        let layer = Linear::new(&[numbers(8).into()], None, 2, &Place::new(&Device::Cpu, DType::F32))?;
         assert!(layer.rows(&[4]).is_err());
         Ok(())
     }

@@ -1,14 +1,15 @@
 //! Layers that several families share: weights, linear layers, norms, attention over a memory of keys and values.
 //!
-//! Every layer exists in two forms behind one type: on the CPU our own kernels (`simd`, `math`, `panels`) work on
-//! weights laid out for them; on an accelerator the same layer is a few candle operations. [`Place`] chooses.
+//! Every layer exists in two forms behind one type: on the CPU our own kernels (`simd`, `math`, `columns`, `panels`) work
+//! on weights where their file is mapped; on an accelerator the same layer is a few candle operations. [`Place`] chooses.
 
+mod columns;
 mod linear;
 mod math;
 mod memory;
+mod narrow;
 mod norm;
 mod numbers;
-mod pack;
 mod panels;
 mod simd;
 mod threads;

@@ -1,23 +1,16 @@
-//! Numbers as they lie in a file: read where they are, without a copy of the whole.
+//! Numbers as they lie in a file, or in memory like it.
 
-use half::{bf16, f16};
+use bytes::Bytes;
 use rayon::prelude::*;
 
-/// Little-endian numbers, wherever they begin in memory.
-#[derive(Clone, Copy, Debug)]
-pub enum Numbers<'a> {
-    F32(&'a [u8]),
-    F16(&'a [u8]),
-    Bf16(&'a [u8]),
-}
+use super::simd::Element;
 
-/// A type that files hold.
-pub(super) trait Stored: Copy + Send + Sync + 'static {
-    const SIZE: usize;
-
-    /// From the first bytes of a slice that has enough of them.
-    fn read(bytes: &[u8]) -> Self;
-    fn widen(self) -> f32;
+/// Little-endian numbers, wherever they begin in memory. They are shared, not copied: a clone keeps a mapped file mapped.
+#[derive(Clone, Debug)]
+pub enum Numbers {
+    F32(Bytes),
+    F16(Bytes),
+    Bf16(Bytes),
 }
 
 /// Calls `$body` with `$bytes`, and `$type` as the type of the numbers in them.
@@ -41,45 +34,33 @@ macro_rules! with_numbers {
 }
 pub(super) use with_numbers;
 
-macro_rules! stored {
-    ($($type:ty, $widen:expr;)*) => {
-        $(impl Stored for $type {
-            const SIZE: usize = size_of::<Self>();
-
-            #[inline(always)]
-            fn read(bytes: &[u8]) -> Self {
-                let mut number = [0; size_of::<Self>()];
-                number.copy_from_slice(&bytes[..size_of::<Self>()]);
-                Self::from_le_bytes(number)
-            }
-
-            #[inline(always)]
-            fn widen(self) -> f32 {
-                $widen(self)
-            }
-        })*
-    };
+/// The first number in some bytes.
+///
+/// # Panics
+/// Where there are too few.
+#[inline(always)]
+pub(super) fn first<E: Element>(bytes: &[u8]) -> E {
+    assert!(bytes.len() >= size_of::<E>(), "a number has {} bytes", size_of::<E>());
+    // SAFETY: there are enough bytes, and whatever they are, they are a number.
+    unsafe { bytes.as_ptr().cast::<E>().read_unaligned() }
 }
 
-stored! {
-    f32, std::convert::identity;
-    f16, f16::to_f32;
-    bf16, bf16::to_f32;
-}
+/// Numbers of this program.
+struct Own(Vec<f32>);
 
 // === impl Numbers ===
 
-impl<'a> Numbers<'a> {
-    /// Numbers of this program.
-    #[cfg(target_endian = "little")]
-    pub fn of(numbers: &'a [f32]) -> Self {
-        // SAFETY: any four bytes of a number may be looked at as bytes.
-        Self::F32(unsafe { std::slice::from_raw_parts(numbers.as_ptr().cast(), size_of_val(numbers)) })
+#[cfg(target_endian = "little")]
+impl From<Vec<f32>> for Numbers {
+    fn from(numbers: Vec<f32>) -> Self {
+        Self::F32(Bytes::from_owner(Own(numbers)))
     }
+}
 
+impl Numbers {
     /// How many there are.
     pub fn len(&self) -> usize {
-        with_numbers!(self, T, bytes => bytes.len() / T::SIZE)
+        with_numbers!(self, T, bytes => bytes.len() / size_of::<T>())
     }
 
     pub fn is_empty(&self) -> bool {
@@ -89,7 +70,16 @@ impl<'a> Numbers<'a> {
     /// All of them.
     pub fn to_vec(&self) -> Vec<f32> {
         with_numbers!(self, T, bytes => {
-            bytes.par_chunks_exact(T::SIZE).with_min_len(1 << 16).map(|number| T::read(number).widen()).collect()
+            bytes.par_chunks_exact(size_of::<T>()).with_min_len(1 << 16).map(|bytes| first::<T>(bytes).to_f32()).collect()
         })
+    }
+}
+
+// === impl Own ===
+
+impl AsRef<[u8]> for Own {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: any four bytes of a number may be looked at as bytes.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), size_of_val(self.0.as_slice())) }
     }
 }

@@ -23,7 +23,7 @@ const FEW_ROWS: usize = 8;
 const AHEAD: usize = 4096;
 
 /// Bytes of widened panels that are worked on together; they should stay in the second-level cache.
-const GROUP_BYTES: usize = 512 << 10;
+pub const GROUP_BYTES: usize = 512 << 10;
 
 /// Some rows of numbers, `stride` apart.
 #[derive(Clone, Copy)]
@@ -103,15 +103,20 @@ unsafe fn multiply_panels<V: Lanes, E: Element>(a: Rows<'_>, b: Panels<'_, E>, t
     }
 }
 
-pub(super) fn check<E>(a: &Rows<'_>, b: &Panels<'_, E>, target: &Target, finish: &Finish<'_>) {
-    let last = a.count.saturating_sub(1);
-    assert!(a.count == 0 || last * a.stride + b.depth <= a.data.len(), "the left matrix is too small");
-    assert!(a.count == 0 || last * target.stride + b.columns <= target.len, "the target is too small");
+fn check<E>(a: &Rows<'_>, b: &Panels<'_, E>, target: &Target, finish: &Finish<'_>) {
     let panels = panels(b.columns);
     assert!(panels == 0 || (panels - 1) * b.stride + b.depth * PANEL <= b.data.len(), "the panels are too small");
-    assert!(finish.bias.is_none_or(|bias| bias.len() >= b.columns), "the bias is too short");
+    check_sizes(a, (b.depth, b.columns), target, finish);
+}
+
+/// Holds everything else against a right matrix of `(depth, columns)`.
+pub(super) fn check_sizes(a: &Rows<'_>, (depth, columns): (usize, usize), target: &Target, finish: &Finish<'_>) {
+    let last = a.count.saturating_sub(1);
+    assert!(a.count == 0 || last * a.stride + depth <= a.data.len(), "the left matrix is too small");
+    assert!(a.count == 0 || last * target.stride + columns <= target.len, "the target is too small");
+    assert!(finish.bias.is_none_or(|bias| bias.len() >= columns), "the bias is too short");
     assert!(
-        finish.add.is_none_or(|add| a.count == 0 || last * add.stride + b.columns <= add.data.len()),
+        finish.add.is_none_or(|add| a.count == 0 || last * add.stride + columns <= add.data.len()),
         "the addend is too small"
     );
 }

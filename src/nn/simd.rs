@@ -52,6 +52,12 @@ pub unsafe trait Lanes: Copy {
     unsafe fn round(a: Self) -> Self;
     /// `2^a` for whole numbers from -126 to 127; 0 for -127.
     unsafe fn exp2_whole(a: Self) -> Self;
+    /// The lanes of each of four, added up.
+    unsafe fn sums(of: &[Self; 4]) -> [f32; 4];
+    /// Whether every lane of one is that of the other.
+    unsafe fn equal(a: Self, b: Self) -> bool;
+    /// Writes the columns of a square of `WIDTH` rows that follow each other as rows, `stride` apart.
+    unsafe fn transpose(from: *const f32, to: *mut f32, stride: usize);
 }
 
 /// A number as weights are kept; all arithmetic is in `f32`.
@@ -276,6 +282,13 @@ lanes! { Eight, 8, 2,
     fma(a: Self, b: Self, c: Self) -> Self = each(each(a, b, |a, b| a * b), c, |a, b| a + b);
     round(a: Self) -> Self = Self(a.0.map(f32::round_ties_even));
     exp2_whole(a: Self) -> Self = Self(a.0.map(|n| f32::from_bits(((n as i32 + 127) << 23) as u32)));
+    sums(of: &[Self; 4]) -> [f32; 4] = of.map(|Self([a, b, c, d, e, f, g, h])| ((a + e) + (c + g)) + ((b + f) + (d + h)));
+    equal(a: Self, b: Self) -> bool = a.0 == b.0;
+    transpose(from: *const f32, to: *mut f32, stride: usize) = {
+        for at in 0..64 {
+            *to.add(at % 8 * stride + at / 8) = *from.add(at);
+        }
+    };
 }
 
 #[inline(always)]
@@ -310,6 +323,48 @@ mod x86 {
         round(a: Self) -> Self = _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a);
         exp2_whole(a: Self) -> Self = _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_add_epi32(
             _mm256_cvtps_epi32(a), _mm256_set1_epi32(127))));
+        sums(of: &[Self; 4]) -> [f32; 4] = {
+            let quads = quads256(of);
+            let all = _mm256_add_ps(_mm256_add_ps(quads[0], quads[2]), _mm256_add_ps(quads[1], quads[3]));
+            added(_mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps::<1>(all)))
+        };
+        equal(a: Self, b: Self) -> bool = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_EQ_OQ>(a, b)) == 0xff;
+        transpose(from: *const f32, to: *mut f32, stride: usize) = {
+            let mut rows = [_mm256_setzero_ps(); 8];
+            for (at, row) in rows.iter_mut().enumerate() {
+                *row = _mm256_loadu_ps(from.add(at * 8));
+            }
+            let [upper, lower] = [quads256(&rows[..4]), quads256(&rows[4..])];
+            for at in 0..4 {
+                let (upper, lower) = (upper[at], lower[at]);
+                _mm256_storeu_ps(to.add(at * stride), _mm256_permute2f128_ps::<0x20>(upper, lower));
+                _mm256_storeu_ps(to.add((4 + at) * stride), _mm256_permute2f128_ps::<0x31>(upper, lower));
+            }
+        };
+    }
+
+    #[inline(always)]
+    unsafe fn added(four: __m128) -> [f32; 4] {
+        let mut numbers = [0.0; 4];
+        unsafe { _mm_storeu_ps(numbers.as_mut_ptr(), four) };
+        numbers
+    }
+
+    /// Of four rows: in lane `l` of the `j`-th result, what they have in column `4 l + j`.
+    #[inline(always)]
+    unsafe fn quads256(rows: &[__m256]) -> [__m256; 4] {
+        unsafe {
+            let first = _mm256_castps_pd(_mm256_unpacklo_ps(rows[0], rows[1]));
+            let second = _mm256_castps_pd(_mm256_unpackhi_ps(rows[0], rows[1]));
+            let third = _mm256_castps_pd(_mm256_unpacklo_ps(rows[2], rows[3]));
+            let fourth = _mm256_castps_pd(_mm256_unpackhi_ps(rows[2], rows[3]));
+            [
+                _mm256_castpd_ps(_mm256_unpacklo_pd(first, third)),
+                _mm256_castpd_ps(_mm256_unpackhi_pd(first, third)),
+                _mm256_castpd_ps(_mm256_unpacklo_pd(second, fourth)),
+                _mm256_castpd_ps(_mm256_unpackhi_pd(second, fourth)),
+            ]
+        }
     }
 
     lanes! { __m512, 16, 12,
@@ -331,5 +386,48 @@ mod x86 {
         round(a: Self) -> Self = _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a);
         exp2_whole(a: Self) -> Self = _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_add_epi32(
             _mm512_cvtps_epi32(a), _mm512_set1_epi32(127))));
+        sums(of: &[Self; 4]) -> [f32; 4] = {
+            let quads = quads512(of);
+            let all = _mm512_add_ps(_mm512_add_ps(quads[0], quads[2]), _mm512_add_ps(quads[1], quads[3]));
+            let lanes = _mm512_castps_pd(all);
+            let half = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(lanes));
+            let half = _mm256_add_ps(_mm512_castps512_ps256(all), half);
+            added(_mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps::<1>(half)))
+        };
+        equal(a: Self, b: Self) -> bool = _mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b) == 0xffff;
+        transpose(from: *const f32, to: *mut f32, stride: usize) = {
+            let mut rows = [_mm512_setzero_ps(); 16];
+            for (at, row) in rows.iter_mut().enumerate() {
+                *row = _mm512_loadu_ps(from.add(at * 16));
+            }
+            let quads = [quads512(&rows[..4]), quads512(&rows[4..8]), quads512(&rows[8..12]), quads512(&rows[12..])];
+            for at in 0..4 {
+                let [first, second, third, fourth] = [quads[0][at], quads[1][at], quads[2][at], quads[3][at]];
+                // 0x88 takes the even lanes of both, 0xdd the odd ones.
+                let even = (_mm512_shuffle_f32x4::<0x88>(first, second), _mm512_shuffle_f32x4::<0x88>(third, fourth));
+                let odd = (_mm512_shuffle_f32x4::<0xdd>(first, second), _mm512_shuffle_f32x4::<0xdd>(third, fourth));
+                _mm512_storeu_ps(to.add(at * stride), _mm512_shuffle_f32x4::<0x88>(even.0, even.1));
+                _mm512_storeu_ps(to.add((4 + at) * stride), _mm512_shuffle_f32x4::<0x88>(odd.0, odd.1));
+                _mm512_storeu_ps(to.add((8 + at) * stride), _mm512_shuffle_f32x4::<0xdd>(even.0, even.1));
+                _mm512_storeu_ps(to.add((12 + at) * stride), _mm512_shuffle_f32x4::<0xdd>(odd.0, odd.1));
+            }
+        };
+    }
+
+    /// Of four rows: in lane `l` of the `j`-th result, what they have in column `4 l + j`.
+    #[inline(always)]
+    unsafe fn quads512(rows: &[__m512]) -> [__m512; 4] {
+        unsafe {
+            let first = _mm512_castps_pd(_mm512_unpacklo_ps(rows[0], rows[1]));
+            let second = _mm512_castps_pd(_mm512_unpackhi_ps(rows[0], rows[1]));
+            let third = _mm512_castps_pd(_mm512_unpacklo_ps(rows[2], rows[3]));
+            let fourth = _mm512_castps_pd(_mm512_unpackhi_ps(rows[2], rows[3]));
+            [
+                _mm512_castpd_ps(_mm512_unpacklo_pd(first, third)),
+                _mm512_castpd_ps(_mm512_unpackhi_pd(first, third)),
+                _mm512_castpd_ps(_mm512_unpacklo_pd(second, fourth)),
+                _mm512_castpd_ps(_mm512_unpackhi_pd(second, fourth)),
+            ]
+        }
     }
 }

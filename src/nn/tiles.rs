@@ -8,12 +8,17 @@
 //! per panel, into 32 rows by 16 columns, with the numbers of two rows side by side: high left, high right, low left,
 //! low right.
 
-use std::{arch::asm, arch::x86_64::*, sync::OnceLock};
+use std::{
+    arch::{asm, x86_64::*},
+    ops::Range,
+    sync::OnceLock,
+};
 
 use rayon::prelude::*;
 
 use super::{
-    panels::{Finish, PANEL, Panels, Rows, Target, check, complete_rows, panels},
+    columns::{Columns, lay_out_there},
+    panels::{Finish, PANEL, Rows, Target, check_sizes, complete_rows, panels},
     simd::Element,
 };
 
@@ -67,29 +72,37 @@ fn permitted() -> bool {
 }
 
 /// `out = finish(a · b)` on the threads of the current pool. [`available`] must have said yes.
-pub fn multiply<E: Element>(a: Rows<'_>, b: Panels<'_, E>, out: &mut [f32], finish: Finish<'_>) {
+pub fn multiply<E: Element>(a: Rows<'_>, b: Columns<'_, E>, out: &mut [f32], finish: Finish<'_>) {
     assert!(available(), "there is no matrix unit");
-    let target = Target::new(out, b.columns);
-    check(&a, &b, &target, &finish);
-    for first in (0..panels(b.columns)).step_by(GROUP_PANELS) {
-        let column = first * PANEL;
-        let finish = finish.part(0, a.count, column);
-        multiply_group(a, b.part(first, GROUP_PANELS), target.at(0, column), finish);
+    let target = Target::new(out, b.columns());
+    check_sizes(&a, (b.depth(), b.columns()), &target, &finish);
+    let all = panels(b.columns());
+    for first in (0..all).step_by(GROUP_PANELS) {
+        multiply_group(a, b, first..all.min(first + GROUP_PANELS), target, finish);
     }
 }
 
-/// The target is the caller's own.
-fn multiply_group<E: Element>(a: Rows<'_>, b: Panels<'_, E>, target: Target, finish: Finish<'_>) {
-    let chunks = b.depth.div_ceil(CHUNK);
-    let right = split_panels(b, chunks);
+/// Some panels of columns. The target is the caller's own.
+fn multiply_group<E: Element>(
+    a: Rows<'_>,
+    b: Columns<'_, E>,
+    panels: Range<usize>,
+    target: Target,
+    finish: Finish<'_>,
+) {
+    let chunks = b.depth().div_ceil(CHUNK);
+    let right = split_panels(b, panels.clone(), chunks);
+    let column = panels.start * PANEL;
+    let columns = (panels.len() * PANEL).min(b.columns() - column);
+    let (target, finish) = (target.at(0, column), finish.part(0, a.count, column));
     let blocks = a.count.div_ceil(BLOCK);
     (0..blocks.div_ceil(TASK_BLOCKS)).into_par_iter().for_each_init(Vec::new, |left, task| {
         let first = task * TASK_BLOCKS * BLOCK;
         let rows = a.part(first, TASK_BLOCKS * BLOCK);
         // SAFETY: the unit is there; each task writes its own rows.
         unsafe {
-            split_rows(rows, b.depth, chunks, left);
-            multiply_task(left, &right, chunks, rows.count, first, b.columns, target, finish);
+            split_rows(rows, b.depth(), chunks, left);
+            multiply_task(left, &right, chunks, rows.count, first, columns, target, finish);
         }
     });
 }
@@ -220,29 +233,29 @@ unsafe fn split_chunk(numbers: &[f32; CHUNK], high: *mut u16, low: *mut u16) {
 }
 
 /// The right matrix as tiles: for each panel, for each chunk, high left, high right, low left, low right.
-fn split_panels<E: Element>(b: Panels<'_, E>, chunks: usize) -> Vec<Tile> {
-    let mut tiles = vec![Tile([0; TILE_LEN]); panels(b.columns) * chunks * 4];
+fn split_panels<E: Element>(b: Columns<'_, E>, panels: Range<usize>, chunks: usize) -> Vec<Tile> {
+    let mut tiles = vec![Tile([0; TILE_LEN]); panels.len() * chunks * 4];
     tiles.par_chunks_exact_mut(4).enumerate().with_min_len(8).for_each(|(at, tiles)| {
-        let (panel, first) = (at / chunks, at % chunks * CHUNK);
-        let count = CHUNK.min(b.depth - first);
-        let rows = &b.data[panel * b.stride + first * PANEL..][..count * PANEL];
+        let (panel, first) = (panels.start + at / chunks, at % chunks * CHUNK);
+        let count = CHUNK.min(b.depth() - first);
         // SAFETY: who asks for tiles has the instructions.
-        unsafe { split_panel(rows, tiles) }
+        unsafe { split_panel(b, panel, first, count, tiles) }
     });
     tiles
 }
 
 #[target_feature(enable = "avx512f,avx2,fma,f16c")]
-unsafe fn split_panel<E: Element>(rows: &[E], tiles: &mut [Tile]) {
-    for (pair, rows) in rows.chunks(2 * PANEL).enumerate() {
+unsafe fn split_panel<E: Element>(b: Columns<'_, E>, panel: usize, first: usize, count: usize, tiles: &mut [Tile]) {
+    let mut rows = [0.0; CHUNK * PANEL];
+    // Rows that are not there stay zeros.
+    // SAFETY: as the caller's.
+    unsafe { lay_out_there::<__m512, E>(b, panel, first, &mut rows[..count * PANEL]) };
+    for (pair, rows) in rows.as_chunks::<{ 2 * PANEL }>().0.iter().enumerate() {
         for side in [0, 1] {
             // SAFETY: a row of a panel is two vectors; one of a tile is one.
             unsafe {
-                let even = split(E::load::<__m512>(rows.as_ptr().add(side * TILE)));
-                let odd = match rows.get(PANEL + side * TILE) {
-                    Some(from) => split(E::load::<__m512>(from)),
-                    None => (_mm512_setzero_si512(), _mm512_setzero_si512()),
-                };
+                let even = split(_mm512_loadu_ps(rows[side * TILE..].as_ptr()));
+                let odd = split(_mm512_loadu_ps(rows[PANEL + side * TILE..].as_ptr()));
                 store_pair(even.0, odd.0, &mut tiles[side].0[pair * CHUNK..]);
                 store_pair(even.1, odd.1, &mut tiles[2 + side].0[pair * CHUNK..]);
             }

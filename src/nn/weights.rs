@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use bytes::Bytes;
+use safetensors::{Dtype, SafeTensors};
 
 use super::Numbers;
 
@@ -17,22 +18,30 @@ pub enum WeightError {
 }
 
 /// The tensors that nobody has taken yet.
-pub struct Weights<'a> {
-    tensors: BTreeMap<String, TensorView<'a>>,
+pub struct Weights {
+    tensors: BTreeMap<String, Stored>,
     prefix: &'static str,
+}
+
+/// A tensor, where it lies.
+struct Stored {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Bytes,
 }
 
 // === impl Weights ===
 
-impl<'a> Weights<'a> {
+impl Weights {
     /// From files, given by name and content. A `prefix` that names may or may not have is left out from then on.
-    pub fn open(files: &[(&str, &'a [u8])], prefix: &'static str) -> Result<Self, WeightError> {
+    pub fn open(files: &[(String, Bytes)], prefix: &'static str) -> Result<Self, WeightError> {
         let mut tensors = BTreeMap::new();
         for (file, bytes) in files {
             let content = SafeTensors::deserialize(bytes)
-                .map_err(|error| WeightError::File { file: (*file).to_owned(), reason: error.to_string() })?;
+                .map_err(|error| WeightError::File { file: file.clone(), reason: error.to_string() })?;
             for (name, view) in content.tensors() {
-                tensors.insert(name.strip_prefix(prefix).unwrap_or(&name).to_owned(), view);
+                let (dtype, shape, bytes) = (view.dtype(), view.shape().to_vec(), bytes.slice_ref(view.data()));
+                tensors.insert(name.strip_prefix(prefix).unwrap_or(&name).to_owned(), Stored { dtype, shape, bytes });
             }
         }
         Ok(Self { tensors, prefix })
@@ -48,15 +57,15 @@ impl<'a> Weights<'a> {
     }
 
     /// The same, where they lie.
-    pub fn view(&mut self, name: &str, shape: &[usize]) -> Result<Numbers<'a>, WeightError> {
-        let view = self.tensors.remove(name).ok_or_else(|| self.fault(name, "is missing".to_owned()))?;
-        if view.shape() != shape {
-            return Err(self.fault(name, format!("has the shape {:?}, where {shape:?} is expected", view.shape())));
+    pub fn view(&mut self, name: &str, shape: &[usize]) -> Result<Numbers, WeightError> {
+        let stored = self.tensors.remove(name).ok_or_else(|| self.fault(name, "is missing".to_owned()))?;
+        if stored.shape != shape {
+            return Err(self.fault(name, format!("has the shape {:?}, where {shape:?} is expected", stored.shape)));
         }
-        match view.dtype() {
-            Dtype::F32 => Ok(Numbers::F32(view.data())),
-            Dtype::F16 => Ok(Numbers::F16(view.data())),
-            Dtype::BF16 => Ok(Numbers::Bf16(view.data())),
+        match stored.dtype {
+            Dtype::F32 => Ok(Numbers::F32(stored.bytes)),
+            Dtype::F16 => Ok(Numbers::F16(stored.bytes)),
+            Dtype::BF16 => Ok(Numbers::Bf16(stored.bytes)),
             other => {
                 let reason = format!("is of type {other:?}, where F32, F16 or BF16 is expected");
                 Err(self.fault(name, reason))
@@ -79,8 +88,10 @@ impl<'a> Weights<'a> {
 
     /// How many numbers there are, and how many bytes they take.
     pub fn size(&self) -> (usize, usize) {
-        let numbers = |view: &TensorView<'_>| view.shape().iter().product::<usize>();
-        self.tensors.values().fold((0, 0), |(count, bytes), view| (count + numbers(view), bytes + view.data().len()))
+        let numbers = |stored: &Stored| stored.shape.iter().product::<usize>();
+        let add =
+            |(count, bytes): (usize, usize), stored: &Stored| (count + numbers(stored), bytes + stored.bytes.len());
+        self.tensors.values().fold((0, 0), add)
     }
 
     fn fault(&self, name: &str, reason: String) -> WeightError {

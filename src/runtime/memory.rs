@@ -38,17 +38,42 @@ pub(super) struct Weighing<'a> {
     _turn: Option<MutexGuard<'a, ()>>,
 }
 
-/// Bytes of memory that are this process' own: without the pages of mapped files, which are the system's to take back.
+/// Bytes of memory that this process holds: its own, and the files that it has mapped to look at. Those count whole, as
+/// they were read, although the system may take their pages back and read them again. The program itself does not count.
 /// `None` where the system does not tell.
-///
+#[cfg(target_os = "linux")]
+pub fn resident_bytes() -> Option<u64> {
+    Some(own_bytes()? + mapped_bytes(&std::fs::read_to_string("/proc/self/maps").ok()?))
+}
+
 /// From `smaps_rollup`, which counts pages. The counters of `statm` are cheaper and, on a machine with many processors,
 /// tens of megabytes off.
 #[cfg(target_os = "linux")]
-pub fn resident_bytes() -> Option<u64> {
+fn own_bytes() -> Option<u64> {
     let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").ok()?;
     let line = rollup.lines().find_map(|line| line.strip_prefix("Anonymous:"))?;
     let kilobytes: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
     Some(kilobytes * 1024)
+}
+
+/// Of files no part of which is a program. A line is `begin-end permissions offset device inode path`, proc(5).
+#[cfg(any(target_os = "linux", test))]
+fn mapped_bytes(maps: &str) -> u64 {
+    let mut files = std::collections::BTreeMap::<&str, (u64, bool)>::new();
+    for line in maps.lines() {
+        let mut fields = line.splitn(6, ' ');
+        let (Some(range), Some(permissions), Some(path)) = (fields.next(), fields.next(), fields.nth(3)) else {
+            continue;
+        };
+        let path = path.trim_start();
+        let ends = range.split_once('-').map(|(begin, end)| [begin, end].map(|end| u64::from_str_radix(end, 16)));
+        if let (true, Some([Ok(begin), Ok(end)])) = (path.starts_with('/'), ends) {
+            let (bytes, program) = files.entry(path).or_default();
+            *bytes += end.saturating_sub(begin);
+            *program |= permissions.contains('x');
+        }
+    }
+    files.into_values().filter(|(_, program)| !program).map(|(bytes, _)| bytes).sum()
 }
 
 /// Bytes of memory that are this process' own; `None` where the system does not tell.
@@ -128,5 +153,23 @@ impl Drop for Weighing<'_> {
     fn drop(&mut self) {
         self.scale.changes.fetch_add(1, SeqCst);
         self.scale.active.fetch_sub(1, SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_are_mapped_to_be_read_count_and_programs_do_not() {
+        let maps = "\
+55d0f7a00000-55d0f7a40000 r--p 00000000 fe:00 1234                       /usr/bin/program
+55d0f7a40000-55d0f7b00000 r-xp 00040000 fe:00 1234                       /usr/bin/program
+7f1200000000-7f1240000000 r--s 00000000 fe:00 99                         /models/a folder/model.safetensors
+7f1240000000-7f1240001000 rw-p 00000000 00:00 0 
+7f1240001000-7f1240003000 r--p 00000000 fe:00 77                         /etc/tables (deleted)
+7ffd5b600000-7ffd5b621000 rw-p 00000000 00:00 0                          [stack]
+";
+        assert_eq!(mapped_bytes(maps), (1 << 30) + 0x2000);
     }
 }

@@ -27,7 +27,7 @@ pub use placer::{Placed, Placer};
 pub use pulse::Pulse;
 pub use work::{Runnable, Work};
 
-use crate::model::DeviceChoice;
+use crate::model::{Backing, DeviceChoice};
 
 #[cfg(test)]
 mod tests;
@@ -45,6 +45,8 @@ pub struct Config {
     /// No model lives on the CPU.
     pub require_gpu: bool,
     pub dtype: DTypeChoice,
+    /// Of weights on the CPU.
+    pub weights: Backing,
     /// Bytes of each device that are no model's.
     pub reserve: u64,
     /// A model that keeps more bytes than this when it is unloaded is reported as a leak.

@@ -62,6 +62,7 @@ impl Placer {
         let opened = self.devices.open(device)?;
         let placement = Placement {
             dtype: dtype(self.config.dtype, device),
+            weights: self.config.weights,
             device: opened,
             threads: wishes.threads.or(self.config.threads).unwrap_or_else(Machine::processors).max(1),
             max_batch: self.config.max_batch.max(1),

@@ -14,7 +14,7 @@ mod memory;
 use super::*;
 use crate::{
     audio::Pcm,
-    model::{Answers, Batch, Broken, DeviceId, Job, JobError, LoadError, Model, Wishes, job},
+    model::{Answers, Backing, Batch, Broken, DeviceId, Job, JobError, LoadError, Model, Wishes, job},
     speech::{Fault, Goal, HEARING_RATE, Heard, Kind, ModelName, Summary, Timestamps, Transcribe},
 };
 
@@ -102,6 +102,7 @@ pub(super) fn config() -> Config {
         device: DeviceChoice::Auto,
         require_gpu: false,
         dtype: DTypeChoice::Auto,
+        weights: Backing::Mapped,
         reserve: 0,
         leak_threshold: 0,
     }

@@ -9,7 +9,7 @@ use candle_core::{DType, Device};
 use proptest::{prelude::*, sample::select};
 use sconce::{
     families::FAMILIES,
-    model::{Location, ModelFiles, Placement},
+    model::{Backing, Location, ModelFiles, Placement},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -37,7 +37,8 @@ fn load(name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
     let path = folder.path().join("file");
     fs::write(&path, bytes).unwrap();
     files.insert("model", name, Location::Disk(path));
-    let place = Placement { device: Device::Cpu, dtype: DType::F32, threads: 1, max_batch: 2 };
+    let place =
+        Placement { device: Device::Cpu, dtype: DType::F32, weights: Backing::Mapped, threads: 1, max_batch: 2 };
     for family in FAMILIES {
         let loaded = catch_unwind(AssertUnwindSafe(|| {
             let footprint = family.footprint(&files, &place).map_err(|error| error.to_string());

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::Whisper;
 use crate::{
     audio::{Pcm, decode},
-    model::{Admission, Batch, Family, Job, Location, Model, ModelFiles, Placement, job},
+    model::{Admission, Backing, Batch, Family, Job, Location, Model, ModelFiles, Placement, job},
     speech::{Goal, HEARING_RATE, Heard, Segment, Timestamps, Transcribe},
 };
 
@@ -64,7 +64,7 @@ fn nano_files() -> ModelFiles {
 }
 
 fn place() -> Placement {
-    Placement { device: Device::Cpu, dtype: DType::F32, threads: 2, max_batch: 8 }
+    Placement { device: Device::Cpu, dtype: DType::F32, weights: Backing::Mapped, threads: 2, max_batch: 8 }
 }
 
 fn nano() -> Box<dyn Model> {

@@ -40,7 +40,7 @@ struct Layer {
 // === impl Decoder ===
 
 impl Decoder {
-    pub fn load(loader: &mut Loader<'_, '_>, config: &Config) -> Loaded<Self> {
+    pub fn load(loader: &mut Loader<'_>, config: &Config) -> Loaded<Self> {
         let width = config.d_model;
         let tokens = loader.weights.view("decoder.embed_tokens.weight", &[config.vocab_size, width])?;
         Ok(Self {
@@ -143,7 +143,7 @@ impl Decoder {
 // === impl Layer ===
 
 impl Layer {
-    fn load(loader: &mut Loader<'_, '_>, config: &Config, at: usize) -> Loaded<Self> {
+    fn load(loader: &mut Loader<'_>, config: &Config, at: usize) -> Loaded<Self> {
         let name = format!("decoder.layers.{at}");
         Ok(Self {
             itself: SelfAttention::load(loader, &name, config.d_model)?,

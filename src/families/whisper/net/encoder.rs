@@ -22,9 +22,9 @@ pub(super) struct Encoder {
 // === impl Encoder ===
 
 impl Encoder {
-    pub fn load(loader: &mut Loader<'_, '_>, config: &Config) -> Loaded<Self> {
+    pub fn load(loader: &mut Loader<'_>, config: &Config) -> Loaded<Self> {
         let width = config.d_model;
-        let layer = |loader: &mut Loader<'_, '_>, at: usize| {
+        let layer = |loader: &mut Loader<'_>, at: usize| {
             let name = format!("encoder.layers.{at}");
             let attention = SelfAttention::load(loader, &name, width)?;
             Loaded::Ok((attention, Mlp::load(loader, &name, width, config.encoder_ffn_dim)?))
@@ -71,7 +71,7 @@ fn three_frames(x: &Tensor, stride: usize) -> Result<Tensor> {
 }
 
 /// The table in the file, or the sinusoids that it would hold.
-fn positions(loader: &mut Loader<'_, '_>, config: &Config) -> Loaded<Tensor> {
+fn positions(loader: &mut Loader<'_>, config: &Config) -> Loaded<Tensor> {
     const NAME: &str = "encoder.embed_positions.weight";
     let (count, width) = (config.max_source_positions, config.d_model);
     if loader.weights.has(NAME) {

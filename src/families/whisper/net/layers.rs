@@ -1,8 +1,9 @@
 //! The layers that encoder and decoder share.
 
 use candle_core::{Result, Tensor};
+use rayon::prelude::*;
 
-use crate::nn::{LayerNorm, Linear, Numbers, Place, Then, WeightError, Weights};
+use crate::nn::{LayerNorm, Linear, Place, Then, WeightError, Weights};
 
 /// Of every norm.
 const EPSILON: f32 = 1e-5;
@@ -32,9 +33,9 @@ pub(super) struct Mlp {
 }
 
 /// Takes weights by name and makes layers of them.
-pub(super) struct Loader<'w, 'a> {
-    pub weights: &'w mut Weights<'a>,
-    pub place: &'w Place,
+pub(super) struct Loader<'a> {
+    pub weights: &'a mut Weights,
+    pub place: &'a Place,
 }
 
 /// Why a layer could not be made.
@@ -51,7 +52,7 @@ pub(super) type Loaded<T> = std::result::Result<T, LayerError>;
 // === impl SelfAttention ===
 
 impl SelfAttention {
-    pub fn load(loader: &mut Loader<'_, '_>, layer: &str, width: usize) -> Loaded<Self> {
+    pub fn load(loader: &mut Loader<'_>, layer: &str, width: usize) -> Loaded<Self> {
         let attention = format!("{layer}.self_attn");
         Ok(Self {
             norm: loader.norm(&format!("{layer}.self_attn_layer_norm"), width)?,
@@ -76,7 +77,7 @@ impl SelfAttention {
 // === impl CrossAttention ===
 
 impl CrossAttention {
-    pub fn load(loader: &mut Loader<'_, '_>, layer: &str, width: usize) -> Loaded<Self> {
+    pub fn load(loader: &mut Loader<'_>, layer: &str, width: usize) -> Loaded<Self> {
         let attention = format!("{layer}.encoder_attn");
         Ok(Self {
             norm: loader.norm(&format!("{layer}.encoder_attn_layer_norm"), width)?,
@@ -105,7 +106,7 @@ impl CrossAttention {
 // === impl Mlp ===
 
 impl Mlp {
-    pub fn load(loader: &mut Loader<'_, '_>, layer: &str, width: usize, inner: usize) -> Loaded<Self> {
+    pub fn load(loader: &mut Loader<'_>, layer: &str, width: usize, inner: usize) -> Loaded<Self> {
         Ok(Self {
             norm: loader.norm(&format!("{layer}.final_layer_norm"), width)?,
             up: loader.linear(&format!("{layer}.fc1"), width, inner)?,
@@ -121,7 +122,7 @@ impl Mlp {
 
 // === impl Loader ===
 
-impl Loader<'_, '_> {
+impl Loader<'_> {
     pub fn norm(&mut self, name: &str, width: usize) -> Loaded<LayerNorm> {
         let weight = self.weights.take(&format!("{name}.weight"), &[width])?;
         let bias = self.weights.take(&format!("{name}.bias"), &[width])?;
@@ -152,13 +153,16 @@ impl Loader<'_, '_> {
         const TAPS: usize = 3;
         let weight = self.weights.take(&format!("{name}.weight"), &[columns, depth, TAPS])?;
         let bias = self.weights.take(&format!("{name}.bias"), &[columns])?;
-        let mut by_tap = Vec::with_capacity(weight.len());
-        for column in weight.chunks_exact(depth * TAPS) {
-            for tap in 0..TAPS {
-                by_tap.extend(column[tap..].iter().step_by(TAPS));
+        let mut by_tap = vec![0.0; weight.len()];
+        let columns = by_tap.par_chunks_exact_mut(depth * TAPS).zip(weight.par_chunks_exact(depth * TAPS));
+        columns.for_each(|(by_tap, column)| {
+            for (tap, numbers) in by_tap.chunks_exact_mut(depth).enumerate() {
+                for (to, number) in numbers.iter_mut().zip(column[tap..].iter().step_by(TAPS)) {
+                    *to = *number;
+                }
             }
-        }
-        Ok(Linear::new(&[Numbers::of(&by_tap)], Some(bias), depth * TAPS, self.place)?)
+        });
+        Ok(Linear::new(&[by_tap.into()], Some(bias), depth * TAPS, self.place)?)
     }
 
     pub fn table(&mut self, name: &str, rows: usize, width: usize) -> Loaded<Tensor> {

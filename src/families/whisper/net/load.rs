@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use candle_core::DType;
 
 use super::{
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::{
     families::whisper::config::Config,
-    model::{FileBytes, LoadError, ModelFiles, Placement},
+    model::{Backing, LoadError, ModelFiles, Placement},
     nn::{Place, Threads, WeightError, Weights},
 };
 
@@ -40,17 +41,19 @@ pub(super) fn load(
     part: &str,
     place: Place,
     threads: usize,
+    backing: Backing,
 ) -> Result<Net, LoadError> {
     let threads = Threads::start("whisper", threads);
     let threads = threads.map_err(|error| LoadError::Device(candle_core::Error::wrap(error)))?;
-    let files = open(files, part)?;
-    let (encoder, decoder) = threads.install(|| read(&config, &files, &place))?;
+    let (encoder, decoder) = threads.install(|| {
+        let open = |name: &str| files.weights(part, name, backing);
+        read(&config, weights(files, part, open)?, &place)
+    })?;
     Ok(Net { config, place, encoder, decoder, threads })
 }
 
 pub(super) fn footprint(config: &Config, files: &ModelFiles, part: &str, place: &Placement) -> Result<u64, LoadError> {
-    let files = open(files, part)?;
-    let (numbers, bytes) = weights(&files)?.size();
+    let (numbers, bytes) = weights(files, part, |name| files.open(part, name))?.size();
     let on_cpu = place.device.is_cpu() && place.dtype == DType::F32;
     // On the CPU each weight keeps at most the width that it has in the file, see `nn::Linear`.
     let weights = if on_cpu { bytes } else { numbers * place.dtype.size_in_bytes() };
@@ -71,8 +74,7 @@ fn workspace(config: &Config, place: &Placement) -> usize {
     (max_source_positions * (widest + scores) + split + logits) * size_of::<f32>()
 }
 
-fn read(config: &Config, files: &[(String, FileBytes)], place: &Place) -> Result<(Encoder, Decoder), LoadError> {
-    let mut weights = weights(files)?;
+fn read(config: &Config, mut weights: Weights, place: &Place) -> Result<(Encoder, Decoder), LoadError> {
     // The same numbers as the token embeddings.
     weights.ignore("proj_out.weight");
     let mut loader = Loader { weights: &mut weights, place };
@@ -82,18 +84,18 @@ fn read(config: &Config, files: &[(String, FileBytes)], place: &Place) -> Result
     Ok((encoder, decoder))
 }
 
-fn weights(files: &[(String, FileBytes)]) -> Result<Weights<'_>, LoadError> {
-    let views = files.iter().map(|(name, bytes)| (name.as_str(), &**bytes)).collect::<Vec<_>>();
-    Ok(Weights::open(&views, PREFIX)?)
-}
-
-/// The files that hold tensors: one, or those that the index names.
-fn open(files: &ModelFiles, part: &str) -> Result<Vec<(String, FileBytes)>, LoadError> {
+/// The tensors of all files that hold some: of one, or of those that the index names.
+fn weights(
+    files: &ModelFiles,
+    part: &str,
+    open: impl Fn(&str) -> Result<Bytes, LoadError>,
+) -> Result<Weights, LoadError> {
     let names = match files.optional_json::<Index>(part, INDEX)? {
         Some(index) if !files.has(part, SINGLE) => index.weight_map.into_values().collect(),
         _ => BTreeSet::from([SINGLE.to_owned()]),
     };
-    names.into_iter().map(|name| files.open(part, &name).map(|bytes| (name, bytes))).collect()
+    let files = names.into_iter().map(|name| open(&name).map(|bytes| (name, bytes)));
+    Ok(Weights::open(&files.collect::<Result<Vec<_>, LoadError>>()?, PREFIX)?)
 }
 
 impl From<WeightError> for LoadError {

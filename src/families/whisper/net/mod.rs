@@ -58,7 +58,7 @@ impl Net {
         part: &str,
         place: &Placement,
     ) -> std::result::Result<Self, LoadError> {
-        load::load(config, files, part, Place::new(&place.device, place.dtype), place.threads)
+        load::load(config, files, part, Place::new(&place.device, place.dtype), place.threads, place.weights)
     }
 
     /// Bytes that the weights, the slots of a full batch and the working memory take; read from headers alone.

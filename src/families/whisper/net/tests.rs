@@ -6,7 +6,10 @@ use candle_core::{DType, Device, Tensor};
 use safetensors::{Dtype, SafeTensors, serialize, tensor::TensorView};
 
 use super::*;
-use crate::{model::Location, nn::Level};
+use crate::{
+    model::{Backing, Location},
+    nn::Level,
+};
 
 /// Largest difference allowed, relative to the largest number in the reference.
 const TOLERANCE: f32 = 1e-5;
@@ -37,12 +40,12 @@ fn files(model: &str) -> ModelFiles {
 }
 
 fn placement(threads: usize) -> Placement {
-    Placement { device: Device::Cpu, dtype: DType::F32, threads, max_batch: 4 }
+    Placement { device: Device::Cpu, dtype: DType::F32, weights: Backing::Mapped, threads, max_batch: 4 }
 }
 
 fn net(model: &str, kernels: Option<Level>) -> Net {
     let place = Place { kernels, ..Place::new(&Device::Cpu, DType::F32) };
-    load::load(config(), &files(model), "model", place, 2).expect("fixture")
+    load::load(config(), &files(model), "model", place, 2, Backing::Mapped).expect("fixture")
 }
 
 fn own(model: &str) -> Net {

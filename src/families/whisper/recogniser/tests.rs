@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     audio::Pcm,
-    model::{Admission, Answers, Family, Job, JobError, Placement, job},
+    model::{Admission, Answers, Backing, Family, Job, JobError, Placement, job},
     speech::{HEARING_RATE, Heard, Segment, Summary, Timestamps},
 };
 
@@ -109,7 +109,7 @@ impl Admission<Transcribe> for Queue {
 }
 
 fn model(max_batch: usize) -> Box<dyn Model> {
-    let place = Placement { device: Device::Cpu, dtype: DType::F32, threads: 1, max_batch };
+    let place = Placement { device: Device::Cpu, dtype: DType::F32, weights: Backing::Mapped, threads: 1, max_batch };
     Whisper.load(&fixtures::files(), &place).unwrap()
 }
 

@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     audio::Pcm,
     lifecycle::{Budget, Config, Lifecycle, LoadMode, Metrics, OnPreloadFailure, Status, Unavailable, Wish},
-    model::{Batch, Broken, DeviceChoice, DeviceId, Job, JobError, LoadError, Model, Preset, Wishes, job},
+    model::{Backing, Batch, Broken, DeviceChoice, DeviceId, Job, JobError, LoadError, Model, Preset, Wishes, job},
     remote::{Buckets, BucketsConfig},
     runtime::{DTypeChoice, Installed, Machine},
     speech::{Fault, Goal, HEARING_RATE, Heard, ModelName, Summary, TaskKind, Timestamps, Transcribe},
@@ -104,6 +104,7 @@ fn server(specs: Vec<ModelSpec>) -> (Lifecycle, TempDir) {
         device: DeviceChoice::Only(DeviceId::Cpu),
         require_gpu: false,
         dtype: DTypeChoice::Auto,
+        weights: Backing::Mapped,
         reserve: 0,
         leak_threshold: 1 << 30,
     };
