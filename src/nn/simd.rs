@@ -400,9 +400,10 @@ mod x86 {
             for (at, row) in rows.iter_mut().enumerate() {
                 *row = _mm512_loadu_ps(from.add(at * 16));
             }
-            let quads = [quads512(&rows[..4]), quads512(&rows[4..8]), quads512(&rows[8..12]), quads512(&rows[12..])];
+            let [first, second] = [quads512(&rows[..4]), quads512(&rows[4..8])];
+            let [third, fourth] = [quads512(&rows[8..12]), quads512(&rows[12..])];
             for at in 0..4 {
-                let [first, second, third, fourth] = [quads[0][at], quads[1][at], quads[2][at], quads[3][at]];
+                let (first, second, third, fourth) = (first[at], second[at], third[at], fourth[at]);
                 // 0x88 takes the even lanes of both, 0xdd the odd ones.
                 let even = (_mm512_shuffle_f32x4::<0x88>(first, second), _mm512_shuffle_f32x4::<0x88>(third, fourth));
                 let odd = (_mm512_shuffle_f32x4::<0xdd>(first, second), _mm512_shuffle_f32x4::<0xdd>(third, fourth));

@@ -32,54 +32,64 @@ struct Shared {
 pub(super) struct Weighing<'a> {
     scale: &'a Shared,
     device: DeviceId,
-    before: Option<u64>,
+    before: Option<Held>,
     alone: bool,
     began: u64,
     _turn: Option<MutexGuard<'a, ()>>,
 }
 
-/// Bytes of memory that this process holds: its own, and the files that it has mapped to look at. Those count whole, as
-/// they were read, although the system may take their pages back and read them again. The program itself does not count.
-/// `None` where the system does not tell.
-#[cfg(target_os = "linux")]
-pub fn resident_bytes() -> Option<u64> {
-    Some(own_bytes()? + mapped_bytes(&std::fs::read_to_string("/proc/self/maps").ok()?))
+/// Bytes that somebody holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Of memory of its own.
+    pub own: u64,
+    /// Of files that are mapped and in memory: the system may take those back, and reads them again.
+    pub mapped: u64,
 }
 
-/// From `smaps_rollup`, which counts pages. The counters of `statm` are cheaper and, on a machine with many processors,
-/// tens of megabytes off.
+/// What this process holds, without the program itself. `None` where the system does not tell.
+///
+/// From `smaps`, which counts pages. The counters of `statm` are cheaper and, on a machine with many processors, tens of
+/// megabytes off.
 #[cfg(target_os = "linux")]
-fn own_bytes() -> Option<u64> {
-    let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").ok()?;
-    let line = rollup.lines().find_map(|line| line.strip_prefix("Anonymous:"))?;
-    let kilobytes: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
-    Some(kilobytes * 1024)
+pub fn held() -> Option<Held> {
+    std::fs::read_to_string("/proc/self/smaps").ok().map(|smaps| added(&smaps))
 }
 
-/// Of files no part of which is a program. A line is `begin-end permissions offset device inode path`, proc(5).
+/// What this process holds; `None` where the system does not tell.
+#[cfg(not(target_os = "linux"))]
+pub fn held() -> Option<Held> {
+    None
+}
+
+/// What an address begins with, and no figure's name does.
 #[cfg(any(target_os = "linux", test))]
-fn mapped_bytes(maps: &str) -> u64 {
-    let mut files = std::collections::BTreeMap::<&str, (u64, bool)>::new();
-    for line in maps.lines() {
-        let mut fields = line.splitn(6, ' ');
-        let (Some(range), Some(permissions), Some(path)) = (fields.next(), fields.next(), fields.nth(3)) else {
-            continue;
-        };
-        let path = path.trim_start();
-        let ends = range.split_once('-').map(|(begin, end)| [begin, end].map(|end| u64::from_str_radix(end, 16)));
-        if let (true, Some([Ok(begin), Ok(end)])) = (path.starts_with('/'), ends) {
-            let (bytes, program) = files.entry(path).or_default();
-            *bytes += end.saturating_sub(begin);
-            *program |= permissions.contains('x');
+const ADDRESS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+
+/// Of every mapping there is a line `begin-end permissions offset device inode path`, and then one for each figure,
+/// proc(5). A file some part of which may be executed is a program.
+#[cfg(any(target_os = "linux", test))]
+fn added(smaps: &str) -> Held {
+    let (mut own, mut files) = (0, std::collections::BTreeMap::<&str, (u64, bool)>::new());
+    let mut path = "";
+    for line in smaps.lines() {
+        let figure =
+            |name| line.strip_prefix(name).and_then(|rest: &str| rest.trim().strip_suffix(" kB")?.parse().ok());
+        if let Some(kilobytes) = figure("Rss:") {
+            files.entry(path).or_default().0 += kilobytes;
+        } else if let Some(kilobytes) = figure("Anonymous:") {
+            own += kilobytes;
+            let (of_file, _) = files.entry(path).or_default();
+            *of_file = of_file.saturating_sub(kilobytes);
+        } else if let Some((_, rest)) = line.split_once('-').filter(|_| line.starts_with(ADDRESS)) {
+            let mut fields = rest.splitn(6, ' ').skip(1);
+            let program = fields.next().is_some_and(|permissions| permissions.contains('x'));
+            path = fields.nth(3).unwrap_or_default().trim_start();
+            files.entry(path).or_default().1 |= program;
         }
     }
-    files.into_values().filter(|(_, program)| !program).map(|(bytes, _)| bytes).sum()
-}
-
-/// Bytes of memory that are this process' own; `None` where the system does not tell.
-#[cfg(not(target_os = "linux"))]
-pub fn resident_bytes() -> Option<u64> {
-    None
+    let data = files.into_iter().filter(|(path, (_, program))| path.starts_with('/') && !program);
+    Held { own: own * 1024, mapped: data.map(|(_, (kilobytes, _))| kilobytes * 1024).sum() }
 }
 
 /// Gives memory that was freed, by this thread or by threads that have ended, back to the system. The allocator keeps
@@ -87,6 +97,19 @@ pub fn resident_bytes() -> Option<u64> {
 pub(super) fn trim() {
     // SAFETY: it may be called at any time.
     unsafe { libmimalloc_sys::mi_collect(true) };
+}
+
+// === impl Held ===
+
+impl Held {
+    pub fn total(self) -> u64 {
+        self.own + self.mapped
+    }
+
+    /// Never less than nothing.
+    fn less(self, other: Self) -> Self {
+        Self { own: self.own.saturating_sub(other.own), mapped: self.mapped.saturating_sub(other.mapped) }
+    }
 }
 
 // === impl Scale ===
@@ -112,11 +135,12 @@ impl Scale {
 
 impl Shared {
     /// Of an accelerator, what it has given out in all; of the CPU, what this process holds.
-    fn held(&self, device: DeviceId) -> Option<u64> {
+    fn held(&self, device: DeviceId) -> Option<Held> {
         if !device.is_accelerator() {
-            return resident_bytes();
+            return held();
         }
-        self.devices.memory(device).map(|memory| memory.total.saturating_sub(memory.free))
+        let memory = self.devices.memory(device)?;
+        Some(Held { own: memory.total.saturating_sub(memory.free), mapped: 0 })
     }
 }
 
@@ -130,19 +154,19 @@ impl<'a> Weighing<'a> {
         Self { scale, device, before: scale.held(device), alone, began, _turn: turn }
     }
 
-    /// Bytes that came.
-    pub fn gained(self) -> Option<u64> {
+    /// What came.
+    pub fn gained(self) -> Option<Held> {
         trim();
-        self.difference(|before, after| after.saturating_sub(before))
+        self.difference(|before, after| after.less(before))
     }
 
-    /// Bytes that went.
-    pub fn lost(self) -> Option<u64> {
+    /// What went.
+    pub fn lost(self) -> Option<Held> {
         trim();
-        self.difference(u64::saturating_sub)
+        self.difference(Held::less)
     }
 
-    fn difference(&self, of: impl Fn(u64, u64) -> u64) -> Option<u64> {
+    fn difference(&self, of: impl Fn(Held, Held) -> Held) -> Option<Held> {
         let after = self.scale.held(self.device)?;
         let undisturbed = self.alone && self.scale.changes.load(SeqCst) == self.began;
         self.before.filter(|_| undisturbed).map(|before| of(before, after))
@@ -161,15 +185,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_that_are_mapped_to_be_read_count_and_programs_do_not() {
-        let maps = "\
+    fn what_is_mapped_is_told_from_what_is_own_and_from_programs() {
+        let smaps = "\
 55d0f7a00000-55d0f7a40000 r--p 00000000 fe:00 1234                       /usr/bin/program
+Rss:                 256 kB
+Anonymous:             0 kB
 55d0f7a40000-55d0f7b00000 r-xp 00040000 fe:00 1234                       /usr/bin/program
+Rss:                 500 kB
+Anonymous:             8 kB
 7f1200000000-7f1240000000 r--s 00000000 fe:00 99                         /models/a folder/model.safetensors
+Rss:               90000 kB
+AnonHugePages:         0 kB
+Anonymous:             0 kB
 7f1240000000-7f1240001000 rw-p 00000000 00:00 0 
-7f1240001000-7f1240003000 r--p 00000000 fe:00 77                         /etc/tables (deleted)
-7ffd5b600000-7ffd5b621000 rw-p 00000000 00:00 0                          [stack]
+Rss:                  70 kB
+Anonymous:            70 kB
+7f1240001000-7f1240003000 rw-p 00000000 fe:00 77                         /etc/tables (deleted)
+Rss:                  12 kB
+Anonymous:             4 kB
 ";
-        assert_eq!(mapped_bytes(maps), (1 << 30) + 0x2000);
+        assert_eq!(added(smaps), Held { own: 82 << 10, mapped: 90_008 << 10 });
     }
 }

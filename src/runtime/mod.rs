@@ -21,7 +21,7 @@ mod worker;
 pub use devices::{DeviceMemory, Devices, Installed, PlacementError};
 pub use executor::{Event, Executor, Rejected, Setup, StartError};
 pub use machine::Machine;
-pub use memory::{Scale, resident_bytes};
+pub use memory::Scale;
 pub use metrics::Metrics;
 pub use placer::{Placed, Placer};
 pub use pulse::Pulse;

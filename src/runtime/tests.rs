@@ -14,7 +14,7 @@ mod memory;
 use super::*;
 use crate::{
     audio::Pcm,
-    model::{Answers, Backing, Batch, Broken, DeviceId, Job, JobError, LoadError, Model, Wishes, job},
+    model::{Answers, Batch, Broken, DeviceId, Job, JobError, LoadError, Model, Wishes, job},
     speech::{Fault, Goal, HEARING_RATE, Heard, Kind, ModelName, Summary, Timestamps, Transcribe},
 };
 

@@ -7,7 +7,9 @@ use std::{
     time::Instant,
 };
 
-use super::{Event, Pulse, Runnable, StartError, Work, executor::Setup, metrics::ModelMetrics, queue::Queue};
+use super::{
+    Event, Pulse, Runnable, StartError, Work, executor::Setup, memory::Held, metrics::ModelMetrics, queue::Queue,
+};
 use crate::{
     model::{Admission, Batch, Broken, Job, JobError, LoadError, Model},
     speech::Transcribe,
@@ -22,8 +24,8 @@ pub(super) struct Worker<F> {
     pub on_event: F,
 }
 
-/// A model, and the bytes that came with it.
-type Loaded = (Box<dyn Model>, Option<u64>);
+/// A model, and what came with it.
+type Loaded = (Box<dyn Model>, Option<Held>);
 
 /// Newcomers of one task, and the model's signs of life.
 struct Newcomers<'a> {
@@ -49,7 +51,7 @@ impl<F: FnMut(Event)> Worker<F> {
     fn start(&mut self, load: impl FnOnce() -> Result<Box<dyn Model>, LoadError>) -> Result<Loaded, StartError> {
         let began = Instant::now();
         let (mut model, resident) = self.load(load)?;
-        (self.on_event)(Event::Loaded { took: began.elapsed(), resident });
+        (self.on_event)(Event::Loaded { took: began.elapsed(), resident: resident.map(Held::total) });
 
         let began = Instant::now();
         if let Err(error) = self.warm_up(model.as_mut()) {
@@ -76,20 +78,21 @@ impl<F: FnMut(Event)> Worker<F> {
         })
     }
 
-    fn serve_and_end(mut self, mut model: Box<dyn Model>, resident: Option<u64>) {
+    fn serve_and_end(mut self, mut model: Box<dyn Model>, resident: Option<Held>) {
         let died = self.serve(model.as_mut()).err();
         if died.is_some() {
             self.queue.abandon(&JobError::Broken);
         }
         let freed = self.discard(model);
         self.report_leak(resident, freed);
-        (self.on_event)(Event::Ended { died, freed });
+        (self.on_event)(Event::Ended { died, freed: freed.map(Held::total) });
     }
 
-    /// What came with the model and did not go with it, if it is more than the threshold.
-    fn report_leak(&self, resident: Option<u64>, freed: Option<u64>) {
+    /// What came with the model and did not go with it, if it is more than the threshold. Pages of files that are gone
+    /// were perhaps taken back long before, so only memory of its own says anything.
+    fn report_leak(&self, resident: Option<Held>, freed: Option<Held>) {
         let (Some(resident), Some(freed)) = (resident, freed) else { return };
-        let bytes = resident.saturating_sub(freed);
+        let bytes = resident.own.saturating_sub(freed.own);
         if bytes > self.setup.leak_threshold {
             self.metrics.leaked(bytes);
             let (model, device) = (&self.setup.name, self.setup.device);
@@ -137,7 +140,7 @@ impl<F: FnMut(Event)> Worker<F> {
 
     /// Drops the model, whose destructor may panic like the rest of it, and gives its memory back to the system: how
     /// many bytes, if that can be told.
-    fn discard(&self, model: Box<dyn Model>) -> Option<u64> {
+    fn discard(&self, model: Box<dyn Model>) -> Option<Held> {
         let weighing = self.setup.scale.unload(self.setup.device);
         let _ = self.contained("unloaded", || drop(model));
         weighing.lost()

@@ -23,6 +23,11 @@ fn held(program: &Program) -> u64 {
     line.split_ascii_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
 }
 
+/// Whether weights are mapped.
+fn maps_weights(program: &Program) -> bool {
+    fs::read_to_string(format!("/proc/{}/maps", program.id())).unwrap().contains("model.safetensors")
+}
+
 fn middle(samples: &[u64]) -> u64 {
     let mut samples = samples.to_vec();
     samples.sort_unstable();
@@ -65,9 +70,11 @@ async fn two_hundred_loads_leave_the_memory_where_it_was() {
             let status = reqwest::get(program.url("/models/status")).await.unwrap();
             let status: Value = status.json().await.unwrap();
             resident = status["models"]["m"]["resident_bytes"].as_u64().unwrap();
+            assert!(maps_weights(&program), "halves are used where they lie");
         }
         post(&program, "/models/m/unload").await;
         held_after.push(held(&program));
+        assert!(!maps_weights(&program), "a model that went left its file mapped");
     }
     assert!(resident > 2 * FLAT, "the model takes {resident} bytes, too little to prove anything");
     let (early, late) = (middle(&held_after[SETTLED..2 * SETTLED]), middle(&held_after[TIMES - SETTLED..]));

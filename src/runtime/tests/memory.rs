@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use candle_core::Device;
 
-use super::*;
+use super::{super::memory::held, *};
+use crate::model::{Backing, Location, ModelFiles};
 
 /// Weights, and whether they are kept by somebody else when the model goes.
 struct Heavy {
@@ -118,9 +119,15 @@ fn a_weighing_that_another_model_disturbed_says_nothing() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn resident_memory_is_measured() {
-    let before = resident_bytes().unwrap();
-    let held = std::hint::black_box(vec![1u8; 64 << 20]);
-    let grown = resident_bytes().unwrap().saturating_sub(before);
-    assert!(grown >= 32 << 20, "{grown} bytes for {}", held.len());
+fn what_is_own_and_what_is_mapped_is_measured() {
+    let before = held().unwrap();
+    let own = std::hint::black_box(vec![1u8; 64 << 20]);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &own[..48 << 20]).unwrap();
+    let mut files = ModelFiles::default();
+    files.insert("model", "weights", Location::Disk(file.path().to_owned()));
+    let mapped = files.weights("model", "weights", Backing::Mapped).unwrap();
+    let after = held().unwrap();
+    let grown = (after.own.saturating_sub(before.own), after.mapped.saturating_sub(before.mapped));
+    assert!(grown.0 >= 32 << 20 && grown.1 >= 32 << 20, "{grown:?} for {} and {}", own.len(), mapped.len());
 }
