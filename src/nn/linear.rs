@@ -265,7 +265,9 @@ mod tests {
                 let (found, expected) = (own.forward(&x, then)?, plain.forward(&x, then)?);
                 let largest = expected.abs()?.max_all()?.to_scalar::<f32>()?;
                 let difference = (found - expected)?.abs()?.max_all()?.to_scalar::<f32>()?;
-                assert!(difference < 3e-6 * largest, "{rows} rows, {then:?}: {difference} of {largest}");
+                // Of a large sum the last bits are left to the order in which it is added up.
+                let tolerance = 1e-4f32.max(3e-6 * largest);
+                assert!(difference < tolerance, "{rows} rows, {then:?}: {difference} of {largest}");
             }
             let difference = (own.rows(&[3, 69])? - plain.rows(&[3, 69])?)?.abs()?.max_all()?;
             assert_eq!(difference.to_scalar::<f32>()?, 0.0);
