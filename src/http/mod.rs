@@ -89,6 +89,9 @@ pub fn routes(api: Api) -> impl HttpServiceFactory {
         .wrap(middleware::Condition::new(!api.config.cors_origins.is_empty(), cors))
         .wrap(middleware::from_fn(request_id::layer))
         .app_data(web::Data::new(api))
+        // First: they may look like others, as `/v1/models/m:predict` does.
+        .configure(|app| literally(app, health, web::get().to(admin::health)))
+        .configure(|app| literally(app, predict, web::post().to(vertex::predict)))
         .configure(openapi::routes)
         .configure(admin::routes)
         .configure(oip::routes)
@@ -96,8 +99,6 @@ pub fn routes(api: Api) -> impl HttpServiceFactory {
         .configure(jobs::routes)
         .configure(vertex::routes)
         .configure(compat::routes)
-        .configure(|app| literally(app, health, web::get().to(admin::health)))
-        .configure(|app| literally(app, predict, web::post().to(vertex::predict)))
         .default_service(web::to(no_such_route))
 }
 

@@ -85,6 +85,15 @@ async fn vertex_routes_are_served_literally() {
 }
 
 #[tokio::test]
+async fn vertex_routes_may_look_like_others() {
+    let (health, predict) = ("/v1/models/health", "/v1/models/m:predict");
+    let server = Server::builder().env("AIP_HEALTH_ROUTE", health).env("AIP_PREDICT_ROUTE", predict).start();
+    assert_eq!(server.get_json(health).await["status"], "healthy");
+    assert_eq!(server.post_json(predict, &json!({"instances": []})).await.status(), 400);
+    assert_eq!(server.get("/v1/models/whisper-nano.en").await.status(), 200);
+}
+
+#[tokio::test]
 async fn every_answer_carries_a_request_id() {
     let server = Server::start();
     let ours = server.client.get(server.url("/health")).header("x-request-id", "trace-7").send().await.unwrap();
