@@ -162,9 +162,13 @@ fn parts(
     parts.into_iter().filter_map(|(part, source)| Some((part.clone(), source?))).collect()
 }
 
+/// What `default_model` calls the model inside the program, which is there without being listed.
+const INSIDE: &str = "embedded";
+
 /// The models of a list, the first of which is the default one.
 pub(super) fn listed(list: &[String], origin: &Origin) -> Vec<(ModelConfig, Origin)> {
-    list.iter().flat_map(|text| items(text)).map(|item| (item_of_list(item), origin.clone())).collect()
+    let outside = list.iter().flat_map(|text| items(text)).filter(|item| *item != INSIDE);
+    outside.map(|item| (item_of_list(item), origin.clone())).collect()
 }
 
 /// The name of the first model of a list.

@@ -324,6 +324,9 @@ fn a_list_of_models_begins_with_the_default_one() {
     ];
     assert_eq!(models, expected);
 
+    let inside = given().env("MODEL_ID", "embedded,a").load().config.catalog;
+    assert_eq!((inside.default, inside.models.len()), (None, 1), "it is there without being listed");
+
     let flags = given().env("MODEL_ID", "a,b").args("--model c --model d,e").load().config.catalog;
     assert_eq!(flags.default.as_deref(), Some("c"));
     assert_eq!(flags.models.iter().map(|model| model.name.as_str()).collect::<Vec<_>>(), ["c", "d", "e"]);
