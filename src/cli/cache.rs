@@ -7,6 +7,7 @@ use std::{
 
 use serde::Serialize;
 
+use super::out::say;
 use crate::{
     app::{self, App},
     catalog::{Catalog, Entry},
@@ -85,10 +86,10 @@ impl Ls {
         let widths = [width(0), width(1), width(2), width(3)];
         for [name, version, bytes, used, state] in &rows {
             let [w0, w1, w2, w3] = widths;
-            println!("{name:w0$}  {version:w1$}  {bytes:>w2$}  {used:w3$}  {state}");
+            say!("{name:w0$}  {version:w1$}  {bytes:>w2$}  {used:w3$}  {state}");
         }
         let (bytes, waste) = models.iter().fold((0, 0), |sum, model| (sum.0 + model.bytes, sum.1 + model.waste));
-        println!("{} in all, of which no model needs {}", size(bytes), size(waste));
+        say!("{} in all, of which no model needs {}", size(bytes), size(waste));
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -157,12 +158,12 @@ impl How {
         }
         let removed = if self.dry_run { "would remove" } else { "removed" };
         for commit in &cleared.commits {
-            println!("{removed} {commit}");
+            say!("{removed} {commit}");
         }
         if cleared.files > 0 {
-            println!("{removed} {} files that no model needs", cleared.files);
+            say!("{removed} {} files that no model needs", cleared.files);
         }
-        println!("{removed} {} in all", size(cleared.bytes));
+        say!("{removed} {} in all", size(cleared.bytes));
         for commit in &cleared.kept {
             eprintln!("error: {commit} is in use; unload it first");
         }
@@ -198,6 +199,6 @@ fn size(bytes: u64) -> String {
 }
 
 fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
+    say!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::Context;
 
+use super::out::say;
 use crate::app;
 
 #[derive(Debug, clap::Args)]
@@ -37,7 +38,7 @@ impl Healthcheck {
         let answer = client.get(format!("{server}{}", self.route)).send().await;
         let answer = answer.with_context(|| format!("no answer from {server}"))?;
         let status = answer.status();
-        println!("{}", answer.text().await?);
+        say!("{}", answer.text().await?);
         Ok(if status.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

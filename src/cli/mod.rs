@@ -4,6 +4,7 @@
 mod cache;
 mod healthcheck;
 mod models;
+mod out;
 mod progress;
 mod pull;
 mod serve;
@@ -65,7 +66,7 @@ pub fn main() -> ExitCode {
         }
     };
     if let Some(Command::CheckConfig) = command {
-        print!("{}", loaded.report);
+        out::write(format_args!("{}", loaded.report));
         return ExitCode::SUCCESS;
     }
     let command = command.unwrap_or(Command::Serve);

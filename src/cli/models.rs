@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::out::say;
 use crate::{
     app::{self, App},
     catalog::Entry,
@@ -17,9 +18,9 @@ pub(super) async fn run(config: app::Config) -> anyhow::Result<ExitCode> {
     let widths = [width(0), width(1), width(2)];
     for [name, family, availability, aliases] in &rows {
         let [w0, w1, w2] = widths;
-        println!("{name:w0$}  {family:w1$}  {availability:w2$}  {aliases}");
+        say!("{name:w0$}  {family:w1$}  {availability:w2$}  {aliases}");
     }
-    println!("\n* is the default model: it answers requests that name none.");
+    say!("\n* is the default model: it answers requests that name none.");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use tokio::task::JoinHandle;
 
-use super::{progress, signals::Signals};
+use super::{out::say, progress, signals::Signals};
 use crate::{
     app::{self, App},
     catalog::{Catalog, ModelConfig},
@@ -126,7 +126,7 @@ fn named(name: &str) -> ModelConfig {
 fn tell(name: &ModelName, outcome: &Result<ModelStatus, Unavailable>) -> bool {
     match outcome {
         Ok(ModelStatus { fetched: true, revision, .. }) => {
-            println!("{name}  {}", revision.as_deref().unwrap_or("on this machine"));
+            say!("{name}  {}", revision.as_deref().unwrap_or("on this machine"));
             return true;
         }
         Ok(status) => {

@@ -11,7 +11,10 @@ use clap::ValueEnum;
 use indicatif::ProgressBar;
 use serde_json::json;
 
-use super::progress;
+use super::{
+    out::{self, say},
+    progress,
+};
 use crate::{
     app::{self, App},
     service::{Call, Listen, Recording, Served, Service},
@@ -109,11 +112,11 @@ fn listen(args: &Args, file: &Path, bytes: Vec<u8>) -> Listen {
 
 fn print(args: &Args, file: &Path, transcript: &Transcript) {
     match args.format {
-        Format::Text => println!("{}", transcript.text()),
-        Format::Srt => print!("{}", transcript.srt()),
-        Format::Vtt => print!("{}", transcript.vtt()),
+        Format::Text => say!("{}", transcript.text()),
+        Format::Srt => out::write(format_args!("{}", transcript.srt())),
+        Format::Vtt => out::write(format_args!("{}", transcript.vtt())),
         // One line per recording, so that the output of many is still readable by programs.
-        Format::Json => println!("{}", json(args, file, transcript)),
+        Format::Json => say!("{}", json(args, file, transcript)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::pull::resolve;
+use super::{out::say, pull::resolve};
 use crate::{
     app::{self, App},
     speech::ModelName,
@@ -23,7 +23,7 @@ impl Verify {
         for (name, report) in reports(&app, &self.models).await? {
             bad += usize::from(report.bad());
             let FileReport { file, bytes, state, .. } = &report;
-            println!("{:9}  {name}  {file}  {bytes} bytes{}", word(state), reason(state));
+            say!("{:9}  {name}  {file}  {bytes} bytes{}", word(state), reason(state));
         }
         app.stop().await;
         if bad > 0 {

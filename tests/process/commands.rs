@@ -1,5 +1,7 @@
 //! The commands beside `serve`.
 
+use std::process::Stdio;
+
 use tempfile::TempDir;
 
 use crate::{
@@ -77,6 +79,17 @@ fn models_lists_what_there_is() {
         stdout.contains("sconce/whisper-nano.en *") && stdout.contains("openai/whisper-large-v3-turbo"),
         "{stdout}"
     );
+}
+
+#[test]
+fn a_reader_who_stops_early_is_no_fault() {
+    let cache = TempDir::new().unwrap();
+    for command in ["check-config", "models"] {
+        let mut child = sconce(&cache).arg(command).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{command}: {output:?}");
+    }
 }
 
 #[test]
