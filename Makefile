@@ -12,11 +12,15 @@ check:
 
 # Every test. cargo-nextest runs them side by side; it does not know documentation tests. Tests in modules named
 # `clients` drive programs from tests/clients/requirements.txt and are skipped where TEST_PYTHON names no interpreter
-# that has them; .ci/run installs one.
+# that has them; .ci/run installs one. The deployment kit (image, chart, scripts, rules) is tested by KIT_PYTHON with what
+# tests/kit/requirements.txt names, and with the tools that the machine has.
 test:
 	@if cargo nextest --version >/dev/null 2>&1; \
 	then cargo nextest run $(if $(TEST_PYTHON),,-E 'not test(/\bclients::/)') && cargo test --doc; \
 	else cargo test $(if $(TEST_PYTHON),,-- --skip clients::); fi
+	@if [ -n "$(KIT_PYTHON)" ]; \
+	then SCONCE_PROGRAM=$(or $(CARGO_TARGET_DIR),target)/debug/sconce $(KIT_PYTHON) -m pytest tests/kit; \
+	else echo "NOT RUN: the tests of the deployment kit; KIT_PYTHON names no interpreter that has tests/kit/requirements.txt"; fi
 
 # New hostile input, for minutes: PROPTEST_CASES over 256 is how many times longer than in `make test`.
 fuzz:

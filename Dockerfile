@@ -1,0 +1,85 @@
+# Images of Sconce: `docker build .` makes the one for CPUs, `--build-arg ACCELERATOR=cuda` the one for NVIDIA GPUs.
+# `--build-arg MODELS=openai/whisper-base` bakes models in (a list, as in MODEL_ID) and serves them, with nothing to fetch
+# at the start; a gated one needs `--secret id=hf-token,src=FILE`.
+ARG ACCELERATOR=cpu
+ARG RUST_IMAGE=docker.io/library/rust:1.95-bookworm
+ARG RUNTIME_IMAGE=docker.io/library/debian:bookworm-slim
+ARG CUDA_VERSION=12.9.1
+
+FROM ${RUST_IMAGE} AS toolchain
+# Writes into the program which packages it is made of, where scanners and makers of SBOMs look for them.
+RUN cargo install --locked cargo-auditable@0.7.7
+
+FROM toolchain AS build-cpu
+ENV FEATURES=""
+
+FROM nvcr.io/nvidia/cuda:${CUDA_VERSION}-devel-ubuntu24.04 AS build-cuda
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates g++ && rm -rf /var/lib/apt/lists/*
+COPY --from=toolchain /usr/local/rustup /usr/local/rustup
+COPY --from=toolchain /usr/local/cargo /usr/local/cargo
+ENV RUSTUP_HOME=/usr/local/rustup CARGO_HOME=/usr/local/cargo PATH=/usr/local/cargo/bin:${PATH} FEATURES=cuda
+# The program wants a driver to start at all; a machine that builds has none, and models are baked in there.
+RUN ln -s libcuda.so /usr/local/cuda/lib64/stubs/libcuda.so.1
+ENV LD_LIBRARY_PATH=/usr/local/cuda/lib64:/usr/local/cuda/lib64/stubs
+# Ampere, which every newer GPU can run; 75 for a T4, 90 for an H100 alone.
+ARG CUDA_COMPUTE_CAP=80
+ENV CUDA_COMPUTE_CAP=${CUDA_COMPUTE_CAP}
+
+FROM build-${ACCELERATOR} AS build
+# `dist` is the smallest and fastest; `release` builds sooner.
+ARG PROFILE=dist
+WORKDIR /src
+# The dependencies, with an empty program: a change of ours does not build them again. They are a layer and not a cache
+# mount because a registry keeps layers too, for machines that build an image once, as those of CI do.
+COPY Cargo.toml Cargo.lock ./
+RUN sed -i '/^\[\[bench\]\]/,/^$/d' Cargo.toml \
+    && mkdir src && echo 'fn main() {}' > src/main.rs && touch src/lib.rs \
+    && cargo auditable build --locked --profile "${PROFILE}" --features "${FEATURES}"
+COPY assets/models ./assets/models
+COPY src ./src
+# Cargo goes by times, and those of a checkout may be older than the empty program.
+RUN touch src/main.rs src/lib.rs \
+    && cargo auditable build --locked --profile "${PROFILE}" --features "${FEATURES}" \
+    && install -D "target/${PROFILE}/sconce" /out/usr/local/bin/sconce \
+    && rm -rf target
+COPY LICENSE /out/usr/share/doc/sconce/LICENSE
+COPY --chmod=0755 entrypoint.sh /out/usr/local/bin/entrypoint.sh
+# Certificates of the base may be years old or absent. The cache belongs to whoever runs the image: platforms choose users.
+RUN install -D -m 0644 /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ca-certificates.crt \
+    && install -d -m 1777 /out/var/cache/sconce
+
+FROM build AS models
+ARG MODELS=""
+ARG HF_ENDPOINT=""
+RUN --mount=type=secret,id=hf-token \
+    mkdir /models \
+    && if [ -n "${MODELS}" ]; then \
+        MODEL_ID="${MODELS}" HF_HUB_CACHE=/models HF_TOKEN_PATH=/run/secrets/hf-token /out/usr/local/bin/sconce pull; \
+    fi
+
+FROM ${RUNTIME_IMAGE} AS runtime-cpu
+FROM nvcr.io/nvidia/cuda:${CUDA_VERSION}-runtime-ubuntu24.04 AS runtime-cuda
+
+# Nothing is run in here, so that a base without a shell does too; `--entrypoint sconce` starts it there.
+FROM runtime-${ACCELERATOR}
+COPY --from=models /models /models
+COPY --from=build /out /
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="Sconce" \
+      org.opencontainers.image.description="Serves speech models and loads them the way production asks" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+# Baked models are read where they are; others are fetched into the cache, unless a setting says where.
+ARG MODELS=""
+ENV MODEL_ID=${MODELS} \
+    SCONCE_STORE__READ_ONLY=/models \
+    XDG_CACHE_HOME=/var/cache/sconce
+USER 65532:65532
+WORKDIR /tmp
+EXPOSE 8080
+# By the program itself, without a shell. While models are fetched and loaded at the start, it is only not yet healthy.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10m --retries=3 CMD ["/usr/local/bin/sconce", "healthcheck"]
+ENTRYPOINT ["/usr/local/bin/entrypoint.sh"]
+CMD ["serve"]
