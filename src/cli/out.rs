@@ -5,7 +5,7 @@ use std::{
     io::{self, ErrorKind, Write},
 };
 
-/// `println!`, but for what happens when nobody reads: see [`write`].
+/// `println!`, but for what happens when nobody reads: see [`write()`].
 macro_rules! say {
     ($($text:tt)*) => { $crate::cli::out::write(format_args!("{}\n", format_args!($($text)*))) };
 }
