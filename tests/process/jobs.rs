@@ -40,10 +40,12 @@ async fn jobs_survive_a_kill_and_a_stop() {
     let (cache, dir) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let start = || {
         let mut command = sconce(&cache);
-        Program::start(command.env("PORT", "0").env("SCONCE_JOBS__DIR", dir.path()).env("SCONCE_SERVER__DRAIN", "1s"))
+        // Slow, so that the long job outlives each of them on any machine.
+        command.env("SCONCE_RUNTIME__THREADS", "1").env("SCONCE_SERVER__DRAIN", "100ms");
+        Program::start(command.env("PORT", "0").env("SCONCE_JOBS__DIR", dir.path()))
     };
     let program = start();
-    let long = post(&program, sound::babble(180.0)).await;
+    let long = post(&program, sound::babble(900.0)).await;
     let waiting = post(&program, recording("turn-on-the-kitchen-lights.wav")).await;
     until_running(&program, &long).await;
     drop(program); // SIGKILL
