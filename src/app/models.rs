@@ -3,15 +3,14 @@
 use super::{BudgetChoice, Config};
 use crate::{
     catalog::{Catalog, CatalogError, Entry},
-    families::FAMILIES,
     lifecycle::{self, FamilyChoice, ModelSpec},
-    model::Availability,
+    model::{Availability, Family},
     runtime::Placer,
 };
 
 /// The catalog, in which a model that wishes for what this machine lacks is unsupported, and says why.
 pub(super) fn catalog(config: &Config, placer: &Placer) -> Result<Catalog, Vec<CatalogError>> {
-    let mut catalog = Catalog::new(FAMILIES, &config.catalog)?;
+    let mut catalog = Catalog::new(&config.catalog)?;
     catalog.rule_out(|entry| {
         let reason = placer.check(&entry.wishes).err()?.to_string();
         tracing::warn!(model = %entry.name, reason, "this model cannot be served here");
@@ -22,13 +21,14 @@ pub(super) fn catalog(config: &Config, placer: &Placer) -> Result<Catalog, Vec<C
 
 /// The models that can be served.
 pub(super) fn specs(catalog: &Catalog) -> Vec<ModelSpec> {
-    catalog.entries().filter(|entry| entry.availability == Availability::Available).map(spec).collect()
+    let available = catalog.entries().filter(|entry| entry.availability == Availability::Available);
+    available.map(|entry| spec(entry, catalog.families())).collect()
 }
 
-fn spec(entry: &Entry) -> ModelSpec {
+fn spec(entry: &Entry, families: &'static [&'static dyn Family]) -> ModelSpec {
     ModelSpec {
         name: entry.name.clone(),
-        families: entry.family.map_or(FamilyChoice::Among(FAMILIES), FamilyChoice::Known),
+        families: entry.family.map_or(FamilyChoice::Among(families), FamilyChoice::Known),
         parts: entry.parts.clone(),
         preload: entry.preload,
         pinned: entry.pinned,

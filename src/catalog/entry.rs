@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// A model that can be asked for.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     pub name: ModelName,
     /// Other names that were given to it; it also answers to its name without the organisation.
@@ -50,12 +50,5 @@ impl Entry {
     /// The part before the `/` of the name.
     pub(super) fn organisation(&self) -> Option<&str> {
         self.name.as_str().split_once('/').map(|(organisation, _)| organisation)
-    }
-}
-
-impl std::fmt::Debug for Entry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let family = self.family.map(Family::name);
-        f.debug_struct("Entry").field("name", &self.name).field("family", &family).field("parts", &self.parts).finish()
     }
 }

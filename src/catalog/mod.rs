@@ -16,11 +16,16 @@ pub use entry::Entry;
 pub use error::{CatalogError, Unknown};
 
 use self::{build::Builder, names::Names};
-use crate::model::{Availability, Family, Wishes};
+use crate::{
+    families::FAMILIES,
+    model::{Availability, Family, Wishes},
+};
 
 /// What the catalog needs to know.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Config {
+    /// The kinds of models that there are. A program of one's own may have others than [`FAMILIES`].
+    pub families: &'static [&'static dyn Family],
     /// Models by configuration, in addition to the presets or changing one of them.
     pub models: Vec<ModelConfig>,
     /// The model of a request that names none. Absent: the embedded one.
@@ -54,23 +59,33 @@ pub struct ModelConfig {
 /// Every model that can be asked for. Never changes: another configuration makes another catalog.
 #[derive(Clone, Debug)]
 pub struct Catalog {
+    families: &'static [&'static dyn Family],
     entries: Vec<Entry>,
     names: Names,
     default: usize,
+}
+
+// === impl Config ===
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { families: FAMILIES, models: Vec::new(), default: None }
+    }
 }
 
 // === impl Catalog ===
 
 impl Catalog {
     /// All that is wrong with the configuration is told at once.
-    pub fn new(families: &'static [&'static dyn Family], config: &Config) -> Result<Self, Vec<CatalogError>> {
+    pub fn new(config: &Config) -> Result<Self, Vec<CatalogError>> {
+        let families = config.families;
         let mut builder = Builder::new(families);
         for model in &config.models {
             builder.configure(model);
         }
         let (names, default) = builder.finish(config);
         let Builder { entries, faults, .. } = builder;
-        if faults.is_empty() { Ok(Self { entries, names, default }) } else { Err(faults) }
+        if faults.is_empty() { Ok(Self { families, entries, names, default }) } else { Err(faults) }
     }
 
     /// Marks models that cannot be served for a reason that the catalog does not know: `why` gives it.
@@ -87,6 +102,11 @@ impl Catalog {
         let Some(asked) = name else { return Ok(self.default()) };
         let place = self.names.get(asked).ok_or_else(|| build::unknown(asked, &self.entries, &self.names))?;
         Ok(&self.entries[place])
+    }
+
+    /// Of which the family of an entry is one, also where it is not known yet.
+    pub fn families(&self) -> &'static [&'static dyn Family] {
+        self.families
     }
 
     /// Every model, presets first.

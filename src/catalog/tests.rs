@@ -89,7 +89,7 @@ fn in_parts(name: &str, parts: &[(&str, &str)]) -> ModelConfig {
 }
 
 fn catalog(models: impl Into<Vec<ModelConfig>>) -> Result<Catalog, Vec<CatalogError>> {
-    Catalog::new(FAMILIES, &Config { models: models.into(), default: None })
+    Catalog::new(&Config { families: FAMILIES, models: models.into(), default: None })
 }
 
 fn faults(models: impl Into<Vec<ModelConfig>>) -> Vec<String> {
@@ -133,9 +133,10 @@ fn the_default_is_the_first_that_is_configured_else_the_one_inside() {
     let listed: Vec<&str> = catalog.listed().map(|entry| entry.name.as_str()).collect();
     assert_eq!(listed, ["acme/ears-large", "acme/ears-tiny"]);
 
-    let config = Config { models: vec![named("tiny"), named("choir")], default: Some("choir".to_owned()) };
-    assert_eq!(Catalog::new(FAMILIES, &config).unwrap().default().name.as_str(), "bell/choir");
-    let none = Catalog::new(&[], &Config::default()).unwrap_err();
+    let models = vec![named("tiny"), named("choir")];
+    let config = Config { families: FAMILIES, models, default: Some("choir".to_owned()) };
+    assert_eq!(Catalog::new(&config).unwrap().default().name.as_str(), "bell/choir");
+    let none = Catalog::new(&Config { families: &[], ..Config::default() }).unwrap_err();
     assert!(none[0].to_string().contains("set MODEL_ID"), "{none:?}");
 }
 
@@ -257,7 +258,8 @@ fn all_faults_are_told_at_once() {
 fn one_model_with_two_revisions_is_a_fault() {
     let faults = faults([named("acme/ears-tiny@v1"), named("acme/ears-tiny@v2")]);
     assert!(faults[0].contains("configured twice, with the sources hf://acme/ears-tiny@v1 and"), "{faults:?}");
-    let default = Catalog::new(FAMILIES, &Config { models: vec![], default: Some("ears-tinny".into()) }).unwrap_err();
+    let config = Config { families: FAMILIES, models: vec![], default: Some("ears-tinny".into()) };
+    let default = Catalog::new(&config).unwrap_err();
     assert!(default[0].to_string().starts_with("the default model is unknown: there is no model"), "{default:?}");
 }
 

@@ -734,7 +734,7 @@ pub(super) fn blank() -> Config {
             reserve: u64::MAX,
         },
         budget: BudgetChoice::Auto,
-        catalog: catalog::Config { models: Vec::new(), default: Some(String::new()) },
+        catalog: catalog::Config { default: Some(String::new()), ..Default::default() },
         runtime: runtime::Config {
             queue: usize::MAX,
             max_batch: usize::MAX,

@@ -1,6 +1,6 @@
 //! What a model is, and what a kind of models is.
 
-use std::{borrow::Cow, error::Error as StdError, time::Duration};
+use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
 
 use super::{Batch, ModelFiles, Placement};
 use crate::speech::{Fault, Kind, TaskKind, Transcribe};
@@ -97,6 +97,14 @@ pub enum LoadError {
     Read { file: String, source: std::io::Error },
     #[error("the device failed: {0}")]
     Device(#[from] candle_core::Error),
+}
+
+// === impl Family ===
+
+impl fmt::Debug for dyn Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 // === impl LoadError ===

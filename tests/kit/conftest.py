@@ -32,6 +32,14 @@ def program():
     return path.resolve()
 
 
+@pytest.fixture(scope="session")
+def fragile(program):
+    """The server whose model has a bug, examples/fragile.rs; it is built with the tests."""
+    path = program.parent / "examples/fragile"
+    assert path.is_file(), f"{path} is missing: cargo build --examples"
+    return path
+
+
 @pytest.fixture
 def hub():
     """A hub with one repository, acme/nano: the embedded model's files."""

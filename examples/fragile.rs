@@ -1,0 +1,114 @@
+//! A server with a kind of models of its own, which has a bug: it panics when it is given silence.
+//!
+//! It shows what a family is, and how a program serves one that is not in `sconce::families`. And it is for a drill: that
+//! a panic harms one request and no other, and that somebody hears of it. It takes its configuration as `sconce serve`
+//! does, without the command line.
+//!
+//! ```sh
+//! mkdir -p /tmp/fragile && echo '{"model_type":"fragile"}' > /tmp/fragile/config.json
+//! MODEL_ID=fragile SCONCE_MODELS__FRAGILE__SOURCE=file:/tmp/fragile cargo run --release --example fragile
+//! ```
+
+use std::process::ExitCode;
+
+use futures::stream;
+use sconce::{
+    app,
+    audio::Pcm,
+    config::{self, Overrides, Sources},
+    families::whisper::Whisper,
+    model::{Batch, Broken, Family, LoadError, Model, ModelFiles, Placement, Preset},
+    speech::{Heard, Segment, Summary, TaskKind, Transcribe},
+    telemetry,
+};
+
+const FAMILIES: &[&dyn Family] = &[&Whisper, &Fragile];
+
+/// A model that says how loud a recording is. Its `config.json` is all there is of it.
+struct Fragile;
+
+struct Loaded;
+
+impl Family for Fragile {
+    fn name(&self) -> &'static str {
+        "fragile"
+    }
+
+    fn tasks(&self) -> &'static [TaskKind] {
+        &[TaskKind::Transcribe]
+    }
+
+    fn presets(&self) -> &'static [Preset] {
+        &[]
+    }
+
+    fn recognises(&self, config: &serde_json::Value) -> bool {
+        config["model_type"] == "fragile"
+    }
+
+    fn files(&self, _part: &str, _listing: &[String]) -> Result<Vec<String>, LoadError> {
+        Ok(vec!["config.json".to_owned()])
+    }
+
+    fn footprint(&self, _files: &ModelFiles, _place: &Placement) -> Result<u64, LoadError> {
+        Ok(0)
+    }
+
+    fn load(&self, _files: &ModelFiles, _place: &Placement) -> Result<Box<dyn Model>, LoadError> {
+        Ok(Box::new(Loaded))
+    }
+}
+
+impl Model for Loaded {
+    fn transcribe(&mut self, jobs: &mut Batch<'_, Transcribe>) -> Result<(), Broken> {
+        while let Some(mut job) = jobs.admit(1).pop() {
+            let audio = &job.ask().audio;
+            let (text, duration) = (format!(" {} decibels", loudness(audio)), audio.seconds());
+            job.emit(Heard::Segment(segment(text, duration)));
+            job.finish(Heard::Done(Summary { language: "en".to_owned(), duration, tokens: 0 }));
+        }
+        Ok(())
+    }
+}
+
+/// The peak in decibels of full scale: 0 or less.
+fn loudness(audio: &Pcm) -> i32 {
+    let peak = audio.samples().iter().fold(0f32, |peak, sample| peak.max(sample.abs()));
+    assert!(peak > 0.0, "nobody thought of silence");
+    (20.0 * peak.min(1.0).log10()).round() as i32
+}
+
+fn segment(text: String, end: f64) -> Segment {
+    Segment {
+        id: 0,
+        seek: 0,
+        start: 0.0,
+        end,
+        text,
+        tokens: Vec::new(),
+        temperature: 0.0,
+        avg_logprob: 0.0,
+        compression_ratio: 1.0,
+        no_speech_prob: 0.0,
+        words: Vec::new(),
+        logprobs: Vec::new(),
+    }
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let loaded = match config::load(&Sources::of_process(Overrides::default())) {
+        Ok(loaded) => loaded,
+        Err(faults) => {
+            eprintln!("{faults}");
+            return Ok(ExitCode::from(2));
+        }
+    };
+    let mut config = loaded.config;
+    config.catalog.families = FAMILIES;
+    let _outlet = telemetry::init(&config.telemetry)?;
+    let listener = app::bind(&config.server)?;
+    let interrupt = async { drop(tokio::signal::ctrl_c().await) };
+    app::run(config, listener, stream::pending(), interrupt).await?;
+    Ok(ExitCode::SUCCESS)
+}
