@@ -17,6 +17,8 @@ use std::{future::Future, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use crate::{
+    app::BuildError,
+    catalog::Catalog,
     config::{self, Loaded, Origin, Overrides, Sources},
     telemetry,
 };
@@ -66,14 +68,25 @@ pub fn main() -> ExitCode {
         }
     };
     if let Some(Command::CheckConfig) = command {
-        out::write(format_args!("{}", loaded.report));
-        return ExitCode::SUCCESS;
+        return check(&loaded);
     }
     let command = command.unwrap_or(Command::Serve);
     match telemetry::init(&telemetry_config(&loaded, &command)) {
         Ok(_outlet) => run(loaded, sources, command),
         Err(error) => {
             eprintln!("{error}");
+            USAGE.into()
+        }
+    }
+}
+
+/// The effective configuration, and whether the models that it names can be told apart and found.
+fn check(loaded: &Loaded) -> ExitCode {
+    out::write(format_args!("{}", loaded.report));
+    match Catalog::new(&loaded.config.catalog) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(faults) => {
+            eprintln!("{}", BuildError::Catalog(faults));
             USAGE.into()
         }
     }

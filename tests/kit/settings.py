@@ -50,9 +50,14 @@ URL = rf"https?://[^\s/,{CONTROL}]+(/[^\s,{CONTROL}]*)?"
 ORIGIN = rf"(\*|https?://[^\s/,{CONTROL}]+)"
 LEVEL = "(off|error|warn|info|debug|trace)"
 BYTE = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+NAME = r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*"
+MODEL = f"{NAME}(/{NAME})?(@{NAME}(/{NAME})*)?"
+"""A name, with or without an organisation and a revision."""
+BUCKET = r"[a-z0-9](\.?[a-z0-9_-]){2,221}"
+KEY = rf"[^\s/?#{CONTROL}][^\s?#{CONTROL}]*"
 SOURCE = (
-    r"hf://[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+(@[A-Za-z0-9_./-]+)?|embedded:[A-Za-z0-9_.-]+"
-    rf"|file:/{DARK}*|(gs|s3|https)://[^\s/@?#{CONTROL}]+/[^\s?#{CONTROL}]+(#sha256=[0-9a-f]{{64}})?"
+    rf"hf://{MODEL}|embedded:{NAME}|file:/{DARK}*"
+    rf"|((gs|s3)://{BUCKET}(/{KEY})?|https://[A-Za-z0-9.-]+(:[0-9]+)?/{KEY})(#sha256=[0-9a-f]{{64}})?"
 )
 
 
@@ -168,7 +173,7 @@ def models_schema():
             table, _, rest = setting.key.partition(".")
             value = values_of(setting)
             properties[table] = {"type": "object", "additionalProperties": value} if rest else value
-    return {"type": "object", "propertyNames": {"pattern": f"^{DARK}+$"}, "additionalProperties": closed(properties)}
+    return {"type": "object", "propertyNames": {"pattern": f"^({MODEL})$"}, "additionalProperties": closed(properties)}
 
 
 def secret_names():

@@ -17,8 +17,11 @@ WRONG = [
     ({"image": {"digest": "sha256:abc"}}, "digest.*sha256"),
     ({"image": {"pullPolicy": "Sometimes"}}, "pullPolicy.*IfNotPresent"),
     ({"models": {"mine": {"source": "/folder"}}}, "source"),
+    ({"models": {"mine": {"source": "gs://Models/mine"}}}, "source"),
     ({"models": {"mine": {"preloaded": True}}}, "preloaded"),
     ({"models": {"two words": {}}}, "two words"),
+    ({"models": {"what?": {}}}, r"what\?"),
+    ({"models": {"a/b/c": {}}}, "a/b/c"),
     ({"config": {"limits": {"wiat": "20s"}}}, "wiat"),
     ({"config": {"limits": {"wait": "soon"}}}, "wait"),
     ({"config": {"runtime": {"queue": 0}}}, "queue.*1"),
@@ -125,6 +128,19 @@ TOGETHER_IN_THE_SERVER = [
     "limits.max_bodies is less than limits.max_body",
     "http.predict_route is the same path",
     "needs tls.",
+    # The catalog's: what there is depends on the program, and on the other models.
+    "there is no family",
+    "there is no preset of that name",
+    "the default model is unknown",
+    "already names",
+    "is configured twice",
+    "has a source, and parts",
+    "cannot be put together of",
+    "has no one revision",
+    # A pattern that said all of what an address is would be one that nobody reads.
+    "its source is wrong",
+    "the source of its part",
+    "is no revision",
 ]
 """Faults that are about several settings at once: the server's to find."""
 

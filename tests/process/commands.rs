@@ -108,6 +108,16 @@ fn check_config_says_where_each_value_came_from() {
 }
 
 #[test]
+fn check_config_looks_the_models_up_as_a_start_would() {
+    let cache = TempDir::new().unwrap();
+    let (stdout, stderr, code) =
+        outcome(sconce(&cache).env("SCONCE_DEFAULT_MODEL", "whisper-tinny").arg("check-config"));
+    assert_eq!(code, 2);
+    assert!(stdout.contains("whisper-tinny"), "{stdout}");
+    assert!(stderr.contains("whisper-tinny") && stderr.contains("openai/whisper-tiny"), "{stderr}");
+}
+
+#[test]
 fn healthcheck_follows_the_health_of_a_server() {
     let cache = TempDir::new().unwrap();
     let program = Program::start(sconce(&cache).env("PORT", "0"));
