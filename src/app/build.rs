@@ -27,6 +27,7 @@ pub struct App {
     registry: Registry,
     remote: Remote,
     pub(super) placer: Arc<Placer>,
+    pub(super) executors: runtime::Metrics,
     store: Store,
     pub(super) lifecycle: Lifecycle,
     driver: JoinHandle<()>,
@@ -73,15 +74,17 @@ impl App {
             store::EMBEDDED,
             &registry,
         )?;
-        let executors = runtime::Metrics::register(&registry)?;
-        let backend = lifecycle::Local::new(store.clone(), config.runtime.clone(), executors, placer.clone(), scale);
+        let executors = runtime::Metrics::register(&registry, &config.runtime)?;
+        let backend =
+            lifecycle::Local::new(store.clone(), config.runtime.clone(), executors.clone(), placer.clone(), scale);
         let metrics = lifecycle::Metrics::register(&registry)?;
         let (specs, rules) = (models::specs(&catalog), models::rules(&config, &placer));
+        executors.expect(catalog.listed().map(|entry| &entry.name));
         let (lifecycle, driver) = Lifecycle::start(rules, specs, backend, metrics);
         let service = Service::new(config.service.clone(), catalog, lifecycle.clone(), &registry)?;
         let keyring = Keyring::open(config.http.access.clone(), &registry)?;
         let reloads = Reloads::register(&registry)?;
-        Ok(Self { config, registry, remote, placer, store, lifecycle, driver, service, reloads, keyring })
+        Ok(Self { config, registry, remote, placer, executors, store, lifecycle, driver, service, reloads, keyring })
     }
 
     pub fn catalog(&self) -> Arc<Catalog> {

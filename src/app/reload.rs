@@ -52,6 +52,7 @@ impl App {
         let catalog = Arc::new(models::catalog(&config, &self.placer).map_err(BuildError::Catalog)?);
         let rules = models::rules(&config, &self.placer);
         telemetry::set_level(&config.telemetry.log_level);
+        self.executors.expect(catalog.listed().map(|entry| &entry.name));
         self.lifecycle.reconfigure(rules, models::specs(&catalog)).await;
         self.service.reconfigure(config.service, catalog);
         Ok(())

@@ -647,6 +647,15 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
     )
     .secret(),
     Setting::new(
+        "metrics.vllm",
+        "false",
+        &To::<Config, _>(&FLAG, |c, v| c.runtime.vllm_metric = v),
+        "Whether `/metrics` has `vllm:num_requests_waiting` as well, the sum of `sconce_queue_depth`, for autoscalers that \
+         know only that name. Its colon is against Prometheus' own rules. Where `AIP_MODE` is set the default is `true`: \
+         Vertex AI can scale by it.",
+    )
+    .hints(&[Plain { name: "AIP_MODE", read: |_| Some("true".to_owned()) }]),
+    Setting::new(
         "log.level",
         "info",
         &To::<Config, _>(&LOG_LEVEL, |c, v| c.telemetry.log_level = v),
@@ -745,6 +754,7 @@ pub(super) fn blank() -> Config {
             weights: Backing::Copied,
             reserve: u64::MAX,
             leak_threshold: u64::MAX,
+            vllm_metric: true,
         },
         lifecycle: lifecycle::Config {
             mode: LoadMode::Startup,

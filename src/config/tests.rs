@@ -276,6 +276,7 @@ fn on_vertex_the_routes_are_its_own_and_administration_is_closed() {
     assert!(!loaded.config.http.admin);
     assert_eq!(origin(&loaded, "http.admin"), variable("AIP_MODE"));
     assert!(vertex.file("http.admin = true").load().config.http.admin, "opened explicitly");
+    assert!(loaded.config.runtime.vllm_metric, "it scales by that");
 }
 
 #[test]

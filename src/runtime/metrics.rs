@@ -6,6 +6,7 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
+use super::Config;
 use crate::speech::{ModelName, TaskKind};
 
 /// Seconds from a millisecond to ten minutes: a queue and a transcription have the same range.
@@ -41,7 +42,7 @@ pub(super) struct ModelMetrics {
 // === impl Metrics ===
 
 impl Metrics {
-    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+    pub fn register(registry: &Registry, config: &Config) -> Result<Self, prometheus::Error> {
         let seconds = |name: &str, help: &str| HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
         let metrics = Self {
             queue_depth: IntGaugeVec::new(
@@ -74,12 +75,25 @@ impl Metrics {
             )?,
         };
         metrics.enrol(registry)?;
+        if config.vllm_metric {
+            registry.register(Box::new(metrics.waiting.clone()))?;
+        }
         Ok(metrics)
+    }
+
+    /// Shows the queues of these models and what may go wrong with them from now on, at zero: Prometheus sees no increase
+    /// in a series that begins above that, and who scales by a queue finds one before the first request.
+    pub fn expect<'a>(&self, models: impl IntoIterator<Item = &'a ModelName>) {
+        for name in models {
+            let label = &[name.as_str()];
+            self.queue_depth.with_label_values(label);
+            self.panics.with_label_values(label);
+            self.leaked.with_label_values(label);
+        }
     }
 
     fn enrol(&self, registry: &Registry) -> Result<(), prometheus::Error> {
         registry.register(Box::new(self.queue_depth.clone()))?;
-        registry.register(Box::new(self.waiting.clone()))?;
         registry.register(Box::new(self.queue_seconds.clone()))?;
         registry.register(Box::new(self.compute_seconds.clone()))?;
         registry.register(Box::new(self.batch_size.clone()))?;

@@ -51,6 +51,8 @@ pub struct Config {
     pub reserve: u64,
     /// A model that keeps more bytes than this when it is unloaded is reported as a leak.
     pub leak_threshold: u64,
+    /// Whether `vllm:num_requests_waiting` is registered.
+    pub vllm_metric: bool,
 }
 
 /// The type of weights and activations.

@@ -105,6 +105,7 @@ pub(super) fn config() -> Config {
         weights: Backing::Mapped,
         reserve: 0,
         leak_threshold: 0,
+        vllm_metric: true,
     }
 }
 
@@ -131,7 +132,7 @@ fn set_up(
     load: impl FnOnce() -> Result<Box<dyn Model>, LoadError> + Send + 'static,
 ) -> (Executor, Receiver<Event>, prometheus::Registry) {
     let registry = prometheus::Registry::new();
-    let metrics = Metrics::register(&registry).unwrap();
+    let metrics = Metrics::register(&registry, &config()).unwrap();
     let (sender, events) = channel();
     let executor = Executor::start(setup, &metrics, load, move |event| drop(sender.send(event))).unwrap();
     (executor, events, registry)

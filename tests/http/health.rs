@@ -116,9 +116,27 @@ async fn metrics_are_in_the_text_format() {
         "sconce_cache_free_bytes",
         "sconce_cache_size_bytes",
         "sconce_model_state",
-        "vllm:num_requests_waiting",
         "process_resident_memory_bytes",
     ] {
         assert!(text.contains(&format!("# HELP {name} ")), "{name} is missing in:\n{text}");
     }
+}
+
+#[tokio::test]
+async fn what_is_scaled_and_alerted_by_is_there_before_the_first_request() {
+    let text = Server::start().get("/metrics").await.text().await.unwrap();
+    for name in ["sconce_queue_depth", "sconce_model_panics_total", "sconce_model_leaked_bytes_total"] {
+        let series = format!("{name}{{model=\"sconce/whisper-nano.en\"}} 0\n");
+        assert!(text.contains(&series), "{series} is missing in:\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn vertex_finds_the_queue_by_the_name_that_it_knows() {
+    const NAME: &str = "\nvllm:num_requests_waiting 0\n";
+    let vertex = Server::builder().env("AIP_MODE", "PREDICTION").start();
+    assert!(vertex.get("/metrics").await.text().await.unwrap().contains(NAME));
+    let asked = Server::builder().env("SCONCE_METRICS__VLLM", "true").start();
+    assert!(asked.get("/metrics").await.text().await.unwrap().contains(NAME));
+    assert!(!Server::start().get("/metrics").await.text().await.unwrap().contains("vllm"));
 }

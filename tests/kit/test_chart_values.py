@@ -31,7 +31,7 @@ WRONG = [
     ({"config": {"jobs": {"dir": "/jobs"}}}, "jobs.*dir"),
     ({"config": {"store": {"token": "hf_secret"}}}, "store.*token"),
     ({"config": {"access": {"keys": "secret"}}}, "access.*keys"),
-    ({"config": {"metrics": {}}}, "metrics"),
+    ({"config": {"metric": {}}}, "metric"),
     ({"secrets": {"values": {"hf-token": "hf_secret"}}}, "hf-token"),
     ({"secrets": {"existing": {"store.token": {"name": "hub"}}}}, "store.token.*key|key is required"),
     ({"cache": {"type": "nfs"}}, "cache.*type.*emptyDir"),

@@ -15,9 +15,6 @@ ALL = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in
 ALERTS = [rule for rule in ALL if "alert" in rule]
 WAV = {"Content-Type": "audio/wav"}
 
-GIVEN_BY_OTHERS = "vllm:num_requests_waiting metric names should not contain ':'"
-"""The one word of promtool that is wanted: autoscalers for models look for this name, colon and all."""
-
 
 def promtool(*arguments, **options):
     return subprocess.run([tool("promtool"), *arguments], capture_output=True, text=True, **options)
@@ -49,7 +46,7 @@ def test_the_metrics_of_a_server_with_traffic_are_well_formed(serve):
     job = server.ask("/v1/jobs", recording, WAV).json()["id"]
     until(lambda: server.ask(f"/v1/jobs/{job}").json()["status"] == "succeeded", "a finished job")
     checked = promtool("check", "metrics", input=server.ask("/metrics").body.decode())
-    assert (checked.stdout + checked.stderr).strip().splitlines() == [GIVEN_BY_OTHERS]
+    assert checked.returncode == 0 and not checked.stdout + checked.stderr, checked.stdout + checked.stderr
 
 
 def test_prometheus_scrapes_a_server_as_configured(serve, tmp_path):

@@ -107,10 +107,12 @@ fn server(specs: Vec<ModelSpec>) -> (Lifecycle, TempDir) {
         weights: Backing::Mapped,
         reserve: 0,
         leak_threshold: 1 << 30,
+        vllm_metric: false,
     };
     let devices = Arc::new(Installed::new(Machine::here()));
     let (placer, scale) = (Arc::new(Placer::new(&runtime, devices.clone()).unwrap()), Scale::new(devices));
-    let backend = Local::new(store, runtime, runtime::Metrics::register(&registry).unwrap(), placer, scale);
+    let executors = runtime::Metrics::register(&registry, &runtime).unwrap();
+    let backend = Local::new(store, runtime, executors, placer, scale);
     let config = Config {
         mode: LoadMode::OnDemand,
         max_resident: None,
