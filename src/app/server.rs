@@ -105,8 +105,8 @@ pub async fn run(
     let serving = tokio::spawn(http);
     app.keyring().say();
     let devices = app.placer.usual().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let (load_mode, default) = (app.load_mode(), app.catalog().default().name.clone());
-    info!(%address, tls = certificate.is_some(), ?load_mode, %default, devices, "listening");
+    let (load_mode, default) = (app.load_mode().as_str(), app.catalog().default().name.clone());
+    info!(%address, tls = certificate.is_some(), load_mode, %default, devices, "listening");
     let systemd = Systemd::inform(&app, stall_timeout);
     let ended = until_told(&app, reloads, shutdown).await;
     drop(systemd);

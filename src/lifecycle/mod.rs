@@ -73,6 +73,17 @@ pub enum LoadMode {
     Background,
 }
 
+impl LoadMode {
+    /// As it is configured and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Startup => "startup",
+            Self::OnDemand => "on_demand",
+            Self::Background => "background",
+        }
+    }
+}
+
 /// What becomes of a start whose models cannot be loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]

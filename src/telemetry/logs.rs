@@ -1,16 +1,20 @@
 //! Where log lines go, and how they look.
 
 use std::{
+    backtrace::{Backtrace, BacktraceStatus},
     io::{self, IsTerminal},
+    panic,
     sync::OnceLock,
+    thread,
 };
 
 use tracing_subscriber::{EnvFilter, Layer, Registry, filter::ParseError, fmt, reload};
 
 use super::{Config, LogFormat};
 
-/// Libraries that tell of every file and every thread as if it were news; a filter that names one overrides this.
-const QUIET: &str = "symphonia=error,actix_server=warn";
+/// Libraries that tell of every file and every thread as if it were news, and of recordings that are none as if that were
+/// our fault: their senders are told. A filter that names one overrides this.
+const QUIET: &str = "symphonia=off,actix_server=warn";
 
 /// Which lines go through. It belongs to the process, like standard error itself.
 static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
@@ -26,6 +30,16 @@ pub(super) fn layer(config: &Config) -> Result<impl Layer<Registry> + use<>, Par
     };
     let _ = FILTER.set(handle);
     Ok(lines.with_filter(filter))
+}
+
+/// A panic is a line like any other from now on: programs that read the log would stumble over its usual text.
+pub(super) fn take_panics() {
+    panic::set_hook(Box::new(|panic| {
+        let (thread, backtrace) = (thread::current(), Backtrace::capture());
+        let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+        let (location, detail) = (panic.location().map(ToString::to_string), panic.payload_as_str());
+        tracing::error!(thread = thread.name(), location, detail, backtrace, "panic");
+    }));
 }
 
 /// Lets other lines through from now on. The configuration has checked the text.

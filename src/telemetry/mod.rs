@@ -73,8 +73,9 @@ pub fn init(config: &Config) -> Result<Outlet, InitError> {
         let spans = spans.with_location(false).with_threads(false).with_target(false).with_tracked_inactivity(false);
         spans.with_filter(ours)
     });
-    let already_set = tracing_subscriber::registry().with(lines).with(spans).try_init();
-    drop(already_set);
+    if tracing_subscriber::registry().with(lines).with(spans).try_init().is_ok() {
+        logs::take_panics();
+    }
     Ok(Outlet(provider))
 }
 

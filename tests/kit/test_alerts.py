@@ -5,6 +5,7 @@ The expressions are those that are shipped, but a minute of theirs takes a secon
 of its own, and all of them happen at the same time; each test waits for one.
 """
 
+import json
 import subprocess
 import threading
 import time
@@ -181,6 +182,9 @@ def panicking(scene):
     assert server.ask("/predict", silent.read_bytes(), WAV).status == 500
     scene.over.wait(1)
     assert server.ask("/predict", RECORDING.read_bytes(), WAV).status == 200
+    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    (panic,) = (line for line in lines if line["message"] == "panic")
+    assert panic["thread"] == "model:fragile" and panic["location"].startswith("examples/fragile.rs:")
     scene.fires("SconceModelPanics", "panicking")
     scene.calms("SconceModelPanics", "panicking")
 

@@ -9,6 +9,7 @@ mod commands;
 mod container;
 mod jobs;
 mod keys;
+mod log;
 mod memory;
 mod parts;
 mod program;

@@ -1,0 +1,77 @@
+//! What is in the log, and what is not.
+
+use reqwest::header::CONTENT_TYPE;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    program::{Program, sconce},
+    support::recording,
+};
+
+const WAV: &str = "turn-on-the-kitchen-lights.wav";
+
+/// Files that begin like sound and are none.
+fn spoiled() -> Vec<Vec<u8>> {
+    let beginnings: [&[u8]; 7] = [
+        b"RIFF\xff\xff\xff\xffWAVEfmt ",
+        b"fLaC",
+        b"OggS\0\x02",
+        b"ID3\x04\0\0\0\0\0\x7f",
+        b"\xff\xfb\x90\x64",
+        b"\0\0\0\x20ftypM4A ",
+        b"\x1aE\xdf\xa3",
+    ];
+    let junk: Vec<u8> = (0..4096u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let mut all: Vec<Vec<u8>> = beginnings.map(|beginning| [beginning, &junk].concat()).into();
+    all.extend([b"junk".to_vec(), recording(WAV)[..40].to_vec()]);
+    all
+}
+
+#[tokio::test]
+async fn what_callers_do_wrong_is_told_to_them_and_not_in_the_log() {
+    let cache = TempDir::new().unwrap();
+    let mut program = Program::start(sconce(&cache).env("PORT", "0"));
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let post = |path: &str, kind: &str, body: Vec<u8>| {
+        client.post(program.url(path)).header(CONTENT_TYPE, kind).body(body).send()
+    };
+    for body in spoiled() {
+        let answer = post("/predict", "audio/wav", body).await.unwrap();
+        assert!(answer.status().is_client_error() || answer.status() == 200, "{}", answer.status());
+    }
+    let unknown = json!({"instances": [{"audio": ""}], "parameters": {"model": "nobody"}}).to_string();
+    assert_eq!(post("/predict", "application/json", unknown.into()).await.unwrap().status(), 404);
+    assert_eq!(post("/predict", "application/json", b"{".to_vec()).await.unwrap().status(), 400);
+    assert_eq!(post("/nowhere", "audio/wav", Vec::new()).await.unwrap().status(), 404);
+    program.terminate();
+    program.line("stopped");
+    let serious = |line: &&Value| line["level"] != "INFO";
+    let serious: Vec<_> = program.heard.iter().filter(serious).map(|line| &line["message"]).collect();
+    assert_eq!(
+        serious,
+        ["no keys: whoever reaches the port may use this server; access.keys or access.file closes it"]
+    );
+}
+
+#[test]
+fn the_page_about_the_log_names_lines_that_there_are() {
+    let page = include_str!("../../docs/OPERATIONS.md");
+    let section = page.split("\n## ").find(|section| section.starts_with("The log\n")).expect("a section");
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    let messages: Vec<&str> =
+        rows.flat_map(|row| row.split(" | ").next().unwrap().split('`').skip(1).step_by(2)).collect();
+    assert!(messages.len() > 12, "{messages:?}");
+    let sources = sources(concat!(env!("CARGO_MANIFEST_DIR"), "/src").as_ref());
+    for message in messages {
+        // `switching from … to …` has names in it.
+        let text = message.split(" …").next().unwrap();
+        assert!(sources.contains(&format!("\"{text}")), "no line says {message:?}");
+    }
+}
+
+/// Every file below a folder, one after the other.
+fn sources(folder: &std::path::Path) -> String {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| if path.is_dir() { sources(&path) } else { std::fs::read_to_string(path).unwrap() }).collect()
+}
