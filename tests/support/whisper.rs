@@ -41,7 +41,7 @@ pub fn write(folder: &Path, size: Size) {
     }
     let config = config(size);
     fs::write(folder.join("config.json"), config.to_string()).unwrap();
-    weights(&folder.join("model.safetensors"), &shapes(&config), size.numbers);
+    weights(&folder.join("model.safetensors"), &config, size.numbers);
 }
 
 /// The weights of such a model with something in them that is no number: it loads, and computes nothing.
@@ -107,14 +107,14 @@ fn shapes(config: &Value) -> Vec<(String, Vec<usize>)> {
     all
 }
 
-/// A safetensors file, written from front to back: it may be larger than memory is to be.
-fn weights(path: &Path, shapes: &[(String, Vec<usize>)], numbers: Numbers) {
+/// The weights that a `config.json` is about, written from front to back: the file may be larger than memory is to be.
+pub fn weights(path: &Path, config: &Value, numbers: Numbers) {
     let (dtype, bytes) = if numbers == Numbers::F16 { ("F16", 2) } else { ("F32", 4) };
     let (mut header, mut end) = (serde_json::Map::new(), 0);
-    for (name, shape) in shapes {
+    for (name, shape) in shapes(config) {
         let begin = end;
         end += shape.iter().product::<usize>() * bytes;
-        header.insert(name.clone(), json!({"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}));
+        header.insert(name, json!({"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}));
     }
     let mut header = Value::Object(header).to_string();
     // Not by a width in a format: that ends at 65535, and a large model's header does not.

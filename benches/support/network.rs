@@ -1,0 +1,45 @@
+//! The network of a Whisper with random weights, of the shapes that were published.
+
+#[allow(dead_code, reason = "the tests' part of it")]
+#[path = "../../tests/support/whisper.rs"]
+mod whisper;
+
+use candle_core::{DType, Device};
+use sconce::{
+    families::whisper::{config::Config, net::Net},
+    model::{Backing, Location, ModelFiles, Placement},
+};
+use serde_json::json;
+use tempfile::TempDir;
+use whisper::Numbers;
+
+/// Name, width, heads, layers of the encoder and of the decoder.
+pub const SIZES: [(&str, usize, usize, usize); 3] = [("tiny", 384, 6, 4), ("base", 512, 8, 6), ("small", 768, 12, 12)];
+
+/// Its weights are halves, used where their file is mapped, as the server has them.
+pub fn net(width: usize, heads: usize, layers: usize, threads: usize) -> Net {
+    let json = json!({
+        "model_type": "whisper", "activation_function": "gelu", "d_model": width,
+        "encoder_layers": layers, "encoder_attention_heads": heads, "encoder_ffn_dim": 4 * width,
+        "decoder_layers": layers, "decoder_attention_heads": heads, "decoder_ffn_dim": 4 * width,
+        "num_mel_bins": 80, "max_source_positions": 1500, "max_target_positions": 448, "vocab_size": 51865,
+    });
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("model.safetensors");
+    whisper::weights(&file, &json, Numbers::F16);
+    let mut files = ModelFiles::default();
+    files.insert("model", "model.safetensors", Location::Disk(file));
+    let place = Placement { device: Device::Cpu, dtype: DType::F32, weights: Backing::Mapped, threads, max_batch: 8 };
+    // What is mapped stays when its name is gone.
+    Net::load(Config::from_json(&json).expect("a valid configuration"), &files, "model", &place).expect("a network")
+}
+
+/// One window of noise: log-mel from -1 to 1, `[num_mel_bins, frames]` row by row.
+pub fn noise(net: &Net) -> Vec<f32> {
+    let mut state = 2u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..net.config().num_mel_bins * net.config().frames()).map(|_| next()).collect()
+}
