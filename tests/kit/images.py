@@ -21,8 +21,6 @@ from conftest import RECORDING, ROOT, tool
 from server import PATIENCE, ask, free_port, until
 
 STORE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sconce/containers"
-PROFILE = "release"
-"""The shipped `dist` optimises across all packages, anew with every change of the source; its program is smaller."""
 BUILD_PATIENCE = 3000
 USER = "65532:65532"
 TMP = "/tmp:rw,size=512m,mode=1777"
@@ -182,13 +180,13 @@ def of_this_machine():
         "/etc/ssl/certs/ca-certificates.crt": "/usr/local/host-ca.crt:ro",
         STORE / "registry": "/usr/local/cargo/registry",
     }
-    arguments = ["--build-arg", "ACCELERATOR=cpu", "--build-arg", f"PROFILE={PROFILE}"]
-    return [*arguments, *(part for here, there in mounts.items() for part in ["-v", f"{here}:{there}"])]
+    volumes = [part for here, there in mounts.items() for part in ["-v", f"{here}:{there}"]]
+    return ["--build-arg", "ACCELERATOR=cpu", *volumes]
 
 
 @pytest.fixture(scope="session")
 def image():
-    """As `docker build .` makes it, but for the profile."""
+    """As `docker build .` makes it."""
     return build_ours("localhost/sconce:test")
 
 
