@@ -158,6 +158,8 @@ def build_ours(tag, *arguments):
     with alone("images"):
         keep_stages()
         build(*of_this_machine(), "-t", tag, *arguments, ROOT)
+        # buildah 1.28 leaves the container of the last stage mounted.
+        run("buildah", "rm", "--all")
         podman("image", "prune", "--force")
     return tag
 

@@ -17,7 +17,7 @@ import pytest
 from bucket import Bucket
 from conftest import EMBEDDED, RECORDING, ROOT, tool
 from hub import Hub
-from images import BUILD_PATIENCE, USER, base, build, build_ours, podman, run
+from images import BUILD_PATIENCE, USER, alone, base, build, build_ours, podman, run
 from server import free_port, until
 
 pytestmark = pytest.mark.timeout(BUILD_PATIENCE)
@@ -174,7 +174,8 @@ def test_what_is_baked_in_is_served_without_a_network(baked, start):
 
 
 def test_it_needs_no_shell(image, start, tmp_path):
-    build("-t", "localhost/no-shell", "-f", "-", tmp_path, input=NO_SHELL.format(debian=base("RUNTIME_IMAGE")))
+    with alone("images"):
+        build("-t", "localhost/no-shell", "-f", "-", tmp_path, input=NO_SHELL.format(debian=base("RUNTIME_IMAGE")))
     bare = build_ours("localhost/sconce:no-shell", "--build-arg", "RUNTIME_IMAGE=localhost/no-shell")
     server = start(bare, arguments=["--entrypoint", SCONCE], command=["serve"]).opened()
     assert "kitchen lights" in server.transcribed()
