@@ -22,7 +22,7 @@ test:
 	then SCONCE_PROGRAM=$(or $(CARGO_TARGET_DIR),target)/debug/sconce $(KIT_PYTHON) -m pytest tests/kit; \
 	else echo "NOT RUN: the tests of the deployment kit; KIT_PYTHON names no interpreter that has tests/kit/requirements.txt"; fi
 
-# New hostile input, for minutes: PROPTEST_CASES over 256 is how many times longer than in `make test`.
+# New hostile input, for half a minute: PROPTEST_CASES over 256 is how many times longer than in `make test`.
 fuzz:
 	PROPTEST_CASES=$(or $(PROPTEST_CASES),25600) cargo test --test hostile
 

@@ -5,6 +5,10 @@ mod not_speech;
 #[cfg(test)]
 mod tests;
 
+use std::panic::catch_unwind;
+
+use tokenizers::Tokenizer;
+
 use super::{
     generation::Hints,
     language::{self, LANGUAGES},
@@ -19,7 +23,7 @@ const FILE: &str = "tokenizer.json";
 
 /// A Whisper vocabulary. Every id below [`end`](Self::end) is text, every id from [`times`](Self::times) on is a time.
 pub struct Tokens {
-    tokenizer: tokenizers::Tokenizer,
+    tokenizer: Tokenizer,
     pieces: Pieces,
     pub end: u32,
     pub start: u32,
@@ -45,7 +49,7 @@ struct Tasks {
 impl Tokens {
     /// `vocabulary` is the number of ids that the model knows.
     pub fn new(json: &[u8], hints: &Hints, vocabulary: usize) -> Result<Self, LoadError> {
-        let tokenizer = tokenizers::Tokenizer::from_bytes(json).map_err(|error| malformed(error.to_string()))?;
+        let tokenizer = read(json)?;
         let known = |id: &u32| (*id as usize) < vocabulary;
         let find = |name: &str| tokenizer.token_to_id(name).filter(known);
         let need = |name: &str| find(name).ok_or_else(|| malformed(format!("it has no token {name}")));
@@ -154,7 +158,7 @@ impl Tasks {
 }
 
 /// The bytes of every id. Added tokens stand for themselves, all others are byte-level.
-fn pieces(tokenizer: &tokenizers::Tokenizer) -> Pieces {
+fn pieces(tokenizer: &Tokenizer) -> Pieces {
     let added = tokenizer.get_added_tokens_decoder();
     let mut pieces = Vec::new();
     for (token, id) in tokenizer.get_vocab(true) {
@@ -163,6 +167,13 @@ fn pieces(tokenizer: &tokenizers::Tokenizer) -> Pieces {
         pieces[index] = if added.contains_key(&id) { token.into_bytes() } else { from_byte_level(&token) };
     }
     Pieces::new(pieces.iter().map(Vec::as_slice))
+}
+
+/// The library panics where a decoder or a normalizer is not what it expects; nothing of it is used afterwards.
+fn read(json: &[u8]) -> Result<Tokenizer, LoadError> {
+    catch_unwind(|| Tokenizer::from_bytes(json))
+        .map_err(|_| malformed("its content makes no sense to the tokenizer".to_owned()))?
+        .map_err(|error| malformed(error.to_string()))
 }
 
 /// The two files must mean the same token.

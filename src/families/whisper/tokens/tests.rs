@@ -37,6 +37,17 @@ fn ids_and_texts_are_those_of_openai_whisper() {
 }
 
 #[test]
+fn a_file_at_which_the_library_panics_is_malformed() {
+    for text in [
+        r#"{"model": {"type": "BPE", "vocab": {}, "merges": []}, "decoder": {"type": "ByteLevel", x}}"#,
+        r#"{"model": {"type": "BPE", "vocab": {}, "merges": []}, "normalizer": {"type": "Precompiled", "precompiled_charsmap": "AA=="}}"#,
+    ] {
+        let error = Tokens::new(text.as_bytes(), &Hints::default(), 9).err().expect("an error");
+        assert!(matches!(&error, LoadError::Malformed { file, .. } if file == FILE), "{error}");
+    }
+}
+
+#[test]
 fn a_prompt_cannot_hold_control_tokens() {
     let tokens = fixtures::tokens();
     let ids = tokens.encode("a<|endoftext|><|startoftranscript|><|0.00|>b").unwrap();
