@@ -14,8 +14,8 @@ use futures::future::join_all;
 use sconce::{
     app::App,
     config::{self, Sources},
-    service::{Call, Listen, Recording, Served},
-    speech::{Goal, Timestamps},
+    service::{Call, Recording, Served, TranscribeRequest},
+    speech::{Timestamps, TranscribeMode},
 };
 
 const RECORDING: &str = "assets/recordings/turn-on-the-kitchen-lights.wav";
@@ -253,10 +253,10 @@ async fn compute(app: &App, wav: &[u8]) {
         keep_alive: None,
         allowance: None,
     };
-    let listen = Listen {
+    let listen = TranscribeRequest {
         recording: Recording { bytes: wav.to_vec().into(), hint: None },
         language: None,
-        goal: Goal::Transcribe,
+        goal: TranscribeMode::Transcribe,
         prompt: None,
         temperature: None,
         timestamps: Timestamps::Segment,

@@ -18,7 +18,7 @@ use sconce::{
     config::{self, Overrides, Sources},
     families::whisper::Whisper,
     model::{Batch, Broken, Family, LoadError, Model, ModelFiles, Placement, Preset},
-    speech::{Heard, Segment, Summary, TaskKind, Transcribe},
+    speech::{Segment, Summary, TaskKind, Transcribe, TranscriptEvent},
     telemetry,
 };
 
@@ -64,8 +64,8 @@ impl Model for Loaded {
         while let Some(mut job) = jobs.admit(1).pop() {
             let audio = &job.ask().audio;
             let (text, duration) = (format!(" {} decibels", loudness(audio)), audio.seconds());
-            job.emit(Heard::Segment(segment(text, duration)));
-            job.finish(Heard::Done(Summary { language: "en".to_owned(), duration, tokens: 0 }));
+            job.emit(TranscriptEvent::Segment(segment(text, duration)));
+            job.finish(TranscriptEvent::Done(Summary { language: "en".to_owned(), duration, tokens: 0 }));
         }
         Ok(())
     }

@@ -348,7 +348,7 @@ fn targets(module: &[&str], text: &str) -> Vec<String> {
 
 #[test]
 fn the_scan_finds_every_kind_of_import() {
-    let text = "use crate::{audio, model::{Job, job}};\npub use crate::speech;\nfn f(x: crate::nn::Layer) -> u8 {\n\
+    let text = "use crate::{audio, model::{Request, job}};\npub use crate::speech;\nfn f(x: crate::nn::Layer) -> u8 {\n\
                 crate::runtime::run::<crate::store::Store>() }\nuse super::hub;\nuse super::super::catalog::Config;\n\
                 pub(crate) fn g() {}\nuse crate::{\n    http::{self, problem as p},\n    families::*,\n};\n";
     let expected = [

@@ -41,10 +41,10 @@ mod sync {
     }
 }
 
-#[path = "../src/lifecycle/hold.rs"]
-mod hold;
+#[path = "../src/lifecycle/lease_pool.rs"]
+mod lease_pool;
 
-use hold::{Hold, Share, Wake};
+use lease_pool::{LeaseGuard, LeasePool, Wake};
 use sync::{Arc, Notify};
 
 /// A model that notices if it is used while it goes.
@@ -56,7 +56,7 @@ struct Model {
 /// Where an answer is put for somebody who may have left.
 #[derive(Default)]
 struct Letterbox {
-    hold: Option<Hold<Model>>,
+    hold: Option<LeaseGuard<Model>>,
     closed: bool,
 }
 
@@ -76,10 +76,10 @@ impl Drop for Model {
 }
 
 /// A loaded model, the owner's way to be told, and how many have gone.
-fn loaded() -> (Share<Model>, Wake, Arc<AtomicUsize>) {
+fn loaded() -> (LeasePool<Model>, Wake, Arc<AtomicUsize>) {
     let (wake, gone) = (Wake::new(Arc::new(Notify::default())), Arc::new(AtomicUsize::new(0)));
     let model = Model { weights: UnsafeCell::new(7), gone: gone.clone() };
-    (Share::new(model, wake.clone()), wake, gone)
+    (LeasePool::new(model, wake.clone()), wake, gone)
 }
 
 /// With up to three preemptions: more of them find nothing that fewer do not, and take minutes.
@@ -90,7 +90,7 @@ fn every_order(run: impl Fn() + Sync + Send + 'static) {
 }
 
 /// As the driver does: looks, and looks again whenever it is told. The checker fails if it is never told.
-fn evict(share: Share<Model>, wake: &Wake, gone: &AtomicUsize) {
+fn evict(share: LeasePool<Model>, wake: &Wake, gone: &AtomicUsize) {
     while share.lent() {
         wake.woken().now_or_never().expect("it waits inside");
     }

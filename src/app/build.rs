@@ -15,7 +15,7 @@ use crate::{
     jobs::{Jobs, JobsError},
     lifecycle::{self, Lifecycle, LoadMode},
     remote::{Remote, RemoteError},
-    runtime::{self, Installed, Machine, PlacementError, Placer, Scale},
+    runtime::{self, Host, Installed, PlacementError, Placer, Scale},
     service::Service,
     store::{self, Source, Store, StoreError},
     telemetry,
@@ -63,7 +63,7 @@ impl App {
     /// Must be called within a tokio runtime, on which the lifecycle then lives. Loads nothing by itself.
     pub fn build(config: Config) -> Result<Self, BuildError> {
         let registry = telemetry::registry()?;
-        let devices = Arc::new(Installed::new(Machine::here()));
+        let devices = Arc::new(Installed::new(Host::here()));
         let (placer, scale) = (Arc::new(Placer::new(&config.runtime, devices.clone())?), Scale::new(devices));
         let catalog = Arc::new(models::catalog(&config, &placer).map_err(BuildError::Catalog)?);
         let remote = Remote::new(config.remote.clone())?;

@@ -12,7 +12,7 @@ use crate::{
 pub(super) fn catalog(config: &Config, placer: &Placer) -> Result<Catalog, Vec<CatalogError>> {
     let mut catalog = Catalog::new(&config.catalog)?;
     catalog.rule_out(|entry| {
-        let reason = placer.check(&entry.wishes).err()?.to_string();
+        let reason = placer.check(&entry.overrides).err()?.to_string();
         tracing::warn!(model = %entry.name, reason, "this model cannot be served here");
         Some(reason)
     });
@@ -33,7 +33,7 @@ fn spec(entry: &Entry, families: &'static [&'static dyn Family]) -> ModelSpec {
         preload: entry.preload,
         pinned: entry.pinned,
         idle_ttl: entry.idle_ttl,
-        wishes: entry.wishes.clone(),
+        overrides: entry.overrides.clone(),
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     parts::{Parts, arrange, made_of, said, same, shown, whole},
 };
 use crate::{
-    model::{Availability, Family, Preset, Wishes},
+    model::{Availability, Family, PlacementOverrides, Preset},
     speech::ModelName,
     store::{Source, SourceError},
 };
@@ -168,7 +168,7 @@ impl Builder {
         entry.pinned |= model.pinned;
         entry.idle_ttl = model.idle_ttl.or(entry.idle_ttl);
         entry.cache_dir = model.cache_dir.clone().or(entry.cache_dir.take());
-        entry.wishes.overlay(&model.wishes);
+        entry.overrides.overlay(&model.overrides);
         self.configured.push((place, model.clone()));
     }
 
@@ -232,7 +232,7 @@ fn entry(name: &str, parts: Vec<(String, Source)>) -> Entry {
         pinned: false,
         idle_ttl: None,
         cache_dir: None,
-        wishes: Wishes::default(),
+        overrides: PlacementOverrides::default(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use crate::{
-    model::{Availability, Family, Wishes},
+    model::{Availability, Family, PlacementOverrides},
     speech::ModelName,
     store::Source,
 };
@@ -36,7 +36,7 @@ pub struct Entry {
     /// What is fetched of it goes there. `None`: where everything goes.
     pub cache_dir: Option<PathBuf>,
     /// Where and how it is to live, where that is not as in general.
-    pub wishes: Wishes,
+    pub overrides: PlacementOverrides,
 }
 
 // === impl Entry ===

@@ -18,7 +18,7 @@ pub use error::{CatalogError, Unknown};
 use self::{build::Builder, names::Names};
 use crate::{
     families::FAMILIES,
-    model::{Availability, Family, Wishes},
+    model::{Availability, Family, PlacementOverrides},
 };
 
 /// What the catalog needs to know.
@@ -53,7 +53,7 @@ pub struct ModelConfig {
     /// What is fetched of it goes there. Absent: where everything goes.
     pub cache_dir: Option<std::path::PathBuf>,
     /// Where and how it is to live, where that is not as in general.
-    pub wishes: Wishes,
+    pub overrides: PlacementOverrides,
 }
 
 /// Every model that can be asked for. Never changes: another configuration makes another catalog.

@@ -17,8 +17,8 @@ use super::{
 };
 use crate::{
     app::{self, App},
-    service::{Call, Listen, Recording, Served, Service},
-    speech::{Goal, Heard, Segment, Timestamps, Transcript},
+    service::{Call, Recording, Served, Service, TranscribeRequest},
+    speech::{Segment, Timestamps, TranscribeMode, Transcript, TranscriptEvent},
 };
 
 /// A person who waits for a download sees its progress, and may stop it.
@@ -81,8 +81,8 @@ async fn transcribe(args: &Args, file: &Path, service: &Service) -> anyhow::Resu
     let (bar, mut segments) = (progress::of_sound(transcription.seconds()), Vec::new());
     while let Some(piece) = transcription.next().await {
         match piece? {
-            Heard::Segment(segment) => segments.push(advance(&bar, segment)),
-            Heard::Done(summary) => {
+            TranscriptEvent::Segment(segment) => segments.push(advance(&bar, segment)),
+            TranscriptEvent::Done(summary) => {
                 bar.finish_and_clear();
                 return Ok(Transcript { model: transcription.model().clone(), segments, summary });
             }
@@ -96,11 +96,11 @@ fn advance(bar: &ProgressBar, segment: Segment) -> Segment {
     segment
 }
 
-fn listen(args: &Args, file: &Path, bytes: Vec<u8>) -> Listen {
-    Listen {
+fn listen(args: &Args, file: &Path, bytes: Vec<u8>) -> TranscribeRequest {
+    TranscribeRequest {
         recording: Recording { bytes: bytes.into(), hint: Some(file.display().to_string()) },
         language: args.language.clone(),
-        goal: if args.translate { Goal::Translate } else { Goal::Transcribe },
+        goal: if args.translate { TranscribeMode::Translate } else { TranscribeMode::Transcribe },
         prompt: args.prompt.clone(),
         temperature: None,
         timestamps: if args.words { Timestamps::Word } else { Timestamps::Segment },

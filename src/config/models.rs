@@ -71,7 +71,7 @@ pub(super) static MODEL_SETTINGS: &[Setting<ModelConfig>] = &[
     Setting::new(
         "device",
         "general",
-        &Maybe::<ModelConfig, _>("general", &DEVICE, |m, v| m.wishes.device = v),
+        &Maybe::<ModelConfig, _>("general", &DEVICE, |m, v| m.overrides.device = v),
         "Where it lives. `general`: as `runtime.device` says. A device that this build or this machine lacks makes the \
          model `unsupported`, and nothing else.",
     )
@@ -79,14 +79,14 @@ pub(super) static MODEL_SETTINGS: &[Setting<ModelConfig>] = &[
     Setting::new(
         "threads",
         "general",
-        &Maybe::<ModelConfig, _>("general", &COUNT, |m, v| m.wishes.threads = v),
+        &Maybe::<ModelConfig, _>("general", &COUNT, |m, v| m.overrides.threads = v),
         "CPU threads for its work. `general`: as `runtime.threads` says.",
     )
     .live(),
     Setting::new(
         "warm_up",
         "true",
-        &To::<ModelConfig, _>(&FLAG, |m, v| m.wishes.cold = !v),
+        &To::<ModelConfig, _>(&FLAG, |m, v| m.overrides.cold = !v),
         "Let it do a real inference before it counts as ready, so that the first request is as fast as the second.",
     )
     .live(),

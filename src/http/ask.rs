@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 use super::{Api, Problem, audio};
 use crate::{
     lifecycle::KeepAlive,
-    service::{Listen, Recording},
-    speech::{Goal, Kind, TaskKind, Timestamps},
+    service::{Recording, TranscribeRequest},
+    speech::{Kind, TaskKind, Timestamps, TranscribeMode},
 };
 
 /// Nobody waits longer for a model, whatever they ask.
@@ -38,7 +38,7 @@ pub(super) struct Ask {
     pub language: Option<String>,
     /// `transcribe`, or `translate` into English.
     #[schema(value_type = Option<String>)]
-    pub task: Option<Goal>,
+    pub task: Option<TranscribeMode>,
     pub prompt: Option<String>,
     pub temperature: Option<f32>,
     /// `none`, `segment` or `word`.
@@ -118,8 +118,8 @@ impl Ask {
     }
 
     /// What is to be heard in a recording.
-    pub fn listen(self, recording: Recording) -> Result<Listen, Problem> {
-        Ok(Listen {
+    pub fn listen(self, recording: Recording) -> Result<TranscribeRequest, Problem> {
+        Ok(TranscribeRequest {
             recording,
             language: self.language,
             goal: self.task.unwrap_or_default(),
@@ -189,7 +189,7 @@ mod tests {
     fn an_instance_goes_before_the_parameters() {
         let parameters = Ask::from_json(json!({"language": "en", "task": "translate"})).unwrap();
         let merged = Ask::from_json(json!({"language": "de"})).unwrap().or(&parameters);
-        assert_eq!((merged.language.as_deref(), merged.task), (Some("de"), Some(Goal::Translate)));
+        assert_eq!((merged.language.as_deref(), merged.task), (Some("de"), Some(TranscribeMode::Translate)));
     }
 
     #[test]

@@ -37,7 +37,7 @@ const ONLY_OURS: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; i
 #[openapi(
     info(
         description = "Speech models behind OpenAI's audio API, Vertex AI's envelope and the Open Inference Protocol. \
-                       Answers carry `x-request-id`; a request may bring its own, and `traceparent`."
+                       Responses carry `x-request-id`; a request may bring its own, and `traceparent`."
     ),
     components(schemas(errors::OpenAiError, errors::GoogleError, errors::OipError)),
     paths(specification, page, file)

@@ -7,9 +7,9 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info};
 
 use super::{
-    Asker, Config, Feed, JobId, JobsError, Phase, Refusal, Request, View, Worker,
-    clerk::{Clerk, Command},
-    ledger::Ledger,
+    Asker, Config, Feed, JobId, JobRequest, JobsError, Phase, Refusal, View, Worker,
+    job_store::JobStore,
+    manager::{Command, JobManager},
     metrics::Metrics,
 };
 use crate::remote::Remote;
@@ -21,8 +21,8 @@ const INBOX: usize = 64;
 #[derive(Clone)]
 pub struct Jobs {
     asker: Asker,
-    clerk: mpsc::Sender<Command>,
-    ledger: Arc<Ledger>,
+    manager: mpsc::Sender<Command>,
+    store: Arc<JobStore>,
 }
 
 // === impl Jobs ===
@@ -36,16 +36,16 @@ impl Jobs {
         remote: Remote,
         registry: &Registry,
     ) -> Result<Self, JobsError> {
-        let (ledger, records) = Ledger::open(config.dir.as_deref())?;
+        let (store, records) = JobStore::open(config.dir.as_deref())?;
         match &config.dir {
             Some(dir) => info!(dir = %dir.display(), found = records.len(), "jobs are written down"),
             None => info!("jobs are kept in memory and end with this process; jobs.dir would keep them"),
         }
-        let (clerk, inbox) = mpsc::channel(INBOX);
-        let ledger = Arc::new(ledger);
+        let (manager, inbox) = mpsc::channel(INBOX);
+        let store = Arc::new(store);
         let metrics = Metrics::register(registry)?;
-        tokio::spawn(Clerk::new(config, records, ledger.clone(), worker, remote, metrics).run(inbox));
-        Ok(Self { asker: Asker::ANYBODY, clerk, ledger })
+        tokio::spawn(JobManager::new(config, records, store.clone(), worker, remote, metrics).run(inbox));
+        Ok(Self { asker: Asker::ANYBODY, manager, store })
     }
 
     /// The same jobs, as somebody else sees them: what is not theirs is not there.
@@ -54,7 +54,7 @@ impl Jobs {
     }
 
     /// Takes a request down. When this returns it survives a restart, if jobs are written down at all.
-    pub async fn submit(&self, request: Request) -> Result<View, Refusal> {
+    pub async fn submit(&self, request: JobRequest) -> Result<View, Refusal> {
         self.ask(|reply| Command::Submit(self.asker.clone(), Box::new(request), reply)).await?
     }
 
@@ -65,8 +65,8 @@ impl Jobs {
         if view.state.phase() != Phase::Succeeded {
             return Ok(view);
         }
-        let (ledger, key) = (self.ledger.clone(), id.clone());
-        let read = tokio::task::spawn_blocking(move || ledger.result(&key)).await;
+        let (store, key) = (self.store.clone(), id.clone());
+        let read = tokio::task::spawn_blocking(move || store.result(&key)).await;
         match read.map_err(|error| error.to_string()).and_then(|read| read.map_err(|error| error.to_string())) {
             Ok(Some(result)) => Ok(View { result: Some(result), ..view }),
             // It was removed since.
@@ -101,7 +101,7 @@ impl Jobs {
 
     async fn ask<A>(&self, command: impl FnOnce(oneshot::Sender<A>) -> Command) -> Result<A, Refusal> {
         let (reply, answer) = oneshot::channel();
-        self.clerk.send(command(reply)).await.map_err(|_| Refusal::Stopping)?;
+        self.manager.send(command(reply)).await.map_err(|_| Refusal::Stopping)?;
         answer.await.map_err(|_| Refusal::Stopping)
     }
 }

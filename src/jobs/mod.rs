@@ -1,19 +1,19 @@
 //! Requests that outlive a connection: taken down, worked on when there is room, and kept for a time.
 //!
-//! `state` is what may become of a job and `book` what may become of all of them; both are pure. One task, the `clerk`,
-//! owns the book, writes every change into the `ledger` before anybody hears of it, and starts what is due. What the
+//! `state` is what may become of a job and `table` what may become of all of them; both are pure. One task, the `manager`,
+//! owns the book, writes every change into the `store` before anybody hears of it, and starts what is due. What the
 //! work *is*, the [`Worker`] knows.
 
-mod book;
-mod clerk;
 mod error;
-mod feed;
 mod handle;
-mod ledger;
+mod job_store;
+mod manager;
 mod metrics;
+mod progress;
 mod record;
 mod stamp;
 mod state;
+mod table;
 mod webhook;
 mod worker;
 
@@ -22,9 +22,9 @@ use std::{path::PathBuf, time::Duration};
 use crate::remote::Secret;
 
 pub use error::{JobsError, Refusal};
-pub use feed::{Event, Feed, Pieces, Progress};
 pub use handle::Jobs;
-pub use record::{Asker, Delivery, JobId, Order, Recording, Request, View, Webhook, WebhookState};
+pub use progress::{Event, Feed, Pieces, Progress};
+pub use record::{Asker, Delivery, JobId, JobRequest, Order, Recording, View, Webhook, WebhookState};
 pub use stamp::Stamp;
 pub use state::{Phase, State};
 pub use worker::{Failure, Worker};

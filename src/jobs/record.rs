@@ -24,7 +24,7 @@ pub struct Asker {
 
 /// What somebody wants done.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct JobRequest {
     /// What is asked, in the worker's words, without the recording.
     pub ask: Value,
     pub recording: Option<Recording>,
@@ -166,8 +166,8 @@ impl Webhook {
 // === impl Record ===
 
 impl Record {
-    pub fn new(request: &Request, owner: Option<String>, now: Stamp) -> Self {
-        let Request { ask, recording, webhook, key } = request;
+    pub fn new(request: &JobRequest, owner: Option<String>, now: Stamp) -> Self {
+        let JobRequest { ask, recording, webhook, key } = request;
         let pending = |url: &String| Webhook { url: url.clone(), delivery: Delivery::Pending { tries: 0, due: now } };
         Self {
             id: JobId::new(now),
@@ -208,7 +208,7 @@ impl Record {
 }
 
 /// Of all that makes two requests the same.
-pub(super) fn digest(request: &Request) -> String {
+pub(super) fn digest(request: &JobRequest) -> String {
     use sha2::{Digest, Sha256};
     let mut hash = Sha256::new();
     hash.update(request.ask.to_string());

@@ -57,7 +57,7 @@ pub enum Phase {
 
 /// What happens to a job.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Happening {
+pub(super) enum JobEvent {
     Start,
     Done,
     Failed(Failure),
@@ -74,21 +74,17 @@ pub(super) enum Happening {
 
 impl State {
     /// What becomes of it; `None`: this does not happen to a job in this state, and nothing changes.
-    pub(super) fn after(&self, happening: Happening, now: Stamp, attempts: u32) -> Option<Self> {
-        match (self, happening) {
-            (&Self::Queued { interruptions, .. }, Happening::Start) => {
-                Some(Self::Running { interruptions, since: now })
-            }
-            (Self::Queued { .. } | Self::Running { .. }, Happening::Cancel) => Some(Self::Cancelled { at: now }),
-            (&Self::Running { since, .. }, Happening::Done) => Some(Self::Succeeded { since, at: now }),
-            (Self::Running { .. }, Happening::Failed(failure)) => Some(Self::Failed { at: now, failure }),
-            (&Self::Running { interruptions, .. }, Happening::Later(after)) => {
+    pub(super) fn after(&self, event: JobEvent, now: Stamp, attempts: u32) -> Option<Self> {
+        match (self, event) {
+            (&Self::Queued { interruptions, .. }, JobEvent::Start) => Some(Self::Running { interruptions, since: now }),
+            (Self::Queued { .. } | Self::Running { .. }, JobEvent::Cancel) => Some(Self::Cancelled { at: now }),
+            (&Self::Running { since, .. }, JobEvent::Done) => Some(Self::Succeeded { since, at: now }),
+            (Self::Running { .. }, JobEvent::Failed(failure)) => Some(Self::Failed { at: now, failure }),
+            (&Self::Running { interruptions, .. }, JobEvent::Later(after)) => {
                 Some(Self::Queued { interruptions, due: now.after(after) })
             }
-            (&Self::Running { interruptions, .. }, Happening::PutBack) => {
-                Some(Self::Queued { interruptions, due: now })
-            }
-            (&Self::Running { interruptions, .. }, Happening::Interrupted) => {
+            (&Self::Running { interruptions, .. }, JobEvent::PutBack) => Some(Self::Queued { interruptions, due: now }),
+            (&Self::Running { interruptions, .. }, JobEvent::Interrupted) => {
                 Some(Self::interrupted(interruptions + 1, now, attempts))
             }
             _ => None,
@@ -176,17 +172,17 @@ mod tests {
     #[test]
     fn what_has_ended_stays_as_it_ended() {
         let happenings = [
-            Happening::Start,
-            Happening::Done,
-            Happening::Failed(failure()),
-            Happening::Later(Duration::ZERO),
-            Happening::PutBack,
-            Happening::Interrupted,
-            Happening::Cancel,
+            JobEvent::Start,
+            JobEvent::Done,
+            JobEvent::Failed(failure()),
+            JobEvent::Later(Duration::ZERO),
+            JobEvent::PutBack,
+            JobEvent::Interrupted,
+            JobEvent::Cancel,
         ];
         for state in each_state().iter().filter(|state| state.phase().is_end()) {
-            for happening in happenings.clone() {
-                assert_eq!(state.after(happening, now(), 3), None, "{state:?}");
+            for event in happenings.clone() {
+                assert_eq!(state.after(event, now(), 3), None, "{state:?}");
             }
         }
     }
@@ -194,26 +190,26 @@ mod tests {
     #[test]
     fn each_step_leads_where_the_picture_says() {
         let [queued, running, ..] = each_state();
-        let phase = |state: &State, happening| state.after(happening, now(), 3).map(|state| state.phase());
-        assert_eq!(phase(&queued, Happening::Start), Some(Phase::Running));
-        assert_eq!(phase(&queued, Happening::Cancel), Some(Phase::Cancelled));
-        assert_eq!(phase(&queued, Happening::Done), None);
-        assert_eq!(phase(&queued, Happening::PutBack), None);
-        assert_eq!(phase(&running, Happening::Start), None);
-        assert_eq!(phase(&running, Happening::Done), Some(Phase::Succeeded));
-        assert_eq!(phase(&running, Happening::Failed(failure())), Some(Phase::Failed));
-        assert_eq!(phase(&running, Happening::PutBack), Some(Phase::Queued));
-        assert_eq!(phase(&running, Happening::Cancel), Some(Phase::Cancelled));
+        let phase = |state: &State, event| state.after(event, now(), 3).map(|state| state.phase());
+        assert_eq!(phase(&queued, JobEvent::Start), Some(Phase::Running));
+        assert_eq!(phase(&queued, JobEvent::Cancel), Some(Phase::Cancelled));
+        assert_eq!(phase(&queued, JobEvent::Done), None);
+        assert_eq!(phase(&queued, JobEvent::PutBack), None);
+        assert_eq!(phase(&running, JobEvent::Start), None);
+        assert_eq!(phase(&running, JobEvent::Done), Some(Phase::Succeeded));
+        assert_eq!(phase(&running, JobEvent::Failed(failure())), Some(Phase::Failed));
+        assert_eq!(phase(&running, JobEvent::PutBack), Some(Phase::Queued));
+        assert_eq!(phase(&running, JobEvent::Cancel), Some(Phase::Cancelled));
     }
 
     #[test]
     fn interruptions_are_counted_and_waiting_is_not() {
         let mut state = State::Queued { interruptions: 0, due: now() };
-        for happening in [Happening::Interrupted, Happening::Later(Duration::ZERO), Happening::PutBack] {
-            state = state.after(Happening::Start, now(), 2).unwrap().after(happening, now(), 2).unwrap();
+        for event in [JobEvent::Interrupted, JobEvent::Later(Duration::ZERO), JobEvent::PutBack] {
+            state = state.after(JobEvent::Start, now(), 2).unwrap().after(event, now(), 2).unwrap();
             assert!(matches!(state, State::Queued { interruptions: 1, .. }), "{state:?}");
         }
-        state = state.after(Happening::Start, now(), 2).unwrap().after(Happening::Interrupted, now(), 2).unwrap();
+        state = state.after(JobEvent::Start, now(), 2).unwrap().after(JobEvent::Interrupted, now(), 2).unwrap();
         let State::Failed { failure, .. } = state else { panic!("{state:?}") };
         assert!(failure.message.contains("begun 2 times"), "{failure:?}");
     }

@@ -16,14 +16,14 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Carries messages, signed with the key of the configuration, to hosts that callers may name.
 #[derive(Clone)]
-pub(super) struct Courier {
+pub(super) struct WebhookSender {
     remote: Remote,
     secret: Secret,
 }
 
 // === impl Courier ===
 
-impl Courier {
+impl WebhookSender {
     pub fn new(remote: Remote, secret: Secret) -> Self {
         Self { remote, secret }
     }

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Order, Pieces, View, state::Happening};
+use super::{Order, Pieces, View, state::JobEvent};
 use crate::speech::{Fault, Kind};
 
 /// Does the work of jobs. Dropping the future stops the work.
@@ -51,15 +51,15 @@ impl Failure {
     }
 
     /// A job has time: what a caller would have to try again, it tries again by itself.
-    pub(super) fn happening(self) -> Happening {
+    pub(super) fn event(self) -> JobEvent {
         match self.kind {
-            Kind::Stopping => Happening::PutBack,
+            Kind::Stopping => JobEvent::PutBack,
             // The model broke; perhaps because of another request that it worked on.
-            Kind::Internal => Happening::Interrupted,
+            Kind::Internal => JobEvent::Interrupted,
             Kind::Busy | Kind::Loading | Kind::Unavailable if !self.permanent => {
-                Happening::Later(self.retry_after.unwrap_or(PAUSE))
+                JobEvent::Later(self.retry_after.unwrap_or(PAUSE))
             }
-            _ => Happening::Failed(self),
+            _ => JobEvent::Failed(self),
         }
     }
 }
@@ -88,13 +88,13 @@ mod tests {
 
     #[test]
     fn a_job_waits_for_what_may_come_and_ends_with_what_will_not() {
-        let of = |kind, permanent| Failure { permanent, ..Failure::new(kind, "x") }.happening();
-        assert_eq!(of(Kind::Loading, false), Happening::Later(PAUSE));
-        assert_eq!(of(Kind::Busy, false), Happening::Later(PAUSE));
-        assert!(matches!(of(Kind::Unavailable, true), Happening::Failed(_)));
-        assert!(matches!(of(Kind::Invalid, true), Happening::Failed(_)));
-        assert!(matches!(of(Kind::Deadline, false), Happening::Failed(_)));
-        assert_eq!(of(Kind::Stopping, false), Happening::PutBack);
-        assert_eq!(of(Kind::Internal, true), Happening::Interrupted);
+        let of = |kind, permanent| Failure { permanent, ..Failure::new(kind, "x") }.event();
+        assert_eq!(of(Kind::Loading, false), JobEvent::Later(PAUSE));
+        assert_eq!(of(Kind::Busy, false), JobEvent::Later(PAUSE));
+        assert!(matches!(of(Kind::Unavailable, true), JobEvent::Failed(_)));
+        assert!(matches!(of(Kind::Invalid, true), JobEvent::Failed(_)));
+        assert!(matches!(of(Kind::Deadline, false), JobEvent::Failed(_)));
+        assert_eq!(of(Kind::Stopping, false), JobEvent::PutBack);
+        assert_eq!(of(Kind::Internal, true), JobEvent::Interrupted);
     }
 }

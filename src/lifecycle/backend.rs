@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use tokio::sync::watch;
 
 use crate::{
-    model::{Family, Wishes},
+    model::{Family, PlacementOverrides},
     runtime::Pulse,
     speech::{Fault, Kind, ModelName},
     store::{Phase, Provenance, Source},
@@ -30,7 +30,7 @@ pub struct ModelSpec {
     /// Unload after so long without a request. `None`: the general one.
     pub idle_ttl: Option<Duration>,
     /// Where and how it is to live.
-    pub wishes: Wishes,
+    pub overrides: PlacementOverrides,
 }
 
 /// Of which family a model is.
@@ -189,7 +189,7 @@ impl ModelSpec {
 
     /// Whether the same files become the same model in memory.
     pub(super) fn runs_like(&self, other: &Self) -> bool {
-        self.families.name() == other.families.name() && self.wishes == other.wishes
+        self.families.name() == other.families.name() && self.overrides == other.overrides
     }
 }
 

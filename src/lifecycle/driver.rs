@@ -20,9 +20,9 @@ use tracing::{Instrument, debug_span};
 use super::{
     Backend, Config, Facts, Failure, Fetched, Loaded, Metrics, ModelSpec, Progress, Unavailable,
     handle::Shared,
-    hold::{Hold, Share, Wake},
     journal::{self, Archive},
-    machine::{Answer, Attempt, Effect, Event, Goal, Machine, Resource, Rules, SlotId, Stock, Waiter},
+    lease_pool::{LeaseGuard, LeasePool, Wake},
+    machine::{Answer, Attempt, Effect, Event, Machine, Resource, Rules, Stock, VersionId, WaitCondition, Waiter},
     residency::Limits,
 };
 use crate::speech::ModelName;
@@ -33,18 +33,18 @@ const NEWS: usize = 64;
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 
 /// `Some` hold for a lease, `None` for every other goal.
-pub(super) type Reply<E> = Result<Option<Hold<E>>, Unavailable>;
+pub(super) type Reply<E> = Result<Option<LeaseGuard<E>>, Unavailable>;
 
 /// What handles ask of the driver.
 pub(super) enum Command<E> {
-    Ask { name: ModelName, goal: Goal, explicit: bool, asked: Request<E> },
-    Update { name: ModelName, revision: Option<String>, asked: Request<E> },
+    Ask { name: ModelName, goal: WaitCondition, explicit: bool, asked: AcquireRequest<E> },
+    Update { name: ModelName, revision: Option<String>, asked: AcquireRequest<E> },
     Configure { config: Config, specs: Vec<Arc<ModelSpec>>, done: oneshot::Sender<()> },
     Stop,
 }
 
 /// How long a caller waits for its answer, and where that goes.
-pub(super) struct Request<E> {
+pub(super) struct AcquireRequest<E> {
     pub patience: Option<Duration>,
     pub reply: oneshot::Sender<Reply<E>>,
 }
@@ -53,7 +53,7 @@ pub(super) struct Request<E> {
 pub(super) struct Driver<B: Backend> {
     backend: B,
     mode: super::LoadMode,
-    machine: Machine<Seat<B::Executor>, Arc<Fetched<B::Files>>>,
+    machine: Machine<LoadedModel<B::Executor>, Arc<Fetched<B::Files>>>,
     inbox: mpsc::Receiver<Command<B::Executor>>,
     /// All handles are gone.
     deserted: bool,
@@ -65,11 +65,11 @@ pub(super) struct Driver<B: Backend> {
     shared: Arc<Shared>,
 }
 
-type News<B> = Event<Seat<<B as Backend>::Executor>, Arc<Fetched<<B as Backend>::Files>>>;
+type News<B> = Event<LoadedModel<<B as Backend>::Executor>, Arc<Fetched<<B as Backend>::Files>>>;
 
 /// A loaded model, as the machine has it.
-pub(super) struct Seat<E> {
-    share: Share<E>,
+pub(super) struct LoadedModel<E> {
+    pool: LeasePool<E>,
     facts: Arc<Facts>,
 }
 
@@ -147,7 +147,7 @@ impl<B: Backend> Driver<B> {
         }
     }
 
-    fn update(&mut self, name: ModelName, revision: Option<String>, asked: Request<B::Executor>) {
+    fn update(&mut self, name: ModelName, revision: Option<String>, asked: AcquireRequest<B::Executor>) {
         let spec = match (self.machine.configured(&name), revision) {
             (None, _) => Err(Unavailable::NotServed { model: name }),
             (Some(spec), None) => Ok(spec.clone()),
@@ -157,7 +157,7 @@ impl<B: Backend> Driver<B> {
         };
         match spec {
             Ok(spec) => {
-                let waiter = self.waiter(Goal::Updated, asked);
+                let waiter = self.waiter(WaitCondition::Updated, asked);
                 self.apply(Event::Update { spec, waiter });
             }
             Err(refusal) => drop(asked.reply.send(Err(refusal))),
@@ -165,7 +165,7 @@ impl<B: Backend> Driver<B> {
     }
 
     /// From now on there is somebody who waits.
-    fn waiter(&mut self, goal: Goal, asked: Request<B::Executor>) -> Waiter {
+    fn waiter(&mut self, goal: WaitCondition, asked: AcquireRequest<B::Executor>) -> Waiter {
         self.waiters += 1;
         self.replies.insert(self.waiters, asked.reply);
         let since = now();
@@ -195,7 +195,7 @@ impl<B: Backend> Driver<B> {
         effects.into_iter().for_each(|effect| self.carry_out(effect));
     }
 
-    fn carry_out(&mut self, effect: Effect<Seat<B::Executor>, Arc<Fetched<B::Files>>>) {
+    fn carry_out(&mut self, effect: Effect<LoadedModel<B::Executor>, Arc<Fetched<B::Files>>>) {
         match effect {
             Effect::Fetch { attempt, spec } => self.fetch(attempt, &spec),
             Effect::CancelFetch { attempt } => self.cancel(attempt),
@@ -232,9 +232,10 @@ impl<B: Backend> Driver<B> {
         let load = contained(self.backend.load(spec, &files.files)).instrument(span);
         let (reporter, wake) = (self.reporter.clone(), self.shared.wake.clone());
         tokio::spawn(async move {
-            let loaded = load.await.map(|Loaded { executor, facts, ended }| (Seat::new(executor, facts, wake), ended));
+            let loaded =
+                load.await.map(|Loaded { executor, facts, ended }| (LoadedModel::new(executor, facts, wake), ended));
             let (result, ended) = match loaded {
-                Ok((seat, ended)) => (Ok(seat), Some(ended)),
+                Ok((loaded, ended)) => (Ok(loaded), Some(ended)),
                 Err(failure) => (Err(failure), None),
             };
             let _ = reporter.send(Event::Loaded { attempt, result, jitter: rand::random() }).await;
@@ -246,7 +247,7 @@ impl<B: Backend> Driver<B> {
     }
 
     /// A lease for somebody who has just left ends at once, and wakes the driver.
-    fn answer(&mut self, waiter: u64, answer: Answer<Seat<B::Executor>>) {
+    fn answer(&mut self, waiter: u64, answer: Answer<LoadedModel<B::Executor>>) {
         let Some(reply) = self.replies.remove(&waiter) else { return };
         let _ = reply.send(match answer {
             Answer::Lease(hold) => Ok(Some(hold)),
@@ -266,11 +267,11 @@ impl<B: Backend> Driver<B> {
 }
 
 impl<B: Backend> Archive for Driver<B> {
-    fn facts(&self, slot: SlotId) -> Option<&Facts> {
-        self.machine.resource(slot).map(|seat| &*seat.facts)
+    fn facts(&self, slot: VersionId) -> Option<&Facts> {
+        self.machine.resource(slot).map(|loaded| &*loaded.facts)
     }
 
-    fn bytes(&self, slot: SlotId) -> (u64, u64) {
+    fn bytes(&self, slot: VersionId) -> (u64, u64) {
         self.machine.stock(slot).map_or((0, 0), |stock| (stock.files.bytes, stock.files.downloaded))
     }
 }
@@ -329,21 +330,21 @@ fn rules(config: &Config) -> Rules {
 
 // === impl Seat ===
 
-impl<E> Seat<E> {
+impl<E> LoadedModel<E> {
     fn new(executor: E, facts: Facts, wake: Wake) -> Self {
-        Self { share: Share::new(executor, wake), facts: Arc::new(facts) }
+        Self { pool: LeasePool::new(executor, wake), facts: Arc::new(facts) }
     }
 }
 
-impl<E> Resource for Seat<E> {
-    type Lease = Hold<E>;
+impl<E> Resource for LoadedModel<E> {
+    type Lease = LeaseGuard<E>;
 
-    fn lend(&self) -> Hold<E> {
-        self.share.lend()
+    fn lend(&self) -> LeaseGuard<E> {
+        self.pool.lend()
     }
 
     fn leased(&self) -> bool {
-        self.share.lent()
+        self.pool.lent()
     }
 
     fn measured(&self) -> Option<u64> {

@@ -15,9 +15,9 @@ use tokio::{
 
 use super::{
     Backend, Config, KeepAlive, Metrics, ModelSpec, ModelStatus, Snapshot, Unavailable,
-    driver::{Command, Driver, Reply, Request},
-    hold::{Hold, Wake},
-    machine::Goal,
+    driver::{AcquireRequest, Command, Driver, Reply},
+    lease_pool::{LeaseGuard, Wake},
+    machine::WaitCondition,
     snapshot::ErrorStatus,
 };
 use crate::{
@@ -36,13 +36,13 @@ pub struct Lifecycle<E = Executor> {
 
 /// The right to use a loaded model, which is not unloaded as long as this exists.
 pub struct Lease<E = Executor> {
-    hold: Hold<E>,
+    hold: LeaseGuard<E>,
     waited: Duration,
 }
 
 /// What a request wants of its model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wish {
+pub struct AcquireOptions {
     /// How long it waits for the model.
     pub patience: Duration,
     /// How long the model is to stay afterwards. `None`: as the request before said, or else the configuration.
@@ -94,10 +94,10 @@ impl<E: Send + Sync + 'static> Lifecycle<E> {
 
     /// A lease on the loaded model, which is brought in if need be. The load goes on when the caller leaves or its
     /// patience ends.
-    pub async fn acquire(&self, name: &ModelName, wish: Wish) -> Result<Lease<E>, Unavailable> {
+    pub async fn acquire(&self, name: &ModelName, options: AcquireOptions) -> Result<Lease<E>, Unavailable> {
         let asked = now();
-        let goal = Goal::Lease { keep_alive: wish.keep_alive };
-        let reply = self.ask(name, goal, Some(wish.patience), false).await;
+        let goal = WaitCondition::Lease { keep_alive: options.keep_alive };
+        let reply = self.ask(name, goal, Some(options.patience), false).await;
         let waited = now().saturating_duration_since(asked);
         self.shared.metrics.waited(waited);
         match reply? {
@@ -115,8 +115,8 @@ impl<E: Send + Sync + 'static> Lifecycle<E> {
         wait: Option<Duration>,
     ) -> Vec<(ModelName, Result<ModelStatus, Unavailable>)> {
         let goal = match target {
-            Target::Fetched => Goal::Fetched,
-            Target::Ready => Goal::Ready,
+            Target::Fetched => WaitCondition::Fetched,
+            Target::Ready => WaitCondition::Ready,
         };
         join_all(names.iter().map(|name| async move {
             let outcome = self.ask(name, goal, wait, true).await;
@@ -155,7 +155,7 @@ impl<E: Send + Sync + 'static> Lifecycle<E> {
 
     /// Unloads a model and waits until its memory is free; one in use takes no new leases and goes when the last ends.
     pub async fn unload(&self, name: &ModelName) -> Result<(), Unavailable> {
-        self.ask(name, Goal::Unloaded, None, true).await.map(drop)
+        self.ask(name, WaitCondition::Unloaded, None, true).await.map(drop)
     }
 
     /// The state of all models. Never waits.
@@ -194,10 +194,10 @@ impl<E: Send + Sync + 'static> Lifecycle<E> {
     async fn ask(
         &self,
         name: &ModelName,
-        goal: Goal,
+        goal: WaitCondition,
         patience: Option<Duration>,
         explicit: bool,
-    ) -> Result<Option<Hold<E>>, Unavailable> {
+    ) -> Result<Option<LeaseGuard<E>>, Unavailable> {
         self.send(patience, |asked| Command::Ask { name: name.clone(), goal, explicit, asked }).await
     }
 
@@ -205,11 +205,11 @@ impl<E: Send + Sync + 'static> Lifecycle<E> {
     async fn send(
         &self,
         patience: Option<Duration>,
-        command: impl FnOnce(Request<E>) -> Command<E>,
-    ) -> Result<Option<Hold<E>>, Unavailable> {
+        command: impl FnOnce(AcquireRequest<E>) -> Command<E>,
+    ) -> Result<Option<LeaseGuard<E>>, Unavailable> {
         let (reply, receiver) = oneshot::channel();
         let mut waiting = Waiting { reply: Some(receiver), wake: self.shared.wake.clone() };
-        self.commands.send(command(Request { patience, reply })).await.map_err(|_| Unavailable::Stopping)?;
+        self.commands.send(command(AcquireRequest { patience, reply })).await.map_err(|_| Unavailable::Stopping)?;
         waiting.reply().await
     }
 
@@ -261,7 +261,7 @@ impl<E> std::fmt::Debug for Lease<E> {
 
 // === impl Wish ===
 
-impl Wish {
+impl AcquireOptions {
     /// To have the model within so long, and nothing else.
     pub fn within(patience: Duration) -> Self {
         Self { patience, keep_alive: None }

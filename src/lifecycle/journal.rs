@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Facts, Failure, Metrics,
-    machine::{Note, Reason, SlotId},
+    machine::{Note, Reason, VersionId},
     metrics::{LoadPhase, Outcome},
 };
 use crate::speech::ModelName;
@@ -12,9 +12,9 @@ use crate::speech::ModelName;
 /// What a note needs that it does not hold.
 pub(super) trait Archive {
     /// Of a loaded model.
-    fn facts(&self, slot: SlotId) -> Option<&Facts>;
+    fn facts(&self, slot: VersionId) -> Option<&Facts>;
     /// Bytes of files, and those that came over the network.
-    fn bytes(&self, slot: SlotId) -> (u64, u64);
+    fn bytes(&self, slot: VersionId) -> (u64, u64);
 }
 
 /// Writes a note down.

@@ -21,10 +21,10 @@
 
 mod event;
 mod model;
-mod room;
-mod slot;
+mod room_requests;
 #[cfg(test)]
 mod tests;
+mod version;
 
 use std::{
     mem,
@@ -34,11 +34,11 @@ use std::{
 };
 
 pub(super) use self::{
-    event::{Answer, Attempt, Effect, Event, Goal, Note, Reason, SlotId, Stock, Waiter},
+    event::{Answer, Attempt, Effect, Event, Note, Reason, Stock, VersionId, WaitCondition, Waiter},
     model::{UpdateView, View},
-    slot::ViewError,
+    version::ViewError,
 };
-use self::{model::Model, slot::Slot};
+use self::{model::Model, version::ModelVersion};
 use super::{Failure, LoadMode, ModelSpec, OnPreloadFailure, Unavailable, residency::Limits};
 use crate::speech::ModelName;
 
@@ -91,7 +91,7 @@ struct Context<'a, R: Resource, F> {
     /// Callers whose edition did not come: the one that there is has to serve them.
     orphans: Vec<(ModelName, Waiter)>,
     /// Slots that went for one that did not come.
-    displaced: Vec<SlotId>,
+    displaced: Vec<VersionId>,
 }
 
 // === impl Machine ===
@@ -133,13 +133,13 @@ impl<R: Resource, F: Clone> Machine<R, F> {
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let slots = self.models.iter().flat_map(Model::slots);
         let slots = slots.filter_map(|slot| slot.deadline(&self.rules, self.stopping));
-        slots.chain(room::next_deadline(&self.models, &self.rules, now)).min()
+        slots.chain(room_requests::next_deadline(&self.models, &self.rules, now)).min()
     }
 
     /// The state of each model, in the order of the configuration.
     pub fn views(&self, now: Instant) -> impl Iterator<Item = View<'_, R, F>> {
-        let prospects = room::prospects(&self.models, &self.rules, now);
-        self.models.iter().map(move |model| model.view(&self.rules, now, &prospects))
+        let estimates = room_requests::estimates(&self.models, &self.rules, now);
+        self.models.iter().map(move |model| model.view(&self.rules, now, &estimates))
     }
 
     /// What a model is made of, as the configuration has it.
@@ -147,11 +147,11 @@ impl<R: Resource, F: Clone> Machine<R, F> {
         self.models.iter().find(|model| model.name() == name && !model.removed()).map(Model::configured)
     }
 
-    pub fn stock(&self, id: SlotId) -> Option<&Stock<F>> {
+    pub fn stock(&self, id: VersionId) -> Option<&Stock<F>> {
         self.slot(id)?.stock()
     }
 
-    pub fn resource(&self, id: SlotId) -> Option<&R> {
+    pub fn resource(&self, id: VersionId) -> Option<&R> {
         self.slot(id)?.resource()
     }
 
@@ -169,10 +169,10 @@ impl<R: Resource, F: Clone> Machine<R, F> {
 
     /// Nothing is in memory, nothing is under way and nobody waits.
     pub fn at_rest(&self) -> bool {
-        self.models.iter().flat_map(Model::slots).all(Slot::at_rest)
+        self.models.iter().flat_map(Model::slots).all(ModelVersion::at_rest)
     }
 
-    fn slot(&self, id: SlotId) -> Option<&Slot<R, F>> {
+    fn slot(&self, id: VersionId) -> Option<&ModelVersion<R, F>> {
         self.models.iter().flat_map(Model::slots).find(|slot| slot.id() == id)
     }
 }
@@ -220,16 +220,16 @@ fn settle<R: Resource, F: Clone>(models: &mut Vec<Model<R, F>>, cx: &mut Context
         model.settle(cx);
     }
     slots_mut(models).for_each(|slot| slot.observe(cx));
-    *tight = *tight && room::shrink(models, cx);
+    *tight = *tight && room_requests::shrink(models, cx);
     loop {
-        room::make_rooms(models, cx);
+        room_requests::make_rooms(models, cx);
         let settled = models.iter_mut().map(|model| model.settle(cx)).fold(false, bool::bitor);
         if !(bring_back(models, cx) || settled) {
             break;
         }
     }
-    let prospects = room::prospects(models, cx.rules, cx.now);
-    slots_mut(models).for_each(|slot| slot.lose_patience(cx, prospects.get(&slot.id())));
+    let estimates = room_requests::estimates(models, cx.rules, cx.now);
+    slots_mut(models).for_each(|slot| slot.lose_patience(cx, estimates.get(&slot.id())));
     models.retain(|model| !model.gone());
 }
 
@@ -267,18 +267,18 @@ fn configure<R: Resource, F: Clone>(
     }
     before.iter_mut().for_each(|model| model.remove(cx));
     models.append(&mut before);
-    slots_mut(models).for_each(Slot::forget_limits);
+    slots_mut(models).for_each(ModelVersion::forget_limits);
 }
 
 fn find<'a, R: Resource, F: Clone>(models: &'a mut [Model<R, F>], name: &ModelName) -> Option<&'a mut Model<R, F>> {
     models.iter_mut().find(|model| model.name() == name && !model.removed())
 }
 
-fn attempting<R: Resource, F: Clone>(models: &mut [Model<R, F>], attempt: Attempt) -> Option<&mut Slot<R, F>> {
+fn attempting<R: Resource, F: Clone>(models: &mut [Model<R, F>], attempt: Attempt) -> Option<&mut ModelVersion<R, F>> {
     slots_mut(models).find(|slot| slot.attempt() == Some(attempt))
 }
 
-fn slots_mut<R: Resource, F: Clone>(models: &mut [Model<R, F>]) -> impl Iterator<Item = &mut Slot<R, F>> {
+fn slots_mut<R: Resource, F: Clone>(models: &mut [Model<R, F>]) -> impl Iterator<Item = &mut ModelVersion<R, F>> {
     models.iter_mut().flat_map(Model::slots_mut)
 }
 

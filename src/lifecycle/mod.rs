@@ -11,9 +11,9 @@
 mod backend;
 mod driver;
 mod handle;
-mod hold;
 mod journal;
 mod keep_alive;
+mod lease_pool;
 mod machine;
 mod metrics;
 mod residency;
@@ -25,7 +25,7 @@ use std::time::Duration;
 pub use backend::{
     Backend, Cause, Ended, Facts, Failure, FamilyChoice, Fetched, Loaded, Local, ModelSpec, Obstacle, Progress, Report,
 };
-pub use handle::{Lease, Lifecycle, Target, Wish};
+pub use handle::{AcquireOptions, Lease, Lifecycle, Target};
 pub use keep_alive::{KeepAlive, NoKeepAlive};
 pub use metrics::Metrics;
 pub use residency::Budget;

@@ -52,7 +52,7 @@ pub(super) struct Resident {
     pub pinned: bool,
     /// Since when it can be used.
     pub since: Instant,
-    pub hold: Hold,
+    pub hold: Holder,
     /// How soon its last request followed the one before.
     pub gap: Option<Duration>,
     /// When the last of those comes back who were told to.
@@ -63,7 +63,7 @@ pub(super) struct Resident {
 
 /// What keeps a model in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hold {
+pub(super) enum Holder {
     /// It is being loaded.
     Arriving,
     Leased,
@@ -76,7 +76,7 @@ pub(super) enum Hold {
 
 /// Somebody wants a model in.
 #[derive(Clone, Debug)]
-pub(super) struct Want {
+pub(super) struct RoomRequest {
     pub device: Arc<str>,
     /// Bytes.
     pub footprint: u64,
@@ -105,7 +105,7 @@ pub(super) enum Verdict {
 }
 
 /// Decides how `want` gets its room among `residents`.
-pub(super) fn make_room(now: Instant, limits: &Limits, residents: &[Resident], want: &Want) -> Verdict {
+pub(super) fn make_room(now: Instant, limits: &Limits, residents: &[Resident], want: &RoomRequest) -> Verdict {
     if let Some(budget) = limits.budget.on(&want.device).filter(|budget| want.footprint > *budget) {
         return Verdict::WontFit { need: want.footprint, budget };
     }
@@ -117,7 +117,7 @@ pub(super) fn make_room(now: Instant, limits: &Limits, residents: &[Resident], w
     if limits.admit(others.iter().copied(), want) {
         return take_place(&former);
     }
-    let staying: Vec<_> = others.into_iter().filter(|resident| resident.hold != Hold::Leaving).collect();
+    let staying: Vec<_> = others.into_iter().filter(|resident| resident.hold != Holder::Leaving).collect();
     if limits.admit(staying.iter().copied(), want) {
         return Verdict::Wait { until: None };
     }
@@ -129,14 +129,14 @@ pub(super) fn make_room(now: Instant, limits: &Limits, residents: &[Resident], w
 
 /// The one whose place is taken goes: nobody but its own callers waits for that, and they get its successor.
 fn take_place(former: &[&Resident]) -> Verdict {
-    let ready = |resident: &&&Resident| matches!(resident.hold, Hold::Leased | Hold::Idle { .. });
+    let ready = |resident: &&&Resident| matches!(resident.hold, Holder::Leased | Holder::Idle { .. });
     match former.iter().find(ready) {
         Some(former) => Verdict::Drain(vec![former.id]),
         None => Verdict::Wait { until: None },
     }
 }
 
-fn choose(now: Instant, limits: &Limits, staying: &[&Resident], want: &Want) -> Verdict {
+fn choose(now: Instant, limits: &Limits, staying: &[&Resident], want: &RoomRequest) -> Verdict {
     let movable: Vec<_> = staying.iter().copied().filter(|resident| !resident.pinned).collect();
     let (idle, busy): (Vec<_>, Vec<_>) = movable
         .iter()
@@ -146,7 +146,7 @@ fn choose(now: Instant, limits: &Limits, staying: &[&Resident], want: &Want) -> 
     if let Some(victims) = enough(limits, staying, &idle, want) {
         return Verdict::Evict(victims);
     }
-    let in_use = busy.iter().copied().filter(|resident| resident.hold != Hold::Arriving);
+    let in_use = busy.iter().copied().filter(|resident| resident.hold != Holder::Arriving);
     let settled: Vec<_> = idle.iter().copied().chain(in_use).collect();
     if let Some(victims) = enough(limits, staying, &settled, want) {
         let victims_of = |resident: &&&Resident| victims.contains(&resident.id);
@@ -166,8 +166,8 @@ fn choose(now: Instant, limits: &Limits, staying: &[&Resident], want: &Want) -> 
 
 /// Who has to go because the limits are lower than they were: idle ones first, then those in use.
 pub(super) fn excess(now: Instant, limits: &Limits, residents: &[Resident]) -> Vec<u64> {
-    let mut staying: Vec<_> = residents.iter().filter(|resident| resident.hold != Hold::Leaving).collect();
-    let ready = |resident: &&Resident| !resident.pinned && resident.hold != Hold::Arriving;
+    let mut staying: Vec<_> = residents.iter().filter(|resident| resident.hold != Holder::Leaving).collect();
+    let ready = |resident: &&Resident| !resident.pinned && resident.hold != Holder::Arriving;
     let (idle, busy): (Vec<_>, Vec<_>) =
         staying.iter().copied().filter(ready).partition(|resident| resident.idle_since().is_some());
     let mut victims = Vec::new();
@@ -181,7 +181,7 @@ pub(super) fn excess(now: Instant, limits: &Limits, residents: &[Resident]) -> V
 }
 
 /// The first of the candidates that make enough room together, without those that turn out not to be needed.
-fn enough(limits: &Limits, staying: &[&Resident], candidates: &[&Resident], want: &Want) -> Option<Vec<u64>> {
+fn enough(limits: &Limits, staying: &[&Resident], candidates: &[&Resident], want: &RoomRequest) -> Option<Vec<u64>> {
     let fits = |victims: &[u64]| {
         limits.admit(staying.iter().copied().filter(|resident| !victims.contains(&resident.id)), want)
     };
@@ -237,7 +237,7 @@ impl Budget {
 // === impl Limits ===
 
 impl Limits {
-    fn admit<'a>(&self, residents: impl IntoIterator<Item = &'a Resident>, want: &Want) -> bool {
+    fn admit<'a>(&self, residents: impl IntoIterator<Item = &'a Resident>, want: &RoomRequest) -> bool {
         let (mut models, mut bytes) = (1, want.footprint);
         for resident in residents {
             models += 1;
@@ -265,8 +265,8 @@ impl Limits {
 impl Resident {
     fn idle_since(&self) -> Option<Instant> {
         match self.hold {
-            Hold::Idle { since } => Some(since),
-            Hold::Arriving | Hold::Leased | Hold::Leaving => None,
+            Holder::Idle { since } => Some(since),
+            Holder::Arriving | Holder::Leased | Holder::Leaving => None,
         }
     }
 
@@ -284,7 +284,7 @@ impl Resident {
     }
 
     /// When it is to go for `want`, in use or not.
-    fn turn_ends(&self, limits: &Limits, want: &Want) -> Instant {
+    fn turn_ends(&self, limits: &Limits, want: &RoomRequest) -> Instant {
         later(self.since.max(want.since), limits.patience)
     }
 }

@@ -186,7 +186,7 @@ impl Server {
     }
 
     async fn acquire(&self, model: &str) -> Result<Lease<Candle>, Unavailable> {
-        self.lifecycle.acquire(&name(model), Wish::within(PATIENCE)).await
+        self.lifecycle.acquire(&name(model), AcquireOptions::within(PATIENCE)).await
     }
 
     fn status(&self, model: &str) -> ModelStatus {
@@ -241,7 +241,7 @@ fn spec(model: &str) -> ModelSpec {
         preload: false,
         pinned: false,
         idle_ttl: None,
-        wishes: Default::default(),
+        overrides: Default::default(),
     }
 }
 
@@ -294,7 +294,7 @@ async fn a_client_that_leaves_cancels_nothing_for_the_others() {
 #[tokio::test(start_paused = true)]
 async fn progress_is_seen_by_everybody_and_told_to_the_impatient() {
     let server = Server::start(config(), &["a"]);
-    let refused = server.lifecycle.acquire(&name("a"), Wish::within(Duration::ZERO)).await.unwrap_err();
+    let refused = server.lifecycle.acquire(&name("a"), AcquireOptions::within(Duration::ZERO)).await.unwrap_err();
     assert_eq!((refused.kind(), refused.permanent()), (Kind::Loading, false));
     assert!(refused.retry_after().is_some());
 
@@ -377,7 +377,8 @@ async fn a_switch_unloads_frees_and_then_loads() {
 async fn a_lease_holds_off_a_switch_until_it_ends() {
     let server = Server::start(single(), &["a", "b"]);
     let lease = server.acquire("a").await.unwrap();
-    let refused = server.lifecycle.acquire(&name("b"), Wish::within(Duration::from_secs(20))).await.unwrap_err();
+    let refused =
+        server.lifecycle.acquire(&name("b"), AcquireOptions::within(Duration::from_secs(20))).await.unwrap_err();
     assert!(matches!(refused, Unavailable::NoRoom { .. }));
     assert_eq!(server.fake.times("unload a"), 0);
     drop(lease);
@@ -541,7 +542,7 @@ async fn shutdown_refuses_newcomers_waits_for_leases_and_frees_everything() {
     let lifecycle = server.lifecycle.clone();
     let waiting = tokio::spawn({
         let lifecycle = lifecycle.clone();
-        async move { lifecycle.acquire(&name("b"), Wish::within(PATIENCE)).await.map(drop) }
+        async move { lifecycle.acquire(&name("b"), AcquireOptions::within(PATIENCE)).await.map(drop) }
     });
     time::sleep(Duration::from_secs(1)).await;
     let stopping = tokio::spawn(async move { lifecycle.shutdown().await });
@@ -554,7 +555,10 @@ async fn shutdown_refuses_newcomers_waits_for_leases_and_frees_everything() {
     time::timeout(PATIENCE, stopping).await.expect("an end").unwrap();
     time::timeout(PATIENCE, server.driver).await.expect("an end").unwrap();
     assert_eq!(server.fake.0.lock().resident, 0);
-    assert!(matches!(server.lifecycle.acquire(&name("a"), Wish::within(PATIENCE)).await, Err(Unavailable::Stopping)));
+    assert!(matches!(
+        server.lifecycle.acquire(&name("a"), AcquireOptions::within(PATIENCE)).await,
+        Err(Unavailable::Stopping)
+    ));
 }
 
 #[tokio::test(start_paused = true)]
@@ -569,7 +573,7 @@ async fn shutdown_in_the_middle_of_a_load_unloads_what_arrives() {
 #[tokio::test(start_paused = true)]
 async fn when_the_last_handle_goes_everything_is_unloaded() {
     let Server { lifecycle, driver, fake, .. } = Server::start(config(), &["a"]);
-    drop(lifecycle.acquire(&name("a"), Wish::within(PATIENCE)).await.unwrap());
+    drop(lifecycle.acquire(&name("a"), AcquireOptions::within(PATIENCE)).await.unwrap());
     drop(lifecycle);
     time::timeout(PATIENCE, driver).await.expect("an end").unwrap();
     assert_eq!(fake.0.lock().resident, 0);

@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 
-use super::{Job, JobError};
+use super::{Request, RequestError};
 use crate::speech::Task;
 
 /// Where more jobs come from while a model works; `runtime` implements it over the queue.
 pub trait Admission<T: Task> {
     /// The next job in the queue, without waiting.
-    fn next(&mut self) -> Option<Job<T>>;
+    fn next(&mut self) -> Option<Request<T>>;
 
     /// The model made progress. Called at every step; a model without a step for long counts as stuck.
     fn step(&mut self);
@@ -17,17 +17,17 @@ pub trait Admission<T: Task> {
 /// The jobs that a model works on. It starts with those that waited; [`Self::admit`] lets newcomers join between two
 /// steps.
 pub struct Batch<'a, T: Task> {
-    first: VecDeque<Job<T>>,
+    first: VecDeque<Request<T>>,
     more: &'a mut dyn Admission<T>,
 }
 
 impl<'a, T: Task> Batch<'a, T> {
-    pub fn new(first: Vec<Job<T>>, more: &'a mut dyn Admission<T>) -> Self {
+    pub fn new(first: Vec<Request<T>>, more: &'a mut dyn Admission<T>) -> Self {
         Self { first: first.into(), more }
     }
 
     /// Up to `room` jobs that nobody has worked on. Those whose caller left or whose time passed are not among them.
-    pub fn admit(&mut self, room: usize) -> Vec<Job<T>> {
+    pub fn admit(&mut self, room: usize) -> Vec<Request<T>> {
         let mut admitted = Vec::new();
         while admitted.len() < room {
             let Some(mut job) = self.first.pop_front().or_else(|| self.more.next()) else { break };
@@ -51,7 +51,7 @@ impl<'a, T: Task> Batch<'a, T> {
     pub fn refuse(&mut self) {
         for job in self.admit(usize::MAX) {
             let message = format!("this model does not {}", T::KIND);
-            job.fail(JobError::Unsupported { param: "model", message });
+            job.fail(RequestError::Unsupported { param: "model", message });
         }
     }
 }

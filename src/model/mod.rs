@@ -4,11 +4,11 @@
 mod batch;
 mod family;
 mod files;
-mod job;
 mod placement;
+mod request;
 
 pub use batch::{Admission, Batch};
 pub use family::{Availability, Broken, Family, LoadError, Model, Preset};
 pub use files::{Location, ModelFiles};
-pub use job::{Answers, Job, JobError, job};
-pub use placement::{Backing, DeviceChoice, DeviceId, Placement, Wishes};
+pub use placement::{Backing, DeviceChoice, DeviceId, Placement, PlacementOverrides};
+pub use request::{Request, RequestError, Responses, request};

@@ -49,7 +49,7 @@ pub enum DeviceChoice {
 
 /// What one model wants otherwise than the general settings say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wishes {
+pub struct PlacementOverrides {
     pub device: Option<DeviceChoice>,
     /// CPU threads.
     pub threads: Option<usize>,
@@ -59,7 +59,7 @@ pub struct Wishes {
 
 // === impl Wishes ===
 
-impl Wishes {
+impl PlacementOverrides {
     /// What the other says holds; what it does not say stays.
     pub fn overlay(&mut self, other: &Self) {
         self.device = other.device.or(self.device);

@@ -2,7 +2,7 @@
 
 use candle_core::Device;
 
-use super::Machine;
+use super::Host;
 use crate::{
     model::DeviceId,
     speech::{Fault, Kind},
@@ -30,7 +30,7 @@ pub struct DeviceMemory {
 /// The devices that this build can use.
 #[derive(Debug)]
 pub struct Installed {
-    machine: Machine,
+    machine: Host,
 }
 
 /// Why a device that was named cannot be used. There is no silent fall-back from a named one.
@@ -53,7 +53,7 @@ pub enum PlacementError {
 // === impl Installed ===
 
 impl Installed {
-    pub fn new(machine: Machine) -> Self {
+    pub fn new(machine: Host) -> Self {
         Self { machine }
     }
 }

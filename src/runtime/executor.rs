@@ -4,7 +4,7 @@ use std::{fmt, io, sync::Arc, thread, time::Duration};
 
 use super::{Metrics, Pulse, Runnable, Scale, queue::Queue, worker::Worker};
 use crate::{
-    model::{Broken, DeviceId, Job, LoadError, Model},
+    model::{Broken, DeviceId, LoadError, Model, Request},
     speech::{Fault, Kind, ModelName},
 };
 
@@ -102,8 +102,8 @@ impl Executor {
     }
 
     /// Puts a job in the queue. Never waits. A job that is not taken answers nothing useful to its
-    /// [`Answers`](crate::model::Answers): the error returned here is the answer.
-    pub fn submit<T: Runnable>(&self, job: Job<T>) -> Result<(), Rejected> {
+    /// [`Responses`](crate::model::Responses): the error returned here is the answer.
+    pub fn submit<T: Runnable>(&self, job: Request<T>) -> Result<(), Rejected> {
         self.queue.push(T::wrap(job))
     }
 

@@ -9,7 +9,7 @@
 
 mod devices;
 mod executor;
-mod machine;
+mod host;
 mod memory;
 mod metrics;
 mod placer;
@@ -20,7 +20,7 @@ mod worker;
 
 pub use devices::{DeviceMemory, Devices, Installed, PlacementError};
 pub use executor::{Event, Executor, Rejected, Setup, StartError};
-pub use machine::Machine;
+pub use host::Host;
 pub use memory::Scale;
 pub use metrics::Metrics;
 pub use placer::{Placed, Placer};

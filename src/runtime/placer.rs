@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use candle_core::DType;
 use parking_lot::Mutex;
 
-use super::{Config, DTypeChoice, Devices, Machine, PlacementError};
+use super::{Config, DTypeChoice, Devices, Host, PlacementError};
 use crate::{
-    model::{DeviceChoice, DeviceId, Placement, Wishes},
+    model::{DeviceChoice, DeviceId, Placement, PlacementOverrides},
     speech::ModelName,
 };
 
@@ -42,18 +42,18 @@ impl Placer {
         };
         let rooms = accelerators.iter().copied().chain([DeviceId::Cpu]).filter_map(room).collect();
         let placer = Self { devices, config: config.clone(), accelerators, rooms, promised: Mutex::default() };
-        placer.check(&Wishes::default())?;
+        placer.check(&PlacementOverrides::default())?;
         Ok(placer)
     }
 
     /// Whether a model with these wishes can live here at all.
-    pub fn check(&self, wishes: &Wishes) -> Result<(), PlacementError> {
-        self.candidates(wishes)?.first().map_or(Ok(()), |device| self.devices.open(*device).map(drop))
+    pub fn check(&self, overrides: &PlacementOverrides) -> Result<(), PlacementError> {
+        self.candidates(overrides)?.first().map_or(Ok(()), |device| self.devices.open(*device).map(drop))
     }
 
     /// Where this model is to live: where it lived before, else the candidate with the most room left.
-    pub fn place(&self, name: &ModelName, wishes: &Wishes) -> Result<Placed, PlacementError> {
-        let candidates = self.candidates(wishes)?;
+    pub fn place(&self, name: &ModelName, overrides: &PlacementOverrides) -> Result<Placed, PlacementError> {
+        let candidates = self.candidates(overrides)?;
         let before = self.promised.lock().get(name).map(|(device, _)| *device);
         let device = match before.filter(|before| candidates.contains(before)) {
             Some(before) => before,
@@ -64,7 +64,7 @@ impl Placer {
             dtype: dtype(self.config.dtype, device),
             weights: self.config.weights,
             device: opened,
-            threads: wishes.threads.or(self.config.threads).unwrap_or_else(Machine::processors).max(1),
+            threads: overrides.threads.or(self.config.threads).unwrap_or_else(Host::processors).max(1),
             max_batch: self.config.max_batch.max(1),
         };
         Ok(Placed { device, placement })
@@ -78,7 +78,7 @@ impl Placer {
     /// Where models without wishes of their own live.
     pub fn usual(&self) -> Vec<DeviceId> {
         // That there is one was checked at the start.
-        self.candidates(&Wishes::default()).unwrap_or_default()
+        self.candidates(&PlacementOverrides::default()).unwrap_or_default()
     }
 
     /// Bytes that models may take of each device, as measured at the start, less the reserve.
@@ -87,8 +87,8 @@ impl Placer {
     }
 
     /// Where a model with these wishes could live. Never empty.
-    fn candidates(&self, wishes: &Wishes) -> Result<Vec<DeviceId>, PlacementError> {
-        let choice = wishes.device.unwrap_or(self.config.device);
+    fn candidates(&self, overrides: &PlacementOverrides) -> Result<Vec<DeviceId>, PlacementError> {
+        let choice = overrides.device.unwrap_or(self.config.device);
         match choice {
             DeviceChoice::Only(DeviceId::Cpu) if self.config.require_gpu => Err(PlacementError::Contradiction),
             DeviceChoice::Only(device) => Ok(vec![device]),
@@ -179,15 +179,15 @@ mod tests {
         ModelName::known(name)
     }
 
-    fn only(device: DeviceId) -> Wishes {
-        Wishes { device: Some(DeviceChoice::Only(device)), ..Wishes::default() }
+    fn only(device: DeviceId) -> PlacementOverrides {
+        PlacementOverrides { device: Some(DeviceChoice::Only(device)), ..PlacementOverrides::default() }
     }
 
     #[test]
     fn auto_takes_the_accelerator_with_the_most_room_and_then_the_other() {
         let placer = placer(&config(), &[(CUDA0, 800), (CUDA1, 1000)]).unwrap();
         let place = |model: &str, bytes: u64| {
-            let placed = placer.place(&name(model), &Wishes::default()).unwrap();
+            let placed = placer.place(&name(model), &PlacementOverrides::default()).unwrap();
             placer.promise(&name(model), placed.device, bytes);
             placed.device
         };
@@ -202,16 +202,16 @@ mod tests {
         let devices = fake(&[(CUDA0, 900), (CUDA1, 1000)]);
         let placer = Placer::new(&config(), devices.clone()).unwrap();
         devices.0.lock()[1].1 = 50;
-        assert_eq!(placer.place(&name("a"), &Wishes::default()).unwrap().device, CUDA0);
+        assert_eq!(placer.place(&name("a"), &PlacementOverrides::default()).unwrap().device, CUDA0);
     }
 
     #[test]
     fn a_model_may_wish_for_another_device_and_for_threads() {
         let placer = placer(&config(), &[(CUDA0, 800)]).unwrap();
-        let wishes = Wishes { threads: Some(3), ..only(DeviceId::Cpu) };
-        let placed = placer.place(&name("a"), &wishes).unwrap();
+        let overrides = PlacementOverrides { threads: Some(3), ..only(DeviceId::Cpu) };
+        let placed = placer.place(&name("a"), &overrides).unwrap();
         assert_eq!((placed.device, placed.placement.threads, placed.placement.dtype), (DeviceId::Cpu, 3, DType::F32));
-        assert_eq!(placer.place(&name("b"), &Wishes::default()).unwrap().placement.dtype, DType::F16);
+        assert_eq!(placer.place(&name("b"), &PlacementOverrides::default()).unwrap().placement.dtype, DType::F16);
     }
 
     #[test]

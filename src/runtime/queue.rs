@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use parking_lot::{Condvar, Mutex};
 
 use super::{Pulse, Rejected, Work, metrics::ModelMetrics};
-use crate::{model::JobError, speech::TaskKind};
+use crate::{model::RequestError, speech::TaskKind};
 
 /// A job is taken to last so long until one was measured, in seconds.
 const FIRST_GUESS: f64 = 1.0;
@@ -98,7 +98,7 @@ impl Queue {
     }
 
     /// Takes no more jobs and fails those that wait.
-    pub fn abandon(&self, error: &JobError) {
+    pub fn abandon(&self, error: &RequestError) {
         let jobs = {
             let mut state = self.state.lock();
             state.closed = true;

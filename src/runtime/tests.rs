@@ -14,8 +14,8 @@ mod memory;
 use super::*;
 use crate::{
     audio::Pcm,
-    model::{Answers, Batch, Broken, DeviceId, Job, JobError, LoadError, Model, Wishes, job},
-    speech::{Fault, Goal, HEARING_RATE, Heard, Kind, ModelName, Summary, Timestamps, Transcribe},
+    model::{Batch, Broken, DeviceId, LoadError, Model, PlacementOverrides, Request, RequestError, Responses, request},
+    speech::{Fault, HEARING_RATE, Kind, ModelName, Summary, Timestamps, Transcribe, TranscribeMode, TranscriptEvent},
 };
 
 /// Nothing here takes as long.
@@ -75,7 +75,7 @@ impl Bench {
         self.events.recv_timeout(SOON).expect("an event")
     }
 
-    fn submit(&self) -> Answers<Transcribe> {
+    fn submit(&self) -> Responses<Transcribe> {
         let (job, answers) = new_job(None);
         self.executor.submit(job).expect("room in the queue");
         answers
@@ -122,7 +122,7 @@ fn setup() -> Setup {
         device: DeviceId::Cpu,
         queue: 4,
         cold: false,
-        scale: Scale::new(Arc::new(Installed::new(Machine::here()))),
+        scale: Scale::new(Arc::new(Installed::new(Host::here()))),
         leak_threshold: 1 << 20,
     }
 }
@@ -138,22 +138,22 @@ fn set_up(
     (executor, events, registry)
 }
 
-fn new_job(deadline: Option<Instant>) -> (Job<Transcribe>, Answers<Transcribe>) {
+fn new_job(deadline: Option<Instant>) -> (Request<Transcribe>, Responses<Transcribe>) {
     let ask = Transcribe {
         audio: Pcm::new(vec![0.0; 16], HEARING_RATE),
         language: None,
-        goal: Goal::Transcribe,
+        goal: TranscribeMode::Transcribe,
         prompt: None,
         temperature: None,
         timestamps: Timestamps::None,
         logprobs: false,
         options: Default::default(),
     };
-    job("test".to_owned(), ask, deadline)
+    request("test".to_owned(), ask, deadline)
 }
 
-fn done() -> Heard {
-    Heard::Done(Summary { language: "en".to_owned(), duration: 0.001, tokens: 0 })
+fn done() -> TranscriptEvent {
+    TranscriptEvent::Done(Summary { language: "en".to_owned(), duration: 0.001, tokens: 0 })
 }
 
 /// Finishes every job, one by one, and admits newcomers.
@@ -179,7 +179,7 @@ fn gated() -> (Script, Receiver<()>, Sender<()>) {
     (Box::new(script), began, go)
 }
 
-fn answer(mut answers: Answers<Transcribe>) -> Result<Heard, JobError> {
+fn answer(mut answers: Responses<Transcribe>) -> Result<TranscriptEvent, RequestError> {
     answers.blocking_next().expect("an answer")
 }
 
@@ -197,7 +197,7 @@ fn a_job_is_answered_on_the_thread_of_its_model() {
         assert_eq!(std::thread::current().name(), Some("model:scripted"));
         obliging(jobs)
     });
-    assert!(matches!(answer(bench.submit()), Ok(Heard::Done(_))));
+    assert!(matches!(answer(bench.submit()), Ok(TranscriptEvent::Done(_))));
     drop(bench.executor);
     assert!(matches!(bench.events.recv_timeout(SOON), Ok(Event::Ended { died: None, .. })));
     assert!(bench.dropped.try_recv().is_ok(), "the model is gone before its end is reported");
@@ -252,7 +252,7 @@ fn a_job_whose_caller_left_or_whose_time_passed_is_never_worked_on() {
 
     go.send(()).unwrap();
     began.recv_timeout(SOON).expect("the last job, and no other");
-    assert_eq!(answer(late_answers).unwrap_err(), JobError::Deadline);
+    assert_eq!(answer(late_answers).unwrap_err(), RequestError::Deadline);
     drop(go);
     assert!(answer(last).is_ok());
     assert!(began.try_recv().is_err());
@@ -277,7 +277,7 @@ fn those_who_wait_in_vain_are_answered_at_the_next_step() {
     let (late, answers) = new_job(Some(Instant::now()));
     bench.executor.submit(late).unwrap();
     go.send(()).unwrap();
-    assert_eq!(answer(answers).unwrap_err(), JobError::Deadline);
+    assert_eq!(answer(answers).unwrap_err(), RequestError::Deadline);
     until("an empty queue", || bench.executor.queue_depth() == 0);
 }
 
@@ -319,7 +319,7 @@ fn a_panic_fails_everybody_and_ends_only_this_model() {
     let answers = [bench.submit(), bench.submit(), bench.submit()];
     drop(go);
     for answers in answers {
-        assert_eq!(answer(answers).unwrap_err(), JobError::Broken);
+        assert_eq!(answer(answers).unwrap_err(), RequestError::Broken);
     }
     let Event::Ended { died: Some(reason), .. } = bench.event() else { panic!("it should have died") };
     assert!(!reason.contains("/secret"), "{reason}");
@@ -399,7 +399,7 @@ fn many_threads_may_submit_and_each_is_answered_once() {
                 for _ in 0..100 {
                     let (job, mut answers) = new_job(None);
                     executor.submit(job).unwrap();
-                    assert!(matches!(answers.blocking_next(), Some(Ok(Heard::Done(_)))));
+                    assert!(matches!(answers.blocking_next(), Some(Ok(TranscriptEvent::Done(_)))));
                     assert!(answers.blocking_next().is_none());
                 }
             })
@@ -412,8 +412,8 @@ fn many_threads_may_submit_and_each_is_answered_once() {
 fn a_named_device_never_falls_back_silently() {
     let place = |device| {
         let config = Config { device, threads: Some(0), max_batch: 0, ..config() };
-        let placer = Placer::new(&config, Arc::new(Installed::new(Machine::here())))?;
-        placer.place(&ModelName::known("a"), &Wishes::default())
+        let placer = Placer::new(&config, Arc::new(Installed::new(Host::here())))?;
+        placer.place(&ModelName::known("a"), &PlacementOverrides::default())
     };
     let cpu = place(DeviceChoice::Only(DeviceId::Cpu)).unwrap();
     assert_eq!((cpu.device, cpu.placement.dtype.as_str()), (DeviceId::Cpu, "f32"));

@@ -1,22 +1,22 @@
 //! What can stand in a model's queue. A new task is one variant of [`Work`] and one `impl` of [`Runnable`].
 
 use crate::{
-    model::{Batch, Broken, Job, JobError, Model},
+    model::{Batch, Broken, Model, Request, RequestError},
     speech::{Task, TaskKind, Transcribe},
 };
 
 /// A job of any task.
 #[derive(Debug)]
 pub enum Work {
-    Transcribe(Job<Transcribe>),
+    Transcribe(Request<Transcribe>),
 }
 
 /// A task that an executor can run.
 pub trait Runnable: Task + Sized {
-    fn wrap(job: Job<Self>) -> Work;
+    fn wrap(job: Request<Self>) -> Work;
 
     /// The job, if it is one of this task; a job of another task fails.
-    fn unwrap(work: Work) -> Option<Job<Self>>;
+    fn unwrap(work: Work) -> Option<Request<Self>>;
 
     fn run(model: &mut dyn Model, jobs: &mut Batch<'_, Self>) -> Result<(), Broken>;
 }
@@ -31,7 +31,7 @@ impl Work {
     }
 
     /// Why nobody wants the answer any more, if so.
-    pub fn over(&self) -> Option<JobError> {
+    pub fn over(&self) -> Option<RequestError> {
         match self {
             Self::Transcribe(job) => job.over(),
         }
@@ -43,7 +43,7 @@ impl Work {
         }
     }
 
-    pub fn fail(self, error: JobError) {
+    pub fn fail(self, error: RequestError) {
         match self {
             Self::Transcribe(job) => job.fail(error),
         }
@@ -53,11 +53,11 @@ impl Work {
 // === impl Runnable ===
 
 impl Runnable for Transcribe {
-    fn wrap(job: Job<Self>) -> Work {
+    fn wrap(job: Request<Self>) -> Work {
         Work::Transcribe(job)
     }
 
-    fn unwrap(work: Work) -> Option<Job<Self>> {
+    fn unwrap(work: Work) -> Option<Request<Self>> {
         match work {
             Work::Transcribe(job) => Some(job),
         }

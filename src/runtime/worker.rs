@@ -11,7 +11,7 @@ use super::{
     Event, Pulse, Runnable, StartError, Work, executor::Setup, memory::Held, metrics::ModelMetrics, queue::Queue,
 };
 use crate::{
-    model::{Admission, Batch, Broken, Job, JobError, LoadError, Model},
+    model::{Admission, Batch, Broken, LoadError, Model, Request, RequestError},
     speech::Transcribe,
 };
 
@@ -41,7 +41,7 @@ impl<F: FnMut(Event)> Worker<F> {
         match self.start(load) {
             Ok((model, resident)) => self.serve_and_end(model, resident),
             Err(error) => {
-                self.queue.abandon(&JobError::Broken);
+                self.queue.abandon(&RequestError::Broken);
                 (self.on_event)(Event::Failed(error));
             }
         }
@@ -81,7 +81,7 @@ impl<F: FnMut(Event)> Worker<F> {
     fn serve_and_end(mut self, mut model: Box<dyn Model>, resident: Option<Held>) {
         let died = self.serve(model.as_mut()).err();
         if died.is_some() {
-            self.queue.abandon(&JobError::Broken);
+            self.queue.abandon(&RequestError::Broken);
         }
         let freed = self.discard(model);
         self.report_leak(resident, freed);
@@ -110,7 +110,7 @@ impl<F: FnMut(Event)> Worker<F> {
         Ok(())
     }
 
-    fn batch<T: Runnable>(&mut self, model: &mut dyn Model, first: Job<T>) -> Result<(), String> {
+    fn batch<T: Runnable>(&mut self, model: &mut dyn Model, first: Request<T>) -> Result<(), String> {
         let began = Instant::now();
         let mut newcomers = Newcomers { queue: &self.queue, pulse: &self.pulse, taken: 1 };
         let ran = {
@@ -169,7 +169,7 @@ fn panic_text(panic: &Box<dyn Any + Send>) -> String {
 // === impl Newcomers ===
 
 impl<T: Runnable> Admission<T> for Newcomers<'_> {
-    fn next(&mut self) -> Option<Job<T>> {
+    fn next(&mut self) -> Option<Request<T>> {
         // The kind was looked at, so `unwrap` gives the job.
         let job = T::unwrap(self.queue.next(T::KIND)?)?;
         self.taken += 1;

@@ -7,7 +7,7 @@ use crate::{
     audio::DecodeError,
     catalog::Unknown,
     lifecycle::Unavailable,
-    model::JobError,
+    model::RequestError,
     runtime::Rejected,
     speech::{Fault, Kind, ModelName, TaskKind},
 };
@@ -36,7 +36,7 @@ pub enum ServiceError {
     #[error(transparent)]
     Queue(#[from] Rejected),
     #[error(transparent)]
-    Job(#[from] JobError),
+    Request(#[from] RequestError),
     #[error("internal error: {0}")]
     Internal(&'static str),
 }
@@ -63,7 +63,7 @@ impl ServiceError {
             Self::Allowance(error) => Some(error),
             Self::Model(error) => Some(error),
             Self::Queue(error) => Some(error),
-            Self::Job(error) => Some(error),
+            Self::Request(error) => Some(error),
             Self::Unsupported { .. } | Self::WrongTask { .. } | Self::Audio(_) | Self::Internal(_) => None,
         }
     }
@@ -76,7 +76,7 @@ impl Fault for ServiceError {
             Self::Audio(DecodeError::TooLong { .. }) => Kind::TooLarge,
             Self::Audio(_) => Kind::Invalid,
             Self::Internal(_) => Kind::Internal,
-            Self::Unknown(_) | Self::Allowance(_) | Self::Model(_) | Self::Queue(_) | Self::Job(_) => {
+            Self::Unknown(_) | Self::Allowance(_) | Self::Model(_) | Self::Queue(_) | Self::Request(_) => {
                 self.inner().map_or(Kind::Internal, Fault::kind)
             }
         }

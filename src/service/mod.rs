@@ -34,9 +34,9 @@ use self::{
 use crate::{
     audio::{self, Pcm, VoiceActivity},
     catalog::{Catalog, Entry},
-    lifecycle::{KeepAlive, Lease, Lifecycle, Wish},
-    model::{Availability, job},
-    speech::{Goal, HEARING_RATE, ModelName, Task, TaskKind, Timestamps, Transcribe},
+    lifecycle::{AcquireOptions, KeepAlive, Lease, Lifecycle},
+    model::{Availability, request},
+    speech::{HEARING_RATE, ModelName, Task, TaskKind, Timestamps, Transcribe, TranscribeMode},
 };
 
 /// What the service needs to know.
@@ -100,10 +100,10 @@ pub struct Recording {
 
 /// What to hear, and how. The fields are those of [`Transcribe`].
 #[derive(Clone, Debug)]
-pub struct Listen {
+pub struct TranscribeRequest {
     pub recording: Recording,
     pub language: Option<String>,
-    pub goal: Goal,
+    pub goal: TranscribeMode,
     pub prompt: Option<String>,
     pub temperature: Option<f32>,
     pub timestamps: Timestamps,
@@ -180,7 +180,7 @@ impl Service {
     }
 
     /// Has a recording written down. The answer arrives while it is made; dropping it stops the work.
-    pub async fn transcribe(&self, call: Call, listen: Listen) -> Result<Transcription, ServiceError> {
+    pub async fn transcribe(&self, call: Call, listen: TranscribeRequest) -> Result<Transcription, ServiceError> {
         let mut account = self.metrics.open(call.protocol, TaskKind::Transcribe);
         let started = self.start(call, listen, &mut account).await;
         account.settle(started, |mut account, (lease, answers, original)| {
@@ -189,28 +189,38 @@ impl Service {
         })
     }
 
-    async fn start(&self, call: Call, listen: Listen, account: &mut Account) -> Result<Started, ServiceError> {
+    async fn start(
+        &self,
+        call: Call,
+        listen: TranscribeRequest,
+        account: &mut Account,
+    ) -> Result<Started, ServiceError> {
         let known = self.known.load_full();
         let entry = entry::<Transcribe>(&known.catalog, call.model.as_deref())?;
         account.model(&entry.name);
         let (ask, original) = self.decode(listen, known.config.max_audio).await?;
         call.allowance.map_or(Ok(()), |allowance| allowance.take_audio(original.seconds))?;
-        let wish = Wish { patience: call.wait.unwrap_or(known.config.wait), keep_alive: call.keep_alive };
-        let lease = self.acquire(&entry.name, wish).await?;
+        let options = AcquireOptions { patience: call.wait.unwrap_or(known.config.wait), keep_alive: call.keep_alive };
+        let lease = self.acquire(&entry.name, options).await?;
         call.served.by(&lease);
         let time_limit = call.time_limit.unwrap_or(known.config.request_timeout);
-        let (job, answers) = job(call.id, ask, Some(Instant::now() + time_limit));
+        let (job, answers) = request(call.id, ask, Some(Instant::now() + time_limit));
         lease.submit(job)?;
         Ok((lease, answers, original))
     }
 
     #[instrument(name = "wait", level = "debug", skip_all, fields(%model))]
-    async fn acquire(&self, model: &ModelName, wish: Wish) -> Result<Lease, ServiceError> {
-        Ok(self.lifecycle.acquire(model, wish).await?)
+    async fn acquire(&self, model: &ModelName, options: AcquireOptions) -> Result<Lease, ServiceError> {
+        Ok(self.lifecycle.acquire(model, options).await?)
     }
 
-    async fn decode(&self, listen: Listen, longest: Duration) -> Result<(Transcribe, Original), ServiceError> {
-        let Listen { recording, language, goal, prompt, temperature, timestamps, logprobs, options, voice } = listen;
+    async fn decode(
+        &self,
+        listen: TranscribeRequest,
+        longest: Duration,
+    ) -> Result<(Transcribe, Original), ServiceError> {
+        let TranscribeRequest { recording, language, goal, prompt, temperature, timestamps, logprobs, options, voice } =
+            listen;
         let (audio, original) = self.pcm(recording, voice, longest).await?;
         let ask = Transcribe { audio, language, goal, prompt, temperature, timestamps, logprobs, options };
         Ok((ask, original))
@@ -260,4 +270,4 @@ fn wrong_task(catalog: &Catalog, entry: &Entry, task: TaskKind) -> ServiceError 
     }
 }
 
-type Started = (Lease, crate::model::Answers<Transcribe>, Original);
+type Started = (Lease, crate::model::Responses<Transcribe>, Original);

@@ -2,7 +2,7 @@
 
 use crate::{
     audio::{Pcm, Timeline, VoiceActivity},
-    speech::{Heard, Segment, Summary},
+    speech::{Segment, Summary, TranscriptEvent},
 };
 
 /// A recording as it was before anything was cut out.
@@ -25,11 +25,11 @@ impl Original {
     }
 
     /// In the times of the recording.
-    pub fn place(&self, piece: Heard) -> Heard {
+    pub fn place(&self, piece: TranscriptEvent) -> TranscriptEvent {
         let Some(timeline) = &self.timeline else { return piece };
         match piece {
-            Heard::Segment(segment) => Heard::Segment(self.place_segment(segment, timeline)),
-            Heard::Done(summary) => Heard::Done(Summary { duration: self.seconds, ..summary }),
+            TranscriptEvent::Segment(segment) => TranscriptEvent::Segment(self.place_segment(segment, timeline)),
+            TranscriptEvent::Done(summary) => TranscriptEvent::Done(Summary { duration: self.seconds, ..summary }),
         }
     }
 
@@ -89,12 +89,14 @@ mod tests {
     fn pieces_get_the_times_of_the_recording_and_its_length() {
         let (heard, original) = Original::cut(hum(), Some(VoiceActivity::default()));
         assert!((heard.seconds() - 1.8).abs() < 0.1, "{}", heard.seconds());
-        let Heard::Segment(placed) = original.place(Heard::Segment(segment(0, 0.3, 1.3))) else { panic!() };
+        let TranscriptEvent::Segment(placed) = original.place(TranscriptEvent::Segment(segment(0, 0.3, 1.3))) else {
+            panic!()
+        };
         assert!((placed.start - 5.0).abs() < 0.1 && (placed.end - 6.0).abs() < 0.1, "{placed:?}");
         assert_eq!((placed.words[0].start, placed.words[1].end), (placed.start, placed.end));
         assert!((465..=475).contains(&placed.seek), "{placed:?}");
         let summary = Summary { language: "en".to_owned(), duration: heard.seconds(), tokens: 2 };
-        let Heard::Done(summary) = original.place(Heard::Done(summary)) else { panic!() };
+        let TranscriptEvent::Done(summary) = original.place(TranscriptEvent::Done(summary)) else { panic!() };
         assert_eq!(summary.duration, 10.0);
     }
 
@@ -102,7 +104,9 @@ mod tests {
     fn where_nothing_is_cut_pieces_stay_as_they_are() {
         let (heard, original) = Original::cut(hum(), None);
         assert_eq!((heard.seconds(), original.seconds), (10.0, 10.0));
-        let Heard::Segment(same) = original.place(Heard::Segment(segment(70, 0.123, 1.0))) else { panic!() };
+        let TranscriptEvent::Segment(same) = original.place(TranscriptEvent::Segment(segment(70, 0.123, 1.0))) else {
+            panic!()
+        };
         assert_eq!(same, segment(70, 0.123, 1.0));
     }
 }

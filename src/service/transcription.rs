@@ -3,13 +3,13 @@
 use super::{ServiceError, metrics::Account, original::Original};
 use crate::{
     lifecycle::Lease,
-    model::{Answers, JobError},
-    speech::{Heard, ModelName, Segment, Summary, Transcribe, Transcript},
+    model::{RequestError, Responses},
+    speech::{ModelName, Segment, Summary, Transcribe, Transcript, TranscriptEvent},
 };
 
 /// A transcription in progress. Dropping it tells the model to stop.
 pub struct Transcription {
-    answers: Answers<Transcribe>,
+    answers: Responses<Transcribe>,
     account: Account,
     /// Keeps the model in memory until the last piece.
     lease: Lease,
@@ -18,7 +18,7 @@ pub struct Transcription {
 }
 
 impl Transcription {
-    pub(super) fn new(lease: Lease, answers: Answers<Transcribe>, account: Account, original: Original) -> Self {
+    pub(super) fn new(lease: Lease, answers: Responses<Transcribe>, account: Account, original: Original) -> Self {
         Self { answers, account, lease, original, over: false }
     }
 
@@ -32,16 +32,16 @@ impl Transcription {
         self.original.seconds
     }
 
-    /// The next piece; `None` after [`Heard::Done`] or after an error.
-    pub async fn next(&mut self) -> Option<Result<Heard, ServiceError>> {
+    /// The next piece; `None` after [`TranscriptEvent::Done`] or after an error.
+    pub async fn next(&mut self) -> Option<Result<TranscriptEvent, ServiceError>> {
         if self.over {
             return None;
         }
         // The channel of a reader that fell too far behind closes without a last piece: that is no success.
-        let piece = self.answers.next().await.unwrap_or(Err(JobError::Gone));
+        let piece = self.answers.next().await.unwrap_or(Err(RequestError::Gone));
         match &piece {
-            Ok(Heard::Segment(_)) => {}
-            Ok(Heard::Done(_)) => {
+            Ok(TranscriptEvent::Segment(_)) => {}
+            Ok(TranscriptEvent::Done(_)) => {
                 self.over = true;
                 self.account.succeed();
             }
@@ -60,11 +60,11 @@ impl Transcription {
         let mut segments: Vec<Segment> = Vec::new();
         while let Some(piece) = self.next().await {
             match piece? {
-                Heard::Segment(segment) => {
+                TranscriptEvent::Segment(segment) => {
                     see(&segment);
                     segments.push(segment);
                 }
-                Heard::Done(summary) => return Ok(self.transcript(segments, summary)),
+                TranscriptEvent::Done(summary) => return Ok(self.transcript(segments, summary)),
             }
         }
         Err(ServiceError::Internal("the transcription ended without its last piece"))
@@ -74,7 +74,7 @@ impl Transcription {
         Transcript { model: self.model().clone(), segments, summary }
     }
 
-    fn failed(&mut self, error: JobError) -> ServiceError {
+    fn failed(&mut self, error: RequestError) -> ServiceError {
         let error = ServiceError::from(error);
         self.account.fail(&error);
         error

@@ -10,5 +10,7 @@ mod transcript;
 pub use fault::{Fault, Kind};
 pub use name::ModelName;
 pub use task::{Task, TaskKind};
-pub use transcribe::{Goal, HEARING_RATE, Heard, Logprob, Segment, Summary, Timestamps, Transcribe, Word};
+pub use transcribe::{
+    HEARING_RATE, Logprob, Segment, Summary, Timestamps, Transcribe, TranscribeMode, TranscriptEvent, Word,
+};
 pub use transcript::Transcript;

@@ -13,7 +13,7 @@ pub struct Transcribe {
     pub audio: Pcm,
     /// The spoken language, as an ISO 639-1 code or an English name; detected if absent.
     pub language: Option<String>,
-    pub goal: Goal,
+    pub goal: TranscribeMode,
     /// Text that came before, or words to expect.
     pub prompt: Option<String>,
     /// 0 to 1; absent: start at 0 and rise where the text looks wrong.
@@ -28,7 +28,7 @@ pub struct Transcribe {
 /// In which language the text is wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Goal {
+pub enum TranscribeMode {
     /// The language that is spoken.
     #[default]
     Transcribe,
@@ -48,7 +48,7 @@ pub enum Timestamps {
 
 /// A part of a transcription.
 #[derive(Clone, Debug)]
-pub enum Heard {
+pub enum TranscriptEvent {
     /// In order of time, as soon as each is final.
     Segment(Segment),
     /// Once, last.
@@ -113,5 +113,5 @@ pub struct Logprob {
 
 impl Task for Transcribe {
     const KIND: TaskKind = TaskKind::Transcribe;
-    type Piece = Heard;
+    type Piece = TranscriptEvent;
 }

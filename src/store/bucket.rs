@@ -10,7 +10,7 @@ use futures::{FutureExt, StreamExt, future::BoxFuture};
 use super::{
     Link, StoreError,
     origin::{Body, Listed, Origin, fingerprint, stays_inside, version},
-    shelf::Checksum,
+    snapshots::Checksum,
 };
 use crate::remote::{Address, Buckets, Object, RemoteError};
 

@@ -9,7 +9,7 @@ use std::{
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-use super::shelf::Checksum;
+use super::snapshots::Checksum;
 
 /// Bytes that are read and hashed at a time.
 const BLOCK: usize = 1 << 20;

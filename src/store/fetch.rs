@@ -17,20 +17,20 @@ use super::{
     StoreError,
     archive::Archive,
     digest::check,
+    download_lock::DownloadLock,
+    evict::fit,
     layout::RepoDir,
-    lease::Lease,
     manifest::{Entry, Manifest},
     metrics::Metrics,
     origin::{Listed, Origin},
+    pins::CommitPin,
     place::Place,
     preflight::{check_room, need},
     progress::{Phase, Progress, Tracker},
-    shelf::{Checksum, Found, Shelf, complete, local},
     sink::{Buffers, Sink, Written, blocking},
-    tidy::fit,
+    snapshots::{Checksum, Found, LocalSnapshots, complete, local},
     transfer::{Limits, Transfer},
     unpack::Packed,
-    uses::Hold,
 };
 
 /// Files that come at once.
@@ -62,7 +62,7 @@ pub(super) struct Fetcher<'a> {
     pub metrics: &'a Metrics,
     pub busy: &'a Busy,
     /// What was fetched, marked as used. Locked to put it there and to take it out.
-    pub held: Mutex<Option<Hold>>,
+    pub held: Mutex<Option<CommitPin>>,
 }
 
 /// One writer per repository in this process; a second one waits and then finds everything here.
@@ -103,7 +103,7 @@ impl Fetcher<'_> {
                 Some(commit) => commit,
                 None => return Ok(Plan::Here { commit: here.0, found: here.1 }),
             },
-            (None, None) => self.limits.patience.retry(|| self.origin.commit()).await?,
+            (None, None) => self.limits.retry_policy.retry(|| self.origin.commit()).await?,
         };
         self.plan_commit(commit, choose).await
     }
@@ -129,7 +129,7 @@ impl Fetcher<'_> {
             self.remember(&commit).await;
             return Ok(Plan::Here { commit, found });
         }
-        let files = self.limits.patience.retry(|| self.origin.list(&commit)).await?;
+        let files = self.limits.retry_policy.retry(|| self.origin.list(&commit)).await?;
         let listing: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
         let chosen = choose(&listing)?;
         if let Some(file) = chosen.iter().find(|file| !listing.contains(file)) {
@@ -170,7 +170,7 @@ impl Fetcher<'_> {
             let found = self.fetch_alone(commit, listing, wanted, tracker).await?;
             // Before the lease is given back, so that there is no moment in which the files look idle.
             let paths: Vec<PathBuf> = found.iter().map(|found| found.path.clone()).collect();
-            let hold = blocking(move || Ok(Hold::of(paths.iter().map(PathBuf::as_path)))).await;
+            let hold = blocking(move || Ok(CommitPin::of(paths.iter().map(PathBuf::as_path)))).await;
             *self.held.lock() = Some(hold.map_err(StoreError::Cache)?);
             Ok(found)
         };
@@ -242,7 +242,7 @@ impl Fetcher<'_> {
     }
 
     /// Waits for those who write here already.
-    async fn lease(&self, tracker: &Tracker<'_>) -> Result<Lease, StoreError> {
+    async fn lease(&self, tracker: &Tracker<'_>) -> Result<DownloadLock, StoreError> {
         let told = AtomicBool::new(false);
         let theirs = |owner: &str, progress: &Progress| {
             if !told.swap(true, Ordering::Relaxed) {
@@ -250,7 +250,7 @@ impl Fetcher<'_> {
             }
             tracker.wait_for(progress);
         };
-        Lease::acquire(&self.dir(), theirs).await.map_err(StoreError::Cache)
+        DownloadLock::acquire(&self.dir(), theirs).await.map_err(StoreError::Cache)
     }
 
     async fn check_room(&self, wanted: &[Listed]) -> Result<(), StoreError> {
@@ -276,7 +276,7 @@ impl Fetcher<'_> {
     async fn file(&self, commit: &str, file: &Listed, tracker: &Tracker<'_>) -> Result<Stored, StoreError> {
         let checksum = match &file.checksum {
             Some(checksum) => checksum.clone(),
-            None => self.limits.patience.retry(|| self.origin.checksum(commit, file)).await?,
+            None => self.limits.retry_policy.retry(|| self.origin.checksum(commit, file)).await?,
         };
         if let Some(sha256) = self.have(file, &checksum).await {
             arrived(tracker, &file.path, file.size);
@@ -365,8 +365,8 @@ impl Fetcher<'_> {
             dir.write_ref(&place.revision, &commit)?;
             manifest.files.extend(stored.iter().map(|stored| (stored.file.clone(), stored.entry.clone())));
             manifest.write(&path)?;
-            let shelf = Shelf::open(&cache, &place, &commit);
-            let find = |stored: &Stored| shelf.as_ref().and_then(|shelf| shelf.find(&stored.file));
+            let snapshots = LocalSnapshots::open(&cache, &place, &commit);
+            let find = |stored: &Stored| snapshots.as_ref().and_then(|snapshots| snapshots.find(&stored.file));
             stored.iter().map(find).collect::<Option<Vec<_>>>().ok_or_else(|| std::io::ErrorKind::NotFound.into())
         };
         blocking(work).await.map_err(StoreError::Cache)

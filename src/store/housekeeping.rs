@@ -14,7 +14,7 @@ use std::{
 use serde::Serialize;
 
 use self::repo::Repo;
-use super::uses;
+use super::pins;
 
 /// One repository in a cache.
 #[derive(Clone, Debug, Serialize)]
@@ -87,7 +87,7 @@ impl Cache {
         let mut repos: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(|path| is_repo(path)).collect();
         repos.sort();
         // A cache that can only be read has nobody who writes.
-        let now = uses::now_at(root).unwrap_or_else(|_| SystemTime::now());
+        let now = pins::now_at(root).unwrap_or_else(|_| SystemTime::now());
         let repos = repos.into_iter().map(|dir| Repo::look(dir, now)).collect();
         Ok(Self { repos, now })
     }
@@ -140,7 +140,7 @@ impl Cache {
             for commit in repo.commits.keys().filter(|commit| repo.is_ours(commit)) {
                 let used = repo.last_used(commit);
                 let doomed = Doomed { folder: repo.folder(), commit: commit.clone() };
-                if !uses::is_held(&repo.ours(), commit, self.now) {
+                if !pins::is_held(&repo.ours(), commit, self.now) {
                     candidates.push((used, doomed));
                 }
             }

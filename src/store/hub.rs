@@ -16,9 +16,9 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::{
     Config, StoreError,
     origin::{Body, Listed, Origin, stays_inside},
-    shelf::Checksum,
+    snapshots::Checksum,
     source::is_plain_name,
-    transport::{Answer, Ask, Transport, Trouble},
+    transport::{Answer, Ask, Transport, TransportError},
 };
 
 /// Pages of a tree, a thousand files each, that are asked for: more than any model has.
@@ -120,7 +120,7 @@ impl<'a> HubRepo<'a> {
 
     async fn json<T: DeserializeOwned>(&self, endpoint: &Endpoint<'a>, url: Url) -> Result<(T, HeaderMap), StoreError> {
         let ask = Ask { method: Method::GET, url, token: endpoint.token, range: None, version: None, stay: false };
-        let answer = self.transport.send(&ask).await.map_err(|trouble| self.error(endpoint, trouble))?;
+        let answer = self.transport.send(&ask).await.map_err(|error| self.error(endpoint, error))?;
         let headers = answer.response.headers().clone();
         let body = answer.response.bytes().await.map_err(|_| self.passing(endpoint, "broke off in an answer", None))?;
         let parsed = serde_json::from_slice(&body);
@@ -159,7 +159,7 @@ impl<'a> HubRepo<'a> {
     async fn linked_etag(&self, endpoint: &Endpoint<'a>, commit: &str, file: &str) -> Result<Checksum, StoreError> {
         let url = self.url(endpoint, &[], &["resolve", commit], file)?;
         let ask = Ask { method: Method::HEAD, url, token: endpoint.token, range: None, version: None, stay: true };
-        let answer = self.transport.send(&ask).await.map_err(|trouble| self.error(endpoint, trouble))?;
+        let answer = self.transport.send(&ask).await.map_err(|error| self.error(endpoint, error))?;
         let nameless = || self.foreign(endpoint, &format!("gives no checksum of {file}"));
         etag(answer.response.headers()).as_deref().and_then(Checksum::of_name).ok_or_else(nameless)
     }
@@ -178,17 +178,17 @@ impl<'a> HubRepo<'a> {
             drop(known);
             let answer = match self.get(storage.url.clone(), None, wanted, storage.version.as_deref()).await {
                 Ok(answer) => answer,
-                Err(trouble) => {
+                Err(error) => {
                     // The link may have expired, or another storage may do better.
                     *slot.lock().await = None;
-                    return Err(self.storage_error(endpoint, file, trouble));
+                    return Err(self.storage_error(endpoint, file, error));
                 }
             };
             return self.body(endpoint, file, range, answer, &storage);
         }
         let url = self.url(endpoint, &[], &["resolve", commit], &file.path)?;
         let answer = self.get(url, endpoint.token, wanted, None).await;
-        let answer = answer.map_err(|trouble| self.storage_error(endpoint, file, trouble))?;
+        let answer = answer.map_err(|error| self.storage_error(endpoint, file, error))?;
         let storage = Storage { url: answer.url.clone(), version: answer.version() };
         if !same_host(&storage.url, endpoint.url) {
             *known = Some(storage.clone());
@@ -225,7 +225,7 @@ impl<'a> HubRepo<'a> {
         token: Option<&str>,
         range: Option<Range<u64>>,
         version: Option<&str>,
-    ) -> Result<Answer, Trouble> {
+    ) -> Result<Answer, TransportError> {
         self.transport.send(&Ask { method: Method::GET, url, token, range, version, stay: false }).await
     }
 
@@ -239,21 +239,21 @@ impl<'a> HubRepo<'a> {
         Ok(url)
     }
 
-    fn error(&self, endpoint: &Endpoint<'a>, trouble: Trouble) -> StoreError {
-        match trouble {
-            Trouble::Passing { reason, retry_after } => self.passing(endpoint, &reason, retry_after),
-            Trouble::Odd(reason) => self.foreign(endpoint, &reason),
-            Trouble::Refused { status, code, .. } => self.refusal(endpoint, status, code.as_deref()),
+    fn error(&self, endpoint: &Endpoint<'a>, error: TransportError) -> StoreError {
+        match error {
+            TransportError::Passing { reason, retry_after } => self.passing(endpoint, &reason, retry_after),
+            TransportError::Odd(reason) => self.foreign(endpoint, &reason),
+            TransportError::Refused { status, code, .. } => self.refusal(endpoint, status, code.as_deref()),
         }
     }
 
     /// As [`Self::error`], where a storage may have answered: what it refuses, the hub may grant by a new link.
-    fn storage_error(&self, endpoint: &Endpoint<'a>, file: &Listed, trouble: Trouble) -> StoreError {
-        match trouble {
-            Trouble::Refused { status: StatusCode::RANGE_NOT_SATISFIABLE, .. } => {
+    fn storage_error(&self, endpoint: &Endpoint<'a>, file: &Listed, error: TransportError) -> StoreError {
+        match error {
+            TransportError::Refused { status: StatusCode::RANGE_NOT_SATISFIABLE, .. } => {
                 self.changed(file, "the server has fewer bytes of it")
             }
-            Trouble::Refused { status, url, .. } if !same_host(&url, endpoint.url) => {
+            TransportError::Refused { status, url, .. } if !same_host(&url, endpoint.url) => {
                 self.passing(endpoint, &format!("sends to a storage that answers {status}"), None)
             }
             other => self.error(endpoint, other),

@@ -12,15 +12,16 @@ mod breaker;
 mod bucket;
 mod caches;
 mod digest;
+mod download_lock;
 mod embedded;
 mod error;
+mod evict;
 mod extents;
 mod fetch;
 mod folder;
 mod housekeeping;
 mod hub;
 mod layout;
-mod lease;
 mod link;
 mod manifest;
 mod metrics;
@@ -28,19 +29,18 @@ mod origin;
 mod owner;
 mod part;
 mod partial;
-mod patience;
+mod pins;
 mod place;
 mod preflight;
 mod progress;
-mod shelf;
+mod retry;
 mod sink;
+mod snapshots;
 mod source;
 mod space;
-mod tidy;
 mod transfer;
 mod transport;
 mod unpack;
-mod uses;
 mod verify;
 mod web;
 
@@ -56,9 +56,9 @@ pub use embedded::{EMBEDDED, EmbeddedModel};
 pub use error::StoreError;
 pub use housekeeping::{CachedCommit, CachedModel, Cleared, Doomed};
 pub use link::Link;
+pub use pins::CommitPin;
 pub use progress::{Phase, Progress};
 pub use source::{Source, SourceError};
-pub use uses::Hold;
 pub use verify::{FileReport, FileState};
 
 use self::{
@@ -67,8 +67,8 @@ use self::{
     part::{Part, start},
     place::Place,
     progress::Tracker,
-    shelf::Found,
     sink::Buffers,
+    snapshots::Found,
     transfer::Limits,
     transport::Transport,
 };
@@ -140,7 +140,7 @@ pub struct Fetched {
     /// Of all files together.
     pub bytes: u64,
     /// Keeps housekeeping away from the files, in this process and in others.
-    pub hold: Option<Arc<Hold>>,
+    pub hold: Option<Arc<CommitPin>>,
 }
 
 /// Where the files of one part came from.
@@ -151,13 +151,13 @@ pub struct Provenance {
     /// A folder and an embedded model have none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
-    pub from: Whence,
+    pub from: FileOrigin,
 }
 
 /// Where files were found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Whence {
+pub enum FileOrigin {
     /// In this program.
     Embedded,
     /// A folder that is read in place.
@@ -289,7 +289,7 @@ impl Store {
     }
 
     fn shelved(&self, source: &Source, file: &str) -> Option<Found> {
-        shelf::single(&self.caches(source), &Place::of(source)?, file)
+        snapshots::single(&self.caches(source), &Place::of(source)?, file)
     }
 
     fn embedded(&self, name: &str) -> Result<&'static EmbeddedModel, StoreError> {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::{future::BoxFuture, stream::BoxStream};
 use sha2::{Digest, Sha256};
 
-use super::{StoreError, shelf::Checksum};
+use super::{StoreError, snapshots::Checksum};
 
 /// Where the files of one source are, and how they come. Every error is a [`StoreError`] that names the source; those
 /// that pass are [`StoreError::Unreachable`], and only they are tried again.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use parking_lot::Mutex;
 
 use super::{
-    Hold, Inner, Phase, Progress, Source, Store, StoreError, Whence,
+    CommitPin, FileOrigin, Inner, Phase, Progress, Source, Store, StoreError,
     bucket::Objects,
     fetch::{Choose, Fetcher, Plan},
     folder,
@@ -15,7 +15,7 @@ use super::{
     origin::Origin,
     place::Place,
     progress::Tracker,
-    shelf::{self, Found},
+    snapshots::{self, Found},
     transport::Transport,
     web::WebFile,
 };
@@ -30,10 +30,10 @@ pub(super) enum Step {
 /// The files of one part.
 pub(super) struct Part {
     pub commit: Option<String>,
-    pub from: Whence,
+    pub from: FileOrigin,
     pub files: Vec<(String, Location, u64)>,
     /// Of what was fetched just now.
-    pub hold: Option<Hold>,
+    pub hold: Option<CommitPin>,
 }
 
 // === impl Store ===
@@ -51,7 +51,7 @@ impl Store {
             }
             return Ok(Step::Cached(plan));
         }
-        match shelf::local(&self.caches(source), &place, choose) {
+        match snapshots::local(&self.caches(source), &place, choose) {
             Some((commit, found)) => Ok(Step::Cached(Plan::Here { commit, found })),
             None => Err(self.missing(source, &place, choose)),
         }
@@ -81,14 +81,14 @@ impl Store {
                 };
                 tracing::info!(%source, commit, bytes, seconds = running.since.elapsed().as_secs_f64(), "downloaded");
                 let hold = fetcher.held.lock().take();
-                Ok(Part { hold, ..Part::of(Some(commit), Whence::Network, found) })
+                Ok(Part { hold, ..Part::of(Some(commit), FileOrigin::Network, found) })
             }
         }
     }
 
     pub(super) fn local_part(&self, source: &Source, choose: Choose<'_>) -> Result<Option<Part>, StoreError> {
         let Some(place) = Place::of(source) else { return self.in_place(source, choose).map(Some) };
-        let here = shelf::local(&self.caches(source), &place, choose);
+        let here = snapshots::local(&self.caches(source), &place, choose);
         Ok(here.map(|(commit, found)| self.shelved_part(commit, found)))
     }
 
@@ -116,7 +116,7 @@ impl Store {
     /// What was here before anybody was asked.
     fn shelved_part(&self, commit: String, found: Vec<Found>) -> Part {
         let read = |found: &Found| self.only_read().any(|cache| found.path.starts_with(cache));
-        Part::of(Some(commit), if found.iter().all(read) { Whence::ReadOnly } else { Whence::Cache }, found)
+        Part::of(Some(commit), if found.iter().all(read) { FileOrigin::ReadOnly } else { FileOrigin::Cache }, found)
     }
 
     /// The files of a source that needs no network.
@@ -129,12 +129,12 @@ impl Store {
                     None => Err(no_file(source, &file)),
                 };
                 let files = choose(&model.listing())?.into_iter().map(bytes).collect::<Result<_, _>>()?;
-                Ok(Part { commit: None, from: Whence::Embedded, files, hold: None })
+                Ok(Part { commit: None, from: FileOrigin::Embedded, files, hold: None })
             }
             Source::Folder(folder) => {
                 let chosen = choose(&folder::listing(folder)?)?;
                 let found = chosen.iter().map(|file| folder::file(folder, file)).collect::<Result<_, _>>()?;
-                Ok(Part::of(None, Whence::Folder, found))
+                Ok(Part::of(None, FileOrigin::Folder, found))
             }
             _ => Err(StoreError::Setup(format!("{source} is not read in place"))),
         }
@@ -142,7 +142,7 @@ impl Store {
 
     /// Why a source cannot be had offline.
     fn missing(&self, source: &Source, place: &Place, choose: Choose<'_>) -> StoreError {
-        let missing = shelf::missing(&self.caches(source), place, choose);
+        let missing = snapshots::missing(&self.caches(source), place, choose);
         StoreError::Offline { source_name: place.source.clone(), missing }
     }
 
@@ -197,7 +197,7 @@ impl Store {
 // === impl Part ===
 
 impl Part {
-    fn of(commit: Option<String>, from: Whence, found: Vec<Found>) -> Self {
+    fn of(commit: Option<String>, from: FileOrigin, found: Vec<Found>) -> Self {
         let file = |found: Found| (found.file, Location::Disk(found.path), found.size);
         Self { commit, from, files: found.into_iter().map(file).collect(), hold: None }
     }

@@ -18,7 +18,7 @@ use super::{
     extents::Extents,
     layout::{RepoDir, new_file},
     owner::{Alive, Owner},
-    shelf::Checksum,
+    snapshots::Checksum,
 };
 
 /// Changes when a reader of the old form would misread the new one.

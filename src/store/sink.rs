@@ -11,7 +11,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{digest::Hasher, extents::Extents, layout::RepoDir, partial::Partial, shelf::Checksum};
+use super::{digest::Hasher, extents::Extents, layout::RepoDir, partial::Partial, snapshots::Checksum};
 
 /// Chunks that may wait for the disk; their bytes are bounded by [`Buffers`].
 const CHUNKS_IN_FLIGHT: usize = 256;

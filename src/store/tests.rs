@@ -122,7 +122,7 @@ fn store(config: Config) -> Store {
 
 fn store_with(config: Config, buckets: Buckets) -> Store {
     let mut store = Store::new(config, buckets, EMBEDDED, &Registry::new()).unwrap();
-    Arc::get_mut(&mut store.0).unwrap().limits.patience.base = Duration::from_millis(2);
+    Arc::get_mut(&mut store.0).unwrap().limits.retry_policy.base = Duration::from_millis(2);
     store
 }
 
@@ -166,7 +166,7 @@ async fn files_arrive_verified_in_the_layout_of_the_hub() {
     let fetched = fetched.unwrap();
     assert_whole(&fetched);
     let provenance = &fetched.parts["model"];
-    assert_eq!((provenance.commit.as_ref(), provenance.from), (Some(&bench.commit), Whence::Network));
+    assert_eq!((provenance.commit.as_ref(), provenance.from), (Some(&bench.commit), FileOrigin::Network));
     assert_eq!(fs::read_to_string(bench.repo().join("refs/main")).unwrap(), bench.commit);
     let link = fs::read_link(bench.repo().join("snapshots").join(&bench.commit).join(WEIGHTS)).unwrap();
     assert_eq!(link, Path::new("../../blobs").join(sha256(&weights())));

@@ -12,8 +12,8 @@ use tokio::sync::Semaphore;
 use super::{
     Config, StoreError,
     origin::{Body, Listed, Origin},
-    patience::Patience,
     progress::Tracker,
+    retry::RetryPolicy,
     sink::Sink,
 };
 
@@ -35,7 +35,7 @@ pub(super) struct Limits {
     pub connections: Semaphore,
     /// As many permits as there are.
     pub at_once: usize,
-    pub patience: Patience,
+    pub retry_policy: RetryPolicy,
     /// A connection without a byte for so long is broken off.
     pub idle: Duration,
     /// So is one that brings fewer bytes per second than this, over as long.
@@ -71,7 +71,7 @@ impl Limits {
         Self {
             connections: Semaphore::new(at_once),
             at_once,
-            patience: Patience::new(config.attempts),
+            retry_policy: RetryPolicy::new(config.attempts),
             idle: config.idle_timeout,
             min_rate: config.min_rate,
         }
@@ -119,7 +119,7 @@ impl Transfer<'_> {
             let before = at;
             let Err(error) = self.connection(&mut at, &mut end).await else { return Ok(end) };
             tries = if at >= before + WORTH_IT { 1 } else { tries + 1 };
-            self.limits.patience.pause(tries, error).await?;
+            self.limits.retry_policy.pause(tries, error).await?;
             tracing::debug!(file = self.file.path, from_byte = at, to_byte = end, "going on");
         }
     }
@@ -214,7 +214,7 @@ mod tests {
         let limits = Limits {
             connections: Semaphore::new(1),
             at_once: 1,
-            patience: Patience::new(1),
+            retry_policy: RetryPolicy::new(1),
             idle: Duration::from_secs(10),
             min_rate: 1000,
         };

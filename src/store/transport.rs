@@ -22,7 +22,7 @@ const REDIRECTS: usize = 6;
 pub(super) struct Transport {
     client: reqwest::Client,
     /// An answer begins within this.
-    patience: Duration,
+    retry_policy: Duration,
     breakers: Breakers,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Answer {
 }
 
 /// Why there is none.
-pub(super) enum Trouble {
+pub(super) enum TransportError {
     /// Time may cure it. The reason reads well after the name of a host.
     Passing { reason: String, retry_after: Option<Duration> },
     Refused {
@@ -63,7 +63,7 @@ pub(super) enum Trouble {
 // === impl Transport ===
 
 impl Transport {
-    pub(super) fn new(patience: Duration) -> Result<Self, StoreError> {
+    pub(super) fn new(retry_policy: Duration) -> Result<Self, StoreError> {
         let client = reqwest::Client::builder()
             .user_agent(concat!("sconce/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
@@ -72,27 +72,28 @@ impl Transport {
             .http1_only()
             .build()
             .map_err(|error| StoreError::Setup(root_cause(&error)))?;
-        Ok(Self { client, patience, breakers: Breakers::default() })
+        Ok(Self { client, retry_policy, breakers: Breakers::default() })
     }
 
     /// Asks, and follows where it is sent.
-    pub(super) async fn send(&self, ask: &Ask<'_>) -> Result<Answer, Trouble> {
+    pub(super) async fn send(&self, ask: &Ask<'_>) -> Result<Answer, TransportError> {
         let mut url = ask.url.clone();
         for _ in 0..=REDIRECTS {
             let response = self.once(ask, url.clone()).await?;
             if !response.status().is_redirection() {
                 return judged(response, url);
             }
-            let next = location(&response, &url).ok_or_else(|| Trouble::Odd("redirects to nowhere".to_owned()))?;
+            let next =
+                location(&response, &url).ok_or_else(|| TransportError::Odd("redirects to nowhere".to_owned()))?;
             if ask.stay && next.origin() != url.origin() {
                 return Ok(Answer { response, url });
             }
             url = next;
         }
-        Err(Trouble::Odd("redirects in a circle".to_owned()))
+        Err(TransportError::Odd("redirects in a circle".to_owned()))
     }
 
-    async fn once(&self, ask: &Ask<'_>, url: Url) -> Result<Response, Trouble> {
+    async fn once(&self, ask: &Ask<'_>, url: Url) -> Result<Response, TransportError> {
         let host = url.authority().to_owned();
         self.breakers.admit(&host).map_err(left_alone)?;
         let mut request = self.client.request(ask.method.clone(), url.clone());
@@ -106,12 +107,12 @@ impl Transport {
         if let Some(version) = ask.version {
             request = request.header(header::IF_RANGE, version);
         }
-        let answer = match tokio::time::timeout(self.patience, request.send()).await {
+        let answer = match tokio::time::timeout(self.retry_policy, request.send()).await {
             Ok(answer) => answer.map_err(|error| failed(&error)),
-            Err(_) => Err(format!("sent nothing for {} s", self.patience.as_secs_f64())),
+            Err(_) => Err(format!("sent nothing for {} s", self.retry_policy.as_secs_f64())),
         };
         self.breakers.report(&host, answer.as_ref().is_ok_and(|answer| !answer.status().is_server_error()));
-        answer.map_err(|reason| Trouble::Passing { reason, retry_after: None })
+        answer.map_err(|reason| TransportError::Passing { reason, retry_after: None })
     }
 }
 
@@ -166,7 +167,7 @@ fn parse_content_range(text: &str) -> Option<(u64, Option<u64>)> {
     Some((range.split_once('-')?.0.trim().parse().ok()?, total.trim().parse().ok()))
 }
 
-fn judged(response: Response, url: Url) -> Result<Answer, Trouble> {
+fn judged(response: Response, url: Url) -> Result<Answer, TransportError> {
     let status = response.status();
     if status.is_success() {
         return Ok(Answer { response, url });
@@ -174,11 +175,11 @@ fn judged(response: Response, url: Url) -> Result<Answer, Trouble> {
     match status.as_u16() {
         408 | 425 | 429 | 500.. => {
             let retry_after = retry_after(response.headers());
-            Err(Trouble::Passing { reason: format!("answers {status}"), retry_after })
+            Err(TransportError::Passing { reason: format!("answers {status}"), retry_after })
         }
         _ => {
             let code = response.headers().get("x-error-code").and_then(|code| code.to_str().ok()).map(str::to_owned);
-            Err(Trouble::Refused { status, code, url })
+            Err(TransportError::Refused { status, code, url })
         }
     }
 }
@@ -188,9 +189,9 @@ fn location(response: &Response, base: &Url) -> Option<Url> {
     base.join(location).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
 }
 
-fn left_alone(wait: Duration) -> Trouble {
+fn left_alone(wait: Duration) -> TransportError {
     let reason = "failed several times in a row and is left alone for some seconds".to_owned();
-    Trouble::Passing { reason, retry_after: Some(wait) }
+    TransportError::Passing { reason, retry_after: Some(wait) }
 }
 
 /// Seconds, or a date. A date is read against the server's own clock where it tells it: ours may be wrong.

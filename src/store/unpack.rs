@@ -8,7 +8,7 @@ use super::{
     layout::RepoDir,
     manifest::{Entry, Manifest},
     place::Place,
-    shelf::Found,
+    snapshots::Found,
 };
 
 /// An archive that is whole, and where it goes.
@@ -29,7 +29,7 @@ impl Packed {
     pub(super) fn unpack(self, room: impl FnOnce(u64) -> Result<(), StoreError>) -> Result<Vec<Found>, StoreError> {
         let Self { dir, place, commit, archive, blob } = &self;
         let path = dir.blob(blob);
-        let trouble = |error| match error {
+        let error = |error| match error {
             ArchiveError::Disk(error) => StoreError::Cache(error),
             ArchiveError::Refused(reason) => {
                 // It will be no better the next time.
@@ -38,9 +38,9 @@ impl Packed {
             }
         };
         let limits = Limits::of(fs::metadata(&path).map_err(StoreError::Cache)?.len());
-        let bytes = archive.measure(&path, limits).map_err(trouble)?;
+        let bytes = archive.measure(&path, limits).map_err(error)?;
         room(bytes)?;
-        unpack_into(dir, place, commit, *archive, &path, Limits { bytes, ..limits }).map_err(trouble)
+        unpack_into(dir, place, commit, *archive, &path, Limits { bytes, ..limits }).map_err(error)
     }
 }
 

@@ -8,8 +8,8 @@ use super::{
     folder,
     layout::RepoDir,
     place::Place,
-    shelf::{Shelf, commits},
     sink::blocking,
+    snapshots::{LocalSnapshots, commits},
 };
 
 /// What became of one file.
@@ -75,8 +75,8 @@ pub(super) async fn place(caches: Vec<PathBuf>, place: Place) -> Result<Vec<File
     let work = move || {
         let mut reports = Vec::new();
         for commit in commits(&caches, &place) {
-            for shelf in caches.iter().filter_map(|cache| Shelf::open(cache, &place, &commit)) {
-                reports.extend(suspects(&shelf).into_iter().map(|suspect| examine(&shelf, &commit, suspect)));
+            for snapshots in caches.iter().filter_map(|cache| LocalSnapshots::open(cache, &place, &commit)) {
+                reports.extend(suspects(&snapshots).into_iter().map(|suspect| examine(&snapshots, &commit, suspect)));
             }
         }
         Ok(reports)
@@ -91,9 +91,10 @@ pub(super) async fn everything(caches: Vec<PathBuf>) -> Result<Vec<(String, File
         for cache in &caches {
             for place in Place::all(cache) {
                 let commits = RepoDir::new(cache, &place).commits();
-                let shelves = commits.iter().filter_map(|commit| Some((commit, Shelf::open(cache, &place, commit)?)));
-                for (commit, shelf) in shelves {
-                    let examined = suspects(&shelf).into_iter().map(|suspect| examine(&shelf, commit, suspect));
+                let shelves =
+                    commits.iter().filter_map(|commit| Some((commit, LocalSnapshots::open(cache, &place, commit)?)));
+                for (commit, snapshots) in shelves {
+                    let examined = suspects(&snapshots).into_iter().map(|suspect| examine(&snapshots, commit, suspect));
                     reports.extend(examined.map(|report| (place.repo.clone(), report)));
                 }
             }
@@ -104,8 +105,8 @@ pub(super) async fn everything(caches: Vec<PathBuf>) -> Result<Vec<(String, File
 }
 
 /// The files of the manifest, or all that lie there.
-fn suspects(shelf: &Shelf) -> Vec<Suspect> {
-    match &shelf.manifest {
+fn suspects(snapshots: &LocalSnapshots) -> Vec<Suspect> {
+    match &snapshots.manifest {
         Some(manifest) => {
             let suspect = |(file, entry): (&String, &super::manifest::Entry)| Suspect {
                 file: file.clone(),
@@ -113,17 +114,17 @@ fn suspects(shelf: &Shelf) -> Vec<Suspect> {
             };
             manifest.files.iter().map(suspect).collect()
         }
-        None => shelf.listing().into_iter().map(|file| Suspect { file, bytes: None }).collect(),
+        None => snapshots.listing().into_iter().map(|file| Suspect { file, bytes: None }).collect(),
     }
 }
 
-fn examine(shelf: &Shelf, commit: &str, Suspect { file, bytes }: Suspect) -> FileReport {
-    let meta = std::fs::metadata(shelf.path(&file));
+fn examine(snapshots: &LocalSnapshots, commit: &str, Suspect { file, bytes }: Suspect) -> FileReport {
+    let meta = std::fs::metadata(snapshots.path(&file));
     let size = bytes.unwrap_or_else(|| meta.as_ref().map_or(0, |meta| meta.len()));
-    let state = match (meta, shelf.checksum(&file)) {
+    let state = match (meta, snapshots.checksum(&file)) {
         (Err(_), _) => FileState::Missing,
         (Ok(_), None) => FileState::Unknown,
-        (Ok(_), Some(checksum)) => match check(&shelf.path(&file), checksum, size) {
+        (Ok(_), Some(checksum)) => match check(&snapshots.path(&file), checksum, size) {
             Ok(Ok(_)) => FileState::Whole,
             Ok(Err(reason)) => FileState::Damaged(reason),
             Err(error) => FileState::Damaged(error.to_string()),

@@ -10,8 +10,8 @@ use reqwest::{Method, StatusCode, Url, header};
 use super::{
     Link, StoreError,
     origin::{Body, Listed, Origin, fingerprint, version},
-    shelf::Checksum,
-    transport::{Answer, Ask, Transport, Trouble},
+    snapshots::Checksum,
+    transport::{Answer, Ask, Transport, TransportError},
 };
 
 /// One file of one web server.
@@ -42,7 +42,7 @@ impl<'a> WebFile<'a> {
     async fn get(&self, range: Range<u64>) -> Result<Answer, StoreError> {
         let (method, url) = (Method::GET, self.url.clone());
         let ask = Ask { method, url, token: None, range: Some(range), version: None, stay: false };
-        let answer = self.transport.send(&ask).await.map_err(|trouble| self.error(trouble))?;
+        let answer = self.transport.send(&ask).await.map_err(|error| self.error(error))?;
         let downgraded = self.url.scheme() == "https" && answer.url.scheme() != "https";
         match downgraded && self.link.sha256.is_none() {
             true => Err(self.foreign("sends to an http:// address, where anybody on the way can change it")),
@@ -73,17 +73,17 @@ impl<'a> WebFile<'a> {
         version(&self.link.name(), size, tag)
     }
 
-    fn error(&self, trouble: Trouble) -> StoreError {
+    fn error(&self, error: TransportError) -> StoreError {
         let (host, source_name) = (self.host(), self.link.to_string());
-        match trouble {
-            Trouble::Passing { reason, retry_after } => {
+        match error {
+            TransportError::Passing { reason, retry_after } => {
                 StoreError::Unreachable { host, source_name, reason, retry_after }
             }
-            Trouble::Odd(reason) => StoreError::Foreign { host, source_name, reason },
-            Trouble::Refused { status: StatusCode::RANGE_NOT_SATISFIABLE, .. } => {
+            TransportError::Odd(reason) => StoreError::Foreign { host, source_name, reason },
+            TransportError::Refused { status: StatusCode::RANGE_NOT_SATISFIABLE, .. } => {
                 self.changed("the server has fewer bytes of it")
             }
-            Trouble::Refused { status, .. } => match status.as_u16() {
+            TransportError::Refused { status, .. } => match status.as_u16() {
                 404 | 410 => StoreError::NotFound { host, source_name },
                 401 | 403 => {
                     let remedy = "give an address that can be read without a login, for example a signed one that is \

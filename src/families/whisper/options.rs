@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::fallback::Thresholds;
-use crate::model::JobError;
+use crate::model::RequestError;
 
 /// Names of openai-whisper that mean something, and that this family cannot do yet.
 const NOT_YET: [&str; 4] = ["beam_size", "best_of", "patience", "length_penalty"];
@@ -40,13 +40,13 @@ impl Default for Options {
 // === impl Options ===
 
 impl Options {
-    pub fn parse(given: &Map<String, Value>) -> Result<Self, JobError> {
+    pub fn parse(given: &Map<String, Value>) -> Result<Self, RequestError> {
         if let Some(name) = NOT_YET.iter().find(|name| given.contains_key(**name)) {
             let message = format!("the option {name} is not supported: decoding is greedy, with temperature fall-back");
-            return Err(JobError::Unsupported { param: "options", message });
+            return Err(RequestError::Unsupported { param: "options", message });
         }
         serde_json::from_value(Value::Object(given.clone()))
-            .map_err(|error| JobError::Invalid { param: "options", message: format!("options: {error}") })
+            .map_err(|error| RequestError::Invalid { param: "options", message: format!("options: {error}") })
     }
 
     pub fn thresholds(&self) -> Thresholds {
@@ -64,7 +64,7 @@ mod tests {
 
     use super::*;
 
-    fn parse(given: Value) -> Result<Options, JobError> {
+    fn parse(given: Value) -> Result<Options, RequestError> {
         Options::parse(given.as_object().unwrap())
     }
 
@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn an_unknown_option_is_named_together_with_the_known_ones() {
         let error = parse(json!({"sed": 3})).unwrap_err();
-        let JobError::Invalid { param: "options", message } = error else { panic!("{error:?}") };
+        let RequestError::Invalid { param: "options", message } = error else { panic!("{error:?}") };
         for part in ["`sed`", "`seed`", "`condition_on_previous_text`"] {
             assert!(message.contains(part), "{message}");
         }
@@ -86,12 +86,15 @@ mod tests {
 
     #[test]
     fn a_wrong_type_is_refused() {
-        assert!(matches!(parse(json!({"seed": "x"})), Err(JobError::Invalid { param: "options", .. })));
+        assert!(matches!(parse(json!({"seed": "x"})), Err(RequestError::Invalid { param: "options", .. })));
     }
 
     #[test]
     fn beam_search_is_refused_by_name() {
         let error = parse(json!({"beam_size": 5})).unwrap_err();
-        assert!(matches!(&error, JobError::Unsupported { message, .. } if message.contains("beam_size")), "{error:?}");
+        assert!(
+            matches!(&error, RequestError::Unsupported { message, .. } if message.contains("beam_size")),
+            "{error:?}"
+        );
     }
 }

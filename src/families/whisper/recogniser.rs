@@ -20,7 +20,7 @@ use super::{
 use crate::{
     audio::{LogMel, MelSpec},
     model::{Batch, Broken, Model},
-    speech::{Goal, Transcribe},
+    speech::{Transcribe, TranscribeMode},
 };
 
 /// Weights, and memory for as many requests as are worked on at once.
@@ -128,7 +128,7 @@ impl Recogniser {
     /// comes out of them shows.
     fn rehearse(&mut self) -> Result<()> {
         let silence = self.mel.log_mel_padded(&[], self.recipe.window * HOP);
-        let opening = self.recipe.tokens.opening("en", Goal::Transcribe);
+        let opening = self.recipe.tokens.opening("en", TranscribeMode::Transcribe);
         for features in self.net.encode(&[silence.values()])? {
             let slot = self.slots.open(&self.net, &features)?;
             let mut logits = self.net.step(&mut self.slots, &[(&slot, &opening)])?;

@@ -2,8 +2,8 @@
 
 use super::{fallback, fallback::Thresholds, options::Options, recipe::Recipe, segments::FRAMES_PER_STEP};
 use crate::{
-    model::{JobError, LoadError},
-    speech::{Goal, HEARING_RATE, Timestamps, Transcribe},
+    model::{LoadError, RequestError},
+    speech::{HEARING_RATE, Timestamps, Transcribe, TranscribeMode},
 };
 
 /// Samples per frame of 10 ms.
@@ -11,14 +11,14 @@ pub const HOP: usize = HEARING_RATE as usize / 100;
 
 /// A request that the model can answer.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct WhisperRequest {
     /// Frames of 10 ms in the recording.
     pub frames: usize,
     /// Seconds.
     pub duration: f64,
     /// Code; to be detected if absent.
     pub language: Option<&'static str>,
-    pub goal: Goal,
+    pub goal: TranscribeMode,
     /// Of the caller's prompt.
     pub prompt: Vec<u32>,
     /// To be tried in turn; never empty.
@@ -35,8 +35,8 @@ pub struct Request {
 
 // === impl Request ===
 
-impl Request {
-    pub fn new(ask: &Transcribe, recipe: &Recipe) -> Result<Self, JobError> {
+impl WhisperRequest {
+    pub fn new(ask: &Transcribe, recipe: &Recipe) -> Result<Self, RequestError> {
         let options = Options::parse(&ask.options)?;
         let frames = ask.audio.samples().len() / HOP;
         Ok(Self {
@@ -62,7 +62,7 @@ impl Request {
 }
 
 /// English-only models hear English and need not detect it.
-fn language(ask: &Transcribe, recipe: &Recipe) -> Result<Option<&'static str>, JobError> {
+fn language(ask: &Transcribe, recipe: &Recipe) -> Result<Option<&'static str>, RequestError> {
     match &ask.language {
         Some(given) => recipe.tokens.language(given).map(Some),
         None if recipe.tokens.is_multilingual() => Ok(None),
@@ -70,30 +70,30 @@ fn language(ask: &Transcribe, recipe: &Recipe) -> Result<Option<&'static str>, J
     }
 }
 
-fn goal(ask: &Transcribe, recipe: &Recipe) -> Result<Goal, JobError> {
-    if ask.goal == Goal::Translate && !recipe.tokens.translates() {
+fn goal(ask: &Transcribe, recipe: &Recipe) -> Result<TranscribeMode, RequestError> {
+    if ask.goal == TranscribeMode::Translate && !recipe.tokens.translates() {
         let message = "this model hears English only and does not translate; a multilingual model does".to_owned();
-        return Err(JobError::Unsupported { param: "task", message });
+        return Err(RequestError::Unsupported { param: "task", message });
     }
     Ok(ask.goal)
 }
 
 /// Models without a token for earlier text take no prompt.
-fn prompt(ask: &Transcribe, recipe: &Recipe) -> Result<Vec<u32>, JobError> {
+fn prompt(ask: &Transcribe, recipe: &Recipe) -> Result<Vec<u32>, RequestError> {
     let text = ask.prompt.as_deref().map(str::trim).filter(|text| !text.is_empty());
     let Some(text) = text else { return Ok(Vec::new()) };
     if recipe.tokens.previous.is_none() {
-        return Err(JobError::Unsupported { param: "prompt", message: "this model takes no prompt".to_owned() });
+        return Err(RequestError::Unsupported { param: "prompt", message: "this model takes no prompt".to_owned() });
     }
     recipe.tokens.encode(&format!(" {text}")).map_err(|error: LoadError| {
         tracing::warn!(%error, "a prompt could not be encoded");
-        JobError::Invalid { param: "prompt", message: "the prompt is not text that the model can read".to_owned() }
+        RequestError::Invalid { param: "prompt", message: "the prompt is not text that the model can read".to_owned() }
     })
 }
 
-fn temperature(ask: &Transcribe) -> Result<Option<f32>, JobError> {
+fn temperature(ask: &Transcribe) -> Result<Option<f32>, RequestError> {
     match ask.temperature {
-        Some(temperature) if !(0.0..=1.0).contains(&temperature) => Err(JobError::Invalid {
+        Some(temperature) if !(0.0..=1.0).contains(&temperature) => Err(RequestError::Invalid {
             param: "temperature",
             message: format!("temperature is {temperature}, and must be from 0 to 1"),
         }),

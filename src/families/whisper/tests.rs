@@ -10,8 +10,8 @@ use serde::Deserialize;
 use super::Whisper;
 use crate::{
     audio::{Pcm, decode},
-    model::{Admission, Backing, Batch, Family, Job, Location, Model, ModelFiles, Placement, job},
-    speech::{Goal, HEARING_RATE, Heard, Segment, Timestamps, Transcribe},
+    model::{Admission, Backing, Batch, Family, Location, Model, ModelFiles, Placement, Request, request},
+    speech::{HEARING_RATE, Segment, Timestamps, Transcribe, TranscribeMode, TranscriptEvent},
 };
 
 const PART: &str = "model";
@@ -33,7 +33,7 @@ struct Spoken {
 struct NobodyElse;
 
 impl Admission<Transcribe> for NobodyElse {
-    fn next(&mut self) -> Option<Job<Transcribe>> {
+    fn next(&mut self) -> Option<Request<Transcribe>> {
         None
     }
 
@@ -75,7 +75,7 @@ fn ask(audio: Pcm, timestamps: Timestamps) -> Transcribe {
     Transcribe {
         audio,
         language: None,
-        goal: Goal::Transcribe,
+        goal: TranscribeMode::Transcribe,
         prompt: None,
         temperature: None,
         timestamps,
@@ -86,12 +86,12 @@ fn ask(audio: Pcm, timestamps: Timestamps) -> Transcribe {
 
 /// All at once.
 fn heard(model: &mut dyn Model, asks: Vec<Transcribe>) -> Vec<Vec<Segment>> {
-    let (jobs, answers): (Vec<_>, Vec<_>) = asks.into_iter().map(|ask| job("test".to_owned(), ask, None)).unzip();
+    let (jobs, answers): (Vec<_>, Vec<_>) = asks.into_iter().map(|ask| request("test".to_owned(), ask, None)).unzip();
     model.transcribe(&mut Batch::new(jobs, &mut NobodyElse)).unwrap();
-    let segments = |mut answers: crate::model::Answers<Transcribe>| {
+    let segments = |mut answers: crate::model::Responses<Transcribe>| {
         let mut segments = Vec::new();
         while let Some(piece) = answers.blocking_next() {
-            if let Heard::Segment(segment) = piece.unwrap() {
+            if let TranscriptEvent::Segment(segment) = piece.unwrap() {
                 segments.push(segment);
             }
         }

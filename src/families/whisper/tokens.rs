@@ -15,8 +15,8 @@ use super::{
     pieces::{Pieces, from_byte_level},
 };
 use crate::{
-    model::{JobError, LoadError},
-    speech::Goal,
+    model::{LoadError, RequestError},
+    speech::TranscribeMode,
 };
 
 const FILE: &str = "tokenizer.json";
@@ -108,7 +108,7 @@ impl Tokens {
     }
 
     /// The code of a language that a caller named, or why this model does not hear it.
-    pub fn language(&self, given: &str) -> Result<&'static str, JobError> {
+    pub fn language(&self, given: &str) -> Result<&'static str, RequestError> {
         let known = |code: &&str| match self.is_multilingual() {
             true => self.languages.iter().any(|(other, _)| other == code),
             false => *code == "en",
@@ -116,17 +116,17 @@ impl Tokens {
         language::code(given).filter(known).ok_or_else(|| self.unknown_language(given))
     }
 
-    fn unknown_language(&self, given: &str) -> JobError {
+    fn unknown_language(&self, given: &str) -> RequestError {
         let codes: Vec<&str> = self.languages.iter().map(|(code, _)| *code).collect();
         let message = match self.is_multilingual() {
             true => format!("the model does not know the language {given:?}; it knows {}", codes.join(", ")),
             false => format!("the model does not know the language {given:?}; it knows English only (en)"),
         };
-        JobError::Invalid { param: "language", message }
+        RequestError::Invalid { param: "language", message }
     }
 
     /// What tells the decoder what to write: start, language, task. English-only models are told nothing but to start.
-    pub fn opening(&self, language: &str, goal: Goal) -> Vec<u32> {
+    pub fn opening(&self, language: &str, goal: TranscribeMode) -> Vec<u32> {
         let mut opening = vec![self.start];
         if let Some((_, id)) = self.languages.iter().find(|(code, _)| *code == language) {
             opening.push(*id);
@@ -149,10 +149,10 @@ impl Tokens {
 }
 
 impl Tasks {
-    fn of(&self, goal: Goal) -> u32 {
+    fn of(&self, goal: TranscribeMode) -> u32 {
         match goal {
-            Goal::Transcribe => self.transcribe,
-            Goal::Translate => self.translate,
+            TranscribeMode::Transcribe => self.transcribe,
+            TranscribeMode::Translate => self.translate,
         }
     }
 }

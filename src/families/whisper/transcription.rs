@@ -13,13 +13,13 @@ use rand::{SeedableRng, rngs::StdRng};
 use super::{
     history::History,
     recipe::Recipe,
-    request::Request,
+    request::WhisperRequest,
     sampling::likeliest,
     window::{Feed, NoDistribution, Said, Window},
     words::{self, Attention},
 };
 use crate::{
-    model::JobError,
+    model::RequestError,
     speech::{Segment, Summary, Transcribe},
 };
 use draft::Draft;
@@ -33,7 +33,7 @@ const UNDETERMINED: &str = "und";
 /// A request that is being answered.
 pub struct Transcription {
     recipe: Arc<Recipe>,
-    request: Request,
+    request: WhisperRequest,
     rng: StdRng,
     history: History,
     language: Option<&'static str>,
@@ -79,8 +79,8 @@ pub enum Need {
 // === impl Transcription ===
 
 impl Transcription {
-    pub fn new(recipe: Arc<Recipe>, ask: &Transcribe) -> Result<Self, JobError> {
-        let request = Request::new(ask, &recipe)?;
+    pub fn new(recipe: Arc<Recipe>, ask: &Transcribe) -> Result<Self, RequestError> {
+        let request = WhisperRequest::new(ask, &recipe)?;
         let mut transcription = Self {
             rng: StdRng::seed_from_u64(request.seed),
             history: History::new(request.prompt.clone(), request.carries_on),
@@ -137,7 +137,7 @@ impl Transcription {
     pub fn align(&mut self, attention: Attention<'_>, next: &[f32]) -> Vec<Segment> {
         let State::Aligning(mut draft) = std::mem::replace(&mut self.state, State::Over) else { return Vec::new() };
         let opening = self.opening().len();
-        let starts = words::token_starts(attention, Request::positions(self.frames()), opening);
+        let starts = words::token_starts(attention, WhisperRequest::positions(self.frames()), opening);
         let probabilities = next.get(opening..opening + draft.text.len()).unwrap_or_default();
         let language = self.language.unwrap_or_default();
         let timings = words::timings(&self.recipe.tokens, language, &draft.text, &starts, probabilities);

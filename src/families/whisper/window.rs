@@ -6,7 +6,7 @@ use rand::rngs::StdRng;
 use super::{
     fallback::{Quality, compression_ratio},
     recipe::Recipe,
-    request::Request,
+    request::WhisperRequest,
     sampling::{choose, probability},
 };
 
@@ -85,7 +85,7 @@ impl Window {
         &mut self,
         mut logits: Vec<f32>,
         recipe: &Recipe,
-        request: &Request,
+        request: &WhisperRequest,
         rng: &mut StdRng,
     ) -> Result<Option<Said>, NoDistribution> {
         if !self.prompted(&logits, recipe) {
@@ -126,7 +126,7 @@ impl Window {
         &mut self,
         logits: &mut [f32],
         recipe: &Recipe,
-        request: &Request,
+        request: &WhisperRequest,
         rng: &mut StdRng,
     ) -> Result<bool, NoDistribution> {
         let attempt = &mut self.attempt;
@@ -141,7 +141,7 @@ impl Window {
         Ok(made >= recipe.most_made() || self.prompt.len() + made > recipe.context)
     }
 
-    fn said(&mut self, recipe: &Recipe, request: &Request) -> Said {
+    fn said(&mut self, recipe: &Recipe, request: &WhisperRequest) -> Said {
         let attempt = &mut self.attempt;
         let text = recipe.tokens.text(&attempt.made);
         let quality = Quality {

@@ -135,7 +135,7 @@ pub(super) struct Outcome {
 /// A failure of one model, or of all that was asked.
 #[derive(ToSchema)]
 #[serde(untagged)]
-pub(super) enum NotHad {
+pub(super) enum LoadFailure {
     OneFailed(Outcome),
     Refused(GoogleError),
 }

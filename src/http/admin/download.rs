@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::{
     Wait,
-    bodies::{self, NotHad, Outcome},
+    bodies::{self, LoadFailure, Outcome},
 };
 use crate::{
     http::{Api, Problem, access},
@@ -67,7 +67,7 @@ type Outcomes = Vec<(ModelName, Result<ModelStatus, Unavailable>)>;
     responses(
         (status = 200, description = "All are there", body = Outcome),
         (status = 202, description = "Some are on their way", body = Outcome),
-        (status = 503, description = "One failed, or cannot be had", body = NotHad),
+        (status = 503, description = "One failed, or cannot be had", body = LoadFailure),
     )
 )]
 pub(super) async fn download(api: web::Data<Api>, request: HttpRequest, payload: web::Payload) -> HttpResponse {

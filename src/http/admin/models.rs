@@ -9,12 +9,12 @@ use utoipa::ToSchema;
 
 use super::{
     Wait,
-    bodies::{self, NotHad, Outcome},
+    bodies::{self, LoadFailure, Outcome},
     download,
 };
 use crate::{
     http::{Api, Problem, access},
-    lifecycle::{ModelStatus, Target, Unavailable, Wish},
+    lifecycle::{AcquireOptions, ModelStatus, Target, Unavailable},
     speech::{Kind, ModelName},
 };
 
@@ -56,7 +56,7 @@ enum Unloaded {
     responses(
         (status = 200, description = "It is there", body = Outcome),
         (status = 202, description = "It is on its way", body = Outcome),
-        (status = 503, description = "It failed, or cannot be had", body = NotHad),
+        (status = 503, description = "It failed, or cannot be had", body = LoadFailure),
     )
 )]
 pub(super) async fn post_load(
@@ -128,7 +128,7 @@ async fn unload(api: &Api, name: &ModelName, wait: Duration) -> Result<Unloaded,
 /// Brings a model into memory, or says exactly why it is not there.
 pub(in crate::http) async fn loaded(api: &Api, name: &ModelName, wait: Duration) -> Result<(), Problem> {
     load(api, name, wait).await?;
-    api.service.lifecycle().acquire(name, Wish { patience: Duration::ZERO, keep_alive: None }).await?;
+    api.service.lifecycle().acquire(name, AcquireOptions { patience: Duration::ZERO, keep_alive: None }).await?;
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use super::super::{
     form::Form,
 };
 use crate::{
-    jobs::{self, Request},
+    jobs::{self, JobRequest},
     service::{Recording, ServiceError},
     speech::{TaskKind, Transcribe},
 };
@@ -36,7 +36,7 @@ struct Object {
 }
 
 /// A request, checked as far as it can be without hearing it: a wrong one fails now and not later.
-pub(super) async fn read(api: &Api, request: &HttpRequest, body: Body) -> Result<Request, Problem> {
+pub(super) async fn read(api: &Api, request: &HttpRequest, body: Body) -> Result<JobRequest, Problem> {
     let key = key(request)?;
     let (mut fields, recording) = match body.shape() {
         Shape::Json => (body.json()?, None),
@@ -66,7 +66,7 @@ pub(super) async fn read(api: &Api, request: &HttpRequest, body: Body) -> Result
         allowance.take_audio(api.service.seconds(recording.clone()).await?).map_err(ServiceError::from)?;
     }
     let Recording { bytes, hint } = recording;
-    Ok(Request { ask: compact(&ask), recording: Some(jobs::Recording { bytes, hint }), webhook, key })
+    Ok(JobRequest { ask: compact(&ask), recording: Some(jobs::Recording { bytes, hint }), webhook, key })
 }
 
 /// The fields that say something.

@@ -23,7 +23,7 @@ use crate::{
         ask::{self, Ask},
         audio, body, call,
     },
-    service::{Call, Listen, Recording},
+    service::{Call, Recording, TranscribeRequest},
     speech::{HEARING_RATE, Kind, TaskKind, Timestamps, Transcript},
 };
 
@@ -169,7 +169,7 @@ async fn hear(
 }
 
 /// What is asked of each recording.
-fn listens(request: &HttpRequest, entry: &Entry, infer: &Infer) -> Result<Vec<(Call, Listen)>, Problem> {
+fn listens(request: &HttpRequest, entry: &Entry, infer: &Infer) -> Result<Vec<(Call, TranscribeRequest)>, Problem> {
     let recordings = recordings(infer)?;
     let (defaults, options) = (defaults(request, infer)?, options(infer, recordings.len())?);
     let listen = |(place, recording): (usize, Recording)| {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::speech::{Goal, Logprob, Segment, Word};
+use crate::speech::{Logprob, Segment, TranscribeMode, Word};
 
 /// The form of `POST /v1/audio/transcriptions` and `…/translations`; `fields` reads it.
 #[derive(ToSchema)]
@@ -54,7 +54,7 @@ pub(super) struct Transcription {
 /// The answer in `verbose_json`.
 #[derive(Serialize, ToSchema)]
 pub(super) struct VerboseTranscription {
-    pub task: Goal,
+    pub task: TranscribeMode,
     /// ISO 639-1 code.
     pub language: String,
     /// Seconds.

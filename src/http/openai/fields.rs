@@ -4,8 +4,8 @@ use super::{Form, Problem, chunking};
 use crate::{
     http::ask,
     lifecycle::KeepAlive,
-    service::Listen,
-    speech::{Goal, Kind, Timestamps},
+    service::TranscribeRequest,
+    speech::{Kind, Timestamps, TranscribeMode},
 };
 
 const FORMATS: &str = "json, text, srt, verbose_json or vtt";
@@ -41,7 +41,7 @@ pub(super) struct Fields {
     pub wait: Option<f64>,
     pub keep_alive: Option<KeepAlive>,
     pub format: Format,
-    pub listen: Listen,
+    pub listen: TranscribeRequest,
 }
 
 /// How the answer is written.
@@ -58,7 +58,7 @@ pub(super) enum Format {
 // === impl Fields ===
 
 impl Fields {
-    pub fn take(mut form: Form, goal: Goal) -> Result<Self, Problem> {
+    pub fn take(mut form: Form, goal: TranscribeMode) -> Result<Self, Problem> {
         refuse_what_no_model_does(&mut form)?;
         let recording = form.file()?;
         let format = format(&mut form)?;
@@ -68,7 +68,7 @@ impl Fields {
             wait: form.parse("wait", "a number of seconds")?,
             keep_alive: form.parse("keep_alive", "a number of seconds, or a duration such as 5m")?,
             format,
-            listen: Listen {
+            listen: TranscribeRequest {
                 recording,
                 language: form.text("language")?,
                 goal,

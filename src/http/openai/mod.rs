@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     service::{Call, Transcription},
-    speech::{Goal, Heard},
+    speech::{TranscribeMode, TranscriptEvent},
 };
 
 /// This folder's part of `/openapi.json`.
@@ -78,7 +78,7 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
     ),
 )]
 async fn transcriptions(api: web::Data<Api>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    answer(&api, &request, payload, Goal::Transcribe).await.unwrap_or_else(|problem| problem.openai())
+    answer(&api, &request, payload, TranscribeMode::Transcribe).await.unwrap_or_else(|problem| problem.openai())
 }
 
 /// Speech of any language to English text.
@@ -96,10 +96,15 @@ async fn transcriptions(api: web::Data<Api>, request: HttpRequest, payload: web:
     ),
 )]
 async fn translations(api: web::Data<Api>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    answer(&api, &request, payload, Goal::Translate).await.unwrap_or_else(|problem| problem.openai())
+    answer(&api, &request, payload, TranscribeMode::Translate).await.unwrap_or_else(|problem| problem.openai())
 }
 
-async fn answer(api: &Api, request: &HttpRequest, payload: web::Payload, goal: Goal) -> Result<HttpResponse, Problem> {
+async fn answer(
+    api: &Api,
+    request: &HttpRequest,
+    payload: web::Payload,
+    goal: TranscribeMode,
+) -> Result<HttpResponse, Problem> {
     let body = body::read(request, payload, api).await?;
     let Shape::Form = body.shape() else {
         return Err(body.not_taken("multipart/form-data, with the recording as the field file"));
@@ -108,7 +113,12 @@ async fn answer(api: &Api, request: &HttpRequest, payload: web::Payload, goal: G
 }
 
 /// Answers a form of theirs, wherever it was sent to.
-pub(super) async fn hear(api: &Api, request: &HttpRequest, form: Form, goal: Goal) -> Result<HttpResponse, Problem> {
+pub(super) async fn hear(
+    api: &Api,
+    request: &HttpRequest,
+    form: Form,
+    goal: TranscribeMode,
+) -> Result<HttpResponse, Problem> {
     let fields = Fields::take(form, goal)?;
     let call = Call { keep_alive: fields.keep_alive, ..call(request, "openai", Some(fields.model), fields.wait)? };
     let transcription = api.service.transcribe(call, fields.listen).await?;
@@ -124,7 +134,7 @@ async fn streamed(mut transcription: Transcription, logprobs: bool) -> Result<Ht
     Ok(sse::response(events(transcription, first, Telling::new(logprobs))))
 }
 
-fn events(transcription: Transcription, first: Option<Heard>, telling: Telling) -> impl Stream<Item = Value> {
+fn events(transcription: Transcription, first: Option<TranscriptEvent>, telling: Telling) -> impl Stream<Item = Value> {
     let start = (transcription, first.map(Ok), telling);
     stream::unfold(start, |(mut transcription, next, mut telling)| async move {
         let piece = match next {

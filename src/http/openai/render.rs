@@ -6,7 +6,7 @@ use super::{
     Format,
     bodies::{Event, PlacedWord, Transcription, Usage, VerboseTranscription},
 };
-use crate::speech::{Goal, Heard, Logprob, Transcript};
+use crate::speech::{Logprob, TranscribeMode, Transcript, TranscriptEvent};
 
 /// A stream of events on its way: what the last one repeats whole.
 pub(super) struct Telling {
@@ -15,7 +15,7 @@ pub(super) struct Telling {
 }
 
 /// The whole answer.
-pub(super) fn whole(heard: Transcript, format: Format, goal: Goal) -> HttpResponse {
+pub(super) fn whole(heard: Transcript, format: Format, goal: TranscribeMode) -> HttpResponse {
     let text = |media_type: &str, text: String| HttpResponse::Ok().content_type(media_type).body(text);
     match format {
         Format::Text => text("text/plain; charset=utf-8", heard.text() + "\n"),
@@ -30,7 +30,7 @@ pub(super) fn whole(heard: Transcript, format: Format, goal: Goal) -> HttpRespon
     }
 }
 
-fn verbose(heard: Transcript, goal: Goal, segments: bool, words: bool) -> VerboseTranscription {
+fn verbose(heard: Transcript, goal: TranscribeMode, segments: bool, words: bool) -> VerboseTranscription {
     VerboseTranscription {
         task: goal,
         duration: heard.summary.duration,
@@ -49,9 +49,9 @@ impl Telling {
         Self { text: String::new(), logprobs: logprobs.then(Vec::new) }
     }
 
-    pub fn event(&mut self, piece: Heard) -> Event {
+    pub fn event(&mut self, piece: TranscriptEvent) -> Event {
         match piece {
-            Heard::Segment(segment) => {
+            TranscriptEvent::Segment(segment) => {
                 let delta = if self.text.is_empty() { segment.text.trim_start().to_owned() } else { segment.text };
                 self.text.push_str(&delta);
                 let logprobs = self.logprobs.as_mut().map(|all| {
@@ -60,7 +60,7 @@ impl Telling {
                 });
                 Event::Delta { delta, logprobs }
             }
-            Heard::Done(summary) => Event::Done {
+            TranscriptEvent::Done(summary) => Event::Done {
                 text: self.text.trim_end().to_owned(),
                 logprobs: self.logprobs.take(),
                 usage: Usage::of(summary.duration),

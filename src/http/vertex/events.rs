@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     http::{Api, Problem, sse},
-    speech::{Heard, Segment, Transcript},
+    speech::{Segment, Transcript, TranscriptEvent},
 };
 
 /// An event, and of which instance it is.
@@ -82,12 +82,12 @@ fn pieces(api: Api, begun: Begun) -> impl Stream<Item = Result<Value, Problem>> 
     stream::unfold((api, start), |(api, state)| async move {
         let (mut begun, mut segments) = state?;
         match begun.transcription.next().await? {
-            Ok(Heard::Segment(segment)) => {
+            Ok(TranscriptEvent::Segment(segment)) => {
                 let event = json!({"segment": render::segment(&segment, begun.timestamps)});
                 segments.push(segment);
                 Some((Ok(event), (api, Some((begun, segments)))))
             }
-            Ok(Heard::Done(summary)) => {
+            Ok(TranscriptEvent::Done(summary)) => {
                 let heard = Transcript { model: begun.transcription.model().clone(), segments, summary };
                 let whole = begun.finish(&api, &heard).await;
                 Some((whole.map(|whole| json!({"prediction": whole.into_json()})), (api, None)))

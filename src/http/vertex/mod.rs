@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     service::Recording,
-    speech::{Goal, Kind},
+    speech::{Kind, TranscribeMode},
 };
 
 /// Instances of one request that are worked on at once.
@@ -109,7 +109,7 @@ async fn sound_body(api: &Api, request: &HttpRequest, body: Body) -> Result<Http
 async fn form_body(api: &Api, request: &HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
     let mut form = Form::read(request, body).await?;
     if openai::is_theirs(&form) {
-        return openai::hear(api, request, form, Goal::Transcribe).await;
+        return openai::hear(api, request, form, TranscribeMode::Transcribe).await;
     }
     let file = form.file()?;
     single(api, request, ask::fields(form.into_texts()), Some(file)).await

@@ -37,7 +37,7 @@ pub struct Readable {
     files: ModelFiles,
     family: &'static dyn Family,
     /// Nobody clears the files away meanwhile.
-    hold: Option<Arc<store::Hold>>,
+    hold: Option<Arc<store::CommitPin>>,
 }
 
 /// A model on its thread, perhaps not loaded yet.
@@ -78,7 +78,7 @@ impl Local {
     }
 
     fn start(&self, spec: &ModelSpec, files: &Readable) -> Result<(Started, mpsc::Receiver<Event>), Failure> {
-        let placed = self.placer.place(&spec.name, &spec.wishes).map_err(|error| Failure::of(&error))?;
+        let placed = self.placer.place(&spec.name, &spec.overrides).map_err(|error| Failure::of(&error))?;
         let (sender, events) = mpsc::channel(EVENTS);
         let (setup, dtype) = (self.setup(spec, &placed), placed.placement.dtype.as_str().to_owned());
         let Readable { files, family, .. } = files.clone();
@@ -97,7 +97,7 @@ impl Local {
             name: spec.name.clone(),
             device: placed.device,
             queue: self.runtime.queue,
-            cold: spec.wishes.cold,
+            cold: spec.overrides.cold,
             scale: self.scale.clone(),
             leak_threshold: self.runtime.leak_threshold,
         }
@@ -121,7 +121,7 @@ impl Backend for Local {
             let downloaded = meter.downloaded();
             let readable = Readable { files: fetched.files, family, hold: fetched.hold };
             let Placed { device, placement } =
-                placer.place(&spec.name, &spec.wishes).map_err(|error| Failure::of(&error))?;
+                placer.place(&spec.name, &spec.overrides).map_err(|error| Failure::of(&error))?;
             let footprint = footprint(readable.clone(), placement).await?;
             placer.promise(&spec.name, device, footprint);
             let revision = revision(&spec, &fetched.parts);
@@ -200,7 +200,7 @@ async fn ready(events: &mut mpsc::Receiver<Event>) -> Result<(Duration, Option<u
 }
 
 /// The model is gone, and its files are free.
-fn last(ended: Ended, hold: Option<Arc<store::Hold>>) -> Ended {
+fn last(ended: Ended, hold: Option<Arc<store::CommitPin>>) -> Ended {
     drop(hold);
     ended
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{Seat, now};
+use super::{LoadedModel, now};
 use crate::lifecycle::{
     Fetched, LoadMode, ModelStatus, Snapshot,
     machine::{Machine, UpdateView, View, ViewError},
@@ -10,7 +10,7 @@ use crate::lifecycle::{
 };
 
 /// The state of all models.
-pub(super) fn snapshot<E, F>(mode: LoadMode, machine: &Machine<Seat<E>, Arc<Fetched<F>>>) -> Snapshot {
+pub(super) fn snapshot<E, F>(mode: LoadMode, machine: &Machine<LoadedModel<E>, Arc<Fetched<F>>>) -> Snapshot {
     let now = now();
     Snapshot {
         mode,
@@ -21,8 +21,8 @@ pub(super) fn snapshot<E, F>(mode: LoadMode, machine: &Machine<Seat<E>, Arc<Fetc
     }
 }
 
-fn status<E, F>(view: View<'_, Seat<E>, Arc<Fetched<F>>>, now: Instant) -> ModelStatus {
-    let facts = view.resource.map(|seat| &*seat.facts);
+fn status<E, F>(view: View<'_, LoadedModel<E>, Arc<Fetched<F>>>, now: Instant) -> ModelStatus {
+    let facts = view.resource.map(|loaded| &*loaded.facts);
     ModelStatus {
         name: view.spec.name.clone(),
         status: view.status,

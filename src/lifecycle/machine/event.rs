@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Resource, Rules, slot::Desire};
+use super::{Resource, Rules, version::TargetState};
 use crate::{
     lifecycle::{Cause, Ended, Failure, KeepAlive, ModelSpec, Progress, Unavailable},
     speech::ModelName,
@@ -15,11 +15,11 @@ use crate::{
 pub type Attempt = u64;
 
 /// Names one edition of a model, for as long as the machine runs.
-pub type SlotId = u64;
+pub type VersionId = u64;
 
 /// What a caller wants of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Goal {
+pub enum WaitCondition {
     /// To use it, and to have it kept for so long afterwards.
     Lease { keep_alive: Option<KeepAlive> },
     /// To have it in memory.
@@ -36,7 +36,7 @@ pub enum Goal {
 #[derive(Clone, Debug)]
 pub struct Waiter {
     pub id: u64,
-    pub goal: Goal,
+    pub goal: WaitCondition,
     pub since: Instant,
     /// When its patience ends.
     pub until: Option<Instant>,
@@ -149,7 +149,7 @@ pub enum Note {
     },
     Downloaded {
         model: ModelName,
-        slot: SlotId,
+        slot: VersionId,
         took: Duration,
     },
     Loading {
@@ -158,7 +158,7 @@ pub enum Note {
     },
     Ready {
         model: ModelName,
-        slot: SlotId,
+        slot: VersionId,
         took: Duration,
     },
     /// Others go so that this one can come.
@@ -233,11 +233,11 @@ pub enum Reason {
 
 // === impl Goal ===
 
-impl Goal {
-    pub(super) fn desire(self) -> Desire {
+impl WaitCondition {
+    pub(super) fn target(self) -> TargetState {
         match self {
-            Self::Lease { .. } | Self::Ready | Self::Updated => Desire::Serve,
-            Self::Fetched | Self::Unloaded => Desire::Files,
+            Self::Lease { .. } | Self::Ready | Self::Updated => TargetState::Serve,
+            Self::Fetched | Self::Unloaded => TargetState::Files,
         }
     }
 }

@@ -11,12 +11,12 @@ use std::{
 };
 
 use super::{
-    Attempt, Context, Goal, Note, Reason, Resource, Rules, SlotId, Stock, Waiter,
-    room::Prospects,
-    slot::{Desire, Role, Slot, ViewError},
+    Attempt, Context, Note, Reason, Resource, Rules, Stock, VersionId, WaitCondition, Waiter,
+    room_requests::QueueEstimates,
+    version::{ModelVersion, Role, TargetState, ViewError},
 };
 use crate::{
-    lifecycle::{Cause, Failure, LoadMode, ModelSpec, Progress, Status, Unavailable, residency::Want},
+    lifecycle::{Cause, Failure, LoadMode, ModelSpec, Progress, Status, Unavailable, residency::RoomRequest},
     speech::ModelName,
 };
 
@@ -24,11 +24,11 @@ use crate::{
 pub(super) struct Model<R, F> {
     /// As the configuration has it; what serves may be another edition of it.
     configured: Arc<ModelSpec>,
-    current: Slot<R, F>,
+    current: ModelVersion<R, F>,
     /// On its way to the place of `current`.
-    next: Option<Slot<R, F>>,
+    next: Option<ModelVersion<R, F>>,
     /// On their way out.
-    former: Vec<Slot<R, F>>,
+    former: Vec<ModelVersion<R, F>>,
     /// Of the last update, until there is another.
     failed_update: Option<FailedUpdate>,
     /// The source that the configuration names did not come: with the next configuration it is tried again.
@@ -73,8 +73,8 @@ pub(in crate::lifecycle) struct UpdateView {
 // === impl Model: what is asked of it ===
 
 impl<R: Resource, F: Clone> Model<R, F> {
-    pub fn new(id: SlotId, spec: Arc<ModelSpec>, preloads: bool) -> Self {
-        let current = Slot::new(id, spec.clone(), Role::Serving, preloads);
+    pub fn new(id: VersionId, spec: Arc<ModelSpec>, preloads: bool) -> Self {
+        let current = ModelVersion::new(id, spec.clone(), Role::Serving, preloads);
         let (next, former, failed_update) = (None, Vec::new(), None);
         Self { configured: spec, current, next, former, failed_update, missed: false, removed: false }
     }
@@ -84,7 +84,7 @@ impl<R: Resource, F: Clone> Model<R, F> {
     }
 
     pub fn ask(&mut self, cx: &mut Context<'_, R, F>, waiter: Waiter, explicit: bool) {
-        if waiter.goal == Goal::Unloaded {
+        if waiter.goal == WaitCondition::Unloaded {
             self.give_up_update(cx, "the model was unloaded meanwhile");
             cx.displaced.retain(|slot| *slot != self.current.id());
         }
@@ -106,8 +106,8 @@ impl<R: Resource, F: Clone> Model<R, F> {
         self.give_up_update(cx, "another update took its place");
         self.failed_update = None;
         cx.note(Note::Updating { model: self.name().clone(), revision: spec.revision().map(str::to_owned) });
-        let mut next = Slot::new(cx.number(), spec, Role::Next, false);
-        next.bring(cx, Cause::Update, Desire::Serve, waiter.into_iter().collect());
+        let mut next = ModelVersion::new(cx.number(), spec, Role::Next, false);
+        next.bring(cx, Cause::Update, TargetState::Serve, waiter.into_iter().collect());
         self.next = Some(next);
     }
 
@@ -177,7 +177,7 @@ impl<R: Resource, F: Clone> Model<R, F> {
     /// Another edition, of one that serves nobody; its callers wait for the other one.
     fn replace(&mut self, cx: &mut Context<'_, R, F>, spec: Arc<ModelSpec>) {
         self.failed_update = None;
-        let fresh = Slot::new(cx.number(), spec, Role::Serving, false);
+        let fresh = ModelVersion::new(cx.number(), spec, Role::Serving, false);
         let mut old = mem::replace(&mut self.current, fresh);
         self.current.replaces(&old);
         let callers = old.take_callers();
@@ -224,7 +224,7 @@ impl<R: Resource, F: Clone> Model<R, F> {
         true
     }
 
-    fn is_current(&self, next: &Slot<R, F>, stock: &Stock<F>) -> bool {
+    fn is_current(&self, next: &ModelVersion<R, F>, stock: &Stock<F>) -> bool {
         let known = self.current.stock().and_then(|stock| stock.revision.as_ref());
         stock.revision.is_some() && known == stock.revision.as_ref() && self.current.spec().runs_like(next.spec())
     }
@@ -235,7 +235,7 @@ impl<R: Resource, F: Clone> Model<R, F> {
         let revision = self.current.stock().and_then(|stock| stock.revision.clone());
         cx.note(Note::UpToDate { model: self.name().clone(), revision });
         for waiter in next.take_waiters() {
-            let goal = if waiter.goal == Goal::Updated { Goal::Ready } else { waiter.goal };
+            let goal = if waiter.goal == WaitCondition::Updated { WaitCondition::Ready } else { waiter.goal };
             self.current.ask(cx, Waiter { goal, ..waiter }, true);
         }
     }
@@ -246,7 +246,7 @@ impl<R: Resource, F: Clone> Model<R, F> {
         self.missed &= !self.configured.loads_like(next.spec());
         let mut old = mem::replace(&mut self.current, next);
         self.current.succeeds(&old);
-        let revision = |slot: &Slot<R, F>| slot.stock().and_then(|stock| stock.revision.clone());
+        let revision = |slot: &ModelVersion<R, F>| slot.stock().and_then(|stock| stock.revision.clone());
         cx.note(Note::Updated { model: self.name().clone(), from: revision(&old), to: revision(&self.current) });
         let callers = old.take_callers();
         old.retire(cx, Reason::Updated);
@@ -274,7 +274,7 @@ impl<R: Resource, F: Clone> Model<R, F> {
         cx.note(Note::UpdateFailed { model: model.clone(), reason: reason.clone() });
         for waiter in next.take_waiters() {
             match waiter.goal {
-                Goal::Updated => cx.refuse(&waiter, superseded(&model, &reason)),
+                WaitCondition::Updated => cx.refuse(&waiter, superseded(&model, &reason)),
                 _ => self.current.ask(cx, waiter, false),
             }
         }
@@ -303,7 +303,7 @@ impl<R: Resource, F: Clone> Model<R, F> {
     }
 
     pub fn gone(&self) -> bool {
-        self.removed && self.slots().all(Slot::at_rest)
+        self.removed && self.slots().all(ModelVersion::at_rest)
     }
 
     /// Whether one of its editions is at that fetch or load.
@@ -311,17 +311,18 @@ impl<R: Resource, F: Clone> Model<R, F> {
         self.slots().any(|slot| slot.attempt() == Some(attempt))
     }
 
-    pub fn slots(&self) -> impl Iterator<Item = &Slot<R, F>> {
+    pub fn slots(&self) -> impl Iterator<Item = &ModelVersion<R, F>> {
         [&self.current].into_iter().chain(&self.next).chain(&self.former)
     }
 
-    pub fn slots_mut(&mut self) -> impl Iterator<Item = &mut Slot<R, F>> {
+    pub fn slots_mut(&mut self) -> impl Iterator<Item = &mut ModelVersion<R, F>> {
         [&mut self.current].into_iter().chain(&mut self.next).chain(&mut self.former)
     }
 
     /// Those of its editions that wait for room.
-    pub fn wants(&self) -> impl Iterator<Item = (SlotId, Want)> {
-        let want = |slot: &Slot<R, F>, instead_of| Some((slot.id(), Want { instead_of, ..slot.want()? }));
+    pub fn wants(&self) -> impl Iterator<Item = (VersionId, RoomRequest)> {
+        let want =
+            |slot: &ModelVersion<R, F>, instead_of| Some((slot.id(), RoomRequest { instead_of, ..slot.want()? }));
         let next = self.next.as_ref().and_then(|next| want(next, Some(self.current.id())));
         want(&self.current, None).into_iter().chain(next)
     }
@@ -334,12 +335,15 @@ impl<R: Resource, F: Clone> Model<R, F> {
         self.current.preload_failed()
     }
 
-    pub fn view(&self, rules: &Rules, now: Instant, prospects: &Prospects) -> View<'_, R, F> {
+    pub fn view(&self, rules: &Rules, now: Instant, estimates: &QueueEstimates) -> View<'_, R, F> {
         // While the old one is gone and the new one not there yet, that one is the model.
         let next = self.next.as_ref().filter(|next| next.wants_memory() && self.current.gone());
         let shown = next.unwrap_or(&self.current);
-        let prospect = prospects.get(&shown.id()).copied();
-        let waiting = self.slots().flat_map(Slot::waiters).filter(|waiter| matches!(waiter.goal, Goal::Lease { .. }));
+        let estimate = estimates.get(&shown.id()).copied();
+        let waiting = self
+            .slots()
+            .flat_map(ModelVersion::waiters)
+            .filter(|waiter| matches!(waiter.goal, WaitCondition::Lease { .. }));
         View {
             spec: &self.configured,
             status: shown.status(),
@@ -350,8 +354,8 @@ impl<R: Resource, F: Clone> Model<R, F> {
             idle_since: self.current.idle_since(),
             expires_at: self.current.idle_deadline(rules),
             waiting: waiting.count(),
-            place: prospect.map(|prospect| prospect.place),
-            expected_in: prospect.map(|prospect| prospect.wait).or_else(|| shown.remaining(now)),
+            place: estimate.map(|estimate| estimate.place),
+            expected_in: estimate.map(|estimate| estimate.wait).or_else(|| shown.remaining(now)),
             error: self.current.view_error(),
             update: self.view_update(),
             freed: self.current.freed(),

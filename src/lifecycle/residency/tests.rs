@@ -10,18 +10,18 @@ fn limits(max_resident: Option<usize>, budget: Option<u64>) -> Limits {
 }
 
 /// In memory for long.
-fn resident(id: u64, footprint: u64, hold: Hold) -> Resident {
+fn resident(id: u64, footprint: u64, hold: Holder) -> Resident {
     let since = start() - Duration::from_secs(1000);
     let (device, reload) = ("cpu".into(), Duration::from_secs(1));
     Resident { id, device, footprint, pinned: false, since, hold, gap: None, returns: None, reload }
 }
 
-fn idle(now: Instant, seconds: u64) -> Hold {
-    Hold::Idle { since: now - Duration::from_secs(seconds) }
+fn idle(now: Instant, seconds: u64) -> Holder {
+    Holder::Idle { since: now - Duration::from_secs(seconds) }
 }
 
-fn want(footprint: u64, since: Instant) -> Want {
-    Want { device: "cpu".into(), footprint, since, may_evict: true, instead_of: None }
+fn want(footprint: u64, since: Instant) -> RoomRequest {
+    RoomRequest { device: "cpu".into(), footprint, since, may_evict: true, instead_of: None }
 }
 
 /// Far enough from the beginning of time to look back, and always the same.
@@ -34,7 +34,7 @@ fn start() -> Instant {
 #[test]
 fn without_limits_everything_fits() {
     let now = start();
-    let residents = [resident(0, u64::MAX, Hold::Leased), resident(1, u64::MAX, Hold::Arriving)];
+    let residents = [resident(0, u64::MAX, Holder::Leased), resident(1, u64::MAX, Holder::Arriving)];
     assert_eq!(make_room(now, &limits(None, None), &residents, &want(u64::MAX, now)), Verdict::Fits);
 }
 
@@ -60,14 +60,14 @@ fn a_model_that_is_dear_to_reload_stays_longer() {
 #[test]
 fn memory_counts_until_it_is_reported_free() {
     let now = start();
-    let residents = [resident(0, 4, Hold::Leaving)];
+    let residents = [resident(0, 4, Holder::Leaving)];
     assert_eq!(make_room(now, &limits(Some(1), None), &residents, &want(1, now)), Verdict::Wait { until: None });
 }
 
 #[test]
 fn a_model_in_use_is_left_in_peace_until_patience_ends() {
     let now = start();
-    let residents = [resident(0, 4, Hold::Leased)];
+    let residents = [resident(0, 4, Holder::Leased)];
     let (limits, want) = (limits(Some(1), None), want(1, now));
     let until = now + limits.patience;
     assert_eq!(make_room(now, &limits, &residents, &want), Verdict::Wait { until: Some(until) });
@@ -93,7 +93,7 @@ fn what_exceeds_the_budget_is_refused_with_need_and_budget() {
 #[test]
 fn a_preload_drives_nobody_out() {
     let now = start();
-    let want = Want { may_evict: false, ..want(4, now) };
+    let want = RoomRequest { may_evict: false, ..want(4, now) };
     let residents = [resident(0, 4, idle(now, 10))];
     assert_eq!(make_room(now, &limits(Some(1), None), &residents, &want), Verdict::Blocked);
     assert_eq!(make_room(now, &limits(Some(2), None), &residents, &want), Verdict::Fits);
@@ -106,7 +106,7 @@ fn each_device_has_its_own_budget() {
     limits.budget.of.insert("cuda:0".to_owned(), 20);
     let elsewhere = Resident { device: "cuda:0".into(), ..resident(0, 16, idle(now, 10)) };
     let here = resident(1, 4, idle(now, 5));
-    let want = |device: &str, footprint| Want { device: device.into(), ..want(footprint, now) };
+    let want = |device: &str, footprint| RoomRequest { device: device.into(), ..want(footprint, now) };
     let residents = [elsewhere, here];
     assert_eq!(make_room(now, &limits, &residents, &want("cpu", 4)), Verdict::Fits);
     assert_eq!(make_room(now, &limits, &residents, &want("cuda:0", 4)), Verdict::Fits);
@@ -119,7 +119,7 @@ fn each_device_has_its_own_budget() {
 fn a_model_has_its_turn_before_it_goes_for_somebody_who_waited_longer() {
     let now = start();
     let limits = limits(Some(1), None);
-    let newcomer = Resident { since: now, ..resident(0, 4, Hold::Leased) };
+    let newcomer = Resident { since: now, ..resident(0, 4, Holder::Leased) };
     let want = want(4, now - Duration::from_secs(60));
     let turn_ends = now + limits.patience;
     assert_eq!(
@@ -137,7 +137,7 @@ fn a_moment_between_two_requests_is_not_idleness() {
     let after = |gap: f64, idle_milliseconds: u64| {
         let since = now - Duration::from_millis(idle_milliseconds);
         let gap = Some(Duration::from_secs_f64(gap));
-        make_room(now, &limits, &[Resident { gap, ..resident(0, 4, Hold::Idle { since }) }], &want)
+        make_room(now, &limits, &[Resident { gap, ..resident(0, 4, Holder::Idle { since }) }], &want)
     };
     let evicted = Verdict::Evict(vec![0]);
     let waits = |milliseconds| Verdict::Wait { until: Some(now + Duration::from_millis(milliseconds)) };
@@ -154,7 +154,7 @@ fn who_was_told_to_come_back_finds_the_model_if_it_comes_within_its_turn() {
     let limits = limits(Some(1), None);
     let want = want(4, now);
     let after = |returns: u64, seconds: u64| {
-        let came = Resident { since: now, ..resident(0, 4, Hold::Idle { since: now }) };
+        let came = Resident { since: now, ..resident(0, 4, Holder::Idle { since: now }) };
         let returns = Some(now + Duration::from_secs(returns));
         make_room(now + Duration::from_secs(seconds), &limits, &[Resident { returns, ..came }], &want)
     };
@@ -168,28 +168,28 @@ fn who_was_told_to_come_back_finds_the_model_if_it_comes_within_its_turn() {
 #[test]
 fn who_takes_the_place_of_a_model_comes_beside_it_or_instead_of_it() {
     let now = start();
-    let want = Want { instead_of: Some(0), ..want(4, now) };
+    let want = RoomRequest { instead_of: Some(0), ..want(4, now) };
     let verdict = |budget, hold, pinned| {
         let old = Resident { pinned, ..resident(0, 4, hold) };
         make_room(now, &limits(None, Some(budget)), &[old], &want)
     };
-    assert_eq!(verdict(8, Hold::Leased, false), Verdict::Fits);
-    assert_eq!(verdict(7, Hold::Leased, false), Verdict::Drain(vec![0]), "nobody waits but its own callers");
+    assert_eq!(verdict(8, Holder::Leased, false), Verdict::Fits);
+    assert_eq!(verdict(7, Holder::Leased, false), Verdict::Drain(vec![0]), "nobody waits but its own callers");
     assert_eq!(verdict(7, idle(now, 0), true), Verdict::Drain(vec![0]), "a pinned model stays, at another revision");
-    for hold in [Hold::Arriving, Hold::Leaving] {
+    for hold in [Holder::Arriving, Holder::Leaving] {
         assert_eq!(verdict(7, hold, false), Verdict::Wait { until: None });
     }
-    assert_eq!(verdict(3, Hold::Leased, false), Verdict::WontFit { need: 4, budget: 3 });
+    assert_eq!(verdict(3, Holder::Leased, false), Verdict::WontFit { need: 4, budget: 3 });
 }
 
 #[test]
 fn under_lower_limits_the_least_worthy_go_and_pinned_ones_stay() {
     let now = start();
     let residents = [
-        resident(0, 4, Hold::Leased),
+        resident(0, 4, Holder::Leased),
         resident(1, 4, idle(now, 10)),
         resident(2, 4, idle(now, 30)),
-        resident(3, 4, Hold::Leaving),
+        resident(3, 4, Holder::Leaving),
     ];
     assert_eq!(excess(now, &limits(None, Some(12)), &residents), Vec::<u64>::new());
     assert_eq!(excess(now, &limits(None, Some(11)), &residents), [2]);
@@ -213,7 +213,7 @@ fn random_residents_get_a_verdict_that_keeps_every_promise() {
             limits.budget.of.insert("cuda:0".to_owned(), random.random_range(5..25));
         }
         let waited = Duration::from_secs(random.random_range(0..20));
-        let want = Want {
+        let want = RoomRequest {
             device: any_device(random),
             may_evict: random.random_bool(0.8),
             instead_of: random.random_bool(0.3).then(|| random.random_range(0..6)),
@@ -229,9 +229,9 @@ fn any_device(random: &mut StdRng) -> Arc<str> {
 
 fn any_resident(random: &mut StdRng, now: Instant, id: u64) -> Resident {
     let hold = match random.random_range(0..5) {
-        0 => Hold::Arriving,
-        1 => Hold::Leased,
-        2 => Hold::Leaving,
+        0 => Holder::Arriving,
+        1 => Holder::Leased,
+        2 => Holder::Leaving,
         _ => idle(now, random.random_range(0..100)),
     };
     Resident {
@@ -245,11 +245,11 @@ fn any_resident(random: &mut StdRng, now: Instant, id: u64) -> Resident {
     }
 }
 
-fn check(seed: u64, now: Instant, limits: &Limits, residents: &[Resident], want: &Want) {
+fn check(seed: u64, now: Instant, limits: &Limits, residents: &[Resident], want: &RoomRequest) {
     let without =
         |gone: &dyn Fn(&Resident) -> bool| limits.admit(residents.iter().filter(|resident| !gone(resident)), want);
     let former = |resident: &Resident| want.instead_of == Some(resident.id);
-    let leaving = |resident: &Resident| resident.hold == Hold::Leaving || former(resident);
+    let leaving = |resident: &Resident| resident.hold == Holder::Leaving || former(resident);
     let verdict = make_room(now, limits, residents, want);
     match &verdict {
         Verdict::Fits => assert!(without(&|_| false), "seed {seed}"),
@@ -259,9 +259,9 @@ fn check(seed: u64, now: Instant, limits: &Limits, residents: &[Resident], want:
         Verdict::Evict(victims) | Verdict::Drain(victims) => {
             assert!(want.may_evict && !victims.is_empty(), "seed {seed}");
             for victim in residents.iter().filter(|resident| victims.contains(&resident.id)) {
-                assert!(!victim.pinned && !matches!(victim.hold, Hold::Arriving | Hold::Leaving), "seed {seed}");
+                assert!(!victim.pinned && !matches!(victim.hold, Holder::Arriving | Holder::Leaving), "seed {seed}");
                 let had_its_turn = now >= victim.since.max(want.since) + limits.patience;
-                let idle = victim.hold != Hold::Leased && victim.pause(now, limits).is_none();
+                let idle = victim.hold != Holder::Leased && victim.pause(now, limits).is_none();
                 let may = idle || (matches!(verdict, Verdict::Drain(_)) && had_its_turn);
                 assert!(may, "seed {seed}: in use");
                 let spared =

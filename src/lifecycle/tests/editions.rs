@@ -171,7 +171,7 @@ async fn another_source_in_the_configuration_is_an_update() {
 #[tokio::test(start_paused = true)]
 async fn a_request_says_how_long_its_model_stays() {
     let server = server(config());
-    let keep = |keep_alive| Wish { patience: PATIENCE, keep_alive: Some(keep_alive) };
+    let keep = |keep_alive| AcquireOptions { patience: PATIENCE, keep_alive: Some(keep_alive) };
     let minute = KeepAlive::For(Duration::from_secs(60));
     drop(server.lifecycle.acquire(&name("a"), keep(minute)).await.unwrap());
     time::sleep(Duration::from_secs(20)).await;
@@ -187,7 +187,7 @@ async fn who_waits_for_room_is_told_its_place_and_when_to_come_back() {
     let lease = server.acquire("a").await.unwrap();
     let wait = |model: &'static str| {
         let lifecycle = server.lifecycle.clone();
-        async move { lifecycle.acquire(&name(model), Wish::within(Duration::from_secs(5))).await.map(drop) }
+        async move { lifecycle.acquire(&name(model), AcquireOptions::within(Duration::from_secs(5))).await.map(drop) }
     };
     let (b, c) = tokio::join!(wait("b"), async {
         time::sleep(Duration::from_millis(500)).await;

@@ -12,7 +12,7 @@ use super::{
         layout::{self, RepoDir},
         manifest::Manifest,
         partial::{is_left_behind, journal_of},
-        uses,
+        pins,
     },
     CachedCommit, CachedModel, Cleared,
 };
@@ -65,7 +65,7 @@ impl Repo {
         let refs = names.iter().filter_map(|name| Some((name.clone(), commit_of(name)?))).collect();
         let blobs = children(&dir.join("blobs")).into_iter().filter_map(Blob::look).collect();
         let lease = dir.join(".sconce/lease.json");
-        let being_written = uses::is_alive(&lease, now);
+        let being_written = pins::is_alive(&lease, now);
         let name = name_of(&dir, commits.keys());
         Self { dir, name, commits, refs, blobs, being_written }
     }
@@ -76,8 +76,8 @@ impl Repo {
             refs: self.refs_to(commit),
             files: contents.files,
             bytes: contents.needs.values().sum(),
-            last_used: uses::last_used(&self.ours(), commit).and_then(seconds),
-            in_use: self.being_written || uses::is_held(&self.ours(), commit, now),
+            last_used: pins::last_used(&self.ours(), commit).and_then(seconds),
+            in_use: self.being_written || pins::is_held(&self.ours(), commit, now),
             ours: self.is_ours(commit),
         };
         let needed = self.needed();
@@ -96,7 +96,7 @@ impl Repo {
     /// The snapshot goes at once, by a rename; then, bit by bit, what only it needed.
     pub(super) fn remove(&mut self, commit: &str, now: SystemTime, dry: bool, cleared: &mut Cleared) -> io::Result<()> {
         let label = format!("{}@{commit}", self.name);
-        if self.being_written || uses::is_held(&self.ours(), commit, now) {
+        if self.being_written || pins::is_held(&self.ours(), commit, now) {
             cleared.kept.push(label);
             return Ok(());
         }
@@ -127,7 +127,7 @@ impl Repo {
             let aside = RepoDir::at(&self.dir).temporary_folder()?;
             fs::rename(snapshot, aside.path().join("old"))?;
         }
-        uses::forget(&self.ours(), commit);
+        pins::forget(&self.ours(), commit);
         Ok(())
     }
 
@@ -173,7 +173,7 @@ impl Repo {
             }
         }
         if !dry {
-            self.commits.keys().for_each(|commit| uses::bury(&self.ours(), commit, now));
+            self.commits.keys().for_each(|commit| pins::bury(&self.ours(), commit, now));
         }
         Ok(())
     }
@@ -198,7 +198,7 @@ impl Repo {
     /// When nobody wrote it down, when it was fetched.
     pub(super) fn last_used(&self, commit: &str) -> SystemTime {
         let fetched = || fs::metadata(self.ours().join(format!("{commit}.json"))).and_then(|meta| meta.modified());
-        uses::last_used(&self.ours(), commit).or_else(|| fetched().ok()).unwrap_or(UNIX_EPOCH)
+        pins::last_used(&self.ours(), commit).or_else(|| fetched().ok()).unwrap_or(UNIX_EPOCH)
     }
 
     pub(super) fn folder(&self) -> String {

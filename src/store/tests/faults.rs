@@ -78,7 +78,7 @@ async fn a_break_at_ninety_percent_of_many_ranges_costs_eleven() {
     assert!(running.await.unwrap_err().is_cancelled());
     // The thread of the file notes what came, and ends.
     let dir = layout::RepoDir::new(&bench.cache(), &place());
-    let checksum = shelf::Checksum::Sha256(sha256(&large()));
+    let checksum = snapshots::Checksum::Sha256(sha256(&large()));
     while partial::left_bytes(&dir, &checksum, LARGE as u64) < LARGE as u64 * 89 / 100 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -271,7 +271,7 @@ async fn a_lease_is_not_judged_by_the_time_of_its_file() {
     for year in [-50i64, 50] {
         let bench = Bench::new();
         let dir = layout::RepoDir::new(&bench.cache(), &place());
-        let dead = lease::Lease::acquire(&dir, |_, _| {}).await.unwrap();
+        let dead = download_lock::DownloadLock::acquire(&dir, |_, _| {}).await.unwrap();
         let content = fs::read(dir.lease()).unwrap();
         drop(dead);
         fs::write(dir.lease(), content).unwrap();

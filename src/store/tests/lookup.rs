@@ -17,7 +17,7 @@ async fn caches_of_other_tools_are_read_in_place() {
     let config = Config { other_caches: vec!["/nowhere".into(), other.path().to_owned()], ..bench.config() };
     let fetched = fetch(&store(config), &bench.pinned()).await.unwrap();
     assert_whole(&fetched);
-    assert_eq!((bench.hub.requests(), fetched.parts["model"].from), (0, Whence::ReadOnly));
+    assert_eq!((bench.hub.requests(), fetched.parts["model"].from), (0, FileOrigin::ReadOnly));
     assert!(!bench.cache().exists(), "nothing was copied");
     assert!(!other.path().join("models--acme--tiny/.sconce").exists(), "and nothing was written there");
 }
@@ -30,7 +30,7 @@ async fn a_volume_that_is_missing_or_incomplete_is_not_the_end() {
     let config = Config { read_only: vec!["/nowhere".into(), volume.path().to_owned()], ..bench.config() };
     let fetched = fetch(&store(config.clone()), &bench.pinned()).await.unwrap();
     assert_whole(&fetched);
-    assert_eq!(fetched.parts["model"].from, Whence::Network);
+    assert_eq!(fetched.parts["model"].from, FileOrigin::Network);
     let before = bench.hub.requests();
     assert_whole(&fetch(&store(config), &bench.pinned()).await.unwrap());
     assert_eq!(bench.hub.requests(), before, "now it is here");

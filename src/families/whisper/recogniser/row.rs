@@ -10,24 +10,24 @@ use super::super::{
     words::Attention,
 };
 use crate::{
-    model::{Job, JobError},
-    speech::{Heard, Segment, Transcribe},
+    model::{Request, RequestError},
+    speech::{Segment, Transcribe, TranscriptEvent},
 };
 
 /// A request, how far it is, and where its window lies.
 pub struct Row {
-    job: Job<Transcribe>,
+    job: Request<Transcribe>,
     pub transcription: Transcription,
     /// What the decoder holds of the window; absent before the first.
     pub slot: Option<Slot>,
-    failure: Option<JobError>,
+    failure: Option<RequestError>,
 }
 
 // === impl Row ===
 
 impl Row {
     /// Answers at once what the model cannot do.
-    pub fn new(job: Job<Transcribe>, recipe: Arc<Recipe>) -> Option<Self> {
+    pub fn new(job: Request<Transcribe>, recipe: Arc<Recipe>) -> Option<Self> {
         match Transcription::new(recipe, job.ask()) {
             Ok(transcription) => Some(Self { job, transcription, slot: None, failure: None }),
             Err(error) => {
@@ -52,7 +52,7 @@ impl Row {
             Ok(segments) => self.emit(segments),
             Err(error) => {
                 tracing::warn!(request = %self.job.id, %error, "a request failed in the model");
-                self.failure = Some(JobError::Broken);
+                self.failure = Some(RequestError::Broken);
             }
         }
     }
@@ -72,14 +72,14 @@ impl Row {
     pub fn end(self) -> Option<Slot> {
         match self.failure.or_else(|| self.job.over()) {
             Some(error) => self.job.fail(error),
-            None => self.job.finish(Heard::Done(self.transcription.summary())),
+            None => self.job.finish(TranscriptEvent::Done(self.transcription.summary())),
         }
         self.slot
     }
 
     fn emit(&mut self, segments: Vec<Segment>) {
         for segment in segments {
-            self.job.emit(Heard::Segment(segment));
+            self.job.emit(TranscriptEvent::Segment(segment));
         }
     }
 }

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     audio::Pcm,
-    model::{Admission, Answers, Backing, Family, Job, JobError, Placement, job},
-    speech::{HEARING_RATE, Heard, Segment, Summary, Timestamps},
+    model::{Admission, Backing, Family, Placement, Request, RequestError, Responses, request},
+    speech::{HEARING_RATE, Segment, Summary, Timestamps, TranscriptEvent},
 };
 
 #[derive(Deserialize)]
@@ -49,13 +49,13 @@ struct Expected {
 /// Jobs that arrive while others are worked on, each before a given step.
 #[derive(Default)]
 struct Queue {
-    later: VecDeque<(usize, Job<Transcribe>)>,
+    later: VecDeque<(usize, Request<Transcribe>)>,
     steps: usize,
     /// Dropped at a given step.
-    leaving: Option<(usize, Answers<Transcribe>)>,
+    leaving: Option<(usize, Responses<Transcribe>)>,
 }
 
-type Answer = std::result::Result<(Vec<Segment>, Summary), JobError>;
+type Answer = std::result::Result<(Vec<Segment>, Summary), RequestError>;
 
 // === impl Ask ===
 
@@ -81,7 +81,7 @@ impl Ask {
         });
         Transcribe {
             language: self.language.clone(),
-            goal: if self.task == "translate" { Goal::Translate } else { Goal::Transcribe },
+            goal: if self.task == "translate" { TranscribeMode::Translate } else { TranscribeMode::Transcribe },
             prompt: self.initial_prompt.clone(),
             timestamps: match (self.without_timestamps, self.word_timestamps) {
                 (true, _) => Timestamps::None,
@@ -97,7 +97,7 @@ impl Ask {
 // === impl Queue ===
 
 impl Admission<Transcribe> for Queue {
-    fn next(&mut self) -> Option<Job<Transcribe>> {
+    fn next(&mut self) -> Option<Request<Transcribe>> {
         let due = self.later.front().is_some_and(|(step, _)| *step <= self.steps);
         due.then(|| self.later.pop_front().unwrap().1)
     }
@@ -117,7 +117,7 @@ fn ask(audio: Pcm) -> Transcribe {
     Transcribe {
         audio,
         language: Some("en".to_owned()),
-        goal: Goal::Transcribe,
+        goal: TranscribeMode::Transcribe,
         prompt: None,
         temperature: None,
         timestamps: Timestamps::Segment,
@@ -133,12 +133,12 @@ fn recording(seconds: f64) -> Pcm {
     Pcm::new(noise.iter().enumerate().map(|(index, sample)| sample * loud(index)).collect(), HEARING_RATE)
 }
 
-fn answer(mut answers: Answers<Transcribe>) -> Answer {
+fn answer(mut answers: Responses<Transcribe>) -> Answer {
     let mut segments = Vec::new();
     loop {
         match answers.blocking_next().expect("an answer ends with a last piece or an error")? {
-            Heard::Segment(segment) => segments.push(segment),
-            Heard::Done(summary) => return Ok((segments, summary)),
+            TranscriptEvent::Segment(segment) => segments.push(segment),
+            TranscriptEvent::Done(summary) => return Ok((segments, summary)),
         }
     }
 }
@@ -147,7 +147,7 @@ fn answer(mut answers: Answers<Transcribe>) -> Answer {
 fn answers(model: &mut dyn Model, asks: Vec<(usize, Transcribe)>) -> Vec<Answer> {
     let (mut first, mut queue, mut answers) = (Vec::new(), Queue::default(), Vec::new());
     for (step, ask) in asks {
-        let (job, answer) = job(format!("job {}", answers.len()), ask, None);
+        let (job, answer) = request(format!("job {}", answers.len()), ask, None);
         if step == 0 {
             first.push(job)
         } else {
@@ -218,8 +218,8 @@ fn together_and_at_odd_times_they_get_the_same_answers_as_alone() {
 #[test]
 fn one_who_leaves_is_dropped_within_a_step_and_the_others_are_answered() {
     let mut model = model(2);
-    let (leaver, leaving) = job("leaver".to_owned(), ask(recording(600.0)), None);
-    let (stayer, staying) = job("stayer".to_owned(), ask(recording(1.0)), None);
+    let (leaver, leaving) = request("leaver".to_owned(), ask(recording(600.0)), None);
+    let (stayer, staying) = request("stayer".to_owned(), ask(recording(1.0)), None);
     let mut queue = Queue { leaving: Some((5, leaving)), ..Queue::default() };
     model.transcribe(&mut Batch::new(vec![leaver, stayer], &mut queue)).unwrap();
     assert!(answer(staying).is_ok());
@@ -230,9 +230,9 @@ fn one_who_leaves_is_dropped_within_a_step_and_the_others_are_answered() {
 fn a_deadline_ends_the_work() {
     let mut model = model(1);
     let deadline = Instant::now() + std::time::Duration::from_millis(200);
-    let (late, answers) = job("late".to_owned(), ask(recording(3600.0)), Some(deadline));
+    let (late, answers) = request("late".to_owned(), ask(recording(3600.0)), Some(deadline));
     model.transcribe(&mut Batch::new(vec![late], &mut Queue::default())).unwrap();
-    assert_eq!(answer(answers).unwrap_err(), JobError::Deadline);
+    assert_eq!(answer(answers).unwrap_err(), RequestError::Deadline);
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn what_is_wrong_with_a_request_is_told_to_that_request_alone() {
     assert!(answers.pop().unwrap().is_ok());
     for (answer, (_, expected, said)) in answers.into_iter().zip(bad) {
         let error = answer.unwrap_err();
-        assert!(matches!(&error, JobError::Invalid { param, .. } if *param == expected), "{error:?}");
+        assert!(matches!(&error, RequestError::Invalid { param, .. } if *param == expected), "{error:?}");
         assert!(error.to_string().contains(said), "{error}");
     }
 }

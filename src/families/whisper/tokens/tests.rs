@@ -58,15 +58,15 @@ fn a_prompt_cannot_hold_control_tokens() {
 fn the_opening_tells_language_and_task() {
     let tokens = fixtures::tokens();
     let names = |ids: Vec<u32>| ids.iter().map(|id| tokens.decode(&[*id])).collect::<String>();
-    assert_eq!(names(tokens.opening("de", Goal::Translate)), "<|startoftranscript|><|de|><|translate|>");
-    assert_eq!(names(tokens.opening("en", Goal::Transcribe)), "<|startoftranscript|><|en|><|transcribe|>");
+    assert_eq!(names(tokens.opening("de", TranscribeMode::Translate)), "<|startoftranscript|><|de|><|translate|>");
+    assert_eq!(names(tokens.opening("en", TranscribeMode::Transcribe)), "<|startoftranscript|><|en|><|transcribe|>");
     assert_eq!(tokens.decode(&[tokens.no_times, tokens.times]), "<|notimestamps|><|0.00|>");
 }
 
 #[test]
 fn an_english_model_is_told_nothing_although_its_vocabulary_knows_languages() {
     let english = tokens(&Hints { is_multilingual: Some(false), ..Hints::default() }).unwrap();
-    assert_eq!(english.opening("en", Goal::Transcribe), [english.start]);
+    assert_eq!(english.opening("en", TranscribeMode::Transcribe), [english.start]);
     assert!(!english.translates());
     assert_eq!(english.language("English"), Ok("en"));
     let error = english.language("de").unwrap_err().to_string();
@@ -79,7 +79,7 @@ fn a_language_that_the_model_does_not_know_is_answered_with_those_that_it_knows(
     assert_eq!(tokens.language("Japanese"), Ok("ja"));
     for given in ["yue", "klingon", ""] {
         let error = tokens.language(given).unwrap_err();
-        assert!(matches!(&error, JobError::Invalid { param: "language", .. }), "{error:?}");
+        assert!(matches!(&error, RequestError::Invalid { param: "language", .. }), "{error:?}");
         assert!(error.to_string().contains("en, zh, de, es, ru, ko, fr, ja"), "{error}");
     }
 }

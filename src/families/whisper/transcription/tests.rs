@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     audio::Pcm,
-    speech::{Goal, HEARING_RATE, Timestamps},
+    speech::{HEARING_RATE, Timestamps, TranscribeMode},
 };
 
 fn ask(seconds: f64) -> Transcribe {
@@ -15,7 +15,7 @@ fn ask(seconds: f64) -> Transcribe {
     Transcribe {
         audio: Pcm::new(samples, HEARING_RATE),
         language: Some("en".to_owned()),
-        goal: Goal::Transcribe,
+        goal: TranscribeMode::Transcribe,
         prompt: None,
         temperature: None,
         timestamps: Timestamps::Segment,
@@ -55,7 +55,7 @@ fn play(transcription: &mut Transcription, windows: &[&[u32]]) -> (Vec<Segment>,
 }
 
 fn opening(transcription: &Transcription) -> Vec<u32> {
-    transcription.recipe.tokens.opening("en", Goal::Transcribe)
+    transcription.recipe.tokens.opening("en", TranscribeMode::Transcribe)
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn windows_follow_each_other_from_end_to_end_of_segments() {
     assert!(transcription.is_over());
     let seen: Vec<_> = segments.iter().map(|s| (s.id, s.seek, s.start, s.end)).collect();
     assert_eq!(seen, [(0, 0, 0.0, 0.8), (1, 80, 0.8, 2.2), (2, 280, 2.8, 3.0)], "the last ends with the recording");
-    let opening = recipe.tokens.opening("en", Goal::Transcribe);
+    let opening = recipe.tokens.opening("en", TranscribeMode::Transcribe);
     let previous = recipe.tokens.previous.unwrap();
     assert_eq!(prompts[0], opening);
     assert_eq!(prompts[1], [&[previous, time, 300, time + 40], &opening[..]].concat());
@@ -104,7 +104,7 @@ fn a_model_that_is_not_used_to_times_in_its_prompt_gets_none() {
     let time = recipe.tokens.times;
     let mut transcription = Transcription::new(recipe.clone(), &ask(3.0)).unwrap();
     let (_, prompts) = play(&mut transcription, &[&[time, 300, time + 40, time + 40], &[time, 302, time + 70]]);
-    let opening = recipe.tokens.opening("en", Goal::Transcribe);
+    let opening = recipe.tokens.opening("en", TranscribeMode::Transcribe);
     assert_eq!(prompts[1], [&[recipe.tokens.previous.unwrap(), 300], &opening[..]].concat());
 }
 

@@ -7,11 +7,16 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     audio::Pcm,
-    lifecycle::{Budget, Config, Lifecycle, LoadMode, Metrics, OnPreloadFailure, Status, Unavailable, Wish},
-    model::{Backing, Batch, Broken, DeviceChoice, DeviceId, Job, JobError, LoadError, Model, Preset, Wishes, job},
+    lifecycle::{AcquireOptions, Budget, Config, Lifecycle, LoadMode, Metrics, OnPreloadFailure, Status, Unavailable},
+    model::{
+        Backing, Batch, Broken, DeviceChoice, DeviceId, LoadError, Model, PlacementOverrides, Preset, Request,
+        RequestError, request,
+    },
     remote::{Buckets, BucketsConfig},
-    runtime::{DTypeChoice, Installed, Machine},
-    speech::{Fault, Goal, HEARING_RATE, Heard, ModelName, Summary, TaskKind, Timestamps, Transcribe},
+    runtime::{DTypeChoice, Host, Installed},
+    speech::{
+        Fault, HEARING_RATE, ModelName, Summary, TaskKind, Timestamps, Transcribe, TranscribeMode, TranscriptEvent,
+    },
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -64,7 +69,7 @@ impl Model for Loaded {
                 Some("hang") => hang(&job),
                 _ => {}
             }
-            job.finish(Heard::Done(Summary { language: "en".to_owned(), duration: 0.0, tokens: 0 }));
+            job.finish(TranscriptEvent::Done(Summary { language: "en".to_owned(), duration: 0.0, tokens: 0 }));
         }
         Ok(())
     }
@@ -72,7 +77,7 @@ impl Model for Loaded {
 
 /// Until the caller leaves.
 #[expect(clippy::disallowed_methods, reason = "a model thread that hangs is what is tested")]
-fn hang(job: &Job<Transcribe>) {
+fn hang(job: &Request<Transcribe>) {
     while job.over().is_none() {
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -109,7 +114,7 @@ fn server(specs: Vec<ModelSpec>) -> (Lifecycle, TempDir) {
         leak_threshold: 1 << 30,
         vllm_metric: false,
     };
-    let devices = Arc::new(Installed::new(Machine::here()));
+    let devices = Arc::new(Installed::new(Host::here()));
     let (placer, scale) = (Arc::new(Placer::new(&runtime, devices.clone()).unwrap()), Scale::new(devices));
     let executors = runtime::Metrics::register(&registry, &runtime).unwrap();
     let backend = Local::new(store, runtime, executors, placer, scale);
@@ -145,29 +150,29 @@ fn spec(name: &str, folder: &Path) -> ModelSpec {
         preload: false,
         pinned: false,
         idle_ttl: None,
-        wishes: Wishes::default(),
+        overrides: PlacementOverrides::default(),
     }
 }
 
 async fn refused(config: &str, weights: &[u8]) -> Unavailable {
     let folder = folder(config, weights);
     let (lifecycle, _cache) = server(vec![spec("a", folder.path())]);
-    lifecycle.acquire(&ModelName::known("a"), Wish::within(PATIENCE)).await.expect_err("a refusal")
+    lifecycle.acquire(&ModelName::known("a"), AcquireOptions::within(PATIENCE)).await.expect_err("a refusal")
 }
 
-async fn say(lifecycle: &Lifecycle, model: &str, prompt: &str) -> Result<Heard, JobError> {
-    let lease = lifecycle.acquire(&ModelName::known(model), Wish::within(PATIENCE)).await.expect("a lease");
+async fn say(lifecycle: &Lifecycle, model: &str, prompt: &str) -> Result<TranscriptEvent, RequestError> {
+    let lease = lifecycle.acquire(&ModelName::known(model), AcquireOptions::within(PATIENCE)).await.expect("a lease");
     let ask = Transcribe {
         audio: Pcm::new(vec![0.0; 16], HEARING_RATE),
         language: None,
-        goal: Goal::Transcribe,
+        goal: TranscribeMode::Transcribe,
         prompt: Some(prompt.to_owned()),
         temperature: None,
         timestamps: Timestamps::None,
         logprobs: false,
         options: Default::default(),
     };
-    let (job, mut answers) = job("test".to_owned(), ask, None);
+    let (job, mut answers) = request("test".to_owned(), ask, None);
     lease.submit(job).expect("room in the queue");
     answers.next().await.expect("an answer")
 }
@@ -176,7 +181,7 @@ async fn say(lifecycle: &Lifecycle, model: &str, prompt: &str) -> Result<Heard, 
 async fn a_folder_becomes_a_model_that_answers_and_goes() {
     let folder = parrot();
     let (lifecycle, _cache) = server(vec![spec("a", folder.path())]);
-    assert!(matches!(say(&lifecycle, "a", "").await, Ok(Heard::Done(_))));
+    assert!(matches!(say(&lifecycle, "a", "").await, Ok(TranscriptEvent::Done(_))));
     let snapshot = lifecycle.snapshot();
     let status = &snapshot.models[0];
     assert_eq!(
@@ -191,9 +196,11 @@ async fn a_folder_becomes_a_model_that_answers_and_goes() {
 #[tokio::test]
 async fn a_model_that_wishes_for_a_device_that_is_not_there_is_refused_and_goes_nowhere_else() {
     let folder = parrot();
-    let wishes = Wishes { device: Some(DeviceChoice::Only(DeviceId::Cuda(7))), ..Wishes::default() };
-    let (lifecycle, _cache) = server(vec![ModelSpec { wishes, ..spec("a", folder.path()) }]);
-    let refusal = lifecycle.acquire(&ModelName::known("a"), Wish::within(PATIENCE)).await.expect_err("a refusal");
+    let overrides =
+        PlacementOverrides { device: Some(DeviceChoice::Only(DeviceId::Cuda(7))), ..PlacementOverrides::default() };
+    let (lifecycle, _cache) = server(vec![ModelSpec { overrides, ..spec("a", folder.path()) }]);
+    let refusal =
+        lifecycle.acquire(&ModelName::known("a"), AcquireOptions::within(PATIENCE)).await.expect_err("a refusal");
     assert!(refusal.to_string().contains("cuda:7"), "{refusal}");
     let snapshot = lifecycle.snapshot();
     assert_eq!(snapshot.models[0].error.as_ref().unwrap().obstacle, Some(Obstacle::Unsupported));
@@ -204,7 +211,7 @@ async fn a_panic_in_a_model_is_contained_and_the_model_comes_back() {
     let folder = parrot();
     let (lifecycle, _cache) = server(vec![spec("a", folder.path()), spec("b", folder.path())]);
     assert!(say(&lifecycle, "b", "").await.is_ok());
-    assert_eq!(say(&lifecycle, "a", "panic").await.unwrap_err(), JobError::Broken);
+    assert_eq!(say(&lifecycle, "a", "panic").await.unwrap_err(), RequestError::Broken);
     assert!(say(&lifecycle, "b", "").await.is_ok(), "the other does not notice");
 
     let mut watch = lifecycle.watch();

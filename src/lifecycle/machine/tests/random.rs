@@ -126,13 +126,13 @@ fn something_happens(world: &mut World, random: &mut StdRng) {
 
 fn somebody_asks(world: &mut World, random: &mut StdRng) {
     let goal = match random.random_range(0..10) {
-        0 => Goal::Ready,
-        1 => Goal::Fetched,
-        2 => Goal::Unloaded,
-        _ => Goal::Lease { keep_alive: any_keep_alive(random) },
+        0 => WaitCondition::Ready,
+        1 => WaitCondition::Fetched,
+        2 => WaitCondition::Unloaded,
+        _ => WaitCondition::Lease { keep_alive: any_keep_alive(random) },
     };
     let patience = random.random_bool(0.5).then(|| seconds(random.random_range(0..30)));
-    let explicit = !matches!(goal, Goal::Lease { .. }) && random.random_bool(0.5);
+    let explicit = !matches!(goal, WaitCondition::Lease { .. }) && random.random_bool(0.5);
     // Some of them may not be served at the moment.
     world.ask_for(random.random_range(0..world.specs.len()), goal, patience, explicit);
 }

@@ -134,7 +134,7 @@ fn a_permanent_failure_is_tried_again_only_when_somebody_says_so() {
     assert!(world.refusal(second).permanent());
     assert_eq!(world.counted("fetch"), 1);
 
-    let asked = world.ask_for(0, Goal::Ready, None, true);
+    let asked = world.ask_for(0, WaitCondition::Ready, None, true);
     world.fetched(0, None);
     world.loaded(0, None);
     assert!(world.reached(asked));
@@ -262,7 +262,7 @@ fn an_unload_that_is_asked_for_drains_and_tells_when_the_memory_is_free() {
     let mut world = World::of(rules(), 1);
     world.bring(0);
     world.ask(0);
-    let asked = world.ask_for(0, Goal::Unloaded, None, true);
+    let asked = world.ask_for(0, WaitCondition::Unloaded, None, true);
     let later = world.ask(0);
     world.release(0);
     assert!(world.waits(asked) && world.waits(later));
@@ -272,14 +272,14 @@ fn an_unload_that_is_asked_for_drains_and_tells_when_the_memory_is_free() {
     assert!(world.leased(later), "who came later gets it back");
 
     let mut world = World::of(rules(), 1);
-    let nothing_to_do = world.ask_for(0, Goal::Unloaded, None, true);
+    let nothing_to_do = world.ask_for(0, WaitCondition::Unloaded, None, true);
     assert!(world.reached(nothing_to_do));
 }
 
 #[test]
 fn files_alone_can_be_asked_for() {
     let mut world = World::of(rules(), 1);
-    let asked = world.ask_for(0, Goal::Fetched, None, true);
+    let asked = world.ask_for(0, WaitCondition::Fetched, None, true);
     world.fetched(0, None);
     assert!(world.reached(asked));
     assert_eq!((world.status(0), world.counted("load")), (Status::NotLoaded, 0));
@@ -292,7 +292,7 @@ fn files_alone_can_be_asked_for() {
 #[test]
 fn a_request_that_joins_a_fetch_has_it_loaded() {
     let mut world = World::of(rules(), 1);
-    let files = world.ask_for(0, Goal::Fetched, None, true);
+    let files = world.ask_for(0, WaitCondition::Fetched, None, true);
     let caller = world.ask(0);
     world.fetched(0, None);
     assert!(world.reached(files) && world.waits(caller));
@@ -320,7 +320,7 @@ fn a_start_is_complete_when_every_preloaded_model_was_ready() {
     }
     assert!(world.machine.preload_complete());
     assert_eq!(world.status(2), Status::NotLoaded);
-    let attempt = world.ask_for(0, Goal::Unloaded, None, true);
+    let attempt = world.ask_for(0, WaitCondition::Unloaded, None, true);
     world.ended(0);
     assert!(world.reached(attempt) && world.machine.preload_complete(), "what was complete stays so");
 }
@@ -346,7 +346,7 @@ fn a_preload_that_fails_for_good_waits_for_an_explicit_ask() {
     world.fetched(0, Some(permanent()));
     assert_eq!(world.machine.next_deadline(world.now), None);
     assert!(world.machine.preload_failed().is_some());
-    world.ask_for(0, Goal::Ready, None, true);
+    world.ask_for(0, WaitCondition::Ready, None, true);
     world.fetched(0, None);
     world.loaded(0, None);
     assert!(world.machine.preload_complete());

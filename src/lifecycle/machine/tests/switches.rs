@@ -69,9 +69,9 @@ fn who_waits_for_room_knows_its_place_and_when_to_expect_it() {
     let third = world.ask_for(2, LEASE, Some(seconds(3)), false);
     world.fetched(2, None);
     // A turn of ten seconds is left to the first by nine; an unmeasured load is taken to last a second.
-    let prospect = |world: &World, model| (world.view(model).place, world.view(model).expected_in.unwrap().as_secs());
-    assert_eq!(prospect(&world, 1), (Some(1), 10));
-    assert_eq!(prospect(&world, 2), (Some(2), 21), "its turn, and that of the one before");
+    let estimate = |world: &World, model| (world.view(model).place, world.view(model).expected_in.unwrap().as_secs());
+    assert_eq!(estimate(&world, 1), (Some(1), 10));
+    assert_eq!(estimate(&world, 2), (Some(2), 21), "its turn, and that of the one before");
     world.pass(seconds(3));
     let said = |waiter| world.refusal(waiter).to_string();
     assert!(said(second).contains("other models are in use; it is next, expected in about 7 s"), "{}", said(second));
@@ -153,7 +153,7 @@ fn the_latest_request_says_how_long_and_a_pinned_model_stays_anyway() {
     world.release(1);
     world.pass(seconds(100_000));
     assert_eq!((world.status(0), world.status(1)), (Status::Ready, Status::Ready));
-    let asked = world.ask_for(0, Goal::Unloaded, None, true);
+    let asked = world.ask_for(0, WaitCondition::Unloaded, None, true);
     world.ended(0);
     assert!(world.reached(asked), "until told");
 }

@@ -154,7 +154,7 @@ fn an_unload_ends_an_update() {
     world.bring(0);
     let updated = world.update(0, "v2");
     world.fetched(0, None);
-    let unloaded = world.ask_for(0, Goal::Unloaded, None, true);
+    let unloaded = world.ask_for(0, WaitCondition::Unloaded, None, true);
     assert!(world.refusal(updated).to_string().contains("unloaded meanwhile"));
     world.ended(0);
     assert!(world.reached(unloaded));

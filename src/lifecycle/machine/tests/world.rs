@@ -16,7 +16,7 @@ pub struct Loaded {
     model: usize,
     commit: String,
     attempt: Attempt,
-    share: Arc<()>,
+    pool: Arc<()>,
 }
 
 /// The right to use one.
@@ -32,14 +32,14 @@ impl Resource for Loaded {
     type Lease = Lease;
 
     fn lend(&self) -> Lease {
-        let Self { model, commit, attempt, share } = self;
+        let Self { model, commit, attempt, pool } = self;
         // Its world says when it began.
         let since = Instant::now();
-        Lease { model: *model, commit: commit.clone(), since, attempt: *attempt, _share: share.clone() }
+        Lease { model: *model, commit: commit.clone(), since, attempt: *attempt, _share: pool.clone() }
     }
 
     fn leased(&self) -> bool {
-        Arc::strong_count(&self.share) > 1
+        Arc::strong_count(&self.pool) > 1
     }
 
     fn measured(&self) -> Option<u64> {
@@ -128,7 +128,7 @@ pub fn model(model: &str) -> ModelSpec {
         preload: false,
         pinned: false,
         idle_ttl: None,
-        wishes: Default::default(),
+        overrides: Default::default(),
     }
 }
 
@@ -276,7 +276,7 @@ impl World {
 
     // === what callers do ===
 
-    fn wait_for(&mut self, model: usize, goal: Goal, patience: Option<Duration>) -> Waiter {
+    fn wait_for(&mut self, model: usize, goal: WaitCondition, patience: Option<Duration>) -> Waiter {
         self.asked += 1;
         let until = patience.map(|patience| self.now + patience);
         // The answer may come within the step, whatever the patience.
@@ -284,7 +284,7 @@ impl World {
         Waiter { id: self.asked, goal, since: self.now, until }
     }
 
-    pub fn ask_for(&mut self, model: usize, goal: Goal, patience: Option<Duration>, explicit: bool) -> u64 {
+    pub fn ask_for(&mut self, model: usize, goal: WaitCondition, patience: Option<Duration>, explicit: bool) -> u64 {
         let waiter = self.wait_for(model, goal, patience);
         self.step(Event::Ask { model: self.specs[model].name.clone(), waiter, explicit });
         self.asked
@@ -296,12 +296,12 @@ impl World {
     }
 
     pub fn ask_to_keep(&mut self, model: usize, keep_alive: KeepAlive) -> u64 {
-        self.ask_for(model, Goal::Lease { keep_alive: Some(keep_alive) }, None, false)
+        self.ask_for(model, WaitCondition::Lease { keep_alive: Some(keep_alive) }, None, false)
     }
 
     /// To another revision; `main` is the branch that all are on.
     pub fn update(&mut self, model: usize, revision: &str) -> u64 {
-        let waiter = self.wait_for(model, Goal::Updated, None);
+        let waiter = self.wait_for(model, WaitCondition::Updated, None);
         let spec = Arc::new(self.specs[model].at(revision).expect("a revision"));
         self.step(Event::Update { spec, waiter });
         self.asked
@@ -356,7 +356,7 @@ impl World {
             }
             None => {
                 self.alive.insert(attempt, model);
-                Ok(Loaded { model, commit, attempt, share: Arc::new(()) })
+                Ok(Loaded { model, commit, attempt, pool: Arc::new(()) })
             }
         };
         self.step(Event::Loaded { attempt, result, jitter: 1.0 });
@@ -379,7 +379,7 @@ impl World {
 
     /// Brings a model in, without a lease.
     pub fn bring(&mut self, model: usize) {
-        self.ask_for(model, Goal::Ready, None, false);
+        self.ask_for(model, WaitCondition::Ready, None, false);
         if self.fetches.iter().any(|work| work.model == model) {
             self.fetched(model, None);
         }
@@ -433,7 +433,7 @@ impl World {
     }
 }
 
-pub const LEASE: Goal = Goal::Lease { keep_alive: None };
+pub const LEASE: WaitCondition = WaitCondition::Lease { keep_alive: None };
 
 fn revision(view: &View<'_, Loaded, Files>) -> (ModelName, Option<String>) {
     (view.spec.name.clone(), view.stock.and_then(|stock| stock.revision.clone()))

@@ -26,7 +26,7 @@ const BEAT: Duration = Duration::from_secs(60);
 const EXPIRY: Duration = Duration::from_secs(600);
 
 /// Commits that this process uses, until this is dropped.
-pub struct Hold {
+pub struct CommitPin {
     marks: Vec<Mark>,
     alive: Alive,
     beating: Option<JoinHandle<()>>,
@@ -48,7 +48,7 @@ struct Signed {
 
 // === impl Hold ===
 
-impl Hold {
+impl CommitPin {
     /// Of the commits that these files are of. A folder that cannot be written is left alone: who may not write there
     /// may not clear up there either. Blocks for moments; call it on a runtime.
     pub(super) fn of<'a>(files: impl Iterator<Item = &'a Path>) -> Self {
@@ -63,7 +63,7 @@ impl Hold {
     }
 }
 
-impl Drop for Hold {
+impl Drop for CommitPin {
     fn drop(&mut self) {
         if let Some(beating) = &self.beating {
             beating.abort();
@@ -74,7 +74,7 @@ impl Drop for Hold {
     }
 }
 
-impl std::fmt::Debug for Hold {
+impl std::fmt::Debug for CommitPin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.marks.iter().map(|mark| &mark.commit)).finish()
     }
@@ -170,7 +170,7 @@ mod tests {
         let dir = TempDir::new().unwrap();
         let file = dir.path().join("models--a--b/snapshots/abc/sub/config.json");
         let folder = dir.path().join("models--a--b/.sconce");
-        let hold = Hold::of([file.as_path(), &file].into_iter());
+        let hold = CommitPin::of([file.as_path(), &file].into_iter());
         let now = now_at(dir.path()).unwrap();
         assert!(is_held(&folder, "abc", now) && !is_held(&folder, "ab", now));
         assert!(is_held(&folder, "abc", now + 100 * EXPIRY), "this machine knows that its process lives");

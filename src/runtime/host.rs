@@ -19,7 +19,7 @@ const NO_LIMIT: u64 = 1 << 60;
 
 /// A machine, known by its `/proc` and `/sys`.
 #[derive(Clone, Debug)]
-pub struct Machine {
+pub struct Host {
     root: PathBuf,
 }
 
@@ -48,7 +48,7 @@ const V2: Version = Version {
 
 // === impl Machine ===
 
-impl Machine {
+impl Host {
     /// This one.
     pub fn here() -> Self {
         Self::at("/")
@@ -144,7 +144,7 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        let memory = Machine::at(root.path()).memory();
+        let memory = Host::at(root.path()).memory();
         (root, memory)
     }
 
@@ -211,8 +211,8 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn this_machine_has_memory() {
-        let memory = Machine::here().memory().unwrap();
+        let memory = Host::here().memory().unwrap();
         assert!(memory.free > 0 && memory.free <= memory.total, "{memory:?}");
-        assert!(Machine::processors() > 0);
+        assert!(Host::processors() > 0);
     }
 }

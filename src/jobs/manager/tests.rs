@@ -99,9 +99,9 @@ fn start_telling(config: Config, host: &str) -> (Jobs, Arc<Puppet>) {
     (Jobs::start(config, worker, Remote::new(remote).unwrap(), &registry).unwrap(), puppet)
 }
 
-fn to(what: &str) -> Request {
+fn to(what: &str) -> JobRequest {
     let recording = Some(Recording { bytes: vec![1; 7].into(), hint: None });
-    Request { ask: json!({"do": what}), recording, webhook: None, key: None }
+    JobRequest { ask: json!({"do": what}), recording, webhook: None, key: None }
 }
 
 /// Waits until the job is in that phase, told by its feed.
@@ -279,7 +279,7 @@ async fn the_end_is_told_signed_and_again_until_it_is_heard() {
     });
     let webhook_secret = Some(Secret("s3cret".into()));
     let (jobs, _) = start_telling(Config { webhook_secret, ..config() }, &address.to_string());
-    let request = Request { webhook: Some(format!("http://{address}/done")), ..to("work") };
+    let request = JobRequest { webhook: Some(format!("http://{address}/done")), ..to("work") };
     let id = jobs.submit(request).await.unwrap().id;
     for request in tokio::time::timeout(PATIENCE, heard).await.unwrap().unwrap() {
         assert!(request.starts_with("POST /done ") && request.contains(&format!("sconce-job: {id}")), "{request}");
@@ -293,11 +293,12 @@ async fn the_end_is_told_signed_and_again_until_it_is_heard() {
 #[tokio::test]
 async fn webhooks_without_a_key_or_to_other_hosts_are_refused() {
     let (jobs, _) = start(config());
-    let refused = jobs.submit(Request { webhook: Some("http://127.0.0.1/".into()), ..to("work") }).await;
+    let refused = jobs.submit(JobRequest { webhook: Some("http://127.0.0.1/".into()), ..to("work") }).await;
     assert!(refused.unwrap_err().to_string().contains("jobs.webhook_secret"));
     let (jobs, _) = start_telling(Config { webhook_secret: Some(Secret("s".into())), ..config() }, "hooks.example");
     for (url, why) in [("https://evil.example/", "evil.example"), ("file:///etc/passwd", "https://")] {
-        let refused = jobs.submit(Request { webhook: Some(url.into()), ..to("work") }).await.unwrap_err().to_string();
+        let refused =
+            jobs.submit(JobRequest { webhook: Some(url.into()), ..to("work") }).await.unwrap_err().to_string();
         assert!(refused.starts_with("webhook.url is not taken") && refused.contains(why), "{refused}");
     }
 }

@@ -21,7 +21,7 @@ const RESULTS: TableDefinition<&str, &[u8]> = TableDefinition::new("results");
 /// What the database may hold in memory beside its file. Jobs are read once each.
 const CACHE: usize = 16 << 20;
 
-pub(super) struct Ledger(Database);
+pub(super) struct JobStore(Database);
 
 /// A part of a change. All parts of a commit are written, or none.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(super) enum Change {
 
 // === impl Ledger ===
 
-impl Ledger {
+impl JobStore {
     /// What was written down before comes with it, oldest first.
     pub fn open(dir: Option<&Path>) -> Result<(Self, Vec<Record>), JobsError> {
         let (place, database) = match dir {
@@ -46,9 +46,9 @@ impl Ledger {
                 (path.display().to_string(), database)
             }
         };
-        let ledger = Self(database.map_err(|error| Self::unopened(error, &place))?);
-        let records = ledger.records().map_err(|reason| JobsError::Open { path: place, reason })?;
-        Ok((ledger, records))
+        let store = Self(database.map_err(|error| Self::unopened(error, &place))?);
+        let records = store.records().map_err(|reason| JobsError::Open { path: place, reason })?;
+        Ok((store, records))
     }
 
     fn builder() -> Builder {
@@ -141,7 +141,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{Recording, Request, Stamp},
+        super::{JobRequest, Recording, Stamp},
         *,
     };
     use serde_json::json;
@@ -149,44 +149,44 @@ mod tests {
     fn record() -> Record {
         let recording = Some(Recording { bytes: Bytes::from_static(b"RIFF"), hint: Some("a.wav".into()) });
         let ask = json!({"language": "en"});
-        Record::new(&Request { ask, recording, webhook: None, key: Some("k".into()) }, None, Stamp::now())
+        Record::new(&JobRequest { ask, recording, webhook: None, key: Some("k".into()) }, None, Stamp::now())
     }
 
     #[test]
     fn what_was_committed_is_there_after_a_restart() {
         let dir = tempfile::tempdir().unwrap();
         let (record, recording) = (record(), Bytes::from(vec![7; 3 << 20]));
-        let (ledger, before) = Ledger::open(Some(dir.path())).unwrap();
+        let (store, before) = JobStore::open(Some(dir.path())).unwrap();
         assert!(before.is_empty());
         let changes = [Change::Put(Box::new(record.clone())), Change::Recording(record.id.clone(), recording.clone())];
-        ledger.commit(&changes).unwrap();
-        drop(ledger);
-        let (ledger, records) = Ledger::open(Some(dir.path())).unwrap();
+        store.commit(&changes).unwrap();
+        drop(store);
+        let (store, records) = JobStore::open(Some(dir.path())).unwrap();
         assert_eq!(records, std::slice::from_ref(&record));
-        assert_eq!(ledger.recording(&record.id).unwrap(), Some(recording));
+        assert_eq!(store.recording(&record.id).unwrap(), Some(recording));
         let result = b"{\"text\":\"hello\"}".to_vec();
-        ledger.commit(&[Change::DropRecording(record.id.clone()), Change::Result(record.id.clone(), result)]).unwrap();
-        assert_eq!(ledger.recording(&record.id).unwrap(), None);
-        assert_eq!(ledger.result(&record.id).unwrap(), Some(json!({"text": "hello"})));
-        ledger.commit(&[Change::Forget(record.id.clone())]).unwrap();
-        assert_eq!((ledger.records().unwrap(), ledger.result(&record.id).unwrap()), (vec![], None));
+        store.commit(&[Change::DropRecording(record.id.clone()), Change::Result(record.id.clone(), result)]).unwrap();
+        assert_eq!(store.recording(&record.id).unwrap(), None);
+        assert_eq!(store.result(&record.id).unwrap(), Some(json!({"text": "hello"})));
+        store.commit(&[Change::Forget(record.id.clone())]).unwrap();
+        assert_eq!((store.records().unwrap(), store.result(&record.id).unwrap()), (vec![], None));
     }
 
     #[test]
     fn two_writers_and_foreign_files_are_refused_by_name() {
         let dir = tempfile::tempdir().unwrap();
-        let _first = Ledger::open(Some(dir.path())).unwrap();
-        let second = Ledger::open(Some(dir.path())).map(|_| ()).unwrap_err();
+        let _first = JobStore::open(Some(dir.path())).unwrap();
+        let second = JobStore::open(Some(dir.path())).map(|_| ()).unwrap_err();
         assert!(second.to_string().contains("another process keeps its jobs"), "{second}");
 
         let other = tempfile::tempdir().unwrap();
         std::fs::write(other.path().join("jobs.redb"), "this is a diary").unwrap();
-        let foreign = Ledger::open(Some(other.path())).map(|_| ()).unwrap_err();
+        let foreign = JobStore::open(Some(other.path())).map(|_| ()).unwrap_err();
         assert!(foreign.to_string().contains("Move the file away"), "{foreign}");
         assert_eq!(std::fs::read(other.path().join("jobs.redb")).unwrap(), b"this is a diary");
 
         let file = other.path().join("jobs.redb");
-        let folder = Ledger::open(Some(&file)).map(|_| ()).unwrap_err();
+        let folder = JobStore::open(Some(&file)).map(|_| ()).unwrap_err();
         assert!(folder.to_string().contains("jobs.dir cannot be made"), "{folder}");
     }
 }

@@ -16,7 +16,7 @@ pub struct Progress {
 
 /// What readers of one job see.
 #[derive(Clone, Debug)]
-pub(super) struct Board {
+pub(super) struct ProgressState {
     pub phase: Phase,
     /// Counts how often the job was begun: who reads pieces begins anew with it.
     pub round: u32,
@@ -28,11 +28,11 @@ pub(super) struct Board {
 
 /// Where a worker puts what it has so far.
 #[derive(Clone)]
-pub struct Pieces(watch::Sender<Board>);
+pub struct Pieces(watch::Sender<ProgressState>);
 
 /// One reader's place.
 pub struct Feed {
-    board: watch::Receiver<Board>,
+    progress_state: watch::Receiver<ProgressState>,
     seen: Option<(Phase, u32)>,
     pieces: usize,
 }
@@ -47,7 +47,7 @@ pub enum Event {
 
 // === impl Board ===
 
-impl Board {
+impl ProgressState {
     pub fn new(phase: Phase) -> watch::Sender<Self> {
         watch::Sender::new(Self { phase, round: 0, pieces: Vec::new(), progress: None, closing: false })
     }
@@ -66,14 +66,14 @@ impl Board {
 // === impl Pieces ===
 
 impl Pieces {
-    pub(super) fn new(board: watch::Sender<Board>) -> Self {
-        Self(board)
+    pub(super) fn new(progress_state: watch::Sender<ProgressState>) -> Self {
+        Self(progress_state)
     }
 
     pub fn add(&self, progress: Progress, piece: Value) {
-        self.0.send_modify(|board| {
-            board.pieces.push(Arc::new(piece));
-            board.progress = Some(progress);
+        self.0.send_modify(|progress_state| {
+            progress_state.pieces.push(Arc::new(piece));
+            progress_state.progress = Some(progress);
         });
     }
 }
@@ -81,8 +81,8 @@ impl Pieces {
 // === impl Feed ===
 
 impl Feed {
-    pub(super) fn new(board: watch::Receiver<Board>) -> Self {
-        Self { board, seen: None, pieces: 0 }
+    pub(super) fn new(progress_state: watch::Receiver<ProgressState>) -> Self {
+        Self { progress_state, seen: None, pieces: 0 }
     }
 
     /// What is new, in order; `None` after the end of the job, or of the server.
@@ -91,21 +91,21 @@ impl Feed {
             if let Some(event) = self.look() {
                 return Some(event);
             }
-            let over = { self.board.borrow().closing || self.board.borrow().phase.is_end() };
-            if over || self.board.changed().await.is_err() {
+            let over = { self.progress_state.borrow().closing || self.progress_state.borrow().phase.is_end() };
+            if over || self.progress_state.changed().await.is_err() {
                 return None;
             }
         }
     }
 
     fn look(&mut self) -> Option<Event> {
-        let board = self.board.borrow_and_update();
-        if self.seen != Some((board.phase, board.round)) {
-            self.seen = Some((board.phase, board.round));
+        let progress_state = self.progress_state.borrow_and_update();
+        if self.seen != Some((progress_state.phase, progress_state.round)) {
+            self.seen = Some((progress_state.phase, progress_state.round));
             self.pieces = 0;
-            return Some(Event::Phase(board.phase));
+            return Some(Event::Phase(progress_state.phase));
         }
-        let piece = board.pieces.get(self.pieces)?.clone();
+        let piece = progress_state.pieces.get(self.pieces)?.clone();
         self.pieces += 1;
         Some(Event::Piece(piece))
     }
@@ -118,36 +118,36 @@ mod tests {
 
     #[tokio::test]
     async fn every_reader_gets_every_piece_and_a_new_round_begins_anew() {
-        let board = Board::new(Phase::Queued);
-        let (mut early, pieces) = (Feed::new(board.subscribe()), Pieces::new(board.clone()));
+        let progress_state = ProgressState::new(Phase::Queued);
+        let (mut early, pieces) = (Feed::new(progress_state.subscribe()), Pieces::new(progress_state.clone()));
         assert_eq!(early.next().await, Some(Event::Phase(Phase::Queued)));
-        board.send_modify(|board| board.turn(Phase::Running));
+        progress_state.send_modify(|progress_state| progress_state.turn(Phase::Running));
         for n in 0..3 {
             pieces.add(Progress { seconds: f64::from(n), of: 3.0 }, json!(n));
         }
-        let mut late = Feed::new(board.subscribe());
+        let mut late = Feed::new(progress_state.subscribe());
         for reader in [&mut early, &mut late] {
             assert_eq!(reader.next().await, Some(Event::Phase(Phase::Running)));
             for n in 0..3 {
                 assert_eq!(reader.next().await, Some(Event::Piece(json!(n).into())));
             }
         }
-        board.send_modify(|board| board.turn(Phase::Queued));
-        board.send_modify(|board| board.turn(Phase::Running));
+        progress_state.send_modify(|progress_state| progress_state.turn(Phase::Queued));
+        progress_state.send_modify(|progress_state| progress_state.turn(Phase::Running));
         pieces.add(Progress { seconds: 1.0, of: 3.0 }, json!("again"));
         assert_eq!(late.next().await, Some(Event::Phase(Phase::Running)));
         assert_eq!(late.next().await, Some(Event::Piece(json!("again").into())));
-        board.send_modify(|board| board.turn(Phase::Succeeded));
+        progress_state.send_modify(|progress_state| progress_state.turn(Phase::Succeeded));
         assert_eq!(late.next().await, Some(Event::Phase(Phase::Succeeded)));
         assert_eq!(late.next().await, None);
     }
 
     #[tokio::test]
     async fn a_server_that_stops_ends_every_feed() {
-        let board = Board::new(Phase::Queued);
-        let mut reader = Feed::new(board.subscribe());
+        let progress_state = ProgressState::new(Phase::Queued);
+        let mut reader = Feed::new(progress_state.subscribe());
         assert_eq!(reader.next().await, Some(Event::Phase(Phase::Queued)));
-        board.send_modify(|board| board.closing = true);
+        progress_state.send_modify(|progress_state| progress_state.closing = true);
         assert_eq!(reader.next().await, None);
     }
 }

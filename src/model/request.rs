@@ -11,9 +11,9 @@ use crate::speech::{Fault, Kind, Task};
 const PIECES_IN_FLIGHT: usize = 1024;
 
 /// One request in the hands of a model. Whoever holds it must [`finish`](Job::finish) or [`fail`](Job::fail) it; a job
-/// that is dropped, by a panic for example, fails with [`JobError::Broken`], so that nobody waits for ever.
+/// that is dropped, by a panic for example, fails with [`RequestError::Broken`], so that nobody waits for ever.
 #[derive(Debug)]
-pub struct Job<T: Task> {
+pub struct Request<T: Task> {
     ask: T,
     /// Identifies the request in logs.
     pub id: String,
@@ -22,16 +22,16 @@ pub struct Job<T: Task> {
     /// Who asked, and what the job does now, for traces.
     caller: Span,
     phase: Span,
-    answers: Option<mpsc::Sender<Result<T::Piece, JobError>>>,
+    answers: Option<mpsc::Sender<Result<T::Piece, RequestError>>>,
 }
 
-/// The answers to one job, in order. The end of the stream without a last piece cannot happen: see [`Job`].
+/// The answers to one job, in order. The end of the stream without a last piece cannot happen: see [`Request`].
 #[derive(Debug)]
-pub struct Answers<T: Task>(mpsc::Receiver<Result<T::Piece, JobError>>);
+pub struct Responses<T: Task>(mpsc::Receiver<Result<T::Piece, RequestError>>);
 
 /// Why a job failed, while the model goes on.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum JobError {
+pub enum RequestError {
     /// The request is wrong.
     #[error("{message}")]
     Invalid { param: &'static str, message: String },
@@ -49,15 +49,15 @@ pub enum JobError {
 }
 
 /// Makes a job and the place where its answers arrive.
-pub fn job<T: Task>(id: String, ask: T, deadline: Option<Instant>) -> (Job<T>, Answers<T>) {
+pub fn request<T: Task>(id: String, ask: T, deadline: Option<Instant>) -> (Request<T>, Responses<T>) {
     let (sender, receiver) = mpsc::channel(PIECES_IN_FLIGHT);
     let (caller, phase) = (Span::current(), debug_span!("queue"));
-    (Job { ask, id, deadline, queued: Instant::now(), caller, phase, answers: Some(sender) }, Answers(receiver))
+    (Request { ask, id, deadline, queued: Instant::now(), caller, phase, answers: Some(sender) }, Responses(receiver))
 }
 
 // === impl Job ===
 
-impl<T: Task> Job<T> {
+impl<T: Task> Request<T> {
     pub fn ask(&self) -> &T {
         &self.ask
     }
@@ -73,11 +73,11 @@ impl<T: Task> Job<T> {
     }
 
     /// Why nobody wants the answer any more, if so. Models look at it at every step.
-    pub fn over(&self) -> Option<JobError> {
+    pub fn over(&self) -> Option<RequestError> {
         if self.answers.as_ref().is_none_or(mpsc::Sender::is_closed) {
-            Some(JobError::Gone)
+            Some(RequestError::Gone)
         } else if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            Some(JobError::Deadline)
+            Some(RequestError::Deadline)
         } else {
             None
         }
@@ -98,11 +98,11 @@ impl<T: Task> Job<T> {
         self.answers = None;
     }
 
-    pub fn fail(mut self, error: JobError) {
+    pub fn fail(mut self, error: RequestError) {
         self.end(error);
     }
 
-    fn end(&mut self, error: JobError) {
+    fn end(&mut self, error: RequestError) {
         if let Some(answers) = self.answers.take() {
             // A full channel means that the reader is far behind: closing it tells the same.
             let _ = answers.try_send(Err(error));
@@ -110,29 +110,29 @@ impl<T: Task> Job<T> {
     }
 }
 
-impl<T: Task> Drop for Job<T> {
+impl<T: Task> Drop for Request<T> {
     fn drop(&mut self) {
-        self.end(JobError::Broken);
+        self.end(RequestError::Broken);
     }
 }
 
 // === impl Answers ===
 
-impl<T: Task> Answers<T> {
+impl<T: Task> Responses<T> {
     /// The next piece; `None` after the last one or after an error.
-    pub async fn next(&mut self) -> Option<Result<T::Piece, JobError>> {
+    pub async fn next(&mut self) -> Option<Result<T::Piece, RequestError>> {
         self.0.recv().await
     }
 
     /// [`Self::next`] for a thread that may block.
-    pub fn blocking_next(&mut self) -> Option<Result<T::Piece, JobError>> {
+    pub fn blocking_next(&mut self) -> Option<Result<T::Piece, RequestError>> {
         self.0.blocking_recv()
     }
 }
 
 // === impl JobError ===
 
-impl Fault for JobError {
+impl Fault for RequestError {
     fn kind(&self) -> Kind {
         match self {
             Self::Invalid { .. } => Kind::Invalid,

@@ -5,15 +5,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Context, Note, Reason, Resource, Rules, SlotId, model::Model, slot::Slot, slots_mut};
+use super::{Context, Note, Reason, Resource, Rules, VersionId, model::Model, slots_mut, version::ModelVersion};
 use crate::{
-    lifecycle::residency::{Hold, Resident, Verdict, Want, excess, make_room},
+    lifecycle::residency::{Holder, Resident, RoomRequest, Verdict, excess, make_room},
     speech::ModelName,
 };
 
 /// What somebody who waits for room may expect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Prospect {
+pub struct QueueEstimate {
     /// 1: the next.
     pub place: usize,
     /// How long until the model is there, if everybody before it takes its whole turn.
@@ -21,7 +21,7 @@ pub struct Prospect {
 }
 
 /// By slot.
-pub type Prospects = HashMap<SlotId, Prospect>;
+pub type QueueEstimates = HashMap<VersionId, QueueEstimate>;
 
 /// Gives room to those who wait for it.
 pub(super) fn make_rooms<R: Resource, F: Clone>(models: &mut [Model<R, F>], cx: &mut Context<'_, R, F>) {
@@ -46,7 +46,7 @@ pub(super) fn shrink<R: Resource, F: Clone>(models: &mut [Model<R, F>], cx: &mut
         on(models, id, |slot| slot.evict(cx, Reason::Limits));
     }
     // Those that are being loaded are looked at when they are there.
-    residents.iter().any(|resident| resident.hold == Hold::Arriving)
+    residents.iter().any(|resident| resident.hold == Holder::Arriving)
 }
 
 /// When there is something to decide for somebody who waits.
@@ -56,7 +56,7 @@ pub(super) fn next_deadline<R: Resource, F: Clone>(
     now: Instant,
 ) -> Option<Instant> {
     let residents = residents(models);
-    let until = |(_, want): &(SlotId, Want)| match make_room(now, &rules.limits, &residents, want) {
+    let until = |(_, want): &(VersionId, RoomRequest)| match make_room(now, &rules.limits, &residents, want) {
         Verdict::Wait { until } => until,
         _ => None,
     };
@@ -64,10 +64,10 @@ pub(super) fn next_deadline<R: Resource, F: Clone>(
 }
 
 /// What everybody who waits for room may expect.
-pub(super) fn prospects<R: Resource, F: Clone>(models: &[Model<R, F>], rules: &Rules, now: Instant) -> Prospects {
+pub(super) fn estimates<R: Resource, F: Clone>(models: &[Model<R, F>], rules: &Rules, now: Instant) -> QueueEstimates {
     let (residents, queue) = (residents(models), queue(models));
-    let load = |id| slot(models, id).map(Slot::load_estimate).unwrap_or_default();
-    let prospect = |at: usize| {
+    let load = |id| slot(models, id).map(ModelVersion::load_estimate).unwrap_or_default();
+    let estimate = |at: usize| {
         let (id, want) = &queue[at];
         let before: Vec<_> = queue[..at].iter().filter(|(_, other)| in_line(rules, other, want)).collect();
         let (first, turns) = match before.first() {
@@ -79,42 +79,46 @@ pub(super) fn prospects<R: Resource, F: Clone>(models: &[Model<R, F>], rules: &R
             _ => Duration::ZERO,
         };
         let loads: Duration = before.iter().map(|(id, _)| load(*id)).sum();
-        (*id, Prospect { place: before.len() + 1, wait: (begins + loads + load(*id)).saturating_add(turns) })
+        (*id, QueueEstimate { place: before.len() + 1, wait: (begins + loads + load(*id)).saturating_add(turns) })
     };
-    (0..queue.len()).map(prospect).collect()
+    (0..queue.len()).map(estimate).collect()
 }
 
 /// The first in line about whom something can be done now.
-fn decision<R: Resource, F: Clone>(models: &[Model<R, F>], rules: &Rules, now: Instant) -> Option<(SlotId, Verdict)> {
+fn decision<R: Resource, F: Clone>(
+    models: &[Model<R, F>],
+    rules: &Rules,
+    now: Instant,
+) -> Option<(VersionId, Verdict)> {
     let residents = residents(models);
-    let decide = |(id, want): (SlotId, Want)| (id, make_room(now, &rules.limits, &residents, &want));
+    let decide = |(id, want): (VersionId, RoomRequest)| (id, make_room(now, &rules.limits, &residents, &want));
     let firsts = firsts(rules, &queue(models));
     firsts.into_iter().map(decide).find(|(_, verdict)| !matches!(verdict, Verdict::Wait { .. }))
 }
 
 /// Everybody who waits for room, the one that has waited longest first.
-fn queue<R: Resource, F: Clone>(models: &[Model<R, F>]) -> Vec<(SlotId, Want)> {
+fn queue<R: Resource, F: Clone>(models: &[Model<R, F>]) -> Vec<(VersionId, RoomRequest)> {
     let mut queue: Vec<_> = models.iter().flat_map(Model::wants).collect();
     queue.sort_by_key(|(id, want)| (want.since, *id));
     queue
 }
 
 /// Those whom nobody precedes. A younger one does not overtake: it could keep the older one waiting for ever.
-fn firsts(rules: &Rules, queue: &[(SlotId, Want)]) -> Vec<(SlotId, Want)> {
+fn firsts(rules: &Rules, queue: &[(VersionId, RoomRequest)]) -> Vec<(VersionId, RoomRequest)> {
     let first = |at: &usize| !queue[..*at].iter().any(|(_, before)| in_line(rules, before, &queue[*at].1));
     (0..queue.len()).filter(first).map(|at| queue[at].clone()).collect()
 }
 
 /// Whether two wait for the same thing: memory of one device, or one of the places of which there are only so many.
-fn in_line(rules: &Rules, one: &Want, other: &Want) -> bool {
+fn in_line(rules: &Rules, one: &RoomRequest, other: &RoomRequest) -> bool {
     rules.limits.max_resident.is_some() || one.device == other.device
 }
 
 fn make_way<R: Resource, F: Clone>(
     models: &mut [Model<R, F>],
     cx: &mut Context<'_, R, F>,
-    comes: SlotId,
-    victims: &[SlotId],
+    comes: VersionId,
+    victims: &[VersionId],
 ) {
     let Some(to) = slot(models, comes).map(|slot| slot.name().clone()) else { return };
     let others: Vec<ModelName> = slots(models)
@@ -132,7 +136,7 @@ fn make_way<R: Resource, F: Clone>(
 }
 
 /// Who holds the memory, for people.
-fn blockers<R: Resource, F: Clone>(models: &[Model<R, F>], cx: &Context<'_, R, F>, id: SlotId) -> String {
+fn blockers<R: Resource, F: Clone>(models: &[Model<R, F>], cx: &Context<'_, R, F>, id: VersionId) -> String {
     let want = queue(models).into_iter().find(|(other, _)| *other == id).map(|(_, want)| want);
     let preload = want.as_ref().is_some_and(|want| !want.may_evict);
     let device = |resident: &Resident| want.as_ref().is_none_or(|want| want.device == resident.device);
@@ -144,18 +148,18 @@ fn blockers<R: Resource, F: Clone>(models: &[Model<R, F>], cx: &Context<'_, R, F
 }
 
 fn residents<R: Resource, F: Clone>(models: &[Model<R, F>]) -> Vec<Resident> {
-    slots(models).filter_map(Slot::resident).collect()
+    slots(models).filter_map(ModelVersion::resident).collect()
 }
 
-fn slots<R: Resource, F: Clone>(models: &[Model<R, F>]) -> impl Iterator<Item = &Slot<R, F>> {
+fn slots<R: Resource, F: Clone>(models: &[Model<R, F>]) -> impl Iterator<Item = &ModelVersion<R, F>> {
     models.iter().flat_map(Model::slots)
 }
 
-fn slot<R: Resource, F: Clone>(models: &[Model<R, F>], id: SlotId) -> Option<&Slot<R, F>> {
+fn slot<R: Resource, F: Clone>(models: &[Model<R, F>], id: VersionId) -> Option<&ModelVersion<R, F>> {
     slots(models).find(|slot| slot.id() == id)
 }
 
-fn on<R: Resource, F: Clone>(models: &mut [Model<R, F>], id: SlotId, then: impl FnOnce(&mut Slot<R, F>)) {
+fn on<R: Resource, F: Clone>(models: &mut [Model<R, F>], id: VersionId, then: impl FnOnce(&mut ModelVersion<R, F>)) {
     if let Some(slot) = slots_mut(models).find(|slot| slot.id() == id) {
         then(slot);
     }

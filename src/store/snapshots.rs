@@ -9,7 +9,7 @@ use super::{
 };
 
 /// One commit of one repository in one cache.
-pub(super) struct Shelf {
+pub(super) struct LocalSnapshots {
     snapshot: PathBuf,
     /// None: filled by another tool, whose files are in place only when they are whole.
     pub manifest: Option<Manifest>,
@@ -36,7 +36,7 @@ pub(super) enum Checksum {
 
 // === impl Shelf ===
 
-impl Shelf {
+impl LocalSnapshots {
     /// `None` if the cache knows nothing of that commit.
     pub(super) fn open(cache: &Path, place: &Place, commit: &str) -> Option<Self> {
         let dir = RepoDir::new(cache, place);
@@ -97,8 +97,9 @@ pub(super) fn local<E>(
 /// A file that is here, whether or not the rest of its repository is.
 pub(super) fn single(caches: &[PathBuf], place: &Place, file: &str) -> Option<Found> {
     let commits = commits(caches, place);
-    let shelves = commits.iter().flat_map(|commit| caches.iter().filter_map(|dir| Shelf::open(dir, place, commit)));
-    shelves.into_iter().find_map(|shelf| shelf.find(file))
+    let shelves =
+        commits.iter().flat_map(|commit| caches.iter().filter_map(|dir| LocalSnapshots::open(dir, place, commit)));
+    shelves.into_iter().find_map(|snapshots| snapshots.find(file))
 }
 
 /// What of a source is not here, for people.
@@ -119,9 +120,10 @@ pub(super) fn complete<E>(
     commit: &str,
     choose: impl Fn(&[String]) -> Result<Vec<String>, E>,
 ) -> Option<Vec<Found>> {
-    let shelves: Vec<Shelf> = caches.iter().filter_map(|cache| Shelf::open(cache, place, commit)).collect();
+    let shelves: Vec<LocalSnapshots> =
+        caches.iter().filter_map(|cache| LocalSnapshots::open(cache, place, commit)).collect();
     let wanted = choose(&listing(&shelves)).ok()?;
-    let find = |file: &String| shelves.iter().find_map(|shelf| shelf.find(file));
+    let find = |file: &String| shelves.iter().find_map(|snapshots| snapshots.find(file));
     (!shelves.is_empty()).then(|| wanted.iter().map(find).collect()).flatten()
 }
 
@@ -131,9 +133,10 @@ fn missing_of<E>(
     commit: &str,
     choose: impl Fn(&[String]) -> Result<Vec<String>, E>,
 ) -> Vec<String> {
-    let shelves: Vec<Shelf> = caches.iter().filter_map(|cache| Shelf::open(cache, place, commit)).collect();
+    let shelves: Vec<LocalSnapshots> =
+        caches.iter().filter_map(|cache| LocalSnapshots::open(cache, place, commit)).collect();
     let wanted = choose(&listing(&shelves)).unwrap_or_default();
-    wanted.into_iter().filter(|file| !shelves.iter().any(|shelf| shelf.find(file).is_some())).collect()
+    wanted.into_iter().filter(|file| !shelves.iter().any(|snapshots| snapshots.find(file).is_some())).collect()
 }
 
 /// The commits that a revision means here, as far as is known, the first cache's first.
@@ -151,11 +154,11 @@ pub(super) fn commits(caches: &[PathBuf], place: &Place) -> Vec<String> {
 }
 
 /// A manifest knows all files of a commit; without one, those that any cache has.
-fn listing(shelves: &[Shelf]) -> Vec<String> {
-    if let Some(manifest) = shelves.iter().find_map(|shelf| shelf.manifest.as_ref()) {
+fn listing(shelves: &[LocalSnapshots]) -> Vec<String> {
+    if let Some(manifest) = shelves.iter().find_map(|snapshots| snapshots.manifest.as_ref()) {
         return manifest.listing.clone();
     }
-    let mut names: Vec<String> = shelves.iter().flat_map(Shelf::listing).collect();
+    let mut names: Vec<String> = shelves.iter().flat_map(LocalSnapshots::listing).collect();
     names.sort();
     names.dedup();
     names

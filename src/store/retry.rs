@@ -14,7 +14,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// How often, and how far apart, something that failed for a passing reason is tried again.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
+pub(super) struct RetryPolicy {
     /// The first try included.
     pub attempts: u32,
     pub base: Duration,
@@ -22,7 +22,7 @@ pub(super) struct Patience {
 
 // === impl Patience ===
 
-impl Patience {
+impl RetryPolicy {
     pub(super) fn new(attempts: u32) -> Self {
         Self { attempts: attempts.max(1), base: BASE }
     }
@@ -77,8 +77,8 @@ mod tests {
 
     async fn waited(tries: u32, error: StoreError) -> Option<Duration> {
         let start = tokio::time::Instant::now();
-        let patience = Patience { attempts: 5, base: Duration::from_secs(1) };
-        patience.pause(tries, error).await.ok().map(|()| start.elapsed())
+        let retry_policy = RetryPolicy { attempts: 5, base: Duration::from_secs(1) };
+        retry_policy.pause(tries, error).await.ok().map(|()| start.elapsed())
     }
 
     #[tokio::test(start_paused = true)]

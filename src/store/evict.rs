@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    CachedModel, Cleared, Config, Doomed, Hold, Source, Store, StoreError, fetch::Plan, housekeeping::Cache,
+    CachedModel, Cleared, CommitPin, Config, Doomed, Source, Store, StoreError, fetch::Plan, housekeeping::Cache,
     layout::RepoDir, part::Step, place::Place, preflight, sink::blocking,
 };
 use crate::model::{Location, ModelFiles};
@@ -58,7 +58,7 @@ impl Store {
 
     /// Marks files as used until the hold is dropped. Only those of caches that are written: elsewhere nobody clears up,
     /// and nothing is ours to write.
-    pub(super) async fn hold(&self, files: &ModelFiles) -> Result<Hold, StoreError> {
+    pub(super) async fn hold(&self, files: &ModelFiles) -> Result<CommitPin, StoreError> {
         let Config { cache_dir, own_caches, .. } = &self.0.config;
         let written = |path: &Path| own_caches.values().chain([cache_dir]).any(|cache| path.starts_with(cache));
         let on_disk = |(_, _, location): (&str, &str, &Location)| match location {
@@ -66,7 +66,7 @@ impl Store {
             Location::Embedded(_) => None,
         };
         let paths: Vec<PathBuf> = files.iter().filter_map(on_disk).collect();
-        blocking(move || Ok(Hold::of(paths.iter().map(PathBuf::as_path)))).await.map_err(StoreError::Cache)
+        blocking(move || Ok(CommitPin::of(paths.iter().map(PathBuf::as_path)))).await.map_err(StoreError::Cache)
     }
 
     /// Works on every cache that is written, one after the other.

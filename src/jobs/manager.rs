@@ -17,13 +17,13 @@ use tokio::{
 use tracing::{debug, error, info, warn};
 
 use super::{
-    Asker, Config, Failure, Feed, JobId, Order, Phase, Recording, Refusal, Request, Stamp, View, Worker,
-    book::{Admission, Book, Limits, delivery_after},
-    ledger::{Change, Ledger},
+    Asker, Config, Failure, Feed, JobId, JobRequest, Order, Phase, Recording, Refusal, Stamp, View, Worker,
+    job_store::{Change, JobStore},
     metrics::Metrics,
     record::{Delivery, Record, Webhook},
-    state::Happening,
-    webhook::Courier,
+    state::JobEvent,
+    table::{Admission, JobTable, Limits, delivery_after},
+    webhook::WebhookSender,
 };
 use crate::{remote::Remote, speech::Kind};
 
@@ -34,7 +34,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
 /// What can be asked of the clerk. Who does not wait for the answer any more has dropped its other end.
 pub(super) enum Command {
-    Submit(Asker, Box<Request>, oneshot::Sender<Result<View, Refusal>>),
+    Submit(Asker, Box<JobRequest>, oneshot::Sender<Result<View, Refusal>>),
     Get(Asker, JobId, oneshot::Sender<Option<View>>),
     List(Asker, Option<Phase>, usize, oneshot::Sender<Vec<View>>),
     Remove(Asker, JobId, oneshot::Sender<Result<Option<View>, Refusal>>),
@@ -42,15 +42,15 @@ pub(super) enum Command {
     Stop(Duration, oneshot::Sender<()>),
 }
 
-pub(super) struct Clerk {
-    book: Book,
-    ledger: Arc<Ledger>,
+pub(super) struct JobManager {
+    table: JobTable,
+    store: Arc<JobStore>,
     durable: bool,
     worker: Arc<dyn Worker>,
     at_once: usize,
     working: JoinSet<(JobId, Result<Value, Failure>)>,
     handles: HashMap<JobId, AbortHandle>,
-    courier: Option<Courier>,
+    webhooks: Option<WebhookSender>,
     delivering: JoinSet<(JobId, bool)>,
     on_their_way: HashSet<JobId>,
     stopping: Option<(Instant, oneshot::Sender<()>)>,
@@ -59,26 +59,26 @@ pub(super) struct Clerk {
 
 // === impl Clerk ===
 
-impl Clerk {
+impl JobManager {
     pub fn new(
         config: Config,
         records: Vec<Record>,
-        ledger: Arc<Ledger>,
+        store: Arc<JobStore>,
         worker: Arc<dyn Worker>,
         remote: Remote,
         metrics: Metrics,
     ) -> Self {
         let Config { dir, at_once, keep, max_count, max_bytes, attempts, webhook_secret, .. } = config;
-        let courier = webhook_secret.map(|secret| Courier::new(remote, secret));
+        let webhooks = webhook_secret.map(|secret| WebhookSender::new(remote, secret));
         Self {
-            book: Book::new(Limits { keep, max_count, max_bytes, attempts }, records),
-            ledger,
+            table: JobTable::new(Limits { keep, max_count, max_bytes, attempts }, records),
+            store,
             durable: dir.is_some(),
             worker,
             at_once,
             working: JoinSet::new(),
             handles: HashMap::new(),
-            courier,
+            webhooks,
             delivering: JoinSet::new(),
             on_their_way: HashSet::new(),
             stopping: None,
@@ -114,15 +114,15 @@ impl Clerk {
 
     /// What ran when the process before ended was interrupted.
     async fn recover(&mut self) {
-        for id in self.book.running() {
+        for id in self.table.running() {
             warn!(job = %id, "the job was interrupted by the end of the process before");
-            self.happen(&id, Happening::Interrupted, None).await;
+            self.happen(&id, JobEvent::Interrupted, None).await;
         }
     }
 
     fn sleep(&self) -> Duration {
         let now = Stamp::now();
-        let wake = self.book.wake(now).map_or(LONGEST_SLEEP, |wake| wake.since(now));
+        let wake = self.table.wake(now).map_or(LONGEST_SLEEP, |wake| wake.since(now));
         // A webhook that is due while all couriers are out waits for one of them.
         let wake = if wake.is_zero() { LONGEST_SLEEP } else { wake };
         let stop = self.stopping.as_ref().map_or(LONGEST_SLEEP, |(end, _)| end.duration_since(Instant::now()));
@@ -133,56 +133,56 @@ impl Clerk {
         // Whoever left does not need the answer.
         match command {
             Command::Submit(asker, request, reply) => drop(reply.send(self.submit(asker, *request).await)),
-            Command::Get(asker, id, reply) => drop(reply.send(self.book.view(&asker, &id))),
-            Command::List(asker, phase, limit, reply) => drop(reply.send(self.book.list(&asker, phase, limit))),
+            Command::Get(asker, id, reply) => drop(reply.send(self.table.view(&asker, &id))),
+            Command::List(asker, phase, limit, reply) => drop(reply.send(self.table.list(&asker, phase, limit))),
             Command::Remove(asker, id, reply) => drop(reply.send(self.remove(&asker, &id).await)),
-            Command::Watch(asker, id, reply) => drop(reply.send(self.book.feed(&asker, &id))),
+            Command::Watch(asker, id, reply) => drop(reply.send(self.table.feed(&asker, &id))),
             Command::Stop(patience, reply) => {
-                self.book.close(|phase| phase != Phase::Running);
+                self.table.close(|phase| phase != Phase::Running);
                 self.stopping = Some((Instant::now() + patience, reply));
             }
         }
     }
 
-    async fn submit(&mut self, asker: Asker, request: Request) -> Result<View, Refusal> {
+    async fn submit(&mut self, asker: Asker, request: JobRequest) -> Result<View, Refusal> {
         if self.stopping.is_some() {
             return Err(Refusal::Stopping);
         }
         if let Some(url) = &request.webhook {
             let closed = || Refusal::Webhook("is not taken here: jobs.webhook_secret is not set".to_owned());
-            self.courier.as_ref().ok_or_else(closed)?.check(url)?;
+            self.webhooks.as_ref().ok_or_else(closed)?.check(url)?;
         }
-        let (record, forgotten) = match self.book.admit(&request, asker.name.as_deref(), Stamp::now())? {
-            Admission::Known(id) => return self.book.view(&asker, &id).ok_or(Refusal::Unknown(id.to_string())),
+        let (record, forgotten) = match self.table.admit(&request, asker.name.as_deref(), Stamp::now())? {
+            Admission::Known(id) => return self.table.view(&asker, &id).ok_or(Refusal::Unknown(id.to_string())),
             Admission::New { record, forgotten } => (record, forgotten),
         };
         let mut changes: Vec<_> = forgotten.iter().cloned().map(Change::Forget).collect();
         changes.push(Change::Put(record.clone()));
         changes.extend(request.recording.map(|recording| Change::Recording(record.id.clone(), recording.bytes)));
         self.write(changes).await.map_err(|()| Refusal::NotWritten)?;
-        forgotten.iter().for_each(|id| self.book.forget(id));
+        forgotten.iter().for_each(|id| self.table.forget(id));
         info!(job = %record.id, bytes = record.bytes, "a job was taken");
         let view = record.view(None);
-        self.book.insert(*record);
+        self.table.insert(*record);
         Ok(view)
     }
 
     async fn remove(&mut self, asker: &Asker, id: &JobId) -> Result<Option<View>, Refusal> {
-        let record = self.book.record(id).filter(|record| asker.sees(record));
+        let record = self.table.record(id).filter(|record| asker.sees(record));
         let phase = record.ok_or_else(|| Refusal::Unknown(id.to_string()))?.phase();
         if phase.is_end() {
             self.write(vec![Change::Forget(id.clone())]).await.map_err(|()| Refusal::NotWritten)?;
-            self.book.forget(id);
+            self.table.forget(id);
             return Ok(None);
         }
-        self.happen(id, Happening::Cancel, None).await;
-        Ok(self.book.view(asker, id))
+        self.happen(id, JobEvent::Cancel, None).await;
+        Ok(self.table.view(asker, id))
     }
 
     /// Writes down what happened, then lets it be seen. What cannot be written (a full disk) still holds for this
     /// process: the work is done, and whoever waits for it is told.
-    async fn happen(&mut self, id: &JobId, happening: Happening, result: Option<Vec<u8>>) {
-        let Some(mut record) = self.book.after(id, happening, Stamp::now()) else { return };
+    async fn happen(&mut self, id: &JobId, event: JobEvent, result: Option<Vec<u8>>) {
+        let Some(mut record) = self.table.after(id, event, Stamp::now()) else { return };
         let (phase, mut changes) = (record.phase(), Vec::new());
         if phase.is_end() {
             record.bytes = result.as_ref().map_or(0, |result| result.len() as u64);
@@ -199,13 +199,13 @@ impl Clerk {
         {
             handle.abort();
         }
-        self.book.put(record);
+        self.table.put(record);
     }
 
     /// On the blocking pool: the disk takes its time.
     async fn write(&self, changes: Vec<Change>) -> Result<(), ()> {
-        let ledger = self.ledger.clone();
-        let written = tokio::task::spawn_blocking(move || ledger.commit(&changes).map_err(|error| error.to_string()));
+        let store = self.store.clone();
+        let written = tokio::task::spawn_blocking(move || store.commit(&changes).map_err(|error| error.to_string()));
         match written.await.map_err(|error| error.to_string()).flatten() {
             Ok(()) => Ok(()),
             Err(reason) => {
@@ -218,33 +218,33 @@ impl Clerk {
     /// Forgets what is kept long enough, begins what is due, sends what is to be told.
     async fn settle(&mut self) {
         let now = Stamp::now();
-        let outlived = self.book.outlived(now);
+        let outlived = self.table.outlived(now);
         if !outlived.is_empty() && self.write(outlived.iter().cloned().map(Change::Forget).collect()).await.is_ok() {
-            outlived.iter().for_each(|id| self.book.forget(id));
+            outlived.iter().for_each(|id| self.table.forget(id));
         }
         if self.stopping.is_none() {
             while self.handles.len() < self.at_once
-                && let Some(id) = self.book.next_to_start(now)
+                && let Some(id) = self.table.next_to_start(now)
             {
                 self.begin(&id).await;
             }
             self.send_webhooks(now).await;
         }
         for phase in Phase::ALL {
-            self.metrics.held.with_label_values(&[phase.as_str()]).set(self.book.count(phase) as i64);
+            self.metrics.held.with_label_values(&[phase.as_str()]).set(self.table.count(phase) as i64);
         }
-        self.metrics.bytes.set(self.book.bytes() as i64);
+        self.metrics.bytes.set(self.table.bytes() as i64);
     }
 
     async fn begin(&mut self, id: &JobId) {
-        self.happen(id, Happening::Start, None).await;
-        let (Some(record), Some(pieces)) = (self.book.record(id), self.book.pieces(id)) else { return };
+        self.happen(id, JobEvent::Start, None).await;
+        let (Some(record), Some(pieces)) = (self.table.record(id), self.table.pieces(id)) else { return };
         self.metrics.wait.observe(Stamp::now().since(record.created).as_secs_f64());
         let order = Order { id: id.clone(), ask: record.ask.clone(), recording: None };
         let (hint, recorded) = (record.hint.clone(), record.recorded);
-        let (worker, ledger, id) = (self.worker.clone(), self.ledger.clone(), id.clone());
+        let (worker, store, id) = (self.worker.clone(), self.store.clone(), id.clone());
         let work = async move {
-            let recording = if recorded { Some(recording(ledger, &order.id, hint).await?) } else { None };
+            let recording = if recorded { Some(recording(store, &order.id, hint).await?) } else { None };
             worker.work(Order { recording, ..order }, pieces).await
         };
         let key = id.clone();
@@ -257,22 +257,22 @@ impl Clerk {
 
     async fn ended(&mut self, id: &JobId, outcome: Result<Value, Failure>) {
         self.handles.remove(id);
-        let (happening, result) = match outcome {
-            Ok(result) => (Happening::Done, Some(result.to_string().into_bytes())),
+        let (event, result) = match outcome {
+            Ok(result) => (JobEvent::Done, Some(result.to_string().into_bytes())),
             Err(failure) => {
                 info!(job = %id, reason = %failure, "a job could not be finished");
-                (failure.happening(), None)
+                (failure.event(), None)
             }
         };
-        let since = self.book.record(id).and_then(|record| record.state.since());
-        match (&happening, since) {
-            (Happening::Done, Some(since)) => self.metrics.run.observe(Stamp::now().since(since).as_secs_f64()),
-            (Happening::Later(_), _) => self.requeued("model_not_ready"),
-            (Happening::PutBack, _) => self.requeued("stopping"),
-            (Happening::Interrupted, _) => self.requeued("interrupted"),
+        let since = self.table.record(id).and_then(|record| record.state.since());
+        match (&event, since) {
+            (JobEvent::Done, Some(since)) => self.metrics.run.observe(Stamp::now().since(since).as_secs_f64()),
+            (JobEvent::Later(_), _) => self.requeued("model_not_ready"),
+            (JobEvent::PutBack, _) => self.requeued("stopping"),
+            (JobEvent::Interrupted, _) => self.requeued("interrupted"),
             _ => {}
         }
-        self.happen(id, happening, result).await;
+        self.happen(id, event, result).await;
     }
 
     fn requeued(&self, reason: &str) {
@@ -280,20 +280,19 @@ impl Clerk {
     }
 
     async fn send_webhooks(&mut self, now: Stamp) {
-        let Some(courier) = &self.courier else { return };
-        let due = self.book.to_deliver(now).filter(|record| !self.on_their_way.contains(&record.id));
+        let Some(webhooks) = &self.webhooks else { return };
+        let due = self.table.to_deliver(now).filter(|record| !self.on_their_way.contains(&record.id));
         let due: Vec<_> = due.take(DELIVERIES - self.on_their_way.len()).cloned().collect();
         for record in due {
             let Some(Webhook { url, .. }) = record.webhook.clone() else { continue };
-            let (courier, worker, ledger) = (courier.clone(), self.worker.clone(), self.ledger.clone());
+            let (webhooks, worker, store) = (webhooks.clone(), self.worker.clone(), self.store.clone());
             self.on_their_way.insert(record.id.clone());
             self.delivering.spawn(async move {
                 let id = record.id.clone();
-                let read =
-                    tokio::task::spawn_blocking(move || ledger.result(&record.id).map(|result| (record, result)));
+                let read = tokio::task::spawn_blocking(move || store.result(&record.id).map(|result| (record, result)));
                 let Ok(Ok((record, result))) = read.await else { return (id, false) };
                 let message = worker.show(&View { result, ..record.view(None) });
-                let delivered = courier.deliver(&id, &url, &message).await;
+                let delivered = webhooks.deliver(&id, &url, &message).await;
                 (id, delivered)
             });
         }
@@ -301,7 +300,7 @@ impl Clerk {
 
     async fn delivered(&mut self, id: &JobId, delivered: bool) {
         self.on_their_way.remove(id);
-        let Some(mut record) = self.book.record(id).cloned() else { return };
+        let Some(mut record) = self.table.record(id).cloned() else { return };
         let Some(webhook) = &mut record.webhook else { return };
         let Delivery::Pending { tries, .. } = webhook.delivery else { return };
         webhook.delivery = delivery_after(tries, delivered, Stamp::now());
@@ -313,7 +312,7 @@ impl Clerk {
         self.metrics.webhooks.with_label_values(&[outcome]).inc();
         // The log has said why.
         let _ = self.write(vec![Change::Put(Box::new(record.clone()))]).await;
-        self.book.put(record);
+        self.table.put(record);
     }
 
     fn is_over(&self) -> bool {
@@ -323,12 +322,12 @@ impl Clerk {
 
     /// What runs goes back into the queue, where the next process finds it.
     async fn close(mut self) {
-        for id in self.book.running() {
+        for id in self.table.running() {
             self.requeued("stopping");
-            self.happen(&id, Happening::PutBack, None).await;
+            self.happen(&id, JobEvent::PutBack, None).await;
         }
-        self.book.close(|_| true);
-        let queued = self.book.count(Phase::Queued);
+        self.table.close(|_| true);
+        let queued = self.table.count(Phase::Queued);
         match (queued, self.durable) {
             (0, _) => {}
             (queued, true) => info!(queued, "jobs wait for the next start"),
@@ -341,9 +340,9 @@ impl Clerk {
     }
 }
 
-async fn recording(ledger: Arc<Ledger>, id: &JobId, hint: Option<String>) -> Result<Recording, Failure> {
+async fn recording(store: Arc<JobStore>, id: &JobId, hint: Option<String>) -> Result<Recording, Failure> {
     let key = id.clone();
-    let read = tokio::task::spawn_blocking(move || ledger.recording(&key).map_err(|error| error.to_string()));
+    let read = tokio::task::spawn_blocking(move || store.recording(&key).map_err(|error| error.to_string()));
     // The pool refuses when the process ends.
     let read = read.await.map_err(|_| Failure::new(Kind::Stopping, "the server is stopping"))?;
     let found = read.and_then(|bytes| bytes.ok_or_else(|| "it is not there".to_owned()));

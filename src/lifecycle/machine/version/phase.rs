@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Attempt, Failure, Progress, SlotId, Stock, Unavailable, Waiter};
+use super::{Attempt, Failure, Progress, Stock, Unavailable, VersionId, Waiter};
 use crate::{
     lifecycle::{Obstacle, Status},
     speech::ModelName,
@@ -21,23 +21,23 @@ pub(super) enum Phase<R, F> {
         attempt: Attempt,
         since: Instant,
         progress: Progress,
-        desire: Desire,
+        target: TargetState,
         waiters: Vec<Waiter>,
     },
     /// Waits for room.
     Fetched {
         since: Instant,
         stock: Stock<F>,
-        desire: Desire,
+        target: TargetState,
         /// Those that went for it.
-        displaced: Vec<SlotId>,
+        displaced: Vec<VersionId>,
         waiters: Vec<Waiter>,
     },
     Loading {
         attempt: Attempt,
         since: Instant,
         stock: Stock<F>,
-        displaced: Vec<SlotId>,
+        displaced: Vec<VersionId>,
         waiters: Vec<Waiter>,
     },
     Ready {
@@ -88,7 +88,7 @@ pub(super) enum Usage {
 
 /// What a model is brought in for, in rising order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Desire {
+pub enum TargetState {
     /// Only to have its files.
     Files,
     /// To be there when somebody comes; not worth an eviction.

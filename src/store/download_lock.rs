@@ -29,7 +29,7 @@ const EXPIRY: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// The right to write, given back when dropped.
-pub(super) struct Lease {
+pub(super) struct DownloadLock {
     path: PathBuf,
     alive: Alive,
 }
@@ -56,7 +56,7 @@ enum Attempt {
 
 // === impl Lease ===
 
-impl Lease {
+impl DownloadLock {
     /// Waits until nobody else writes. `theirs` hears who does, and how far they have come.
     pub(super) async fn acquire(dir: &RepoDir, theirs: impl Fn(&str, &Progress)) -> io::Result<Self> {
         let lease = Self { path: dir.lease(), alive: Alive::new() };
@@ -105,7 +105,7 @@ impl Lease {
     }
 }
 
-impl Drop for Lease {
+impl Drop for DownloadLock {
     fn drop(&mut self) {
         // One small file, at once: a thread of its own might never run if the process ends now.
         if read(&self.path).is_some_and(|(_, claim)| claim.is_some_and(|claim| claim.owner == self.alive.0)) {

@@ -3,20 +3,20 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    Answer, Cause, Context, Desire, Effect, Failure, Goal, Note, Phase, Preload, Progress, Reason, Resource, Role,
-    Slot, SlotId, Stock, Waiter, phase::Refusal,
+    Answer, Cause, Context, Effect, Failure, ModelVersion, Note, Phase, Preload, Progress, Reason, Resource, Role,
+    Stock, TargetState, VersionId, WaitCondition, Waiter, phase::Refusal,
 };
 use crate::lifecycle::OnPreloadFailure;
 
-impl<R: Resource, F: Clone> Slot<R, F> {
+impl<R: Resource, F: Clone> ModelVersion<R, F> {
     /// Starts on the way into memory, from wherever the files are.
-    pub fn bring(&mut self, cx: &mut Context<'_, R, F>, cause: Cause, desire: Desire, waiters: Vec<Waiter>) {
+    pub fn bring(&mut self, cx: &mut Context<'_, R, F>, cause: Cause, target: TargetState, waiters: Vec<Waiter>) {
         if let Phase::Absent { stock: Some(stock) } | Phase::Failed { stock: Some(stock), .. } = &self.phase {
             let stock = stock.clone();
-            return self.shelve(cx, stock, desire, waiters, cx.now);
+            return self.shelve(cx, stock, target, waiters, cx.now);
         }
         let attempt = cx.number();
-        self.phase = Phase::Downloading { attempt, since: cx.now, progress: Progress::default(), desire, waiters };
+        self.phase = Phase::Downloading { attempt, since: cx.now, progress: Progress::default(), target, waiters };
         cx.note(Note::Downloading { model: self.name().clone(), cause });
         cx.out.push(Effect::Fetch { attempt, spec: self.spec.clone() });
     }
@@ -28,12 +28,12 @@ impl<R: Resource, F: Clone> Slot<R, F> {
             return false;
         }
         cx.note(Note::BringingBack { model: self.name().clone() });
-        self.bring(cx, Cause::Retry, Desire::Preload, Vec::new());
+        self.bring(cx, Cause::Retry, TargetState::Preload, Vec::new());
         true
     }
 
     /// These go for it.
-    pub fn displaces(&mut self, others: &[SlotId]) {
+    pub fn displaces(&mut self, others: &[VersionId]) {
         if let Phase::Fetched { displaced, .. } = &mut self.phase {
             displaced.extend(others);
         }
@@ -44,18 +44,21 @@ impl<R: Resource, F: Clone> Slot<R, F> {
         &mut self,
         cx: &mut Context<'_, R, F>,
         stock: Stock<F>,
-        desire: Desire,
+        target: TargetState,
         waiters: Vec<Waiter>,
         since: Instant,
     ) {
-        let (done, waiters): (Vec<_>, Vec<_>) = waiters.into_iter().partition(|waiter| waiter.goal == Goal::Fetched);
+        let (done, waiters): (Vec<_>, Vec<_>) =
+            waiters.into_iter().partition(|waiter| waiter.goal == WaitCondition::Fetched);
         done.iter().for_each(|waiter| cx.answer(waiter, Answer::Reached));
-        self.phase = match desire {
-            Desire::Files => {
+        self.phase = match target {
+            TargetState::Files => {
                 self.failures = 0;
                 Phase::Absent { stock: Some(stock) }
             }
-            Desire::Preload | Desire::Serve => Phase::Fetched { since, stock, desire, displaced: Vec::new(), waiters },
+            TargetState::Preload | TargetState::Serve => {
+                Phase::Fetched { since, stock, target, displaced: Vec::new(), waiters }
+            }
         };
     }
 
@@ -117,10 +120,11 @@ impl<R: Resource, F: Clone> Slot<R, F> {
 
     /// Those who wanted it gone are answered; those who want it back wait for room, each since it came.
     pub(super) fn after_unloading(&mut self, cx: &mut Context<'_, R, F>, stock: Stock<F>, waiters: Vec<Waiter>) {
-        let (gone, back): (Vec<_>, Vec<_>) = waiters.into_iter().partition(|waiter| waiter.goal == Goal::Unloaded);
+        let (gone, back): (Vec<_>, Vec<_>) =
+            waiters.into_iter().partition(|waiter| waiter.goal == WaitCondition::Unloaded);
         gone.iter().for_each(|waiter| cx.answer(waiter, Answer::Reached));
         match back.iter().map(|waiter| waiter.since).min() {
-            Some(since) => self.shelve(cx, stock, Desire::Serve, back, since),
+            Some(since) => self.shelve(cx, stock, TargetState::Serve, back, since),
             None => self.phase = Phase::Absent { stock: Some(stock) },
         }
     }
@@ -183,14 +187,16 @@ impl<R: Resource, F: Clone> Slot<R, F> {
     ) {
         for waiter in waiters {
             match waiter.goal {
-                Goal::Unloaded => cx.answer(&waiter, Answer::Reached),
-                Goal::Lease { .. } | Goal::Ready | Goal::Fetched if self.role == Role::Next => {
+                WaitCondition::Unloaded => cx.answer(&waiter, Answer::Reached),
+                WaitCondition::Lease { .. } | WaitCondition::Ready | WaitCondition::Fetched
+                    if self.role == Role::Next =>
+                {
                     cx.orphans.push((self.name().clone(), waiter));
                 }
-                Goal::Lease { .. } | Goal::Ready | Goal::Fetched => {
+                WaitCondition::Lease { .. } | WaitCondition::Ready | WaitCondition::Fetched => {
                     cx.refuse(&waiter, failure.told(&self.spec.name, retry_in));
                 }
-                Goal::Updated => cx.refuse(&waiter, failure.told_of_update(&self.spec.name)),
+                WaitCondition::Updated => cx.refuse(&waiter, failure.told_of_update(&self.spec.name)),
             }
         }
         let retry_at = retry_in.map(|after| cx.now + after);

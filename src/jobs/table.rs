@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use tokio::sync::watch;
 
 use super::{
-    Asker, Feed, JobId, Phase, Pieces, Refusal, Request, Stamp, View,
-    feed::Board,
+    Asker, Feed, JobId, JobRequest, Phase, Pieces, Refusal, Stamp, View,
+    progress::ProgressState,
     record::{Delivery, Record, digest},
-    state::Happening,
+    state::JobEvent,
 };
 
 /// How much is held.
@@ -20,14 +20,14 @@ pub(super) struct Limits {
     pub attempts: u32,
 }
 
-pub(super) struct Book {
+pub(super) struct JobTable {
     limits: Limits,
     entries: BTreeMap<JobId, Entry>,
 }
 
 struct Entry {
     record: Record,
-    board: watch::Sender<Board>,
+    progress_state: watch::Sender<ProgressState>,
 }
 
 /// What becomes of a request.
@@ -41,14 +41,14 @@ pub(super) enum Admission {
 
 // === impl Book ===
 
-impl Book {
+impl JobTable {
     pub fn new(limits: Limits, records: Vec<Record>) -> Self {
         let entries = records.into_iter().map(|record| (record.id.clone(), Entry::new(record))).collect();
         Self { limits, entries }
     }
 
     /// Changes nothing yet.
-    pub fn admit(&self, request: &Request, owner: Option<&str>, now: Stamp) -> Result<Admission, Refusal> {
+    pub fn admit(&self, request: &JobRequest, owner: Option<&str>, now: Stamp) -> Result<Admission, Refusal> {
         if let Some(known) = self.known(request, owner)? {
             return Ok(Admission::Known(known));
         }
@@ -61,7 +61,7 @@ impl Book {
     }
 
     /// Two owners may use the same key.
-    fn known(&self, request: &Request, owner: Option<&str>) -> Result<Option<JobId>, Refusal> {
+    fn known(&self, request: &JobRequest, owner: Option<&str>) -> Result<Option<JobId>, Refusal> {
         let Some(name) = &request.key else { return Ok(None) };
         let own = self.records().filter(|record| record.owner.as_deref() == owner);
         let mut keys = own.filter_map(|record| Some((&record.id, record.key.as_ref()?)));
@@ -111,9 +111,9 @@ impl Book {
     }
 
     /// The record as it is after this; `None`: nothing changes.
-    pub fn after(&self, id: &JobId, happening: Happening, now: Stamp) -> Option<Record> {
+    pub fn after(&self, id: &JobId, event: JobEvent, now: Stamp) -> Option<Record> {
         let record = &self.entries.get(id)?.record;
-        let state = record.state.after(happening, now, self.limits.attempts)?;
+        let state = record.state.after(event, now, self.limits.attempts)?;
         Some(Record { state, ..record.clone() })
     }
 
@@ -121,7 +121,7 @@ impl Book {
     pub fn put(&mut self, record: Record) {
         if let Some(entry) = self.entries.get_mut(&record.id) {
             if entry.record.phase() != record.phase() {
-                entry.board.send_modify(|board| board.turn(record.phase()));
+                entry.progress_state.send_modify(|progress_state| progress_state.turn(record.phase()));
             }
             entry.record = record;
         }
@@ -174,17 +174,17 @@ impl Book {
     }
 
     pub fn feed(&self, asker: &Asker, id: &JobId) -> Option<Feed> {
-        self.seen(asker, id).map(|entry| Feed::new(entry.board.subscribe()))
+        self.seen(asker, id).map(|entry| Feed::new(entry.progress_state.subscribe()))
     }
 
     pub fn pieces(&self, id: &JobId) -> Option<Pieces> {
-        self.entries.get(id).map(|entry| Pieces::new(entry.board.clone()))
+        self.entries.get(id).map(|entry| Pieces::new(entry.progress_state.clone()))
     }
 
     /// Nothing more will be seen of these.
     pub fn close(&self, which: impl Fn(Phase) -> bool) {
         for entry in self.entries.values().filter(|entry| which(entry.record.phase())) {
-            entry.board.send_modify(|board| board.closing = true);
+            entry.progress_state.send_modify(|progress_state| progress_state.closing = true);
         }
     }
 
@@ -209,12 +209,12 @@ impl Book {
 
 impl Entry {
     fn new(record: Record) -> Self {
-        let board = Board::new(record.phase());
-        Self { record, board }
+        let progress_state = ProgressState::new(record.phase());
+        Self { record, progress_state }
     }
 
     fn view(&self) -> View {
-        self.record.view(self.board.borrow().progress)
+        self.record.view(self.progress_state.borrow().progress)
     }
 }
 

@@ -7,13 +7,13 @@ use std::{
 };
 
 use super::{
-    Attempt, Desire, Goal, KeepAlive, ModelSpec, Phase, Preload, Progress, Prospect, Resource, Rules, Slot, SlotId,
-    Stock, Unavailable, Usage, Waiter,
+    Attempt, KeepAlive, ModelSpec, ModelVersion, Phase, Preload, Progress, QueueEstimate, Resource, Rules, Stock,
+    TargetState, Unavailable, Usage, VersionId, WaitCondition, Waiter,
 };
 use crate::{
     lifecycle::{
         Obstacle, Status,
-        residency::{Hold, Resident, Want},
+        residency::{Holder, Resident, RoomRequest},
     },
     speech::ModelName,
 };
@@ -38,8 +38,8 @@ pub(in crate::lifecycle) struct ViewError {
 
 // === impl Slot: what it is and does ===
 
-impl<R: Resource, F: Clone> Slot<R, F> {
-    pub fn id(&self) -> SlotId {
+impl<R: Resource, F: Clone> ModelVersion<R, F> {
+    pub fn id(&self) -> VersionId {
         self.id
     }
 
@@ -153,7 +153,7 @@ impl<R: Resource, F: Clone> Slot<R, F> {
     /// Those who want the model, whichever edition; who wants this one gone goes on waiting for that.
     pub fn take_callers(&mut self) -> Vec<Waiter> {
         let Some(waiters) = self.phase.waiters_mut() else { return Vec::new() };
-        let (stay, callers) = mem::take(waiters).into_iter().partition(|waiter| waiter.goal == Goal::Unloaded);
+        let (stay, callers) = mem::take(waiters).into_iter().partition(|waiter| waiter.goal == WaitCondition::Unloaded);
         *waiters = stay;
         callers
     }
@@ -161,15 +161,15 @@ impl<R: Resource, F: Clone> Slot<R, F> {
 
 // === impl Slot: memory ===
 
-impl<R: Resource, F: Clone> Slot<R, F> {
+impl<R: Resource, F: Clone> ModelVersion<R, F> {
     /// What it waits for, if it waits for room.
-    pub fn want(&self) -> Option<Want> {
+    pub fn want(&self) -> Option<RoomRequest> {
         match &self.phase {
-            Phase::Fetched { since, stock, desire, .. } => Some(Want {
+            Phase::Fetched { since, stock, target, .. } => Some(RoomRequest {
                 device: stock.device.clone(),
                 footprint: stock.footprint,
                 since: *since,
-                may_evict: *desire == Desire::Serve,
+                may_evict: *target == TargetState::Serve,
                 instead_of: None,
             }),
             _ => None,
@@ -179,13 +179,13 @@ impl<R: Resource, F: Clone> Slot<R, F> {
     /// What it takes, if it takes memory.
     pub fn resident(&self) -> Option<Resident> {
         let (stock, since, hold) = match &self.phase {
-            Phase::Loading { stock, since, .. } => (stock, since, Hold::Arriving),
-            Phase::Ready { stock, since, usage: Usage::Leased, .. } => (stock, since, Hold::Leased),
+            Phase::Loading { stock, since, .. } => (stock, since, Holder::Arriving),
+            Phase::Ready { stock, since, usage: Usage::Leased, .. } => (stock, since, Holder::Leased),
             Phase::Ready { stock, since, usage: Usage::Idle { since: idle }, .. } => {
-                (stock, since, Hold::Idle { since: *idle })
+                (stock, since, Holder::Idle { since: *idle })
             }
             Phase::Draining { stock, since, .. } | Phase::Unloading { stock, since, .. } => {
-                (stock, since, Hold::Leaving)
+                (stock, since, Holder::Leaving)
             }
             Phase::Absent { .. } | Phase::Downloading { .. } | Phase::Fetched { .. } | Phase::Failed { .. } => {
                 return None;
@@ -226,11 +226,11 @@ impl<R: Resource, F: Clone> Slot<R, F> {
 
 // === impl Slot: what callers are told ===
 
-impl<R: Resource, F: Clone> Slot<R, F> {
+impl<R: Resource, F: Clone> ModelVersion<R, F> {
     /// What a caller is told whose patience is over.
-    pub(super) fn not_yet(&self, now: Instant, prospect: Option<&Prospect>) -> Unavailable {
+    pub(super) fn not_yet(&self, now: Instant, estimate: Option<&QueueEstimate>) -> Unavailable {
         let doing = match &self.phase {
-            Phase::Fetched { .. } => return self.without_room("other models are in use".to_owned(), prospect),
+            Phase::Fetched { .. } => return self.without_room("other models are in use".to_owned(), estimate),
             Phase::Downloading { progress, .. } => progress.sentence(),
             Phase::Loading { .. } => "being loaded".to_owned(),
             Phase::Draining { .. } => "still in use and about to be unloaded".to_owned(),
@@ -243,15 +243,15 @@ impl<R: Resource, F: Clone> Slot<R, F> {
         Unavailable::NotYet { model: self.spec.name.clone(), doing, retry_after: return_in(remaining) }
     }
 
-    pub(super) fn without_room(&self, reason: String, prospect: Option<&Prospect>) -> Unavailable {
-        let reason = match prospect {
-            Some(Prospect { place: 1, wait }) => format!("{reason}; it is next, expected in {}", about(*wait)),
-            Some(Prospect { place, wait }) => {
+    pub(super) fn without_room(&self, reason: String, estimate: Option<&QueueEstimate>) -> Unavailable {
+        let reason = match estimate {
+            Some(QueueEstimate { place: 1, wait }) => format!("{reason}; it is next, expected in {}", about(*wait)),
+            Some(QueueEstimate { place, wait }) => {
                 format!("{reason}; it is number {place} of those who wait, expected in {}", about(*wait))
             }
             None => reason,
         };
-        let retry_after = return_in(prospect.map(|prospect| prospect.wait));
+        let retry_after = return_in(estimate.map(|estimate| estimate.wait));
         Unavailable::NoRoom { model: self.spec.name.clone(), reason, retry_after }
     }
 }

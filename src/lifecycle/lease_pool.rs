@@ -6,13 +6,13 @@
 use super::sync::{Arc, Notify};
 
 /// The owner's share of a model. Only the owner lends, so a model that is not lent stays so until the owner lends it.
-pub struct Share<E> {
+pub struct LeasePool<E> {
     model: Arc<E>,
     wake: Wake,
 }
 
 /// A borrower's share: the model exists as long as this does.
-pub struct Hold<E> {
+pub struct LeaseGuard<E> {
     /// `None` only while this is dropped.
     model: Option<Arc<E>>,
     wake: Wake,
@@ -24,13 +24,13 @@ pub struct Wake(Arc<Notify>);
 
 // === impl Share ===
 
-impl<E> Share<E> {
+impl<E> LeasePool<E> {
     pub fn new(model: E, wake: Wake) -> Self {
         Self { model: Arc::new(model), wake }
     }
 
-    pub fn lend(&self) -> Hold<E> {
-        Hold { model: Some(self.model.clone()), wake: self.wake.clone() }
+    pub fn lend(&self) -> LeaseGuard<E> {
+        LeaseGuard { model: Some(self.model.clone()), wake: self.wake.clone() }
     }
 
     /// Whether any hold exists. `true` may be out of date, but then a wake is under way.
@@ -39,15 +39,15 @@ impl<E> Share<E> {
     }
 }
 
-// === impl Hold ===
+// === impl LeaseGuard ===
 
-impl<E> Hold<E> {
+impl<E> LeaseGuard<E> {
     pub fn model(&self) -> &E {
         self.model.as_deref().expect("a hold has its model until it is dropped")
     }
 }
 
-impl<E> Drop for Hold<E> {
+impl<E> Drop for LeaseGuard<E> {
     fn drop(&mut self) {
         // First let go, then tell: the other way round the owner could look in between and never again.
         self.model = None;

@@ -13,20 +13,20 @@ use std::{
 
 use self::phase::{Phase, Refusal, Usage};
 use super::{
-    Answer, Attempt, Context, Effect, Failure, Goal, Note, Reason, Resource, Rules, SlotId, Stock, Unavailable, Waiter,
-    room::Prospect,
+    Answer, Attempt, Context, Effect, Failure, Note, Reason, Resource, Rules, Stock, Unavailable, VersionId,
+    WaitCondition, Waiter, room_requests::QueueEstimate,
 };
 use crate::{
     lifecycle::{Cause, Ended, KeepAlive, ModelSpec, Progress},
     speech::Fault,
 };
 
-pub(super) use self::phase::Desire;
+pub(super) use self::phase::TargetState;
 pub(in crate::lifecycle) use self::view::ViewError;
 
 /// An edition of a model, what it is doing, and what outlives that.
-pub(super) struct Slot<R, F> {
-    id: SlotId,
+pub(super) struct ModelVersion<R, F> {
+    id: VersionId,
     spec: Arc<ModelSpec>,
     role: Role,
     phase: Phase<R, F>,
@@ -77,8 +77,8 @@ struct Pace {
 
 // === impl Slot: events ===
 
-impl<R: Resource, F: Clone> Slot<R, F> {
-    pub fn new(id: SlotId, spec: Arc<ModelSpec>, role: Role, preloads: bool) -> Self {
+impl<R: Resource, F: Clone> ModelVersion<R, F> {
+    pub fn new(id: VersionId, spec: Arc<ModelSpec>, role: Role, preloads: bool) -> Self {
         let preload = if preloads && spec.preload { Preload::Pending { failed: None } } else { Preload::No };
         let phase = Phase::Absent { stock: None };
         let pace = Pace::default();
@@ -87,7 +87,7 @@ impl<R: Resource, F: Clone> Slot<R, F> {
 
     pub fn preload(&mut self, cx: &mut Context<'_, R, F>) {
         if matches!((&self.preload, &self.phase), (Preload::Pending { .. }, Phase::Absent { .. })) && !cx.stopping {
-            self.bring(cx, Cause::Preload, Desire::Preload, Vec::new());
+            self.bring(cx, Cause::Preload, TargetState::Preload, Vec::new());
         }
     }
 
@@ -96,13 +96,13 @@ impl<R: Resource, F: Clone> Slot<R, F> {
         if cx.stopping {
             return cx.refuse(&waiter, Unavailable::Stopping);
         }
-        if matches!(waiter.goal, Goal::Lease { .. }) {
+        if matches!(waiter.goal, WaitCondition::Lease { .. }) {
             self.pace.asked(cx.now);
         }
         if let Some(answer) = self.at_once(&waiter, cx.now, explicit) {
             return cx.answer(&waiter, answer);
         }
-        let desire = waiter.goal.desire();
+        let target = waiter.goal.target();
         match &mut self.phase {
             Phase::Absent { .. } | Phase::Failed { .. } => {
                 let cause = match (&self.phase, explicit) {
@@ -110,10 +110,10 @@ impl<R: Resource, F: Clone> Slot<R, F> {
                     (Phase::Failed { .. }, false) => Cause::Retry,
                     _ => Cause::Request,
                 };
-                self.bring(cx, cause, desire, vec![waiter]);
+                self.bring(cx, cause, target, vec![waiter]);
             }
-            Phase::Downloading { desire: wanted, waiters, .. } | Phase::Fetched { desire: wanted, waiters, .. } => {
-                *wanted = desire.max(*wanted);
+            Phase::Downloading { target: wanted, waiters, .. } | Phase::Fetched { target: wanted, waiters, .. } => {
+                *wanted = target.max(*wanted);
                 waiters.push(waiter);
             }
             Phase::Ready { .. } => {
@@ -130,15 +130,15 @@ impl<R: Resource, F: Clone> Slot<R, F> {
     fn at_once(&mut self, waiter: &Waiter, now: Instant, explicit: bool) -> Option<Answer<R>> {
         let name = &self.spec.name;
         let answer = match (waiter.goal, &mut self.phase) {
-            (Goal::Lease { keep_alive }, Phase::Ready { resource, usage, .. }) => {
+            (WaitCondition::Lease { keep_alive }, Phase::Ready { resource, usage, .. }) => {
                 *usage = Usage::Leased;
                 self.keep_alive = keep_alive.or(self.keep_alive);
                 Answer::Lease(resource.lend())
             }
-            (Goal::Ready | Goal::Updated, Phase::Ready { .. }) => Answer::Reached,
-            (Goal::Fetched, phase) if phase.stock().is_some() => Answer::Reached,
-            (Goal::Unloaded, Phase::Absent { .. } | Phase::Failed { .. }) => Answer::Reached,
-            (Goal::Unloaded, Phase::Downloading { .. } | Phase::Fetched { .. } | Phase::Loading { .. }) => {
+            (WaitCondition::Ready | WaitCondition::Updated, Phase::Ready { .. }) => Answer::Reached,
+            (WaitCondition::Fetched, phase) if phase.stock().is_some() => Answer::Reached,
+            (WaitCondition::Unloaded, Phase::Absent { .. } | Phase::Failed { .. }) => Answer::Reached,
+            (WaitCondition::Unloaded, Phase::Downloading { .. } | Phase::Fetched { .. } | Phase::Loading { .. }) => {
                 Answer::Refused(self.not_yet(now, None))
             }
             (_, Phase::Failed { failure, retry_at, .. }) if !explicit && retry_at.is_none_or(|at| now < at) => {
@@ -163,11 +163,11 @@ impl<R: Resource, F: Clone> Slot<R, F> {
 
     pub fn fetched(&mut self, cx: &mut Context<'_, R, F>, result: Result<Stock<F>, Failure>, jitter: f64) {
         match self.take() {
-            Phase::Downloading { since, desire, waiters, .. } => match result {
+            Phase::Downloading { since, target, waiters, .. } => match result {
                 Ok(stock) => {
                     let took = cx.now.saturating_duration_since(since);
                     cx.note(Note::Downloaded { model: self.name().clone(), slot: self.id, took });
-                    self.shelve(cx, stock, desire, waiters, cx.now);
+                    self.shelve(cx, stock, target, waiters, cx.now);
                 }
                 Err(failure) => self.fail(cx, failure, waiters, jitter),
             },
@@ -231,7 +231,7 @@ impl<R: Resource, F: Clone> Slot<R, F> {
 
 // === impl Slot: invariants ===
 
-impl<R: Resource, F: Clone> Slot<R, F> {
+impl<R: Resource, F: Clone> ModelVersion<R, F> {
     /// Notices what time and leases did.
     pub fn observe(&mut self, cx: &mut Context<'_, R, F>) {
         let again = self.retries_by_itself() && !cx.stopping;
@@ -247,21 +247,21 @@ impl<R: Resource, F: Clone> Slot<R, F> {
             }
             Phase::Draining { .. } => self.drained(cx),
             Phase::Failed { retry_at: Some(retry_at), .. } if again && cx.now >= *retry_at => {
-                self.bring(cx, Cause::Retry, Desire::Preload, Vec::new());
+                self.bring(cx, Cause::Retry, TargetState::Preload, Vec::new());
             }
             _ => {}
         }
     }
 
     /// Answers those whose patience is over. What they set going goes on.
-    pub fn lose_patience(&mut self, cx: &mut Context<'_, R, F>, prospect: Option<&Prospect>) {
+    pub fn lose_patience(&mut self, cx: &mut Context<'_, R, F>, estimate: Option<&QueueEstimate>) {
         let over = |waiter: &Waiter| waiter.until.is_some_and(|until| cx.now >= until);
         let Some(waiters) = self.phase.waiters_mut() else { return };
         let (tired, patient): (Vec<_>, Vec<_>) = mem::take(waiters).into_iter().partition(over);
         *waiters = patient;
         for waiter in tired {
-            let refusal = self.not_yet(cx.now, prospect);
-            if matches!(waiter.goal, Goal::Lease { .. }) {
+            let refusal = self.not_yet(cx.now, estimate);
+            if matches!(waiter.goal, WaitCondition::Lease { .. }) {
                 self.pace.told(cx.now, refusal.retry_after());
             }
             cx.refuse(&waiter, refusal);
@@ -289,7 +289,7 @@ impl<R: Resource, F: Clone> Slot<R, F> {
 
 // === impl Slot: the configuration and other editions ===
 
-impl<R: Resource, F: Clone> Slot<R, F> {
+impl<R: Resource, F: Clone> ModelVersion<R, F> {
     /// Everything but what is loaded is as the configuration says now.
     pub fn adopt(&mut self, spec: &ModelSpec) {
         self.spec = Arc::new(self.spec.under_terms_of(spec));
