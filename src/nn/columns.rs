@@ -9,8 +9,8 @@ use std::{marker::PhantomData, ops::Range};
 use bytes::Bytes;
 
 use super::{
-    panels::{Finish, GROUP_BYTES, PANEL, Panels, Rows, Target, check_sizes, complete_rows, multiply},
-    simd::{Element, Lanes, Level, prefetch, vectorised},
+    panels::{GROUP_BYTES, KernelEpilogue, PANEL, Panels, Rows, Target, check_sizes, complete_rows, multiply},
+    simd::{Element, Lanes, SimdLevel, prefetch, vectorised},
 };
 
 /// Bytes in a line of the cache.
@@ -42,24 +42,24 @@ pub struct Aligned {
 #[repr(C, align(64))]
 struct Line([f32; LINE / size_of::<f32>()]);
 
-/// `target = finish(a · b)` for some panels of columns, on this thread; `a` has few rows, of `b.depth` numbers.
+/// `target = epilogue(a · b)` for some panels of columns, on this thread; `a` has few rows, of `b.depth` numbers.
 ///
 /// # Safety
 /// The target's memory is alive, and nobody else uses this part of it meanwhile.
 pub unsafe fn multiply_few<E: Element>(
-    level: Level,
+    level: SimdLevel,
     a: Rows<'_>,
     b: Columns<'_, E>,
     panels: Range<usize>,
     target: Target,
-    finish: Finish<'_>,
+    epilogue: KernelEpilogue<'_>,
 ) {
-    multiply_few_there(level, a, b, panels, target, finish);
+    multiply_few_there(level, a, b, panels, target, epilogue);
 }
 
 vectorised! {
     fn multiply_few_there<E: Element>(
-        a: Rows<'_>, b: Columns<'_, E>, panels: Range<usize>, target: Target, finish: Finish<'_>,
+        a: Rows<'_>, b: Columns<'_, E>, panels: Range<usize>, target: Target, epilogue: KernelEpilogue<'_>,
     ) = multiply_few_panels
 }
 
@@ -68,12 +68,12 @@ vectorised! {
 /// # Safety
 /// As [`multiply_few`].
 pub unsafe fn multiply_many<E: Element>(
-    level: Level,
+    level: SimdLevel,
     a: Rows<'_>,
     b: Columns<'_, E>,
     panels: Range<usize>,
     target: Target,
-    finish: Finish<'_>,
+    epilogue: KernelEpilogue<'_>,
     memory: &mut Vec<f32>,
 ) {
     let stride = b.depth * PANEL;
@@ -88,7 +88,7 @@ pub unsafe fn multiply_many<E: Element>(
         let columns = (laid_out.len() * PANEL).min(b.columns - column);
         let laid = Panels { data: memory, stride, depth: b.depth, columns };
         // SAFETY: as the caller's.
-        unsafe { multiply(level, a, laid, target.at(0, column), finish.part(0, a.count, column)) };
+        unsafe { multiply(level, a, laid, target.at(0, column), epilogue.part(0, a.count, column)) };
     }
 }
 
@@ -135,9 +135,9 @@ unsafe fn multiply_few_panels<V: Lanes, E: Element>(
     b: Columns<'_, E>,
     panels: Range<usize>,
     target: Target,
-    finish: Finish<'_>,
+    epilogue: KernelEpilogue<'_>,
 ) {
-    check_sizes(&a, (b.depth, b.columns), &target, &finish);
+    check_sizes(&a, (b.depth, b.columns), &target, &epilogue);
     for panel in panels {
         let columns = b.panel(panel);
         let mut row = 0;
@@ -149,7 +149,7 @@ unsafe fn multiply_few_panels<V: Lanes, E: Element>(
                         // SAFETY: as the caller's.
                         unsafe {
                             let sums = dots::<V, E, $rows, $columns>(a.data.as_ptr().add(row * a.stride), a.stride, &columns, b.depth);
-                            complete_rows::<V>(&sums, row, panel * PANEL, b.columns, target, finish);
+                            complete_rows::<V>(&sums, row, panel * PANEL, b.columns, target, epilogue);
                         }
                         row += $rows;
                         continue;
@@ -376,14 +376,14 @@ mod tests {
         let matrix = Columns::<E>::new(&parts, depth);
         let all = 0..panels(columns);
         let aligned = Aligned::new(Rows::new(&a, depth), depth);
-        let finish = Finish { bias: Some(&bias), gelu: false, add: Some(Rows::new(&add, columns)) };
-        for &level in Level::available() {
+        let epilogue = KernelEpilogue { bias: Some(&bias), gelu: false, add: Some(Rows::new(&add, columns)) };
+        for &level in SimdLevel::available() {
             let (mut few, mut many) = (vec![f32::NAN; rows * columns], vec![f32::NAN; rows * columns]);
             // SAFETY: each target has a place for every sum.
             unsafe {
-                multiply_few(level, aligned.rows(), matrix, all.clone(), Target::new(&mut few, columns), finish);
+                multiply_few(level, aligned.rows(), matrix, all.clone(), Target::new(&mut few, columns), epilogue);
                 let target = Target::new(&mut many, columns);
-                multiply_many(level, Rows::new(&a, depth), matrix, all.clone(), target, finish, &mut Vec::new());
+                multiply_many(level, Rows::new(&a, depth), matrix, all.clone(), target, epilogue, &mut Vec::new());
             }
             for (at, (few, many)) in few.iter().zip(&many).enumerate() {
                 let (row, column) = (at / columns, at % columns);

@@ -10,11 +10,11 @@ use rayon::prelude::*;
 #[cfg(target_arch = "x86_64")]
 use super::tiles;
 use super::{
-    Numbers, Place,
+    ComputeContext, WeightData,
     columns::{Aligned, Columns, multiply_few, multiply_many},
     narrow::{exact, rounded},
-    panels::{Finish, MANY_ROWS, Rows, Target, panels},
-    simd::{Element, Level},
+    panels::{KernelEpilogue, MANY_ROWS, Rows, Target, panels},
+    simd::{Element, SimdLevel},
     with_rows,
 };
 
@@ -38,9 +38,9 @@ pub struct Linear {
 
 /// What is done to the sums before they are written.
 #[derive(Clone, Copy, Debug, Default)]
-pub enum Then<'a> {
+pub enum Epilogue<'a> {
     #[default]
-    Nothing,
+    None,
     /// The exact one, with the error function.
     Gelu,
     /// Of the same shape as the output.
@@ -49,7 +49,7 @@ pub enum Then<'a> {
 
 #[derive(Debug)]
 enum Weight {
-    Stored(Level, Stored),
+    Stored(SimdLevel, Stored),
     /// `[columns, depth]`
     Tensor(Tensor),
 }
@@ -65,7 +65,7 @@ enum Stored {
 
 #[derive(Debug)]
 enum Bias {
-    Numbers(Vec<f32>),
+    Kernel(Vec<f32>),
     Tensor(Tensor),
 }
 
@@ -93,14 +93,14 @@ macro_rules! with_stored {
 
 impl Linear {
     /// The rows of all `weights`, each `[columns, depth]`, are those of one layer.
-    pub fn new(weights: &[Numbers], bias: Option<Vec<f32>>, depth: usize, place: &Place) -> Result<Self> {
-        let columns = weights.iter().map(Numbers::len).sum::<usize>() / depth;
-        let (weight, bias) = match place.kernels {
-            Some(level) => (Weight::Stored(level, Stored::new(level, weights, place.dtype)?), bias.map(Bias::Numbers)),
+    pub fn new(weights: &[WeightData], bias: Option<Vec<f32>>, depth: usize, context: &ComputeContext) -> Result<Self> {
+        let columns = weights.iter().map(WeightData::len).sum::<usize>() / depth;
+        let (weight, bias) = match context.kernels {
+            Some(level) => (Weight::Stored(level, Stored::new(level, weights, context.dtype)?), bias.map(Bias::Kernel)),
             None => {
-                let bias = bias.map(|bias| place.tensor(bias, &[columns]).map(Bias::Tensor)).transpose()?;
-                let numbers = weights.iter().flat_map(Numbers::to_vec).collect();
-                (Weight::Tensor(place.tensor(numbers, &[columns, depth])?), bias)
+                let bias = bias.map(|bias| context.tensor(bias, &[columns]).map(Bias::Tensor)).transpose()?;
+                let numbers = weights.iter().flat_map(WeightData::to_vec).collect();
+                (Weight::Tensor(context.tensor(numbers, &[columns, depth])?), bias)
             }
         };
         Ok(Self { weight, bias, depth, columns })
@@ -111,19 +111,19 @@ impl Linear {
     }
 
     /// `[rows, depth]` → `[rows, columns]`
-    pub fn forward(&self, x: &Tensor, then: Then<'_>) -> Result<Tensor> {
+    pub fn forward(&self, x: &Tensor, epilogue: Epilogue<'_>) -> Result<Tensor> {
         let (rows, depth) = x.dims2()?;
         if depth != self.depth {
             candle_core::bail!("a linear layer of depth {} was given rows of {depth}", self.depth);
         }
         match &self.weight {
-            Weight::Tensor(weight) => self.plain(x, weight, then),
+            Weight::Tensor(weight) => self.plain(x, weight, epilogue),
             Weight::Stored(level, stored) => {
-                let out = match then {
-                    Then::Add(add) => {
-                        with_rows(x, |x| with_rows(add, |add| self.product(*level, stored, x, then, Some(add))))??
+                let out = match epilogue {
+                    Epilogue::Add(add) => {
+                        with_rows(x, |x| with_rows(add, |add| self.product(*level, stored, x, epilogue, Some(add))))??
                     }
-                    _ => with_rows(x, |x| self.product(*level, stored, x, then, None))?,
+                    _ => with_rows(x, |x| self.product(*level, stored, x, epilogue, None))?,
                 };
                 Tensor::from_vec(out, (rows, self.columns), x.device())
             }
@@ -144,71 +144,96 @@ impl Linear {
         }
     }
 
-    fn plain(&self, x: &Tensor, weight: &Tensor, then: Then<'_>) -> Result<Tensor> {
+    fn plain(&self, x: &Tensor, weight: &Tensor, epilogue: Epilogue<'_>) -> Result<Tensor> {
         let sums = x.matmul(&weight.t()?)?;
         let sums = match &self.bias {
             Some(Bias::Tensor(bias)) => sums.broadcast_add(bias)?,
             _ => sums,
         };
-        match then {
-            Then::Nothing => Ok(sums),
-            Then::Gelu => sums.gelu_erf(),
-            Then::Add(add) => sums + add,
+        match epilogue {
+            Epilogue::None => Ok(sums),
+            Epilogue::Gelu => sums.gelu_erf(),
+            Epilogue::Add(add) => sums + add,
         }
     }
 
-    fn product(&self, level: Level, stored: &Stored, x: Rows<'_>, then: Then<'_>, add: Option<Rows<'_>>) -> Vec<f32> {
+    fn product(
+        &self,
+        level: SimdLevel,
+        stored: &Stored,
+        x: Rows<'_>,
+        epilogue: Epilogue<'_>,
+        add: Option<Rows<'_>>,
+    ) -> Vec<f32> {
         let bias = match &self.bias {
-            Some(Bias::Numbers(bias)) => Some(bias.as_slice()),
+            Some(Bias::Kernel(bias)) => Some(bias.as_slice()),
             _ => None,
         };
-        let finish = Finish { bias, gelu: matches!(then, Then::Gelu), add };
+        let kernel = KernelEpilogue { bias, gelu: matches!(epilogue, Epilogue::Gelu), add };
         let mut out = vec![0.0; x.count * self.columns];
         with_stored!(stored, E, parts => {
-            multiply_in_parallel(level, x, Columns::<E>::new(parts, self.depth), &mut out, finish);
+            multiply_in_parallel(level, x, Columns::<E>::new(parts, self.depth), &mut out, kernel);
         });
         out
     }
 }
 
-/// `out = finish(a · b)`, cut into blocks for the threads of the current pool.
-fn multiply_in_parallel<E: Element>(level: Level, a: Rows<'_>, b: Columns<'_, E>, out: &mut [f32], finish: Finish<'_>) {
+/// `out = epilogue(a · b)`, cut into blocks for the threads of the current pool.
+fn multiply_in_parallel<E: Element>(
+    level: SimdLevel,
+    a: Rows<'_>,
+    b: Columns<'_, E>,
+    out: &mut [f32],
+    epilogue: KernelEpilogue<'_>,
+) {
     match a.count {
-        ..MANY_ROWS => few_in_parallel(level, a, b, Target::new(out, b.columns()), finish),
+        ..MANY_ROWS => few_in_parallel(level, a, b, Target::new(out, b.columns()), epilogue),
         #[cfg(target_arch = "x86_64")]
-        _ if level.has_tiles() => tiles::multiply(a, b, out, finish),
-        _ => many_in_parallel(level, a, b, Target::new(out, b.columns()), finish),
+        _ if level.has_tiles() => tiles::multiply(a, b, out, epilogue),
+        _ => many_in_parallel(level, a, b, Target::new(out, b.columns()), epilogue),
     }
 }
 
 /// The target is the caller's own.
-fn few_in_parallel<E: Element>(level: Level, a: Rows<'_>, b: Columns<'_, E>, target: Target, finish: Finish<'_>) {
+fn few_in_parallel<E: Element>(
+    level: SimdLevel,
+    a: Rows<'_>,
+    b: Columns<'_, E>,
+    target: Target,
+    epilogue: KernelEpilogue<'_>,
+) {
     let aligned = Aligned::new(a, b.depth());
     let (rows, panels) = (aligned.rows(), panels(b.columns()));
     if a.count * b.depth() * b.columns() < SMALL {
         // SAFETY: the target is ours alone.
-        return unsafe { multiply_few(level, rows, b, 0..panels, target, finish) };
+        return unsafe { multiply_few(level, rows, b, 0..panels, target, epilogue) };
     }
     let wide = panels.div_ceil(4 * rayon::current_num_threads());
     (0..panels.div_ceil(wide)).into_par_iter().for_each(|block| {
         let panels = block * wide..panels.min((block + 1) * wide);
         // SAFETY: the target is ours alone, and each block takes other columns of it.
-        unsafe { multiply_few(level, rows, b, panels, target, finish) };
+        unsafe { multiply_few(level, rows, b, panels, target, epilogue) };
     });
 }
 
 /// The target is the caller's own.
-fn many_in_parallel<E: Element>(level: Level, a: Rows<'_>, b: Columns<'_, E>, target: Target, finish: Finish<'_>) {
+fn many_in_parallel<E: Element>(
+    level: SimdLevel,
+    a: Rows<'_>,
+    b: Columns<'_, E>,
+    target: Target,
+    epilogue: KernelEpilogue<'_>,
+) {
     let panels = panels(b.columns());
     let per_thread = panels.div_ceil(4 * rayon::current_num_threads());
     let wide = if a.count < BLOCK_ROWS { per_thread } else { BLOCK_PANELS.min(panels) };
     let across = panels.div_ceil(wide);
     (0..across * a.count.div_ceil(BLOCK_ROWS)).into_par_iter().for_each_init(Vec::new, |memory, block| {
         let (row, panel) = (block / across * BLOCK_ROWS, block % across * wide);
-        let (rows, finish) = (a.part(row, BLOCK_ROWS), finish.part(row, BLOCK_ROWS, 0));
+        let (rows, epilogue) = (a.part(row, BLOCK_ROWS), epilogue.part(row, BLOCK_ROWS, 0));
         let panels = panel..panels.min(panel + wide);
         // SAFETY: the target is ours alone, and each block takes another part of it.
-        unsafe { multiply_many(level, rows, b, panels, target.at(row, 0), finish, memory) };
+        unsafe { multiply_many(level, rows, b, panels, target.at(row, 0), epilogue, memory) };
     });
 }
 
@@ -216,18 +241,18 @@ fn many_in_parallel<E: Element>(level: Level, a: Rows<'_>, b: Columns<'_, E>, ta
 
 impl Stored {
     /// `dtype`: a half-precision type rounds to it; `f32` loses nothing.
-    fn new(level: Level, weights: &[Numbers], dtype: DType) -> io::Result<Self> {
+    fn new(level: SimdLevel, weights: &[WeightData], dtype: DType) -> io::Result<Self> {
         match dtype {
             DType::F16 => rounded::<f16>(level, weights).map(Self::F16),
             DType::BF16 => rounded::<bf16>(level, weights).map(Self::Bf16),
-            _ if weights.iter().all(|part| matches!(part, Numbers::Bf16(_))) => {
+            _ if weights.iter().all(|part| matches!(part, WeightData::Bf16(_))) => {
                 rounded::<bf16>(level, weights).map(Self::Bf16)
             }
             _ => Self::narrowest(level, weights),
         }
     }
 
-    fn narrowest(level: Level, weights: &[Numbers]) -> io::Result<Self> {
+    fn narrowest(level: SimdLevel, weights: &[WeightData]) -> io::Result<Self> {
         if let Some(halves) = exact::<f16>(level, weights)? {
             return Ok(Self::F16(halves));
         }
@@ -253,21 +278,21 @@ mod tests {
     }
 
     /// The kernels against candle's operations, for few and many rows and very many columns.
-    fn agree(own: &Place) -> Result<()> {
-        let plain = Place { kernels: None, ..own.clone() };
+    fn agree(own: &ComputeContext) -> Result<()> {
+        let plain = ComputeContext { kernels: None, ..own.clone() };
         for (rows, depth, columns) in [(1, 40, 70), (3, 256, 700), (800, 40, 330), (30, 9, 9000)] {
             let weights = numbers(depth * columns);
-            let layer = |place| Linear::new(&[weights.clone().into()], Some(numbers(columns)), depth, place);
+            let layer = |context| Linear::new(&[weights.clone().into()], Some(numbers(columns)), depth, context);
             let (own, plain) = (layer(own)?, layer(&plain)?);
             let x = Tensor::from_vec(numbers(rows * depth), (rows, depth), &Device::Cpu)?;
             let add = Tensor::from_vec(numbers(rows * columns), (rows, columns), &Device::Cpu)?;
-            for then in [Then::Nothing, Then::Gelu, Then::Add(&add)] {
-                let (found, expected) = (own.forward(&x, then)?, plain.forward(&x, then)?);
+            for epilogue in [Epilogue::None, Epilogue::Gelu, Epilogue::Add(&add)] {
+                let (found, expected) = (own.forward(&x, epilogue)?, plain.forward(&x, epilogue)?);
                 let largest = expected.abs()?.max_all()?.to_scalar::<f32>()?;
                 let difference = (found - expected)?.abs()?.max_all()?.to_scalar::<f32>()?;
                 // Of a large sum the last bits are left to the order in which it is added up.
                 let tolerance = 1e-4f32.max(3e-6 * largest);
-                assert!(difference < tolerance, "{rows} rows, {then:?}: {difference} of {largest}");
+                assert!(difference < tolerance, "{rows} rows, {epilogue:?}: {difference} of {largest}");
             }
             let difference = (own.rows(&[3, 69])? - plain.rows(&[3, 69])?)?.abs()?.max_all()?;
             assert_eq!(difference.to_scalar::<f32>()?, 0.0);
@@ -277,15 +302,15 @@ mod tests {
 
     #[test]
     fn both_forms_agree() -> Result<()> {
-        for &level in Level::available() {
-            agree(&Place { kernels: Some(level), ..Place::new(&Device::Cpu, DType::F32) })?;
+        for &level in SimdLevel::available() {
+            agree(&ComputeContext { kernels: Some(level), ..ComputeContext::new(&Device::Cpu, DType::F32) })?;
         }
         Ok(())
     }
 
     #[test]
     fn weights_are_kept_in_the_narrowest_type_that_loses_nothing() {
-        let stored = |x: f32| Stored::new(Level::detect(), &[vec![x, 1.0].into()], DType::F32).unwrap();
+        let stored = |x: f32| Stored::new(SimdLevel::detect(), &[vec![x, 1.0].into()], DType::F32).unwrap();
         assert!(matches!(stored(0.333_251_95), Stored::F16(_)));
         assert!(matches!(stored(2f32.powi(60)), Stored::Bf16(_)));
         assert!(matches!(stored(0.1), Stored::F32(_)));
@@ -293,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_row_outside_the_table_is_an_error() -> Result<()> {
-        let layer = Linear::new(&[numbers(8).into()], None, 2, &Place::new(&Device::Cpu, DType::F32))?;
+        let layer = Linear::new(&[numbers(8).into()], None, 2, &ComputeContext::new(&Device::Cpu, DType::F32))?;
         assert!(layer.rows(&[4]).is_err());
         Ok(())
     }

@@ -155,7 +155,7 @@ pub unsafe fn gelu<V: Lanes>(x: V) -> V {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::simd::Level;
+    use crate::nn::simd::SimdLevel;
 
     vectorised! { fn gelu_all(row: &mut [f32]) = gelu_row }
 
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn gelu_is_the_exact_one_at_every_level() {
         let inputs: Vec<f32> = (-500..=500).map(|i| i as f32 / 100.0).collect();
-        for &level in Level::available() {
+        for &level in SimdLevel::available() {
             let mut row = inputs.clone();
             gelu_all(level, &mut row);
             for (x, y) in inputs.iter().zip(row) {
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn softmax_sums_to_one_and_survives_extremes() {
-        for &level in Level::available() {
+        for &level in SimdLevel::available() {
             let mut row: Vec<f32> = (0..37).map(|i| (i as f32 * 0.7).sin() * 30.0).collect();
             row[5] = f32::NEG_INFINITY;
             row[6] = -1e30;
@@ -210,7 +210,7 @@ mod tests {
         let row: Vec<f32> = (0..45).map(|i| 1000.0 + (i as f32).sin()).collect();
         let mean = row.iter().map(|&x| f64::from(x)).sum::<f64>() / 45.0;
         let variance = row.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / 45.0;
-        for &level in Level::available() {
+        for &level in SimdLevel::available() {
             let mut out = vec![0.0; 45];
             layer_norm(level, &row, &[2.0; 45], &[0.5; 45], 1e-5, &mut out);
             for (x, y) in row.iter().zip(out) {

@@ -1,15 +1,15 @@
-//! Layers that several families share: weights, linear layers, norms, attention over a memory of keys and values.
+//! Layers that several families share: weights, linear layers, norms, attention over cached keys and values.
 //!
 //! Every layer exists in two forms behind one type: on the CPU our own kernels (`simd`, `math`, `columns`, `panels`) work
-//! on weights where their file is mapped; on an accelerator the same layer is a few candle operations. [`Place`] chooses.
+//! on weights where their file is mapped; on an accelerator the same layer is a few candle operations. [`ComputeContext`] chooses.
 
 mod columns;
+mod data;
+mod kv_cache;
 mod linear;
 mod math;
-mod memory;
 mod narrow;
 mod norm;
-mod numbers;
 mod panels;
 mod simd;
 mod threads;
@@ -19,31 +19,31 @@ mod weights;
 
 use candle_core::{CpuStorage, DType, Device, Result, Storage, Tensor};
 
-pub use linear::{Linear, Then};
-pub use memory::{Keep, Memory, Turn, attend};
+pub use data::WeightData;
+pub use kv_cache::{KvCache, KvCacheDtype, SequenceQueries, attend};
+pub use linear::{Epilogue, Linear};
 pub use norm::LayerNorm;
-pub use numbers::Numbers;
 use panels::Rows;
-pub use simd::Level;
+pub use simd::SimdLevel;
 pub use threads::Threads;
 pub use weights::{WeightError, Weights};
 
 /// Where layers live and how they compute.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct ComputeContext {
     pub device: Device,
     /// Of weights; on an accelerator of activations too. On the CPU activations are `f32`.
     pub dtype: DType,
     /// Our own kernels, with these vectors; `None`: candle's operations.
-    pub kernels: Option<Level>,
+    pub kernels: Option<SimdLevel>,
 }
 
-// === impl Place ===
+// === impl ComputeContext ===
 
-impl Place {
+impl ComputeContext {
     /// With our own kernels where they run.
     pub fn new(device: &Device, dtype: DType) -> Self {
-        let kernels = device.is_cpu().then(Level::detect);
+        let kernels = device.is_cpu().then(SimdLevel::detect);
         Self { device: device.clone(), dtype, kernels }
     }
 

@@ -14,33 +14,33 @@ use memmap2::MmapMut;
 use rayon::prelude::*;
 
 use super::{
-    numbers::{Numbers, with_numbers},
-    simd::{Element, Lanes, Level, vectorised},
+    data::{WeightData, with_data},
+    simd::{Element, Lanes, SimdLevel, vectorised},
 };
 
 /// Numbers that one task takes.
 const BLOCK: usize = 1 << 16;
 
 /// Each part as `E`, to the nearest. A part that is `E` already stays where it lies.
-pub(super) fn rounded<E: Element>(level: Level, parts: &[Numbers]) -> io::Result<Vec<Bytes>> {
+pub(super) fn rounded<E: Element>(level: SimdLevel, parts: &[WeightData]) -> io::Result<Vec<Bytes>> {
     let all = all_as::<E>(level, parts, false)?;
     Ok(all.unwrap_or_else(|| unreachable!("a number that is rounded always fits")))
 }
 
 /// [`rounded`], unless a number would not stay what it is. Then it ends early: among weights that were trained in f32 the
 /// first ones tell.
-pub(super) fn exact<E: Element>(level: Level, parts: &[Numbers]) -> io::Result<Option<Vec<Bytes>>> {
+pub(super) fn exact<E: Element>(level: SimdLevel, parts: &[WeightData]) -> io::Result<Option<Vec<Bytes>>> {
     all_as::<E>(level, parts, true)
 }
 
-fn all_as<E: Element>(level: Level, parts: &[Numbers], exactly: bool) -> io::Result<Option<Vec<Bytes>>> {
-    let as_is = |part: &Numbers| with_numbers!(part, T, bytes => (TypeId::of::<T>() == TypeId::of::<E>()).then(|| bytes.clone()));
-    let converted = |part: &Numbers| with_numbers!(part, T, bytes => converted::<T, E>(level, bytes, exactly));
+fn all_as<E: Element>(level: SimdLevel, parts: &[WeightData], exactly: bool) -> io::Result<Option<Vec<Bytes>>> {
+    let as_is = |part: &WeightData| with_data!(part, T, bytes => (TypeId::of::<T>() == TypeId::of::<E>()).then(|| bytes.clone()));
+    let converted = |part: &WeightData| with_data!(part, T, bytes => converted::<T, E>(level, bytes, exactly));
     parts.iter().map(|part| as_is(part).map_or_else(|| converted(part), |bytes| Ok(Some(bytes)))).collect()
 }
 
 /// Into memory of its own, which is the system's again as soon as it is let go.
-fn converted<S: Element, E: Element>(level: Level, from: &[u8], exactly: bool) -> io::Result<Option<Bytes>> {
+fn converted<S: Element, E: Element>(level: SimdLevel, from: &[u8], exactly: bool) -> io::Result<Option<Bytes>> {
     let mut to = MmapMut::map_anon(from.len() / size_of::<S>() * size_of::<E>())?;
     #[cfg(target_os = "linux")]
     // Fewer and larger pages come faster. Where the system has none, small ones do.
@@ -92,15 +92,15 @@ mod tests {
     const COUNT: usize = BLOCK + 77;
 
     fn numbers(bytes: &Bytes) -> Vec<f32> {
-        Numbers::F16(bytes.clone()).to_vec()
+        WeightData::F16(bytes.clone()).to_vec()
     }
 
     #[test]
     fn halves_that_were_written_wide_are_halves_again() {
         let wide: Vec<f32> = (0..COUNT).map(|i| (i % 2000) as f32 / 8.0 - 100.0).collect();
         let narrow = Bytes::from(wide.iter().flat_map(|&x| f16::from_f32(x).to_le_bytes()).collect::<Vec<u8>>());
-        for &level in Level::available() {
-            let parts = [wide.clone().into(), Numbers::F16(narrow.clone())];
+        for &level in SimdLevel::available() {
+            let parts = [wide.clone().into(), WeightData::F16(narrow.clone())];
             let halves = exact::<f16>(level, &parts).unwrap().unwrap();
             assert_eq!(numbers(&halves[0]), wide, "{level:?}");
             assert_eq!(halves[1].as_ptr(), narrow.as_ptr(), "what is a half already stays where it lies");
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_number_that_would_change_is_refused_or_rounded() {
-        for &level in Level::available() {
+        for &level in SimdLevel::available() {
             for at in [0, 40, COUNT - 1] {
                 let mut wide = vec![1.0; COUNT];
                 wide[at] = 0.1;

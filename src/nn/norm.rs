@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
-use super::{Place, math, simd::Level, with_rows};
+use super::{ComputeContext, math, simd::SimdLevel, with_rows};
 
 /// Rows that one task takes.
 const BLOCK_ROWS: usize = 64;
@@ -17,18 +17,18 @@ pub struct LayerNorm {
 
 #[derive(Debug)]
 enum Weight {
-    Numbers { level: Level, weight: Vec<f32>, bias: Vec<f32> },
-    Tensors { weight: Tensor, bias: Tensor },
+    Kernel { level: SimdLevel, weight: Vec<f32>, bias: Vec<f32> },
+    Plain { weight: Tensor, bias: Tensor },
 }
 
 // === impl LayerNorm ===
 
 impl LayerNorm {
-    pub fn new(weight: Vec<f32>, bias: Vec<f32>, epsilon: f32, place: &Place) -> Result<Self> {
+    pub fn new(weight: Vec<f32>, bias: Vec<f32>, epsilon: f32, context: &ComputeContext) -> Result<Self> {
         let size = weight.len();
-        let weight = match place.kernels {
-            Some(level) => Weight::Numbers { level, weight, bias },
-            None => Weight::Tensors { weight: place.tensor(weight, &[size])?, bias: place.tensor(bias, &[size])? },
+        let weight = match context.kernels {
+            Some(level) => Weight::Kernel { level, weight, bias },
+            None => Weight::Plain { weight: context.tensor(weight, &[size])?, bias: context.tensor(bias, &[size])? },
         };
         Ok(Self { weight, epsilon })
     }
@@ -36,8 +36,8 @@ impl LayerNorm {
     /// `[rows, size]`
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match &self.weight {
-            Weight::Tensors { weight, bias } => candle_nn::ops::layer_norm(x, weight, bias, self.epsilon),
-            Weight::Numbers { level, weight, bias } => {
+            Weight::Plain { weight, bias } => candle_nn::ops::layer_norm(x, weight, bias, self.epsilon),
+            Weight::Kernel { level, weight, bias } => {
                 let size = weight.len();
                 let mut out = vec![0.0; x.elem_count()];
                 with_rows(x, |x| {

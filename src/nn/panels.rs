@@ -6,7 +6,7 @@
 
 use super::{
     math::gelu,
-    simd::{Element, Lanes, Level, prefetch, vectorised},
+    simd::{Element, Lanes, SimdLevel, prefetch, vectorised},
 };
 
 /// Columns in a panel: two of the widest vectors.
@@ -52,7 +52,7 @@ pub struct Target {
 
 /// What happens to each sum before it is written.
 #[derive(Clone, Copy, Default)]
-pub struct Finish<'a> {
+pub struct KernelEpilogue<'a> {
     /// One number per column.
     pub bias: Option<&'a [f32]>,
     pub gelu: bool,
@@ -60,16 +60,22 @@ pub struct Finish<'a> {
     pub add: Option<Rows<'a>>,
 }
 
-/// `target = finish(a · b)` on this thread; `a` has rows of `b.depth` numbers.
+/// `target = epilogue(a · b)` on this thread; `a` has rows of `b.depth` numbers.
 ///
 /// # Safety
 /// The target's memory is alive, and nobody else uses this part of it meanwhile.
-pub unsafe fn multiply<E: Element>(level: Level, a: Rows<'_>, b: Panels<'_, E>, target: Target, finish: Finish<'_>) {
-    multiply_there(level, a, b, target, finish);
+pub unsafe fn multiply<E: Element>(
+    level: SimdLevel,
+    a: Rows<'_>,
+    b: Panels<'_, E>,
+    target: Target,
+    epilogue: KernelEpilogue<'_>,
+) {
+    multiply_there(level, a, b, target, epilogue);
 }
 
 vectorised! {
-    fn multiply_there<E: Element>(a: Rows<'_>, b: Panels<'_, E>, target: Target, finish: Finish<'_>) = multiply_panels
+    fn multiply_there<E: Element>(a: Rows<'_>, b: Panels<'_, E>, target: Target, epilogue: KernelEpilogue<'_>) = multiply_panels
 }
 
 // SAFETY: a `Target` is only an address; who writes there, in `multiply`, answers for it.
@@ -83,8 +89,13 @@ pub const fn panels(columns: usize) -> usize {
 }
 
 #[inline(always)]
-unsafe fn multiply_panels<V: Lanes, E: Element>(a: Rows<'_>, b: Panels<'_, E>, target: Target, finish: Finish<'_>) {
-    check(&a, &b, &target, &finish);
+unsafe fn multiply_panels<V: Lanes, E: Element>(
+    a: Rows<'_>,
+    b: Panels<'_, E>,
+    target: Target,
+    epilogue: KernelEpilogue<'_>,
+) {
+    check(&a, &b, &target, &epilogue);
     let group = (GROUP_BYTES / (b.depth * PANEL * size_of::<f32>()).max(1)).max(1);
     let widen = a.count >= MANY_ROWS && size_of::<E>() < size_of::<f32>();
     let mut wide = Vec::new();
@@ -95,28 +106,33 @@ unsafe fn multiply_panels<V: Lanes, E: Element>(a: Rows<'_>, b: Panels<'_, E>, t
         unsafe {
             if widen {
                 let part = widened::<V, E>(part, &mut wide);
-                multiply_group::<V, f32>(a, part, target, finish, columns);
+                multiply_group::<V, f32>(a, part, target, epilogue, columns);
             } else {
-                multiply_group::<V, E>(a, part, target, finish, columns);
+                multiply_group::<V, E>(a, part, target, epilogue, columns);
             }
         }
     }
 }
 
-fn check<E>(a: &Rows<'_>, b: &Panels<'_, E>, target: &Target, finish: &Finish<'_>) {
+fn check<E>(a: &Rows<'_>, b: &Panels<'_, E>, target: &Target, epilogue: &KernelEpilogue<'_>) {
     let panels = panels(b.columns);
     assert!(panels == 0 || (panels - 1) * b.stride + b.depth * PANEL <= b.data.len(), "the panels are too small");
-    check_sizes(a, (b.depth, b.columns), target, finish);
+    check_sizes(a, (b.depth, b.columns), target, epilogue);
 }
 
 /// Holds everything else against a right matrix of `(depth, columns)`.
-pub(super) fn check_sizes(a: &Rows<'_>, (depth, columns): (usize, usize), target: &Target, finish: &Finish<'_>) {
+pub(super) fn check_sizes(
+    a: &Rows<'_>,
+    (depth, columns): (usize, usize),
+    target: &Target,
+    epilogue: &KernelEpilogue<'_>,
+) {
     let last = a.count.saturating_sub(1);
     assert!(a.count == 0 || last * a.stride + depth <= a.data.len(), "the left matrix is too small");
     assert!(a.count == 0 || last * target.stride + columns <= target.len, "the target is too small");
-    assert!(finish.bias.is_none_or(|bias| bias.len() >= columns), "the bias is too short");
+    assert!(epilogue.bias.is_none_or(|bias| bias.len() >= columns), "the bias is too short");
     assert!(
-        finish.add.is_none_or(|add| a.count == 0 || last * add.stride + columns <= add.data.len()),
+        epilogue.add.is_none_or(|add| a.count == 0 || last * add.stride + columns <= add.data.len()),
         "the addend is too small"
     );
 }
@@ -140,7 +156,7 @@ unsafe fn multiply_group<V: Lanes, E: Element>(
     a: Rows<'_>,
     b: Panels<'_, E>,
     target: Target,
-    finish: Finish<'_>,
+    epilogue: KernelEpilogue<'_>,
     first_column: usize,
 ) {
     let mut row = 0;
@@ -150,7 +166,7 @@ unsafe fn multiply_group<V: Lanes, E: Element>(
             ($($rows:literal),*) => {
                 $(if $rows <= V::ROWS && left >= $rows {
                     // SAFETY: as the caller's.
-                    unsafe { multiply_rows::<V, E, $rows>(a, row, b, target, finish, first_column) }
+                    unsafe { multiply_rows::<V, E, $rows>(a, row, b, target, epilogue, first_column) }
                     row += $rows;
                     continue;
                 })*
@@ -167,7 +183,7 @@ unsafe fn multiply_rows<V: Lanes, E: Element, const N: usize>(
     row: usize,
     b: Panels<'_, E>,
     target: Target,
-    finish: Finish<'_>,
+    epilogue: KernelEpilogue<'_>,
     first_column: usize,
 ) {
     let mut sums = [[0.0; PANEL]; N];
@@ -177,7 +193,7 @@ unsafe fn multiply_rows<V: Lanes, E: Element, const N: usize>(
             let from = b.data.as_ptr().add(panel * b.stride);
             tile::<V, E, N>(a.data.as_ptr().add(row * a.stride), a.stride, from, b.depth, &mut sums);
             let column = first_column + panel * PANEL;
-            complete_rows::<V>(&sums, row, column, first_column + b.columns, target, finish);
+            complete_rows::<V>(&sums, row, column, first_column + b.columns, target, epilogue);
         }
     }
 }
@@ -226,12 +242,12 @@ pub unsafe fn complete_rows<V: Lanes>(
     column: usize,
     columns: usize,
     target: Target,
-    finish: Finish<'_>,
+    epilogue: KernelEpilogue<'_>,
 ) {
     let width = (columns - column).min(PANEL);
     for (at, sums) in sums.iter().enumerate() {
         // SAFETY: as the caller's.
-        unsafe { complete::<V>(sums, row + at, column, width, target, finish) }
+        unsafe { complete::<V>(sums, row + at, column, width, target, epilogue) }
     }
 }
 
@@ -243,19 +259,19 @@ unsafe fn complete<V: Lanes>(
     column: usize,
     width: usize,
     target: Target,
-    finish: Finish<'_>,
+    epilogue: KernelEpilogue<'_>,
 ) {
-    let bias = finish.bias.map(|bias| bias[column..].as_ptr());
-    let add = finish.add.map(|add| add.data[row * add.stride + column..].as_ptr());
+    let bias = epilogue.bias.map(|bias| bias[column..].as_ptr());
+    let add = epilogue.add.map(|add| add.data[row * add.stride + column..].as_ptr());
     // SAFETY: `check` held all sizes against each other.
     unsafe {
         let to = target.data.add(row * target.stride + column);
         if width == PANEL {
-            complete_whole::<V>(sums, bias, finish.gelu, add, to);
+            complete_whole::<V>(sums, bias, epilogue.gelu, add, to);
         } else {
             let mut out = [0.0; PANEL];
             let (bias, add) = (padded(bias, width), padded(add, width));
-            complete_whole::<V>(sums, Some(bias.as_ptr()), finish.gelu, Some(add.as_ptr()), out.as_mut_ptr());
+            complete_whole::<V>(sums, Some(bias.as_ptr()), epilogue.gelu, Some(add.as_ptr()), out.as_mut_ptr());
             to.copy_from_nonoverlapping(out.as_ptr(), width);
         }
     }
@@ -336,14 +352,14 @@ impl<'a> Rows<'a> {
     }
 }
 
-// === impl Finish ===
+// === impl KernelEpilogue ===
 
-impl<'a> Finish<'a> {
+impl<'a> KernelEpilogue<'a> {
     /// For `count` rows from `row` on, from this column on.
-    pub fn part(&self, row: usize, count: usize, column: usize) -> Finish<'a> {
+    pub fn part(&self, row: usize, count: usize, column: usize) -> KernelEpilogue<'a> {
         let bias = self.bias.map(|bias| &bias[column..]);
         let add = self.add.map(|add| add.part(row, count).skip_columns(column));
-        Finish { bias, add, ..*self }
+        KernelEpilogue { bias, add, ..*self }
     }
 }
 
@@ -390,12 +406,12 @@ mod tests {
             let (column, k) = (at / depth, at % depth);
             data[column / PANEL * depth * PANEL + k * PANEL + column % PANEL] = E::from_f32(*value);
         }
-        for &level in Level::available() {
+        for &level in SimdLevel::available() {
             let mut out = vec![f32::NAN; rows * columns];
-            let finish = Finish { bias: Some(&bias), gelu: false, add: Some(Rows::new(&add, columns)) };
+            let epilogue = KernelEpilogue { bias: Some(&bias), gelu: false, add: Some(Rows::new(&add, columns)) };
             let panels = Panels { data: &data, stride: depth * PANEL, depth, columns };
             // SAFETY: `panels` describes `data`, and the target has a place for every sum.
-            unsafe { multiply(level, Rows::new(&a, depth), panels, Target::new(&mut out, columns), finish) };
+            unsafe { multiply(level, Rows::new(&a, depth), panels, Target::new(&mut out, columns), epilogue) };
             for (at, found) in out.iter().enumerate() {
                 let (row, column) = (at / columns, at % columns);
                 let pairs = a[row * depth..][..depth].iter().zip(&b[column * depth..][..depth]);

@@ -1,6 +1,6 @@
 //! Vectors of `f32`, as wide as the processor has them.
 //!
-//! A kernel is written once, generic over [`Lanes`], as an `#[inline(always)]` function; [`Level::detect`] says at run
+//! A kernel is written once, generic over [`Lanes`], as an `#[inline(always)]` function; [`SimdLevel::detect`] says at run
 //! time which instance to call, and [`vectorised!`] makes the instances.
 #![allow(
     clippy::undocumented_unsafe_blocks,
@@ -9,9 +9,9 @@
 
 use half::{bf16, f16};
 
-/// Vector instructions that this processor has. Only [`Level::available`] makes one, so whoever holds a level may use it.
+/// Vector instructions that this processor has. Only [`SimdLevel::available`] makes one, so whoever holds a level may use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Level(Instructions);
+pub struct SimdLevel(Instructions);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Instructions {
@@ -79,7 +79,7 @@ pub trait Element: Copy + Send + Sync + 'static {
 macro_rules! vectorised {
     ($(#[$doc:meta])* $vis:vis fn $name:ident $(<$($generic:ident: $bound:path),+>)? ($($arg:ident: $type:ty),* $(,)?) $(-> $out:ty)? = $kernel:ident) => {
         $(#[$doc])*
-        $vis fn $name $(<$($generic: $bound),+>)? (level: $crate::nn::simd::Level, $($arg: $type),*) $(-> $out)? {
+        $vis fn $name $(<$($generic: $bound),+>)? (level: $crate::nn::simd::SimdLevel, $($arg: $type),*) $(-> $out)? {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx2,fma,f16c")]
             unsafe fn avx512 $(<$($generic: $bound),+>)? ($($arg: $type),*) $(-> $out)? {
@@ -95,12 +95,12 @@ macro_rules! vectorised {
             match level.instructions() {
                 #[cfg(target_arch = "x86_64")]
                 $crate::nn::simd::Instructions::Avx512 | $crate::nn::simd::Instructions::Avx512Tiles => {
-                    // SAFETY: a `Level` exists only where its instructions do.
+                    // SAFETY: a `SimdLevel` exists only where its instructions do.
                     unsafe { avx512 $(::<$($generic),+>)? ($($arg),*) }
                 }
                 #[cfg(target_arch = "x86_64")]
                 $crate::nn::simd::Instructions::Avx2 => {
-                    // SAFETY: a `Level` exists only where its instructions do.
+                    // SAFETY: a `SimdLevel` exists only where its instructions do.
                     unsafe { avx2 $(::<$($generic),+>)? ($($arg),*) }
                 }
                 _ => {
@@ -127,9 +127,9 @@ pub(super) fn prefetch(_at: *const u8) {
     }
 }
 
-// === impl Level ===
+// === impl SimdLevel ===
 
-impl Level {
+impl SimdLevel {
     /// The widest.
     pub fn detect() -> Self {
         Self::available().last().copied().unwrap_or(Self(Instructions::Portable))
@@ -137,11 +137,11 @@ impl Level {
 
     /// Every level that this processor can run, weakest first.
     pub fn available() -> &'static [Self] {
-        const ALL: &[Level] = &[
-            Level(Instructions::Portable),
-            Level(Instructions::Avx2),
-            Level(Instructions::Avx512),
-            Level(Instructions::Avx512Tiles),
+        const ALL: &[SimdLevel] = &[
+            SimdLevel(Instructions::Portable),
+            SimdLevel(Instructions::Avx2),
+            SimdLevel(Instructions::Avx512),
+            SimdLevel(Instructions::Avx512Tiles),
         ];
         &ALL[..Self::count()]
     }

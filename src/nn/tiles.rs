@@ -18,7 +18,7 @@ use rayon::prelude::*;
 
 use super::{
     columns::{Columns, lay_out_there},
-    panels::{Finish, PANEL, Rows, Target, check_sizes, complete_rows, panels},
+    panels::{KernelEpilogue, PANEL, Rows, Target, check_sizes, complete_rows, panels},
     simd::Element,
 };
 
@@ -71,14 +71,14 @@ fn permitted() -> bool {
     false
 }
 
-/// `out = finish(a · b)` on the threads of the current pool. [`available`] must have said yes.
-pub fn multiply<E: Element>(a: Rows<'_>, b: Columns<'_, E>, out: &mut [f32], finish: Finish<'_>) {
+/// `out = epilogue(a · b)` on the threads of the current pool. [`available`] must have said yes.
+pub fn multiply<E: Element>(a: Rows<'_>, b: Columns<'_, E>, out: &mut [f32], epilogue: KernelEpilogue<'_>) {
     assert!(available(), "there is no matrix unit");
     let target = Target::new(out, b.columns());
-    check_sizes(&a, (b.depth(), b.columns()), &target, &finish);
+    check_sizes(&a, (b.depth(), b.columns()), &target, &epilogue);
     let all = panels(b.columns());
     for first in (0..all).step_by(GROUP_PANELS) {
-        multiply_group(a, b, first..all.min(first + GROUP_PANELS), target, finish);
+        multiply_group(a, b, first..all.min(first + GROUP_PANELS), target, epilogue);
     }
 }
 
@@ -88,13 +88,13 @@ fn multiply_group<E: Element>(
     b: Columns<'_, E>,
     panels: Range<usize>,
     target: Target,
-    finish: Finish<'_>,
+    epilogue: KernelEpilogue<'_>,
 ) {
     let chunks = b.depth().div_ceil(CHUNK);
     let right = split_panels(b, panels.clone(), chunks);
     let column = panels.start * PANEL;
     let columns = (panels.len() * PANEL).min(b.columns() - column);
-    let (target, finish) = (target.at(0, column), finish.part(0, a.count, column));
+    let (target, epilogue) = (target.at(0, column), epilogue.part(0, a.count, column));
     let blocks = a.count.div_ceil(BLOCK);
     (0..blocks.div_ceil(TASK_BLOCKS)).into_par_iter().for_each_init(Vec::new, |left, task| {
         let first = task * TASK_BLOCKS * BLOCK;
@@ -102,7 +102,7 @@ fn multiply_group<E: Element>(
         // SAFETY: the unit is there; each task writes its own rows.
         unsafe {
             split_rows(rows, b.depth(), chunks, left);
-            multiply_task(left, &right, chunks, rows.count, first, columns, target, finish);
+            multiply_task(left, &right, chunks, rows.count, first, columns, target, epilogue);
         }
     });
 }
@@ -118,7 +118,7 @@ unsafe fn multiply_task(
     first: usize,
     columns: usize,
     target: Target,
-    finish: Finish<'_>,
+    epilogue: KernelEpilogue<'_>,
 ) {
     let mut sums = [[0.0; PANEL]; BLOCK];
     // SAFETY: as the caller's.
@@ -130,7 +130,7 @@ unsafe fn multiply_task(
                 multiply_block(left.as_ptr(), left[chunks * 2..].as_ptr(), right, chunks, &mut sums);
                 let row = block * BLOCK;
                 let sums = &sums[..BLOCK.min(rows - row)];
-                complete_rows::<__m512>(sums, first + row, panel * PANEL, columns, target, finish);
+                complete_rows::<__m512>(sums, first + row, panel * PANEL, columns, target, epilogue);
             }
         }
         asm!("tilerelease", options(nostack, nomem));

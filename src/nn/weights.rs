@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use safetensors::{Dtype, SafeTensors};
 
-use super::Numbers;
+use super::WeightData;
 
 /// What is wrong with the tensors.
 #[derive(Debug, thiserror::Error)]
@@ -57,15 +57,15 @@ impl Weights {
     }
 
     /// The same, where they lie.
-    pub fn view(&mut self, name: &str, shape: &[usize]) -> Result<Numbers, WeightError> {
+    pub fn view(&mut self, name: &str, shape: &[usize]) -> Result<WeightData, WeightError> {
         let stored = self.tensors.remove(name).ok_or_else(|| self.fault(name, "is missing".to_owned()))?;
         if stored.shape != shape {
             return Err(self.fault(name, format!("has the shape {:?}, where {shape:?} is expected", stored.shape)));
         }
         match stored.dtype {
-            Dtype::F32 => Ok(Numbers::F32(stored.bytes)),
-            Dtype::F16 => Ok(Numbers::F16(stored.bytes)),
-            Dtype::BF16 => Ok(Numbers::Bf16(stored.bytes)),
+            Dtype::F32 => Ok(WeightData::F32(stored.bytes)),
+            Dtype::F16 => Ok(WeightData::F16(stored.bytes)),
+            Dtype::BF16 => Ok(WeightData::Bf16(stored.bytes)),
             other => {
                 let reason = format!("is of type {other:?}, where F32, F16 or BF16 is expected");
                 Err(self.fault(name, reason))

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     families::whisper::config::Config,
-    nn::{LayerNorm, Linear, Memory, Then, Turn, attend},
+    nn::{Epilogue, KvCache, LayerNorm, Linear, SequenceQueries, attend},
 };
 
 /// Tokens whose logits are looked at together; more would only take memory.
@@ -28,7 +28,7 @@ pub(super) struct Decoder {
 }
 
 /// Sees a layer's number and its queries to what was heard.
-type Watch<'a> = dyn FnMut(usize, (&Tensor, &[Turn<'_>])) -> Result<()> + Send + 'a;
+type Watch<'a> = dyn FnMut(usize, (&Tensor, &[SequenceQueries<'_>])) -> Result<()> + Send + 'a;
 
 #[derive(Debug)]
 struct Layer {
@@ -44,7 +44,7 @@ impl Decoder {
         let width = config.d_model;
         let tokens = loader.weights.view("decoder.embed_tokens.weight", &[config.vocab_size, width])?;
         Ok(Self {
-            tokens: Linear::new(&[tokens], None, width, loader.place)?,
+            tokens: Linear::new(&[tokens], None, width, loader.context)?,
             scale: if config.scale_embedding { (width as f64).sqrt() } else { 1.0 },
             positions: loader.table("decoder.embed_positions.weight", config.max_target_positions, width)?,
             layers: (0..config.decoder_layers).map(|at| Layer::load(loader, config, at)).collect::<Loaded<_>>()?,
@@ -52,12 +52,12 @@ impl Decoder {
         })
     }
 
-    /// Fills `memories`, one per layer, with the keys and values of what was heard.
-    pub fn listen(&self, features: &Features, memories: &mut [Memory]) -> Result<()> {
-        for (layer, memory) in self.layers.iter().zip(memories) {
-            let [keys, values] = layer.heard.memory(&features.0)?;
-            memory.truncate(0);
-            memory.extend(&keys, &values)?;
+    /// Fills `caches`, one per layer, with the keys and values of what was heard.
+    pub fn listen(&self, features: &Features, caches: &mut [KvCache]) -> Result<()> {
+        for (layer, cache) in self.layers.iter().zip(caches) {
+            let [keys, values] = layer.heard.cache(&features.0)?;
+            cache.truncate(0);
+            cache.extend(&keys, &values)?;
         }
         Ok(())
     }
@@ -71,9 +71,9 @@ impl Decoder {
             slots.extend(at, rows, &keys, &values)?;
             x = layer.itself.finish(&attend(&queries, &slots.said(at, rows))?, &x)?;
             let queries = layer.heard.queries(&x)?;
-            let turns = slots.heard(at, rows);
-            watch(at, (&queries, &turns))?;
-            x = layer.heard.finish(&attend(&queries, &turns)?, &x)?;
+            let sequences = slots.heard(at, rows);
+            watch(at, (&queries, &sequences))?;
+            x = layer.heard.finish(&attend(&queries, &sequences)?, &x)?;
             x = layer.mlp.forward(&x)?;
         }
         Ok(x)
@@ -81,7 +81,7 @@ impl Decoder {
 
     /// `[rows, width]` → `[rows, vocabulary]`
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        self.tokens.forward(&self.norm.forward(hidden)?, Then::Nothing)
+        self.tokens.forward(&self.norm.forward(hidden)?, Epilogue::None)
     }
 
     /// See [`super::Net::attend`]; the row keeps the tokens.
@@ -94,10 +94,10 @@ impl Decoder {
         vocabulary: usize,
     ) -> Result<Alignment> {
         let mut found = vec![None; heads.len()];
-        let hidden = self.forward(slots, &[(slot, tokens)], &mut |layer, (queries, turns)| {
+        let hidden = self.forward(slots, &[(slot, tokens)], &mut |layer, (queries, sequences)| {
             let wanted = heads.iter().zip(&mut found).filter(|((of, _), _)| *of == layer).collect::<Vec<_>>();
             if !wanted.is_empty() {
-                let weights = turns[0].weights(queries)?;
+                let weights = sequences[0].weights(queries)?;
                 for ((_, head), place) in wanted {
                     *place = Some(weights.get(*head)?);
                 }

@@ -5,7 +5,7 @@ use candle_core::{Result, Tensor};
 use super::layers::{Loaded, Loader, Mlp, SelfAttention};
 use crate::{
     families::whisper::config::Config,
-    nn::{Keep, LayerNorm, Linear, Memory, Place, Then, Turn, attend},
+    nn::{ComputeContext, Epilogue, KvCache, KvCacheDtype, LayerNorm, Linear, SequenceQueries, attend},
 };
 
 /// The layers, weights only.
@@ -39,23 +39,24 @@ impl Encoder {
     }
 
     /// `mel`: `[num_mel_bins, frames]`, row by row → `[positions, width]`
-    pub fn forward(&self, config: &Config, place: &Place, mel: &[f32]) -> Result<Tensor> {
+    pub fn forward(&self, config: &Config, context: &ComputeContext, mel: &[f32]) -> Result<Tensor> {
         let (bands, frames) = (config.num_mel_bins, config.frames());
         if mel.len() != bands * frames {
             candle_core::bail!("a window has {bands} bands of {frames} frames, which {} numbers are not", mel.len());
         }
-        let mel = Tensor::from_slice(mel, (bands, frames), &place.device)?.to_dtype(place.activations())?;
-        let x = self.first.forward(&three_frames(&mel.t()?.contiguous()?, 1)?, Then::Gelu)?;
-        let x = self.second.forward(&three_frames(&x, 2)?, Then::Gelu)?;
+        let mel = Tensor::from_slice(mel, (bands, frames), &context.device)?.to_dtype(context.activations())?;
+        let x = self.first.forward(&three_frames(&mel.t()?.contiguous()?, 1)?, Epilogue::Gelu)?;
+        let x = self.second.forward(&three_frames(&x, 2)?, Epilogue::Gelu)?;
         let mut x = (x + &self.positions)?;
         let heads = config.encoder_attention_heads;
-        let mut memory = Memory::new(heads, config.d_model / heads, config.max_source_positions, Keep::Whole, place)?;
+        let mut cache =
+            KvCache::new(heads, config.d_model / heads, config.max_source_positions, KvCacheDtype::Full, context)?;
         for (attention, mlp) in &self.layers {
             let [queries, keys, values] = attention.project(&x)?;
-            memory.truncate(0);
-            memory.extend(&keys, &values)?;
-            let turn = Turn { memory: &memory, queries: config.max_source_positions, causal: false };
-            x = attention.finish(&attend(&queries, &[turn])?, &x)?;
+            cache.truncate(0);
+            cache.extend(&keys, &values)?;
+            let sequence = SequenceQueries { cache: &cache, queries: config.max_source_positions, causal: false };
+            x = attention.finish(&attend(&queries, &[sequence])?, &x)?;
             x = mlp.forward(&x)?;
         }
         self.norm.forward(&x)
@@ -77,7 +78,7 @@ fn positions(loader: &mut Loader<'_>, config: &Config) -> Loaded<Tensor> {
     if loader.weights.has(NAME) {
         return loader.table(NAME, count, width);
     }
-    Ok(loader.place.tensor(sinusoids(count, width), &[count, width])?)
+    Ok(loader.context.tensor(sinusoids(count, width), &[count, width])?)
 }
 
 /// Sines in the first half of each row, cosines in the second, of wavelengths from 2π to 10 000 · 2π.

@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
-use crate::nn::{LayerNorm, Linear, Place, Then, WeightError, Weights};
+use crate::nn::{ComputeContext, Epilogue, LayerNorm, Linear, WeightError, Weights};
 
 /// Of every norm.
 const EPSILON: f32 = 1e-5;
@@ -16,12 +16,12 @@ pub(super) struct SelfAttention {
     out: Linear,
 }
 
-/// Queries to a memory, and what makes the memory.
+/// Queries to a cache, and what fills the cache.
 #[derive(Debug)]
 pub(super) struct CrossAttention {
     norm: LayerNorm,
     queries: Linear,
-    memory: Linear,
+    cache: Linear,
     out: Linear,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Mlp {
 /// Takes weights by name and makes layers of them.
 pub(super) struct Loader<'a> {
     pub weights: &'a mut Weights,
-    pub place: &'a Place,
+    pub context: &'a ComputeContext,
 }
 
 /// Why a layer could not be made.
@@ -63,14 +63,14 @@ impl SelfAttention {
 
     /// Queries, keys and values, `[rows, width]` each.
     pub fn project(&self, x: &Tensor) -> Result<[Tensor; 3]> {
-        let all = self.projections.forward(&self.norm.forward(x)?, Then::Nothing)?;
+        let all = self.projections.forward(&self.norm.forward(x)?, Epilogue::None)?;
         let width = all.dim(1)? / 3;
         let part = |at: usize| all.narrow(1, at * width, width);
         Ok([part(0)?, part(1)?, part(2)?])
     }
 
     pub fn finish(&self, attended: &Tensor, x: &Tensor) -> Result<Tensor> {
-        self.out.forward(attended, Then::Add(x))
+        self.out.forward(attended, Epilogue::Add(x))
     }
 }
 
@@ -82,24 +82,24 @@ impl CrossAttention {
         Ok(Self {
             norm: loader.norm(&format!("{layer}.encoder_attn_layer_norm"), width)?,
             queries: loader.linear(&format!("{attention}.q_proj"), width, width)?,
-            memory: loader.linears(&attention, &["k_proj", "v_proj"], width, width)?,
+            cache: loader.linears(&attention, &["k_proj", "v_proj"], width, width)?,
             out: loader.linear(&format!("{attention}.out_proj"), width, width)?,
         })
     }
 
     pub fn queries(&self, x: &Tensor) -> Result<Tensor> {
-        self.queries.forward(&self.norm.forward(x)?, Then::Nothing)
+        self.queries.forward(&self.norm.forward(x)?, Epilogue::None)
     }
 
     /// Keys and values of what was heard, `[positions, width]` each.
-    pub fn memory(&self, features: &Tensor) -> Result<[Tensor; 2]> {
-        let both = self.memory.forward(features, Then::Nothing)?;
+    pub fn cache(&self, features: &Tensor) -> Result<[Tensor; 2]> {
+        let both = self.cache.forward(features, Epilogue::None)?;
         let width = both.dim(1)? / 2;
         Ok([both.narrow(1, 0, width)?, both.narrow(1, width, width)?])
     }
 
     pub fn finish(&self, attended: &Tensor, x: &Tensor) -> Result<Tensor> {
-        self.out.forward(attended, Then::Add(x))
+        self.out.forward(attended, Epilogue::Add(x))
     }
 }
 
@@ -115,8 +115,8 @@ impl Mlp {
     }
 
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let inner = self.up.forward(&self.norm.forward(x)?, Then::Gelu)?;
-        self.down.forward(&inner, Then::Add(x))
+        let inner = self.up.forward(&self.norm.forward(x)?, Epilogue::Gelu)?;
+        self.down.forward(&inner, Epilogue::Add(x))
     }
 }
 
@@ -126,13 +126,13 @@ impl Loader<'_> {
     pub fn norm(&mut self, name: &str, width: usize) -> Loaded<LayerNorm> {
         let weight = self.weights.take(&format!("{name}.weight"), &[width])?;
         let bias = self.weights.take(&format!("{name}.bias"), &[width])?;
-        Ok(LayerNorm::new(weight, bias, EPSILON, self.place)?)
+        Ok(LayerNorm::new(weight, bias, EPSILON, self.context)?)
     }
 
     pub fn linear(&mut self, name: &str, depth: usize, columns: usize) -> Loaded<Linear> {
         let weight = self.weights.view(&format!("{name}.weight"), &[columns, depth])?;
         let bias = self.weights.take(&format!("{name}.bias"), &[columns])?;
-        Ok(Linear::new(&[weight], Some(bias), depth, self.place)?)
+        Ok(Linear::new(&[weight], Some(bias), depth, self.context)?)
     }
 
     /// Several layers over the same input as one. The keys' has no bias.
@@ -145,7 +145,7 @@ impl Loader<'_> {
                 _ => self.weights.take(&format!("{name}.{layer}.bias"), &[columns])?,
             });
         }
-        Ok(Linear::new(&weights, Some(biases), depth, self.place)?)
+        Ok(Linear::new(&weights, Some(biases), depth, self.context)?)
     }
 
     /// A convolution over three frames as a layer over three frames side by side.
@@ -162,11 +162,11 @@ impl Loader<'_> {
                 }
             }
         });
-        Ok(Linear::new(&[by_tap.into()], Some(bias), depth * TAPS, self.place)?)
+        Ok(Linear::new(&[by_tap.into()], Some(bias), depth * TAPS, self.context)?)
     }
 
     pub fn table(&mut self, name: &str, rows: usize, width: usize) -> Loaded<Tensor> {
         let table = self.weights.take(name, &[rows, width])?;
-        Ok(self.place.tensor(table, &[rows, width])?)
+        Ok(self.context.tensor(table, &[rows, width])?)
     }
 }

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     families::whisper::config::Config,
     model::{Backing, LoadError, ModelFiles, Placement},
-    nn::{Place, Threads, WeightError, Weights},
+    nn::{ComputeContext, Threads, WeightError, Weights},
 };
 
 const SINGLE: &str = "model.safetensors";
@@ -39,7 +39,7 @@ pub(super) fn load(
     config: Config,
     files: &ModelFiles,
     part: &str,
-    place: Place,
+    context: ComputeContext,
     threads: usize,
     backing: Backing,
 ) -> Result<Net, LoadError> {
@@ -47,37 +47,42 @@ pub(super) fn load(
     let threads = threads.map_err(|error| LoadError::Device(candle_core::Error::wrap(error)))?;
     let (encoder, decoder) = threads.install(|| {
         let open = |name: &str| files.weights(part, name, backing);
-        read(&config, weights(files, part, open)?, &place)
+        read(&config, weights(files, part, open)?, &context)
     })?;
-    Ok(Net { config, place, encoder, decoder, threads })
+    Ok(Net { config, context, encoder, decoder, threads })
 }
 
-pub(super) fn footprint(config: &Config, files: &ModelFiles, part: &str, place: &Placement) -> Result<u64, LoadError> {
+pub(super) fn footprint(
+    config: &Config,
+    files: &ModelFiles,
+    part: &str,
+    placement: &Placement,
+) -> Result<u64, LoadError> {
     let (numbers, bytes) = weights(files, part, |name| files.open(part, name))?.size();
-    let on_cpu = place.device.is_cpu() && place.dtype == DType::F32;
+    let on_cpu = placement.device.is_cpu() && placement.dtype == DType::F32;
     // On the CPU each weight keeps at most the width that it has in the file, see `nn::Linear`.
-    let weights = if on_cpu { bytes } else { numbers * place.dtype.size_in_bytes() };
-    let rows = place.max_batch * Slots::row_bytes(config, &Place::new(&place.device, place.dtype));
-    Ok((weights + rows + workspace(config, place) + BESIDES) as u64)
+    let weights = if on_cpu { bytes } else { numbers * placement.dtype.size_in_bytes() };
+    let rows = placement.max_batch * Slots::row_bytes(config, &ComputeContext::new(&placement.device, placement.dtype));
+    Ok((weights + rows + workspace(config, placement) + BESIDES) as u64)
 }
 
 /// Bytes of the encoder's activations at their widest, and of the logits of a full batch.
-fn workspace(config: &Config, place: &Placement) -> usize {
+fn workspace(config: &Config, placement: &Placement) -> usize {
     let Config { d_model, encoder_ffn_dim, max_source_positions, encoder_attention_heads, .. } = *config;
     // Input, projections, keys and values, output; or input, norm, inner layer, output.
     let widest = (8 * d_model).max(3 * d_model + encoder_ffn_dim);
     // Without our own kernels the scores of all heads exist at once, twice.
-    let scores = if place.device.is_cpu() { 0 } else { 2 * encoder_attention_heads * max_source_positions };
+    let scores = if placement.device.is_cpu() { 0 } else { 2 * encoder_attention_heads * max_source_positions };
     // A layer's weights in the form that a matrix unit takes.
     let split = d_model * encoder_ffn_dim;
-    let logits = 2 * place.max_batch * config.vocab_size;
+    let logits = 2 * placement.max_batch * config.vocab_size;
     (max_source_positions * (widest + scores) + split + logits) * size_of::<f32>()
 }
 
-fn read(config: &Config, mut weights: Weights, place: &Place) -> Result<(Encoder, Decoder), LoadError> {
+fn read(config: &Config, mut weights: Weights, context: &ComputeContext) -> Result<(Encoder, Decoder), LoadError> {
     // The same numbers as the token embeddings.
     weights.ignore("proj_out.weight");
-    let mut loader = Loader { weights: &mut weights, place };
+    let mut loader = Loader { weights: &mut weights, context };
     let encoder = Encoder::load(&mut loader, config)?;
     let decoder = Decoder::load(&mut loader, config)?;
     weights.finish()?;

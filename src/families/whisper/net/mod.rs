@@ -17,7 +17,7 @@ use self::{decoder::Decoder, encoder::Encoder};
 use super::config::Config;
 use crate::{
     model::{LoadError, ModelFiles, Placement},
-    nn::{Place, Threads},
+    nn::{ComputeContext, Threads},
 };
 
 pub use slots::{Slot, Slots};
@@ -25,7 +25,7 @@ pub use slots::{Slot, Slots};
 /// The weights of a Whisper. Two requests share them.
 pub struct Net {
     config: Config,
-    place: Place,
+    context: ComputeContext,
     encoder: Encoder,
     decoder: Decoder,
     /// Everything is computed on these threads, candle's own operations too.
@@ -56,9 +56,10 @@ impl Net {
         config: Config,
         files: &ModelFiles,
         part: &str,
-        place: &Placement,
+        placement: &Placement,
     ) -> std::result::Result<Self, LoadError> {
-        load::load(config, files, part, Place::new(&place.device, place.dtype), place.threads, place.weights)
+        let context = ComputeContext::new(&placement.device, placement.dtype);
+        load::load(config, files, part, context, placement.threads, placement.weights)
     }
 
     /// Bytes that the weights, the slots of a full batch and the working memory take; read from headers alone.
@@ -66,9 +67,9 @@ impl Net {
         config: &Config,
         files: &ModelFiles,
         part: &str,
-        place: &Placement,
+        placement: &Placement,
     ) -> std::result::Result<u64, LoadError> {
-        load::footprint(config, files, part, place)
+        load::footprint(config, files, part, placement)
     }
 
     pub fn config(&self) -> &Config {
@@ -77,13 +78,13 @@ impl Net {
 
     /// Log-mel windows, each `[num_mel_bins, 2 * max_source_positions]` row by row.
     pub fn encode(&self, mels: &[&[f32]]) -> Result<Vec<Features>> {
-        let encode = |mel: &&[f32]| self.encoder.forward(&self.config, &self.place, mel).map(Features);
+        let encode = |mel: &&[f32]| self.encoder.forward(&self.config, &self.context, mel).map(Features);
         self.threads.install(|| mels.iter().map(encode).collect())
     }
 
     /// Memory for up to `rows` sequences at once.
     pub fn slots(&self, rows: usize) -> Result<Slots> {
-        Slots::new(&self.config, &self.place, rows)
+        Slots::new(&self.config, &self.context, rows)
     }
 
     /// Feeds new tokens, at least one, to each of some rows. For each row: the logits `[vocab_size]` after its last token.
@@ -125,6 +126,6 @@ impl Net {
 
 impl std::fmt::Debug for Net {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Net").field("config", &self.config).field("place", &self.place).finish_non_exhaustive()
+        f.debug_struct("Net").field("config", &self.config).field("context", &self.context).finish_non_exhaustive()
     }
 }

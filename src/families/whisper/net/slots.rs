@@ -5,16 +5,16 @@ use candle_core::{DType, Result, Tensor};
 use super::{Features, Net};
 use crate::{
     families::whisper::config::Config,
-    nn::{Keep, Memory, Place, Turn},
+    nn::{ComputeContext, KvCache, KvCacheDtype, SequenceQueries},
 };
 
 /// Grows by a token a step, and is small beside what was heard.
-const SAID: Keep = Keep::Whole;
+const SAID: KvCacheDtype = KvCacheDtype::Full;
 
 /// Read whole at every step, and of several rows more than the weights are: half of it is half the time and half the
 /// memory. Whoever asked for full precision gets it here as well.
-fn heard(place: &Place) -> Keep {
-    if place.dtype == DType::F32 { Keep::Whole } else { Keep::Half }
+fn heard(context: &ComputeContext) -> KvCacheDtype {
+    if context.dtype == DType::F32 { KvCacheDtype::Full } else { KvCacheDtype::Half }
 }
 
 /// Rows for decoder sequences, all taken at once and used again.
@@ -32,24 +32,24 @@ pub struct Slot(usize);
 #[derive(Debug)]
 struct Row {
     /// Of the tokens so far, for each layer.
-    said: Vec<Memory>,
+    said: Vec<KvCache>,
     /// Of what was heard, for each layer.
-    heard: Vec<Memory>,
+    heard: Vec<KvCache>,
 }
 
 // === impl Slots ===
 
 impl Slots {
-    pub(super) fn new(config: &Config, place: &Place, rows: usize) -> Result<Self> {
+    pub(super) fn new(config: &Config, context: &ComputeContext, rows: usize) -> Result<Self> {
         let heads = config.decoder_attention_heads;
-        let memories = |capacity: usize, keep| {
-            let memory = |_| Memory::new(heads, config.d_model / heads, capacity, keep, place);
-            (0..config.decoder_layers).map(memory).collect::<Result<Vec<_>>>()
+        let caches = |capacity: usize, dtype| {
+            let cache = |_| KvCache::new(heads, config.d_model / heads, capacity, dtype, context);
+            (0..config.decoder_layers).map(cache).collect::<Result<Vec<_>>>()
         };
         let row = |_| {
             Ok(Row {
-                said: memories(config.max_target_positions, SAID)?,
-                heard: memories(config.max_source_positions, heard(place))?,
+                said: caches(config.max_target_positions, SAID)?,
+                heard: caches(config.max_source_positions, heard(context))?,
             })
         };
         let capacity = config.max_target_positions;
@@ -57,11 +57,11 @@ impl Slots {
     }
 
     /// Bytes that a row takes.
-    pub(super) fn row_bytes(config: &Config, place: &Place) -> usize {
+    pub(super) fn row_bytes(config: &Config, context: &ComputeContext) -> usize {
         let heads = config.decoder_attention_heads;
-        let bytes = |capacity, keep| Memory::bytes(heads, config.d_model / heads, capacity, keep, place);
+        let bytes = |capacity, dtype| KvCache::bytes(heads, config.d_model / heads, capacity, dtype, context);
         config.decoder_layers
-            * (bytes(config.max_target_positions, SAID) + bytes(config.max_source_positions, heard(place)))
+            * (bytes(config.max_target_positions, SAID) + bytes(config.max_source_positions, heard(context)))
     }
 
     /// A row, without tokens, that listens to `features`.
@@ -69,14 +69,14 @@ impl Slots {
         let Some(&row) = self.free.last() else { candle_core::bail!("all {} rows are in use", self.rows.len()) };
         let Row { said, heard } = &mut self.rows[row];
         net.threads.install(|| net.decoder.listen(features, heard))?;
-        said.iter_mut().for_each(|memory| memory.truncate(0));
+        said.iter_mut().for_each(|cache| cache.truncate(0));
         self.free.pop();
         Ok(Slot(row))
     }
 
     /// Tokens that the row holds.
     pub fn len(&self, slot: &Slot) -> usize {
-        self.rows[slot.0].said.first().map_or(0, Memory::len)
+        self.rows[slot.0].said.first().map_or(0, KvCache::len)
     }
 
     /// Rows that are free.
@@ -86,7 +86,7 @@ impl Slots {
 
     /// Forgets the tokens from `len` on. What was heard stays.
     pub fn rewind(&mut self, slot: &Slot, len: usize) {
-        self.rows[slot.0].said.iter_mut().for_each(|memory| memory.truncate(len));
+        self.rows[slot.0].said.iter_mut().for_each(|cache| cache.truncate(len));
     }
 
     pub fn close(&mut self, slot: Slot) {
@@ -124,13 +124,15 @@ impl Slots {
         Ok(())
     }
 
-    pub(super) fn said(&self, layer: usize, rows: &[(&Slot, &[u32])]) -> Vec<Turn<'_>> {
-        let turn = |slot: &Slot, queries| Turn { memory: &self.rows[slot.0].said[layer], queries, causal: true };
-        rows.iter().map(|(slot, tokens)| turn(slot, tokens.len())).collect()
+    pub(super) fn said(&self, layer: usize, rows: &[(&Slot, &[u32])]) -> Vec<SequenceQueries<'_>> {
+        let sequence =
+            |slot: &Slot, queries| SequenceQueries { cache: &self.rows[slot.0].said[layer], queries, causal: true };
+        rows.iter().map(|(slot, tokens)| sequence(slot, tokens.len())).collect()
     }
 
-    pub(super) fn heard(&self, layer: usize, rows: &[(&Slot, &[u32])]) -> Vec<Turn<'_>> {
-        let turn = |slot: &Slot, queries| Turn { memory: &self.rows[slot.0].heard[layer], queries, causal: false };
-        rows.iter().map(|(slot, tokens)| turn(slot, tokens.len())).collect()
+    pub(super) fn heard(&self, layer: usize, rows: &[(&Slot, &[u32])]) -> Vec<SequenceQueries<'_>> {
+        let sequence =
+            |slot: &Slot, queries| SequenceQueries { cache: &self.rows[slot.0].heard[layer], queries, causal: false };
+        rows.iter().map(|(slot, tokens)| sequence(slot, tokens.len())).collect()
     }
 }

@@ -8,7 +8,7 @@ use safetensors::{Dtype, SafeTensors, serialize, tensor::TensorView};
 use super::*;
 use crate::{
     model::{Backing, Location},
-    nn::Level,
+    nn::SimdLevel,
 };
 
 /// Largest difference allowed, relative to the largest number in the reference.
@@ -43,13 +43,13 @@ fn placement(threads: usize) -> Placement {
     Placement { device: Device::Cpu, dtype: DType::F32, weights: Backing::Mapped, threads, max_batch: 4 }
 }
 
-fn net(model: &str, kernels: Option<Level>) -> Net {
-    let place = Place { kernels, ..Place::new(&Device::Cpu, DType::F32) };
-    load::load(config(), &files(model), "model", place, 2, Backing::Mapped).expect("fixture")
+fn net(model: &str, kernels: Option<SimdLevel>) -> Net {
+    let context = ComputeContext { kernels, ..ComputeContext::new(&Device::Cpu, DType::F32) };
+    load::load(config(), &files(model), "model", context, 2, Backing::Mapped).expect("fixture")
 }
 
 fn own(model: &str) -> Net {
-    net(model, Some(Level::detect()))
+    net(model, Some(SimdLevel::detect()))
 }
 
 /// What the reference makes of the fixture.
@@ -105,13 +105,13 @@ fn alone(net: &Net, slots: &mut Slots, features: &Features, tokens: &[u32], port
 
 /// Every kind of kernel, and candle's operations.
 fn every_net(model: &str) -> Vec<(String, Net, f32)> {
-    let own = Level::available().iter().map(|&level| (Some(level), ROUNDED));
+    let own = SimdLevel::available().iter().map(|&level| (Some(level), ROUNDED));
     let all = own.chain([(None, TOLERANCE)]);
     all.map(|(kernels, tolerance)| (format!("{model} with {kernels:?}"), net(model, kernels), tolerance)).collect()
 }
 
 fn of_encoder(net: &Net) -> f32 {
-    if net.place.kernels.is_some_and(Level::has_tiles) { ROUNDED } else { TOLERANCE }
+    if net.context.kernels.is_some_and(SimdLevel::has_tiles) { ROUNDED } else { TOLERANCE }
 }
 
 #[test]
@@ -407,6 +407,6 @@ fn the_footprint_covers_weights_and_slots() {
     assert!(footprint("model.safetensors", 1) > weights("model.safetensors"));
     let halves = weights("model.safetensors") - weights("model-f16.safetensors");
     assert_eq!(footprint("model.safetensors", 1) - footprint("model-f16.safetensors", 1), halves);
-    let row = Slots::row_bytes(&config(), &Place::new(&Device::Cpu, DType::F32)) as u64;
+    let row = Slots::row_bytes(&config(), &ComputeContext::new(&Device::Cpu, DType::F32)) as u64;
     assert!(footprint("model.safetensors", 5) >= weights("model.safetensors") + 5 * row);
 }

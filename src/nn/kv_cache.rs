@@ -5,10 +5,10 @@ use half::f16;
 use rayon::prelude::*;
 
 use super::{
-    Place,
+    ComputeContext,
     math::{convert, softmax},
-    panels::{Finish, PANEL, Panels, Rows, Target, multiply, panels},
-    simd::{Element, Level},
+    panels::{KernelEpilogue, PANEL, Panels, Rows, Target, multiply, panels},
+    simd::{Element, SimdLevel},
     with_rows,
 };
 
@@ -22,7 +22,7 @@ const SMALL: usize = 1 << 15;
 ///
 /// Keys are scaled by `1/√size` when they come in.
 #[derive(Debug)]
-pub struct Memory {
+pub struct KvCache {
     store: Store,
     shape: Shape,
     len: usize,
@@ -30,11 +30,11 @@ pub struct Memory {
 
 /// Queries of one sequence, among those of others.
 #[derive(Clone, Copy, Debug)]
-pub struct Turn<'a> {
-    pub memory: &'a Memory,
+pub struct SequenceQueries<'a> {
+    pub cache: &'a KvCache,
     /// How many of the rows, in order.
     pub queries: usize,
-    /// The queries belong to the last positions of the memory, and each sees only what is not after it.
+    /// The queries belong to the last positions of the cache, and each sees only what is not after it.
     pub causal: bool,
 }
 
@@ -49,8 +49,8 @@ struct Shape {
 
 #[derive(Debug)]
 enum Store {
-    Whole(Level, Laid<f32>),
-    Half(Level, Laid<f16>),
+    Full(SimdLevel, Laid<f32>),
+    Half(SimdLevel, Laid<f16>),
     /// `[heads, capacity, size]` each.
     Tensors {
         keys: Tensor,
@@ -68,16 +68,16 @@ struct Laid<E> {
 
 /// How exactly our own kernels keep keys and values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keep {
+pub enum KvCacheDtype {
     /// As they are.
-    Whole,
+    Full,
     /// In half precision, which halves what each query has to read.
     Half,
 }
 
-/// Some queries of one turn and one head, and where their answer goes.
+/// Some queries of one sequence and one head, and where their answer goes.
 struct Piece<'a> {
-    memory: &'a Memory,
+    cache: &'a KvCache,
     head: usize,
     /// First of them, among all rows.
     row: usize,
@@ -87,31 +87,31 @@ struct Piece<'a> {
     causal: bool,
 }
 
-/// Softmax attention of every query `[rows, heads * size]` over its own turn's memory. `[rows, heads * size]`
-pub fn attend(queries: &Tensor, turns: &[Turn<'_>]) -> Result<Tensor> {
-    let Some(Turn { memory, .. }) = turns.first() else { candle_core::bail!("attention needs a memory") };
-    match &memory.store {
-        Store::Whole(level, _) | Store::Half(level, _) => attend_panels(*level, queries, turns),
-        Store::Tensors { .. } => attend_tensors(queries, turns),
+/// Softmax attention of every query `[rows, heads * size]` over its own sequence's cache. `[rows, heads * size]`
+pub fn attend(queries: &Tensor, sequences: &[SequenceQueries<'_>]) -> Result<Tensor> {
+    let Some(SequenceQueries { cache, .. }) = sequences.first() else { candle_core::bail!("attention needs a cache") };
+    match &cache.store {
+        Store::Full(level, _) | Store::Half(level, _) => attend_panels(*level, queries, sequences),
+        Store::Tensors { .. } => attend_tensors(queries, sequences),
     }
 }
 
-fn attend_tensors(queries: &Tensor, turns: &[Turn<'_>]) -> Result<Tensor> {
+fn attend_tensors(queries: &Tensor, sequences: &[SequenceQueries<'_>]) -> Result<Tensor> {
     let mut row = 0;
-    let mut parts = Vec::with_capacity(turns.len());
-    for turn in turns {
-        let Store::Tensors { values, .. } = &turn.memory.store else { candle_core::bail!("mixed memories") };
-        let weights = turn.weights(&queries.narrow(0, row, turn.queries)?)?.to_dtype(queries.dtype())?;
-        let mixed = weights.matmul(&values.narrow(1, 0, turn.memory.len)?)?;
+    let mut parts = Vec::with_capacity(sequences.len());
+    for sequence in sequences {
+        let Store::Tensors { values, .. } = &sequence.cache.store else { candle_core::bail!("mixed caches") };
+        let weights = sequence.weights(&queries.narrow(0, row, sequence.queries)?)?.to_dtype(queries.dtype())?;
+        let mixed = weights.matmul(&values.narrow(1, 0, sequence.cache.len)?)?;
         parts.push(mixed.transpose(0, 1)?.flatten_from(1)?);
-        row += turn.queries;
+        row += sequence.queries;
     }
     Tensor::cat(&parts, 0)
 }
 
-fn attend_panels(level: Level, queries: &Tensor, turns: &[Turn<'_>]) -> Result<Tensor> {
+fn attend_panels(level: SimdLevel, queries: &Tensor, sequences: &[SequenceQueries<'_>]) -> Result<Tensor> {
     let (rows, width) = queries.dims2()?;
-    let pieces = pieces(turns, rows)?;
+    let pieces = pieces(sequences, rows)?;
     let mut out = vec![0.0; rows * width];
     let target = Target::new(&mut out, width);
     with_rows(queries, |queries| {
@@ -120,40 +120,46 @@ fn attend_panels(level: Level, queries: &Tensor, turns: &[Turn<'_>]) -> Result<T
     Tensor::from_vec(out, (rows, width), queries.device())
 }
 
-/// Cuts the turns into pieces for the threads.
-fn pieces<'a>(turns: &[Turn<'a>], rows: usize) -> Result<Vec<Piece<'a>>> {
+/// Cuts the sequences into pieces for the threads.
+fn pieces<'a>(sequences: &[SequenceQueries<'a>], rows: usize) -> Result<Vec<Piece<'a>>> {
     let mut pieces = Vec::new();
     let mut row = 0;
-    for &Turn { memory, queries, causal } in turns {
-        if memory.len == 0 || (causal && queries > memory.len) {
-            candle_core::bail!("{queries} queries over a memory of {} positions", memory.len);
+    for &SequenceQueries { cache, queries, causal } in sequences {
+        if cache.len == 0 || (causal && queries > cache.len) {
+            candle_core::bail!("{queries} queries over a cache of {} positions", cache.len);
         }
-        for head in 0..memory.shape.heads {
+        for head in 0..cache.shape.heads {
             for first in (0..queries).step_by(BLOCK_QUERIES) {
                 let count = BLOCK_QUERIES.min(queries - first);
-                let seen = if causal { memory.len - queries + first + 1 } else { memory.len };
-                pieces.push(Piece { memory, head, row: row + first, count, seen, causal });
+                let seen = if causal { cache.len - queries + first + 1 } else { cache.len };
+                pieces.push(Piece { cache, head, row: row + first, count, seen, causal });
             }
         }
         row += queries;
     }
     if row != rows {
-        candle_core::bail!("{rows} queries were given for turns of {row}");
+        candle_core::bail!("{rows} queries were given for sequences of {row}");
     }
     Ok(pieces)
 }
 
-// === impl Memory ===
+// === impl KvCache ===
 
-impl Memory {
+impl KvCache {
     /// For up to `capacity` positions.
-    pub fn new(heads: usize, size: usize, capacity: usize, keep: Keep, place: &Place) -> Result<Self> {
+    pub fn new(
+        heads: usize,
+        size: usize,
+        capacity: usize,
+        dtype: KvCacheDtype,
+        context: &ComputeContext,
+    ) -> Result<Self> {
         let shape = Shape { heads, size, capacity };
-        let store = match (place.kernels, keep) {
-            (Some(level), Keep::Whole) => Store::Whole(level, Laid::new(shape)),
-            (Some(level), Keep::Half) => Store::Half(level, Laid::new(shape)),
+        let store = match (context.kernels, dtype) {
+            (Some(level), KvCacheDtype::Full) => Store::Full(level, Laid::new(shape)),
+            (Some(level), KvCacheDtype::Half) => Store::Half(level, Laid::new(shape)),
             (None, _) => {
-                let zeros = || Tensor::zeros((heads, capacity, size), place.activations(), &place.device);
+                let zeros = || Tensor::zeros((heads, capacity, size), context.activations(), &context.device);
                 Store::Tensors { keys: zeros()?, values: zeros()? }
             }
         };
@@ -161,13 +167,13 @@ impl Memory {
     }
 
     /// Bytes that [`Self::new`] takes.
-    pub fn bytes(heads: usize, size: usize, capacity: usize, keep: Keep, place: &Place) -> usize {
+    pub fn bytes(heads: usize, size: usize, capacity: usize, dtype: KvCacheDtype, context: &ComputeContext) -> usize {
         let shape = Shape { heads, size, capacity };
         let laid = heads * (shape.keys_stride() + shape.values_stride());
-        match (place.kernels, keep) {
-            (Some(_), Keep::Whole) => laid * size_of::<f32>(),
-            (Some(_), Keep::Half) => laid * size_of::<f16>(),
-            (None, _) => 2 * heads * capacity * size * place.activations().size_in_bytes(),
+        match (context.kernels, dtype) {
+            (Some(_), KvCacheDtype::Full) => laid * size_of::<f32>(),
+            (Some(_), KvCacheDtype::Half) => laid * size_of::<f16>(),
+            (None, _) => 2 * heads * capacity * size * context.activations().size_in_bytes(),
         }
     }
 
@@ -193,7 +199,7 @@ impl Memory {
             candle_core::bail!("{count} positions of {width} do not fit after {} of {capacity}", self.len);
         }
         match &mut self.store {
-            Store::Whole(level, laid) => laid.write(*level, self.shape, self.len, keys, values)?,
+            Store::Full(level, laid) => laid.write(*level, self.shape, self.len, keys, values)?,
             Store::Half(level, laid) => laid.write(*level, self.shape, self.len, keys, values)?,
             Store::Tensors { keys: to_keys, values: to_values } => {
                 let by_head = |x: &Tensor| x.reshape((count, heads, size))?.transpose(0, 1)?.contiguous();
@@ -227,12 +233,12 @@ impl<E: Element> Laid<E> {
         Self { keys: zeros(shape.keys_stride()), values: zeros(shape.values_stride()) }
     }
 
-    fn write(&mut self, level: Level, shape: Shape, at: usize, keys: &Tensor, values: &Tensor) -> Result<()> {
+    fn write(&mut self, level: SimdLevel, shape: Shape, at: usize, keys: &Tensor, values: &Tensor) -> Result<()> {
         with_rows(keys, |keys| self.write_keys(level, shape, at, keys))?;
         with_rows(values, |values| self.write_values(level, shape, at, values))
     }
 
-    fn write_keys(&mut self, level: Level, Shape { heads, size, capacity }: Shape, at: usize, keys: Rows<'_>) {
+    fn write_keys(&mut self, level: SimdLevel, Shape { heads, size, capacity }: Shape, at: usize, keys: Rows<'_>) {
         let (scale, stride) = (scale(size) as f32, Shape { heads, size, capacity }.keys_stride());
         by_head(&mut self.keys, stride, keys.count * heads * size, |head, to| {
             let mut converted = vec![E::from_f32(0.0); size];
@@ -246,7 +252,7 @@ impl<E: Element> Laid<E> {
         });
     }
 
-    fn write_values(&mut self, level: Level, Shape { heads, size, capacity }: Shape, at: usize, values: Rows<'_>) {
+    fn write_values(&mut self, level: SimdLevel, Shape { heads, size, capacity }: Shape, at: usize, values: Rows<'_>) {
         let stride = Shape { heads, size, capacity }.values_stride();
         by_head(&mut self.values, stride, values.count * heads * size, |head, to| {
             for row in 0..values.count {
@@ -272,20 +278,20 @@ impl<E: Element> Laid<E> {
     }
 }
 
-// === impl Turn ===
+// === impl SequenceQueries ===
 
-impl Turn<'_> {
+impl SequenceQueries<'_> {
     /// What attention weighs by: `[rows, heads * size]` → `[heads, rows, positions]` in `f32`.
     pub fn weights(&self, queries: &Tensor) -> Result<Tensor> {
-        match &self.memory.store {
+        match &self.cache.store {
             Store::Tensors { keys, .. } => self.weights_by_tensors(queries, keys),
-            Store::Whole(level, _) | Store::Half(level, _) => self.weights_by_panels(queries, *level),
+            Store::Full(level, _) | Store::Half(level, _) => self.weights_by_panels(queries, *level),
         }
     }
 
     fn weights_by_tensors(&self, queries: &Tensor, keys: &Tensor) -> Result<Tensor> {
-        let Shape { heads, size, .. } = self.memory.shape;
-        let len = self.memory.len;
+        let Shape { heads, size, .. } = self.cache.shape;
+        let len = self.cache.len;
         let queries = queries.reshape((self.queries, heads, size))?.transpose(0, 1)?.contiguous()?;
         let scores = queries.matmul(&keys.narrow(1, 0, len)?.transpose(1, 2)?)?.to_dtype(DType::F32)?;
         let scores = if self.causal && self.queries > 1 { scores.broadcast_add(&self.mask(&scores)?)? } else { scores };
@@ -294,15 +300,15 @@ impl Turn<'_> {
 
     /// `[rows, positions]`: 0 where a query sees, minus infinity where not.
     fn mask(&self, scores: &Tensor) -> Result<Tensor> {
-        let len = self.memory.len;
+        let len = self.cache.len;
         let seen = |row: usize| len - self.queries + row + 1;
         let hidden = |row, position| if position < seen(row) { 0.0 } else { f32::NEG_INFINITY };
         let mask = (0..self.queries).flat_map(|row| (0..len).map(move |position| hidden(row, position)));
         Tensor::from_iter(mask, scores.device())?.reshape((self.queries, len))
     }
 
-    fn weights_by_panels(&self, queries: &Tensor, level: Level) -> Result<Tensor> {
-        let Shape { heads, .. } = self.memory.shape;
+    fn weights_by_panels(&self, queries: &Tensor, level: SimdLevel) -> Result<Tensor> {
+        let Shape { heads, .. } = self.cache.shape;
         let (rows, _) = queries.dims2()?;
         let pieces = pieces(std::slice::from_ref(self), rows)?;
         let by_piece = with_rows(queries, |queries| {
@@ -313,48 +319,48 @@ impl Turn<'_> {
             };
             pieces.par_iter().map(weigh).collect::<Vec<_>>()
         })?;
-        Tensor::from_vec(by_piece.concat(), (heads, rows, self.memory.len), queries.device())
+        Tensor::from_vec(by_piece.concat(), (heads, rows, self.cache.len), queries.device())
     }
 }
 
 // === impl Piece ===
 
 impl Piece<'_> {
-    fn attend(&self, level: Level, queries: Rows<'_>, target: Target, scores: &mut Vec<f32>) {
+    fn attend(&self, level: SimdLevel, queries: Rows<'_>, target: Target, scores: &mut Vec<f32>) {
         self.weigh(level, queries, scores);
-        let Memory { store, shape, len } = self.memory;
+        let KvCache { store, shape, len } = self.cache;
         let target = target.at(self.row, self.head * shape.size);
         let scores = Rows::new(scores, *len);
         // SAFETY: pieces have different rows or, by their heads, different columns.
         unsafe {
             match store {
-                Store::Whole(_, laid) => {
-                    multiply(level, scores, laid.values(*shape, self.head, *len), target, Finish::default());
+                Store::Full(_, laid) => {
+                    multiply(level, scores, laid.values(*shape, self.head, *len), target, KernelEpilogue::default());
                 }
                 Store::Half(_, laid) => {
-                    multiply(level, scores, laid.values(*shape, self.head, *len), target, Finish::default());
+                    multiply(level, scores, laid.values(*shape, self.head, *len), target, KernelEpilogue::default());
                 }
-                Store::Tensors { .. } => unreachable!("pieces are of memories in panels"),
+                Store::Tensors { .. } => unreachable!("pieces are of caches in panels"),
             }
         }
     }
 
     /// Fills `scores` with weights, `[count, positions]`.
-    fn weigh(&self, level: Level, queries: Rows<'_>, scores: &mut Vec<f32>) {
-        let Memory { store, shape, len } = self.memory;
+    fn weigh(&self, level: SimdLevel, queries: Rows<'_>, scores: &mut Vec<f32>) {
+        let KvCache { store, shape, len } = self.cache;
         let queries = queries.part(self.row, self.count).skip_columns(self.head * shape.size);
         scores.resize(self.count * len, 0.0);
         let target = Target::new(scores, *len);
         // SAFETY: the scores are this piece's own.
         unsafe {
             match store {
-                Store::Whole(_, laid) => {
-                    multiply(level, queries, laid.keys(*shape, self.head, *len), target, Finish::default());
+                Store::Full(_, laid) => {
+                    multiply(level, queries, laid.keys(*shape, self.head, *len), target, KernelEpilogue::default());
                 }
                 Store::Half(_, laid) => {
-                    multiply(level, queries, laid.keys(*shape, self.head, *len), target, Finish::default());
+                    multiply(level, queries, laid.keys(*shape, self.head, *len), target, KernelEpilogue::default());
                 }
-                Store::Tensors { .. } => unreachable!("pieces are of memories in panels"),
+                Store::Tensors { .. } => unreachable!("pieces are of caches in panels"),
             }
         }
         for (at, row) in scores.chunks_exact_mut(*len).enumerate() {
@@ -391,31 +397,34 @@ mod tests {
     }
 
     /// Two sequences of different lengths, filled in two goes, one rewound in between.
-    fn answers(place: &Place, keep: Keep, causal: bool) -> Result<(Tensor, Tensor)> {
+    fn answers(context: &ComputeContext, dtype: KvCacheDtype, causal: bool) -> Result<(Tensor, Tensor)> {
         let (heads, size) = (3, 40);
-        let mut long = Memory::new(heads, size, 130, keep, place)?;
-        let mut short = Memory::new(heads, size, 130, keep, place)?;
-        for (memory, len, seed) in [(&mut long, 129, 0.0), (&mut short, 5, 1.0)] {
-            memory.extend(&numbers(len, heads * size, seed)?, &numbers(len, heads * size, seed + 0.5)?)?;
+        let mut long = KvCache::new(heads, size, 130, dtype, context)?;
+        let mut short = KvCache::new(heads, size, 130, dtype, context)?;
+        for (cache, len, seed) in [(&mut long, 129, 0.0), (&mut short, 5, 1.0)] {
+            cache.extend(&numbers(len, heads * size, seed)?, &numbers(len, heads * size, seed + 0.5)?)?;
         }
         short.truncate(3);
         short.extend(&numbers(4, heads * size, 3.0)?, &numbers(4, heads * size, 4.0)?)?;
-        let turns = [Turn { memory: &long, queries: 70, causal }, Turn { memory: &short, queries: 2, causal }];
+        let sequences = [
+            SequenceQueries { cache: &long, queries: 70, causal },
+            SequenceQueries { cache: &short, queries: 2, causal },
+        ];
         let queries = numbers(72, heads * size, 2.0)?;
-        Ok((attend(&queries, &turns)?, turns[0].weights(&queries.narrow(0, 0, 70)?)?))
+        Ok((attend(&queries, &sequences)?, sequences[0].weights(&queries.narrow(0, 0, 70)?)?))
     }
 
     #[test]
     fn kernels_agree_with_plain_operations() -> Result<()> {
-        let place = Place::new(&Device::Cpu, DType::F32);
+        let context = ComputeContext::new(&Device::Cpu, DType::F32);
         for causal in [false, true] {
-            let plain = answers(&Place { kernels: None, ..place.clone() }, Keep::Whole, causal)?;
-            for (keep, tolerance) in [(Keep::Whole, 1e-5), (Keep::Half, 3e-3)] {
-                for &level in Level::available() {
-                    let own = answers(&Place { kernels: Some(level), ..place.clone() }, keep, causal)?;
+            let plain = answers(&ComputeContext { kernels: None, ..context.clone() }, KvCacheDtype::Full, causal)?;
+            for (dtype, tolerance) in [(KvCacheDtype::Full, 1e-5), (KvCacheDtype::Half, 3e-3)] {
+                for &level in SimdLevel::available() {
+                    let own = answers(&ComputeContext { kernels: Some(level), ..context.clone() }, dtype, causal)?;
                     for (own, plain) in [(own.0, &plain.0), (own.1, &plain.1)] {
                         let difference = (own - plain)?.abs()?.max_all()?.to_scalar::<f32>()?;
-                        assert!(difference < tolerance, "{level:?}, {keep:?}, causal {causal}: {difference}");
+                        assert!(difference < tolerance, "{level:?}, {dtype:?}, causal {causal}: {difference}");
                     }
                 }
             }
@@ -424,12 +433,12 @@ mod tests {
     }
 
     #[test]
-    fn a_full_memory_and_an_empty_one_are_errors() -> Result<()> {
-        let place = Place::new(&Device::Cpu, DType::F32);
-        let mut memory = Memory::new(1, 4, 2, Keep::Whole, &place)?;
+    fn a_full_cache_and_an_empty_one_are_errors() -> Result<()> {
+        let context = ComputeContext::new(&Device::Cpu, DType::F32);
+        let mut cache = KvCache::new(1, 4, 2, KvCacheDtype::Full, &context)?;
         let queries = numbers(1, 4, 0.0)?;
-        assert!(attend(&queries, &[Turn { memory: &memory, queries: 1, causal: false }]).is_err());
-        assert!(memory.extend(&numbers(3, 4, 0.0)?, &numbers(3, 4, 0.0)?).is_err());
+        assert!(attend(&queries, &[SequenceQueries { cache: &cache, queries: 1, causal: false }]).is_err());
+        assert!(cache.extend(&numbers(3, 4, 0.0)?, &numbers(3, 4, 0.0)?).is_err());
         Ok(())
     }
 }

@@ -7,32 +7,32 @@ use super::simd::Element;
 
 /// Little-endian numbers, wherever they begin in memory. They are shared, not copied: a clone keeps a mapped file mapped.
 #[derive(Clone, Debug)]
-pub enum Numbers {
+pub enum WeightData {
     F32(Bytes),
     F16(Bytes),
     Bf16(Bytes),
 }
 
 /// Calls `$body` with `$bytes`, and `$type` as the type of the numbers in them.
-macro_rules! with_numbers {
+macro_rules! with_data {
     ($numbers:expr, $type:ident, $bytes:ident => $body:expr) => {
         match $numbers {
-            $crate::nn::numbers::Numbers::F32($bytes) => {
+            $crate::nn::data::WeightData::F32($bytes) => {
                 type $type = f32;
                 $body
             }
-            $crate::nn::numbers::Numbers::F16($bytes) => {
+            $crate::nn::data::WeightData::F16($bytes) => {
                 type $type = half::f16;
                 $body
             }
-            $crate::nn::numbers::Numbers::Bf16($bytes) => {
+            $crate::nn::data::WeightData::Bf16($bytes) => {
                 type $type = half::bf16;
                 $body
             }
         }
     };
 }
-pub(super) use with_numbers;
+pub(super) use with_data;
 
 /// The first number in some bytes.
 ///
@@ -48,19 +48,19 @@ pub(super) fn first<E: Element>(bytes: &[u8]) -> E {
 /// Numbers of this program.
 struct Own(Vec<f32>);
 
-// === impl Numbers ===
+// === impl WeightData ===
 
 #[cfg(target_endian = "little")]
-impl From<Vec<f32>> for Numbers {
+impl From<Vec<f32>> for WeightData {
     fn from(numbers: Vec<f32>) -> Self {
         Self::F32(Bytes::from_owner(Own(numbers)))
     }
 }
 
-impl Numbers {
+impl WeightData {
     /// How many there are.
     pub fn len(&self) -> usize {
-        with_numbers!(self, T, bytes => bytes.len() / size_of::<T>())
+        with_data!(self, T, bytes => bytes.len() / size_of::<T>())
     }
 
     pub fn is_empty(&self) -> bool {
@@ -69,7 +69,7 @@ impl Numbers {
 
     /// All of them.
     pub fn to_vec(&self) -> Vec<f32> {
-        with_numbers!(self, T, bytes => {
+        with_data!(self, T, bytes => {
             bytes.par_chunks_exact(size_of::<T>()).with_min_len(1 << 16).map(|bytes| first::<T>(bytes).to_f32()).collect()
         })
     }
