@@ -5,27 +5,19 @@ use std::io;
 use bytes::Bytes;
 use candle_core::{DType, Result, Tensor};
 use half::{bf16, f16};
-use rayon::prelude::*;
 
-#[cfg(target_arch = "x86_64")]
-use super::tiles;
 use super::{
-    ComputeContext, WeightData,
-    columns::{Aligned, Columns, multiply_few, multiply_many},
-    narrow::{exact, rounded},
-    panels::{KernelEpilogue, MANY_ROWS, Rows, Target, panels},
-    simd::{Element, SimdLevel},
-    with_rows,
+    context::ComputeContext,
+    cpu::{
+        columns::Columns,
+        detect::SimdLevel,
+        epilogue::KernelEpilogue,
+        matrix::{Rows, with_rows},
+        narrow::{exact, rounded},
+        product,
+    },
+    weights::data::WeightData,
 };
-
-/// Rows that one task takes, of many.
-const BLOCK_ROWS: usize = 384;
-
-/// Panels that one task takes, where there are many rows.
-const BLOCK_PANELS: usize = 8;
-
-/// Multiplications below which a product stays on one thread: to wake another takes about as long.
-const SMALL: usize = 1 << 17;
 
 /// `x Wᵀ + b`, with `W [columns, depth]`.
 #[derive(Debug)]
@@ -172,69 +164,10 @@ impl Linear {
         let kernel = KernelEpilogue { bias, gelu: matches!(epilogue, Epilogue::Gelu), add };
         let mut out = vec![0.0; x.count * self.columns];
         with_stored!(stored, E, parts => {
-            multiply_in_parallel(level, x, Columns::<E>::new(parts, self.depth), &mut out, kernel);
+            product::multiply(level, x, Columns::<E>::new(parts, self.depth), &mut out, kernel);
         });
         out
     }
-}
-
-/// `out = epilogue(a · b)`, cut into blocks for the threads of the current pool.
-fn multiply_in_parallel<E: Element>(
-    level: SimdLevel,
-    a: Rows<'_>,
-    b: Columns<'_, E>,
-    out: &mut [f32],
-    epilogue: KernelEpilogue<'_>,
-) {
-    match a.count {
-        ..MANY_ROWS => few_in_parallel(level, a, b, Target::new(out, b.columns()), epilogue),
-        #[cfg(target_arch = "x86_64")]
-        _ if level.has_tiles() => tiles::multiply(a, b, out, epilogue),
-        _ => many_in_parallel(level, a, b, Target::new(out, b.columns()), epilogue),
-    }
-}
-
-/// The target is the caller's own.
-fn few_in_parallel<E: Element>(
-    level: SimdLevel,
-    a: Rows<'_>,
-    b: Columns<'_, E>,
-    target: Target,
-    epilogue: KernelEpilogue<'_>,
-) {
-    let aligned = Aligned::new(a, b.depth());
-    let (rows, panels) = (aligned.rows(), panels(b.columns()));
-    if a.count * b.depth() * b.columns() < SMALL {
-        // SAFETY: the target is ours alone.
-        return unsafe { multiply_few(level, rows, b, 0..panels, target, epilogue) };
-    }
-    let wide = panels.div_ceil(4 * rayon::current_num_threads());
-    (0..panels.div_ceil(wide)).into_par_iter().for_each(|block| {
-        let panels = block * wide..panels.min((block + 1) * wide);
-        // SAFETY: the target is ours alone, and each block takes other columns of it.
-        unsafe { multiply_few(level, rows, b, panels, target, epilogue) };
-    });
-}
-
-/// The target is the caller's own.
-fn many_in_parallel<E: Element>(
-    level: SimdLevel,
-    a: Rows<'_>,
-    b: Columns<'_, E>,
-    target: Target,
-    epilogue: KernelEpilogue<'_>,
-) {
-    let panels = panels(b.columns());
-    let per_thread = panels.div_ceil(4 * rayon::current_num_threads());
-    let wide = if a.count < BLOCK_ROWS { per_thread } else { BLOCK_PANELS.min(panels) };
-    let across = panels.div_ceil(wide);
-    (0..across * a.count.div_ceil(BLOCK_ROWS)).into_par_iter().for_each_init(Vec::new, |memory, block| {
-        let (row, panel) = (block / across * BLOCK_ROWS, block % across * wide);
-        let (rows, epilogue) = (a.part(row, BLOCK_ROWS), epilogue.part(row, BLOCK_ROWS, 0));
-        let panels = panel..panels.min(panel + wide);
-        // SAFETY: the target is ours alone, and each block takes another part of it.
-        unsafe { multiply_many(level, rows, b, panels, target.at(row, 0), epilogue, memory) };
-    });
 }
 
 // === impl Stored ===

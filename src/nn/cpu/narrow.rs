@@ -14,22 +14,24 @@ use memmap2::MmapMut;
 use rayon::prelude::*;
 
 use super::{
-    data::{WeightData, with_data},
-    simd::{Element, Lanes, SimdLevel, vectorised},
+    detect::SimdLevel,
+    element::Element,
+    simd::{Lanes, vectorised},
 };
+use crate::nn::weights::data::{WeightData, with_data};
 
 /// Numbers that one task takes.
 const BLOCK: usize = 1 << 16;
 
 /// Each part as `E`, to the nearest. A part that is `E` already stays where it lies.
-pub(super) fn rounded<E: Element>(level: SimdLevel, parts: &[WeightData]) -> io::Result<Vec<Bytes>> {
+pub fn rounded<E: Element>(level: SimdLevel, parts: &[WeightData]) -> io::Result<Vec<Bytes>> {
     let all = all_as::<E>(level, parts, false)?;
     Ok(all.unwrap_or_else(|| unreachable!("a number that is rounded always fits")))
 }
 
 /// [`rounded`], unless a number would not stay what it is. Then it ends early: among weights that were trained in f32 the
 /// first ones tell.
-pub(super) fn exact<E: Element>(level: SimdLevel, parts: &[WeightData]) -> io::Result<Option<Vec<Bytes>>> {
+pub fn exact<E: Element>(level: SimdLevel, parts: &[WeightData]) -> io::Result<Option<Vec<Bytes>>> {
     all_as::<E>(level, parts, true)
 }
 

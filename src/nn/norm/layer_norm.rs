@@ -3,7 +3,10 @@
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
-use super::{ComputeContext, math, simd::SimdLevel, with_rows};
+use crate::nn::{
+    context::ComputeContext,
+    cpu::{detect::SimdLevel, math, matrix::with_rows},
+};
 
 /// Rows that one task takes.
 const BLOCK_ROWS: usize = 64;

@@ -4,12 +4,16 @@ use candle_core::{D, DType, Result, Tensor};
 use half::f16;
 use rayon::prelude::*;
 
-use super::{
-    ComputeContext,
-    math::{convert, softmax},
-    panels::{KernelEpilogue, PANEL, Panels, Rows, Target, multiply, panels},
-    simd::{Element, SimdLevel},
-    with_rows,
+use crate::nn::{
+    context::ComputeContext,
+    cpu::{
+        detect::SimdLevel,
+        element::Element,
+        epilogue::KernelEpilogue,
+        math::{convert, softmax},
+        matrix::{PANEL, Panels, Rows, Target, panels, with_rows},
+        panels::multiply,
+    },
 };
 
 /// Queries that one task takes: their scores over 1500 positions stay in the second-level cache.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use rayon::prelude::*;
 
-use super::simd::Element;
+use crate::nn::cpu::element::Element;
 
 /// Little-endian numbers, wherever they begin in memory. They are shared, not copied: a clone keeps a mapped file mapped.
 #[derive(Clone, Debug)]
@@ -17,29 +17,29 @@ pub enum WeightData {
 macro_rules! with_data {
     ($numbers:expr, $type:ident, $bytes:ident => $body:expr) => {
         match $numbers {
-            $crate::nn::data::WeightData::F32($bytes) => {
+            $crate::nn::weights::data::WeightData::F32($bytes) => {
                 type $type = f32;
                 $body
             }
-            $crate::nn::data::WeightData::F16($bytes) => {
+            $crate::nn::weights::data::WeightData::F16($bytes) => {
                 type $type = half::f16;
                 $body
             }
-            $crate::nn::data::WeightData::Bf16($bytes) => {
+            $crate::nn::weights::data::WeightData::Bf16($bytes) => {
                 type $type = half::bf16;
                 $body
             }
         }
     };
 }
-pub(super) use with_data;
+pub(in crate::nn) use with_data;
 
 /// The first number in some bytes.
 ///
 /// # Panics
 /// Where there are too few.
 #[inline(always)]
-pub(super) fn first<E: Element>(bytes: &[u8]) -> E {
+pub(in crate::nn) fn first<E: Element>(bytes: &[u8]) -> E {
     assert!(bytes.len() >= size_of::<E>(), "a number has {} bytes", size_of::<E>());
     // SAFETY: there are enough bytes, and whatever they are, they are a number.
     unsafe { bytes.as_ptr().cast::<E>().read_unaligned() }

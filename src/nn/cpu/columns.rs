@@ -9,8 +9,12 @@ use std::{marker::PhantomData, ops::Range};
 use bytes::Bytes;
 
 use super::{
-    panels::{GROUP_BYTES, KernelEpilogue, PANEL, Panels, Rows, Target, check_sizes, complete_rows, multiply},
-    simd::{Element, Lanes, SimdLevel, prefetch, vectorised},
+    detect::SimdLevel,
+    element::Element,
+    epilogue::{KernelEpilogue, check_sizes, complete_rows},
+    matrix::{PANEL, Panels, Rows, Target},
+    panels::{GROUP_BYTES, multiply},
+    simd::{Lanes, prefetch, vectorised},
 };
 
 /// Bytes in a line of the cache.
@@ -339,7 +343,7 @@ mod tests {
     use half::{bf16, f16};
 
     use super::*;
-    use crate::nn::panels::{MANY_ROWS, panels};
+    use crate::nn::cpu::{matrix::panels, panels::MANY_ROWS};
 
     fn numbers(count: usize, seed: u32) -> Vec<f32> {
         let mut state = seed.wrapping_mul(2_654_435_761).max(1);

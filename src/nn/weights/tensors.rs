@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use safetensors::{Dtype, SafeTensors};
 
-use super::WeightData;
+use super::data::WeightData;
 
 /// What is wrong with the tensors.
 #[derive(Debug, thiserror::Error)]

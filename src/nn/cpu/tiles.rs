@@ -11,15 +11,16 @@
 use std::{
     arch::{asm, x86_64::*},
     ops::Range,
-    sync::OnceLock,
 };
 
 use rayon::prelude::*;
 
 use super::{
     columns::{Columns, lay_out_there},
-    panels::{KernelEpilogue, PANEL, Rows, Target, check_sizes, complete_rows, panels},
-    simd::Element,
+    detect::SimdLevel,
+    element::Element,
+    epilogue::{KernelEpilogue, check_sizes, complete_rows},
+    matrix::{PANEL, Rows, Target, panels},
 };
 
 /// Numbers along the depth of a tile.
@@ -45,35 +46,9 @@ const GROUP_PANELS: usize = 256;
 #[repr(C, align(64))]
 struct Tile([u16; TILE_LEN]);
 
-/// Whether there is such a unit, and the kernel lets this process use it.
-pub fn available() -> bool {
-    static AVAILABLE: OnceLock<bool> = OnceLock::new();
-    *AVAILABLE.get_or_init(|| is_x86_feature_detected!("avx512f") && unit_has_bf16() && permitted())
-}
-
-/// Bits 22 (AMX-BF16) and 24 (AMX-TILE) of leaf 7, Intel's manual volume 2, CPUID.
-fn unit_has_bf16() -> bool {
-    const WANTED: u32 = 1 << 22 | 1 << 24;
-    __get_cpuid_max(0).0 >= 7 && __cpuid_count(7, 0).edx & WANTED == WANTED
-}
-
-/// The kernel saves the tiles only of processes that asked, `Documentation/arch/x86/xstate.rst`.
-#[cfg(target_os = "linux")]
-fn permitted() -> bool {
-    const ARCH_REQ_XCOMP_PERM: libc::c_ulong = 0x1023;
-    const XFEATURE_XTILEDATA: libc::c_ulong = 18;
-    // SAFETY: asks for a permission and touches no memory.
-    unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0 }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn permitted() -> bool {
-    false
-}
-
-/// `out = epilogue(a · b)` on the threads of the current pool. [`available`] must have said yes.
+/// `out = epilogue(a · b)` on the threads of the current pool. The processor must have the unit.
 pub fn multiply<E: Element>(a: Rows<'_>, b: Columns<'_, E>, out: &mut [f32], epilogue: KernelEpilogue<'_>) {
-    assert!(available(), "there is no matrix unit");
+    assert!(SimdLevel::detect().has_tiles(), "there is no matrix unit");
     let target = Target::new(out, b.columns());
     check_sizes(&a, (b.depth(), b.columns()), &target, &epilogue);
     let all = panels(b.columns());

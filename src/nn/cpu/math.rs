@@ -1,6 +1,9 @@
 //! Exponential, softmax, GELU and layer norm on rows of numbers.
 
-use super::simd::{Element, Lanes, vectorised};
+use super::{
+    element::Element,
+    simd::{Lanes, vectorised},
+};
 
 vectorised! {
     /// Turns scores into probabilities, in place.
@@ -155,7 +158,7 @@ pub unsafe fn gelu<V: Lanes>(x: V) -> V {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::simd::SimdLevel;
+    use crate::nn::cpu::detect::SimdLevel;
 
     vectorised! { fn gelu_all(row: &mut [f32]) = gelu_row }
 

@@ -1,0 +1,97 @@
+//! What the processor can do.
+
+/// Vector instructions that this processor has. Only [`SimdLevel::available`] makes one, so whoever holds a level may use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SimdLevel(Instructions);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Instructions {
+    /// Whatever the compiler makes of arrays of eight.
+    Portable,
+    /// With FMA and half-precision conversion.
+    Avx2,
+    Avx512,
+    /// The same, and a matrix unit, see `tiles`.
+    Avx512Tiles,
+}
+
+// === impl SimdLevel ===
+
+impl SimdLevel {
+    /// The widest.
+    pub fn detect() -> Self {
+        Self::available().last().copied().unwrap_or(Self(Instructions::Portable))
+    }
+
+    /// Every level that this processor can run, weakest first.
+    pub fn available() -> &'static [Self] {
+        const ALL: &[SimdLevel] = &[
+            SimdLevel(Instructions::Portable),
+            SimdLevel(Instructions::Avx2),
+            SimdLevel(Instructions::Avx512),
+            SimdLevel(Instructions::Avx512Tiles),
+        ];
+        &ALL[..Self::count()]
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn count() -> usize {
+        let avx2 =
+            is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c");
+        match () {
+            () if !avx2 => 1,
+            () if !is_x86_feature_detected!("avx512f") => 2,
+            () if !amx::available() => 3,
+            () => 4,
+        }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn count() -> usize {
+        1
+    }
+
+    /// Whether products of many rows use a matrix unit, which splits numbers and is exact to about 2⁻¹⁶.
+    pub fn has_tiles(self) -> bool {
+        self.0 == Instructions::Avx512Tiles
+    }
+
+    pub(super) fn instructions(self) -> Instructions {
+        self.0
+    }
+}
+
+/// The matrix unit of some x86 processors.
+#[cfg(target_arch = "x86_64")]
+mod amx {
+    use std::{
+        arch::x86_64::{__cpuid_count, __get_cpuid_max},
+        sync::OnceLock,
+    };
+
+    /// Whether there is such a unit, and the kernel lets this process use it.
+    pub fn available() -> bool {
+        static AVAILABLE: OnceLock<bool> = OnceLock::new();
+        *AVAILABLE.get_or_init(|| is_x86_feature_detected!("avx512f") && unit_has_bf16() && permitted())
+    }
+
+    /// Bits 22 (AMX-BF16) and 24 (AMX-TILE) of leaf 7, Intel's manual volume 2, CPUID.
+    fn unit_has_bf16() -> bool {
+        const WANTED: u32 = 1 << 22 | 1 << 24;
+        __get_cpuid_max(0).0 >= 7 && __cpuid_count(7, 0).edx & WANTED == WANTED
+    }
+
+    /// The kernel saves the tiles only of processes that asked, `Documentation/arch/x86/xstate.rst`.
+    #[cfg(target_os = "linux")]
+    fn permitted() -> bool {
+        const ARCH_REQ_XCOMP_PERM: libc::c_ulong = 0x1023;
+        const XFEATURE_XTILEDATA: libc::c_ulong = 18;
+        // SAFETY: asks for a permission and touches no memory.
+        unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0 }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn permitted() -> bool {
+        false
+    }
+}

@@ -1,0 +1,14 @@
+//! Kernels of our own for the CPU.
+
+pub mod columns;
+pub mod detect;
+pub mod element;
+pub mod epilogue;
+pub mod math;
+pub mod matrix;
+pub mod narrow;
+pub mod panels;
+pub mod product;
+pub mod simd;
+#[cfg(target_arch = "x86_64")]
+pub mod tiles;

@@ -1,0 +1,82 @@
+//! A product with weights on every thread of the current pool.
+
+use rayon::prelude::*;
+
+#[cfg(target_arch = "x86_64")]
+use super::tiles;
+use super::{
+    columns::{Aligned, Columns, multiply_few, multiply_many},
+    detect::SimdLevel,
+    element::Element,
+    epilogue::KernelEpilogue,
+    matrix::{Rows, Target, panels},
+    panels::MANY_ROWS,
+};
+
+/// Rows that one task takes, of many.
+const BLOCK_ROWS: usize = 384;
+
+/// Panels that one task takes, where there are many rows.
+const BLOCK_PANELS: usize = 8;
+
+/// Multiplications below which a product stays on one thread: to wake another takes about as long.
+const SMALL: usize = 1 << 17;
+
+/// `out = epilogue(a · b)`, cut into blocks for the threads of the current pool.
+pub fn multiply<E: Element>(
+    level: SimdLevel,
+    a: Rows<'_>,
+    b: Columns<'_, E>,
+    out: &mut [f32],
+    epilogue: KernelEpilogue<'_>,
+) {
+    match a.count {
+        ..MANY_ROWS => few_in_parallel(level, a, b, Target::new(out, b.columns()), epilogue),
+        #[cfg(target_arch = "x86_64")]
+        _ if level.has_tiles() => tiles::multiply(a, b, out, epilogue),
+        _ => many_in_parallel(level, a, b, Target::new(out, b.columns()), epilogue),
+    }
+}
+
+/// The target is the caller's own.
+fn few_in_parallel<E: Element>(
+    level: SimdLevel,
+    a: Rows<'_>,
+    b: Columns<'_, E>,
+    target: Target,
+    epilogue: KernelEpilogue<'_>,
+) {
+    let aligned = Aligned::new(a, b.depth());
+    let (rows, panels) = (aligned.rows(), panels(b.columns()));
+    if a.count * b.depth() * b.columns() < SMALL {
+        // SAFETY: the target is ours alone.
+        return unsafe { multiply_few(level, rows, b, 0..panels, target, epilogue) };
+    }
+    let wide = panels.div_ceil(4 * rayon::current_num_threads());
+    (0..panels.div_ceil(wide)).into_par_iter().for_each(|block| {
+        let panels = block * wide..panels.min((block + 1) * wide);
+        // SAFETY: the target is ours alone, and each block takes other columns of it.
+        unsafe { multiply_few(level, rows, b, panels, target, epilogue) };
+    });
+}
+
+/// The target is the caller's own.
+fn many_in_parallel<E: Element>(
+    level: SimdLevel,
+    a: Rows<'_>,
+    b: Columns<'_, E>,
+    target: Target,
+    epilogue: KernelEpilogue<'_>,
+) {
+    let panels = panels(b.columns());
+    let per_thread = panels.div_ceil(4 * rayon::current_num_threads());
+    let wide = if a.count < BLOCK_ROWS { per_thread } else { BLOCK_PANELS.min(panels) };
+    let across = panels.div_ceil(wide);
+    (0..across * a.count.div_ceil(BLOCK_ROWS)).into_par_iter().for_each_init(Vec::new, |memory, block| {
+        let (row, panel) = (block / across * BLOCK_ROWS, block % across * wide);
+        let (rows, epilogue) = (a.part(row, BLOCK_ROWS), epilogue.part(row, BLOCK_ROWS, 0));
+        let panels = panel..panels.min(panel + wide);
+        // SAFETY: the target is ours alone, and each block takes another part of it.
+        unsafe { multiply_many(level, rows, b, panels, target.at(row, 0), epilogue, memory) };
+    });
+}
