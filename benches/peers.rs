@@ -86,7 +86,7 @@ fn window(net: &Net) -> Took {
     let began = Instant::now();
     let features = net.encode(&[&mel]).expect("features").remove(0);
     let encoded = Instant::now();
-    let slot = slots.open(net, &features).expect("a row");
+    let slot = net.open(&mut slots, &features).expect("a row");
     let mut next = PROMPT.to_vec();
     for _ in 0..TOKENS {
         let logits = net.step(&mut slots, &[(&slot, &next)]).expect("logits").remove(0);

@@ -40,7 +40,7 @@ fn bench_size(criterion: &mut Criterion, name: &str, net: &LazyCell<Net, impl Fn
         let features = net.encode(&[&noise(net)]).expect("features").remove(0);
         let mut slots = net.slots(1).expect("slots");
         bencher.iter(|| {
-            let slot = slots.open(net, &features).expect("a row");
+            let slot = net.open(&mut slots, &features).expect("a row");
             slots.close(slot);
         });
     });
@@ -48,7 +48,7 @@ fn bench_size(criterion: &mut Criterion, name: &str, net: &LazyCell<Net, impl Fn
         group.bench_function(format!("step/{rows}"), |bencher| {
             let features = net.encode(&[&noise(net)]).expect("features").remove(0);
             let mut slots = net.slots(rows).expect("slots");
-            let open: Vec<Slot> = (0..rows).map(|_| slots.open(net, &features).expect("a row")).collect();
+            let open: Vec<Slot> = (0..rows).map(|_| net.open(&mut slots, &features).expect("a row")).collect();
             let prompt: Vec<u32> = (0..POSITION as u32).collect();
             net.step(&mut slots, &open.iter().map(|slot| (slot, prompt.as_slice())).collect::<Vec<_>>())
                 .expect("prompt");

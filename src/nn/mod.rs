@@ -1,20 +1,22 @@
-//! Layers that several families share: weights, linear layers, norms, attention over cached keys and values.
+//! Layers that several families share, one a file.
 //!
-//! Every layer exists in two forms behind one type: on the CPU our own kernels (`simd`, `math`, `columns`, `panels`) work
-//! on weights where their file is mapped; on an accelerator the same layer is a few candle operations. [`ComputeContext`] chooses.
+//! Every layer exists in two forms behind one type: on the CPU our own kernels (`cpu`) work on weights where their file is
+//! mapped; on an accelerator the same layer is a few candle operations. [`ComputeContext`] chooses.
 
-mod attention;
+pub mod attention;
 mod context;
+mod conv;
 mod cpu;
+mod embedding;
 mod linear;
 mod norm;
 mod threads;
-mod weights;
+pub mod weights;
 
-pub use attention::{KvCache, KvCacheDtype, SequenceQueries, attend};
 pub use context::ComputeContext;
+pub use conv::Conv1d;
 pub use cpu::detect::SimdLevel;
+pub use embedding::{TiedEmbedding, sinusoids};
 pub use linear::{Epilogue, Linear};
 pub use norm::LayerNorm;
 pub use threads::Threads;
-pub use weights::{WeightData, WeightError, Weights};

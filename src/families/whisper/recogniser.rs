@@ -88,7 +88,7 @@ impl Recogniser {
             if let Some(slot) = row.slot.take() {
                 self.slots.close(slot);
             }
-            row.slot = Some(self.slots.open(&self.net, &features)?);
+            row.slot = Some(self.net.open(&mut self.slots, &features)?);
         }
         row.transcription.listened();
         Ok(())
@@ -130,7 +130,7 @@ impl Recogniser {
         let silence = self.mel.log_mel_padded(&[], self.recipe.window * HOP);
         let opening = self.recipe.tokens.opening("en", TranscribeMode::Transcribe);
         for features in self.net.encode(&[silence.values()])? {
-            let slot = self.slots.open(&self.net, &features)?;
+            let slot = self.net.open(&mut self.slots, &features)?;
             let mut logits = self.net.step(&mut self.slots, &[(&slot, &opening)])?;
             logits.extend(self.net.step(&mut self.slots, &[(&slot, &[self.recipe.tokens.no_times])])?);
             self.slots.close(slot);

@@ -1,5 +1,10 @@
-//! Attention.
+//! Attention: the caches of keys and values, who sees what, and the slots in which sequences come and go.
 
+mod attend;
 mod kv_cache;
+mod mask;
+mod slots;
 
-pub use kv_cache::{KvCache, KvCacheDtype, SequenceQueries, attend};
+pub use attend::{SequenceQueries, attend};
+pub use kv_cache::{KvCache, KvCacheConfig, KvCacheDtype};
+pub use slots::{Slot, SlotConfig, Slots};

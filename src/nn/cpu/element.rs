@@ -21,6 +21,9 @@ pub trait Element: Copy + Send + Sync + 'static {
     fn to_f32(self) -> f32;
     /// Nearest value.
     fn from_f32(value: f32) -> Self;
+    /// # Panics
+    /// Where there are too few bytes.
+    fn from_le_slice(bytes: &[u8]) -> Self;
 }
 
 // === impl Element ===
@@ -45,6 +48,11 @@ impl Element for f32 {
     fn from_f32(value: f32) -> Self {
         value
     }
+
+    #[inline(always)]
+    fn from_le_slice(bytes: &[u8]) -> Self {
+        f32::from_le_bytes(*bytes.first_chunk().expect("the bytes of a number"))
+    }
 }
 
 impl Element for f16 {
@@ -66,6 +74,11 @@ impl Element for f16 {
     #[inline(always)]
     fn from_f32(value: f32) -> Self {
         f16::from_f32(value)
+    }
+
+    #[inline(always)]
+    fn from_le_slice(bytes: &[u8]) -> Self {
+        f16::from_le_bytes(*bytes.first_chunk().expect("the bytes of a number"))
     }
 }
 
@@ -92,5 +105,10 @@ impl Element for bf16 {
     #[inline(always)]
     fn from_f32(value: f32) -> Self {
         bf16::from_f32(value)
+    }
+
+    #[inline(always)]
+    fn from_le_slice(bytes: &[u8]) -> Self {
+        bf16::from_le_bytes(*bytes.first_chunk().expect("the bytes of a number"))
     }
 }

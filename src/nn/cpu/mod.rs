@@ -1,9 +1,12 @@
 //! Kernels of our own for the CPU.
 
+pub mod attention;
+pub mod bytes;
 pub mod columns;
 pub mod detect;
 pub mod element;
 pub mod epilogue;
+pub mod kv_panels;
 pub mod math;
 pub mod matrix;
 pub mod narrow;

@@ -1,5 +1,5 @@
 //! Norms, one a file.
 
-mod layer_norm;
+pub(super) mod layer_norm;
 
 pub use layer_norm::LayerNorm;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use rayon::prelude::*;
 
-use crate::nn::cpu::element::Element;
+use crate::nn::cpu::{bytes::bytes_of, element::Element};
 
 /// Little-endian numbers, wherever they begin in memory. They are shared, not copied: a clone keeps a mapped file mapped.
 #[derive(Clone, Debug)]
@@ -34,26 +34,12 @@ macro_rules! with_data {
 }
 pub(in crate::nn) use with_data;
 
-/// The first number in some bytes.
-///
-/// # Panics
-/// Where there are too few.
-#[inline(always)]
-pub(in crate::nn) fn first<E: Element>(bytes: &[u8]) -> E {
-    assert!(bytes.len() >= size_of::<E>(), "a number has {} bytes", size_of::<E>());
-    // SAFETY: there are enough bytes, and whatever they are, they are a number.
-    unsafe { bytes.as_ptr().cast::<E>().read_unaligned() }
-}
-
-/// Numbers of this program.
-struct Own(Vec<f32>);
-
 // === impl WeightData ===
 
 #[cfg(target_endian = "little")]
 impl From<Vec<f32>> for WeightData {
     fn from(numbers: Vec<f32>) -> Self {
-        Self::F32(Bytes::from_owner(Own(numbers)))
+        Self::F32(bytes_of(numbers))
     }
 }
 
@@ -70,16 +56,7 @@ impl WeightData {
     /// All of them.
     pub fn to_vec(&self) -> Vec<f32> {
         with_data!(self, T, bytes => {
-            bytes.par_chunks_exact(size_of::<T>()).with_min_len(1 << 16).map(|bytes| first::<T>(bytes).to_f32()).collect()
+            bytes.par_chunks_exact(size_of::<T>()).with_min_len(1 << 16).map(|bytes| T::from_le_slice(bytes).to_f32()).collect()
         })
-    }
-}
-
-// === impl Own ===
-
-impl AsRef<[u8]> for Own {
-    fn as_ref(&self) -> &[u8] {
-        // SAFETY: any four bytes of a number may be looked at as bytes.
-        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), size_of_val(self.0.as_slice())) }
     }
 }

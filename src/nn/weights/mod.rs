@@ -1,7 +1,11 @@
-//! Weights: from files to numbers by name.
+//! Weights: from files to numbers by name, and from those to layers.
 
-pub mod data;
+pub(super) mod data;
+mod loader;
+mod shards;
 mod tensors;
 
 pub use data::WeightData;
+pub use loader::{Bias, LayerError, Loaded, Loader};
+pub use shards::{INDEX, SINGLE, ShardIndex};
 pub use tensors::{WeightError, Weights};

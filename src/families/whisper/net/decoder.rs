@@ -3,13 +3,16 @@
 use candle_core::{DType, Result, Tensor};
 
 use super::{
-    Alignment, Features,
-    layers::{CrossAttention, Loaded, Loader, Mlp, SelfAttention},
-    slots::{Slot, Slots},
+    features::{Alignment, Features},
+    layers::{CrossAttention, EPSILON, Mlp, SelfAttention},
 };
 use crate::{
     families::whisper::config::Config,
-    nn::{Epilogue, KvCache, LayerNorm, Linear, SequenceQueries, attend},
+    nn::{
+        ComputeContext, LayerNorm, TiedEmbedding,
+        attention::{KvCache, KvCacheConfig, KvCacheDtype, SequenceQueries, Slot, SlotConfig, Slots, attend},
+        weights::{Loaded, Loader},
+    },
 };
 
 /// Tokens whose logits are looked at together; more would only take memory.
@@ -18,8 +21,7 @@ const LOGIT_ROWS: usize = 32;
 /// The layers, weights only.
 #[derive(Debug)]
 pub(super) struct Decoder {
-    /// `[vocabulary, width]`, from tokens and back.
-    tokens: Linear,
+    tokens: TiedEmbedding,
     scale: f64,
     /// `[positions, width]`
     positions: Tensor,
@@ -32,9 +34,23 @@ type Watch<'a> = dyn FnMut(usize, (&Tensor, &[SequenceQueries<'_>])) -> Result<(
 
 #[derive(Debug)]
 struct Layer {
-    itself: SelfAttention,
-    heard: CrossAttention,
+    self_attention: SelfAttention,
+    cross_attention: CrossAttention,
     mlp: Mlp,
+}
+
+/// What a slot holds. The cache of cross-attention is read whole at every step, and of several slots it is more than the
+/// weights are: half of it is half the time and half the memory. Whoever asked for full precision gets it there as well.
+/// The other grows by a token a step, and is small beside it.
+pub(super) fn slot_config(config: &Config, context: &ComputeContext) -> SlotConfig {
+    let heads = config.decoder_attention_heads;
+    let cache = |capacity, dtype| KvCacheConfig { heads, head_dim: config.d_model / heads, capacity, dtype };
+    let cross = if context.dtype == DType::F32 { KvCacheDtype::Full } else { KvCacheDtype::Half };
+    SlotConfig {
+        layers: config.decoder_layers,
+        self_attention: cache(config.max_target_positions, KvCacheDtype::Full),
+        cross_attention: cache(config.max_source_positions, cross),
+    }
 }
 
 // === impl Decoder ===
@@ -42,21 +58,19 @@ struct Layer {
 impl Decoder {
     pub fn load(loader: &mut Loader<'_>, config: &Config) -> Loaded<Self> {
         let width = config.d_model;
-        let tokens = loader.weights.view("decoder.embed_tokens.weight", &[config.vocab_size, width])?;
         Ok(Self {
-            tokens: Linear::new(&[tokens], None, width, loader.context)?,
+            tokens: loader.tied_embedding("decoder.embed_tokens", config.vocab_size, width)?,
             scale: if config.scale_embedding { (width as f64).sqrt() } else { 1.0 },
             positions: loader.table("decoder.embed_positions.weight", config.max_target_positions, width)?,
             layers: (0..config.decoder_layers).map(|at| Layer::load(loader, config, at)).collect::<Loaded<_>>()?,
-            norm: loader.norm("decoder.layer_norm", width)?,
+            norm: loader.layer_norm("decoder.layer_norm", width, EPSILON)?,
         })
     }
 
-    /// Fills `caches`, one per layer, with the keys and values of what was heard.
-    pub fn listen(&self, features: &Features, caches: &mut [KvCache]) -> Result<()> {
+    /// Fills empty `caches`, one per layer, with the keys and values of what was heard.
+    pub fn fill_cross_attention(&self, features: &Features, caches: &mut [KvCache]) -> Result<()> {
         for (layer, cache) in self.layers.iter().zip(caches) {
-            let [keys, values] = layer.heard.cache(&features.0)?;
-            cache.truncate(0);
+            let [keys, values] = layer.cross_attention.keys_values(&features.0)?;
             cache.extend(&keys, &values)?;
         }
         Ok(())
@@ -67,13 +81,13 @@ impl Decoder {
         let mut x = self.embed(slots, rows)?;
         slots.check(rows)?;
         for (at, layer) in self.layers.iter().enumerate() {
-            let [queries, keys, values] = layer.itself.project(&x)?;
+            let [queries, keys, values] = layer.self_attention.project_in(&x)?;
             slots.extend(at, rows, &keys, &values)?;
-            x = layer.itself.finish(&attend(&queries, &slots.said(at, rows))?, &x)?;
-            let queries = layer.heard.queries(&x)?;
-            let sequences = slots.heard(at, rows);
+            x = layer.self_attention.project_out(&attend(&queries, &slots.self_attention(at, rows))?, &x)?;
+            let queries = layer.cross_attention.queries(&x)?;
+            let sequences = slots.cross_attention(at, rows);
             watch(at, (&queries, &sequences))?;
-            x = layer.heard.finish(&attend(&queries, &sequences)?, &x)?;
+            x = layer.cross_attention.project_out(&attend(&queries, &sequences)?, &x)?;
             x = layer.mlp.forward(&x)?;
         }
         Ok(x)
@@ -81,7 +95,7 @@ impl Decoder {
 
     /// `[rows, width]` → `[rows, vocabulary]`
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        self.tokens.forward(&self.norm.forward(hidden)?, Epilogue::None)
+        self.tokens.logits(&self.norm.forward(hidden)?)
     }
 
     /// See [`super::Net::attend`]; the row keeps the tokens.
@@ -115,7 +129,7 @@ impl Decoder {
 
     /// For each token but the last, the probability of the one after it among the first `vocabulary`.
     fn next(&self, hidden: &Tensor, tokens: &[u32], vocabulary: usize) -> Result<Vec<f32>> {
-        let vocabulary = vocabulary.min(self.tokens.columns());
+        let vocabulary = vocabulary.min(self.tokens.vocabulary());
         let mut next = Vec::with_capacity(tokens.len());
         for (block, after) in tokens[1..].chunks(LOGIT_ROWS).enumerate() {
             let logits = self.logits(&hidden.narrow(0, block * LOGIT_ROWS, after.len())?)?;
@@ -134,7 +148,7 @@ impl Decoder {
             positions.extend(first..first + tokens.len() as u32);
         }
         let positions = Tensor::new(positions.as_slice(), self.positions.device())?;
-        let embedded = self.tokens.rows(&tokens)?;
+        let embedded = self.tokens.forward(&tokens)?;
         let embedded = if self.scale == 1.0 { embedded } else { (embedded * self.scale)? };
         embedded + self.positions.index_select(&positions, 0)?
     }
@@ -146,8 +160,8 @@ impl Layer {
     fn load(loader: &mut Loader<'_>, config: &Config, at: usize) -> Loaded<Self> {
         let name = format!("decoder.layers.{at}");
         Ok(Self {
-            itself: SelfAttention::load(loader, &name, config.d_model)?,
-            heard: CrossAttention::load(loader, &name, config.d_model)?,
+            self_attention: SelfAttention::load(loader, &name, config.d_model)?,
+            cross_attention: CrossAttention::load(loader, &name, config.d_model)?,
             mlp: Mlp::load(loader, &name, config.d_model, config.decoder_ffn_dim)?,
         })
     }

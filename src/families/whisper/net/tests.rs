@@ -2,13 +2,14 @@
 
 use std::{collections::HashMap, path::PathBuf};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 use safetensors::{Dtype, SafeTensors, serialize, tensor::TensorView};
 
 use super::*;
 use crate::{
-    model::{Backing, Location},
-    nn::SimdLevel,
+    families::whisper::config::Config,
+    model::{Backing, LoadError, Location, ModelFiles, Placement},
+    nn::{ComputeContext, SimdLevel},
 };
 
 /// Largest difference allowed, relative to the largest number in the reference.
@@ -45,7 +46,7 @@ fn placement(threads: usize) -> Placement {
 
 fn net(model: &str, kernels: Option<SimdLevel>) -> Net {
     let context = ComputeContext { kernels, ..ComputeContext::new(&Device::Cpu, DType::F32) };
-    load::load(config(), &files(model), "model", context, 2, Backing::Mapped).expect("fixture")
+    Net::load_with(context, config(), &files(model), "model", &placement(2)).expect("fixture")
 }
 
 fn own(model: &str) -> Net {
@@ -94,7 +95,7 @@ fn heard(net: &Net, expected: &Expected) -> Vec<Features> {
 
 /// The logits after `tokens`, fed to a fresh row in such portions.
 fn alone(net: &Net, slots: &mut Slots, features: &Features, tokens: &[u32], portion: usize) -> Vec<Vec<f32>> {
-    let slot = slots.open(net, features).expect("open");
+    let slot = net.open(slots, features).expect("open");
     let step = |tokens: &[u32]| net.step(slots, &[(&slot, tokens)]).expect("step").remove(0);
     let logits = tokens.chunks(portion).map(step).collect();
     slots.close(slot);
@@ -165,7 +166,7 @@ fn unequal_prompts_in_one_batch_agree_with_the_reference() {
         let features = heard(&net, &expected);
         let mut slots = net.slots(3).expect("slots");
         let rows: Vec<Slot> =
-            WINDOWS.iter().map(|&window| slots.open(&net, &features[window]).expect("open")).collect();
+            WINDOWS.iter().map(|&window| net.open(&mut slots, &features[window]).expect("open")).collect();
         let tokens: Vec<Vec<u32>> = (0..3).map(|row| expected.tokens(row)).collect();
         // All but the last two tokens at once, then the rows together, token by token.
         let mut fed: Vec<usize> = tokens.iter().map(|tokens| tokens.len() - 2).collect();
@@ -196,7 +197,7 @@ fn cross_attention_agrees_with_the_reference_and_leaves_no_trace() {
         let mut slots = net.slots(1).expect("slots");
         for (row, window) in WINDOWS.into_iter().enumerate() {
             let tokens = expected.tokens(row);
-            let slot = slots.open(&net, &features[window]).expect("open");
+            let slot = net.open(&mut slots, &features[window]).expect("open");
             let found = net.attend(&mut slots, &slot, &tokens, &heads, usize::MAX).expect("attend");
             assert_eq!((found.heads, found.tokens, found.positions), (9, tokens.len(), config.max_source_positions));
             // A softmax of large scores doubles their error, roughly.
@@ -235,7 +236,7 @@ fn a_row_that_is_rewound_gives_the_same_again() {
     let features = heard(&net, &expected);
     let mut slots = net.slots(2).expect("slots");
     let tokens = expected.tokens(1);
-    let slot = slots.open(&net, &features[1]).expect("open");
+    let slot = net.open(&mut slots, &features[1]).expect("open");
     net.step(&mut slots, &[(&slot, &tokens[..6])]).expect("step");
     let first = net.step(&mut slots, &[(&slot, &tokens[6..])]).expect("step");
     slots.rewind(&slot, 6);
@@ -253,13 +254,13 @@ fn rows_that_join_and_leave_give_the_same_as_alone() {
     let mut slots = net.slots(2).expect("slots");
     let [long, short] = [expected.tokens(1), expected.tokens(2)];
     let lone = [alone(&net, &mut slots, &features[1], &long, 1), alone(&net, &mut slots, &features[0], &short, 1)];
-    let first = slots.open(&net, &features[1]).expect("open");
+    let first = net.open(&mut slots, &features[1]).expect("open");
     let mut second = None;
     for (at, token) in long.iter().enumerate() {
         // The second row joins at the third step, leaves when it is through, and another takes its place.
         let (turn, of_turn) = (at.saturating_sub(3) / short.len(), at.saturating_sub(3) % short.len());
         if at >= 3 && of_turn == 0 {
-            second = Some(slots.open(&net, &features[0]).expect("a free row"));
+            second = Some(net.open(&mut slots, &features[0]).expect("a free row"));
             assert_eq!((slots.room(), turn < 3), (0, true));
         }
         let mut rows: Vec<(&Slot, &[u32])> = vec![(&first, std::slice::from_ref(token))];
@@ -293,8 +294,8 @@ fn what_does_not_fit_is_an_error_and_changes_nothing() {
     let net = own("model.safetensors");
     let features = heard(&net, &expected);
     let mut slots = net.slots(1).expect("slots");
-    let slot = slots.open(&net, &features[0]).expect("open");
-    assert!(slots.open(&net, &features[0]).is_err(), "every row is in use");
+    let slot = net.open(&mut slots, &features[0]).expect("open");
+    assert!(net.open(&mut slots, &features[0]).is_err(), "every row is in use");
     let too_many = vec![1; config().max_target_positions + 1];
     for tokens in [&[][..], &[9999], &too_many] {
         assert!(net.step(&mut slots, &[(&slot, tokens)]).is_err());
@@ -407,6 +408,9 @@ fn the_footprint_covers_weights_and_slots() {
     assert!(footprint("model.safetensors", 1) > weights("model.safetensors"));
     let halves = weights("model.safetensors") - weights("model-f16.safetensors");
     assert_eq!(footprint("model.safetensors", 1) - footprint("model-f16.safetensors", 1), halves);
-    let row = Slots::row_bytes(&config(), &ComputeContext::new(&Device::Cpu, DType::F32)) as u64;
+    let row = {
+        let context = ComputeContext::new(&Device::Cpu, DType::F32);
+        decoder::slot_config(&config(), &context).bytes(&context) as u64
+    };
     assert!(footprint("model.safetensors", 5) >= weights("model.safetensors") + 5 * row);
 }

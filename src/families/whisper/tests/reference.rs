@@ -71,7 +71,7 @@ fn logits_are_those_of_transformers() {
 
         let features = net.encode(&[mel.values()]).unwrap().remove(0);
         let mut slots = net.slots(1).unwrap();
-        let slot = slots.open(&net, &features).unwrap();
+        let slot = net.open(&mut slots, &features).unwrap();
         let (shape, expected) = floats(&tensors, &format!("{name}.logits"));
         for (token, row) in integers(&tensors, &format!("{name}.prefix")).into_iter().zip(expected.chunks(shape[1])) {
             let logits = net.step(&mut slots, &[(&slot, &[token])]).unwrap().remove(0);

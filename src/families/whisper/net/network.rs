@@ -1,0 +1,128 @@
+//! The network as a whole.
+
+use candle_core::{DType, Result, Tensor};
+
+use super::{
+    decoder::{self, Decoder},
+    encoder::Encoder,
+    features::{Alignment, Features},
+    load,
+};
+use crate::{
+    families::whisper::config::Config,
+    model::{LoadError, ModelFiles, Placement},
+    nn::{
+        ComputeContext, Threads,
+        attention::{Slot, Slots},
+    },
+};
+
+/// The weights of a Whisper. Two requests share them.
+pub struct Net {
+    config: Config,
+    pub(super) context: ComputeContext,
+    encoder: Encoder,
+    decoder: Decoder,
+    /// Everything is computed on these threads, candle's own operations too.
+    threads: Threads,
+}
+
+// === impl Net ===
+
+impl Net {
+    /// From one or several safetensors under the hub's names, with or without the leading `model.`.
+    pub fn load(
+        config: Config,
+        files: &ModelFiles,
+        part: &str,
+        placement: &Placement,
+    ) -> std::result::Result<Self, LoadError> {
+        let context = ComputeContext::new(&placement.device, placement.dtype);
+        Self::load_with(context, config, files, part, placement)
+    }
+
+    pub(super) fn load_with(
+        context: ComputeContext,
+        config: Config,
+        files: &ModelFiles,
+        part: &str,
+        placement: &Placement,
+    ) -> std::result::Result<Self, LoadError> {
+        let threads = Threads::start("whisper", placement.threads);
+        let threads = threads.map_err(|error| LoadError::Device(candle_core::Error::wrap(error)))?;
+        let (encoder, decoder) = threads.install(|| load::read(&config, files, part, placement.weights, &context))?;
+        Ok(Self { config, context, encoder, decoder, threads })
+    }
+
+    /// Bytes that the weights, the slots of a full batch and the working memory take; read from headers alone.
+    pub fn footprint(
+        config: &Config,
+        files: &ModelFiles,
+        part: &str,
+        placement: &Placement,
+    ) -> std::result::Result<u64, LoadError> {
+        load::footprint(config, files, part, placement)
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Log-mel windows, each `[num_mel_bins, 2 * max_source_positions]` row by row.
+    pub fn encode(&self, mels: &[&[f32]]) -> Result<Vec<Features>> {
+        let encode = |mel: &&[f32]| self.encoder.forward(&self.config, &self.context, mel).map(Features);
+        self.threads.install(|| mels.iter().map(encode).collect())
+    }
+
+    /// Memory for up to `count` sequences at once.
+    pub fn slots(&self, count: usize) -> Result<Slots> {
+        Slots::new(&decoder::slot_config(&self.config, &self.context), count, &self.context)
+    }
+
+    /// A slot, without tokens, whose decoder attends to `features`.
+    pub fn open(&self, slots: &mut Slots, features: &Features) -> Result<Slot> {
+        slots.open(|caches| self.threads.install(|| self.decoder.fill_cross_attention(features, caches)))
+    }
+
+    /// Feeds new tokens, at least one, to each of some rows. For each row: the logits `[vocab_size]` after its last token.
+    pub fn step(&self, slots: &mut Slots, rows: &[(&Slot, &[u32])]) -> Result<Vec<Vec<f32>>> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.threads.install(|| {
+            let hidden = self.decoder.forward(slots, rows, &mut |_, _| Ok(()))?;
+            let last = rows.iter().scan(0, |end, (_, tokens)| {
+                *end += tokens.len() as u32;
+                Some(*end - 1)
+            });
+            let last = Tensor::from_iter(last, hidden.device())?;
+            self.decoder.logits(&hidden.index_select(&last, 0)?)?.to_dtype(DType::F32)?.to_vec2()
+        })
+    }
+
+    /// Reads `tokens` after those that the row holds, and tells where the (layer, head) pairs looked. Probabilities are
+    /// taken among the first `vocabulary` tokens. The row is left as it was.
+    pub fn attend(
+        &self,
+        slots: &mut Slots,
+        slot: &Slot,
+        tokens: &[u32],
+        heads: &[(usize, usize)],
+        vocabulary: usize,
+    ) -> Result<Alignment> {
+        let (layers, per_layer) = (self.config.decoder_layers, self.config.decoder_attention_heads);
+        if let Some((layer, head)) = heads.iter().find(|(layer, head)| *layer >= layers || *head >= per_layer) {
+            candle_core::bail!("there is no head {head} in layer {layer}: there are {layers} layers of {per_layer}");
+        }
+        let before = slots.len(slot);
+        let alignment = self.threads.install(|| self.decoder.align(slots, slot, tokens, heads, vocabulary));
+        slots.rewind(slot, before);
+        alignment
+    }
+}
+
+impl std::fmt::Debug for Net {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Net").field("config", &self.config).field("context", &self.context).finish_non_exhaustive()
+    }
+}

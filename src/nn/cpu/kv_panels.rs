@@ -1,0 +1,158 @@
+//! Keys and values laid out for the kernels.
+
+use half::f16;
+use rayon::prelude::*;
+
+use super::{
+    detect::SimdLevel,
+    element::Element,
+    math::convert,
+    matrix::{PANEL, Panels, Rows, panels},
+};
+
+/// Numbers below which a copy stays on one thread.
+const SMALL: usize = 1 << 15;
+
+/// The sizes of a cache: as many heads of keys and values as of queries.
+#[derive(Clone, Copy, Debug)]
+pub struct CacheShape {
+    pub heads: usize,
+    /// Numbers of a head.
+    pub head_dim: usize,
+    /// Positions.
+    pub capacity: usize,
+}
+
+/// The keys and values of one sequence in one layer.
+#[derive(Debug)]
+pub struct KvPanels {
+    pub(super) level: SimdLevel,
+    pub(super) shape: CacheShape,
+    pub(super) numbers: Numbers,
+}
+
+#[derive(Debug)]
+pub(super) enum Numbers {
+    Full(Panelled<f32>),
+    Half(Panelled<f16>),
+}
+
+/// Of each head in turn: the keys in panels of positions, `[head_dim, capacity]`; the values in panels of dimensions,
+/// `[capacity, head_dim]`.
+#[derive(Debug)]
+pub(super) struct Panelled<E> {
+    keys: Vec<E>,
+    values: Vec<E>,
+}
+
+// === impl KvPanels ===
+
+impl KvPanels {
+    pub fn full(level: SimdLevel, shape: CacheShape) -> Self {
+        Self { level, shape, numbers: Numbers::Full(Panelled::new(shape)) }
+    }
+
+    /// In half precision.
+    pub fn half(level: SimdLevel, shape: CacheShape) -> Self {
+        Self { level, shape, numbers: Numbers::Half(Panelled::new(shape)) }
+    }
+
+    /// Writes keys, scaled by `1/√head_dim`, from a position on: `[positions, heads * head_dim]`.
+    pub fn write_keys(&mut self, at: usize, keys: Rows<'_>) {
+        match &mut self.numbers {
+            Numbers::Full(panelled) => panelled.write_keys(self.level, self.shape, at, keys),
+            Numbers::Half(panelled) => panelled.write_keys(self.level, self.shape, at, keys),
+        }
+    }
+
+    /// Writes values from a position on: `[positions, heads * head_dim]`.
+    pub fn write_values(&mut self, at: usize, values: Rows<'_>) {
+        match &mut self.numbers {
+            Numbers::Full(panelled) => panelled.write_values(self.level, self.shape, at, values),
+            Numbers::Half(panelled) => panelled.write_values(self.level, self.shape, at, values),
+        }
+    }
+}
+
+/// Calls `write` with each head and its part.
+fn by_head<E: Send>(to: &mut [E], stride: usize, numbers: usize, write: impl Fn(usize, &mut [E]) + Sync) {
+    if numbers < SMALL {
+        to.chunks_exact_mut(stride).enumerate().for_each(|(head, to)| write(head, to));
+    } else {
+        to.par_chunks_exact_mut(stride).enumerate().for_each(|(head, to)| write(head, to));
+    }
+}
+
+// === impl Panelled ===
+
+impl<E: Element> Panelled<E> {
+    fn new(shape: CacheShape) -> Self {
+        let zeros = |stride| vec![E::from_f32(0.0); shape.heads * stride];
+        Self { keys: zeros(shape.keys_stride()), values: zeros(shape.values_stride()) }
+    }
+
+    fn write_keys(&mut self, level: SimdLevel, shape: CacheShape, at: usize, keys: Rows<'_>) {
+        let CacheShape { heads, head_dim, .. } = shape;
+        let (scale, stride) = (shape.scale() as f32, shape.keys_stride());
+        by_head(&mut self.keys, stride, keys.count * heads * head_dim, |head, to| {
+            let mut converted = vec![E::from_f32(0.0); head_dim];
+            for row in 0..keys.count {
+                convert(level, &keys.row(row, heads * head_dim)[head * head_dim..][..head_dim], scale, &mut converted);
+                let column = (at + row) / PANEL * head_dim * PANEL + (at + row) % PANEL;
+                for (to, key) in to[column..].iter_mut().step_by(PANEL).zip(&converted) {
+                    *to = *key;
+                }
+            }
+        });
+    }
+
+    fn write_values(&mut self, level: SimdLevel, shape: CacheShape, at: usize, values: Rows<'_>) {
+        let CacheShape { heads, head_dim, capacity } = shape;
+        let stride = shape.values_stride();
+        by_head(&mut self.values, stride, values.count * heads * head_dim, |head, to| {
+            for row in 0..values.count {
+                let numbers = &values.row(row, heads * head_dim)[head * head_dim..][..head_dim];
+                for (panel, part) in numbers.chunks(PANEL).enumerate() {
+                    let to = &mut to[(panel * capacity + at + row) * PANEL..][..part.len()];
+                    convert(level, part, 1.0, to);
+                }
+            }
+        });
+    }
+
+    /// Of the first `len` positions.
+    pub fn keys(&self, shape: CacheShape, head: usize, len: usize) -> Panels<'_, E> {
+        let data = &self.keys[head * shape.keys_stride()..][..shape.keys_stride()];
+        Panels { data, stride: shape.head_dim * PANEL, depth: shape.head_dim, columns: len }
+    }
+
+    /// Of the first `len` positions.
+    pub fn values(&self, shape: CacheShape, head: usize, len: usize) -> Panels<'_, E> {
+        let data = &self.values[head * shape.values_stride()..][..shape.values_stride()];
+        Panels { data, stride: shape.capacity * PANEL, depth: len, columns: shape.head_dim }
+    }
+}
+
+// === impl CacheShape ===
+
+impl CacheShape {
+    /// Numbers that [`KvPanels`] takes.
+    pub fn numbers(&self) -> usize {
+        self.heads * (self.keys_stride() + self.values_stride())
+    }
+
+    /// What keys are multiplied by.
+    pub fn scale(&self) -> f64 {
+        1.0 / (self.head_dim as f64).sqrt()
+    }
+
+    /// Numbers that a head's keys take.
+    fn keys_stride(&self) -> usize {
+        panels(self.capacity) * self.head_dim * PANEL
+    }
+
+    /// Numbers that a head's values take.
+    fn values_stride(&self) -> usize {
+        panels(self.head_dim) * self.capacity * PANEL
+    }
+}

@@ -1,0 +1,53 @@
+//! From tokens and positions to rows of numbers.
+
+use candle_core::{Result, Tensor};
+
+use super::{
+    context::ComputeContext,
+    linear::{Epilogue, Linear},
+    weights::data::WeightData,
+};
+
+/// A table of tokens that is the output layer as well (tied weights).
+#[derive(Debug)]
+pub struct TiedEmbedding {
+    /// `[vocabulary, width]`
+    table: Linear,
+}
+
+// === impl TiedEmbedding ===
+
+impl TiedEmbedding {
+    /// `table`: `[vocabulary, width]`
+    pub fn new(table: WeightData, width: usize, context: &ComputeContext) -> Result<Self> {
+        Ok(Self { table: Linear::new(&[table], None, width, context)? })
+    }
+
+    /// How many tokens there are.
+    pub fn vocabulary(&self) -> usize {
+        self.table.columns()
+    }
+
+    /// `[tokens, width]`
+    pub fn forward(&self, tokens: &[u32]) -> Result<Tensor> {
+        self.table.rows(tokens)
+    }
+
+    /// `[rows, width]` → `[rows, vocabulary]`
+    pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        self.table.forward(hidden, Epilogue::None)
+    }
+}
+
+/// Sinusoidal positions, `[count, width]` row by row: sines in the first half of each row, cosines in the second, of
+/// wavelengths from 2π to 10 000 · 2π.
+pub fn sinusoids(count: usize, width: usize) -> Vec<f32> {
+    let half = width / 2;
+    let step = 10_000f64.ln() / (half.max(2) - 1) as f64;
+    let angle = move |position: usize, at: usize| position as f64 * (-step * at as f64).exp();
+    let row = move |position: usize| {
+        let sines = (0..half).map(move |at| angle(position, at).sin() as f32);
+        sines.chain((0..width - half).map(move |at| angle(position, at).cos() as f32))
+    };
+    (0..count).flat_map(row).collect()
+}
