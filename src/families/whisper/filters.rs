@@ -7,21 +7,21 @@ use std::ops::Range;
 
 /// Every rule of one model.
 #[derive(Clone, Debug)]
-pub struct Filters {
+pub struct LogitFilters {
     /// Never made.
     pub suppress: Vec<u32>,
     /// Never made first.
     pub begin_suppress: Vec<u32>,
-    pub times: TimeRules,
+    pub times: TimestampRules,
 }
 
 /// Where the timestamps are among the ids, and how late they may be.
 #[derive(Clone, Debug)]
-pub struct TimeRules {
+pub struct TimestampRules {
     /// Ids below are text.
     pub end: u32,
     /// Never made by these rules: it says that no times follow.
-    pub no_times: u32,
+    pub no_timestamps: u32,
     /// 0.00 s.
     pub first: u32,
     /// The end of the window.
@@ -30,26 +30,26 @@ pub struct TimeRules {
     pub max_initial: usize,
 }
 
-// === impl Filters ===
+// === impl LogitFilters ===
 
-impl Filters {
+impl LogitFilters {
     /// Masks `logits` `[vocabulary]` with negative infinity, after `made` tokens.
-    pub fn apply(&self, logits: &mut [f32], made: &[u32], timed: bool) {
+    pub fn apply(&self, logits: &mut [f32], made: &[u32], timestamps: bool) {
         if made.is_empty() {
             mask_all(logits, &self.begin_suppress);
         }
         mask_all(logits, &self.suppress);
-        if timed {
+        if timestamps {
             self.times.apply(logits, made);
         }
     }
 }
 
-// === impl TimeRules ===
+// === impl TimestampRules ===
 
-impl TimeRules {
+impl TimestampRules {
     fn apply(&self, logits: &mut [f32], made: &[u32]) {
-        mask_all(logits, &[self.no_times]);
+        mask_all(logits, &[self.no_timestamps]);
         mask(logits, self.last + 1..u32::MAX);
         self.pairs(logits, made);
         self.order(logits, made);

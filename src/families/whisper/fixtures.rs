@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, sync::Arc};
 
 use serde::de::DeserializeOwned;
 
-use super::{config::Config, recipe::Recipe, tokens::Tokens};
+use super::{config::Config, decoding_config::DecodingConfig, tokens::Tokens};
 use crate::model::{Location, ModelFiles};
 
 fn path(name: &str) -> PathBuf {
@@ -29,8 +29,8 @@ pub fn config() -> Config {
     Config::from_json(&read("config.json")).unwrap()
 }
 
-pub fn recipe() -> Arc<Recipe> {
-    Arc::new(Recipe::read(&files(), "model", &config()).unwrap())
+pub fn decoding_config() -> Arc<DecodingConfig> {
+    Arc::new(DecodingConfig::read(&files(), "model", &config()).unwrap())
 }
 
 pub fn tokens() -> Tokens {

@@ -1,33 +1,11 @@
-//! How a checkpoint wants to be decoded: `generation_config.json`, or `config.json` where older checkpoints keep the
-//! same fields, or what openai-whisper does where neither says anything.
+//! How a checkpoint wants to be decoded: what its `generation_config.json` says, or what openai-whisper does where it says
+//! nothing.
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
-
-use super::{config::Config, tokens::Tokens};
-use crate::model::{LoadError, ModelFiles};
+use super::{config::Config, generation_config::GenerationConfig, tokens::Tokens};
+use crate::model::LoadError;
 
 /// 1.0 s in steps of 0.02 s, openai-whisper's `max_initial_timestamp`.
 const MAX_INITIAL_TIMESTAMP: usize = 50;
-
-/// The fields that matter here, as they stand in the file. All may be absent or null.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Hints {
-    pub is_multilingual: Option<bool>,
-    pub lang_to_id: Option<BTreeMap<String, u32>>,
-    pub task_to_id: Option<BTreeMap<String, u32>>,
-    pub no_timestamps_token_id: Option<u32>,
-    pub prev_sot_token_id: Option<u32>,
-    pub suppress_tokens: Option<Vec<i64>>,
-    pub begin_suppress_tokens: Option<Vec<i64>>,
-    pub alignment_heads: Option<Vec<(usize, usize)>>,
-    pub max_initial_timestamp_index: Option<usize>,
-    /// Ours: whether earlier text in a prompt keeps its timestamps. OpenAI's models are used to that, smaller ones may
-    /// not be.
-    pub prompt_timestamps: Option<bool>,
-}
 
 /// How to decode, every gap filled.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,34 +22,23 @@ pub struct Generation {
     pub prompt_timestamps: bool,
 }
 
-// === impl Hints ===
-
-impl Hints {
-    pub fn read(files: &ModelFiles, part: &str) -> Result<Self, LoadError> {
-        match files.optional_json(part, "generation_config.json")? {
-            Some(hints) => Ok(hints),
-            None => files.json(part, "config.json"),
-        }
-    }
-}
-
 // === impl Generation ===
 
 impl Generation {
-    pub fn new(hints: &Hints, tokens: &Tokens, config: &Config) -> Result<Self, LoadError> {
+    pub fn new(given: &GenerationConfig, tokens: &Tokens, config: &Config) -> Result<Self, LoadError> {
         Ok(Self {
-            suppress: suppress(hints, tokens)?,
-            begin_suppress: begin_suppress(hints, tokens)?,
-            alignment_heads: alignment_heads(hints, config)?,
-            max_initial_timestamp: hints.max_initial_timestamp_index.unwrap_or(MAX_INITIAL_TIMESTAMP),
-            prompt_timestamps: hints.prompt_timestamps.unwrap_or(true),
+            suppress: suppress(given, tokens)?,
+            begin_suppress: begin_suppress(given, tokens)?,
+            alignment_heads: alignment_heads(given, config)?,
+            max_initial_timestamp: given.max_initial_timestamp_index.unwrap_or(MAX_INITIAL_TIMESTAMP),
+            prompt_timestamps: given.prompt_timestamps.unwrap_or(true),
         })
     }
 }
 
 /// The listed ids, or the symbols that nobody speaks; and every token that controls the decoder.
-fn suppress(hints: &Hints, tokens: &Tokens) -> Result<Vec<u32>, LoadError> {
-    let listed = hints.suppress_tokens.as_ref().filter(|listed| !listed.contains(&-1));
+fn suppress(given: &GenerationConfig, tokens: &Tokens) -> Result<Vec<u32>, LoadError> {
+    let listed = given.suppress_tokens.as_ref().filter(|listed| !listed.contains(&-1));
     let mut ids = match listed {
         Some(listed) => positive(listed),
         None => tokens.not_speech()?,
@@ -81,18 +48,18 @@ fn suppress(hints: &Hints, tokens: &Tokens) -> Result<Vec<u32>, LoadError> {
 }
 
 /// The listed ids, or the blank and the end.
-fn begin_suppress(hints: &Hints, tokens: &Tokens) -> Result<Vec<u32>, LoadError> {
-    let ids = match &hints.begin_suppress_tokens {
+fn begin_suppress(given: &GenerationConfig, tokens: &Tokens) -> Result<Vec<u32>, LoadError> {
+    let ids = match &given.begin_suppress_tokens {
         Some(listed) => positive(listed),
-        None => [tokens.encode(" ")?, vec![tokens.end]].concat(),
+        None => [tokens.encode(" ")?, vec![tokens.eot]].concat(),
     };
     Ok(sorted(ids))
 }
 
 /// The listed heads, or every head in the upper half of the decoder.
-fn alignment_heads(hints: &Hints, config: &Config) -> Result<Vec<(usize, usize)>, LoadError> {
+fn alignment_heads(given: &GenerationConfig, config: &Config) -> Result<Vec<(usize, usize)>, LoadError> {
     let (layers, heads) = (config.decoder_layers, config.decoder_attention_heads);
-    let listed = hints.alignment_heads.as_ref().filter(|listed| !listed.is_empty());
+    let listed = given.alignment_heads.as_ref().filter(|listed| !listed.is_empty());
     let Some(listed) = listed else {
         return Ok((layers / 2..layers).flat_map(|layer| (0..heads).map(move |head| (layer, head))).collect());
     };
@@ -143,7 +110,7 @@ mod tests {
         for json in ["{}", r#"{"suppress_tokens": null, "alignment_heads": []}"#, r#"{"suppress_tokens": [-1]}"#] {
             let (generation, tokens) = (generation(json).unwrap(), fixtures::tokens());
             assert!(tokens.not_speech().unwrap().iter().all(|id| generation.suppress.contains(id)), "{json}");
-            assert_eq!(generation.begin_suppress, [tokens.encode(" ").unwrap(), vec![tokens.end]].concat());
+            assert_eq!(generation.begin_suppress, [tokens.encode(" ").unwrap(), vec![tokens.eot]].concat());
             assert_eq!(generation.alignment_heads, [(1, 0), (1, 1)], "the upper half of two layers of two heads");
             assert_eq!((generation.max_initial_timestamp, generation.prompt_timestamps), (50, true));
         }

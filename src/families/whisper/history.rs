@@ -7,7 +7,7 @@ pub struct History {
     /// Tokens before are forgotten.
     since: usize,
     /// Whether a window knows what the ones before it said.
-    carries_on: bool,
+    condition_on_previous_text: bool,
 }
 
 /// Above this temperature a text is guessed, and would lead the next window astray.
@@ -16,8 +16,8 @@ const HIGHEST_TRUSTED_TEMPERATURE: f32 = 0.5;
 // === impl History ===
 
 impl History {
-    pub fn new(prompt: Vec<u32>, carries_on: bool) -> Self {
-        Self { tokens: prompt, since: 0, carries_on }
+    pub fn new(prompt: Vec<u32>, condition_on_previous_text: bool) -> Self {
+        Self { tokens: prompt, since: 0, condition_on_previous_text }
     }
 
     /// The last of it, at most `room` tokens.
@@ -29,7 +29,7 @@ impl History {
     /// Adds what a window said.
     pub fn extend(&mut self, tokens: impl IntoIterator<Item = u32>, temperature: f32) {
         self.tokens.extend(tokens);
-        if !self.carries_on || temperature > HIGHEST_TRUSTED_TEMPERATURE {
+        if !self.condition_on_previous_text || temperature > HIGHEST_TRUSTED_TEMPERATURE {
             self.since = self.tokens.len();
         }
     }

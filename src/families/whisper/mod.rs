@@ -6,26 +6,27 @@
 //! of that is pure: the `recogniser` alone brings it together with the network, many requests at a time.
 
 pub mod config;
+mod decoding_config;
 mod fallback;
 mod filters;
 #[cfg(test)]
 mod fixtures;
 mod generation;
+mod generation_config;
 mod history;
 mod language;
 pub mod net;
 mod options;
-mod pieces;
 mod preprocessor;
 mod presets;
-mod recipe;
 mod recogniser;
 mod repository;
-mod request;
 mod sampling;
 mod segments;
+mod token_bytes;
 mod tokens;
 mod transcription;
+mod transcription_options;
 mod window;
 mod words;
 
@@ -34,7 +35,7 @@ mod tests;
 
 use serde_json::Value;
 
-use self::{config::Config, net::Net, recipe::Recipe, recogniser::Recogniser};
+use self::{config::Config, decoding_config::DecodingConfig, net::Net, recogniser::Recogniser};
 use crate::{
     model::{Family, LoadError, Model, ModelFiles, Placement, Preset},
     speech::TaskKind,
@@ -86,8 +87,8 @@ impl Family for Whisper {
     fn load(&self, files: &ModelFiles, place: &Placement) -> Result<Box<dyn Model>, LoadError> {
         let (config, part) = Self::config(files)?;
         preprocessor::check(files, part, &config)?;
-        let recipe = Recipe::read(files, part, &config)?;
+        let decoding = DecodingConfig::read(files, part, &config)?;
         let net = Net::load(config, files, part, place)?;
-        Ok(Box::new(Recogniser::new(net, recipe, place.max_batch)?))
+        Ok(Box::new(Recogniser::new(net, decoding, place.max_batch)?))
     }
 }

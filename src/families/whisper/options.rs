@@ -12,7 +12,7 @@ const NOT_YET: [&str; 4] = ["beam_size", "best_of", "patience", "length_penalty"
 /// Names and defaults are openai-whisper's. `null` turns a threshold off.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Options {
+pub struct WhisperOptions {
     /// Whether a window is told what the one before it said.
     pub condition_on_previous_text: bool,
     /// A text that zlib shrinks by more than this goes in circles: decoded anew at a higher temperature.
@@ -25,7 +25,7 @@ pub struct Options {
     pub seed: u64,
 }
 
-impl Default for Options {
+impl Default for WhisperOptions {
     fn default() -> Self {
         Self {
             condition_on_previous_text: true,
@@ -37,9 +37,9 @@ impl Default for Options {
     }
 }
 
-// === impl Options ===
+// === impl WhisperOptions ===
 
-impl Options {
+impl WhisperOptions {
     pub fn parse(given: &Map<String, Value>) -> Result<Self, RequestError> {
         if let Some(name) = NOT_YET.iter().find(|name| given.contains_key(**name)) {
             let message = format!("the option {name} is not supported: decoding is greedy, with temperature fall-back");
@@ -64,15 +64,15 @@ mod tests {
 
     use super::*;
 
-    fn parse(given: Value) -> Result<Options, RequestError> {
-        Options::parse(given.as_object().unwrap())
+    fn parse(given: Value) -> Result<WhisperOptions, RequestError> {
+        WhisperOptions::parse(given.as_object().unwrap())
     }
 
     #[test]
     fn what_is_absent_is_as_in_openai_whisper_and_null_turns_off() {
-        assert_eq!(parse(json!({})), Ok(Options::default()));
+        assert_eq!(parse(json!({})), Ok(WhisperOptions::default()));
         let given = parse(json!({"logprob_threshold": null, "seed": 3})).unwrap();
-        assert_eq!(given, Options { logprob_threshold: None, seed: 3, ..Options::default() });
+        assert_eq!(given, WhisperOptions { logprob_threshold: None, seed: 3, ..WhisperOptions::default() });
     }
 
     #[test]

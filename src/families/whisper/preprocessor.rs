@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn another_recipe_is_refused_by_field_and_value() {
+    fn another_configuration_is_refused_by_field_and_value() {
         for (json, said) in [
             (r#"{"feature_size": 128}"#, "feature_size is 128, and this model needs 80"),
             (r#"{"hop_length": 200}"#, "hop_length is 200, and this model needs 160"),

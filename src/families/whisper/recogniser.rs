@@ -11,10 +11,10 @@ use candle_core::Result;
 
 use self::row::Row;
 use super::{
+    decoding_config::DecodingConfig,
     net::{Net, Slots},
-    recipe::Recipe,
-    request::HOP,
-    transcription::Need,
+    transcription::NextStep,
+    transcription_options::HOP,
     words::Attention,
 };
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
 pub struct Recogniser {
     net: Net,
     mel: LogMel,
-    recipe: Arc<Recipe>,
+    decoding: Arc<DecodingConfig>,
     slots: Slots,
     max_batch: usize,
 }
@@ -35,31 +35,31 @@ pub struct Recogniser {
 // === impl Recogniser ===
 
 impl Recogniser {
-    pub fn new(net: Net, recipe: Recipe, max_batch: usize) -> Result<Self> {
+    pub fn new(net: Net, decoding: DecodingConfig, max_batch: usize) -> Result<Self> {
         let max_batch = max_batch.max(1);
         let mel = LogMel::new(&MelSpec::whisper(net.config().num_mel_bins));
-        Ok(Self { slots: net.slots(max_batch)?, net, mel, recipe: Arc::new(recipe), max_batch })
+        Ok(Self { slots: net.slots(max_batch)?, net, mel, decoding: Arc::new(decoding), max_batch })
     }
 
-    fn work(&mut self, jobs: &mut Batch<'_, Transcribe>) -> Result<()> {
+    fn work(&mut self, batch: &mut Batch<'_, Transcribe>) -> Result<()> {
         let mut rows = Vec::new();
         loop {
-            let newcomers = jobs.admit(self.max_batch - rows.len());
+            let newcomers = batch.admit(self.max_batch - rows.len());
             if rows.is_empty() && newcomers.is_empty() {
                 return Ok(());
             }
-            rows.extend(newcomers.into_iter().filter_map(|job| Row::new(job, self.recipe.clone())));
-            self.dismiss(&mut rows);
+            rows.extend(newcomers.into_iter().filter_map(|request| Row::new(request, self.decoding.clone())));
+            self.remove_done(&mut rows);
             for row in &mut rows {
-                self.prepare(row, jobs)?;
+                self.prepare(row, batch)?;
             }
             self.step(&mut rows)?;
-            jobs.step();
+            batch.step();
         }
     }
 
     /// Ends what is over: answered, given up, or not wanted any more.
-    fn dismiss(&mut self, rows: &mut Vec<Row>) {
+    fn remove_done(&mut self, rows: &mut Vec<Row>) {
         for row in rows.extract_if(.., |row| row.is_over()) {
             if let Some(slot) = row.end() {
                 self.slots.close(slot);
@@ -68,36 +68,36 @@ impl Recogniser {
     }
 
     /// What a request needs for itself alone, until it can take a step together with the others.
-    fn prepare(&mut self, row: &mut Row, jobs: &mut Batch<'_, Transcribe>) -> Result<()> {
+    fn prepare(&mut self, row: &mut Row, batch: &mut Batch<'_, Transcribe>) -> Result<()> {
         loop {
-            match row.need() {
-                Need::Window { seek } => self.listen(row, seek)?,
-                Need::Alignment(tokens) => self.align(row, &tokens)?,
-                Need::Logits(_) | Need::Nothing => return Ok(()),
+            match row.next_step() {
+                NextStep::Encode { seek } => self.encode(row, seek)?,
+                NextStep::Align(tokens) => self.align(row, &tokens)?,
+                NextStep::Decode(_) | NextStep::Done => return Ok(()),
             }
-            jobs.step();
+            batch.step();
             if row.is_over() {
                 return Ok(());
             }
         }
     }
 
-    fn listen(&mut self, row: &mut Row, seek: usize) -> Result<()> {
-        let mel = self.mel.log_mel_padded(row.samples(seek), self.recipe.window * HOP);
+    fn encode(&mut self, row: &mut Row, seek: usize) -> Result<()> {
+        let mel = self.mel.log_mel_padded(row.samples(seek), self.decoding.window * HOP);
         for features in self.net.encode(&[mel.values()])? {
             if let Some(slot) = row.slot.take() {
                 self.slots.close(slot);
             }
             row.slot = Some(self.net.open(&mut self.slots, &features)?);
         }
-        row.transcription.listened();
+        row.transcription.encoded();
         Ok(())
     }
 
     fn align(&mut self, row: &mut Row, tokens: &[u32]) -> Result<()> {
         let Some(slot) = &row.slot else { return Ok(()) };
         self.slots.rewind(slot, 0);
-        let (heads, text) = (&self.recipe.alignment_heads, self.recipe.tokens.end as usize);
+        let (heads, text) = (&self.decoding.alignment_heads, self.decoding.tokens.eot as usize);
         let alignment = self.net.attend(&mut self.slots, slot, tokens, heads, text)?;
         let attention =
             Attention { weights: &alignment.weights, tokens: alignment.tokens, positions: alignment.positions };
@@ -109,9 +109,9 @@ impl Recogniser {
     fn step(&mut self, rows: &mut [Row]) -> Result<()> {
         let mut waiting: Vec<(&mut Row, Vec<u32>)> = Vec::with_capacity(rows.len());
         for row in rows {
-            if let (Need::Logits(feed), Some(slot)) = (row.need(), &row.slot) {
-                self.slots.rewind(slot, feed.keep);
-                waiting.push((row, feed.tokens));
+            if let (NextStep::Decode(input), Some(slot)) = (row.next_step(), &row.slot) {
+                self.slots.rewind(slot, input.keep);
+                waiting.push((row, input.tokens));
             }
         }
         let fed: Vec<_> =
@@ -119,20 +119,20 @@ impl Recogniser {
         let logits = self.net.step(&mut self.slots, &fed)?;
         drop(fed);
         for ((row, _), logits) in waiting.into_iter().zip(logits) {
-            row.hear(logits);
+            row.take_logits(logits);
         }
         Ok(())
     }
 
     /// One window of silence through every part of the network. Weights that are no numbers load like any other; what
     /// comes out of them shows.
-    fn rehearse(&mut self) -> Result<()> {
-        let silence = self.mel.log_mel_padded(&[], self.recipe.window * HOP);
-        let opening = self.recipe.tokens.opening("en", TranscribeMode::Transcribe);
+    fn dry_run(&mut self) -> Result<()> {
+        let silence = self.mel.log_mel_padded(&[], self.decoding.window * HOP);
+        let opening = self.decoding.tokens.sot_sequence("en", TranscribeMode::Transcribe);
         for features in self.net.encode(&[silence.values()])? {
             let slot = self.net.open(&mut self.slots, &features)?;
             let mut logits = self.net.step(&mut self.slots, &[(&slot, &opening)])?;
-            logits.extend(self.net.step(&mut self.slots, &[(&slot, &[self.recipe.tokens.no_times])])?);
+            logits.extend(self.net.step(&mut self.slots, &[(&slot, &[self.decoding.tokens.no_timestamps])])?);
             self.slots.close(slot);
             if !logits.iter().flatten().all(|logit| logit.is_finite()) {
                 candle_core::bail!("it computes no numbers");
@@ -147,11 +147,11 @@ impl Model for Recogniser {
         self.max_batch
     }
 
-    fn transcribe(&mut self, jobs: &mut Batch<'_, Transcribe>) -> std::result::Result<(), Broken> {
-        self.work(jobs).map_err(|error| Broken(error.into()))
+    fn transcribe(&mut self, batch: &mut Batch<'_, Transcribe>) -> std::result::Result<(), Broken> {
+        self.work(batch).map_err(|error| Broken(error.into()))
     }
 
     fn warm_up(&mut self) -> std::result::Result<(), Broken> {
-        self.rehearse().map_err(|error| Broken(error.into()))
+        self.dry_run().map_err(|error| Broken(error.into()))
     }
 }

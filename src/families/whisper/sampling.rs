@@ -6,20 +6,20 @@ use super::filters::log_sum_exp;
 
 /// A token and the natural logarithm of its probability.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Choice {
+pub struct SampledToken {
     pub token: u32,
     pub logprob: f32,
 }
 
 /// The likeliest at temperature 0, else one drawn from the distribution that the temperature flattens. The probability
 /// is that at temperature 1, as in openai-whisper. `None` when the logits are no distribution.
-pub fn choose(logits: &[f32], temperature: f32, rng: &mut StdRng) -> Option<Choice> {
+pub fn sample(logits: &[f32], temperature: f32, rng: &mut StdRng) -> Option<SampledToken> {
     let total = log_sum_exp(logits);
     if !total.is_finite() {
         return None;
     }
-    let token = if temperature > 0.0 { draw(logits, temperature, rng) } else { likeliest(logits) };
-    Some(Choice { token: token as u32, logprob: logits[token] - total })
+    let token = if temperature > 0.0 { draw(logits, temperature, rng) } else { argmax(logits) };
+    Some(SampledToken { token: token as u32, logprob: logits[token] - total })
 }
 
 /// The probability of one token.
@@ -28,7 +28,7 @@ pub fn probability(logits: &[f32], token: u32) -> f32 {
 }
 
 /// The first of the greatest.
-pub fn likeliest(logits: &[f32]) -> usize {
+pub fn argmax(logits: &[f32]) -> usize {
     let mut best = 0;
     for (index, logit) in logits.iter().enumerate() {
         if *logit > logits[best] {
@@ -39,7 +39,7 @@ pub fn likeliest(logits: &[f32]) -> usize {
 }
 
 fn draw(logits: &[f32], temperature: f32, rng: &mut StdRng) -> usize {
-    let best = likeliest(logits);
+    let best = argmax(logits);
     let weights = || logits.iter().map(|logit| f64::from((logit - logits[best]) / temperature).exp());
     let mut left = rng.random::<f64>() * weights().sum::<f64>();
     for (index, weight) in weights().enumerate() {
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn without_temperature_the_likeliest_is_taken() {
-        let choice = choose(&[0.0, 2.0, f32::NEG_INFINITY, 2.0], 0.0, &mut rng()).unwrap();
+        let choice = sample(&[0.0, 2.0, f32::NEG_INFINITY, 2.0], 0.0, &mut rng()).unwrap();
         assert_eq!(choice.token, 1);
         let expected = (2f32.exp() / (1.0 + 2.0 * 2f32.exp())).ln();
         assert!((choice.logprob - expected).abs() < 1e-6, "{} {expected}", choice.logprob);
@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn draws_follow_the_flattened_distribution() {
         let (logits, mut rng) = ([0.0, 1.0, f32::NEG_INFINITY], rng());
-        let ones = (0..20_000).filter(|_| choose(&logits, 0.5, &mut rng).unwrap().token == 1).count();
+        let ones = (0..20_000).filter(|_| sample(&logits, 0.5, &mut rng).unwrap().token == 1).count();
         let expected = 2f64.exp() / (1.0 + 2f64.exp());
         assert!((ones as f64 / 20_000.0 - expected).abs() < 0.01, "{ones}");
     }
@@ -81,15 +81,15 @@ mod tests {
     fn equal_seeds_draw_alike() {
         let logits: Vec<f32> = (0..50).map(|id| (id as f32).sin()).collect();
         let drawn =
-            |mut rng: StdRng| -> Vec<u32> { (0..30).map(|_| choose(&logits, 1.0, &mut rng).unwrap().token).collect() };
+            |mut rng: StdRng| -> Vec<u32> { (0..30).map(|_| sample(&logits, 1.0, &mut rng).unwrap().token).collect() };
         assert_eq!(drawn(rng()), drawn(rng()));
     }
 
     #[test]
     fn what_is_no_distribution_gives_no_token() {
         for logits in [[f32::NAN, 0.0], [f32::INFINITY, 0.0], [f32::NEG_INFINITY; 2]] {
-            assert_eq!(choose(&logits, 0.0, &mut rng()), None, "{logits:?}");
-            assert_eq!(choose(&logits, 1.0, &mut rng()), None, "{logits:?}");
+            assert_eq!(sample(&logits, 0.0, &mut rng()), None, "{logits:?}");
+            assert_eq!(sample(&logits, 1.0, &mut rng()), None, "{logits:?}");
         }
     }
 }

@@ -10,9 +10,9 @@ use std::panic::catch_unwind;
 use tokenizers::Tokenizer;
 
 use super::{
-    generation::Hints,
+    generation_config::GenerationConfig,
     language::{self, LANGUAGES},
-    pieces::{Pieces, from_byte_level},
+    token_bytes::{TokenBytes, from_byte_level},
 };
 use crate::{
     model::{LoadError, RequestError},
@@ -21,18 +21,19 @@ use crate::{
 
 const FILE: &str = "tokenizer.json";
 
-/// A Whisper vocabulary. Every id below [`end`](Self::end) is text, every id from [`times`](Self::times) on is a time.
+/// A Whisper vocabulary. Every id below [`eot`](Self::eot) is text, every id from
+/// [`timestamp_begin`](Self::timestamp_begin) on is a time. The names of control tokens are openai-whisper's.
 pub struct Tokens {
     tokenizer: Tokenizer,
-    pieces: Pieces,
-    pub end: u32,
-    pub start: u32,
+    pieces: TokenBytes,
+    pub eot: u32,
+    pub sot: u32,
     /// Before text that was said earlier; without it a model takes no prompt.
-    pub previous: Option<u32>,
+    pub sot_prev: Option<u32>,
     pub no_speech: Option<u32>,
-    pub no_times: u32,
+    pub no_timestamps: u32,
     /// 0.00 s; the next one is 0.02 s.
-    pub times: u32,
+    pub timestamp_begin: u32,
     tasks: Option<Tasks>,
     language_model: Option<u32>,
     /// Code and id. Empty where the model only knows English and is not told so.
@@ -48,28 +49,30 @@ struct Tasks {
 
 impl Tokens {
     /// `vocabulary` is the number of ids that the model knows.
-    pub fn new(json: &[u8], hints: &Hints, vocabulary: usize) -> Result<Self, LoadError> {
+    pub fn new(json: &[u8], given: &GenerationConfig, vocabulary: usize) -> Result<Self, LoadError> {
         let tokenizer = read(json)?;
         let known = |id: &u32| (*id as usize) < vocabulary;
         let find = |name: &str| tokenizer.token_to_id(name).filter(known);
         let need = |name: &str| find(name).ok_or_else(|| malformed(format!("it has no token {name}")));
-        let no_times = need("<|notimestamps|>")?;
-        let times = agreed(hints, no_times)? + 1;
-        if times as usize >= vocabulary {
-            return Err(malformed(format!("its timestamps begin at {times}, and the model knows {vocabulary} tokens")));
+        let no_timestamps = need("<|notimestamps|>")?;
+        let timestamp_begin = agreed(given, no_timestamps)? + 1;
+        if timestamp_begin as usize >= vocabulary {
+            return Err(malformed(format!(
+                "its timestamps begin at {timestamp_begin}, and the model knows {vocabulary} tokens"
+            )));
         }
         Ok(Self {
             pieces: pieces(&tokenizer),
-            end: need("<|endoftext|>")?,
-            start: need("<|startoftranscript|>")?,
-            previous: find("<|startofprev|>").or(hints.prev_sot_token_id.filter(known)),
+            eot: need("<|endoftext|>")?,
+            sot: need("<|startoftranscript|>")?,
+            sot_prev: find("<|startofprev|>").or(given.prev_sot_token_id.filter(known)),
             no_speech: find("<|nospeech|>").or_else(|| find("<|nocaptions|>")),
-            no_times,
-            times,
-            tasks: tasks(hints, &find).filter(|tasks| known(&tasks.transcribe) && known(&tasks.translate)),
+            no_timestamps,
+            timestamp_begin,
+            tasks: tasks(given, &find).filter(|tasks| known(&tasks.transcribe) && known(&tasks.translate)),
             language_model: find("<|startoflm|>"),
-            languages: match is_multilingual(hints, vocabulary) {
-                true => languages(hints, &find).filter(|(_, id)| known(id)).collect(),
+            languages: match is_multilingual(given, vocabulary) {
+                true => languages(given, &find).filter(|(_, id)| known(id)).collect(),
                 false => Vec::new(),
             },
             tokenizer,
@@ -79,7 +82,7 @@ impl Tokens {
     /// Text alone: what looks like a control token is left out.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, LoadError> {
         let encoding = self.tokenizer.encode_fast(text, false).map_err(|error| malformed(error.to_string()))?;
-        Ok(encoding.get_ids().iter().copied().filter(|id| *id < self.end).collect())
+        Ok(encoding.get_ids().iter().copied().filter(|id| *id < self.eot).collect())
     }
 
     /// Every id is written, incomplete characters as U+FFFD.
@@ -94,7 +97,7 @@ impl Tokens {
 
     /// [`Self::decode`] without control tokens and times.
     pub fn text(&self, ids: &[u32]) -> String {
-        let text: Vec<u32> = ids.iter().copied().filter(|id| *id < self.end).collect();
+        let text: Vec<u32> = ids.iter().copied().filter(|id| *id < self.eot).collect();
         self.decode(&text)
     }
 
@@ -126,11 +129,11 @@ impl Tokens {
     }
 
     /// What tells the decoder what to write: start, language, task. English-only models are told nothing but to start.
-    pub fn opening(&self, language: &str, goal: TranscribeMode) -> Vec<u32> {
-        let mut opening = vec![self.start];
+    pub fn sot_sequence(&self, language: &str, mode: TranscribeMode) -> Vec<u32> {
+        let mut opening = vec![self.sot];
         if let Some((_, id)) = self.languages.iter().find(|(code, _)| *code == language) {
             opening.push(*id);
-            opening.extend(self.tasks.as_ref().map(|tasks| tasks.of(goal)));
+            opening.extend(self.tasks.as_ref().map(|tasks| tasks.of(mode)));
         }
         opening
     }
@@ -143,14 +146,14 @@ impl Tokens {
     /// Tokens that steer the decoder and are never its answer.
     pub fn controls(&self) -> impl Iterator<Item = u32> {
         let tasks = self.tasks.iter().flat_map(|tasks| [tasks.transcribe, tasks.translate]);
-        let others = [Some(self.start), self.previous, self.language_model, self.no_speech];
+        let others = [Some(self.sot), self.sot_prev, self.language_model, self.no_speech];
         tasks.chain(others.into_iter().flatten())
     }
 }
 
 impl Tasks {
-    fn of(&self, goal: TranscribeMode) -> u32 {
-        match goal {
+    fn of(&self, mode: TranscribeMode) -> u32 {
+        match mode {
             TranscribeMode::Transcribe => self.transcribe,
             TranscribeMode::Translate => self.translate,
         }
@@ -158,7 +161,7 @@ impl Tasks {
 }
 
 /// The bytes of every id. Added tokens stand for themselves, all others are byte-level.
-fn pieces(tokenizer: &Tokenizer) -> Pieces {
+fn pieces(tokenizer: &Tokenizer) -> TokenBytes {
     let added = tokenizer.get_added_tokens_decoder();
     let mut pieces = Vec::new();
     for (token, id) in tokenizer.get_vocab(true) {
@@ -166,7 +169,7 @@ fn pieces(tokenizer: &Tokenizer) -> Pieces {
         pieces.resize(pieces.len().max(index + 1), Vec::new());
         pieces[index] = if added.contains_key(&id) { token.into_bytes() } else { from_byte_level(&token) };
     }
-    Pieces::new(pieces.iter().map(Vec::as_slice))
+    TokenBytes::new(pieces.iter().map(Vec::as_slice))
 }
 
 /// The library panics where a decoder or a normalizer is not what it expects; nothing of it is used afterwards.
@@ -177,19 +180,19 @@ fn read(json: &[u8]) -> Result<Tokenizer, LoadError> {
 }
 
 /// The two files must mean the same token.
-fn agreed(hints: &Hints, no_times: u32) -> Result<u32, LoadError> {
-    match hints.no_timestamps_token_id {
-        Some(other) if other != no_times => Err(LoadError::Malformed {
+fn agreed(given: &GenerationConfig, no_timestamps: u32) -> Result<u32, LoadError> {
+    match given.no_timestamps_token_id {
+        Some(other) if other != no_timestamps => Err(LoadError::Malformed {
             file: "generation_config.json".to_owned(),
-            reason: format!("no_timestamps_token_id is {other}, and {FILE} has <|notimestamps|> at {no_times}"),
+            reason: format!("no_timestamps_token_id is {other}, and {FILE} has <|notimestamps|> at {no_timestamps}"),
         }),
-        _ => Ok(no_times),
+        _ => Ok(no_timestamps),
     }
 }
 
-fn tasks(hints: &Hints, find: &impl Fn(&str) -> Option<u32>) -> Option<Tasks> {
+fn tasks(given: &GenerationConfig, find: &impl Fn(&str) -> Option<u32>) -> Option<Tasks> {
     let task = |name: &str| {
-        let listed = hints.task_to_id.as_ref().and_then(|tasks| tasks.get(name).copied());
+        let listed = given.task_to_id.as_ref().and_then(|tasks| tasks.get(name).copied());
         listed.or_else(|| find(&format!("<|{name}|>")))
     };
     Some(Tasks { transcribe: task("transcribe")?, translate: task("translate")? })
@@ -197,15 +200,18 @@ fn tasks(hints: &Hints, find: &impl Fn(&str) -> Option<u32>) -> Option<Tasks> {
 
 /// English-only vocabularies hold the language tokens too, so those tell nothing. Without a word on it in the
 /// configuration, it is the size of OpenAI's English vocabulary that tells, as in openai-whisper.
-fn is_multilingual(hints: &Hints, vocabulary: usize) -> bool {
+fn is_multilingual(given: &GenerationConfig, vocabulary: usize) -> bool {
     const ENGLISH_VOCABULARY: usize = 51_864;
-    hints.is_multilingual.unwrap_or(hints.lang_to_id.is_some() || vocabulary != ENGLISH_VOCABULARY)
+    given.is_multilingual.unwrap_or(given.lang_to_id.is_some() || vocabulary != ENGLISH_VOCABULARY)
 }
 
-fn languages(hints: &Hints, find: &impl Fn(&str) -> Option<u32>) -> impl Iterator<Item = (&'static str, u32)> {
+fn languages(
+    given: &GenerationConfig,
+    find: &impl Fn(&str) -> Option<u32>,
+) -> impl Iterator<Item = (&'static str, u32)> {
     let id = |code: &str| {
         let name = format!("<|{code}|>");
-        match &hints.lang_to_id {
+        match &given.lang_to_id {
             Some(listed) => listed.get(&name).copied(),
             None => find(&name),
         }

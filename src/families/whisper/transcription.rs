@@ -11,11 +11,11 @@ use std::sync::Arc;
 use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
+    decoding_config::DecodingConfig,
     history::History,
-    recipe::Recipe,
-    request::WhisperRequest,
-    sampling::likeliest,
-    window::{Feed, NoDistribution, Said, Window},
+    sampling::argmax,
+    transcription_options::TranscriptionOptions,
+    window::{DecodeResult, DecoderInput, NoDistribution, Window},
     words::{self, Attention},
 };
 use crate::{
@@ -32,8 +32,8 @@ const UNDETERMINED: &str = "und";
 
 /// A request that is being answered.
 pub struct Transcription {
-    recipe: Arc<Recipe>,
-    request: WhisperRequest,
+    decoding: Arc<DecodingConfig>,
+    options: TranscriptionOptions,
     rng: StdRng,
     history: History,
     language: Option<&'static str>,
@@ -49,66 +49,66 @@ pub struct Transcription {
 }
 
 /// ```text
-/// Listening ──► Detecting ──► Decoding ──► Aligning ──► Listening … Over
-///     └───────────────────────►┘  └─────────────────────►┘
+/// Encoding ──► Detecting ──► Decoding ──► Aligning ──► Encoding … Done
+///     └──────────────────────►┘  └────────────────────►┘
 /// ```
 enum State {
     /// The window is to be encoded.
-    Listening,
+    Encoding,
     /// The language is asked for.
     Detecting,
     Decoding(Window),
     /// Segments wait for their words.
     Aligning(Draft),
-    Over,
+    Done,
 }
 
-/// What a transcription needs to go on.
+/// What the network is to do for a transcription next.
 #[derive(Debug, PartialEq)]
-pub enum Need {
+pub enum NextStep {
     /// The window from this frame on, encoded; then [`Transcription::listened`].
-    Window { seek: usize },
+    Encode { seek: usize },
     /// The logits after these tokens; then [`Transcription::hear`].
-    Logits(Feed),
+    Decode(DecoderInput),
     /// Where the decoder looks while it writes these tokens; then [`Transcription::align`].
-    Alignment(Vec<u32>),
+    Align(Vec<u32>),
     /// It is over.
-    Nothing,
+    Done,
 }
 
 // === impl Transcription ===
 
 impl Transcription {
-    pub fn new(recipe: Arc<Recipe>, ask: &Transcribe) -> Result<Self, RequestError> {
-        let request = WhisperRequest::new(ask, &recipe)?;
+    pub fn new(decoding: Arc<DecodingConfig>, ask: &Transcribe) -> Result<Self, RequestError> {
+        let options = TranscriptionOptions::new(ask, &decoding)?;
         let mut transcription = Self {
-            rng: StdRng::seed_from_u64(request.seed),
-            history: History::new(request.prompt.clone(), request.carries_on),
-            language: request.language,
-            recipe,
-            request,
+            rng: StdRng::seed_from_u64(options.seed),
+            history: History::new(options.prompt.clone(), options.condition_on_previous_text),
+            language: options.language,
+            decoding,
+            options,
             seek: 0,
             segments: 0,
             tokens: 0,
             last_speech: 0.0,
-            state: State::Over,
+            state: State::Done,
         };
-        transcription.listen_at(0);
+        transcription.seek_to(0);
         Ok(transcription)
     }
 
-    pub fn need(&self) -> Need {
+    pub fn next_step(&self) -> NextStep {
         match &self.state {
-            State::Listening => Need::Window { seek: self.seek },
-            State::Detecting => Need::Logits(Feed { keep: 0, tokens: vec![self.recipe.tokens.start] }),
-            State::Decoding(window) => Need::Logits(window.feed()),
-            State::Aligning(draft) => Need::Alignment(self.spelled(draft)),
-            State::Over => Need::Nothing,
+            State::Encoding => NextStep::Encode { seek: self.seek },
+            State::Detecting => NextStep::Decode(DecoderInput { keep: 0, tokens: vec![self.decoding.tokens.sot] }),
+            State::Decoding(window) => NextStep::Decode(window.input()),
+            State::Aligning(draft) => NextStep::Align(self.spelled(draft)),
+            State::Done => NextStep::Done,
         }
     }
 
     /// The window was encoded.
-    pub fn listened(&mut self) {
+    pub fn encoded(&mut self) {
         self.state = match self.language {
             Some(language) => State::Decoding(self.window(language)),
             None => State::Detecting,
@@ -116,7 +116,7 @@ impl Transcription {
     }
 
     /// Takes logits `[vocabulary]`; gives the segments that are final.
-    pub fn hear(&mut self, logits: Vec<f32>) -> Result<Vec<Segment>, NoDistribution> {
+    pub fn take_logits(&mut self, logits: Vec<f32>) -> Result<Vec<Segment>, NoDistribution> {
         match &mut self.state {
             State::Detecting => {
                 let language = self.detect(&logits);
@@ -125,38 +125,38 @@ impl Transcription {
                 Ok(Vec::new())
             }
             State::Decoding(window) => {
-                let said = window.hear(logits, &self.recipe, &self.request, &mut self.rng)?;
-                Ok(said.map_or_else(Vec::new, |said| self.draft(said)))
+                let result = window.take_logits(logits, &self.decoding, &self.options, &mut self.rng)?;
+                Ok(result.map_or_else(Vec::new, |result| self.draft(result)))
             }
-            State::Listening | State::Aligning(_) | State::Over => Ok(Vec::new()),
+            State::Encoding | State::Aligning(_) | State::Done => Ok(Vec::new()),
         }
     }
 
     /// Takes attention over the tokens that were asked for, and the probability of each but the first; gives the
     /// segments that are final.
     pub fn align(&mut self, attention: Attention<'_>, next: &[f32]) -> Vec<Segment> {
-        let State::Aligning(mut draft) = std::mem::replace(&mut self.state, State::Over) else { return Vec::new() };
-        let opening = self.opening().len();
-        let starts = words::token_starts(attention, WhisperRequest::positions(self.frames()), opening);
+        let State::Aligning(mut draft) = std::mem::replace(&mut self.state, State::Done) else { return Vec::new() };
+        let opening = self.sot_sequence().len();
+        let starts = words::token_starts(attention, TranscriptionOptions::positions(self.frames()), opening);
         let probabilities = next.get(opening..opening + draft.text.len()).unwrap_or_default();
         let language = self.language.unwrap_or_default();
-        let timings = words::timings(&self.recipe.tokens, language, &draft.text, &starts, probabilities);
+        let timings = words::timings(&self.decoding.tokens, language, &draft.text, &starts, probabilities);
         draft.place(timings, self.offset(), self.last_speech);
         self.conclude(draft)
     }
 
     pub fn is_over(&self) -> bool {
-        matches!(self.state, State::Over)
+        matches!(self.state, State::Done)
     }
 
     pub fn summary(&self) -> Summary {
         let language = self.language.unwrap_or(UNDETERMINED).to_owned();
-        Summary { language, duration: self.request.duration, tokens: self.tokens }
+        Summary { language, duration: self.options.duration, tokens: self.tokens }
     }
 
     /// Frames of sound in the window.
     fn frames(&self) -> usize {
-        self.recipe.window.min(self.request.frames - self.seek)
+        self.decoding.window.min(self.options.frames - self.seek)
     }
 
     /// Where the window starts, in seconds.
@@ -164,39 +164,39 @@ impl Transcription {
         self.seek as f64 / 100.0
     }
 
-    fn listen_at(&mut self, seek: usize) {
-        self.seek = seek.min(self.request.frames);
-        let left = self.request.frames - self.seek;
-        self.state = if left < SHORTEST { State::Over } else { State::Listening };
+    fn seek_to(&mut self, seek: usize) {
+        self.seek = seek.min(self.options.frames);
+        let left = self.options.frames - self.seek;
+        self.state = if left < SHORTEST { State::Done } else { State::Encoding };
     }
 
     fn window(&self, language: &'static str) -> Window {
-        let mut opening = self.recipe.tokens.opening(language, self.request.goal);
-        if !self.request.timed {
-            opening.push(self.recipe.tokens.no_times);
+        let mut opening = self.decoding.tokens.sot_sequence(language, self.options.mode);
+        if !self.options.timestamps {
+            opening.push(self.decoding.tokens.no_timestamps);
         }
-        Window::new(&self.recipe, self.history.last(self.recipe.prompt_room()), &opening)
+        Window::new(&self.decoding, self.history.last(self.decoding.max_prompt_tokens()), &opening)
     }
 
-    fn opening(&self) -> Vec<u32> {
-        self.recipe.tokens.opening(self.language.unwrap_or_default(), self.request.goal)
+    fn sot_sequence(&self) -> Vec<u32> {
+        self.decoding.tokens.sot_sequence(self.language.unwrap_or_default(), self.options.mode)
     }
 
     /// The likeliest of the languages.
     fn detect(&self, logits: &[f32]) -> &'static str {
-        let languages = self.recipe.tokens.languages();
+        let languages = self.decoding.tokens.languages();
         let logits: Vec<f32> = languages.iter().map(|(_, id)| logits[*id as usize]).collect();
-        languages[likeliest(&logits)].0
+        languages[argmax(&logits)].0
     }
 
-    fn draft(&mut self, said: Said) -> Vec<Segment> {
-        self.tokens += said.tokens.len();
-        if self.request.thresholds.silent(&said.quality) {
-            self.listen_at(self.seek + self.frames());
+    fn draft(&mut self, result: DecodeResult) -> Vec<Segment> {
+        self.tokens += result.tokens.len();
+        if self.options.thresholds.silent(&result.quality) {
+            self.seek_to(self.seek + self.frames());
             return Vec::new();
         }
-        let draft = Draft::new(said, &self.recipe, self.seek, self.frames(), self.request.logprobs);
-        if self.request.words && !draft.text.is_empty() {
+        let draft = Draft::new(result, &self.decoding, self.seek, self.frames(), self.options.logprobs);
+        if self.options.word_timestamps && !draft.text.is_empty() {
             self.state = State::Aligning(draft);
             return Vec::new();
         }
@@ -205,19 +205,19 @@ impl Transcription {
 
     /// What the decoder wrote, as it would write it at once and without times.
     fn spelled(&self, draft: &Draft) -> Vec<u32> {
-        let tokens = &self.recipe.tokens;
-        [&self.opening()[..], &[tokens.no_times], &draft.text, &[tokens.end]].concat()
+        let tokens = &self.decoding.tokens;
+        [&self.sot_sequence()[..], &[tokens.no_timestamps], &draft.text, &[tokens.eot]].concat()
     }
 
     fn conclude(&mut self, draft: Draft) -> Vec<Segment> {
-        let next = draft.next(self.request.words);
+        let next = draft.next(self.options.word_timestamps);
         self.last_speech = draft.end().unwrap_or(self.last_speech);
         let temperature = draft.temperature;
-        let segments = draft.finish(self.segments, self.request.duration);
+        let segments = draft.finish(self.segments, self.options.duration);
         let tokens = segments.iter().flat_map(|segment| segment.tokens.iter().copied());
-        self.history.extend(tokens.filter(|id| self.recipe.remembers(*id)), temperature);
+        self.history.extend(tokens.filter(|id| self.decoding.keeps_in_prompt(*id)), temperature);
         self.segments += segments.len();
-        self.listen_at(next);
+        self.seek_to(next);
         segments
     }
 }

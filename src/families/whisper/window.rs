@@ -4,10 +4,10 @@
 use rand::rngs::StdRng;
 
 use super::{
+    decoding_config::DecodingConfig,
     fallback::{Quality, compression_ratio},
-    recipe::Recipe,
-    request::WhisperRequest,
-    sampling::{choose, probability},
+    sampling::{probability, sample},
+    transcription_options::TranscriptionOptions,
 };
 
 /// A window that is being decoded.
@@ -37,14 +37,14 @@ struct Attempt {
 
 /// What is to be fed next: the decoder keeps its first `keep` tokens and takes `tokens` after them.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Feed {
+pub struct DecoderInput {
     pub keep: usize,
     pub tokens: Vec<u32>,
 }
 
 /// What was said in a window.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Said {
+pub struct DecodeResult {
     /// Timestamps included, without the end.
     pub tokens: Vec<u32>,
     /// Of each token, and of the end if it was made.
@@ -62,40 +62,40 @@ pub struct NoDistribution;
 
 impl Window {
     /// `earlier` is text before this window, `opening` begins with the start token.
-    pub fn new(recipe: &Recipe, earlier: &[u32], opening: &[u32]) -> Self {
-        let earlier = recipe.tokens.previous.filter(|_| !earlier.is_empty()).map(|previous| (previous, earlier));
+    pub fn new(decoding: &DecodingConfig, earlier: &[u32], opening: &[u32]) -> Self {
+        let earlier = decoding.tokens.sot_prev.filter(|_| !earlier.is_empty()).map(|previous| (previous, earlier));
         let mut prompt = earlier.map_or_else(Vec::new, |(previous, text)| [&[previous], text].concat());
         let to_start = prompt.len() + 1;
         prompt.extend(opening);
         Self { prompt, to_start, fed: 0, no_speech_prob: 0.0, first: Vec::new(), attempt: Attempt::default() }
     }
 
-    pub fn feed(&self) -> Feed {
+    pub fn input(&self) -> DecoderInput {
         let prompt = self.prompt.len();
         match (self.fed, self.attempt.made.as_slice()) {
-            (0, _) => Feed { keep: 0, tokens: self.prompt[..self.to_start].to_vec() },
-            (fed, _) if fed < prompt => Feed { keep: fed, tokens: self.prompt[fed..].to_vec() },
-            (_, [.., last]) => Feed { keep: prompt + self.attempt.made.len() - 1, tokens: vec![*last] },
-            (_, []) => Feed { keep: prompt - 1, tokens: self.prompt[prompt - 1..].to_vec() },
+            (0, _) => DecoderInput { keep: 0, tokens: self.prompt[..self.to_start].to_vec() },
+            (fed, _) if fed < prompt => DecoderInput { keep: fed, tokens: self.prompt[fed..].to_vec() },
+            (_, [.., last]) => DecoderInput { keep: prompt + self.attempt.made.len() - 1, tokens: vec![*last] },
+            (_, []) => DecoderInput { keep: prompt - 1, tokens: self.prompt[prompt - 1..].to_vec() },
         }
     }
 
-    /// Takes the answer `[vocabulary]` to the last token of [`Self::feed`]; gives what was said once that is clear.
-    pub fn hear(
+    /// Takes the answer `[vocabulary]` to the last token of [`Self::input`]; gives what was said once that is clear.
+    pub fn take_logits(
         &mut self,
         mut logits: Vec<f32>,
-        recipe: &Recipe,
-        request: &WhisperRequest,
+        decoding: &DecodingConfig,
+        options: &TranscriptionOptions,
         rng: &mut StdRng,
-    ) -> Result<Option<Said>, NoDistribution> {
-        if !self.prompted(&logits, recipe) {
+    ) -> Result<Option<DecodeResult>, NoDistribution> {
+        if !self.prompted(&logits, decoding) {
             return Ok(None);
         }
-        while self.make(&mut logits, recipe, request, rng)? {
-            let said = self.said(recipe, request);
-            let is_last = self.attempt.number + 1 == request.temperatures.len();
-            if is_last || request.thresholds.believable(&said.quality) {
-                return Ok(Some(said));
+        while self.make(&mut logits, decoding, options, rng)? {
+            let result = self.result(decoding, options);
+            let is_last = self.attempt.number + 1 == options.temperatures.len();
+            if is_last || options.thresholds.believable(&result.quality) {
+                return Ok(Some(result));
             }
             self.attempt = Attempt { number: self.attempt.number + 1, ..Attempt::default() };
             logits.clone_from(&self.first);
@@ -104,13 +104,13 @@ impl Window {
     }
 
     /// Goes through the prompt; whether `logits` are about what comes after it.
-    fn prompted(&mut self, logits: &[f32], recipe: &Recipe) -> bool {
+    fn prompted(&mut self, logits: &[f32], decoding: &DecodingConfig) -> bool {
         let prompt = self.prompt.len();
         if self.fed == prompt {
             return true;
         }
         if self.fed == 0 {
-            self.no_speech_prob = recipe.tokens.no_speech.map_or(0.0, |id| probability(logits, id));
+            self.no_speech_prob = decoding.tokens.no_speech.map_or(0.0, |id| probability(logits, id));
             self.fed = self.to_start;
         } else {
             self.fed = prompt;
@@ -125,32 +125,32 @@ impl Window {
     fn make(
         &mut self,
         logits: &mut [f32],
-        recipe: &Recipe,
-        request: &WhisperRequest,
+        decoding: &DecodingConfig,
+        options: &TranscriptionOptions,
         rng: &mut StdRng,
     ) -> Result<bool, NoDistribution> {
         let attempt = &mut self.attempt;
-        recipe.filters.apply(logits, &attempt.made, request.timed);
-        let choice = choose(logits, request.temperatures[attempt.number], rng).ok_or(NoDistribution)?;
+        decoding.filters.apply(logits, &attempt.made, options.timestamps);
+        let choice = sample(logits, options.temperatures[attempt.number], rng).ok_or(NoDistribution)?;
         attempt.logprobs.push(choice.logprob);
-        if choice.token == recipe.tokens.end {
+        if choice.token == decoding.tokens.eot {
             return Ok(true);
         }
         attempt.made.push(choice.token);
         let made = attempt.made.len();
-        Ok(made >= recipe.most_made() || self.prompt.len() + made > recipe.context)
+        Ok(made >= decoding.max_new_tokens() || self.prompt.len() + made > decoding.context)
     }
 
-    fn said(&mut self, recipe: &Recipe, request: &WhisperRequest) -> Said {
+    fn result(&mut self, decoding: &DecodingConfig, options: &TranscriptionOptions) -> DecodeResult {
         let attempt = &mut self.attempt;
-        let text = recipe.tokens.text(&attempt.made);
+        let text = decoding.tokens.text(&attempt.made);
         let quality = Quality {
             compression_ratio: compression_ratio(text.trim()),
             avg_logprob: attempt.logprobs.iter().sum::<f32>() / (attempt.made.len() + 1) as f32,
             no_speech_prob: self.no_speech_prob,
         };
-        let temperature = request.temperatures[attempt.number];
+        let temperature = options.temperatures[attempt.number];
         let (tokens, logprobs) = (std::mem::take(&mut attempt.made), std::mem::take(&mut attempt.logprobs));
-        Said { tokens, logprobs, temperature, quality }
+        DecodeResult { tokens, logprobs, temperature, quality }
     }
 }

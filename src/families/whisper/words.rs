@@ -4,35 +4,29 @@ mod attention;
 mod dtw;
 mod place;
 mod split;
+mod timing;
 
 #[cfg(test)]
 mod tests;
 
 pub use attention::{Attention, token_starts};
 pub use place::place;
+pub use timing::WordTiming;
 
 use super::tokens::Tokens;
 
 const STEPS_PER_SECOND: f64 = 50.0;
 
-/// A word and its place in the window, before punctuation and pauses are seen to.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Timing {
-    pub word: String,
-    /// How many tokens write it.
-    pub tokens: usize,
-    /// Seconds from the start of the window.
-    pub start: f64,
-    /// Seconds from the start of the window.
-    pub end: f64,
-    /// Mean over its tokens.
-    pub probability: f32,
-}
-
 /// The words of `text`, which holds no timestamps. `starts` `[text + 1]` are the steps at which each token and the end
 /// begin, `probabilities` `[text]` those of each token.
-pub fn timings(tokens: &Tokens, language: &str, text: &[u32], starts: &[usize], probabilities: &[f32]) -> Vec<Timing> {
-    let mut words = split::words(tokens, language, &[text, &[tokens.end]].concat());
+pub fn timings(
+    tokens: &Tokens,
+    language: &str,
+    text: &[u32],
+    starts: &[usize],
+    probabilities: &[f32],
+) -> Vec<WordTiming> {
+    let mut words = split::words(tokens, language, &[text, &[tokens.eot]].concat());
     words.pop(); // the end
     let mut first = 0;
     let mut timing = |(word, count): (String, usize)| {
@@ -40,7 +34,7 @@ pub fn timings(tokens: &Tokens, language: &str, text: &[u32], starts: &[usize], 
         first = range.end;
         let probability = mean(probabilities.get(range.clone())?);
         let (start, end) = (*starts.get(range.start)?, *starts.get(range.end)?);
-        Some(Timing {
+        Some(WordTiming {
             word,
             tokens: count,
             start: start as f64 / STEPS_PER_SECOND,

@@ -13,18 +13,18 @@ struct Case {
 
 #[test]
 fn masks_are_those_of_openai_whisper() {
-    let (recipe, vocabulary) = (fixtures::recipe(), fixtures::config().vocab_size);
+    let (decoding, vocabulary) = (fixtures::decoding_config(), fixtures::config().vocab_size);
     for case in fixtures::read::<Vec<Case>>("filters.json") {
         let mut logits = fixtures::noise(case.seed, vocabulary);
         logits.iter_mut().for_each(|logit| *logit /= case.scale);
-        recipe.filters.apply(&mut logits, &case.made, case.timed);
+        decoding.filters.apply(&mut logits, &case.made, case.timed);
         assert_eq!(masked(&logits), case.masked, "after {:?}, seed {}, timed {}", case.made, case.seed, case.timed);
     }
 }
 
 #[test]
 fn times_after_the_window_are_never_made() {
-    let mut filters = fixtures::recipe().filters.clone();
+    let mut filters = fixtures::decoding_config().filters.clone();
     filters.times.last = filters.times.first + 60;
     let mut logits = vec![0.0; fixtures::config().vocab_size];
     filters.apply(&mut logits, &[], true);

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::super::{
+    decoding_config::DecodingConfig,
     net::Slot,
-    recipe::Recipe,
-    request::HOP,
-    transcription::{Need, Transcription},
+    transcription::{NextStep, Transcription},
+    transcription_options::HOP,
     words::Attention,
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
 
 /// A request, how far it is, and where its window lies.
 pub struct Row {
-    job: Request<Transcribe>,
+    request: Request<Transcribe>,
     pub transcription: Transcription,
     /// What the decoder holds of the window; absent before the first.
     pub slot: Option<Slot>,
@@ -27,31 +27,31 @@ pub struct Row {
 
 impl Row {
     /// Answers at once what the model cannot do.
-    pub fn new(job: Request<Transcribe>, recipe: Arc<Recipe>) -> Option<Self> {
-        match Transcription::new(recipe, job.ask()) {
-            Ok(transcription) => Some(Self { job, transcription, slot: None, failure: None }),
+    pub fn new(request: Request<Transcribe>, decoding: Arc<DecodingConfig>) -> Option<Self> {
+        match Transcription::new(decoding, request.ask()) {
+            Ok(transcription) => Some(Self { request, transcription, slot: None, failure: None }),
             Err(error) => {
-                job.fail(error);
+                request.fail(error);
                 None
             }
         }
     }
 
-    pub fn need(&self) -> Need {
-        self.transcription.need()
+    pub fn next_step(&self) -> NextStep {
+        self.transcription.next_step()
     }
 
     /// The sound from a frame on, to its last sample: the end of a recording is seldom the end of a frame.
     pub fn samples(&self, seek: usize) -> &[f32] {
-        let samples = self.job.ask().audio.samples();
+        let samples = self.request.ask().audio.samples();
         &samples[(seek * HOP).min(samples.len())..]
     }
 
-    pub fn hear(&mut self, logits: Vec<f32>) {
-        match self.transcription.hear(logits) {
+    pub fn take_logits(&mut self, logits: Vec<f32>) {
+        match self.transcription.take_logits(logits) {
             Ok(segments) => self.emit(segments),
             Err(error) => {
-                tracing::warn!(request = %self.job.id, %error, "a request failed in the model");
+                tracing::warn!(request = %self.request.id, %error, "a request failed in the model");
                 self.failure = Some(RequestError::Broken);
             }
         }
@@ -65,21 +65,21 @@ impl Row {
 
     /// Whether there is nothing left to do for it.
     pub fn is_over(&self) -> bool {
-        self.failure.is_some() || self.transcription.is_over() || self.job.over().is_some()
+        self.failure.is_some() || self.transcription.is_over() || self.request.over().is_some()
     }
 
     /// Gives the last answer, and the slot back.
     pub fn end(self) -> Option<Slot> {
-        match self.failure.or_else(|| self.job.over()) {
-            Some(error) => self.job.fail(error),
-            None => self.job.finish(TranscriptEvent::Done(self.transcription.summary())),
+        match self.failure.or_else(|| self.request.over()) {
+            Some(error) => self.request.fail(error),
+            None => self.request.finish(TranscriptEvent::Done(self.transcription.summary())),
         }
         self.slot
     }
 
     fn emit(&mut self, segments: Vec<Segment>) {
         for segment in segments {
-            self.job.emit(TranscriptEvent::Segment(segment));
+            self.request.emit(TranscriptEvent::Segment(segment));
         }
     }
 }

@@ -46,7 +46,7 @@ struct Expected {
     words: Vec<(String, f64, f64, f32)>,
 }
 
-/// Jobs that arrive while others are worked on, each before a given step.
+/// Requests that arrive while others are worked on, each before a given step.
 #[derive(Default)]
 struct Queue {
     later: VecDeque<(usize, Request<Transcribe>)>,
@@ -182,7 +182,7 @@ fn assert_segment(segment: &Segment, expected: &Expected, duration: f64) {
     let near = |a: f64, b: f64| (a - b.clamp(0.0, duration)).abs() < 1e-9;
     assert_eq!((segment.seek, &segment.tokens, &segment.text), (expected.seek, &expected.tokens, &expected.text));
     // A lone segment begins where it says, not with its window: see `segments`.
-    let times = fixtures::tokens().times;
+    let times = fixtures::tokens().timestamp_begin;
     let step = crate::families::whisper::segments::STEP;
     let said = segment.tokens.first().filter(|first| **first >= times).map(|first| f64::from(first - times) * step);
     let own = said.map(|seconds| segment.seek as f64 / 100.0 + seconds);

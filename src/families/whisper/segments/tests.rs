@@ -15,11 +15,11 @@ struct Case {
 fn segments_and_seek_are_those_of_openai_whisper() {
     let tokens = fixtures::tokens();
     for case in fixtures::read::<Vec<Case>>("segments.json") {
-        let cut = cut(&case.tokens, tokens.times, case.frames);
+        let cut = cut(&case.tokens, tokens.timestamp_begin, case.frames);
         assert_eq!(cut.advance.min(case.frames), case.advance, "{:?}", case.tokens);
         assert_eq!(cut.pieces.len(), case.segments.len(), "{:?}", case.tokens);
         for (piece, (start, end, kept)) in cut.pieces.iter().zip(case.segments) {
-            let (start, end) = believed(&case.tokens, tokens.times, (start, end), case.frames as f64 / 100.0);
+            let (start, end) = believed(&case.tokens, tokens.timestamp_begin, (start, end), case.frames as f64 / 100.0);
             assert!((piece.start - start).abs() < 1e-9 && (piece.end - end).abs() < 1e-9, "{piece:?} {start} {end}");
             let says_nothing =
                 piece.start == piece.end || tokens.text(&case.tokens[piece.tokens.clone()]).trim().is_empty();

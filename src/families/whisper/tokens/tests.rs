@@ -15,10 +15,10 @@ struct Text {
     ids: Vec<u32>,
 }
 
-/// The fixture's vocabulary with other hints.
-fn tokens(hints: &Hints) -> Result<Tokens, LoadError> {
+/// The fixture's vocabulary with another generation configuration.
+fn tokens(given: &GenerationConfig) -> Result<Tokens, LoadError> {
     let files = fixtures::files();
-    Tokens::new(&files.open("model", "tokenizer.json").unwrap(), hints, fixtures::config().vocab_size)
+    Tokens::new(&files.open("model", "tokenizer.json").unwrap(), given, fixtures::config().vocab_size)
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn a_file_at_which_the_library_panics_is_malformed() {
         r#"{"model": {"type": "BPE", "vocab": {}, "merges": []}, "decoder": {"type": "ByteLevel", x}}"#,
         r#"{"model": {"type": "BPE", "vocab": {}, "merges": []}, "normalizer": {"type": "Precompiled", "precompiled_charsmap": "AA=="}}"#,
     ] {
-        let error = Tokens::new(text.as_bytes(), &Hints::default(), 9).err().expect("an error");
+        let error = Tokens::new(text.as_bytes(), &GenerationConfig::default(), 9).err().expect("an error");
         assert!(matches!(&error, LoadError::Malformed { file, .. } if file == FILE), "{error}");
     }
 }
@@ -51,22 +51,25 @@ fn a_file_at_which_the_library_panics_is_malformed() {
 fn a_prompt_cannot_hold_control_tokens() {
     let tokens = fixtures::tokens();
     let ids = tokens.encode("a<|endoftext|><|startoftranscript|><|0.00|>b").unwrap();
-    assert!(ids.iter().all(|id| *id < tokens.end), "{ids:?}");
+    assert!(ids.iter().all(|id| *id < tokens.eot), "{ids:?}");
 }
 
 #[test]
 fn the_opening_tells_language_and_task() {
     let tokens = fixtures::tokens();
     let names = |ids: Vec<u32>| ids.iter().map(|id| tokens.decode(&[*id])).collect::<String>();
-    assert_eq!(names(tokens.opening("de", TranscribeMode::Translate)), "<|startoftranscript|><|de|><|translate|>");
-    assert_eq!(names(tokens.opening("en", TranscribeMode::Transcribe)), "<|startoftranscript|><|en|><|transcribe|>");
-    assert_eq!(tokens.decode(&[tokens.no_times, tokens.times]), "<|notimestamps|><|0.00|>");
+    assert_eq!(names(tokens.sot_sequence("de", TranscribeMode::Translate)), "<|startoftranscript|><|de|><|translate|>");
+    assert_eq!(
+        names(tokens.sot_sequence("en", TranscribeMode::Transcribe)),
+        "<|startoftranscript|><|en|><|transcribe|>"
+    );
+    assert_eq!(tokens.decode(&[tokens.no_timestamps, tokens.timestamp_begin]), "<|notimestamps|><|0.00|>");
 }
 
 #[test]
 fn an_english_model_is_told_nothing_although_its_vocabulary_knows_languages() {
-    let english = tokens(&Hints { is_multilingual: Some(false), ..Hints::default() }).unwrap();
-    assert_eq!(english.opening("en", TranscribeMode::Transcribe), [english.start]);
+    let english = tokens(&GenerationConfig { is_multilingual: Some(false), ..GenerationConfig::default() }).unwrap();
+    assert_eq!(english.sot_sequence("en", TranscribeMode::Transcribe), [english.sot]);
     assert!(!english.translates());
     assert_eq!(english.language("English"), Ok("en"));
     let error = english.language("de").unwrap_err().to_string();
@@ -87,13 +90,16 @@ fn a_language_that_the_model_does_not_know_is_answered_with_those_that_it_knows(
 #[test]
 fn the_configuration_may_list_the_languages() {
     let listed = [("<|ja|>".to_owned(), 265 + 120), ("<|en|>".to_owned(), u32::MAX)];
-    let tokens = tokens(&Hints { lang_to_id: Some(listed.into()), ..Hints::default() }).unwrap();
+    let tokens = tokens(&GenerationConfig { lang_to_id: Some(listed.into()), ..GenerationConfig::default() }).unwrap();
     assert_eq!(tokens.languages(), [("ja", 385)], "an id that the model does not know is left out");
 }
 
 #[test]
 fn files_that_contradict_each_other_are_refused() {
-    let error = tokens(&Hints { no_timestamps_token_id: Some(7), ..Hints::default() }).err().unwrap().to_string();
+    let error = tokens(&GenerationConfig { no_timestamps_token_id: Some(7), ..GenerationConfig::default() })
+        .err()
+        .unwrap()
+        .to_string();
     assert!(error.contains("no_timestamps_token_id is 7"), "{error}");
 }
 
@@ -104,7 +110,7 @@ fn a_foreign_vocabulary_is_refused_with_what_it_lacks() {
         ("{", "tokenizer.json"),
         ("[]", "tokenizer.json"),
     ] {
-        let error = Tokens::new(json.as_bytes(), &Hints::default(), 100).err().unwrap().to_string();
+        let error = Tokens::new(json.as_bytes(), &GenerationConfig::default(), 100).err().unwrap().to_string();
         assert!(error.contains(said), "{error}");
     }
 }

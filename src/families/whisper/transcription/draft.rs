@@ -1,11 +1,11 @@
 //! What a window said, on its way to segments.
 
 use super::super::{
-    recipe::Recipe,
+    decoding_config::DecodingConfig,
     segments::{Cut, Piece, cut},
     tokens::Tokens,
-    window::Said,
-    words::{Timing, place},
+    window::DecodeResult,
+    words::{WordTiming, place},
 };
 use crate::speech::{Logprob, Segment};
 
@@ -29,19 +29,20 @@ pub struct Draft {
 
 impl Draft {
     /// `weighed`: each segment gets the log-probabilities of its tokens.
-    pub fn new(said: Said, recipe: &Recipe, seek: usize, frames: usize, weighed: bool) -> Self {
-        let Cut { pieces, advance, complete } = cut(&said.tokens, recipe.tokens.times, frames);
-        let mut segments: Vec<Segment> = pieces.iter().map(|piece| segment(&said, piece, recipe, seek)).collect();
+    pub fn new(result: DecodeResult, decoding: &DecodingConfig, seek: usize, frames: usize, weighed: bool) -> Self {
+        let Cut { pieces, advance, complete } = cut(&result.tokens, decoding.tokens.timestamp_begin, frames);
+        let mut segments: Vec<Segment> = pieces.iter().map(|piece| segment(&result, piece, decoding, seek)).collect();
         if weighed {
             for (segment, piece) in segments.iter_mut().zip(&pieces) {
-                segment.logprobs = logprobs(&said, piece, &recipe.tokens);
+                segment.logprobs = logprobs(&result, piece, &decoding.tokens);
             }
         }
-        let texts = segments.iter().map(|segment| segment.tokens.iter().copied().filter(|id| *id < recipe.tokens.end));
+        let texts =
+            segments.iter().map(|segment| segment.tokens.iter().copied().filter(|id| *id < decoding.tokens.eot));
         Self {
             text_lengths: texts.clone().map(Iterator::count).collect(),
             text: texts.flatten().collect(),
-            temperature: said.temperature,
+            temperature: result.temperature,
             segments,
             seek,
             advance,
@@ -50,7 +51,7 @@ impl Draft {
     }
 
     /// Gives the segments their words.
-    pub fn place(&mut self, timings: Vec<Timing>, offset: f64, last_speech: f64) {
+    pub fn place(&mut self, timings: Vec<WordTiming>, offset: f64, last_speech: f64) {
         place(&mut self.segments, &self.text_lengths, timings, offset, last_speech);
     }
 
@@ -79,28 +80,28 @@ impl Draft {
     }
 }
 
-fn segment(said: &Said, piece: &Piece, recipe: &Recipe, seek: usize) -> Segment {
-    let (offset, tokens) = (seek as f64 / 100.0, said.tokens[piece.tokens.clone()].to_vec());
+fn segment(result: &DecodeResult, piece: &Piece, decoding: &DecodingConfig, seek: usize) -> Segment {
+    let (offset, tokens) = (seek as f64 / 100.0, result.tokens[piece.tokens.clone()].to_vec());
     Segment {
         id: 0,
         seek,
         start: offset + piece.start,
         end: offset + piece.end,
-        text: recipe.tokens.text(&tokens),
+        text: decoding.tokens.text(&tokens),
         tokens,
-        temperature: said.temperature,
-        avg_logprob: said.quality.avg_logprob,
-        compression_ratio: said.quality.compression_ratio,
-        no_speech_prob: said.quality.no_speech_prob,
+        temperature: result.temperature,
+        avg_logprob: result.quality.avg_logprob,
+        compression_ratio: result.quality.compression_ratio,
+        no_speech_prob: result.quality.no_speech_prob,
         words: Vec::new(),
         logprobs: Vec::new(),
     }
 }
 
 /// Of the tokens that are text.
-fn logprobs(said: &Said, piece: &Piece, tokens: &Tokens) -> Vec<Logprob> {
-    let weighed = said.tokens.iter().zip(&said.logprobs).take(piece.tokens.end).skip(piece.tokens.start);
-    let text = weighed.filter(|(id, _)| **id < tokens.end);
+fn logprobs(result: &DecodeResult, piece: &Piece, tokens: &Tokens) -> Vec<Logprob> {
+    let weighed = result.tokens.iter().zip(&result.logprobs).take(piece.tokens.end).skip(piece.tokens.start);
+    let text = weighed.filter(|(id, _)| **id < tokens.eot);
     text.map(|(&id, &logprob)| Logprob {
         token: tokens.decode(&[id]),
         // What adds up to a little more than 1 is certain.

@@ -1,8 +1,5 @@
 use super::{
-    super::{
-        fixtures,
-        generation::{Generation, Hints},
-    },
+    super::{fixtures, generation::Generation, generation_config::GenerationConfig},
     *,
 };
 use crate::{
@@ -33,36 +30,36 @@ fn sure(token: u32) -> Vec<f32> {
 
 /// Feeds a transcription the tokens of each window in turn; gives its segments and the prompt of each window.
 fn play(transcription: &mut Transcription, windows: &[&[u32]]) -> (Vec<Segment>, Vec<Vec<u32>>) {
-    let end = transcription.recipe.tokens.end;
+    let end = transcription.decoding.tokens.eot;
     let (mut segments, mut prompts) = (Vec::new(), Vec::new());
     for window in windows {
-        assert!(matches!(transcription.need(), Need::Window { .. }), "{:?}", transcription.need());
-        transcription.listened();
+        assert!(matches!(transcription.next_step(), NextStep::Encode { .. }), "{:?}", transcription.next_step());
+        transcription.encoded();
         let mut prompt = Vec::new();
         let mut script = window.iter().chain([&end]);
-        while let Need::Logits(Feed { tokens, .. }) = transcription.need() {
-            let prompting = prompt.len() < 3 || !prompt.ends_with(&opening(transcription));
+        while let NextStep::Decode(DecoderInput { tokens, .. }) = transcription.next_step() {
+            let prompting = prompt.len() < 3 || !prompt.ends_with(&sot_sequence(transcription));
             if prompting {
                 prompt.extend(tokens);
             }
-            let whole = prompt.ends_with(&opening(transcription));
+            let whole = prompt.ends_with(&sot_sequence(transcription));
             let next = if prompting && !whole { sure(0) } else { sure(*script.next().unwrap()) };
-            segments.extend(transcription.hear(next).unwrap());
+            segments.extend(transcription.take_logits(next).unwrap());
         }
         prompts.push(prompt);
     }
     (segments, prompts)
 }
 
-fn opening(transcription: &Transcription) -> Vec<u32> {
-    transcription.recipe.tokens.opening("en", TranscribeMode::Transcribe)
+fn sot_sequence(transcription: &Transcription) -> Vec<u32> {
+    transcription.decoding.tokens.sot_sequence("en", TranscribeMode::Transcribe)
 }
 
 #[test]
 fn windows_follow_each_other_from_end_to_end_of_segments() {
-    let recipe = fixtures::recipe();
-    let time = recipe.tokens.times;
-    let mut transcription = Transcription::new(recipe.clone(), &ask(3.0)).unwrap();
+    let decoding = fixtures::decoding_config();
+    let time = decoding.tokens.timestamp_begin;
+    let mut transcription = Transcription::new(decoding.clone(), &ask(3.0)).unwrap();
     let first = [time, 300, time + 40, time + 45, 301];
     let second = [time, 302, time + 70];
     let third = [time, 303, time + 50];
@@ -70,8 +67,8 @@ fn windows_follow_each_other_from_end_to_end_of_segments() {
     assert!(transcription.is_over());
     let seen: Vec<_> = segments.iter().map(|s| (s.id, s.seek, s.start, s.end)).collect();
     assert_eq!(seen, [(0, 0, 0.0, 0.8), (1, 80, 0.8, 2.2), (2, 280, 2.8, 3.0)], "the last ends with the recording");
-    let opening = recipe.tokens.opening("en", TranscribeMode::Transcribe);
-    let previous = recipe.tokens.previous.unwrap();
+    let opening = decoding.tokens.sot_sequence("en", TranscribeMode::Transcribe);
+    let previous = decoding.tokens.sot_prev.unwrap();
     assert_eq!(prompts[0], opening);
     assert_eq!(prompts[1], [&[previous, time, 300, time + 40], &opening[..]].concat());
     assert_eq!(prompts[2], [&[previous, time, 300, time + 40, time, 302, time + 70], &opening[..]].concat());
@@ -79,16 +76,16 @@ fn windows_follow_each_other_from_end_to_end_of_segments() {
 
 #[test]
 fn tokens_of_the_text_have_their_log_probabilities_when_they_are_asked_for() {
-    let recipe = fixtures::recipe();
-    let time = recipe.tokens.times;
+    let decoding = fixtures::decoding_config();
+    let time = decoding.tokens.timestamp_begin;
     for asked in [true, false] {
         let mut transcription =
-            Transcription::new(recipe.clone(), &Transcribe { logprobs: asked, ..ask(1.8) }).unwrap();
+            Transcription::new(decoding.clone(), &Transcribe { logprobs: asked, ..ask(1.8) }).unwrap();
         let (segments, _) = play(&mut transcription, &[&[time, 300, 301, time + 40, time + 40, 302, time + 80]]);
         assert_eq!(segments.len(), 2);
         for (segment, text) in segments.iter().zip([&[300, 301][..], &[302]]) {
             let bytes: Vec<&[u8]> = segment.logprobs.iter().map(|token| token.bytes.as_slice()).collect();
-            let expected: Vec<&[u8]> = text.iter().map(|id| recipe.tokens.bytes(*id)).collect();
+            let expected: Vec<&[u8]> = text.iter().map(|id| decoding.tokens.bytes(*id)).collect();
             assert_eq!(bytes, if asked { expected } else { vec![] });
             assert!(segment.logprobs.iter().all(|token| (-1e-3..=0.0).contains(&token.logprob)), "{segment:?}");
         }
@@ -98,61 +95,64 @@ fn tokens_of_the_text_have_their_log_probabilities_when_they_are_asked_for() {
 #[test]
 fn a_model_that_is_not_used_to_times_in_its_prompt_gets_none() {
     let (tokens, config) = (fixtures::tokens(), fixtures::config());
-    let hints = Hints { prompt_timestamps: Some(false), ..Hints::default() };
-    let generation = Generation::new(&hints, &tokens, &config).unwrap();
-    let recipe = Arc::new(Recipe::new(tokens, generation, &config));
-    let time = recipe.tokens.times;
-    let mut transcription = Transcription::new(recipe.clone(), &ask(3.0)).unwrap();
+    let given = GenerationConfig { prompt_timestamps: Some(false), ..GenerationConfig::default() };
+    let generation = Generation::new(&given, &tokens, &config).unwrap();
+    let decoding = Arc::new(DecodingConfig::new(tokens, generation, &config));
+    let time = decoding.tokens.timestamp_begin;
+    let mut transcription = Transcription::new(decoding.clone(), &ask(3.0)).unwrap();
     let (_, prompts) = play(&mut transcription, &[&[time, 300, time + 40, time + 40], &[time, 302, time + 70]]);
-    let opening = recipe.tokens.opening("en", TranscribeMode::Transcribe);
-    assert_eq!(prompts[1], [&[recipe.tokens.previous.unwrap(), 300], &opening[..]].concat());
+    let opening = decoding.tokens.sot_sequence("en", TranscribeMode::Transcribe);
+    assert_eq!(prompts[1], [&[decoding.tokens.sot_prev.unwrap(), 300], &opening[..]].concat());
 }
 
 #[test]
 fn a_silent_window_is_passed_over_and_told_to_nobody() {
-    let recipe = fixtures::recipe();
-    let mut transcription = Transcription::new(recipe.clone(), &ask(4.0)).unwrap();
-    transcription.listened();
-    transcription.hear(sure(recipe.tokens.no_speech.unwrap())).unwrap();
+    let decoding = fixtures::decoding_config();
+    let mut transcription = Transcription::new(decoding.clone(), &ask(4.0)).unwrap();
+    transcription.encoded();
+    transcription.take_logits(sure(decoding.tokens.no_speech.unwrap())).unwrap();
     // Nothing is likelier than anything else: improbable, at whatever temperature.
-    while let Need::Logits(_) = transcription.need() {
+    while let NextStep::Decode(_) = transcription.next_step() {
         let flat = vec![0.0; fixtures::config().vocab_size];
-        assert_eq!(transcription.hear(flat).unwrap(), []);
+        assert_eq!(transcription.take_logits(flat).unwrap(), []);
     }
-    assert_eq!(transcription.need(), Need::Window { seek: 200 });
+    assert_eq!(transcription.next_step(), NextStep::Encode { seek: 200 });
 }
 
 #[test]
 fn the_language_is_the_likeliest_of_those_that_there_are() {
-    let recipe = fixtures::recipe();
-    let mut transcription = Transcription::new(recipe.clone(), &Transcribe { language: None, ..ask(1.0) }).unwrap();
-    transcription.listened();
-    assert_eq!(transcription.need(), Need::Logits(Feed { keep: 0, tokens: vec![recipe.tokens.start] }));
+    let decoding = fixtures::decoding_config();
+    let mut transcription = Transcription::new(decoding.clone(), &Transcribe { language: None, ..ask(1.0) }).unwrap();
+    transcription.encoded();
+    assert_eq!(
+        transcription.next_step(),
+        NextStep::Decode(DecoderInput { keep: 0, tokens: vec![decoding.tokens.sot] })
+    );
     let mut logits = sure(300);
-    let (_, german) = recipe.tokens.languages().iter().find(|(code, _)| *code == "de").unwrap();
+    let (_, german) = decoding.tokens.languages().iter().find(|(code, _)| *code == "de").unwrap();
     logits[*german as usize] = 3.0;
-    transcription.hear(logits).unwrap();
+    transcription.take_logits(logits).unwrap();
     assert_eq!(transcription.summary().language, "de");
 }
 
 #[test]
 fn numbers_that_are_no_distribution_fail_the_request() {
-    let mut transcription = Transcription::new(fixtures::recipe(), &ask(1.0)).unwrap();
-    transcription.listened();
-    transcription.hear(sure(0)).unwrap();
-    assert_eq!(transcription.hear(vec![f32::NAN; fixtures::config().vocab_size]), Err(NoDistribution));
+    let mut transcription = Transcription::new(fixtures::decoding_config(), &ask(1.0)).unwrap();
+    transcription.encoded();
+    transcription.take_logits(sure(0)).unwrap();
+    assert_eq!(transcription.take_logits(vec![f32::NAN; fixtures::config().vocab_size]), Err(NoDistribution));
 }
 
 #[test]
 fn what_a_window_is_fed_never_exceeds_the_decoder() {
-    let recipe = fixtures::recipe();
+    let decoding = fixtures::decoding_config();
     let long = Transcribe { prompt: Some("the quick brown fox ".repeat(50)), ..ask(1.0) };
-    let mut transcription = Transcription::new(recipe.clone(), &long).unwrap();
-    transcription.listened();
+    let mut transcription = Transcription::new(decoding.clone(), &long).unwrap();
+    transcription.encoded();
     let mut most = 0;
-    while let Need::Logits(Feed { keep, tokens }) = transcription.need() {
+    while let NextStep::Decode(DecoderInput { keep, tokens }) = transcription.next_step() {
         most = most.max(keep + tokens.len());
-        transcription.hear(vec![0.0; fixtures::config().vocab_size]).unwrap();
+        transcription.take_logits(vec![0.0; fixtures::config().vocab_size]).unwrap();
     }
-    assert!(most <= recipe.context && most > recipe.context / 2, "{most} of {}", recipe.context);
+    assert!(most <= decoding.context && most > decoding.context / 2, "{most} of {}", decoding.context);
 }

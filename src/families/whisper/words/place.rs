@@ -1,6 +1,6 @@
 //! Words into their segments: punctuation joined to words, and words that reach into pauses cut.
 
-use super::Timing;
+use super::timing::WordTiming;
 use crate::speech::{Segment, Word};
 
 /// Joined to the word after.
@@ -26,7 +26,7 @@ struct Pace {
 pub fn place(
     segments: &mut [Segment],
     text_lengths: &[usize],
-    mut timings: Vec<Timing>,
+    mut timings: Vec<WordTiming>,
     offset: f64,
     last_speech: f64,
 ) {
@@ -49,7 +49,7 @@ pub fn place(
 }
 
 /// The words of the next `length` tokens.
-fn take_words(timings: &mut impl Iterator<Item = Timing>, length: usize, offset: f64) -> Vec<Word> {
+fn take_words(timings: &mut impl Iterator<Item = WordTiming>, length: usize, offset: f64) -> Vec<Word> {
     let (mut words, mut taken) = (Vec::new(), 0);
     while taken < length {
         let Some(timing) = timings.next() else { break };
@@ -64,7 +64,7 @@ fn take_words(timings: &mut impl Iterator<Item = Timing>, length: usize, offset:
 
 /// A word that ends a sentence does not last through the pause after it, nor does one that begins a sentence begin
 /// before the pause.
-fn cut_at_sentence_ends(timings: &mut [Timing], most: f64) {
+fn cut_at_sentence_ends(timings: &mut [WordTiming], most: f64) {
     for index in 1..timings.len() {
         if timings[index].end - timings[index].start > most {
             if SENTENCE_ENDS.contains(&timings[index].word) {
@@ -76,7 +76,7 @@ fn cut_at_sentence_ends(timings: &mut [Timing], most: f64) {
     }
 }
 
-fn join_opening(timings: &mut [Timing]) {
+fn join_opening(timings: &mut [WordTiming]) {
     let mut following = timings.len().saturating_sub(1);
     for index in (0..following).rev() {
         let word = &timings[index].word;
@@ -90,7 +90,7 @@ fn join_opening(timings: &mut [Timing]) {
     }
 }
 
-fn join_closing(timings: &mut [Timing]) {
+fn join_closing(timings: &mut [WordTiming]) {
     let mut previous = 0;
     for index in 1..timings.len() {
         if !timings[previous].word.ends_with(' ') && CLOSING.contains(&timings[index].word) {
@@ -103,7 +103,7 @@ fn join_closing(timings: &mut [Timing]) {
     }
 }
 
-fn take(timing: &mut Timing) -> (String, usize) {
+fn take(timing: &mut WordTiming) -> (String, usize) {
     (std::mem::take(&mut timing.word), std::mem::take(&mut timing.tokens))
 }
 
@@ -114,7 +114,7 @@ fn hundredths(seconds: f64) -> f64 {
 // === impl Pace ===
 
 impl Pace {
-    fn of(timings: &[Timing]) -> Self {
+    fn of(timings: &[WordTiming]) -> Self {
         let mut durations: Vec<f64> = timings.iter().map(|timing| timing.end - timing.start).collect();
         durations.retain(|duration| *duration != 0.0);
         let median = median(&mut durations).min(LONGEST_MEDIAN);

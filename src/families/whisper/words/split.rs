@@ -29,7 +29,7 @@ pub fn words(tokens: &Tokens, language: &str, ids: &[u32]) -> Vec<(String, usize
 }
 
 fn begins_word(tokens: &Tokens, text: &str, ids: &[u32]) -> bool {
-    ids[0] >= tokens.end || text.starts_with(' ') || PUNCTUATION.contains(text.trim())
+    ids[0] >= tokens.eot || text.starts_with(' ') || PUNCTUATION.contains(text.trim())
 }
 
 /// The shortest runs of tokens that end where a character ends.

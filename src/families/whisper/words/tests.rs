@@ -80,7 +80,7 @@ fn medians_are_those_of_openai_whisper() {
 fn words_are_split_as_openai_whisper_splits_them() {
     let tokens = fixtures::tokens();
     for case in fixtures::read::<Texts>("tokens.json").words {
-        let ids = [&case.ids[..], &[tokens.end]].concat();
+        let ids = [&case.ids[..], &[tokens.eot]].concat();
         let expected: Vec<(String, usize)> = case.words.into_iter().zip(case.counts).collect();
         assert_eq!(split::words(&tokens, &case.language, &ids), expected);
     }
@@ -93,7 +93,7 @@ fn words_are_timed_and_placed_as_openai_whisper_does() {
         let weights = weights(story.seed, story.tokens, positions);
         let attention = Attention { weights: &weights, tokens: story.tokens, positions };
         let starts = token_starts(attention, story.frames / FRAMES_PER_STEP, story.skip);
-        let is_text = |id: &u32| *id < tokens.end;
+        let is_text = |id: &u32| *id < tokens.eot;
         let texts = || story.segments.iter().map(|(_, _, ids)| ids.iter().copied().filter(is_text));
         let text: Vec<u32> = texts().flatten().collect();
         let timings = timings(&tokens, &story.language, &text, &starts, &story.probabilities);

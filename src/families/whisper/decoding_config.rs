@@ -2,17 +2,18 @@
 
 use super::{
     config::Config,
-    filters::{Filters, TimeRules},
-    generation::{Generation, Hints},
+    filters::{LogitFilters, TimestampRules},
+    generation::Generation,
+    generation_config::GenerationConfig,
     repository::VOCABULARY,
     tokens::Tokens,
 };
 use crate::model::{LoadError, ModelFiles};
 
 /// Shared by every request to a model; never changes.
-pub struct Recipe {
+pub struct DecodingConfig {
     pub tokens: Tokens,
-    pub filters: Filters,
+    pub filters: LogitFilters,
     pub alignment_heads: Vec<(usize, usize)>,
     /// Frames of 10 ms in a window.
     pub window: usize,
@@ -21,30 +22,30 @@ pub struct Recipe {
     prompt_timestamps: bool,
 }
 
-// === impl Recipe ===
+// === impl DecodingConfig ===
 
-impl Recipe {
+impl DecodingConfig {
     /// `part` holds what came with the weights; the vocabulary may be a part of its own.
     pub fn read(files: &ModelFiles, part: &str, config: &Config) -> Result<Self, LoadError> {
-        let hints = Hints::read(files, part)?;
+        let given = GenerationConfig::read(files, part)?;
         let vocabulary = files.open(files.part_with(VOCABULARY)?, VOCABULARY)?;
-        let tokens = Tokens::new(&vocabulary, &hints, config.vocab_size)?;
-        let generation = Generation::new(&hints, &tokens, config)?;
+        let tokens = Tokens::new(&vocabulary, &given, config.vocab_size)?;
+        let generation = Generation::new(&given, &tokens, config)?;
         Ok(Self::new(tokens, generation, config))
     }
 
     pub fn new(tokens: Tokens, generation: Generation, config: &Config) -> Self {
-        let last = (tokens.times as usize + config.max_source_positions).min(config.vocab_size - 1);
-        let times = TimeRules {
-            end: tokens.end,
-            no_times: tokens.no_times,
-            first: tokens.times,
+        let last = (tokens.timestamp_begin as usize + config.max_source_positions).min(config.vocab_size - 1);
+        let times = TimestampRules {
+            end: tokens.eot,
+            no_timestamps: tokens.no_timestamps,
+            first: tokens.timestamp_begin,
             last: last as u32,
             max_initial: generation.max_initial_timestamp,
         };
         let Generation { suppress, begin_suppress, alignment_heads, prompt_timestamps, .. } = generation;
         Self {
-            filters: Filters { suppress, begin_suppress, times },
+            filters: LogitFilters { suppress, begin_suppress, times },
             tokens,
             alignment_heads,
             window: config.max_source_positions * super::segments::FRAMES_PER_STEP,
@@ -54,17 +55,17 @@ impl Recipe {
     }
 
     /// Whether a token that was said is part of later prompts.
-    pub fn remembers(&self, token: u32) -> bool {
-        self.prompt_timestamps || token < self.tokens.times
+    pub fn keeps_in_prompt(&self, token: u32) -> bool {
+        self.prompt_timestamps || token < self.tokens.timestamp_begin
     }
 
     /// Tokens of a prompt that fit in, as openai-whisper counts.
-    pub fn prompt_room(&self) -> usize {
+    pub fn max_prompt_tokens(&self) -> usize {
         (self.context / 2).saturating_sub(1)
     }
 
     /// Tokens that a window may get, as openai-whisper counts.
-    pub fn most_made(&self) -> usize {
+    pub fn max_new_tokens(&self) -> usize {
         self.context / 2
     }
 }

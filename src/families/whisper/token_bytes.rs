@@ -2,13 +2,13 @@
 
 /// `[tokens]` byte strings, in one buffer.
 #[derive(Debug, Default)]
-pub struct Pieces {
+pub struct TokenBytes {
     bytes: Vec<u8>,
     /// Where each token's bytes end.
     ends: Vec<usize>,
 }
 
-impl Pieces {
+impl TokenBytes {
     /// In the order of the ids; an id that does not exist is an empty piece.
     pub fn new<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut all = Self::default();
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_character_may_span_tokens() {
-        let pieces = Pieces::new([&b"\xe2\x82"[..], b"", b"\xac", b" a"].into_iter());
+        let pieces = TokenBytes::new([&b"\xe2\x82"[..], b"", b"\xac", b" a"].into_iter());
         assert_eq!(pieces.text(&[0, 2, 3, 9]), "€ a");
         assert_eq!(pieces.text(&[0, 3]), "\u{fffd} a");
         assert_eq!(pieces.get(1), b"");

@@ -1,0 +1,104 @@
+//! What a caller asked, checked against what the model can do.
+
+use super::{
+    decoding_config::DecodingConfig, fallback, fallback::Thresholds, options::WhisperOptions, segments::FRAMES_PER_STEP,
+};
+use crate::{
+    model::{LoadError, RequestError},
+    speech::{HEARING_RATE, Timestamps, Transcribe, TranscribeMode},
+};
+
+/// Samples per frame of 10 ms.
+pub const HOP: usize = HEARING_RATE as usize / 100;
+
+/// A request that the model can answer.
+#[derive(Clone, Debug)]
+pub struct TranscriptionOptions {
+    /// Frames of 10 ms in the recording.
+    pub frames: usize,
+    /// Seconds.
+    pub duration: f64,
+    /// Code; to be detected if absent.
+    pub language: Option<&'static str>,
+    pub mode: TranscribeMode,
+    /// Of the caller's prompt.
+    pub prompt: Vec<u32>,
+    /// To be tried in turn; never empty.
+    pub temperatures: Vec<f32>,
+    pub thresholds: Thresholds,
+    pub condition_on_previous_text: bool,
+    /// Whether the decoder makes timestamps.
+    pub timestamps: bool,
+    pub word_timestamps: bool,
+    /// Whether tokens are told with their log-probabilities.
+    pub logprobs: bool,
+    pub seed: u64,
+}
+
+// === impl TranscriptionOptions ===
+
+impl TranscriptionOptions {
+    pub fn new(request: &Transcribe, decoding: &DecodingConfig) -> Result<Self, RequestError> {
+        let given = WhisperOptions::parse(&request.options)?;
+        let frames = request.audio.samples().len() / HOP;
+        Ok(Self {
+            frames,
+            duration: request.audio.seconds(),
+            language: language(request, decoding)?,
+            mode: mode(request, decoding)?,
+            prompt: prompt(request, decoding)?,
+            temperatures: fallback::temperatures(temperature(request)?),
+            thresholds: given.thresholds(),
+            condition_on_previous_text: given.condition_on_previous_text,
+            timestamps: request.timestamps != Timestamps::None || frames > decoding.window,
+            word_timestamps: request.timestamps == Timestamps::Word,
+            logprobs: request.logprobs,
+            seed: given.seed,
+        })
+    }
+
+    /// Positions of the encoder that hold sound, of `frames`.
+    pub fn positions(frames: usize) -> usize {
+        frames / FRAMES_PER_STEP
+    }
+}
+
+/// English-only models hear English and need not detect it.
+fn language(request: &Transcribe, decoding: &DecodingConfig) -> Result<Option<&'static str>, RequestError> {
+    match &request.language {
+        Some(given) => decoding.tokens.language(given).map(Some),
+        None if decoding.tokens.is_multilingual() => Ok(None),
+        None => Ok(Some("en")),
+    }
+}
+
+fn mode(request: &Transcribe, decoding: &DecodingConfig) -> Result<TranscribeMode, RequestError> {
+    if request.goal == TranscribeMode::Translate && !decoding.tokens.translates() {
+        let message = "this model hears English only and does not translate; a multilingual model does".to_owned();
+        return Err(RequestError::Unsupported { param: "task", message });
+    }
+    Ok(request.goal)
+}
+
+/// Models without a token for earlier text take no prompt.
+fn prompt(request: &Transcribe, decoding: &DecodingConfig) -> Result<Vec<u32>, RequestError> {
+    let text = request.prompt.as_deref().map(str::trim).filter(|text| !text.is_empty());
+    let Some(text) = text else { return Ok(Vec::new()) };
+    if decoding.tokens.sot_prev.is_none() {
+        return Err(RequestError::Unsupported { param: "prompt", message: "this model takes no prompt".to_owned() });
+    }
+    decoding.tokens.encode(&format!(" {text}")).map_err(|error: LoadError| {
+        tracing::warn!(%error, "a prompt could not be encoded");
+        RequestError::Invalid { param: "prompt", message: "the prompt is not text that the model can read".to_owned() }
+    })
+}
+
+fn temperature(request: &Transcribe) -> Result<Option<f32>, RequestError> {
+    match request.temperature {
+        Some(temperature) if !(0.0..=1.0).contains(&temperature) => Err(RequestError::Invalid {
+            param: "temperature",
+            message: format!("temperature is {temperature}, and must be from 0 to 1"),
+        }),
+        temperature => Ok(temperature),
+    }
+}
