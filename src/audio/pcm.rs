@@ -1,36 +1,84 @@
 //! Samples in memory.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
-/// Mono samples at a known rate. Shape `[samples]`, nominal range -1 to 1.
+/// Samples at a known rate, interleaved. Shape `[frames, channels]`, nominal range -1 to 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pcm {
     samples: Vec<f32>,
     rate: u32,
+    channels: usize,
 }
 
 impl Pcm {
-    /// `rate` is in hertz and is never 0.
+    /// One channel. `rate` is in hertz and is never 0.
     pub fn new(samples: Vec<f32>, rate: u32) -> Self {
-        assert!(rate > 0, "a sample rate is at least 1 Hz");
-        Self { samples, rate }
+        Self::interleaved(samples, rate, 1)
     }
 
+    /// Several channels, frame by frame. Neither `rate` nor `channels` is ever 0; what is no whole frame at the end is
+    /// left out.
+    pub fn interleaved(mut samples: Vec<f32>, rate: u32, channels: usize) -> Self {
+        assert!(rate > 0, "a sample rate is at least 1 Hz");
+        assert!(channels > 0, "sound has at least one channel");
+        samples.truncate(samples.len() / channels * channels);
+        Self { samples, rate, channels }
+    }
+
+    /// Of all channels, frame by frame.
     pub fn samples(&self) -> &[f32] {
         &self.samples
     }
 
-    /// Samples per second.
+    /// Frames per second.
     pub fn rate(&self) -> u32 {
         self.rate
     }
 
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Samples of each channel.
+    pub fn frames(&self) -> usize {
+        self.samples.len() / self.channels
+    }
+
+    /// The mean of the channels. Shape `[frames]`.
+    pub fn mono(&self) -> Cow<'_, [f32]> {
+        if self.channels == 1 {
+            return Cow::Borrowed(&self.samples);
+        }
+        let share = 1.0 / self.channels as f32;
+        self.samples.chunks_exact(self.channels).map(|frame| frame.iter().sum::<f32>() * share).collect()
+    }
+
     /// Length in seconds.
     pub fn seconds(&self) -> f64 {
-        self.samples.len() as f64 / f64::from(self.rate)
+        self.frames() as f64 / f64::from(self.rate)
     }
 
     pub fn duration(&self) -> Duration {
         Duration::from_secs_f64(self.seconds())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_counts_frames() {
+        let stereo = Pcm::interleaved(vec![0.5; 2 * 8_000 + 1], 16_000, 2);
+        assert_eq!((stereo.frames(), stereo.channels(), stereo.samples().len()), (8_000, 2, 16_000));
+        assert_eq!(stereo.duration(), Duration::from_millis(500));
+        assert_eq!(Pcm::new(vec![0.0; 8_000], 16_000).duration(), Duration::from_millis(500));
+    }
+
+    #[test]
+    fn mono_is_the_mean() {
+        let stereo = Pcm::interleaved(vec![1.0, 0.0, -0.5, -0.5], 8_000, 2);
+        assert_eq!(*stereo.mono(), [0.5, -0.5]);
+        assert_eq!(*Pcm::new(vec![0.25], 8_000).mono(), [0.25]);
     }
 }

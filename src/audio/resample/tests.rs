@@ -78,6 +78,25 @@ fn pieces_of_any_size_give_the_same_as_one() {
 }
 
 #[test]
+fn channels_are_resampled_side_by_side() {
+    let (left, right) = (tone(440.0, 0.5, 24_000, 0.7), tone(1_000.0, 0.3, 24_000, 0.7));
+    let both: Vec<f32> = left.iter().zip(&right).flat_map(|(left, right)| [*left, *right]).collect();
+    for to in [16_000, 44_100, 48_000] {
+        let whole = resample(&Pcm::interleaved(both.clone(), 24_000, 2), to).expect("usable rates");
+        let expected: Vec<f32> =
+            at(&left, 24_000, to).into_iter().zip(at(&right, 24_000, to)).flat_map(|(l, r)| [l, r]).collect();
+        assert_eq!(whole.samples(), expected, "to {to}");
+        for frames in [1, 240, 5_000] {
+            let mut resampler = Resampler::with_channels(24_000, to, 2).expect("usable rates");
+            let mut out = Vec::new();
+            both.chunks(2 * frames).for_each(|piece| resampler.push(piece, &mut out));
+            resampler.finish(&mut out);
+            assert_eq!(out, expected, "to {to} in pieces of {frames}");
+        }
+    }
+}
+
+#[test]
 fn equal_rates_change_nothing() {
     let samples = tone(440.0, 0.5, 16_000, 0.1);
     assert_eq!(at(&samples, 16_000, 16_000), samples);
