@@ -4,7 +4,7 @@
 //! - [`resample()`] brings [`Pcm`] to another rate;
 //! - [`Stft`] and [`LogMel`] make the spectra that models hear;
 //! - [`VoiceActivity`] finds where somebody speaks, and leaves out the rest;
-//! - [`encode_wav`] turns [`Pcm`] into a file.
+//! - [`encode()`] turns [`Pcm`] into a file of any [`AudioFormat`], and [`Encoder`] a stream of samples into one of bytes.
 
 mod decode;
 mod encode;
@@ -17,7 +17,7 @@ mod testing;
 mod voice;
 
 pub use decode::{DecodeError, Decoded, SourceFormat, decode};
-pub use encode::{encode_float_wav, encode_wav};
+pub use encode::{AudioFormat, EncodeError, Encoder, encode, encode_float_wav, encode_wav};
 pub use mel::{LogMel, MelSpec, Spectrum};
 pub use pcm::Pcm;
 pub use resample::{Resampler, UnusableRate, resample};

@@ -88,6 +88,11 @@ impl Resampler {
 
     /// Appends what the filter still holds.
     pub fn finish(mut self, out: &mut Vec<f32>) {
+        self.drain(out);
+    }
+
+    /// [`finish`](Self::finish) for who cannot give the resampler away; nothing is pushed after it.
+    pub(super) fn drain(&mut self, out: &mut Vec<f32>) {
         let Some(length) = self.fft.as_ref().map(|fft| fft.input_frames_next()) else { return };
         let expected = self.expected(self.taken);
         while self.given < expected {
