@@ -5,11 +5,13 @@
 //! - [`Stft`] and [`LogMel`] make the spectra that models hear;
 //! - [`VoiceActivity`] finds where somebody speaks, and leaves out the rest;
 //! - [`Joiner`] makes one sound of blocks, without clicks and without what models leave at their ends;
+//! - [`normalize`] and [`Leveler`] bring sound to a loudness;
 //! - [`encode()`] turns [`Pcm`] into a file of any [`AudioFormat`], and [`Encoder`] a stream of samples into one of bytes.
 
 mod decode;
 mod encode;
 mod join;
+mod loudness;
 pub mod mel;
 mod pcm;
 mod resample;
@@ -21,6 +23,7 @@ mod voice;
 pub use decode::{DecodeError, Decoded, SourceFormat, decode};
 pub use encode::{AudioFormat, EncodeError, Encoder, encode, encode_float_wav, encode_wav};
 pub use join::{JoinSettings, Joiner};
+pub use loudness::{CEILING, Immeasurable, Leveler, loudness, normalize};
 pub use mel::{LogMel, MelSpec, Spectrum};
 pub use pcm::Pcm;
 pub use resample::{Resampler, UnusableRate, resample};
