@@ -9,7 +9,7 @@ mod limiter;
 
 use ebur128::{EbuR128, Mode};
 
-use super::Pcm;
+use super::{Pcm, pcm::finite};
 use limiter::Limiter;
 
 /// The true peak is kept below this, in dB of full scale: what lossy codecs add to a peak still fits.
@@ -42,7 +42,7 @@ pub struct Leveler {
     step: usize,
     /// Samples that wait for their gain: of the window at first, then of a step that is not full yet.
     pending: Vec<f32>,
-    /// In dB; `None` until the first window was heard.
+    /// In dB; `None` until a window was heard that is not silence.
     gain: Option<f64>,
 }
 
@@ -65,7 +65,7 @@ pub fn normalize(pcm: &Pcm, target: f64) -> Result<Pcm, Immeasurable> {
     let peak = (0..pcm.channels() as u32).filter_map(|channel| meter.true_peak(channel).ok()).fold(0.0, f64::max);
     let room = CEILING - 20.0 * peak.log10();
     let gain = factor((target - loudness).clamp(-MOST, MOST).min(room));
-    let samples = pcm.samples().iter().map(|sample| sane(*sample) * gain).collect();
+    let samples = pcm.samples().iter().map(|sample| finite(*sample) * gain).collect();
     Ok(Pcm::interleaved(samples, pcm.rate(), pcm.channels()))
 }
 
@@ -94,9 +94,12 @@ impl Leveler {
         while !rest.is_empty() {
             let missing = self.wanted() - self.pending.len();
             let (piece, after) = rest.split_at(missing.min(rest.len()));
-            self.pending.extend(piece.iter().copied().map(sane));
+            self.pending.extend(piece.iter().copied().map(finite));
             if self.pending.len() == self.wanted() {
-                self.level(out);
+                let pending = std::mem::take(&mut self.pending);
+                self.hear(&pending);
+                self.pending = pending;
+                self.apply(out);
             }
             rest = after;
         }
@@ -105,11 +108,9 @@ impl Leveler {
     /// Appends what is held back.
     pub fn finish(mut self, out: &mut Vec<f32>) {
         if self.gain.is_none() && !self.pending.is_empty() {
-            let heard = self.pending.clone();
-            for piece in heard.iter().cycle().take(self.wanted()).copied().collect::<Vec<_>>().chunks(self.channels) {
-                let _ = self.meter.add_frames_f32(piece);
-            }
-            self.gain = Some(self.wish());
+            // As if it went on.
+            let window: Vec<f32> = self.pending.iter().copied().cycle().take(self.wanted()).collect();
+            self.hear(&window);
         }
         self.apply(out);
         self.limiter.finish(out);
@@ -121,15 +122,16 @@ impl Leveler {
         frames * self.channels
     }
 
-    fn level(&mut self, out: &mut Vec<f32>) {
-        let _ = self.meter.add_frames_f32(&self.pending);
-        self.apply(out);
+    fn hear(&mut self, samples: &[f32]) {
+        // Fails for a part of a frame only, and there is none.
+        let _ = self.meter.add_frames_f32(samples);
     }
 
     /// Gives what is pending, with a gain that moves evenly from the last one to the one that the loudness asks for.
     fn apply(&mut self, out: &mut Vec<f32>) {
-        let before = self.gain.unwrap_or_else(|| self.wish());
-        let after = before + (self.wish() - before).clamp(-SLEW, SLEW);
+        let wish = self.wish();
+        let before = self.gain.or(wish).unwrap_or(0.0);
+        let after = before + wish.map_or(0.0, |wish| (wish - before).clamp(-SLEW, SLEW));
         let frames = self.pending.len() / self.channels;
         for (at, frame) in self.pending.chunks_mut(self.channels).enumerate() {
             let gain = factor(before + (after - before) * (at + 1) as f64 / frames as f64);
@@ -137,13 +139,12 @@ impl Leveler {
         }
         self.limiter.push(&self.pending, out);
         self.pending.clear();
-        self.gain = Some(after);
+        self.gain = self.gain.or(wish).map(|_| after);
     }
 
-    /// The gain that what was heard so far asks for; the last one, if that was silence.
-    fn wish(&self) -> f64 {
-        let last = self.gain.unwrap_or(0.0);
-        integrated(&self.meter).map_or(last, |loudness| (self.target - loudness).clamp(-MOST, MOST))
+    /// The gain that what was heard so far asks for, unless that was silence.
+    fn wish(&self) -> Option<f64> {
+        integrated(&self.meter).map(|loudness| (self.target - loudness).clamp(-MOST, MOST))
     }
 }
 
@@ -154,7 +155,7 @@ fn meter(rate: u32, channels: usize, mode: Mode) -> Result<EbuR128, Immeasurable
 /// Hears the whole, or if it is shorter than a window, as often as it fits.
 fn measure(pcm: &Pcm) -> Result<EbuR128, Immeasurable> {
     let mut meter = meter(pcm.rate(), pcm.channels(), Mode::I | Mode::TRUE_PEAK)?;
-    let samples: Vec<f32> = pcm.samples().iter().copied().map(sane).collect();
+    let samples: Vec<f32> = pcm.samples().iter().copied().map(finite).collect();
     let window = pcm.rate() as usize * WINDOW / 1000 * pcm.channels();
     let times = if samples.is_empty() { 0 } else { (window + samples.len()) / samples.len() };
     for _ in 0..times.max(1) {
@@ -170,10 +171,6 @@ fn integrated(meter: &EbuR128) -> Option<f64> {
 /// The factor of so many decibels.
 fn factor(decibels: f64) -> f32 {
     10f64.powf(decibels / 20.0) as f32
-}
-
-fn sane(sample: f32) -> f32 {
-    if sample.is_finite() { sample } else { 0.0 }
 }
 
 #[cfg(test)]

@@ -63,6 +63,11 @@ impl Pcm {
     }
 }
 
+/// What is not a finite number is silence.
+pub(super) fn finite(sample: f32) -> f32 {
+    if sample.is_finite() { sample } else { 0.0 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -46,6 +46,11 @@ pub fn resample(pcm: &Pcm, to: u32) -> Result<Pcm, UnusableRate> {
     Ok(Pcm::interleaved(samples, to, pcm.channels()))
 }
 
+/// Refuses a rate that no sound has.
+pub(super) fn check_rate(rate: u32) -> Result<(), UnusableRate> {
+    if RATES.contains(&rate) { Ok(()) } else { Err(UnusableRate(rate)) }
+}
+
 // === impl Resampler ===
 
 impl Resampler {
@@ -56,9 +61,8 @@ impl Resampler {
 
     /// Of interleaved channels, at least one.
     pub fn with_channels(from: u32, to: u32, channels: usize) -> Result<Self, UnusableRate> {
-        if let Some(rate) = [from, to].into_iter().find(|rate| !RATES.contains(rate)) {
-            return Err(UnusableRate(rate));
-        }
+        check_rate(from)?;
+        check_rate(to)?;
         let fft = if from == to { None } else { Some(plan(from, to, channels)?) };
         let (delay, block) = fft.as_ref().map_or((0, 0), |fft| (fft.output_delay(), fft.output_frames_max()));
         let block = vec![0.0; block * channels];

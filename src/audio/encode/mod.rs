@@ -16,7 +16,9 @@ mod wav;
 pub use format::{AudioFormat, EncodeError};
 pub use wav::{encode_float_wav, encode_wav};
 
-use super::{Pcm, Resampler};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::{Pcm, Resampler, resample::check_rate};
 
 /// Frames that are worked on at a time, so that a huge push needs no copy of itself.
 const STRIDE: usize = 4096;
@@ -26,6 +28,7 @@ const STRIDE: usize = 4096;
 /// Samples beyond ±1 are clipped; what is not a number is silence. Where the format cannot hold the rate, the sound is
 /// resampled to [`AudioFormat::nearest_rate`].
 pub struct Encoder {
+    format: AudioFormat,
     channels: usize,
     resampler: Resampler,
     codec: Box<dyn Codec>,
@@ -92,12 +95,13 @@ impl Encoder {
         if !(1..=2).contains(&channels) {
             return Err(EncodeError::Channels(channels));
         }
-        Resampler::new(from, to)?; // refuses an absurd rate by its own name, not by the nearest that the format has
+        check_rate(to)?; // itself, not the nearest that the format has
         let rate = format.nearest_rate(to);
         Ok(Self {
+            format,
             channels,
             resampler: Resampler::with_channels(from, rate, channels)?,
-            codec: codec(format, rate, channels)?,
+            codec: contained(format, || codec(format, rate, channels))?,
             started: false,
             partial: Vec::new(),
             clipped: Vec::new(),
@@ -173,14 +177,20 @@ impl Encoder {
         self.resampled.clear();
         self.resampler.drain(&mut self.resampled);
         self.deliver(out)?;
-        self.codec.finish(out)
+        contained(self.format, || self.codec.finish(out))
     }
 
     /// What came out of the resampler, which may swing a little beyond what went in.
     fn deliver(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         self.resampled.iter_mut().for_each(|sample| *sample = clip(*sample));
-        self.codec.push(&self.resampled, out)
+        contained(self.format, || self.codec.push(&self.resampled, out))
     }
+}
+
+/// A panic in a library is an error of this stream; nothing of its encoder is used after it.
+fn contained<T>(format: AudioFormat, work: impl FnOnce() -> Result<T, EncodeError>) -> Result<T, EncodeError> {
+    let panicked = || Err(EncodeError::Codec { format, reason: "it panicked".to_owned() });
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| panicked())
 }
 
 fn codec(format: AudioFormat, rate: u32, channels: usize) -> Result<Box<dyn Codec>, EncodeError> {
@@ -206,10 +216,12 @@ fn quantise(sample: f32) -> i16 {
 /// Bits per second that a lossy format spends on speech: about what the codec's own defaults are, and never so few that
 /// the codec is what one hears.
 fn bit_rate(rate: u32, channels: usize) -> u32 {
-    let first = match rate {
-        ..=12_000 => 32_000,
-        ..=24_000 => 64_000,
-        _ => 96_000,
+    let first = if rate <= 12_000 {
+        32_000
+    } else if rate <= 24_000 {
+        64_000
+    } else {
+        96_000
     };
     if channels == 1 { first } else { first * 3 / 2 }
 }

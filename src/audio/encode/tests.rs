@@ -252,6 +252,20 @@ fn what_cannot_be_encoded_is_refused() {
 }
 
 #[test]
+fn a_panic_in_a_library_is_an_error() {
+    struct Broken;
+    impl Codec for Broken {
+        fn push(&mut self, _: &[f32], _: &mut Vec<u8>) -> Result<(), EncodeError> {
+            panic!("as asked for")
+        }
+    }
+    let mut encoder = Encoder::new(AudioFormat::Flac, 24_000, 1).unwrap();
+    encoder.codec = Box::new(Broken);
+    let error = encoder.push(&[0.0]).unwrap_err();
+    assert_eq!(error.to_string(), "the flac encoder failed: it panicked");
+}
+
+#[test]
 fn an_encoder_may_change_its_thread() {
     fn sent<T: Send>(_: &T) {}
     sent(&Encoder::new(AudioFormat::Opus, 24_000, 1).unwrap());

@@ -165,11 +165,19 @@ fn what_is_held_back_is_bounded() {
         let piece = if second % 10 < 5 { speech(1.0) } else { murmur(1.0) };
         pushed += piece.len();
         joiner.push(&piece, &mut out);
-        let held =
-            joiner.trim.pending.len() + joiner.trim.after.len() + joiner.trim.quiet.len() + joiner.seam.held.len();
+        let held = joiner.trim.held() + joiner.seam.held();
         assert!(held <= samples(1.2), "{held} samples after {second} s");
         assert!(second >= 5 || pushed - out.len() <= samples(0.02), "speech is held back");
     }
+}
+
+#[test]
+fn what_is_no_number_is_silence_and_does_not_hide_what_follows() {
+    let mut block = speech(1.0);
+    (block[5_000], block[5_001], block[5_002]) = (f32::NAN, f32::INFINITY, f32::NEG_INFINITY);
+    let out = joined(&[block], Duration::ZERO, 100);
+    assert_eq!(out.len(), samples(1.0));
+    assert!(out.iter().all(|sample| sample.is_finite()));
 }
 
 #[test]

@@ -64,9 +64,12 @@ fn a_short_sound_is_measured_and_silence_is_left_alone() {
 #[test]
 fn a_stream_comes_near_the_target_and_never_passes_the_ceiling() {
     for (level, target) in [(0.02, -23.0), (0.3, -23.0), (0.1, -16.0), (0.9, -8.0)] {
-        let out = leveled(&bursts(level, 6.0), 1, target, 1_000);
-        let (found, peak) = (heard(&out), true_peak(&out));
-        assert!((found - target).abs() < 1.5, "{level} to {target} LUFS: {found}");
+        for silence in [0, 48_000] {
+            let sound = [vec![0.0; silence], bursts(level, 6.0)].concat();
+            let found = heard(&leveled(&sound, 1, target, 1_000));
+            assert!((found - target).abs() < 1.5, "{level} to {target} LUFS after {silence} of silence: {found}");
+        }
+        let peak = true_peak(&leveled(&bursts(level, 6.0), 1, target, 1_000));
         assert!(peak <= CEILING + 0.3, "{level} to {target} LUFS: a true peak of {peak} dB");
     }
 }
