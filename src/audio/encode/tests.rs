@@ -111,9 +111,9 @@ fn check(format: AudioFormat, pcm: &Pcm, file: &[u8], whole: bool) -> f64 {
 
 #[test]
 fn every_format_gives_the_sound_back_at_its_place() {
-    for format in AudioFormat::ALL {
-        for (rate, channels) in RATES.into_iter().flat_map(|rate| [(rate, 1), (rate, 2)]) {
-            let pcm = sound(rate, channels, 0.7);
+    for (rate, channels) in RATES.into_iter().flat_map(|rate| [(rate, 1), (rate, 2)]) {
+        let pcm = sound(rate, channels, 0.7);
+        for format in AudioFormat::ALL {
             for (file, whole) in [(encode(&pcm, format).unwrap(), true), (streamed(&pcm, format, 4_801), false)] {
                 let ratio = check(format, &pcm, &file, whole);
                 println!("{format} of {rate} Hz x {channels}, whole: {whole}: {ratio:.1} dB");
