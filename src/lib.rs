@@ -23,6 +23,7 @@ pub mod service;
 pub mod speech;
 pub mod store;
 pub mod telemetry;
+pub mod text;
 
 /// A model step allocates and frees the same large buffers again and again; glibc gives them back to the kernel each
 /// time and pays for every page when it takes them again.

@@ -13,6 +13,7 @@ use std::{
 /// From the leaves up: nobody imports a module that stands below its own line.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("audio", &[]),
+    ("text", &[]),
     ("speech", &["audio"]),
     ("model", &["speech", "audio"]),
     ("nn", &[]),
@@ -39,6 +40,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "app",
         &[
             "audio",
+            "text",
             "speech",
             "model",
             "nn",
