@@ -15,7 +15,7 @@ use sconce::{
     app::App,
     config::{self, Sources},
     service::{Call, Recording, Served, TranscribeRequest},
-    speech::{Timestamps, TranscribeMode},
+    speech::TranscribeOptions,
 };
 
 const RECORDING: &str = "assets/recordings/turn-on-the-kitchen-lights.wav";
@@ -254,15 +254,9 @@ async fn compute(app: &App, wav: &[u8]) {
         allowance: None,
     };
     let listen = TranscribeRequest {
-        recording: Recording { bytes: wav.to_vec().into(), hint: None },
-        language: None,
-        goal: TranscribeMode::Transcribe,
-        prompt: None,
-        temperature: None,
-        timestamps: Timestamps::Segment,
-        logprobs: false,
-        options: serde_json::Map::new(),
-        voice: None,
+        audio: Recording { bytes: wav.to_vec().into(), hint: None }.into(),
+        options: TranscribeOptions::default(),
+        voice_activity: None,
     };
     app.service().transcribe(call, listen).await.expect("it starts").whole().await.expect("it ends");
 }

@@ -1,6 +1,7 @@
 //! Sound as numbers: decode, resample, spectra, encode. No model and no HTTP in here.
 //!
 //! - [`decode()`] turns the bytes of a file, whatever its format, into [`Pcm`] at the rate that is wanted;
+//! - [`conform`] does the same for samples;
 //! - [`resample()`] brings [`Pcm`] to another rate;
 //! - [`Stft`] and [`LogMel`] make the spectra that models hear;
 //! - [`VoiceActivity`] finds where somebody speaks, and leaves out the rest;
@@ -20,7 +21,7 @@ pub mod stft;
 mod testing;
 mod voice;
 
-pub use decode::{DecodeError, Decoded, SourceFormat, decode};
+pub use decode::{DecodeError, Decoded, SourceFormat, conform, decode};
 pub use encode::{AudioFormat, EncodeError, Encoder, encode, encode_float_wav, encode_wav};
 pub use join::{JoinSettings, Joiner};
 pub use loudness::{CEILING, Immeasurable, Leveler, loudness, normalize};

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     app::{self, App},
     service::{Call, Recording, Served, Service, TranscribeRequest},
-    speech::{Segment, Timestamps, TranscribeMode, Transcript, TranscriptEvent},
+    speech::{Segment, Timestamps, TranscribeMode, TranscribeOptions, Transcript, TranscriptEvent},
 };
 
 /// A person who waits for a download sees its progress, and may stop it.
@@ -98,15 +98,15 @@ fn advance(bar: &ProgressBar, segment: Segment) -> Segment {
 
 fn listen(args: &Args, file: &Path, bytes: Vec<u8>) -> TranscribeRequest {
     TranscribeRequest {
-        recording: Recording { bytes: bytes.into(), hint: Some(file.display().to_string()) },
-        language: args.language.clone(),
-        goal: if args.translate { TranscribeMode::Translate } else { TranscribeMode::Transcribe },
-        prompt: args.prompt.clone(),
-        temperature: None,
-        timestamps: if args.words { Timestamps::Word } else { Timestamps::Segment },
-        logprobs: false,
-        options: serde_json::Map::new(),
-        voice: None,
+        audio: Recording { bytes: bytes.into(), hint: Some(file.display().to_string()) }.into(),
+        options: TranscribeOptions {
+            language: args.language.clone(),
+            mode: if args.translate { TranscribeMode::Translate } else { TranscribeMode::Transcribe },
+            prompt: args.prompt.clone(),
+            timestamps: if args.words { Timestamps::Word } else { Timestamps::Segment },
+            ..TranscribeOptions::default()
+        },
+        voice_activity: None,
     }
 }
 

@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 use super::{Api, Problem, audio};
 use crate::{
     lifecycle::KeepAlive,
-    service::{Recording, TranscribeRequest},
-    speech::{Kind, TaskKind, Timestamps, TranscribeMode},
+    service::{AudioInput, Recording, TranscribeRequest},
+    speech::{Kind, TaskKind, Timestamps, TranscribeMode, TranscribeOptions},
 };
 
 /// Nobody waits longer for a model, whatever they ask.
@@ -118,18 +118,17 @@ impl Ask {
     }
 
     /// What is to be heard in a recording.
-    pub fn listen(self, recording: Recording) -> Result<TranscribeRequest, Problem> {
-        Ok(TranscribeRequest {
-            recording,
+    pub fn listen(self, audio: impl Into<AudioInput>) -> Result<TranscribeRequest, Problem> {
+        let options = TranscribeOptions {
             language: self.language,
-            goal: self.task.unwrap_or_default(),
+            mode: self.task.unwrap_or_default(),
             prompt: self.prompt,
             temperature: self.temperature.map(temperature).transpose()?,
             timestamps: self.timestamps.unwrap_or_default(),
             logprobs: false,
             options: self.options.unwrap_or_default(),
-            voice: None,
-        })
+        };
+        Ok(TranscribeRequest { audio: audio.into(), options, voice_activity: None })
     }
 }
 

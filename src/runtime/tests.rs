@@ -15,7 +15,7 @@ use super::*;
 use crate::{
     audio::Pcm,
     model::{Batch, Broken, DeviceId, LoadError, Model, PlacementOverrides, Request, RequestError, Responses, request},
-    speech::{Fault, HEARING_RATE, Kind, ModelName, Summary, Timestamps, Transcribe, TranscribeMode, TranscriptEvent},
+    speech::{Fault, HEARING_RATE, Kind, ModelName, Summary, Transcribe, TranscribeOptions, TranscriptEvent},
 };
 
 /// Nothing here takes as long.
@@ -139,16 +139,7 @@ fn set_up(
 }
 
 fn new_job(deadline: Option<Instant>) -> (Request<Transcribe>, Responses<Transcribe>) {
-    let ask = Transcribe {
-        audio: Pcm::new(vec![0.0; 16], HEARING_RATE),
-        language: None,
-        goal: TranscribeMode::Transcribe,
-        prompt: None,
-        temperature: None,
-        timestamps: Timestamps::None,
-        logprobs: false,
-        options: Default::default(),
-    };
+    let ask = Transcribe { audio: Pcm::new(vec![0.0; 16], HEARING_RATE), options: TranscribeOptions::default() };
     request("test".to_owned(), ask, deadline)
 }
 

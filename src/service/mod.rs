@@ -5,6 +5,7 @@ mod allowance;
 mod error;
 mod metrics;
 mod original;
+mod request;
 mod served;
 mod transcription;
 mod voices;
@@ -16,13 +17,13 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use prometheus::Registry;
 use tokio::sync::Semaphore;
 use tracing::instrument;
 
 pub use allowance::{Allowance, OverAllowance};
 pub use error::ServiceError;
+pub use request::{AudioInput, Recording, TranscribeRequest};
 pub use served::Served;
 pub use transcription::Transcription;
 pub use voices::{Voice, VoiceError, Voices};
@@ -36,7 +37,7 @@ use crate::{
     catalog::{Catalog, Entry},
     lifecycle::{AcquireOptions, KeepAlive, Lease, Lifecycle},
     model::{Availability, request},
-    speech::{HEARING_RATE, ModelName, Task, TaskKind, Timestamps, Transcribe, TranscribeMode},
+    speech::{HEARING_RATE, ModelName, Task, TaskKind, Transcribe},
 };
 
 /// What the service needs to know.
@@ -88,29 +89,6 @@ pub struct Call {
     pub keep_alive: Option<KeepAlive>,
     /// What the caller may use; without bounds if absent.
     pub allowance: Option<Arc<dyn Allowance>>,
-}
-
-/// A recording as it came in, not yet decoded.
-#[derive(Clone, Debug)]
-pub struct Recording {
-    pub bytes: Bytes,
-    /// A media type or a file name, which may be wrong.
-    pub hint: Option<String>,
-}
-
-/// What to hear, and how. The fields are those of [`Transcribe`].
-#[derive(Clone, Debug)]
-pub struct TranscribeRequest {
-    pub recording: Recording,
-    pub language: Option<String>,
-    pub goal: TranscribeMode,
-    pub prompt: Option<String>,
-    pub temperature: Option<f32>,
-    pub timestamps: Timestamps,
-    pub logprobs: bool,
-    pub options: serde_json::Map<String, serde_json::Value>,
-    /// Hear nothing but what this finds to be speech. Times are those of the whole recording all the same.
-    pub voice: Option<VoiceActivity>,
 }
 
 // === impl Service ===
@@ -176,13 +154,13 @@ impl Service {
     /// How long a recording is.
     pub async fn seconds(&self, recording: Recording) -> Result<f64, ServiceError> {
         let longest = self.config().max_audio;
-        Ok(self.pcm(recording, None, longest).await?.1.seconds)
+        Ok(self.pcm(recording.into(), None, longest).await?.1.seconds)
     }
 
     /// Has a recording written down. The answer arrives while it is made; dropping it stops the work.
-    pub async fn transcribe(&self, call: Call, listen: TranscribeRequest) -> Result<Transcription, ServiceError> {
+    pub async fn transcribe(&self, call: Call, request: TranscribeRequest) -> Result<Transcription, ServiceError> {
         let mut account = self.metrics.open(call.protocol, TaskKind::Transcribe);
-        let started = self.start(call, listen, &mut account).await;
+        let started = self.start(call, request, &mut account).await;
         account.settle(started, |mut account, (lease, answers, original)| {
             account.sound(original.seconds);
             Transcription::new(lease, answers, account, original)
@@ -192,13 +170,13 @@ impl Service {
     async fn start(
         &self,
         call: Call,
-        listen: TranscribeRequest,
+        asked: TranscribeRequest,
         account: &mut Account,
     ) -> Result<Started, ServiceError> {
         let known = self.known.load_full();
         let entry = entry::<Transcribe>(&known.catalog, call.model.as_deref())?;
         account.model(&entry.name);
-        let (ask, original) = self.decode(listen, known.config.max_audio).await?;
+        let (ask, original) = self.decode(asked, known.config.max_audio).await?;
         call.allowance.map_or(Ok(()), |allowance| allowance.take_audio(original.seconds))?;
         let options = AcquireOptions { patience: call.wait.unwrap_or(known.config.wait), keep_alive: call.keep_alive };
         let lease = self.acquire(&entry.name, options).await?;
@@ -216,28 +194,31 @@ impl Service {
 
     async fn decode(
         &self,
-        listen: TranscribeRequest,
+        request: TranscribeRequest,
         longest: Duration,
     ) -> Result<(Transcribe, Original), ServiceError> {
-        let TranscribeRequest { recording, language, goal, prompt, temperature, timestamps, logprobs, options, voice } =
-            listen;
-        let (audio, original) = self.pcm(recording, voice, longest).await?;
-        let ask = Transcribe { audio, language, goal, prompt, temperature, timestamps, logprobs, options };
-        Ok((ask, original))
+        let TranscribeRequest { audio, options, voice_activity } = request;
+        let (audio, original) = self.pcm(audio, voice_activity, longest).await?;
+        Ok((Transcribe { audio, options }, original))
     }
 
-    #[instrument(name = "decode", level = "debug", skip_all, fields(bytes = recording.bytes.len() as i64))]
+    #[instrument(name = "decode", level = "debug", skip_all, fields(bytes = audio.bytes() as i64))]
     async fn pcm(
         &self,
-        recording: Recording,
-        voice: Option<VoiceActivity>,
+        audio: AudioInput,
+        voice_activity: Option<VoiceActivity>,
         longest: Duration,
     ) -> Result<(Pcm, Original), ServiceError> {
         let _permit = self.decoders.acquire().await.map_err(|_| ServiceError::Internal("the decoders are closed"))?;
         let start = Instant::now();
         let decode = move || {
-            let decoded = audio::decode(&recording.bytes, recording.hint.as_deref(), HEARING_RATE, longest)?;
-            Ok(Original::cut(decoded.pcm, voice))
+            let pcm = match audio {
+                AudioInput::Encoded(Recording { bytes, hint }) => {
+                    audio::decode(&bytes, hint.as_deref(), HEARING_RATE, longest)?.pcm
+                }
+                AudioInput::Samples(pcm) => audio::conform(pcm, HEARING_RATE, longest)?,
+            };
+            Ok(Original::cut(pcm, voice_activity))
         };
         let pcm = tokio::task::spawn_blocking(decode)
             .await

@@ -11,6 +11,7 @@ pub use fault::{Fault, Kind};
 pub use name::ModelName;
 pub use task::{Task, TaskKind};
 pub use transcribe::{
-    HEARING_RATE, Logprob, Segment, Summary, Timestamps, Transcribe, TranscribeMode, TranscriptEvent, Word,
+    HEARING_RATE, Logprob, Segment, Summary, Timestamps, Transcribe, TranscribeMode, TranscribeOptions,
+    TranscriptEvent, Word,
 };
 pub use transcript::Transcript;

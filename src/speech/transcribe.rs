@@ -6,14 +6,20 @@ use crate::audio::Pcm;
 /// The sample rate that every recogniser here hears at, in hertz. Recordings are brought to it while they are decoded.
 pub const HEARING_RATE: u32 = 16_000;
 
-/// A recording to be written down.
+/// A recording to be written down, and how.
 #[derive(Clone, Debug)]
 pub struct Transcribe {
     /// At [`HEARING_RATE`].
     pub audio: Pcm,
+    pub options: TranscribeOptions,
+}
+
+/// What a caller may say about a transcription. Made where a request is read, and handed on as it is.
+#[derive(Clone, Debug, Default)]
+pub struct TranscribeOptions {
     /// The spoken language, as an ISO 639-1 code or an English name; detected if absent.
     pub language: Option<String>,
-    pub goal: TranscribeMode,
+    pub mode: TranscribeMode,
     /// Text that came before, or words to expect.
     pub prompt: Option<String>,
     /// 0 to 1; absent: start at 0 and rise where the text looks wrong.

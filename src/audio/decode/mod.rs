@@ -4,6 +4,7 @@
 //! into the result, so that memory is bounded by the limit on the length, whatever the file declares. What decodes a
 //! file is Symphonia, and for Opus [`opus`]; a panic in there is an error here.
 
+mod conform;
 mod error;
 mod mp4;
 mod opus;
@@ -15,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+pub use conform::conform;
 pub use error::DecodeError;
 
 use super::Pcm;

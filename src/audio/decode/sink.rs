@@ -125,6 +125,6 @@ impl Span {
     pub const ALL: Self = Self { start: 0.0, end: f64::INFINITY };
 }
 
-fn sane(sample: f32) -> f32 {
+pub(super) fn sane(sample: f32) -> f32 {
     if sample.is_finite() { sample.clamp(-LOUDEST, LOUDEST) } else { 0.0 }
 }

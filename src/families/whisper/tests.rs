@@ -11,7 +11,7 @@ use super::Whisper;
 use crate::{
     audio::{Pcm, decode},
     model::{Admission, Backing, Batch, Family, Location, Model, ModelFiles, Placement, Request, request},
-    speech::{HEARING_RATE, Segment, Timestamps, Transcribe, TranscribeMode, TranscriptEvent},
+    speech::{HEARING_RATE, Segment, Timestamps, Transcribe, TranscribeOptions, TranscriptEvent},
 };
 
 const PART: &str = "model";
@@ -72,16 +72,7 @@ fn nano() -> Box<dyn Model> {
 }
 
 fn ask(audio: Pcm, timestamps: Timestamps) -> Transcribe {
-    Transcribe {
-        audio,
-        language: None,
-        goal: TranscribeMode::Transcribe,
-        prompt: None,
-        temperature: None,
-        timestamps,
-        logprobs: false,
-        options: serde_json::Map::new(),
-    }
+    Transcribe { audio, options: TranscribeOptions { timestamps, ..TranscribeOptions::default() } }
 }
 
 /// All at once.

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     model::{LoadError, RequestError},
-    speech::{HEARING_RATE, Timestamps, Transcribe, TranscribeMode},
+    speech::{HEARING_RATE, Timestamps, Transcribe, TranscribeMode, TranscribeOptions},
 };
 
 /// Samples per frame of 10 ms.
@@ -39,20 +39,21 @@ pub struct TranscriptionOptions {
 
 impl TranscriptionOptions {
     pub fn new(request: &Transcribe, decoding: &DecodingConfig) -> Result<Self, RequestError> {
-        let given = WhisperOptions::parse(&request.options)?;
-        let frames = request.audio.samples().len() / HOP;
+        let Transcribe { audio, options: asked } = request;
+        let given = WhisperOptions::parse(&asked.options)?;
+        let frames = audio.samples().len() / HOP;
         Ok(Self {
             frames,
-            duration: request.audio.seconds(),
-            language: language(request, decoding)?,
-            mode: mode(request, decoding)?,
-            prompt: prompt(request, decoding)?,
-            temperatures: fallback::temperatures(temperature(request)?),
+            duration: audio.seconds(),
+            language: language(asked, decoding)?,
+            mode: mode(asked, decoding)?,
+            prompt: prompt(asked, decoding)?,
+            temperatures: fallback::temperatures(temperature(asked)?),
             thresholds: given.thresholds(),
             condition_on_previous_text: given.condition_on_previous_text,
-            timestamps: request.timestamps != Timestamps::None || frames > decoding.window,
-            word_timestamps: request.timestamps == Timestamps::Word,
-            logprobs: request.logprobs,
+            timestamps: asked.timestamps != Timestamps::None || frames > decoding.window,
+            word_timestamps: asked.timestamps == Timestamps::Word,
+            logprobs: asked.logprobs,
             seed: given.seed,
         })
     }
@@ -64,25 +65,25 @@ impl TranscriptionOptions {
 }
 
 /// English-only models hear English and need not detect it.
-fn language(request: &Transcribe, decoding: &DecodingConfig) -> Result<Option<&'static str>, RequestError> {
-    match &request.language {
+fn language(asked: &TranscribeOptions, decoding: &DecodingConfig) -> Result<Option<&'static str>, RequestError> {
+    match &asked.language {
         Some(given) => decoding.tokens.language(given).map(Some),
         None if decoding.tokens.is_multilingual() => Ok(None),
         None => Ok(Some("en")),
     }
 }
 
-fn mode(request: &Transcribe, decoding: &DecodingConfig) -> Result<TranscribeMode, RequestError> {
-    if request.goal == TranscribeMode::Translate && !decoding.tokens.translates() {
+fn mode(asked: &TranscribeOptions, decoding: &DecodingConfig) -> Result<TranscribeMode, RequestError> {
+    if asked.mode == TranscribeMode::Translate && !decoding.tokens.translates() {
         let message = "this model hears English only and does not translate; a multilingual model does".to_owned();
         return Err(RequestError::Unsupported { param: "task", message });
     }
-    Ok(request.goal)
+    Ok(asked.mode)
 }
 
 /// Models without a token for earlier text take no prompt.
-fn prompt(request: &Transcribe, decoding: &DecodingConfig) -> Result<Vec<u32>, RequestError> {
-    let text = request.prompt.as_deref().map(str::trim).filter(|text| !text.is_empty());
+fn prompt(asked: &TranscribeOptions, decoding: &DecodingConfig) -> Result<Vec<u32>, RequestError> {
+    let text = asked.prompt.as_deref().map(str::trim).filter(|text| !text.is_empty());
     let Some(text) = text else { return Ok(Vec::new()) };
     if decoding.tokens.sot_prev.is_none() {
         return Err(RequestError::Unsupported { param: "prompt", message: "this model takes no prompt".to_owned() });
@@ -93,8 +94,8 @@ fn prompt(request: &Transcribe, decoding: &DecodingConfig) -> Result<Vec<u32>, R
     })
 }
 
-fn temperature(request: &Transcribe) -> Result<Option<f32>, RequestError> {
-    match request.temperature {
+fn temperature(asked: &TranscribeOptions) -> Result<Option<f32>, RequestError> {
+    match asked.temperature {
         Some(temperature) if !(0.0..=1.0).contains(&temperature) => Err(RequestError::Invalid {
             param: "temperature",
             message: format!("temperature is {temperature}, and must be from 0 to 1"),

@@ -16,14 +16,14 @@ use super::{
     tensor::{Tensor, wrong},
 };
 use crate::{
-    audio::encode_float_wav,
+    audio::Pcm,
     catalog::Entry,
     http::{
         Api, Problem,
         ask::{self, Ask},
         audio, body, call,
     },
-    service::{Call, Recording, TranscribeRequest},
+    service::{AudioInput, Call, Recording, TranscribeRequest},
     speech::{HEARING_RATE, Kind, TaskKind, Timestamps, Transcript},
 };
 
@@ -162,7 +162,7 @@ async fn hear(
     infer: &Infer,
 ) -> Result<Vec<(Transcript, Timestamps)>, Problem> {
     let work = listens(request, entry, infer)?.into_iter().map(|(call, listen)| async move {
-        let timestamps = listen.timestamps;
+        let timestamps = listen.options.timestamps;
         Ok::<_, Problem>((api.service.transcribe(call, listen).await?.whole().await?, timestamps))
     });
     stream::iter(work).buffered(AT_ONCE).try_collect().await
@@ -172,7 +172,7 @@ async fn hear(
 fn listens(request: &HttpRequest, entry: &Entry, infer: &Infer) -> Result<Vec<(Call, TranscribeRequest)>, Problem> {
     let recordings = recordings(infer)?;
     let (defaults, options) = (defaults(request, infer)?, options(infer, recordings.len())?);
-    let listen = |(place, recording): (usize, Recording)| {
+    let listen = |(place, recording): (usize, AudioInput)| {
         let own = options.iter().map(|(name, texts)| (name.clone(), texts[place % texts.len()].clone()));
         let ask = Ask::from_texts(own)?.or(&defaults);
         let call = call(request, "oip", Some(entry.name.to_string()), ask.wait)?;
@@ -226,10 +226,10 @@ fn options(infer: &Infer, recordings: usize) -> Result<Vec<(String, Vec<String>)
     others.map(option).collect()
 }
 
-fn recordings(infer: &Infer) -> Result<Vec<Recording>, Problem> {
+fn recordings(infer: &Infer) -> Result<Vec<AudioInput>, Problem> {
     let find = |name: &str| infer.inputs.iter().find(|input| input.name == name);
     let recordings = match (find(AUDIO), find(SAMPLES)) {
-        (Some(audio), None) => files(audio)?,
+        (Some(audio), None) => files(audio)?.into_iter().map(AudioInput::from).collect(),
         (None, Some(samples)) => rows(samples, rate(infer, find(SAMPLE_RATE))?)?,
         (Some(_), Some(_)) => return Err(wrong(SAMPLES, "stands in place of audio; send the one or the other")),
         (None, None) => return Err(wrong(AUDIO, "is missing; send it, or samples")),
@@ -252,7 +252,7 @@ fn files(input: &Tensor) -> Result<Vec<Recording>, Problem> {
 }
 
 /// `[samples]` or `[recordings, samples]`, each nominally from -1 to 1.
-fn rows(input: &Tensor, rate: u32) -> Result<Vec<Recording>, Problem> {
+fn rows(input: &Tensor, rate: u32) -> Result<Vec<AudioInput>, Problem> {
     let floats = input.floats()?;
     let length = match input.shape.as_slice() {
         [samples] | [_, samples] if *samples > 0 => *samples,
@@ -261,13 +261,14 @@ fn rows(input: &Tensor, rate: u32) -> Result<Vec<Recording>, Problem> {
             return Err(wrong(SAMPLES, &message));
         }
     };
-    let recording =
-        |row: &[u8]| Recording { bytes: encode_float_wav(row, rate).into(), hint: Some("audio/wav".to_owned()) };
+    let sample = |bytes: &[u8]| bytes.try_into().map_or(0.0, f32::from_le_bytes);
+    let row =
+        |row: &[u8]| AudioInput::Samples(Pcm::new(row.chunks_exact(size_of::<f32>()).map(sample).collect(), rate));
     // Then the length is at most that of the data, whatever the shape says.
     if floats.is_empty() {
         return Ok(Vec::new());
     }
-    Ok(floats.chunks(length * size_of::<f32>()).map(recording).collect())
+    Ok(floats.chunks(length * size_of::<f32>()).map(row).collect())
 }
 
 /// In hertz: the input, else the parameter, else what models hear at.

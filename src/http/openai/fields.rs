@@ -5,7 +5,7 @@ use crate::{
     http::ask,
     lifecycle::KeepAlive,
     service::TranscribeRequest,
-    speech::{Kind, Timestamps, TranscribeMode},
+    speech::{Kind, Timestamps, TranscribeMode, TranscribeOptions},
 };
 
 const FORMATS: &str = "json, text, srt, verbose_json or vtt";
@@ -58,7 +58,7 @@ pub(super) enum Format {
 // === impl Fields ===
 
 impl Fields {
-    pub fn take(mut form: Form, goal: TranscribeMode) -> Result<Self, Problem> {
+    pub fn take(mut form: Form, mode: TranscribeMode) -> Result<Self, Problem> {
         refuse_what_no_model_does(&mut form)?;
         let recording = form.file()?;
         let format = format(&mut form)?;
@@ -69,16 +69,18 @@ impl Fields {
             keep_alive: form.parse("keep_alive", "a number of seconds, or a duration such as 5m")?,
             format,
             listen: TranscribeRequest {
-                recording,
-                language: form.text("language")?,
-                goal,
-                prompt: form.text("prompt")?,
-                // Their default is 0, which lets the temperature rise where the text looks wrong; so does ours.
-                temperature: temperature.filter(|temperature| *temperature > 0.0),
-                timestamps: format.timestamps(),
-                logprobs: format.logprobs(),
-                options: serde_json::Map::new(),
-                voice: chunking::take(&mut form)?,
+                audio: recording.into(),
+                options: TranscribeOptions {
+                    language: form.text("language")?,
+                    mode,
+                    prompt: form.text("prompt")?,
+                    // Their default is 0, which lets the temperature rise where the text looks wrong; so does ours.
+                    temperature: temperature.filter(|temperature| *temperature > 0.0),
+                    timestamps: format.timestamps(),
+                    logprobs: format.logprobs(),
+                    options: serde_json::Map::new(),
+                },
+                voice_activity: chunking::take(&mut form)?,
             },
         };
         form.finish(KNOWN)?;

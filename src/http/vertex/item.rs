@@ -111,7 +111,7 @@ impl Item {
         let format = ask.response_format.unwrap_or_default();
         let recording = ask.recording(api, raw).await?;
         let listen = ask.listen(recording)?;
-        let timestamps = listen.timestamps;
+        let timestamps = listen.options.timestamps;
         Ok(Begun { transcription: api.service.transcribe(call, listen).await?, timestamps, format, output })
     }
 }

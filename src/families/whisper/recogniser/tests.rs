@@ -11,7 +11,7 @@ use super::{
 use crate::{
     audio::Pcm,
     model::{Admission, Backing, Family, Placement, Request, RequestError, Responses, request},
-    speech::{HEARING_RATE, Segment, Summary, Timestamps, TranscriptEvent},
+    speech::{HEARING_RATE, Segment, Summary, Timestamps, TranscribeOptions, TranscriptEvent},
 };
 
 #[derive(Deserialize)]
@@ -79,9 +79,9 @@ impl Ask {
             "condition_on_previous_text": self.condition_on_previous_text, "logprob_threshold": null,
             "compression_ratio_threshold": null, "no_speech_threshold": null,
         });
-        Transcribe {
+        let options = TranscribeOptions {
             language: self.language.clone(),
-            goal: if self.task == "translate" { TranscribeMode::Translate } else { TranscribeMode::Transcribe },
+            mode: if self.task == "translate" { TranscribeMode::Translate } else { TranscribeMode::Transcribe },
             prompt: self.initial_prompt.clone(),
             timestamps: match (self.without_timestamps, self.word_timestamps) {
                 (true, _) => Timestamps::None,
@@ -89,8 +89,9 @@ impl Ask {
                 _ => Timestamps::Segment,
             },
             options: options.as_object().unwrap().clone(),
-            ..ask(audio)
-        }
+            ..TranscribeOptions::default()
+        };
+        Transcribe { audio, options }
     }
 }
 
@@ -113,17 +114,16 @@ fn model(max_batch: usize) -> Box<dyn Model> {
     Whisper.load(&fixtures::files(), &place).unwrap()
 }
 
+fn english() -> TranscribeOptions {
+    TranscribeOptions { language: Some("en".to_owned()), ..TranscribeOptions::default() }
+}
+
 fn ask(audio: Pcm) -> Transcribe {
-    Transcribe {
-        audio,
-        language: Some("en".to_owned()),
-        goal: TranscribeMode::Transcribe,
-        prompt: None,
-        temperature: None,
-        timestamps: Timestamps::Segment,
-        logprobs: false,
-        options: serde_json::Map::new(),
-    }
+    Transcribe { audio, options: english() }
+}
+
+fn with(options: TranscribeOptions, seconds: f64) -> Transcribe {
+    Transcribe { audio: recording(seconds), options }
 }
 
 /// As in `make.py`: noise whose loudness goes up and down.
@@ -241,7 +241,7 @@ fn nothing_to_hear_is_answered_with_no_segments() {
     for seconds in [0.0, 0.05, 0.099] {
         let (segments, summary) = alone(&mut *model, ask(recording(seconds))).unwrap();
         assert_eq!((segments, summary.language.as_str(), summary.tokens), (vec![], "en", 0));
-        let unknown = Transcribe { language: None, ..ask(recording(seconds)) };
+        let unknown = with(TranscribeOptions::default(), seconds);
         assert_eq!(alone(&mut *model, unknown).unwrap().1.language, "und");
     }
 }
@@ -249,19 +249,18 @@ fn nothing_to_hear_is_answered_with_no_segments() {
 #[test]
 fn what_is_wrong_with_a_request_is_told_to_that_request_alone() {
     let mut model = model(4);
-    let good = ask(recording(0.5));
     let bad = [
-        (Transcribe { language: Some("klingon".to_owned()), ..good.clone() }, "language", "klingon"),
-        (Transcribe { temperature: Some(1.5), ..good.clone() }, "temperature", "1.5"),
-        (Transcribe { temperature: Some(f32::NAN), ..good.clone() }, "temperature", "NaN"),
+        (TranscribeOptions { language: Some("klingon".to_owned()), ..english() }, "language", "klingon"),
+        (TranscribeOptions { temperature: Some(1.5), ..english() }, "temperature", "1.5"),
+        (TranscribeOptions { temperature: Some(f32::NAN), ..english() }, "temperature", "NaN"),
         (
-            Transcribe { options: [("sed".to_owned(), json!(1))].into_iter().collect(), ..good.clone() },
+            TranscribeOptions { options: [("sed".to_owned(), json!(1))].into_iter().collect(), ..english() },
             "options",
             "`sed`",
         ),
     ];
-    let mut asks: Vec<(usize, Transcribe)> = bad.iter().map(|(ask, ..)| (0, ask.clone())).collect();
-    asks.push((0, good));
+    let mut asks: Vec<(usize, Transcribe)> = bad.iter().map(|(options, ..)| (0, with(options.clone(), 0.5))).collect();
+    asks.push((0, ask(recording(0.5))));
     let mut answers = answers(&mut *model, asks);
     assert!(answers.pop().unwrap().is_ok());
     for (answer, (_, expected, said)) in answers.into_iter().zip(bad) {
@@ -274,10 +273,9 @@ fn what_is_wrong_with_a_request_is_told_to_that_request_alone() {
 #[test]
 fn dice_fall_alike_for_equal_seeds() {
     let mut model = model(2);
-    let seeded = |seed: u64| Transcribe {
-        temperature: Some(0.8),
-        options: [("seed".to_owned(), json!(seed))].into_iter().collect(),
-        ..ask(recording(2.0))
+    let seeded = |seed: u64| {
+        let options = [("seed".to_owned(), json!(seed))].into_iter().collect();
+        with(TranscribeOptions { temperature: Some(0.8), options, ..english() }, 2.0)
     };
     let mut tokens = |seed| alone(&mut *model, seeded(seed)).unwrap().0.remove(0).tokens;
     assert_eq!(tokens(1), tokens(1));

@@ -90,7 +90,7 @@ fn a_hundred_recordings_have_the_same_greedy_text() {
             let mut ask = ask(sound(&line.file), timestamps);
             // The first answer counts: no second try, and no silence that swallows one.
             for threshold in ["compression_ratio_threshold", "logprob_threshold", "no_speech_threshold"] {
-                ask.options.insert(threshold.to_owned(), serde_json::Value::Null);
+                ask.options.options.insert(threshold.to_owned(), serde_json::Value::Null);
             }
             ask
         };

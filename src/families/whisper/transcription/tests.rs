@@ -4,21 +4,16 @@ use super::{
 };
 use crate::{
     audio::Pcm,
-    speech::{HEARING_RATE, Timestamps, TranscribeMode},
+    speech::{HEARING_RATE, TranscribeMode, TranscribeOptions},
 };
 
 fn ask(seconds: f64) -> Transcribe {
     let samples = vec![0.0; (seconds * f64::from(HEARING_RATE)) as usize];
-    Transcribe {
-        audio: Pcm::new(samples, HEARING_RATE),
-        language: Some("en".to_owned()),
-        goal: TranscribeMode::Transcribe,
-        prompt: None,
-        temperature: None,
-        timestamps: Timestamps::Segment,
-        logprobs: false,
-        options: serde_json::Map::new(),
-    }
+    Transcribe { audio: Pcm::new(samples, HEARING_RATE), options: english() }
+}
+
+fn english() -> TranscribeOptions {
+    TranscribeOptions { language: Some("en".to_owned()), ..TranscribeOptions::default() }
 }
 
 /// Logits that all but decide for one token.
@@ -80,7 +75,7 @@ fn tokens_of_the_text_have_their_log_probabilities_when_they_are_asked_for() {
     let time = decoding.tokens.timestamp_begin;
     for asked in [true, false] {
         let mut transcription =
-            Transcription::new(decoding.clone(), &Transcribe { logprobs: asked, ..ask(1.8) }).unwrap();
+            Transcription::new(decoding.clone(), &Transcribe { options: TranscribeOptions { logprobs: asked, ..english() }, ..ask(1.8) }).unwrap();
         let (segments, _) = play(&mut transcription, &[&[time, 300, 301, time + 40, time + 40, 302, time + 80]]);
         assert_eq!(segments.len(), 2);
         for (segment, text) in segments.iter().zip([&[300, 301][..], &[302]]) {
@@ -122,7 +117,7 @@ fn a_silent_window_is_passed_over_and_told_to_nobody() {
 #[test]
 fn the_language_is_the_likeliest_of_those_that_there_are() {
     let decoding = fixtures::decoding_config();
-    let mut transcription = Transcription::new(decoding.clone(), &Transcribe { language: None, ..ask(1.0) }).unwrap();
+    let mut transcription = Transcription::new(decoding.clone(), &Transcribe { options: TranscribeOptions::default(), ..ask(1.0) }).unwrap();
     transcription.encoded();
     assert_eq!(
         transcription.next_step(),
@@ -146,7 +141,8 @@ fn numbers_that_are_no_distribution_fail_the_request() {
 #[test]
 fn what_a_window_is_fed_never_exceeds_the_decoder() {
     let decoding = fixtures::decoding_config();
-    let long = Transcribe { prompt: Some("the quick brown fox ".repeat(50)), ..ask(1.0) };
+    let options = TranscribeOptions { prompt: Some("the quick brown fox ".repeat(50)), ..english() };
+    let long = Transcribe { options, ..ask(1.0) };
     let mut transcription = Transcription::new(decoding.clone(), &long).unwrap();
     transcription.encoded();
     let mut most = 0;

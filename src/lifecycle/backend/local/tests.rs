@@ -14,9 +14,7 @@ use crate::{
     },
     remote::{Buckets, BucketsConfig},
     runtime::{DTypeChoice, Host, Installed},
-    speech::{
-        Fault, HEARING_RATE, ModelName, Summary, TaskKind, Timestamps, Transcribe, TranscribeMode, TranscriptEvent,
-    },
+    speech::{Fault, HEARING_RATE, ModelName, Summary, TaskKind, Transcribe, TranscribeOptions, TranscriptEvent},
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -64,7 +62,7 @@ impl Family for Parrot {
 impl Model for Loaded {
     fn transcribe(&mut self, jobs: &mut Batch<'_, Transcribe>) -> Result<(), Broken> {
         while let Some(job) = jobs.admit(1).pop() {
-            match job.ask().prompt.as_deref() {
+            match job.ask().options.prompt.as_deref() {
                 Some("panic") => panic!("as the prompt says"),
                 Some("hang") => hang(&job),
                 _ => {}
@@ -164,13 +162,7 @@ async fn say(lifecycle: &Lifecycle, model: &str, prompt: &str) -> Result<Transcr
     let lease = lifecycle.acquire(&ModelName::known(model), AcquireOptions::within(PATIENCE)).await.expect("a lease");
     let ask = Transcribe {
         audio: Pcm::new(vec![0.0; 16], HEARING_RATE),
-        language: None,
-        goal: TranscribeMode::Transcribe,
-        prompt: Some(prompt.to_owned()),
-        temperature: None,
-        timestamps: Timestamps::None,
-        logprobs: false,
-        options: Default::default(),
+        options: TranscribeOptions { prompt: Some(prompt.to_owned()), ..TranscribeOptions::default() },
     };
     let (job, mut answers) = request("test".to_owned(), ask, None);
     lease.submit(job).expect("room in the queue");

@@ -1,0 +1,52 @@
+//! What is asked of the service, as the protocols hand it over.
+
+use bytes::Bytes;
+
+use crate::{
+    audio::{Pcm, VoiceActivity},
+    speech::TranscribeOptions,
+};
+
+/// A recording as it came in, not yet decoded.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    pub bytes: Bytes,
+    /// A media type or a file name, which may be wrong.
+    pub hint: Option<String>,
+}
+
+/// Sound, as somebody sent it.
+#[derive(Clone, Debug)]
+pub enum AudioInput {
+    /// A file of any common format.
+    Encoded(Recording),
+    /// Samples at any rate.
+    Samples(Pcm),
+}
+
+/// What to hear, and how.
+#[derive(Clone, Debug)]
+pub struct TranscribeRequest {
+    pub audio: AudioInput,
+    pub options: TranscribeOptions,
+    /// Hear nothing but what this finds to be speech. Times are those of the whole recording all the same.
+    pub voice_activity: Option<VoiceActivity>,
+}
+
+// === impl AudioInput ===
+
+impl AudioInput {
+    /// Of what came in.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Encoded(recording) => recording.bytes.len(),
+            Self::Samples(pcm) => size_of_val(pcm.samples()),
+        }
+    }
+}
+
+impl From<Recording> for AudioInput {
+    fn from(recording: Recording) -> Self {
+        Self::Encoded(recording)
+    }
+}
