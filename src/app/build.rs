@@ -103,6 +103,11 @@ impl App {
         &self.service
     }
 
+    /// Every metric of every part.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
     pub fn load_mode(&self) -> LoadMode {
         self.config.lifecycle.mode
     }

@@ -12,7 +12,8 @@ use crate::{
 pub(super) fn catalog(config: &Config, placer: &Placer) -> Result<Catalog, Vec<CatalogError>> {
     let mut catalog = Catalog::new(&config.catalog)?;
     catalog.rule_out(|entry| {
-        let reason = placer.check(&entry.overrides).err()?.to_string();
+        let dtype = || entry.family.map_or(Ok(()), |family| placer.check_dtype(family, &entry.overrides));
+        let reason = placer.check(&entry.overrides).and_then(|()| dtype()).err()?.to_string();
         tracing::warn!(model = %entry.name, reason, "this model cannot be served here");
         Some(reason)
     });

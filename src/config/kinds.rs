@@ -7,8 +7,7 @@ use crate::{
     app::BudgetChoice,
     http::access::Digest,
     lifecycle::{LoadMode, OnPreloadFailure},
-    model::{Backing, DeviceChoice, DeviceId},
-    runtime::DTypeChoice,
+    model::{Backing, DTypeChoice, DeviceChoice, DeviceId},
     telemetry::LogFormat,
 };
 

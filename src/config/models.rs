@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Fault, Origin,
-    kinds::{DEVICE, PATH},
+    kinds::{DEVICE, DTYPE, PATH},
     layer::{Given, Layer, OfModel, Values, put, settle},
     report::Report,
     setting::{Maybe, Setting, To},
@@ -74,6 +74,22 @@ pub(super) static MODEL_SETTINGS: &[Setting<ModelConfig>] = &[
         &Maybe::<ModelConfig, _>("general", &DEVICE, |m, v| m.overrides.device = v),
         "Where it lives. `general`: as `runtime.device` says. A device that this build or this machine lacks makes the \
          model `unsupported`, and nothing else.",
+    )
+    .live(),
+    Setting::new(
+        "dtype",
+        "general",
+        &Maybe::<ModelConfig, _>("general", &DTYPE, |m, v| m.overrides.dtype = v),
+        "Type of its weights and activations. `general`: as `runtime.dtype` says. One that its family does not compute in \
+         on its device makes the model `unsupported`, and nothing else.",
+    )
+    .live(),
+    Setting::new(
+        "max_batch",
+        "general",
+        &Maybe::<ModelConfig, _>("general", &COUNT, |m, v| m.overrides.max_batch = v),
+        "Requests that it works on at once, at most. `general`: as `runtime.max_batch` says. A family that takes fewer says \
+         so in the log when the model is loaded.",
     )
     .live(),
     Setting::new(

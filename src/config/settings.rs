@@ -15,10 +15,9 @@ use crate::{
     app::{BudgetChoice, Config, ServerConfig},
     catalog, http, jobs,
     lifecycle::{self, LoadMode, OnPreloadFailure},
-    model::{Backing, DeviceChoice, DeviceId},
+    model::{Backing, DTypeChoice, DeviceChoice, DeviceId, FlowLimits},
     remote::{self, BucketsConfig, GcsConfig, S3Config, WebConfig},
-    runtime::{self, DTypeChoice},
-    service,
+    runtime, service,
     store::{self, Secret},
     telemetry::{self, LogFormat},
 };
@@ -520,6 +519,36 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
     )
     .live(),
     Setting::new(
+        "limits.output_buffer",
+        "4MiB",
+        &To::<Config, _>(&BYTES, |c, v| c.service.output.bytes = v),
+        "What a model may make ahead of the one who reads its answer; until that is read it goes on with other requests, \
+         or waits. 4 MiB hold the sound of `limits.output_buffer_audio` at 32 kHz.",
+    )
+    .live(),
+    Setting::new(
+        "limits.output_buffer_audio",
+        "30s",
+        &To::<Config, _>(&DURATION, |c, v| c.service.output.sound = v),
+        "The same in seconds of sound. Half a minute is ahead of any player, and is soon made anew where a listener leaves.",
+    )
+    .live(),
+    Setting::new(
+        "limits.input_buffer",
+        "1MiB",
+        &To::<Config, _>(&BYTES, |c, v| c.service.input.bytes = v),
+        "What may wait of a live recording, or of a text that is still being written, until its model takes it; who sends \
+         faster is held back. 1 MiB holds `limits.input_buffer_audio` as samples.",
+    )
+    .live(),
+    Setting::new(
+        "limits.input_buffer_audio",
+        "10s",
+        &To::<Config, _>(&DURATION, |c, v| c.service.input.sound = v),
+        "The same in seconds of sound. Ten of them bridge the longest step of a model on a busy machine.",
+    )
+    .live(),
+    Setting::new(
         "limits.max_body",
         "100MB",
         &To::<Config, _>(&BYTES, |c, v| c.http.body_limit = v),
@@ -770,6 +799,8 @@ pub(super) fn blank() -> Config {
             wait: Duration::MAX,
             request_timeout: Duration::MAX,
             max_audio: Duration::MAX,
+            output: FlowLimits { bytes: usize::MAX, sound: Duration::MAX },
+            input: FlowLimits { bytes: usize::MAX, sound: Duration::MAX },
             voices: Some(PathBuf::new()),
         },
         jobs: jobs::Config {

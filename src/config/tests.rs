@@ -6,8 +6,7 @@ use super::*;
 use crate::{
     app::BudgetChoice,
     lifecycle::{LoadMode, OnPreloadFailure},
-    model::{DeviceChoice, DeviceId},
-    runtime::DTypeChoice,
+    model::{DTypeChoice, DeviceChoice, DeviceId},
     store::Secret,
     telemetry::LogFormat,
 };

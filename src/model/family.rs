@@ -1,21 +1,37 @@
 //! What a model is, and what a kind of models is.
 
-use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
+use std::{borrow::Cow, error::Error as StdError, fmt};
 
-use super::{Batch, ModelFiles, Placement};
-use crate::speech::{Fault, Kind, TaskKind, Transcribe};
+use candle_core::DType;
+
+use super::{Batch, DeviceId, LoadError, ModelFiles, Placement};
+use crate::speech::{Convert, Synthesize, TaskKind, Transcribe};
+
+/// Hertz that models of speech hear at, unless their family says otherwise.
+const USUAL_RATE: u32 = 16_000;
 
 /// A loaded model. It lives on one thread, so its methods take `&mut self` and need no lock.
 ///
-/// A job's own failure goes to that job; `Err(Broken)` means that the model itself must go. A panic counts as that.
+/// A request's own failure goes to that request; `Err(Broken)` means that the model itself must go. A panic counts as
+/// that. Each method returns when it has nothing more in hand and nobody is to be admitted.
 pub trait Model: Send {
-    /// How many jobs it can work on at once.
+    /// How many requests it can work on at once; a batch admits no more.
     fn max_batch(&self) -> usize {
         1
     }
 
-    fn transcribe(&mut self, jobs: &mut Batch<'_, Transcribe>) -> Result<(), Broken> {
-        jobs.refuse();
+    fn transcribe(&mut self, requests: &mut Batch<'_, Transcribe>) -> Result<(), Broken> {
+        requests.refuse();
+        Ok(())
+    }
+
+    fn synthesize(&mut self, requests: &mut Batch<'_, Synthesize>) -> Result<(), Broken> {
+        requests.refuse();
+        Ok(())
+    }
+
+    fn convert(&mut self, requests: &mut Batch<'_, Convert>) -> Result<(), Broken> {
+        requests.refuse();
         Ok(())
     }
 
@@ -36,6 +52,17 @@ pub trait Family: Sync {
     fn name(&self) -> &'static str;
 
     fn tasks(&self) -> &'static [TaskKind];
+
+    /// Hertz of the sound that comes with a request: of the recording that is heard or converted, and of a recording
+    /// whose voice is to speak.
+    fn input_rate(&self, _task: TaskKind) -> u32 {
+        USUAL_RATE
+    }
+
+    /// The types of weights and activations that it can compute in on such a device.
+    fn dtypes(&self, _device: DeviceId) -> &'static [DType] {
+        &[DType::F32, DType::F16, DType::BF16]
+    }
 
     /// Well-known models of this kind.
     fn presets(&self) -> &'static [Preset];
@@ -82,48 +109,10 @@ pub enum Availability {
     Unsupported(Cow<'static, str>),
 }
 
-/// Why a model could not be loaded. Texts name the file or tensor, never a path of the host.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    #[error("the file {0} is missing")]
-    Missing(String),
-    #[error("{file} is not what it should be: {reason}")]
-    Malformed { file: String, reason: String },
-    #[error("the tensor {tensor} {reason}")]
-    Tensor { tensor: String, reason: String },
-    #[error("this build cannot run it: {0}")]
-    Unsupported(String),
-    #[error("{file} could not be read")]
-    Read { file: String, source: std::io::Error },
-    #[error("the device failed: {0}")]
-    Device(#[from] candle_core::Error),
-}
-
 // === impl Family ===
 
 impl fmt::Debug for dyn Family {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-// === impl LoadError ===
-
-impl Fault for LoadError {
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Unsupported(_) => Kind::Unsupported,
-            Self::Missing(_) | Self::Malformed { .. } | Self::Tensor { .. } | Self::Read { .. } | Self::Device(_) => {
-                Kind::Unavailable
-            }
-        }
-    }
-
-    fn permanent(&self) -> bool {
-        !matches!(self, Self::Read { .. } | Self::Device(_))
-    }
-
-    fn retry_after(&self) -> Option<Duration> {
-        None
     }
 }

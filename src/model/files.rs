@@ -54,10 +54,9 @@ impl ModelFiles {
         self.parts.get(part).is_some_and(|files| files.contains_key(file))
     }
 
-    /// The part that holds a file, where no two parts of a model have one of that name.
-    pub fn part_with(&self, file: &str) -> Result<&str, LoadError> {
-        let part = self.parts.iter().find(|(_, files)| files.contains_key(file));
-        part.map(|(part, _)| part.as_str()).ok_or_else(|| LoadError::Missing(file.to_owned()))
+    /// Whether there are files of a part, by which a family tells its layouts apart.
+    pub fn has_part(&self, part: &str) -> bool {
+        self.parts.contains_key(part)
     }
 
     /// A file, mapped: only what is looked at is read.

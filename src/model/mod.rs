@@ -4,11 +4,22 @@
 mod batch;
 mod family;
 mod files;
+mod flow;
+mod input;
+mod load_error;
 mod placement;
 mod request;
+mod signal;
 
 pub use batch::{Admission, Batch};
-pub use family::{Availability, Broken, Family, LoadError, Model, Preset};
+pub use family::{Availability, Broken, Family, Model, Preset};
 pub use files::{Location, ModelFiles};
-pub use placement::{Backing, DeviceChoice, DeviceId, Placement, PlacementOverrides};
+pub use flow::FlowLimits;
+pub use input::{Input, InputClosed, InputSender};
+pub use load_error::LoadError;
+pub use placement::{Backing, DTypeChoice, DeviceChoice, DeviceId, Placement, PlacementOverrides};
 pub use request::{Request, RequestError, Responses, request};
+pub use signal::Signal;
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ pub struct Placement {
     pub weights: Backing,
     /// CPU threads that the model may use; at least 1.
     pub threads: usize,
-    /// Jobs that it may be asked to work on at once; its caches are sized for them.
+    /// Requests that it may be asked to work on at once, at least 1; its caches are sized for them.
     pub max_batch: usize,
 }
 
@@ -47,24 +47,53 @@ pub enum DeviceChoice {
     Only(DeviceId),
 }
 
+/// The type of weights and activations, as the configuration says it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DTypeChoice {
+    /// f32 on a CPU, f16 on an accelerator.
+    #[default]
+    Auto,
+    F32,
+    F16,
+    Bf16,
+}
+
 /// What one model wants otherwise than the general settings say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlacementOverrides {
     pub device: Option<DeviceChoice>,
+    pub dtype: Option<DTypeChoice>,
     /// CPU threads.
     pub threads: Option<usize>,
+    /// Requests that it works on at once, at most.
+    pub max_batch: Option<usize>,
     /// Serve it without a first inference: the first request pays for what that would have prepared.
     pub cold: bool,
 }
 
-// === impl Wishes ===
+// === impl PlacementOverrides ===
 
 impl PlacementOverrides {
     /// What the other says holds; what it does not say stays.
     pub fn overlay(&mut self, other: &Self) {
         self.device = other.device.or(self.device);
+        self.dtype = other.dtype.or(self.dtype);
         self.threads = other.threads.or(self.threads);
+        self.max_batch = other.max_batch.or(self.max_batch);
         self.cold |= other.cold;
+    }
+}
+
+// === impl DTypeChoice ===
+
+impl DTypeChoice {
+    pub fn on(self, device: DeviceId) -> DType {
+        match self {
+            Self::Auto if device.is_accelerator() => DType::F16,
+            Self::Auto | Self::F32 => DType::F32,
+            Self::F16 => DType::F16,
+            Self::Bf16 => DType::BF16,
+        }
     }
 }
 

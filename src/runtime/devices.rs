@@ -2,7 +2,7 @@
 
 use candle_core::Device;
 
-use super::Host;
+use super::{DeviceMemory, Host};
 use crate::{
     model::DeviceId,
     speech::{Fault, Kind},
@@ -18,13 +18,6 @@ pub trait Devices: Send + Sync {
 
     /// `None` where the device does not tell.
     fn memory(&self, device: DeviceId) -> Option<DeviceMemory>;
-}
-
-/// Bytes of a device's memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DeviceMemory {
-    pub free: u64,
-    pub total: u64,
 }
 
 /// The devices that this build can use.
@@ -46,6 +39,8 @@ pub enum PlacementError {
         "require_gpu = true, and there is no accelerator: {reason}; give the server one, or say require_gpu = false"
     )]
     NoGpu { reason: &'static str },
+    #[error("dtype = \"{dtype}\": {family} computes in {known} on {device}; name one of these, or say \"auto\"")]
+    DType { dtype: &'static str, family: &'static str, known: String, device: DeviceId },
     #[error("require_gpu = true contradicts device = \"cpu\"; keep one of them")]
     Contradiction,
 }
@@ -124,6 +119,6 @@ impl Fault for PlacementError {
     }
 
     fn param(&self) -> Option<&str> {
-        Some("device")
+        Some(if matches!(self, Self::DType { .. }) { "dtype" } else { "device" })
     }
 }

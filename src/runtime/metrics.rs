@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    Counter, CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry,
 };
 
 use super::Config;
 use crate::speech::{ModelName, TaskKind};
 
-/// Seconds from a millisecond to ten minutes: a queue and a transcription have the same range.
+/// Seconds from a millisecond to ten minutes: a queue and an answer have the same range.
 const SECONDS: &[f64] =
     &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0];
 const BATCH: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
@@ -21,6 +22,7 @@ pub struct Metrics {
     waiting: IntGauge,
     queue_seconds: HistogramVec,
     compute_seconds: HistogramVec,
+    parked_seconds: CounterVec,
     batch_size: HistogramVec,
     panics: IntCounterVec,
     leaked: IntCounterVec,
@@ -33,6 +35,7 @@ pub(super) struct ModelMetrics {
     waiting: IntGauge,
     queue_seconds: Histogram,
     compute_seconds: HistogramVec,
+    parked: Counter,
     batch_size: Histogram,
     panics: IntCounter,
     leaked: IntCounter,
@@ -46,20 +49,28 @@ impl Metrics {
         let seconds = |name: &str, help: &str| HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
         let metrics = Self {
             queue_depth: IntGaugeVec::new(
-                Opts::new("sconce_queue_depth", "Jobs that wait in the queue of a model."),
+                Opts::new("sconce_queue_depth", "Requests that wait in the queue of a model."),
                 &["model"],
             )?,
-            waiting: IntGauge::new("vllm:num_requests_waiting", "Jobs that wait in all queues, for autoscalers.")?,
+            waiting: IntGauge::new("vllm:num_requests_waiting", "Requests that wait in all queues, for autoscalers.")?,
             queue_seconds: HistogramVec::new(
-                seconds("sconce_queue_seconds", "Seconds that a job waited in the queue of its model."),
+                seconds("sconce_queue_seconds", "Seconds that a request waited in the queue of its model."),
                 &["model"],
             )?,
             compute_seconds: HistogramVec::new(
                 seconds("sconce_compute_seconds", "Seconds that a model worked on a batch."),
                 &["task", "model"],
             )?,
+            parked_seconds: CounterVec::new(
+                Opts::new(
+                    "sconce_parked_seconds_total",
+                    "Seconds that a model waited for slow readers of its answers or for input that was still to come.",
+                ),
+                &["model"],
+            )?,
             batch_size: HistogramVec::new(
-                HistogramOpts::new("sconce_batch_size", "Jobs that shared one run of a model.").buckets(BATCH.to_vec()),
+                HistogramOpts::new("sconce_batch_size", "Requests that shared one run of a model.")
+                    .buckets(BATCH.to_vec()),
                 &["model"],
             )?,
             panics: IntCounterVec::new(
@@ -96,6 +107,7 @@ impl Metrics {
         registry.register(Box::new(self.queue_depth.clone()))?;
         registry.register(Box::new(self.queue_seconds.clone()))?;
         registry.register(Box::new(self.compute_seconds.clone()))?;
+        registry.register(Box::new(self.parked_seconds.clone()))?;
         registry.register(Box::new(self.batch_size.clone()))?;
         registry.register(Box::new(self.panics.clone()))?;
         registry.register(Box::new(self.leaked.clone()))
@@ -108,6 +120,7 @@ impl Metrics {
             waiting: self.waiting.clone(),
             queue_seconds: self.queue_seconds.with_label_values(label),
             compute_seconds: self.compute_seconds.clone(),
+            parked: self.parked_seconds.with_label_values(label),
             batch_size: self.batch_size.with_label_values(label),
             panics: self.panics.with_label_values(label),
             leaked: self.leaked.with_label_values(label),
@@ -119,7 +132,7 @@ impl Metrics {
 // === impl ModelMetrics ===
 
 impl ModelMetrics {
-    /// The queue had `before` jobs and now has `now`.
+    /// The queue had `before` requests and now has `now`.
     pub fn depth(&self, before: usize, now: usize) {
         let change = now as i64 - before as i64;
         self.queue_depth.add(change);
@@ -130,9 +143,10 @@ impl ModelMetrics {
         self.queue_seconds.observe(waited.as_secs_f64());
     }
 
-    pub fn ran(&self, task: TaskKind, jobs: usize, took: Duration) {
+    pub fn ran(&self, task: TaskKind, requests: usize, took: Duration, parked: Duration) {
         self.compute_seconds.with_label_values(&[task.as_str(), self.name.as_str()]).observe(took.as_secs_f64());
-        self.batch_size.observe(jobs as f64);
+        self.batch_size.observe(requests as f64);
+        self.parked.inc_by(parked.as_secs_f64());
     }
 
     pub fn leaked(&self, bytes: u64) {

@@ -2,12 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use candle_core::DType;
 use parking_lot::Mutex;
 
-use super::{Config, DTypeChoice, Devices, Host, PlacementError};
+use super::{Config, Devices, Host, PlacementError};
 use crate::{
-    model::{DeviceChoice, DeviceId, Placement, PlacementOverrides},
+    model::{DeviceChoice, DeviceId, Family, Placement, PlacementOverrides},
     speech::ModelName,
 };
 
@@ -51,6 +50,19 @@ impl Placer {
         self.candidates(overrides)?.first().map_or(Ok(()), |device| self.devices.open(*device).map(drop))
     }
 
+    /// Whether a family computes in the type that is wished for, wherever its model may live.
+    pub fn check_dtype(&self, family: &dyn Family, overrides: &PlacementOverrides) -> Result<(), PlacementError> {
+        let choice = overrides.dtype.unwrap_or(self.config.dtype);
+        for device in self.candidates(overrides)? {
+            let (dtype, known) = (choice.on(device), family.dtypes(device));
+            if !known.contains(&dtype) {
+                let known = known.iter().map(|dtype| dtype.as_str()).collect::<Vec<_>>().join(", ");
+                return Err(PlacementError::DType { dtype: dtype.as_str(), family: family.name(), known, device });
+            }
+        }
+        Ok(())
+    }
+
     /// Where this model is to live: where it lived before, else the candidate with the most room left.
     pub fn place(&self, name: &ModelName, overrides: &PlacementOverrides) -> Result<Placed, PlacementError> {
         let candidates = self.candidates(overrides)?;
@@ -61,11 +73,11 @@ impl Placer {
         };
         let opened = self.devices.open(device)?;
         let placement = Placement {
-            dtype: dtype(self.config.dtype, device),
+            dtype: overrides.dtype.unwrap_or(self.config.dtype).on(device),
             weights: self.config.weights,
             device: opened,
             threads: overrides.threads.or(self.config.threads).unwrap_or_else(Host::processors).max(1),
-            max_batch: self.config.max_batch.max(1),
+            max_batch: overrides.max_batch.unwrap_or(self.config.max_batch).max(1),
         };
         Ok(Placed { device, placement })
     }
@@ -113,15 +125,6 @@ impl Placer {
     }
 }
 
-fn dtype(choice: DTypeChoice, device: DeviceId) -> DType {
-    match choice {
-        DTypeChoice::Auto if device.is_accelerator() => DType::F16,
-        DTypeChoice::Auto | DTypeChoice::F32 => DType::F32,
-        DTypeChoice::F16 => DType::F16,
-        DTypeChoice::Bf16 => DType::BF16,
-    }
-}
-
 fn why_none() -> &'static str {
     if cfg!(any(feature = "cuda", feature = "metal")) {
         "none answers"
@@ -132,10 +135,14 @@ fn why_none() -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
+    use candle_core::{DType, Device};
 
     use super::*;
-    use crate::runtime::DeviceMemory;
+    use crate::{
+        model::{DTypeChoice, LoadError, Model, ModelFiles, Preset},
+        runtime::DeviceMemory,
+        speech::TaskKind,
+    };
 
     const CUDA0: DeviceId = DeviceId::Cuda(0);
     const CUDA1: DeviceId = DeviceId::Cuda(1);
@@ -238,5 +245,64 @@ mod tests {
     fn the_room_of_a_device_is_what_is_free_less_the_reserve() {
         let placer = placer(&config(), &[(CUDA0, 800), (CUDA1, 50)]).unwrap();
         assert_eq!(*placer.rooms(), BTreeMap::from([(DeviceId::Cpu, 900), (CUDA0, 700), (CUDA1, 0)]));
+    }
+
+    #[test]
+    fn a_model_may_have_a_type_and_a_batch_of_its_own() {
+        let placer = placer(&config(), &[]).unwrap();
+        let overrides =
+            PlacementOverrides { dtype: Some(DTypeChoice::Bf16), max_batch: Some(3), ..PlacementOverrides::default() };
+        let placement = placer.place(&name("a"), &overrides).unwrap().placement;
+        assert_eq!((placement.dtype, placement.max_batch), (DType::BF16, 3));
+        let usual = placer.place(&name("b"), &PlacementOverrides::default()).unwrap().placement;
+        assert_eq!((usual.dtype, usual.max_batch), (DType::F32, 4));
+    }
+
+    /// Computes in f32 on the CPU, and in f16 elsewhere.
+    struct Narrow;
+
+    impl Family for Narrow {
+        fn name(&self) -> &'static str {
+            "narrow"
+        }
+
+        fn tasks(&self) -> &'static [TaskKind] {
+            &[]
+        }
+
+        fn dtypes(&self, device: DeviceId) -> &'static [DType] {
+            if device.is_accelerator() { &[DType::F16] } else { &[DType::F32] }
+        }
+
+        fn presets(&self) -> &'static [Preset] {
+            &[]
+        }
+
+        fn recognises(&self, _config: &serde_json::Value) -> bool {
+            false
+        }
+
+        fn files(&self, _part: &str, _listing: &[String]) -> Result<Vec<String>, LoadError> {
+            Ok(Vec::new())
+        }
+
+        fn footprint(&self, _files: &ModelFiles, _place: &Placement) -> Result<u64, LoadError> {
+            Ok(0)
+        }
+
+        fn load(&self, _files: &ModelFiles, _place: &Placement) -> Result<Box<dyn Model>, LoadError> {
+            Err(LoadError::Unsupported("it is none".to_owned()))
+        }
+    }
+
+    #[test]
+    fn a_type_that_a_family_cannot_compute_in_is_refused() {
+        let placer = placer(&config(), &[(CUDA0, 800)]).unwrap();
+        let wish = |dtype| PlacementOverrides { dtype: Some(dtype), ..PlacementOverrides::default() };
+        assert_eq!(placer.check_dtype(&Narrow, &wish(DTypeChoice::Auto)), Ok(()));
+        let error = placer.check_dtype(&Narrow, &wish(DTypeChoice::Bf16)).unwrap_err();
+        assert!(error.to_string().contains("narrow computes in f16 on cuda:0"), "{error}");
+        let on_cpu = PlacementOverrides { dtype: Some(DTypeChoice::F16), ..only(DeviceId::Cpu) };
+        assert!(placer.check_dtype(&Narrow, &on_cpu).is_err());
     }
 }

@@ -1,89 +1,109 @@
 //! The bounded queue before a model.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
 use super::{Pulse, Rejected, Work, metrics::ModelMetrics};
-use crate::{model::RequestError, speech::TaskKind};
+use crate::{
+    model::{RequestError, Signal},
+    speech::TaskKind,
+};
 
-/// A job is taken to last so long until one was measured, in seconds.
+/// A request is taken to last so long until one was measured, in seconds.
 const FIRST_GUESS: f64 = 1.0;
 /// Weight of the newest measure in the running mean.
 const NEWEST: f64 = 0.3;
 /// No client is told to come back sooner.
 const SOONEST: Duration = Duration::from_secs(1);
 
-/// Jobs in order of arrival, `capacity` at most.
+/// Requests in order of arrival, `capacity` at most.
 pub(super) struct Queue {
     // Held for a few instructions only, or for one pass over the queue; never while a model works.
     state: Mutex<State>,
-    changed: Condvar,
+    /// Wakes the model's thread; callers of requests that it works on raise it as well.
+    signal: Arc<Signal>,
     capacity: usize,
     pulse: Arc<Pulse>,
     metrics: ModelMetrics,
 }
 
 struct State {
-    jobs: VecDeque<Work>,
+    requests: VecDeque<Work>,
     closed: bool,
-    /// Running mean of the seconds that a job takes.
-    job_seconds: f64,
+    /// Running mean of the seconds that a request takes.
+    request_seconds: f64,
 }
 
 // === impl Queue ===
 
 impl Queue {
     pub fn new(capacity: usize, pulse: Arc<Pulse>, metrics: ModelMetrics) -> Self {
-        let state = State { jobs: VecDeque::new(), closed: false, job_seconds: FIRST_GUESS };
-        Self { state: Mutex::new(state), changed: Condvar::new(), capacity: capacity.max(1), pulse, metrics }
+        let state = State { requests: VecDeque::new(), closed: false, request_seconds: FIRST_GUESS };
+        Self { state: Mutex::new(state), signal: Arc::default(), capacity: capacity.max(1), pulse, metrics }
     }
 
-    /// Appends a job. Those that nobody waits for any more make way.
+    /// Appends a request. Those that nobody waits for any more make way.
     pub fn push(&self, work: Work) -> Result<(), Rejected> {
         let mut state = self.state.lock();
         if state.closed {
             return Err(Rejected::Closed);
         }
-        if state.jobs.len() >= self.capacity {
+        if state.requests.len() >= self.capacity {
             state.sweep();
         }
-        let depth = state.jobs.len();
+        let depth = state.requests.len();
         if depth >= self.capacity {
             return Err(Rejected::Full { depth, retry_after: state.retry_after() });
         }
-        state.jobs.push_back(work);
+        state.requests.push_back(work);
         self.tell(&state);
-        self.changed.notify_one();
+        drop(state);
+        self.signal.raise();
         Ok(())
     }
 
-    /// The next job; waits for one. `None`: the queue is closed and empty.
+    /// The next request; waits for one. Only the model's thread does. `None`: the queue is closed and empty.
     pub fn wait(&self) -> Option<Work> {
-        let mut state = self.state.lock();
         loop {
-            if let Some(work) = state.jobs.pop_front() {
+            let mut state = self.state.lock();
+            if let Some(work) = state.requests.pop_front() {
                 return Some(self.taken(&state, work));
             }
             if state.closed {
                 return None;
             }
-            self.changed.wait(&mut state);
+            drop(state);
+            self.signal.wait(None);
         }
     }
 
-    /// The next job if it is of that task. A job of another task at the head gets its turn first, so that a steady
-    /// stream of one task cannot starve another.
-    pub fn next(&self, kind: TaskKind) -> Option<Work> {
+    /// What wakes the one who [waits](Self::wait).
+    pub fn signal(&self) -> &Arc<Signal> {
+        &self.signal
+    }
+
+    /// When the first of those who wait must be answered, whatever happens.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.state.lock().requests.iter().filter_map(Work::deadline).min()
+    }
+
+    /// The next request if it is of that task. One of another task at the head gets its turn first, so that a steady
+    /// stream of one task cannot starve another. Unless others may be `passed`: where the model waits for its callers,
+    /// nobody is served the sooner for standing still.
+    pub fn next(&self, kind: TaskKind, passing: bool) -> Option<Work> {
         let mut state = self.state.lock();
-        if state.jobs.front()?.kind() != kind {
-            return None;
-        }
-        let work = state.jobs.pop_front()?;
+        let place =
+            state.requests.iter().position(|work| work.kind() == kind).filter(|place| passing || *place == 0)?;
+        let work = state.requests.remove(place)?;
         Some(self.taken(&state, work))
     }
 
-    /// Answers the jobs that nobody waits for any more.
+    /// Answers those that nobody waits for any more.
     pub fn sweep(&self) {
         let mut state = self.state.lock();
         if state.sweep() {
@@ -91,30 +111,30 @@ impl Queue {
         }
     }
 
-    /// Takes no more jobs; those that wait are still handed out.
+    /// Takes no more requests; those that wait are still handed out.
     pub fn close(&self) {
         self.state.lock().closed = true;
-        self.changed.notify_all();
+        self.signal.raise();
     }
 
-    /// Takes no more jobs and fails those that wait.
+    /// Takes no more requests and fails those that wait.
     pub fn abandon(&self, error: &RequestError) {
-        let jobs = {
+        let requests = {
             let mut state = self.state.lock();
             state.closed = true;
-            let jobs = std::mem::take(&mut state.jobs);
+            let requests = std::mem::take(&mut state.requests);
             self.tell(&state);
-            jobs
+            requests
         };
-        self.changed.notify_all();
-        jobs.into_iter().for_each(|work| work.fail(error.clone()));
+        self.signal.raise();
+        requests.into_iter().for_each(|work| work.fail(error.clone()));
     }
 
-    /// Tells how long `jobs` jobs took together.
-    pub fn measured(&self, jobs: usize, took: Duration) {
-        let each = took.as_secs_f64() / jobs.max(1) as f64;
+    /// Tells how long so many requests took together.
+    pub fn measured(&self, requests: usize, took: Duration) {
+        let each = took.as_secs_f64() / requests.max(1) as f64;
         let mut state = self.state.lock();
-        state.job_seconds += NEWEST * (each - state.job_seconds);
+        state.request_seconds += NEWEST * (each - state.request_seconds);
     }
 
     fn taken(&self, state: &State, work: Work) -> Work {
@@ -124,29 +144,29 @@ impl Queue {
     }
 
     fn tell(&self, state: &State) {
-        self.metrics.depth(self.pulse.queued(), state.jobs.len());
-        self.pulse.set_queued(state.jobs.len());
+        self.metrics.depth(self.pulse.queued(), state.requests.len());
+        self.pulse.set_queued(state.requests.len());
     }
 }
 
 // === impl State ===
 
 impl State {
-    /// When the jobs that wait now are likely to be done.
+    /// When those that wait now are likely to be done.
     fn retry_after(&self) -> Duration {
-        Duration::from_secs_f64(self.job_seconds * self.jobs.len() as f64).max(SOONEST)
+        Duration::from_secs_f64(self.request_seconds * self.requests.len() as f64).max(SOONEST)
     }
 
-    /// Whether any job was answered.
+    /// Whether any was answered.
     fn sweep(&mut self) -> bool {
-        let before = self.jobs.len();
+        let before = self.requests.len();
         for _ in 0..before {
-            let Some(work) = self.jobs.pop_front() else { break };
+            let Some(work) = self.requests.pop_front() else { break };
             match work.over() {
                 Some(error) => work.fail(error),
-                None => self.jobs.push_back(work),
+                None => self.requests.push_back(work),
             }
         }
-        self.jobs.len() != before
+        self.requests.len() != before
     }
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "a few words go through each channel")]
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         mpsc::{Receiver, Sender, channel},
@@ -10,12 +11,16 @@ use std::{
 };
 
 mod memory;
+mod parking;
 
 use super::*;
 use crate::{
     audio::Pcm,
-    model::{Batch, Broken, DeviceId, LoadError, Model, PlacementOverrides, Request, RequestError, Responses, request},
-    speech::{Fault, HEARING_RATE, Kind, ModelName, Summary, Transcribe, TranscribeOptions, TranscriptEvent},
+    model::{
+        Backing, Batch, Broken, DTypeChoice, DeviceChoice, DeviceId, LoadError, Model, PlacementOverrides, Request,
+        RequestError, Responses, request,
+    },
+    speech::{Fault, Kind, ModelName, Summary, TaskKind, Transcribe, TranscribeOptions, TranscriptEvent},
 };
 
 /// Nothing here takes as long.
@@ -38,6 +43,10 @@ struct Bench {
 }
 
 impl Model for Scripted {
+    fn max_batch(&self) -> usize {
+        4
+    }
+
     fn transcribe(&mut self, jobs: &mut Batch<'_, Transcribe>) -> Result<(), Broken> {
         (self.script)(jobs)
     }
@@ -120,6 +129,8 @@ fn setup() -> Setup {
     Setup {
         name: ModelName::known("test/scripted"),
         device: DeviceId::Cpu,
+        input_rates: BTreeMap::from([(TaskKind::Transcribe, 16_000)]),
+        max_batch: 4,
         queue: 4,
         cold: false,
         scale: Scale::new(Arc::new(Installed::new(Host::here()))),
@@ -139,7 +150,7 @@ fn set_up(
 }
 
 fn new_job(deadline: Option<Instant>) -> (Request<Transcribe>, Responses<Transcribe>) {
-    let ask = Transcribe { audio: Pcm::new(vec![0.0; 16], HEARING_RATE), options: TranscribeOptions::default() };
+    let ask = Transcribe { audio: Pcm::new(vec![0.0; 16], 16_000), options: TranscribeOptions::default() };
     request("test".to_owned(), ask, deadline)
 }
 

@@ -4,16 +4,11 @@ use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use super::{
-    Event, Pulse, Runnable, StartError, Work, executor::Setup, memory::Held, metrics::ModelMetrics, queue::Queue,
-};
-use crate::{
-    model::{Admission, Batch, Broken, LoadError, Model, Request, RequestError},
-    speech::Transcribe,
-};
+use super::{Event, Pulse, Runnable, Setup, StartError, memory::Held, metrics::ModelMetrics, queue::Queue, work::each};
+use crate::model::{Admission, Batch, Broken, LoadError, Model, Request, RequestError, Signal};
 
 /// Everything that the thread owns but the model.
 pub(super) struct Worker<F> {
@@ -32,6 +27,10 @@ struct Newcomers<'a> {
     queue: &'a Queue,
     pulse: &'a Pulse,
     taken: usize,
+    /// How long the model waited for callers.
+    parked: Duration,
+    /// It has made no step since it waited for callers.
+    idle: bool,
 }
 
 // === impl Worker ===
@@ -65,6 +64,10 @@ impl<F: FnMut(Event)> Worker<F> {
     fn load(&self, load: impl FnOnce() -> Result<Box<dyn Model>, LoadError>) -> Result<Loaded, StartError> {
         let weighing = self.setup.scale.load(self.setup.device);
         let model = self.contained("loaded", load)??;
+        let (takes, meant) = (model.max_batch(), self.setup.max_batch);
+        if takes < meant {
+            tracing::info!(model = %self.setup.name, takes, max_batch = meant, "the model works on fewer at once");
+        }
         Ok((model, weighing.gained()))
     }
 
@@ -103,24 +106,25 @@ impl<F: FnMut(Event)> Worker<F> {
     /// Works until the queue is closed and empty. The error says, to clients, how the model died.
     fn serve(&mut self, model: &mut dyn Model) -> Result<(), String> {
         while let Some(work) = self.queue.wait() {
-            match work {
-                Work::Transcribe(job) => self.batch::<Transcribe>(model, job)?,
-            }
+            each!(work, request => self.batch(model, request)?);
         }
         Ok(())
     }
 
     fn batch<T: Runnable>(&mut self, model: &mut dyn Model, first: Request<T>) -> Result<(), String> {
         let began = Instant::now();
-        let mut newcomers = Newcomers { queue: &self.queue, pulse: &self.pulse, taken: 1 };
+        let mut newcomers =
+            Newcomers { queue: &self.queue, pulse: &self.pulse, taken: 1, parked: Duration::ZERO, idle: false };
         let ran = {
             let _busy = self.pulse.begin();
-            let mut batch = Batch::new(vec![first], &mut newcomers);
+            let most = model.max_batch().max(1);
+            let batch = Batch::new(vec![first], &mut newcomers).at_most(most);
+            let mut batch = batch.woken_by(self.queue.signal().clone());
             catch_unwind(AssertUnwindSafe(|| T::run(model, &mut batch)))
         };
-        let jobs = newcomers.taken;
-        self.metrics.ran(T::KIND, jobs, began.elapsed());
-        self.queue.measured(jobs, began.elapsed());
+        let (requests, parked, took) = (newcomers.taken, newcomers.parked, began.elapsed());
+        self.metrics.ran(T::KIND, requests, took.saturating_sub(parked), parked);
+        self.queue.measured(requests, took);
         self.verdict(ran)
     }
 
@@ -170,14 +174,26 @@ fn panic_text(panic: &Box<dyn Any + Send>) -> String {
 
 impl<T: Runnable> Admission<T> for Newcomers<'_> {
     fn next(&mut self) -> Option<Request<T>> {
-        // The kind was looked at, so `unwrap` gives the job.
-        let job = T::unwrap(self.queue.next(T::KIND)?)?;
+        // The kind was looked at, so `unwrap` gives the request.
+        let request = T::unwrap(self.queue.next(T::KIND, self.idle)?)?;
         self.taken += 1;
-        Some(job)
+        Some(request)
     }
 
     fn step(&mut self) {
+        self.idle = false;
         self.pulse.step();
+        self.queue.sweep();
+    }
+
+    fn park(&mut self, signal: &Signal, until: Option<Instant>) {
+        let began = Instant::now();
+        {
+            let _parked = self.pulse.park();
+            signal.wait([until, self.queue.deadline()].into_iter().flatten().min());
+        }
+        self.parked += began.elapsed();
+        self.idle = true;
         self.queue.sweep();
     }
 }

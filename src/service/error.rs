@@ -37,6 +37,8 @@ pub enum ServiceError {
     Queue(#[from] Rejected),
     #[error(transparent)]
     Request(#[from] RequestError),
+    #[error("the answer is longer than {} s; it can be had as a stream", limit.as_secs_f64())]
+    TooLong { limit: Duration },
     #[error("internal error: {0}")]
     Internal(&'static str),
 }
@@ -64,7 +66,11 @@ impl ServiceError {
             Self::Model(error) => Some(error),
             Self::Queue(error) => Some(error),
             Self::Request(error) => Some(error),
-            Self::Unsupported { .. } | Self::WrongTask { .. } | Self::Audio(_) | Self::Internal(_) => None,
+            Self::Unsupported { .. }
+            | Self::WrongTask { .. }
+            | Self::Audio(_)
+            | Self::TooLong { .. }
+            | Self::Internal(_) => None,
         }
     }
 }
@@ -73,7 +79,7 @@ impl Fault for ServiceError {
     fn kind(&self) -> Kind {
         match self {
             Self::Unsupported { .. } | Self::WrongTask { .. } => Kind::Unsupported,
-            Self::Audio(DecodeError::TooLong { .. }) => Kind::TooLarge,
+            Self::Audio(DecodeError::TooLong { .. }) | Self::TooLong { .. } => Kind::TooLarge,
             Self::Audio(_) => Kind::Invalid,
             Self::Internal(_) => Kind::Internal,
             Self::Unknown(_) | Self::Allowance(_) | Self::Model(_) | Self::Queue(_) | Self::Request(_) => {

@@ -1,6 +1,6 @@
 //! What is counted of each request.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use prometheus::{CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
@@ -11,6 +11,9 @@ use crate::speech::{Fault, Kind, ModelName, TaskKind};
 const REQUEST_SECONDS: [f64; 12] = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0];
 /// Compute time over sound time: below 1 is faster than real time.
 const REAL_TIME_FACTORS: [f64; 10] = [0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0];
+
+/// Seconds from a request to its first sound: a small voice on a free core, and a large one behind a queue.
+const FIRST_SOUND_SECONDS: [f64; 12] = [0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0];
 
 /// The metrics of the service.
 #[derive(Clone)]
@@ -23,6 +26,12 @@ pub(super) struct Metrics {
     pub(super) decode_seconds: Histogram,
     /// Seconds of sound that were taken in.
     audio_seconds: CounterVec,
+    /// Seconds of sound that were made.
+    speech_seconds: CounterVec,
+    /// Characters of text that were to be spoken.
+    characters: IntCounterVec,
+    /// Seconds from the request to its first sound.
+    first_sound: HistogramVec,
     /// Seconds of work per second of sound.
     real_time_factor: HistogramVec,
 }
@@ -33,8 +42,12 @@ pub struct Account {
     protocol: &'static str,
     task: TaskKind,
     model: Option<ModelName>,
-    /// Seconds of sound in the request, and since when the model has it.
-    sound: Option<(f64, Instant)>,
+    /// Since when the model has the request.
+    begun: Option<Instant>,
+    /// Seconds of sound in the request.
+    heard: f64,
+    /// Sound that was made.
+    made: Duration,
     opened: Instant,
     settled: bool,
 }
@@ -62,10 +75,25 @@ impl Metrics {
                 Opts::new("sconce_audio_seconds_total", "Seconds of sound that were taken in, by model."),
                 &["model"],
             )?,
+            speech_seconds: CounterVec::new(
+                Opts::new("sconce_speech_seconds_total", "Seconds of sound that were made, by task and model."),
+                &["task", "model"],
+            )?,
+            characters: IntCounterVec::new(
+                Opts::new("sconce_characters_total", "Characters of text that models were given, by task and model."),
+                &["task", "model"],
+            )?,
+            first_sound: histogram(
+                "sconce_first_sound_seconds",
+                "Seconds from the request to its first sound.",
+                &["task", "model"],
+                &FIRST_SOUND_SECONDS,
+            )?,
             real_time_factor: histogram(
                 "sconce_real_time_factor",
-                "Seconds in the queue and in the model per second of sound, of finished requests.",
-                &["model"],
+                "Seconds in the queue and in the model per second of sound, of finished requests: of sound that was \
+                 made, or else of sound that was heard.",
+                &["task", "model"],
                 &REAL_TIME_FACTORS,
             )?,
         };
@@ -73,13 +101,25 @@ impl Metrics {
         registry.register(Box::new(metrics.seconds.clone()))?;
         registry.register(Box::new(metrics.decode_seconds.clone()))?;
         registry.register(Box::new(metrics.audio_seconds.clone()))?;
+        registry.register(Box::new(metrics.speech_seconds.clone()))?;
+        registry.register(Box::new(metrics.characters.clone()))?;
+        registry.register(Box::new(metrics.first_sound.clone()))?;
         registry.register(Box::new(metrics.real_time_factor.clone()))?;
         Ok(metrics)
     }
 
     pub(super) fn open(&self, protocol: &'static str, task: TaskKind) -> Account {
-        let metrics = self.clone();
-        Account { metrics, protocol, task, model: None, sound: None, opened: Instant::now(), settled: false }
+        Account {
+            metrics: self.clone(),
+            protocol,
+            task,
+            model: None,
+            begun: None,
+            heard: 0.0,
+            made: Duration::ZERO,
+            opened: Instant::now(),
+            settled: false,
+        }
     }
 }
 
@@ -94,10 +134,27 @@ impl Account {
         self.model = Some(name.clone());
     }
 
-    /// The model has the request now, with so many seconds of sound.
-    pub(super) fn sound(&mut self, seconds: f64) {
-        self.metrics.audio_seconds.with_label_values(&[self.model_label()]).inc_by(seconds);
-        self.sound = Some((seconds, Instant::now()));
+    /// The model has the request now, with so many seconds of sound and so many characters of text.
+    pub(super) fn begun(&mut self, heard: f64, characters: usize) {
+        if heard > 0.0 {
+            self.metrics.audio_seconds.with_label_values(&[self.model_label()]).inc_by(heard);
+        }
+        if characters > 0 {
+            self.metrics.characters.with_label_values(&self.labels()).inc_by(characters as u64);
+        }
+        (self.heard, self.begun) = (heard, Some(Instant::now()));
+    }
+
+    /// So much sound more is made.
+    pub(super) fn made(&mut self, sound: Duration) {
+        if sound.is_zero() {
+            return;
+        }
+        if self.made.is_zero() {
+            self.metrics.first_sound.with_label_values(&self.labels()).observe(self.opened.elapsed().as_secs_f64());
+        }
+        self.metrics.speech_seconds.with_label_values(&self.labels()).inc_by(sound.as_secs_f64());
+        self.made += sound;
     }
 
     /// Goes on with what `then` makes of a success; closes the account with an error.
@@ -120,11 +177,12 @@ impl Account {
     }
 
     pub(super) fn succeed(&mut self) {
-        if let Some((sound, since)) = self.sound
+        let sound = if self.made.is_zero() { self.heard } else { self.made.as_secs_f64() };
+        if let Some(begun) = self.begun
             && sound > 0.0
         {
-            let factor = since.elapsed().as_secs_f64() / sound;
-            self.metrics.real_time_factor.with_label_values(&[self.model_label()]).observe(factor);
+            let factor = begun.elapsed().as_secs_f64() / sound;
+            self.metrics.real_time_factor.with_label_values(&self.labels()).observe(factor);
         }
         self.close("ok");
     }
@@ -136,6 +194,11 @@ impl Account {
         let (protocol, task) = (self.protocol, self.task.as_str());
         self.metrics.requests.with_label_values(&[protocol, task, self.model_label(), outcome]).inc();
         self.metrics.seconds.with_label_values(&[protocol, task]).observe(self.opened.elapsed().as_secs_f64());
+    }
+
+    /// Of metrics by task and model.
+    fn labels(&self) -> [&str; 2] {
+        [self.task.as_str(), self.model_label()]
     }
 
     /// A name that no catalog knows is not a label: labels are bounded.

@@ -2,56 +2,50 @@
 //! protocols times n tasks do not each repeat it.
 
 mod allowance;
+mod answer;
+mod call;
+mod config;
 mod error;
 mod metrics;
 mod original;
 mod request;
 mod served;
-mod transcription;
+mod sound;
 mod voices;
 
 use std::{
-    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
 use prometheus::Registry;
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, task::spawn_blocking};
 use tracing::instrument;
 
 pub use allowance::{Allowance, OverAllowance};
+pub use answer::{Answer, Transcription};
+pub use call::Call;
+pub use config::Config;
 pub use error::ServiceError;
-pub use request::{AudioInput, Recording, TranscribeRequest};
+pub use request::{AudioInput, ConvertRequest, Recording, TranscribeRequest};
 pub use served::Served;
-pub use transcription::Transcription;
+pub use sound::Sounding;
 pub use voices::{Voice, VoiceError, Voices};
 
 use self::{
     metrics::{Account, Metrics},
     original::Original,
+    sound::ANY_RATE,
 };
 use crate::{
-    audio::{self, Pcm, VoiceActivity},
+    audio::{Pcm, VoiceActivity},
     catalog::{Catalog, Entry},
-    lifecycle::{AcquireOptions, KeepAlive, Lease, Lifecycle},
-    model::{Availability, request},
-    speech::{HEARING_RATE, ModelName, Task, TaskKind, Transcribe},
+    lifecycle::{AcquireOptions, Lease, Lifecycle},
+    model::{Availability, InputSender, Request, Responses, request},
+    runtime::Runnable,
+    speech::{Convert, ModelName, Synthesize, Task, TaskKind, Transcribe},
 };
-
-/// What the service needs to know.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// How long a request waits for its model, unless it says otherwise.
-    pub wait: Duration,
-    /// How long a request may take in all, after its model is there.
-    pub request_timeout: Duration,
-    /// Longest recording that is taken.
-    pub max_audio: Duration,
-    /// Where recordings of speakers lie; absent: there are none.
-    pub voices: Option<PathBuf>,
-}
 
 /// The models of this server, ready to be asked.
 #[derive(Clone)]
@@ -70,25 +64,13 @@ struct Known {
     config: Config,
 }
 
-/// What a protocol knows of a request beside what is asked.
-#[derive(Clone, Debug)]
-pub struct Call {
-    /// Identifies the request in logs and answers.
-    pub id: String,
-    /// `vertex`, `openai`, …: a label of metrics.
-    pub protocol: &'static str,
-    /// Name or alias; the default model if absent.
-    pub model: Option<String>,
-    /// How long to wait for the model; as configured if absent.
-    pub wait: Option<Duration>,
-    /// How long it may take, once its model is there; as configured if absent.
-    pub time_limit: Option<Duration>,
-    /// Where it is written who serves the request.
-    pub served: Served,
-    /// How long the model is to stay in memory afterwards; as the request before said, or as configured, if absent.
-    pub keep_alive: Option<KeepAlive>,
-    /// What the caller may use; without bounds if absent.
-    pub allowance: Option<Arc<dyn Allowance>>,
+/// A request that its model has.
+struct Started<T: Task> {
+    lease: Lease,
+    responses: Responses<T>,
+    original: Original,
+    characters: usize,
+    longest: Duration,
 }
 
 // === impl Service ===
@@ -154,37 +136,85 @@ impl Service {
     /// How long a recording is.
     pub async fn seconds(&self, recording: Recording) -> Result<f64, ServiceError> {
         let longest = self.config().max_audio;
-        Ok(self.pcm(recording.into(), None, longest).await?.1.seconds)
+        Ok(self.pcm(recording.into(), None, ANY_RATE, longest).await?.1.seconds)
     }
 
     /// Has a recording written down. The answer arrives while it is made; dropping it stops the work.
-    pub async fn transcribe(&self, call: Call, request: TranscribeRequest) -> Result<Transcription, ServiceError> {
-        let mut account = self.metrics.open(call.protocol, TaskKind::Transcribe);
-        let started = self.start(call, request, &mut account).await;
-        account.settle(started, |mut account, (lease, answers, original)| {
-            account.sound(original.seconds);
-            Transcription::new(lease, answers, account, original)
+    pub async fn transcribe(&self, call: Call, asked: TranscribeRequest) -> Result<Answer<Transcribe>, ServiceError> {
+        let TranscribeRequest { audio, options, voice_activity } = asked;
+        let decode = async |rate, longest| {
+            let (audio, original) = self.pcm(audio, voice_activity, rate, longest).await?;
+            Ok((Transcribe { audio, options }, original))
+        };
+        self.answer(call, decode, whole).await.map(|(answer, ())| answer)
+    }
+
+    /// Has a text spoken. The sound arrives while it is made; dropping it stops the work.
+    pub async fn synthesize(&self, call: Call, asked: Synthesize) -> Result<Answer<Synthesize>, ServiceError> {
+        let ready = async |_, _| Ok((asked, Original::silent()));
+        self.answer(call, ready, whole).await.map(|(answer, ())| answer)
+    }
+
+    /// Has a recording spoken by another voice. The sound arrives while it is made; dropping it stops the work.
+    pub async fn convert(&self, call: Call, asked: ConvertRequest) -> Result<Answer<Convert>, ServiceError> {
+        let ConvertRequest { audio, options } = asked;
+        let decode = async |rate, longest| {
+            let (audio, original) = self.pcm(audio, None, rate, longest).await?;
+            Ok((Convert { audio, options }, original))
+        };
+        self.answer(call, decode, whole).await.map(|(answer, ())| answer)
+    }
+
+    /// Begins what is still being said or written: more of it goes through the sender, at
+    /// [`Answer::input_rate`] where it is sound.
+    pub async fn live<T: Runnable + Sounding>(
+        &self,
+        call: Call,
+        beginning: T,
+    ) -> Result<(Answer<T>, InputSender<T>), ServiceError> {
+        let limits = self.config().input;
+        let ready = async |_, _| Ok((beginning, Original::silent()));
+        self.answer(call, ready, |request| request.live(limits)).await
+    }
+
+    /// The way of every request: resolve, check, decode, lease, queue. `decode` is given the rate that the family wants
+    /// and the longest recording that is taken.
+    async fn answer<T: Runnable + Sounding, I>(
+        &self,
+        call: Call,
+        decode: impl AsyncFnOnce(u32, Duration) -> Result<(T, Original), ServiceError>,
+        open: impl FnOnce(Request<T>) -> (Request<T>, I),
+    ) -> Result<(Answer<T>, I), ServiceError> {
+        let mut account = self.metrics.open(call.protocol, T::KIND);
+        let started = self.start(call, decode, open, &mut account).await;
+        account.settle(started, |mut account, (started, input)| {
+            let Started { lease, responses, original, characters, longest } = started;
+            account.begun(original.seconds, characters);
+            (Answer::new(lease, responses, account, original, longest), input)
         })
     }
 
-    async fn start(
+    async fn start<T: Runnable + Sounding, I>(
         &self,
         call: Call,
-        asked: TranscribeRequest,
+        decode: impl AsyncFnOnce(u32, Duration) -> Result<(T, Original), ServiceError>,
+        open: impl FnOnce(Request<T>) -> (Request<T>, I),
         account: &mut Account,
-    ) -> Result<Started, ServiceError> {
+    ) -> Result<(Started<T>, I), ServiceError> {
         let known = self.known.load_full();
-        let entry = entry::<Transcribe>(&known.catalog, call.model.as_deref())?;
+        let (config, entry) = (&known.config, entry::<T>(&known.catalog, call.model.as_deref())?);
         account.model(&entry.name);
-        let (ask, original) = self.decode(asked, known.config.max_audio).await?;
+        let (ask, original) = decode(known.input_rate(entry, T::KIND), config.max_audio).await?;
         call.allowance.map_or(Ok(()), |allowance| allowance.take_audio(original.seconds))?;
-        let options = AcquireOptions { patience: call.wait.unwrap_or(known.config.wait), keep_alive: call.keep_alive };
+        let options = AcquireOptions { patience: call.wait.unwrap_or(config.wait), keep_alive: call.keep_alive };
         let lease = self.acquire(&entry.name, options).await?;
         call.served.by(&lease);
-        let time_limit = call.time_limit.unwrap_or(known.config.request_timeout);
-        let (job, answers) = request(call.id, ask, Some(Instant::now() + time_limit));
-        lease.submit(job)?;
-        Ok((lease, answers, original))
+        let (characters, ask) = (ask.characters(), at_rate_of(&lease, ask).await?);
+        let deadline = Instant::now() + call.time_limit.unwrap_or(config.request_timeout);
+        let (request, responses) = request(call.id, ask, Some(deadline));
+        let (request, input) = open(request.bounded(config.output));
+        lease.submit(request)?;
+        Ok((Started { lease, responses, original, characters, longest: config.max_audio }, input))
     }
 
     #[instrument(name = "wait", level = "debug", skip_all, fields(%model))]
@@ -192,39 +222,52 @@ impl Service {
         Ok(self.lifecycle.acquire(model, options).await?)
     }
 
-    async fn decode(
-        &self,
-        request: TranscribeRequest,
-        longest: Duration,
-    ) -> Result<(Transcribe, Original), ServiceError> {
-        let TranscribeRequest { audio, options, voice_activity } = request;
-        let (audio, original) = self.pcm(audio, voice_activity, longest).await?;
-        Ok((Transcribe { audio, options }, original))
-    }
-
     #[instrument(name = "decode", level = "debug", skip_all, fields(bytes = audio.bytes() as i64))]
     async fn pcm(
         &self,
         audio: AudioInput,
         voice_activity: Option<VoiceActivity>,
+        rate: u32,
         longest: Duration,
     ) -> Result<(Pcm, Original), ServiceError> {
         let _permit = self.decoders.acquire().await.map_err(|_| ServiceError::Internal("the decoders are closed"))?;
         let start = Instant::now();
-        let decode = move || {
-            let pcm = match audio {
-                AudioInput::Encoded(Recording { bytes, hint }) => {
-                    audio::decode(&bytes, hint.as_deref(), HEARING_RATE, longest)?.pcm
-                }
-                AudioInput::Samples(pcm) => audio::conform(pcm, HEARING_RATE, longest)?,
-            };
-            Ok(Original::cut(pcm, voice_activity))
-        };
-        let pcm = tokio::task::spawn_blocking(decode)
-            .await
-            .map_err(|_| ServiceError::Internal("the audio decoder failed"))?;
+        let decode = move || Ok(Original::cut(sound::decode(audio, rate, longest)?, voice_activity));
+        let pcm = spawn_blocking(decode).await.map_err(|_| ServiceError::Internal("the audio decoder failed"))?;
         self.metrics.decode_seconds.observe(start.elapsed().as_secs_f64());
         pcm
+    }
+}
+
+/// A request to which nothing is added.
+fn whole<T: Task>(request: Request<T>) -> (Request<T>, ()) {
+    (request, ())
+}
+
+/// What is asked, with its sound as the model wants it: where its family was not known before it was loaded, and where a
+/// voice comes with it, that may have another rate.
+async fn at_rate_of<T: Sounding>(lease: &Lease, ask: T) -> Result<T, ServiceError> {
+    match lease.input_rate(T::KIND) {
+        Some(rate) if !ask.is_at(rate) => {
+            let resampled = spawn_blocking(move || ask.at(rate)).await;
+            resampled
+                .map_err(|_| ServiceError::Internal("the resampler failed"))?
+                .map_err(|unusable| ServiceError::Audio(unusable.into()))
+        }
+        // A model that does not do the task says so itself.
+        _ => Ok(ask),
+    }
+}
+
+// === impl Known ===
+
+impl Known {
+    /// Hertz of the sound that comes with a request. Of a model whose family is only found when it is loaded, the highest
+    /// that it may be.
+    fn input_rate(&self, entry: &Entry, task: TaskKind) -> u32 {
+        let candidates = entry.family.as_ref().map_or(self.catalog.families(), std::slice::from_ref);
+        let able = candidates.iter().filter(|family| family.tasks().contains(&task));
+        able.map(|family| family.input_rate(task)).max().unwrap_or(ANY_RATE)
     }
 }
 
@@ -250,5 +293,3 @@ fn wrong_task(catalog: &Catalog, entry: &Entry, task: TaskKind) -> ServiceError 
         others: others.filter(does).map(|entry| entry.name.clone()).collect(),
     }
 }
-
-type Started = (Lease, crate::model::Responses<Transcribe>, Original);

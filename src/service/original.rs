@@ -1,4 +1,4 @@
-//! The recording that a transcription is of, where the model hears only parts of it.
+//! The recording that an answer is of, where the model hears only parts of it.
 
 use crate::{
     audio::{Pcm, Timeline, VoiceActivity},
@@ -15,6 +15,11 @@ pub(super) struct Original {
 // === impl Original ===
 
 impl Original {
+    /// None at all.
+    pub fn silent() -> Self {
+        Self { seconds: 0.0, timeline: None }
+    }
+
     /// What is to be heard of a recording, and the recording.
     pub fn cut(pcm: Pcm, voice: Option<VoiceActivity>) -> (Pcm, Self) {
         let seconds = pcm.seconds();
@@ -54,7 +59,7 @@ fn hundredths(seconds: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::speech::{HEARING_RATE, Word};
+    use crate::speech::Word;
 
     fn segment(seek: usize, start: f64, end: f64) -> Segment {
         let word = |start, end| Word { word: "a".to_owned(), start, end, probability: 1.0 };
@@ -74,15 +79,17 @@ mod tests {
         }
     }
 
+    const RATE: u32 = 16_000;
+
     /// A hum that comes and goes at 5 to 6 s, in ten seconds of silence.
     fn hum() -> Pcm {
-        let rate = HEARING_RATE as usize;
+        let rate = RATE as usize;
         let sample = |n: usize| {
             let (seconds, loud) = (n as f64 / rate as f64, (5 * rate..6 * rate).contains(&n));
             let partials = (1..20).map(|partial| (std::f64::consts::TAU * 150.0 * f64::from(partial) * seconds).sin());
             if loud { partials.sum::<f64>() as f32 / 40.0 } else { 0.0 }
         };
-        Pcm::new((0..10 * rate).map(sample).collect(), HEARING_RATE)
+        Pcm::new((0..10 * rate).map(sample).collect(), RATE)
     }
 
     #[test]

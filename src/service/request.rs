@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::{
     audio::{Pcm, VoiceActivity},
-    speech::TranscribeOptions,
+    speech::{ConvertOptions, TranscribeOptions},
 };
 
 /// A recording as it came in, not yet decoded.
@@ -31,6 +31,13 @@ pub struct TranscribeRequest {
     pub options: TranscribeOptions,
     /// Hear nothing but what this finds to be speech. Times are those of the whole recording all the same.
     pub voice_activity: Option<VoiceActivity>,
+}
+
+/// What to say in another voice, and how.
+#[derive(Clone, Debug)]
+pub struct ConvertRequest {
+    pub audio: AudioInput,
+    pub options: ConvertOptions,
 }
 
 // === impl AudioInput ===

@@ -5,6 +5,7 @@
 
 mod error;
 mod folder;
+mod length;
 
 #[cfg(test)]
 mod tests;
@@ -13,23 +14,21 @@ use std::{
     collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
 
 pub use error::VoiceError;
 
-use super::Recording;
+use self::length::{LONGEST, SHORTEST};
+use super::{Recording, sound::ANY_RATE};
 use crate::{
     audio::{self, Decoded},
-    speech::HEARING_RATE,
+    speech::ReferenceVoice,
 };
 
-/// Shorter recordings do not tell a voice.
-const SHORTEST: Duration = Duration::from_secs(1);
-/// Families look at 5 to 30 seconds of a recording; what is longer is no sample.
-const LONGEST: Duration = Duration::from_secs(60);
 /// A recording that is never louder, of full scale 1, is silent.
 const SILENT: f32 = 1e-3;
 
@@ -101,6 +100,16 @@ impl Voices {
         .await
     }
 
+    /// The voice of that name, for a model that is to speak with it, at the rate of its recording.
+    pub async fn reference(&self, name: String) -> Result<ReferenceVoice, VoiceError> {
+        self.blocking(move |shared| {
+            let (_, path) = shared.named(&name)?;
+            let (bytes, hint) = (std::fs::read(&path)?, path.file_name().and_then(|name| name.to_str()));
+            reference(&bytes, hint)
+        })
+        .await
+    }
+
     /// The recording at a path that a caller gave, which must lie in the folder: as it is, or from there on.
     pub async fn at(&self, path: PathBuf) -> Result<Voice, VoiceError> {
         self.blocking(move |shared| {
@@ -119,7 +128,7 @@ impl Voices {
             if shared.files()?.contains_key(&name) {
                 return Err(VoiceError::Exists { name });
             }
-            let decoded = listen(&sample.bytes, sample.hint.as_deref())?;
+            let decoded = listen(&sample.bytes, sample.hint.as_deref(), ANY_RATE)?;
             let path = folder::write(target, &name, extension(decoded.source.container), &sample.bytes)?;
             shared.look(&name, &path)
         })
@@ -182,14 +191,21 @@ impl Shared {
     }
 }
 
+/// A recording as models are shown it.
+fn reference(bytes: &[u8], hint: Option<&str>) -> Result<ReferenceVoice, VoiceError> {
+    let rate = listen(bytes, hint, ANY_RATE)?.source.rate;
+    let audio = Arc::new(listen(bytes, hint, rate)?.pcm);
+    Ok(ReferenceVoice { audio, sha256: hex::encode(Sha256::digest(bytes)), transcript: None })
+}
+
 fn read(path: &Path) -> Result<Facts, VoiceError> {
-    let decoded = listen(&std::fs::read(path)?, path.file_name().and_then(|name| name.to_str()))?;
+    let decoded = listen(&std::fs::read(path)?, path.file_name().and_then(|name| name.to_str()), ANY_RATE)?;
     Ok(Facts { seconds: decoded.pcm.seconds(), sample_rate: decoded.source.rate })
 }
 
-/// Decodes a recording, which must be one of a voice.
-fn listen(bytes: &[u8], hint: Option<&str>) -> Result<Decoded, VoiceError> {
-    let decoded = audio::decode(bytes, hint, HEARING_RATE, LONGEST)?;
+/// Decodes a recording, which must be one of a voice, at so many hertz.
+fn listen(bytes: &[u8], hint: Option<&str>, rate: u32) -> Result<Decoded, VoiceError> {
+    let decoded = audio::decode(bytes, hint, rate, LONGEST)?;
     if decoded.pcm.duration() < SHORTEST {
         return Err(VoiceError::TooShort { seconds: decoded.pcm.seconds() });
     }

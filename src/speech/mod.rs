@@ -1,17 +1,26 @@
 //! The vocabulary that every layer above sound shares: what a caller may ask, what comes back, and what a failure
 //! *means*. Nothing here knows a model, a thread or a protocol.
 
+mod convert;
 mod fault;
 mod name;
+mod size;
+mod speech_event;
+mod synthesize;
 mod task;
 mod transcribe;
 mod transcript;
+mod voice;
 
+pub use convert::{Convert, ConvertOptions};
 pub use fault::{Fault, Kind};
 pub use name::ModelName;
-pub use task::{Task, TaskKind};
+pub use size::{Measured, Size};
+pub use speech_event::{Mark, MarkKind, Speech, SpeechEvent, SpeechSummary};
+pub use synthesize::{Synthesize, SynthesizeOptions};
+pub use task::{Piece, Task, TaskKind};
 pub use transcribe::{
-    HEARING_RATE, Logprob, Segment, Summary, Timestamps, Transcribe, TranscribeMode, TranscribeOptions,
-    TranscriptEvent, Word,
+    Logprob, Segment, Summary, Timestamps, Transcribe, TranscribeMode, TranscribeOptions, TranscriptEvent, Word,
 };
 pub use transcript::Transcript;
+pub use voice::{BlendError, ReferenceVoice, VoiceBlend, VoiceInput};

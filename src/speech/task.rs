@@ -2,11 +2,21 @@
 
 use std::fmt;
 
+use super::Measured;
+
 /// Something that can be asked of a model. The answer arrives in pieces.
 pub trait Task: Send + 'static {
     const KIND: TaskKind;
     /// A part of the answer.
-    type Piece: Send + 'static;
+    type Piece: Piece;
+    /// What may still arrive while the model works: the sound of a live recording, a text that is being written.
+    type Input: Measured + Send + 'static;
+}
+
+/// A part of an answer.
+pub trait Piece: Measured + Send + 'static {
+    /// Whether nothing follows.
+    fn is_last(&self) -> bool;
 }
 
 /// The names of the tasks, as routes, metrics and messages use them.

@@ -1,15 +1,13 @@
 //! To hear: speech in, text out.
 
-use super::{Task, TaskKind};
+use super::{Measured, Piece, Size, Task, TaskKind};
 use crate::audio::Pcm;
-
-/// The sample rate that every recogniser here hears at, in hertz. Recordings are brought to it while they are decoded.
-pub const HEARING_RATE: u32 = 16_000;
 
 /// A recording to be written down, and how.
 #[derive(Clone, Debug)]
 pub struct Transcribe {
-    /// At [`HEARING_RATE`].
+    /// At the rate that the family wants ([`Family::input_rate`](crate::model::Family::input_rate)). Of a live recording,
+    /// its beginning.
     pub audio: Pcm,
     pub options: TranscribeOptions,
 }
@@ -120,4 +118,35 @@ pub struct Logprob {
 impl Task for Transcribe {
     const KIND: TaskKind = TaskKind::Transcribe;
     type Piece = TranscriptEvent;
+    /// The sound that follows.
+    type Input = Pcm;
+}
+
+// === impl TranscriptEvent ===
+
+impl Measured for TranscriptEvent {
+    fn size(&self) -> Size {
+        match self {
+            Self::Segment(segment) => Size::silent(segment.bytes()),
+            Self::Done(_) => Size::silent(size_of::<Summary>()),
+        }
+    }
+}
+
+impl Piece for TranscriptEvent {
+    fn is_last(&self) -> bool {
+        matches!(self, Self::Done(_))
+    }
+}
+
+// === impl Segment ===
+
+impl Segment {
+    fn bytes(&self) -> usize {
+        let words = self.words.iter().map(|word| size_of::<Word>() + word.word.len());
+        let logprobs =
+            self.logprobs.iter().map(|logprob| size_of::<Logprob>() + logprob.token.len() + logprob.bytes.len());
+        let itself = size_of::<Self>() + self.text.len() + size_of_val(self.tokens.as_slice());
+        itself + words.sum::<usize>() + logprobs.sum::<usize>()
+    }
 }

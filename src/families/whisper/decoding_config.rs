@@ -5,7 +5,7 @@ use super::{
     filters::{LogitFilters, TimestampRules},
     generation::Generation,
     generation_config::GenerationConfig,
-    repository::VOCABULARY,
+    repository::{self, VOCABULARY},
     tokens::Tokens,
 };
 use crate::model::{LoadError, ModelFiles};
@@ -28,7 +28,7 @@ impl DecodingConfig {
     /// `part` holds what came with the weights; the vocabulary may be a part of its own.
     pub fn read(files: &ModelFiles, part: &str, config: &Config) -> Result<Self, LoadError> {
         let given = GenerationConfig::read(files, part)?;
-        let vocabulary = files.open(files.part_with(VOCABULARY)?, VOCABULARY)?;
+        let vocabulary = files.open(repository::parts(files).vocabulary, VOCABULARY)?;
         let tokens = Tokens::new(&vocabulary, &given, config.vocab_size)?;
         let generation = Generation::new(&given, &tokens, config)?;
         Ok(Self::new(tokens, generation, config))

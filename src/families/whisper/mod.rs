@@ -48,8 +48,8 @@ pub struct Whisper;
 
 impl Whisper {
     /// Of the model, and the part that holds it, with the weights.
-    fn config(files: &ModelFiles) -> Result<(Config, &str), LoadError> {
-        let part = files.part_with(repository::CONFIG)?;
+    fn config(files: &ModelFiles) -> Result<(Config, &'static str), LoadError> {
+        let part = repository::parts(files).network;
         Ok((Config::from_json(&files.json(part, repository::CONFIG)?)?, part))
     }
 }
@@ -61,6 +61,10 @@ impl Family for Whisper {
 
     fn tasks(&self) -> &'static [TaskKind] {
         &[TaskKind::Transcribe]
+    }
+
+    fn input_rate(&self, _task: TaskKind) -> u32 {
+        transcription_options::SAMPLE_RATE
     }
 
     fn presets(&self) -> &'static [Preset] {

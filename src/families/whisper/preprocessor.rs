@@ -2,11 +2,8 @@
 
 use serde::Deserialize;
 
-use super::{config::Config, segments::FRAMES_PER_STEP};
-use crate::{
-    model::{LoadError, ModelFiles},
-    speech::HEARING_RATE,
-};
+use super::{config::Config, transcription_options::SAMPLE_RATE, segments::FRAMES_PER_STEP};
+use crate::model::{LoadError, ModelFiles};
 
 const FILE: &str = "preprocessor_config.json";
 
@@ -36,7 +33,7 @@ impl Preprocessor {
     fn check(&self, config: &Config) -> Result<(), LoadError> {
         let window = (config.max_source_positions * FRAMES_PER_STEP) as f64 / 100.0;
         same("feature_size", self.feature_size, config.num_mel_bins)?;
-        same("sampling_rate", self.sampling_rate, HEARING_RATE as usize)?;
+        same("sampling_rate", self.sampling_rate, SAMPLE_RATE as usize)?;
         same("n_fft", self.n_fft, 400)?;
         same("hop_length", self.hop_length, 160)?;
         same("chunk_length", self.chunk_length, window)?;

@@ -50,6 +50,10 @@ impl Recogniser {
             }
             rows.extend(newcomers.into_iter().filter_map(|request| Row::new(request, self.decoding.clone())));
             self.remove_done(&mut rows);
+            if rows.iter().all(Row::waits) {
+                batch.park(rows.iter().map(Row::request));
+                continue;
+            }
             for row in &mut rows {
                 self.prepare(row, batch)?;
             }
@@ -69,17 +73,15 @@ impl Recogniser {
 
     /// What a request needs for itself alone, until it can take a step together with the others.
     fn prepare(&mut self, row: &mut Row, batch: &mut Batch<'_, Transcribe>) -> Result<()> {
-        loop {
+        while !row.waits() && !row.is_over() {
             match row.next_step() {
                 NextStep::Encode { seek } => self.encode(row, seek)?,
                 NextStep::Align(tokens) => self.align(row, &tokens)?,
                 NextStep::Decode(_) | NextStep::Done => return Ok(()),
             }
             batch.step();
-            if row.is_over() {
-                return Ok(());
-            }
         }
+        Ok(())
     }
 
     fn encode(&mut self, row: &mut Row, seek: usize) -> Result<()> {
@@ -108,7 +110,7 @@ impl Recogniser {
     /// One decoder step for all of them.
     fn step(&mut self, rows: &mut [Row]) -> Result<()> {
         let mut waiting: Vec<(&mut Row, Vec<u32>)> = Vec::with_capacity(rows.len());
-        for row in rows {
+        for row in rows.iter_mut().filter(|row| !row.waits()) {
             if let (NextStep::Decode(input), Some(slot)) = (row.next_step(), &row.slot) {
                 self.slots.rewind(slot, input.keep);
                 waiting.push((row, input.tokens));

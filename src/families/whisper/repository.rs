@@ -1,6 +1,6 @@
 //! Which files of a repository make a model, or a part of one.
 
-use crate::model::LoadError;
+use crate::model::{LoadError, ModelFiles};
 
 pub const CONFIG: &str = "config.json";
 pub const VOCABULARY: &str = "tokenizer.json";
@@ -10,15 +10,32 @@ const WELCOME: [&str; 2] = ["generation_config.json", "preprocessor_config.json"
 
 /// A Whisper is all in one place, or its vocabulary has a place of its own: what is left of a training run often lacks
 /// it, and it is that of the model that was trained on.
-pub const LAYOUTS: &[&[&str]] = &[&["model"], &["weights", "tokenizer"]];
+pub const LAYOUTS: &[&[&str]] = &[&[WHOLE], &[NETWORK, TOKENIZER]];
+const WHOLE: &str = "model";
+const NETWORK: &str = "weights";
+const TOKENIZER: &str = "tokenizer";
+
+/// Which part has what.
+pub struct Parts {
+    pub network: &'static str,
+    pub vocabulary: &'static str,
+}
+
+/// The parts of the layout that these files are in.
+pub fn parts(files: &ModelFiles) -> Parts {
+    match files.has_part(WHOLE) {
+        true => Parts { network: WHOLE, vocabulary: WHOLE },
+        false => Parts { network: NETWORK, vocabulary: TOKENIZER },
+    }
+}
 
 /// What a part needs of what its source has. Weights in other formats and precisions, which many repositories hold beside
 /// these, are left where they are.
 pub fn files(part: &str, listing: &[String]) -> Result<Vec<String>, LoadError> {
     match part {
-        "model" => Ok([network(listing)?, vocabulary(listing)?].concat()),
-        "weights" => network(listing),
-        "tokenizer" => vocabulary(listing),
+        WHOLE => Ok([network(listing)?, vocabulary(listing)?].concat()),
+        NETWORK => network(listing),
+        TOKENIZER => vocabulary(listing),
         _ => Err(LoadError::Unsupported(format!("Whisper has no part called {part}"))),
     }
 }

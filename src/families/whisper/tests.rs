@@ -7,11 +7,11 @@ use std::{fs, path::PathBuf, time::Duration};
 use candle_core::{DType, Device};
 use serde::Deserialize;
 
-use super::Whisper;
+use super::{Whisper, transcription_options::SAMPLE_RATE};
 use crate::{
     audio::{Pcm, decode},
     model::{Admission, Backing, Batch, Family, Location, Model, ModelFiles, Placement, Request, request},
-    speech::{HEARING_RATE, Segment, Timestamps, Transcribe, TranscribeOptions, TranscriptEvent},
+    speech::{Segment, Timestamps, Transcribe, TranscribeOptions, TranscriptEvent},
 };
 
 const PART: &str = "model";
@@ -50,7 +50,7 @@ fn recordings() -> Vec<Recording> {
 
 fn sound(recording: &Recording) -> Pcm {
     let bytes = fs::read(assets("recordings").join(&recording.file)).unwrap();
-    decode(&bytes, Some(&recording.file), HEARING_RATE, Duration::from_secs(60)).unwrap().pcm
+    decode(&bytes, Some(&recording.file), SAMPLE_RATE, Duration::from_secs(60)).unwrap().pcm
 }
 
 fn nano_files() -> ModelFiles {
@@ -148,10 +148,10 @@ fn words_lie_where_they_were_said() {
 fn a_long_recording_is_heard_window_after_window() {
     let (mut model, recordings) = (nano(), recordings());
     let all: Vec<f32> = recordings.iter().flat_map(|recording| sound(recording).samples().to_vec()).collect();
-    let seconds = all.len() as f64 / f64::from(HEARING_RATE);
+    let seconds = all.len() as f64 / f64::from(SAMPLE_RATE);
     let said = recordings.iter().map(|recording| recording.text.as_str()).collect::<Vec<_>>().join(" ");
     for timestamps in [Timestamps::None, Timestamps::Segment, Timestamps::Word] {
-        let segments = heard(&mut *model, vec![ask(Pcm::new(all.clone(), HEARING_RATE), timestamps)]).remove(0);
+        let segments = heard(&mut *model, vec![ask(Pcm::new(all.clone(), SAMPLE_RATE), timestamps)]).remove(0);
         let rate = word_error_rate(&[(text(&segments), said.clone())]);
         assert!(rate < 0.1, "{rate} {segments:#?}");
         assert!(segments.is_sorted_by(|a, b| a.end <= b.start + 1e-9) && segments.last().unwrap().end <= seconds);

@@ -5,11 +5,15 @@ use super::{
 };
 use crate::{
     model::{LoadError, RequestError},
-    speech::{HEARING_RATE, Timestamps, Transcribe, TranscribeMode, TranscribeOptions},
+    speech::{Timestamps, Transcribe, TranscribeMode, TranscribeOptions},
 };
 
+/// Hertz that every Whisper hears at.
+pub const SAMPLE_RATE: u32 = 16_000;
+/// Hertz that every Whisper hears at.
+pub const SAMPLE_RATE: u32 = 16_000;
 /// Samples per frame of 10 ms.
-pub const HOP: usize = HEARING_RATE as usize / 100;
+pub const HOP: usize = SAMPLE_RATE as usize / 100;
 
 /// A request that the model can answer.
 #[derive(Clone, Debug)]

@@ -24,11 +24,13 @@ use crate::{
         audio, body, call,
     },
     service::{AudioInput, Call, Recording, TranscribeRequest},
-    speech::{HEARING_RATE, Kind, TaskKind, Timestamps, Transcript},
+    speech::{Kind, TaskKind, Timestamps, Transcript},
 };
 
 /// Recordings of one request that are worked on at once.
 const AT_ONCE: usize = 8;
+/// Hertz of samples whose rate nobody says.
+const USUAL_RATE: u32 = 16_000;
 /// Highest rate of samples that is taken, in hertz: twice that of any sound card.
 const HIGHEST_RATE: u32 = 384_000;
 /// Length of the JSON in front of the tensors. 0: the whole body is the recording.
@@ -271,14 +273,14 @@ fn rows(input: &Tensor, rate: u32) -> Result<Vec<AudioInput>, Problem> {
     Ok(floats.chunks(length * size_of::<f32>()).map(row).collect())
 }
 
-/// In hertz: the input, else the parameter, else what models hear at.
+/// In hertz: the input, else the parameter, else the usual one.
 fn rate(infer: &Infer, input: Option<&Tensor>) -> Result<u32, Problem> {
     let texts = input.map(Tensor::texts).transpose()?;
     let text = match (texts.as_deref(), infer.parameters.get(SAMPLE_RATE)) {
         (Some([text]), _) => text.clone(),
         (Some(_), _) => return Err(wrong(SAMPLE_RATE, "should have one element")),
         (None, Some(value)) => value.to_string(),
-        (None, None) => return Ok(HEARING_RATE),
+        (None, None) => return Ok(USUAL_RATE),
     };
     let rate = text.parse().ok().filter(|rate| (1..=HIGHEST_RATE).contains(rate));
     rate.ok_or_else(|| {

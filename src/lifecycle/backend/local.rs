@@ -80,8 +80,8 @@ impl Local {
     fn start(&self, spec: &ModelSpec, files: &Readable) -> Result<(Started, mpsc::Receiver<Event>), Failure> {
         let placed = self.placer.place(&spec.name, &spec.overrides).map_err(|error| Failure::of(&error))?;
         let (sender, events) = mpsc::channel(EVENTS);
-        let (setup, dtype) = (self.setup(spec, &placed), placed.placement.dtype.as_str().to_owned());
         let Readable { files, family, .. } = files.clone();
+        let (setup, dtype) = (self.setup(spec, &placed, family), placed.placement.dtype.as_str().to_owned());
         // The device is let go with the model: `place` must not outlive the load.
         let load = move || family.load(&files, &placed.placement);
         // Nobody listens any more: the model was given up while it was loaded.
@@ -92,10 +92,12 @@ impl Local {
         }
     }
 
-    fn setup(&self, spec: &ModelSpec, placed: &Placed) -> Setup {
+    fn setup(&self, spec: &ModelSpec, placed: &Placed, family: &dyn Family) -> Setup {
         Setup {
             name: spec.name.clone(),
             device: placed.device,
+            input_rates: family.tasks().iter().map(|task| (*task, family.input_rate(*task))).collect(),
+            max_batch: placed.placement.max_batch,
             queue: self.runtime.queue,
             cold: spec.overrides.cold,
             scale: self.scale.clone(),
@@ -116,6 +118,7 @@ impl Backend for Local {
                 report.send_replace(meter.read(&progress, Instant::now()));
             };
             let family = family(&store, spec.families, &spec.parts, &tell).await?;
+            placer.check_dtype(family, &spec.overrides).map_err(|error| Failure::of(&error))?;
             let choose = |part: &str, listing: &[String]| family.files(part, listing);
             let fetched = store.fetch(&spec.parts, &choose, &tell).await.map_err(|error| of_store(&error))?;
             let downloaded = meter.downloaded();

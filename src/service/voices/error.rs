@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{LONGEST, SHORTEST};
+use super::length::{LONGEST, SHORTEST};
 use crate::{
     audio::DecodeError,
     speech::{Fault, Kind},

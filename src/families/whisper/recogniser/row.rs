@@ -63,6 +63,15 @@ impl Row {
         self.emit(segments);
     }
 
+    pub fn request(&self) -> &Request<Transcribe> {
+        &self.job
+    }
+
+    /// Whether its reader is behind: until it reads on, nothing more is made for it.
+    pub fn waits(&self) -> bool {
+        !self.job.has_room()
+    }
+
     /// Whether there is nothing left to do for it.
     pub fn is_over(&self) -> bool {
         self.failure.is_some() || self.transcription.is_over() || self.request.over().is_some()

@@ -5,13 +5,13 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    super::{Whisper, fixtures},
+    super::{Whisper, fixtures, transcription_options::SAMPLE_RATE},
     *,
 };
 use crate::{
     audio::Pcm,
     model::{Admission, Backing, Family, Placement, Request, RequestError, Responses, request},
-    speech::{HEARING_RATE, Segment, Summary, Timestamps, TranscribeOptions, TranscriptEvent},
+    speech::{Segment, Summary, Timestamps, TranscribeOptions, TranscriptEvent},
 };
 
 #[derive(Deserialize)]
@@ -128,9 +128,9 @@ fn with(options: TranscribeOptions, seconds: f64) -> Transcribe {
 
 /// As in `make.py`: noise whose loudness goes up and down.
 fn recording(seconds: f64) -> Pcm {
-    let noise = fixtures::noise(3, (seconds * f64::from(HEARING_RATE)).round() as usize);
+    let noise = fixtures::noise(3, (seconds * f64::from(SAMPLE_RATE)).round() as usize);
     let loud = |index: usize| (index / 4000 % 7) as f32 / 64.0;
-    Pcm::new(noise.iter().enumerate().map(|(index, sample)| sample * loud(index)).collect(), HEARING_RATE)
+    Pcm::new(noise.iter().enumerate().map(|(index, sample)| sample * loud(index)).collect(), SAMPLE_RATE)
 }
 
 fn answer(mut answers: Responses<Transcribe>) -> Answer {

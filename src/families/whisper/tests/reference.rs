@@ -8,8 +8,8 @@ use serde::Deserialize;
 use super::{PART, ask, heard, nano, nano_files, place, text};
 use crate::{
     audio::{LogMel, MelSpec, Pcm, decode},
-    families::whisper::{config::Config, net::Net},
-    speech::{HEARING_RATE, Timestamps},
+    families::whisper::{config::Config, net::Net, transcription_options::SAMPLE_RATE},
+    speech::Timestamps,
 };
 
 /// Largest difference; logits reach 20.
@@ -34,7 +34,7 @@ fn fixture(name: &str) -> PathBuf {
 
 fn sound(file: &str) -> Pcm {
     let bytes = fs::read(fixture("recordings").join(file)).unwrap();
-    decode(&bytes, None, HEARING_RATE, Duration::from_secs(60)).unwrap().pcm
+    decode(&bytes, None, SAMPLE_RATE, Duration::from_secs(60)).unwrap().pcm
 }
 
 fn floats(tensors: &SafeTensors<'_>, name: &str) -> (Vec<usize>, Vec<f32>) {

@@ -1,15 +1,15 @@
 use super::{
-    super::{fixtures, generation::Generation, generation_config::GenerationConfig},
+    super::{fixtures, generation::Generation, generation_config::GenerationConfig, transcription_options::SAMPLE_RATE},
     *,
 };
 use crate::{
     audio::Pcm,
-    speech::{HEARING_RATE, TranscribeMode, TranscribeOptions},
+    speech::{TranscribeMode, TranscribeOptions},
 };
 
 fn ask(seconds: f64) -> Transcribe {
-    let samples = vec![0.0; (seconds * f64::from(HEARING_RATE)) as usize];
-    Transcribe { audio: Pcm::new(samples, HEARING_RATE), options: english() }
+    let samples = vec![0.0; (seconds * f64::from(SAMPLE_RATE)) as usize];
+    Transcribe { audio: Pcm::new(samples, SAMPLE_RATE), options: english() }
 }
 
 fn english() -> TranscribeOptions {

@@ -9,12 +9,12 @@ use crate::{
     audio::Pcm,
     lifecycle::{AcquireOptions, Budget, Config, Lifecycle, LoadMode, Metrics, OnPreloadFailure, Status, Unavailable},
     model::{
-        Backing, Batch, Broken, DeviceChoice, DeviceId, LoadError, Model, PlacementOverrides, Preset, Request,
-        RequestError, request,
+        Backing, Batch, Broken, DTypeChoice, DeviceChoice, DeviceId, LoadError, Model, PlacementOverrides, Preset,
+        Request, RequestError, request,
     },
     remote::{Buckets, BucketsConfig},
-    runtime::{DTypeChoice, Host, Installed},
-    speech::{Fault, HEARING_RATE, ModelName, Summary, TaskKind, Transcribe, TranscribeOptions, TranscriptEvent},
+    runtime::{Host, Installed},
+    speech::{Fault, ModelName, Summary, TaskKind, Transcribe, TranscribeOptions, TranscriptEvent},
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -161,7 +161,7 @@ async fn refused(config: &str, weights: &[u8]) -> Unavailable {
 async fn say(lifecycle: &Lifecycle, model: &str, prompt: &str) -> Result<TranscriptEvent, RequestError> {
     let lease = lifecycle.acquire(&ModelName::known(model), AcquireOptions::within(PATIENCE)).await.expect("a lease");
     let ask = Transcribe {
-        audio: Pcm::new(vec![0.0; 16], HEARING_RATE),
+        audio: Pcm::new(vec![0.0; 16], 16_000),
         options: TranscribeOptions { prompt: Some(prompt.to_owned()), ..TranscribeOptions::default() },
     };
     let (job, mut answers) = request("test".to_owned(), ask, None);

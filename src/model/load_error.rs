@@ -1,0 +1,43 @@
+//! Why a model could not be loaded.
+
+use std::time::Duration;
+
+use crate::speech::{Fault, Kind};
+
+/// Why a model could not be loaded. Texts name the file or tensor, never a path of the host.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error("the file {0} is missing")]
+    Missing(String),
+    #[error("{file} is not what it should be: {reason}")]
+    Malformed { file: String, reason: String },
+    #[error("the tensor {tensor} {reason}")]
+    Tensor { tensor: String, reason: String },
+    #[error("this build cannot run it: {0}")]
+    Unsupported(String),
+    #[error("{file} could not be read")]
+    Read { file: String, source: std::io::Error },
+    #[error("the device failed: {0}")]
+    Device(#[from] candle_core::Error),
+}
+
+// === impl LoadError ===
+
+impl Fault for LoadError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Unsupported(_) => Kind::Unsupported,
+            Self::Missing(_) | Self::Malformed { .. } | Self::Tensor { .. } | Self::Read { .. } | Self::Device(_) => {
+                Kind::Unavailable
+            }
+        }
+    }
+
+    fn permanent(&self) -> bool {
+        !matches!(self, Self::Read { .. } | Self::Device(_))
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        None
+    }
+}

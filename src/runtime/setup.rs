@@ -1,0 +1,29 @@
+//! What an executor is given beside its model.
+
+use std::collections::BTreeMap;
+
+use super::Scale;
+use crate::{
+    model::DeviceId,
+    speech::{ModelName, TaskKind},
+};
+
+/// What an executor is given beside its model.
+#[derive(Clone)]
+pub struct Setup {
+    pub name: ModelName,
+    /// Where the model lives.
+    pub device: DeviceId,
+    /// What the model does, and the hertz of the sound that comes with a request for it.
+    pub input_rates: BTreeMap<TaskKind, u32>,
+    /// Requests that it is meant to work on at once.
+    pub max_batch: usize,
+    /// Requests that may wait.
+    pub queue: usize,
+    /// Without a first inference.
+    pub cold: bool,
+    /// What the model's memory is weighed on.
+    pub scale: Scale,
+    /// Bytes that may stay behind when the model goes, before that counts as a leak.
+    pub leak_threshold: u64,
+}

@@ -1,0 +1,151 @@
+//! An answer that arrives while it is made.
+
+use std::time::Duration;
+
+use super::{ServiceError, metrics::Account, original::Original};
+use crate::{
+    audio::Pcm,
+    lifecycle::Lease,
+    model::{RequestError, Responses},
+    speech::{
+        Measured, ModelName, Piece, Segment, Speech, SpeechEvent, SpeechSummary, Summary, Task, Transcribe, Transcript,
+        TranscriptEvent,
+    },
+};
+
+/// An answer in progress, of any task. Dropping it tells the model to stop.
+pub struct Answer<T: Task> {
+    responses: Responses<T>,
+    account: Account,
+    /// Keeps the model in memory until the last piece.
+    lease: Lease,
+    original: Original,
+    /// Of sound that is gathered.
+    longest: Duration,
+    over: bool,
+}
+
+/// Text that is being written down.
+pub type Transcription = Answer<Transcribe>;
+
+// === impl Answer ===
+
+impl<T: Task> Answer<T> {
+    pub(super) fn new(
+        lease: Lease,
+        responses: Responses<T>,
+        account: Account,
+        original: Original,
+        longest: Duration,
+    ) -> Self {
+        Self { responses, account, lease, original, longest, over: false }
+    }
+
+    /// Who answers.
+    pub fn model(&self) -> &ModelName {
+        self.lease.name()
+    }
+
+    /// Length of the recording that came with the request; 0 without one.
+    pub fn seconds(&self) -> f64 {
+        self.original.seconds
+    }
+
+    /// Hertz of sound that is still to be sent, where the request is live.
+    pub fn input_rate(&self) -> u32 {
+        self.lease.input_rate(T::KIND).unwrap_or(super::sound::ANY_RATE)
+    }
+
+    /// The next piece; `None` after the last or after an error.
+    async fn piece(&mut self) -> Option<Result<T::Piece, ServiceError>> {
+        if self.over {
+            return None;
+        }
+        let piece = self.responses.next().await.unwrap_or(Err(RequestError::Gone));
+        match &piece {
+            Ok(piece) => {
+                self.account.made(piece.size().sound);
+                self.over = piece.is_last();
+            }
+            Err(_) => self.over = true,
+        }
+        if self.over && piece.is_ok() {
+            self.account.succeed();
+        }
+        Some(piece.map_err(|error| self.failed(error)))
+    }
+
+    fn failed(&mut self, error: RequestError) -> ServiceError {
+        let error = ServiceError::from(error);
+        self.account.fail(&error);
+        error
+    }
+}
+
+impl Answer<Transcribe> {
+    /// The next piece; `None` after [`TranscriptEvent::Done`] or after an error.
+    pub async fn next(&mut self) -> Option<Result<TranscriptEvent, ServiceError>> {
+        let piece = self.piece().await?;
+        Some(piece.map(|piece| self.original.place(piece)))
+    }
+
+    /// Waits for the last piece.
+    pub async fn whole(self) -> Result<Transcript, ServiceError> {
+        self.whole_watched(|_| {}).await
+    }
+
+    /// [`Self::whole`] for someone who wants to see each segment as well, as soon as it is there.
+    pub async fn whole_watched(mut self, mut see: impl FnMut(&Segment)) -> Result<Transcript, ServiceError> {
+        let mut segments: Vec<Segment> = Vec::new();
+        while let Some(piece) = self.next().await {
+            match piece? {
+                TranscriptEvent::Segment(segment) => {
+                    see(&segment);
+                    segments.push(segment);
+                }
+                TranscriptEvent::Done(summary) => return Ok(self.transcript(segments, summary)),
+            }
+        }
+        Err(ServiceError::Internal("the transcription ended without its last piece"))
+    }
+
+    fn transcript(&self, segments: Vec<Segment>, summary: Summary) -> Transcript {
+        Transcript { model: self.model().clone(), segments, summary }
+    }
+}
+
+impl<T: Task<Piece = SpeechEvent>> Answer<T> {
+    /// The next piece; `None` after [`SpeechEvent::Done`] or after an error.
+    pub async fn next(&mut self) -> Option<Result<SpeechEvent, ServiceError>> {
+        self.piece().await
+    }
+
+    /// Waits for the last piece, and gives all of them as one sound.
+    ///
+    /// # Errors
+    /// Beside those of the model, [`ServiceError::TooLong`] where there is more than is gathered at once.
+    pub async fn whole(mut self) -> Result<Speech, ServiceError> {
+        let (mut blocks, mut length) = (Vec::new(), Duration::ZERO);
+        while let Some(piece) = self.next().await {
+            match piece? {
+                SpeechEvent::Audio(block) => {
+                    length += block.duration();
+                    blocks.push(block);
+                }
+                SpeechEvent::Done(summary) => return self.speech(&blocks, summary),
+            }
+            if length > self.longest {
+                let error = ServiceError::TooLong { limit: self.longest };
+                self.account.fail(&error);
+                return Err(error);
+            }
+        }
+        Err(ServiceError::Internal("the speech ended without its last piece"))
+    }
+
+    fn speech(&self, blocks: &[Pcm], summary: SpeechSummary) -> Result<Speech, ServiceError> {
+        let first = blocks.first().ok_or(ServiceError::Internal("the model made no sound"))?;
+        let samples = blocks.iter().flat_map(Pcm::samples).copied().collect();
+        Ok(Speech { model: self.model().clone(), audio: Pcm::new(samples, first.rate()), summary })
+    }
+}

@@ -1,0 +1,22 @@
+//! What the service needs to know.
+
+use std::{path::PathBuf, time::Duration};
+
+use crate::model::FlowLimits;
+
+/// What the service needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How long a request waits for its model, unless it says otherwise.
+    pub wait: Duration,
+    /// How long a request may take in all, after its model is there.
+    pub request_timeout: Duration,
+    /// Longest recording that is taken, and longest sound that is gathered before it is sent.
+    pub max_audio: Duration,
+    /// What a model may make ahead of the one who reads its answer.
+    pub output: FlowLimits,
+    /// What may wait of a live recording, or of a text that is being written, for its model.
+    pub input: FlowLimits,
+    /// Where recordings of speakers lie; absent: there are none.
+    pub voices: Option<PathBuf>,
+}

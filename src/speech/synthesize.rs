@@ -1,0 +1,40 @@
+//! To speak: text in, sound out.
+
+use serde_json::{Map, Value};
+
+use super::{SpeechEvent, Task, TaskKind, VoiceInput};
+
+/// A text to be spoken, and how.
+#[derive(Clone, Debug)]
+pub struct Synthesize {
+    /// Of a text that is still being written, its beginning.
+    pub text: String,
+    pub options: SynthesizeOptions,
+}
+
+/// What a caller may say about speech. Made where a request is read, and handed on as it is.
+#[derive(Clone, Debug, Default)]
+pub struct SynthesizeOptions {
+    /// The model's default voice if absent.
+    pub voice: Option<VoiceInput>,
+    /// Of the text, as an ISO 639-1 code or an English name; the model's default, or what it makes of the text, if
+    /// absent.
+    pub language: Option<String>,
+    /// How fast, as a multiple of the voice's own pace.
+    pub speed: Option<f32>,
+    /// How it is to be spoken, in words.
+    pub instructions: Option<String>,
+    /// Of the sampler; as the model's own settings say if absent.
+    pub temperature: Option<f32>,
+    /// Equal seeds speak alike. Chosen by chance if absent.
+    pub seed: Option<u64>,
+    /// Knobs of one family, read by it with unknown names refused.
+    pub options: Map<String, Value>,
+}
+
+impl Task for Synthesize {
+    const KIND: TaskKind = TaskKind::Synthesize;
+    type Piece = SpeechEvent;
+    /// The text that follows.
+    type Input = String;
+}
