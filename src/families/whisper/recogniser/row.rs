@@ -64,12 +64,12 @@ impl Row {
     }
 
     pub fn request(&self) -> &Request<Transcribe> {
-        &self.job
+        &self.request
     }
 
     /// Whether its reader is behind: until it reads on, nothing more is made for it.
     pub fn waits(&self) -> bool {
-        !self.job.has_room()
+        !self.request.has_room()
     }
 
     /// Whether there is nothing left to do for it.

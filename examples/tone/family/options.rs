@@ -1,0 +1,42 @@
+//! What is asked in the words of this family, and what every request of it may say.
+
+use std::hash::{BuildHasher, RandomState};
+
+use sconce::model::RequestError;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// The family's own knobs. Two of them make it misbehave, for those who test what is around it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// The text again and again, without an end.
+    pub endless: bool,
+    /// Panic instead of the block of that number.
+    pub panic_at: Option<usize>,
+}
+
+/// How fast somebody can speak.
+const SPEEDS: std::ops::RangeInclusive<f32> = 0.25..=4.0;
+
+impl Options {
+    pub fn parse(options: &Map<String, Value>) -> Result<Self, RequestError> {
+        serde_json::from_value(Value::Object(options.clone()))
+            .map_err(|error| RequestError::Invalid { param: "options", message: error.to_string() })
+    }
+}
+
+/// The usual one if absent.
+pub fn speed(asked: Option<f32>) -> Result<f32, RequestError> {
+    let speed = asked.unwrap_or(1.0);
+    if SPEEDS.contains(&speed) {
+        return Ok(speed);
+    }
+    let message = format!("speed is {speed}; {} to {} would be right", SPEEDS.start(), SPEEDS.end());
+    Err(RequestError::Invalid { param: "speed", message })
+}
+
+/// By chance if absent.
+pub fn seed(asked: Option<u64>) -> u64 {
+    asked.unwrap_or_else(|| RandomState::new().hash_one("seed"))
+}

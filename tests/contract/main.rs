@@ -1,0 +1,12 @@
+//! The contract between the server and a family that makes sound, proven by the family of tones, through the real
+//! service, lifecycle and runtime.
+
+#[path = "../../examples/tone/family/mod.rs"]
+mod family;
+
+mod bad_input;
+mod live;
+mod misbehaviour;
+mod page;
+mod speaking;
+mod stage;
