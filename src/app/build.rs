@@ -126,7 +126,7 @@ impl App {
             registry: self.registry.clone(),
             config: self.config.http.clone(),
             draining: http::Draining::default(),
-            bodies: http::Bodies::new(self.config.http.bodies_limit),
+            bodies: http::BodyBudget::new(self.config.http.bodies_limit),
             gate: Gate::new(self.keyring.clone(), self.config.http.clone()),
         }
     }

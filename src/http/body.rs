@@ -1,15 +1,20 @@
 //! Request bodies: bounded, and of a known type.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use actix_web::{HttpMessage, HttpRequest, dev::Decompress, http::header, web};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use mime::Mime;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use serde::de::DeserializeOwned;
 
-use super::{Api, Config, Problem};
-use crate::speech::{Fault, Kind};
+use super::{
+    api::Api,
+    body_budget::{BodyBudget, Share},
+    config::Config,
+    problem::Problem,
+};
+use crate::speech::Kind;
 
 /// A whole request body.
 pub(super) struct Body {
@@ -27,21 +32,6 @@ pub(super) enum Shape {
     Other,
 }
 
-/// Bytes of bodies that may be in memory at once, over all requests.
-#[derive(Clone, Debug)]
-pub struct Bodies(Arc<Semaphore>);
-
-/// What one request has of them, until it is over.
-type Share = OwnedSemaphorePermit;
-
-/// So many bytes are counted as one.
-const UNIT: usize = 1024;
-
-/// Other requests end in seconds.
-#[derive(Debug, thiserror::Error)]
-#[error("the bodies of all requests together take too much memory; `limits.max_bodies` sets the limit")]
-struct Crowded;
-
 /// Reads a body that is no larger, after it was unpacked, and no slower than the configuration says.
 pub(super) async fn read(request: &HttpRequest, payload: web::Payload, api: &Api) -> Result<Body, Problem> {
     let media_type =
@@ -57,10 +47,20 @@ pub(super) async fn read(request: &HttpRequest, payload: web::Payload, api: &Api
     Ok(Body { bytes, media_type })
 }
 
+/// A JSON body that may be left out.
+pub(super) async fn optional<T: DeserializeOwned + Default>(
+    api: &Api,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<T, Problem> {
+    let body = read(request, payload, api).await?;
+    if body.bytes.is_empty() { Ok(T::default()) } else { body.json() }
+}
+
 async fn collect(
     mut payload: Decompress<web::Payload>,
     limit: usize,
-    bodies: &Bodies,
+    bodies: &BodyBudget,
 ) -> Result<(Bytes, Option<Share>), Problem> {
     let (mut bytes, mut share) = (BytesMut::new(), None);
     while let Some(chunk) = payload.next().await {
@@ -99,39 +99,6 @@ fn too_large(limit: usize) -> Problem {
     Problem::new(Kind::TooLarge, message)
 }
 
-// === impl Bodies ===
-
-impl Bodies {
-    pub fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new((bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS))))
-    }
-
-    /// Makes a share large enough for a body of `length` bytes.
-    fn grow(&self, share: &mut Option<Share>, length: usize) -> Result<(), Crowded> {
-        let has = share.as_ref().map_or(0, Share::num_permits);
-        let more = u32::try_from(length.div_ceil(UNIT).saturating_sub(has)).map_err(|_| Crowded)?;
-        if more == 0 {
-            return Ok(());
-        }
-        let more = self.0.clone().try_acquire_many_owned(more).map_err(|_| Crowded)?;
-        match share {
-            Some(share) => share.merge(more),
-            None => *share = Some(more),
-        }
-        Ok(())
-    }
-}
-
-impl Fault for Crowded {
-    fn kind(&self) -> Kind {
-        Kind::Busy
-    }
-
-    fn retry_after(&self) -> Option<Duration> {
-        Some(Duration::from_secs(1))
-    }
-}
-
 // === impl Body ===
 
 impl Body {
@@ -157,27 +124,9 @@ impl Body {
         Problem::new(Kind::UnsupportedMedia, format!("{got} is not taken here; send {taken}"))
     }
 
-    pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, Problem> {
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         serde_json::from_slice(&self.bytes).map_err(|error| {
             Problem::new(Kind::Invalid, format!("the body is not the JSON that is expected here: {error}"))
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bodies_share_what_there_is_and_give_it_back() {
-        let bodies = Bodies::new(10 * UNIT);
-        let (mut first, mut second) = (None, None);
-        for length in [1, UNIT, 6 * UNIT] {
-            bodies.grow(&mut first, length).unwrap();
-        }
-        bodies.grow(&mut second, 4 * UNIT).unwrap();
-        assert!(bodies.grow(&mut second, 4 * UNIT + 1).is_err(), "all ten are taken");
-        drop(first);
-        bodies.grow(&mut second, 10 * UNIT).unwrap();
     }
 }

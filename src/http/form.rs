@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use futures::{StreamExt, stream};
 use serde_json::{Map, Value};
 
-use super::{Problem, body::Body};
+use super::{body::Body, problem::Problem};
 use crate::{service::Recording, speech::Kind};
 
 /// Fields that hold a recording; every other one is text.

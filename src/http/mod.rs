@@ -1,149 +1,38 @@
 //! The protocols: parse, call `service`, render. A handler is those three lines; what a failure means has been said
 //! below, and `problem` alone turns meaning into a status.
+//!
+//! One folder per protocol, and none of them knows another: what they share is in `native` (requests and answers in our
+//! own words) and `models` (loading, unloading, readiness), or in a file beside these.
 
 pub mod access;
 mod admin;
-mod ask;
-mod audio;
+mod api;
 mod body;
+mod body_budget;
+mod call;
 mod compat;
+mod config;
 mod draining;
 mod form;
 mod jobs;
+mod models;
+mod native;
 mod oip;
 mod openai;
 mod openapi;
 mod problem;
 mod request_id;
+mod routes;
 mod served;
 mod sse;
 mod trace;
 mod vertex;
+mod wait;
 
-use actix_cors::Cors;
-use actix_web::{
-    HttpRequest, HttpResponse,
-    dev::HttpServiceFactory,
-    http::{Method, header},
-    middleware, web,
-};
-use prometheus::Registry;
-
-pub use body::Bodies;
+pub use api::Api;
+pub use body_budget::BodyBudget;
+pub use config::Config;
 pub use draining::Draining;
 pub use jobs::JobWorker;
 pub use request_id::RequestId;
-
-use self::{access::Gate, problem::Problem};
-use crate::{
-    jobs::Jobs,
-    remote::Remote,
-    service::{Call, Service},
-    speech::Kind,
-};
-
-/// What the HTTP surface needs to know.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Largest request body, in bytes.
-    pub body_limit: usize,
-    /// Bytes of request bodies that are in memory at once.
-    pub bodies_limit: usize,
-    /// For a request's body to arrive.
-    pub body_timeout: std::time::Duration,
-    /// `AIP_HEALTH_ROUTE`, served literally beside `/health`.
-    pub health_route: Option<String>,
-    /// `AIP_PREDICT_ROUTE`, served literally beside `/predict`.
-    pub predict_route: Option<String>,
-    /// Whether `POST /download-models` and its like are open.
-    pub admin: bool,
-    /// A model that is busy without a step for so long makes `/health/live` fail.
-    pub stall_timeout: std::time::Duration,
-    pub access: access::Config,
-    /// Origins whose pages may use this server; `*` is any. None: no page of another origin may.
-    pub cors_origins: Vec<String>,
-}
-
-/// What every handler stands on. Cloned into each HTTP thread.
-#[derive(Clone)]
-pub struct Api {
-    pub service: Service,
-    /// What callers may name by address.
-    pub remote: Remote,
-    pub jobs: Jobs,
-    pub registry: Registry,
-    pub config: Config,
-    pub draining: Draining,
-    pub bodies: Bodies,
-    pub gate: Gate,
-}
-
-/// Every route, under the layers that hold for all of them; the last is the outermost.
-pub fn routes(api: Api) -> impl HttpServiceFactory {
-    let (health, predict) = (api.config.health_route.clone(), api.config.predict_route.clone());
-    let (gate, cors) = (api.gate.clone(), cors(&api.config.cors_origins));
-    web::scope("")
-        .wrap(middleware::from_fn(served::layer))
-        .wrap(middleware::from_fn(move |request, next| gate.clone().pass(request, next)))
-        // Outside of the gate: a preflight has no key, and a page may read why it was refused.
-        .wrap(middleware::Condition::new(!api.config.cors_origins.is_empty(), cors))
-        .wrap(middleware::from_fn(request_id::layer))
-        .app_data(web::Data::new(api))
-        // First: they may look like others, as `/v1/models/m:predict` does.
-        .configure(|app| literally(app, health, web::get().to(admin::health)))
-        .configure(|app| literally(app, predict, web::post().to(vertex::predict)))
-        .configure(openapi::routes)
-        .configure(admin::routes)
-        .configure(oip::routes)
-        .configure(openai::routes)
-        .configure(jobs::routes)
-        .configure(vertex::routes)
-        .configure(compat::routes)
-        .default_service(web::to(no_such_route))
-}
-
-/// A route from the environment is text, whatever it holds: Vertex' own default has a colon in it.
-fn literally(app: &mut web::ServiceConfig, path: Option<String>, route: actix_web::Route) {
-    const SERVED_ALREADY: [&str; 2] = ["/health", "/predict"];
-    if let Some(path) = path.filter(|path| !SERVED_ALREADY.contains(&path.as_str())) {
-        app.service(web::resource(literal_pattern(&path)).route(route));
-    }
-}
-
-/// `{` begins a variable in a route pattern; no Vertex route has one, and a bracketed character class takes it as text.
-fn literal_pattern(path: &str) -> String {
-    path.replace('{', "%7B").replace('}', "%7D")
-}
-
-/// What pages of these origins may do.
-fn cors(origins: &[String]) -> Cors {
-    let open = Cors::default()
-        .allowed_methods([Method::GET, Method::POST, Method::DELETE])
-        .allow_any_header()
-        .expose_headers([header::RETRY_AFTER, request_id::HEADER])
-        .max_age(3600);
-    origins.iter().fold(open, |cors, origin| match origin.as_str() {
-        "*" => cors.allow_any_origin().send_wildcard(),
-        origin => cors.allowed_origin(origin),
-    })
-}
-
-async fn no_such_route(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
-    let message = format!("there is no {} {}; README.md lists the routes", request.method(), request.path());
-    Problem::new(Kind::NotFound, message).answer(access::shape(request.path(), &api.config))
-}
-
-/// What this protocol knows of a request beside what is asked.
-fn call(
-    request: &HttpRequest,
-    protocol: &'static str,
-    model: Option<String>,
-    wait: Option<f64>,
-) -> Result<Call, Problem> {
-    let wait = match wait {
-        Some(seconds) => Some(ask::seconds("wait", seconds)?),
-        None => ask::preferred_wait(request),
-    };
-    let (id, served, allowance) = (RequestId::of(request), served::slot(request), access::allowance(request));
-    Ok(Call { id, protocol, model, wait, time_limit: None, served, keep_alive: None, allowance })
-}
+pub use routes::routes;

@@ -24,8 +24,15 @@ use utoipa::{
     },
 };
 
-pub(super) use self::errors::{GoogleError, OipError};
-use super::{Api, Config, Problem, access, admin, compat, jobs, oip, openai, vertex};
+use super::{
+    access, admin,
+    api::Api,
+    compat,
+    config::Config,
+    jobs, oip, openai,
+    problem::{Problem, schemas},
+    vertex,
+};
 use crate::speech::Kind;
 
 /// The name of the way to send a key.
@@ -39,7 +46,7 @@ const ONLY_OURS: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; i
         description = "Speech models behind OpenAI's audio API, Vertex AI's envelope and the Open Inference Protocol. \
                        Responses carry `x-request-id`; a request may bring its own, and `traceparent`."
     ),
-    components(schemas(errors::OpenAiError, errors::GoogleError, errors::OipError)),
+    components(schemas(schemas::OpenAiError, schemas::GoogleError, schemas::OipError)),
     paths(specification, page, file)
 )]
 struct Docs;

@@ -1,5 +1,7 @@
 //! From what a failure means to a status, in one place; each protocol's shape of an error.
 
+pub(super) mod schemas;
+
 use std::time::Duration;
 
 use actix_web::{HttpResponse, http::StatusCode, http::header};

@@ -15,15 +15,20 @@ use actix_web::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
-    Caller, Holder, Keyring, credential,
-    holder::SOON,
+    caller::Caller,
+    credential,
+    holder::{Holder, SOON},
     key::Scope,
+    keyring::Keyring,
     metrics::{NOBODY, Refusal},
-    need::{self, Need},
     permit::{Permits, Permitted},
+    routes::{self, Need},
 };
 use crate::{
-    http::{Config, Problem, problem::Shape},
+    http::{
+        config::Config,
+        problem::{Problem, Shape},
+    },
     speech::Kind,
 };
 
@@ -64,7 +69,7 @@ impl Gate {
                 Ok(response.map_body(|_, body| BoxBody::new(Permitted::new(body, permits))))
             }
             Err(problem) => {
-                let response = refusal(&problem, need::shape(request.path(), &self.config));
+                let response = refusal(&problem, routes::shape(request.path(), &self.config));
                 Ok(request.into_response(response))
             }
         }
@@ -72,11 +77,11 @@ impl Gate {
 
     /// Decides, and notes who the caller is.
     fn admit(&self, request: &ServiceRequest) -> Result<Permits, Problem> {
-        let Need::A(scope) = need::need(request.method(), request.path(), &self.config) else {
+        let Need::A(scope) = routes::need(request.method(), request.path(), &self.config) else {
             return Ok([None, None]);
         };
         let holder = if self.keyring.is_locked() { Some(self.holder(request, scope)?) } else { None };
-        let permits = if need::is_work(request.method()) { self.permits(holder.as_deref())? } else { [None, None] };
+        let permits = if routes::is_work(request.method()) { self.permits(holder.as_deref())? } else { [None, None] };
         request.extensions_mut().insert(Caller(holder));
         Ok(permits)
     }

@@ -13,7 +13,7 @@ use super::{
     metrics::{Metrics, Refusal},
 };
 use crate::{
-    http::Problem,
+    http::problem::Problem,
     service::{Allowance, OverAllowance},
     speech::Kind,
 };

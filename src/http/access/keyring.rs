@@ -9,7 +9,9 @@ use subtle::ConstantTimeEq;
 use tracing::{info, warn};
 
 use super::{
-    Config, Holder, KeyFileError, file,
+    config::Config,
+    file::{self, KeyFileError},
+    holder::Holder,
     key::{Digest, Key, Scope},
     metrics::Metrics,
 };

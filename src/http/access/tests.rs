@@ -5,10 +5,14 @@ use actix_web::{http::Method, test::TestRequest};
 use super::{
     credential, file,
     key::{Digest, Key, Limits, Scope},
-    need::{self, Need},
+    routes::{self, Need},
     *,
 };
-use crate::{http::problem::Shape, service::OverAllowance, speech::Fault};
+use crate::{
+    http::problem::Shape,
+    service::{Allowance, OverAllowance},
+    speech::Fault,
+};
 
 pub(in crate::http) fn config() -> Config {
     let limits = Limits::default();
@@ -190,7 +194,7 @@ fn keys_are_taken_from_the_headers_that_tools_send() {
 #[test]
 fn probes_need_nothing_and_a_route_that_nobody_listed_needs_administration() {
     let closed = http(config());
-    let need = |method, path: &str| need::need(&method, path, &closed);
+    let need = |method, path: &str| routes::need(&method, path, &closed);
     let (infer, admin) = (Need::A(Scope::Infer), Need::A(Scope::Admin));
     for probe in ["/health", "/health/live", "/ping", "/v2/health/ready", "/v1/endpoints/7/deployedModels/9"] {
         assert_eq!(need(Method::GET, probe), Need::Nothing, "{probe}");
@@ -207,7 +211,7 @@ fn probes_need_nothing_and_a_route_that_nobody_listed_needs_administration() {
         assert_eq!(need(Method::GET, path), admin, "{path}");
     }
     let open = http(Config { open_metrics: true, ..config() });
-    assert_eq!(need::need(&Method::GET, "/metrics", &open), Need::Nothing);
+    assert_eq!(routes::need(&Method::GET, "/metrics", &open), Need::Nothing);
 }
 
 #[test]
@@ -220,6 +224,6 @@ fn each_path_is_answered_in_its_protocol() {
         ("/v2", Shape::Oip),
         ("/predict", Shape::Google),
     ] {
-        assert_eq!(need::shape(path, &config), shape, "{path}");
+        assert_eq!(routes::shape(path, &config), shape, "{path}");
     }
 }

@@ -1,12 +1,14 @@
 //! Health, liveness, readiness. All of them read a snapshot: none waits on a lock, a queue or a device.
 
 use actix_web::{HttpResponse, http::StatusCode, web};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
-use super::bodies::{Health, Liveness, Readiness};
-use crate::{
-    http::Api,
-    lifecycle::{LoadMode, ModelStatus, Snapshot, Status},
+use crate::http::{
+    api::Api,
+    models::{
+        health::{State, report, state},
+        schemas::{Health, Liveness, Readiness},
+    },
 };
 
 /// Whether the server does what it is for, by its loading mode.
@@ -19,12 +21,6 @@ use crate::{
 )]
 pub(in crate::http) async fn health(api: web::Data<Api>) -> HttpResponse {
     HttpResponse::build(state(&api).http_status()).json(report(&api))
-}
-
-/// What `GET /health` answers with.
-pub(in crate::http) fn report(api: &Api) -> Value {
-    let snapshot = api.service.lifecycle().snapshot();
-    json!({"status": state(api).as_str(), "load_mode": snapshot.mode, "models": models(api, &snapshot)})
 }
 
 /// Whether requests should be sent here. Loading one more model does not change that.
@@ -65,78 +61,4 @@ pub(super) async fn ping(api: web::Data<Api>) -> HttpResponse {
         state => state.http_status(),
     };
     HttpResponse::new(status)
-}
-
-/// Whether requests should be sent here, or what the server is instead.
-pub(in crate::http) fn readiness(api: &Api) -> Result<(), &'static str> {
-    match state(api) {
-        State::Healthy => Ok(()),
-        state => Err(state.as_str()),
-    }
-}
-
-/// What a load balancer wants to know.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Healthy,
-    /// The models that load at start are on their way.
-    Loading,
-    /// One of them failed, or the server goes down.
-    Unhealthy,
-}
-
-fn state(api: &Api) -> State {
-    let snapshot = api.service.lifecycle().snapshot();
-    if api.draining.is_set() || snapshot.stopping {
-        State::Unhealthy
-    } else if snapshot.mode != LoadMode::Startup || snapshot.preload_complete {
-        State::Healthy
-    } else if snapshot.preload_failed.is_some() {
-        State::Unhealthy
-    } else {
-        State::Loading
-    }
-}
-
-impl State {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Healthy => "healthy",
-            Self::Loading => "loading",
-            Self::Unhealthy => "unhealthy",
-        }
-    }
-
-    fn http_status(self) -> StatusCode {
-        match self {
-            Self::Healthy => StatusCode::OK,
-            Self::Loading | Self::Unhealthy => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-}
-
-/// `{"status", "default", "<name>": {…}}`: what loads at start, the default model, and whatever else is in use.
-fn models(api: &Api, snapshot: &Snapshot) -> Map<String, Value> {
-    let catalog = api.service.catalog();
-    let default = &catalog.default().name;
-    let shown = |model: &&ModelStatus| model.preload || model.name == *default || model.status != Status::NotLoaded;
-    let mut models = Map::new();
-    models.insert("status".into(), json!(overall(snapshot, default)));
-    models.insert("default".into(), json!(default));
-    models.extend(snapshot.models.iter().filter(shown).map(|model| (model.name.to_string(), json!(model))));
-    models
-}
-
-/// The least ready state among the models that load at start; where none does, the default model's.
-fn overall(snapshot: &Snapshot, default: &crate::speech::ModelName) -> Status {
-    let by_itself = |status: &Status| match status {
-        Status::Failed => 0,
-        Status::NotLoaded => 1,
-        Status::Downloading => 2,
-        Status::Loading => 3,
-        Status::Ready => 4,
-    };
-    let preloaded = snapshot.models.iter().filter(|model| model.preload).map(|model| model.status);
-    let lowest = preloaded.min_by_key(by_itself).filter(|_| snapshot.mode != LoadMode::OnDemand);
-    lowest.or_else(|| snapshot.model(default).map(|model| model.status)).unwrap_or(Status::NotLoaded)
 }

@@ -4,18 +4,22 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
-
 use utoipa::ToSchema;
 
-use super::{
-    Wait,
-    bodies::{self, LoadFailure, Outcome},
-    download,
-};
 use crate::{
-    http::{Api, Problem, access},
-    lifecycle::{AcquireOptions, ModelStatus, Target, Unavailable},
-    speech::{Kind, ModelName},
+    http::{
+        api::Api,
+        body,
+        models::{
+            load::{Unloaded, load, unload},
+            outcome,
+            schemas::{self, LoadFailure, Outcome},
+            wait::Wait,
+        },
+        problem::Problem,
+    },
+    lifecycle::Target,
+    speech::ModelName,
 };
 
 /// An idle model is gone in less; a busy one is drained, and whoever wants to see the end of that says `wait`.
@@ -26,7 +30,7 @@ const A_MOMENT: Duration = Duration::from_secs(2);
 #[schema(as = ModelWanted)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
-    #[schema(schema_with = bodies::wait)]
+    #[schema(schema_with = schemas::wait)]
     wait: Option<Wait>,
     /// To load: another revision of its source, beside the one that serves until this one does.
     revision: Option<String>,
@@ -38,14 +42,6 @@ struct Unloading {
     /// `success`, or `accepted` while it works.
     status: &'static str,
     message: String,
-}
-
-/// What became of a model that was to go.
-enum Unloaded {
-    /// Its memory is free.
-    Gone,
-    /// It takes no new requests, and goes when those it has are answered.
-    Draining,
 }
 
 /// Brings a model into memory, or to another revision beside the one that serves.
@@ -66,7 +62,7 @@ pub(super) async fn post_load(
     payload: web::Payload,
 ) -> HttpResponse {
     let answer = async {
-        access::administer(&api, &request)?;
+        api.administer(&request)?;
         let wanted = wanted(&api, &request, payload).await?;
         let name = resolve(&api, &name)?;
         let wait = Wait::to_load(&api, &request, wanted.wait)?;
@@ -74,7 +70,7 @@ pub(super) async fn post_load(
             Some(revision) => api.service.lifecycle().update(&name, Some(revision), Some(wait)).await,
             None => load(&api, &name, wait).await,
         };
-        let (status, outcome) = download::render(vec![(name, outcome)], Target::Ready)?;
+        let (status, outcome) = outcome::render(vec![(name, outcome)], Target::Ready)?;
         Ok::<_, Problem>(HttpResponse::build(status).json(outcome))
     };
     answer.await.unwrap_or_else(|problem| problem.google())
@@ -97,7 +93,7 @@ pub(super) async fn post_unload(
     payload: web::Payload,
 ) -> HttpResponse {
     let answer = async {
-        access::administer(&api, &request)?;
+        api.administer(&request)?;
         let wanted = wanted(&api, &request, payload).await?;
         if wanted.revision.is_some() {
             return Err(Problem::invalid("revision", "a model is unloaded whatever its revision is; leave it out"));
@@ -109,43 +105,8 @@ pub(super) async fn post_unload(
     answer.await.unwrap_or_else(|problem| problem.google())
 }
 
-/// Brings a model into memory, whatever failed before, and answers with its state when it is there, when it has failed,
-/// or when `wait` is over.
-async fn load(api: &Api, name: &ModelName, wait: Duration) -> Result<ModelStatus, Unavailable> {
-    let outcomes = api.service.lifecycle().prepare(std::slice::from_ref(name), Target::Ready, Some(wait)).await;
-    let outcome = outcomes.into_iter().next().map(|(_, outcome)| outcome);
-    outcome.unwrap_or_else(|| Err(Unavailable::NotServed { model: name.clone() }))
-}
-
-/// Sends a model away and waits for that; what it works on is finished first, and it goes on going when `wait` is over.
-async fn unload(api: &Api, name: &ModelName, wait: Duration) -> Result<Unloaded, Unavailable> {
-    match tokio::time::timeout(wait, api.service.lifecycle().unload(name)).await {
-        Ok(outcome) => outcome.map(|()| Unloaded::Gone),
-        Err(_) => Ok(Unloaded::Draining),
-    }
-}
-
-/// Brings a model into memory, or says exactly why it is not there.
-pub(in crate::http) async fn loaded(api: &Api, name: &ModelName, wait: Duration) -> Result<(), Problem> {
-    load(api, name, wait).await?;
-    api.service.lifecycle().acquire(name, AcquireOptions { patience: Duration::ZERO, keep_alive: None }).await?;
-    Ok(())
-}
-
-/// Sends a model away, or says that it still works.
-pub(in crate::http) async fn unloaded(api: &Api, name: &ModelName, wait: Duration) -> Result<(), Problem> {
-    match unload(api, name, wait).await? {
-        Unloaded::Gone => Ok(()),
-        Unloaded::Draining => {
-            let works =
-                format!("the model {name} still works; it takes no new requests and goes when those it has are over");
-            Err(Problem::new(Kind::Unavailable, works).passing())
-        }
-    }
-}
-
 async fn wanted(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<Wanted, Problem> {
-    let body: Wanted = super::body(api, request, payload).await?;
+    let body: Wanted = body::optional(api, request, payload).await?;
     let query = web::Query::<Wanted>::from_query(request.query_string());
     let query = query.map_err(|error| Problem::invalid("query", error.to_string()))?.into_inner();
     Ok(Wanted { wait: query.wait.or(body.wait), revision: query.revision.or(body.revision) })

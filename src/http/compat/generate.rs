@@ -6,9 +6,10 @@ use utoipa::ToSchema;
 
 use crate::{
     http::{
-        Api, Problem,
+        api::Api,
         body::{self, Shape},
-        openai,
+        native::speech::spoken,
+        problem::Problem,
     },
     speech::TaskKind,
 };
@@ -50,7 +51,7 @@ async fn ask(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<
     let body = body::read(request, payload, api).await?;
     let Shape::Json = body.shape() else { return Err(body.not_taken("application/json")) };
     let ask: Generate = body.json()?;
-    openai::spoken("text", &ask.text)?;
+    spoken("text", &ask.text)?;
     match (&ask.voice, &ask.audio_prompt_path) {
         (Some(_), Some(_)) => {
             Err(Problem::invalid("voice", "voice and audio_prompt_path both say whose voice it is; send one of them"))

@@ -5,7 +5,7 @@ mod generate;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::{Api, vertex};
+use super::{api::Api, vertex};
 
 /// This folder's part of `/openapi.json`.
 #[derive(utoipa::OpenApi)]

@@ -3,8 +3,11 @@
 use futures::{Stream, stream};
 use serde_json::{Value, json};
 
-use super::{super::Problem, JobBody};
-use crate::jobs::{Event, Feed, JobId, Jobs};
+use super::show::JobBody;
+use crate::{
+    http::problem::Problem,
+    jobs::{Event, Feed, JobId, Jobs},
+};
 
 /// `{"type":"status","status":…}`, `{"type":"segment","segment":…}`, and last `{"type":"end","job":…}`. A second
 /// `running` means that the job was begun anew, and its segments with it.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 pub use worker::JobWorker;
 
 use self::show::{JobBody, JobList};
-use super::{Api, Problem, access, body};
+use super::{access, api::Api, body, problem::Problem, sse};
 use crate::jobs::{JobId, Jobs, Phase};
 
 /// Jobs in a list, unless the caller says otherwise, and at most.
@@ -152,7 +152,7 @@ async fn remove(api: web::Data<Api>, request: HttpRequest, id: web::Path<String>
 async fn events(api: web::Data<Api>, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
     let (jobs, id) = (jobs(&api, &request), JobId::named(&id));
     match jobs.feed(&id).await {
-        Ok(feed) => super::sse::response(events::stream(jobs, id, feed)),
+        Ok(feed) => sse::response(events::stream(jobs, id, feed)),
         Err(refusal) => Problem::from(refusal).google(),
     }
 }

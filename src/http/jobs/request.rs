@@ -4,13 +4,15 @@ use actix_web::HttpRequest;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::{
-    Api, Problem, access,
-    ask::{self, Ask},
-    body::{Body, Shape},
-    form::Form,
-};
 use crate::{
+    http::{
+        access,
+        api::Api,
+        body::{Body, Shape},
+        form::Form,
+        native::request::{self as ask, Ask},
+        problem::Problem,
+    },
     jobs::{self, JobRequest},
     service::{Recording, ServiceError},
     speech::{TaskKind, Transcribe},

@@ -4,8 +4,10 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::super::Problem;
-use crate::jobs::{Progress, State, View, WebhookState};
+use crate::{
+    http::problem::Problem,
+    jobs::{Progress, State, View, WebhookState},
+};
 
 /// A job. Times are seconds since 1970.
 #[derive(Debug, Serialize, ToSchema)]

@@ -5,15 +5,16 @@ use std::time::Duration;
 use futures::{FutureExt, future::BoxFuture};
 use serde_json::{Value, json};
 
-use super::{
-    super::{
-        Problem,
-        ask::{self, Ask, Format},
-        vertex::render,
-    },
-    JobBody,
-};
+use super::show::JobBody;
 use crate::{
+    http::{
+        native::{
+            render,
+            request::{Ask, Format},
+        },
+        problem::Problem,
+        wait,
+    },
     jobs::{self, Failure, Order, Pieces, Progress, View, Worker},
     service::{Call, Recording, Served, Service},
 };
@@ -48,7 +49,7 @@ async fn hear(service: Service, time_limit: Duration, order: Order, pieces: Piec
     let Order { id, ask, recording } = order;
     let ask = Ask::from_json(ask).map_err(Problem::into_failure)?;
     let (format, timestamps) = (ask.response_format.unwrap_or_default(), ask.timestamps.unwrap_or_default());
-    let wait = ask.wait.map(|wait| ask::seconds("wait", wait)).transpose().map_err(Problem::into_failure)?;
+    let wait = ask.wait.map(|seconds| wait::seconds("wait", seconds)).transpose().map_err(Problem::into_failure)?;
     let call = Call {
         id: id.to_string(),
         protocol: "jobs",

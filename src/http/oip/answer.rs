@@ -4,11 +4,14 @@ use actix_web::HttpResponse;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{infer::JSON_LENGTH, signature::Port, tensor::Datatype};
+use super::{signature::Port, tensor::Datatype};
 use crate::{
-    http::vertex::segments,
+    http::native::render::segments,
     speech::{Timestamps, Transcript},
 };
+
+/// Length of the JSON in front of the tensors. 0: the whole body is the recording.
+pub(super) const JSON_LENGTH: &str = "inference-header-content-length";
 
 /// An answer.
 pub(super) struct Answer {

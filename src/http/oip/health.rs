@@ -4,7 +4,11 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 
 use crate::{
-    http::{Api, Problem, admin},
+    http::{
+        api::Api,
+        models::health,
+        problem::{Problem, schemas::OipError},
+    },
     speech::Kind,
 };
 
@@ -39,7 +43,7 @@ pub(super) async fn server() -> HttpResponse {
     get,
     path = "/v2/health/live", operation_id = "server_live",
     tag = "Open Inference Protocol",
-    responses((status = 200, body = Live), (status = 503, description = "A model hangs", body = super::OipError)),
+    responses((status = 200, body = Live), (status = 503, description = "A model hangs", body = OipError)),
 )]
 pub(super) async fn live(api: web::Data<Api>) -> HttpResponse {
     match api.service.lifecycle().stalled(api.config.stall_timeout) {
@@ -56,11 +60,11 @@ pub(super) async fn live(api: web::Data<Api>) -> HttpResponse {
     responses(
         (status = 200, body = Ready),
         (status = 503, description = "The models that load at start are not there, or the server stops",
-            body = super::OipError),
+            body = OipError),
     ),
 )]
 pub(super) async fn ready(api: web::Data<Api>) -> HttpResponse {
-    match admin::readiness(&api) {
+    match health::readiness(&api) {
         Ok(()) => HttpResponse::Ok().json(Ready { ready: true, live: true }),
         Err(state) => Problem::new(Kind::Unavailable, format!("the server is {state}")).passing().oip(),
     }

@@ -8,8 +8,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Map, Value};
 
 use super::{
-    Address,
-    answer::{Answer, Column},
+    address::Address,
+    answer::{Answer, Column, JSON_LENGTH},
     models,
     request::Infer,
     signature::{self, AUDIO, Port, SAMPLE_RATE, SAMPLES},
@@ -19,9 +19,15 @@ use crate::{
     audio::Pcm,
     catalog::Entry,
     http::{
-        Api, Problem,
-        ask::{self, Ask},
-        audio, body, call,
+        api::Api,
+        body,
+        call::call,
+        native::{
+            audio,
+            request::{self as ask, Ask},
+        },
+        problem::Problem,
+        request_id::RequestId,
     },
     service::{AudioInput, Call, Recording, TranscribeRequest},
     speech::{Kind, TaskKind, Timestamps, Transcript},
@@ -33,8 +39,6 @@ const AT_ONCE: usize = 8;
 const USUAL_RATE: u32 = 16_000;
 /// Highest rate of samples that is taken, in hertz: twice that of any sound card.
 const HIGHEST_RATE: u32 = 384_000;
-/// Length of the JSON in front of the tensors. 0: the whole body is the recording.
-pub(super) const JSON_LENGTH: &str = "inference-header-content-length";
 /// Parameters that Triton's clients send to any model and that mean nothing to one without sequences and priorities.
 const WITHOUT_MEANING: [&str; 4] = ["sequence_id", "sequence_start", "sequence_end", "priority"];
 
@@ -105,7 +109,7 @@ async fn answer(
     let within = deadline(&infer.parameters)?;
     let heard = in_time(within, hear(api, request, &entry, &infer)).await?;
     let columns = outputs.into_iter().map(|(port, binary)| Column::of(port, binary, &heard)).collect();
-    let id = infer.id.unwrap_or_else(|| crate::http::RequestId::of(request));
+    let id = infer.id.unwrap_or_else(|| RequestId::of(request));
     Ok(Answer { model: entry.slug.clone(), version: models::version(api, &entry), id, columns }.respond())
 }
 

@@ -1,6 +1,7 @@
 //! The Open Inference Protocol, version 2, as KServe and Triton speak it: metadata, readiness, inference with tensors in
 //! JSON or as bytes behind it, and the repository extension.
 
+mod address;
 mod answer;
 mod health;
 mod infer;
@@ -11,24 +12,9 @@ mod signature;
 mod tensor;
 
 use actix_web::{HttpRequest, HttpResponse, middleware, web};
-use serde::{Deserialize, Serialize};
 
-use super::{Problem, openapi::OipError};
+use super::problem::Problem;
 use crate::speech::Kind;
-
-/// A model in a path. Its name may hold a `/`, as it is or as `%2F`.
-#[derive(Deserialize)]
-struct Address {
-    model: String,
-    version: Option<String>,
-}
-
-/// The answer for a model that is ready.
-#[derive(Serialize, utoipa::ToSchema)]
-struct ModelReady {
-    name: String,
-    ready: bool,
-}
 
 /// What is here for OpenAPI.
 #[derive(utoipa::OpenApi)]

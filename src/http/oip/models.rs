@@ -4,10 +4,13 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Address, signature};
+use super::{address::Address, signature};
 use crate::{
     catalog::Entry,
-    http::{Api, Problem},
+    http::{
+        api::Api,
+        problem::{Problem, schemas::OipError},
+    },
     lifecycle::Status,
     model::Availability,
     speech::{Kind, TaskKind},
@@ -33,6 +36,13 @@ pub(super) struct Metadata {
     inputs: Vec<Value>,
     #[schema(value_type = Vec<Object>)]
     outputs: Vec<Value>,
+}
+
+/// The answer for a model that is ready.
+#[derive(Serialize, utoipa::ToSchema)]
+struct ModelReady {
+    name: String,
+    ready: bool,
 }
 
 /// The models that this build can serve.
@@ -82,13 +92,13 @@ pub(super) async fn metadata_version(api: web::Data<Api>, address: web::Path<Add
     tag = "Open Inference Protocol",
     params(("model" = String, Path, description = "Any name of the model, without `/` or with it as `%2F`")),
     responses(
-        (status = 200, description = "It is", body = super::ModelReady),
-        (status = 503, description = "It is not, with what it is instead", body = super::OipError),
+        (status = 200, description = "It is", body = ModelReady),
+        (status = 503, description = "It is not, with what it is instead", body = OipError),
     ),
 )]
 pub(super) async fn ready(api: web::Data<Api>, address: web::Path<Address>) -> HttpResponse {
     match is_ready(&api, &address) {
-        Ok(name) => HttpResponse::Ok().json(super::ModelReady { name, ready: true }),
+        Ok(name) => HttpResponse::Ok().json(ModelReady { name, ready: true }),
         Err(problem) => problem.oip(),
     }
 }
@@ -103,8 +113,8 @@ pub(super) async fn ready(api: web::Data<Api>, address: web::Path<Address>) -> H
         ("version" = String, Path, description = "The revision that serves"),
     ),
     responses(
-        (status = 200, description = "It is", body = super::ModelReady),
-        (status = 503, description = "It is not, with what it is instead", body = super::OipError),
+        (status = 200, description = "It is", body = ModelReady),
+        (status = 503, description = "It is not, with what it is instead", body = OipError),
     ),
 )]
 pub(super) async fn ready_version(api: web::Data<Api>, address: web::Path<Address>) -> HttpResponse {

@@ -3,12 +3,19 @@
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Address, models};
+use super::{address::Address, models};
 use crate::{
-    http::{Api, Problem, access, admin, ask, body},
+    catalog::Entry,
+    http::{
+        api::Api,
+        body,
+        models::load,
+        problem::{Problem, schemas::OipError},
+        wait,
+    },
     speech::Kind,
 };
 
@@ -59,7 +66,7 @@ pub(super) struct Unloaded {
     responses((status = 200, body = Vec<Listed>)),
 )]
 pub(super) async fn index(api: web::Data<Api>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    let query: Result<IndexQuery, _> = body_or_default(&api, &request, payload).await;
+    let query: Result<IndexQuery, _> = body::optional(&api, &request, payload).await;
     match query {
         Ok(query) => HttpResponse::Ok().json(listed(&api, query.ready)),
         Err(problem) => problem.oip(),
@@ -84,7 +91,7 @@ fn listed(api: &Api, only_ready: bool) -> Vec<Listed> {
     request_body = Option<Switch>,
     responses(
         (status = 200, description = "It is in memory", body = Loaded),
-        (status = 503, description = "It is on its way, or cannot be had", body = super::OipError),
+        (status = 503, description = "It is on its way, or cannot be had", body = OipError),
     ),
 )]
 pub(super) async fn load(
@@ -101,7 +108,7 @@ pub(super) async fn load(
 
 async fn bring(api: &Api, address: &Address, request: &HttpRequest, payload: web::Payload) -> Result<String, Problem> {
     let (entry, wait) = switched(api, address, request, payload).await?;
-    admin::loaded(api, &entry.name, wait).await?;
+    load::loaded(api, &entry.name, wait).await?;
     Ok(entry.slug.clone())
 }
 
@@ -114,7 +121,7 @@ async fn bring(api: &Api, address: &Address, request: &HttpRequest, payload: web
     request_body = Option<Switch>,
     responses(
         (status = 200, description = "It is gone", body = Unloaded),
-        (status = 503, description = "It still works; it goes when that is over", body = super::OipError),
+        (status = 503, description = "It still works; it goes when that is over", body = OipError),
     ),
 )]
 pub(super) async fn unload(
@@ -136,7 +143,7 @@ async fn take_away(
     payload: web::Payload,
 ) -> Result<String, Problem> {
     let (entry, wait) = switched(api, address, request, payload).await?;
-    admin::unloaded(api, &entry.name, wait).await?;
+    load::unloaded(api, &entry.name, wait).await?;
     Ok(entry.slug.clone())
 }
 
@@ -146,9 +153,9 @@ async fn switched(
     address: &Address,
     request: &HttpRequest,
     payload: web::Payload,
-) -> Result<(crate::catalog::Entry, Duration), Problem> {
-    access::administer(api, request)?;
-    let Switch { parameters } = body_or_default(api, request, payload).await?;
+) -> Result<(Entry, Duration), Problem> {
+    api.administer(request)?;
+    let Switch { parameters } = body::optional(api, request, payload).await?;
     // What an unloaded model leaves behind are no models of its own, so none depends on it.
     let known = ["wait", "unload_dependents"];
     if let Some(name) = parameters.keys().find(|name| !known.contains(&name.as_str())) {
@@ -156,18 +163,8 @@ async fn switched(
         return Err(Problem::new(Kind::Unsupported, message).about(name));
     }
     let wait = match parameters.get("wait") {
-        Some(wait) => ask::seconds("wait", wait.as_f64().unwrap_or(f64::NAN))?,
-        None => ask::preferred_wait(request).unwrap_or(api.service.config().wait),
+        Some(wait) => wait::seconds("wait", wait.as_f64().unwrap_or(f64::NAN))?,
+        None => wait::preferred_wait(request).unwrap_or(api.service.config().wait),
     };
     Ok((models::find(api, address)?, wait))
-}
-
-/// Clients send no body where nothing is to be said.
-async fn body_or_default<T: Default + DeserializeOwned>(
-    api: &Api,
-    request: &HttpRequest,
-    payload: web::Payload,
-) -> Result<T, Problem> {
-    let body = body::read(request, payload, api).await?;
-    if body.bytes.is_empty() { Ok(T::default()) } else { body.json() }
 }

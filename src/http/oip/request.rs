@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::tensor::{InputHeader, Tensor};
-use crate::{http::Problem, speech::Kind};
+use crate::{http::problem::Problem, speech::Kind};
 
 /// The JSON of a request.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]

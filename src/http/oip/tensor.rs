@@ -7,7 +7,7 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use crate::{http::Problem, speech::Kind};
+use crate::{http::problem::Problem, speech::Kind};
 
 /// The type of a tensor's elements. Numbers are little-endian; an element of BYTES is a `u32` length and its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, utoipa::ToSchema)]

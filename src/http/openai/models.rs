@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, web};
 use super::bodies::{Model, Models};
 use crate::{
     catalog::Entry,
-    http::{Api, Problem},
+    http::{api::Api, problem::Problem},
     model::Availability,
 };
 

@@ -7,9 +7,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::bodies::{Voice, VoiceDeleted, VoiceForm, Voices};
 use crate::{
     http::{
-        Api, Problem, access,
+        api::Api,
         body::{self, Shape},
         form::Form,
+        problem::Problem,
     },
     service,
     speech::Kind,
@@ -53,7 +54,7 @@ pub(super) async fn delete(api: web::Data<Api>, request: HttpRequest, name: web:
 }
 
 async fn add(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<service::Voice, Problem> {
-    access::administer(api, request)?;
+    api.administer(request)?;
     let body = body::read(request, payload, api).await?;
     let Shape::Form = body.shape() else {
         return Err(body.not_taken("multipart/form-data, with the fields name and audio_sample"));
@@ -71,7 +72,7 @@ async fn add(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<
 }
 
 async fn remove(api: &Api, request: &HttpRequest, name: String) -> Result<String, Problem> {
-    access::administer(api, request)?;
+    api.administer(request)?;
     api.service.voices().remove(name.clone()).await?;
     Ok(name)
 }

@@ -7,18 +7,15 @@ use actix_web::{
     http::{Method, StatusCode},
 };
 use serde_json::Value;
-use utoipa::{
-    ToSchema,
-    openapi::{
-        ContentBuilder, HeaderBuilder, Ref, RefOr, Response, ResponseBuilder,
-        example::ExampleBuilder,
-        path::Operation,
-        schema::{ObjectBuilder, Type},
-    },
+use utoipa::openapi::{
+    ContentBuilder, HeaderBuilder, Ref, RefOr, Response, ResponseBuilder,
+    example::ExampleBuilder,
+    path::Operation,
+    schema::{ObjectBuilder, Type},
 };
 
 use crate::{
-    http::{Problem, problem::Shape},
+    http::problem::{Problem, Shape},
     speech::Kind,
 };
 
@@ -45,59 +42,6 @@ const OF_KEYS: [(Kind, &str); 2] = [
     (Kind::Unauthenticated, "no key was sent, or one that is not known"),
     (Kind::Forbidden, "the key does not have the scope that the route needs, or the route is closed"),
 ];
-
-/// An error as OpenAI's API writes it.
-#[derive(ToSchema)]
-#[schema(example = json!({"error": {"message": "the field model is missing", "type": "invalid_request_error",
-    "param": "model", "code": "invalid_request"}}))]
-#[expect(dead_code, reason = "describes what `http::problem` writes")]
-pub(in crate::http) struct OpenAiError {
-    #[schema(inline)]
-    error: OpenAiErrorBody,
-}
-
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what `http::problem` writes")]
-struct OpenAiErrorBody {
-    /// What was wrong, and what would be right.
-    message: String,
-    /// `invalid_request_error`, `rate_limit_error` or `server_error`.
-    r#type: String,
-    /// The field at fault.
-    #[schema(required = true)]
-    param: Option<String>,
-    /// A word for programs.
-    code: String,
-}
-
-/// An error as Google's APIs write it.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what `http::problem` writes")]
-pub(in crate::http) struct GoogleError {
-    #[schema(inline)]
-    error: GoogleErrorBody,
-}
-
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what `http::problem` writes")]
-struct GoogleErrorBody {
-    /// The HTTP status.
-    code: u16,
-    /// What was wrong, and what would be right.
-    message: String,
-    /// A name of google.rpc.Code.
-    status: String,
-    /// What a program wants to know, in the types of google/rpc/error_details.proto.
-    details: Vec<serde_json::Map<String, Value>>,
-}
-
-/// An error of the Open Inference Protocol.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what `http::problem` writes")]
-pub(in crate::http) struct OipError {
-    /// What was wrong, and what would be right.
-    error: String,
-}
 
 /// Adds what an operation can answer beside what it says itself.
 pub(super) fn add(operation: &mut Operation, method: &Method, shape: Shape, keys: bool) {

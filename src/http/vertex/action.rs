@@ -9,9 +9,13 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     http::{
-        Api, Problem, access,
-        admin::{self, Wanted},
-        ask,
+        api::Api,
+        models::{
+            download::{self, Wanted},
+            health, load, status as models_status,
+        },
+        problem::Problem,
+        wait,
     },
     speech::{Kind, ModelName},
 };
@@ -47,20 +51,20 @@ pub(super) async fn perform(
 ) -> Result<(StatusCode, Value), Problem> {
     let done = |value: Value| Ok((StatusCode::OK, value));
     match read(parameters)? {
-        Action::Health {} => done(admin::health_report(api)),
-        Action::Status {} => done(admin::status_report(api)),
+        Action::Health {} => done(health::report(api)),
+        Action::Status {} => done(models_status::report(api)),
         Action::Download(wanted) => {
-            access::administer(api, request)?;
-            admin::bring(api, request, wanted).await
+            api.administer(request)?;
+            download::bring(api, request, wanted).await
         }
         Action::Load { model, wait } => {
             let (name, wait) = switched(api, request, model, wait)?;
-            admin::loaded(api, &name, wait).await?;
+            load::loaded(api, &name, wait).await?;
             done(status(api, &name))
         }
         Action::Unload { model, wait } => {
             let (name, wait) = switched(api, request, model, wait)?;
-            admin::unloaded(api, &name, wait).await?;
+            load::unloaded(api, &name, wait).await?;
             done(status(api, &name))
         }
     }
@@ -73,9 +77,9 @@ fn switched(
     model: Option<String>,
     wait: Option<f64>,
 ) -> Result<(ModelName, Duration), Problem> {
-    access::administer(api, request)?;
+    api.administer(request)?;
     let name = api.service.catalog().resolve(model.as_deref())?.name.clone();
-    let wait = wait.map(|wait| ask::seconds("wait", wait)).transpose()?;
+    let wait = wait.map(|seconds| wait::seconds("wait", seconds)).transpose()?;
     Ok((name, wait.unwrap_or(api.service.config().wait)))
 }
 

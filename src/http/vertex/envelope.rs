@@ -5,11 +5,16 @@ use futures::{StreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{
-    AT_ONCE, action, events,
-    item::{Delivery, Item, output_uri},
+use super::action;
+use crate::http::{
+    api::Api,
+    native::{
+        events::{self, AT_ONCE},
+        item::{Delivery, Item, output_uri},
+        request::Ask,
+    },
+    problem::Problem,
 };
-use crate::http::{Api, Problem, ask::Ask};
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]

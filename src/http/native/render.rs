@@ -2,10 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::{
-    http::ask::Format,
-    speech::{Segment, Timestamps, Transcript},
-};
+use super::request::Format;
+use crate::speech::{Segment, Timestamps, Transcript};
 
 /// `{"text", "language", "duration", "model", "segments"?}`.
 pub(in crate::http) fn prediction(heard: &Transcript, timestamps: Timestamps) -> Value {

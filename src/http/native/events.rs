@@ -6,31 +6,33 @@ use futures::{Stream, StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 
 use super::{
-    AT_ONCE,
     item::{Begun, Item},
     render,
 };
 use crate::{
-    http::{Api, Problem, sse},
+    http::{api::Api, problem::Problem, sse},
     speech::{Segment, Transcript, TranscriptEvent},
 };
+
+/// Instances of one request that are worked on at once.
+pub(in crate::http) const AT_ONCE: usize = 8;
 
 /// An event, and of which instance it is.
 type Event = (usize, Result<Value, Problem>);
 
 /// Whether a request asks for events by its header.
-pub(super) fn accepted(request: &HttpRequest) -> bool {
+pub(in crate::http) fn accepted(request: &HttpRequest) -> bool {
     let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
     accept.is_some_and(|accept| accept.split(',').any(|part| part.trim().starts_with("text/event-stream")))
 }
 
 /// The events of a body without the envelope.
-pub(super) async fn single(api: Api, item: Item) -> Result<HttpResponse, Problem> {
+pub(in crate::http) async fn single(api: Api, item: Item) -> Result<HttpResponse, Problem> {
     respond(of_item(api, item).map(|event| (0, event)), |(_, event)| written(event)).await
 }
 
 /// The events of all instances, as they come.
-pub(super) async fn envelope(api: Api, items: Vec<Result<Item, Problem>>) -> Result<HttpResponse, Problem> {
+pub(in crate::http) async fn envelope(api: Api, items: Vec<Result<Item, Problem>>) -> Result<HttpResponse, Problem> {
     let events = items.into_iter().enumerate().map(move |(instance, item)| {
         let events = match item {
             Ok(item) => of_item(api.clone(), item).left_stream(),

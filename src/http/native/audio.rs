@@ -4,8 +4,10 @@
 use base64::{Engine, engine::DecodePaddingMode, engine::general_purpose::GeneralPurposeConfig};
 use serde_json::Value;
 
-use super::{Api, Problem};
-use crate::service::Recording;
+use crate::{
+    http::{api::Api, problem::Problem},
+    service::Recording,
+};
 
 const TAKEN: &str =
     "base64 text, {\"content\": base64}, {\"b64\": base64} or {\"uri\": \"gs://…, s3://… or https://…\"}";
@@ -16,7 +18,7 @@ const ENGINE: base64::engine::GeneralPurpose = base64::engine::GeneralPurpose::n
 );
 
 /// The recording in an `audio` field, or where that points to.
-pub(super) async fn recording(api: &Api, audio: &Value) -> Result<Recording, Problem> {
+pub(in crate::http) async fn recording(api: &Api, audio: &Value) -> Result<Recording, Problem> {
     match sent(audio)? {
         Sent::Here(recording) => Ok(recording),
         Sent::At(uri) => fetch(api, uri).await,
@@ -51,7 +53,7 @@ async fn fetch(api: &Api, uri: &str) -> Result<Recording, Problem> {
 }
 
 /// base64 text, or a data URL.
-pub(super) fn from_base64(text: &str) -> Result<Recording, Problem> {
+pub(in crate::http) fn from_base64(text: &str) -> Result<Recording, Problem> {
     let (hint, data) = split_data_url(text);
     let compact: Vec<u8> = data.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let bytes =

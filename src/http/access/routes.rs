@@ -3,7 +3,7 @@
 use actix_web::http::Method;
 
 use super::key::Scope;
-use crate::http::{Config, problem::Shape};
+use crate::http::{config::Config, problem::Shape};
 
 /// What a caller needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

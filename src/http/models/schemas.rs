@@ -9,11 +9,11 @@ use utoipa::{
     openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type},
 };
 
-use crate::http::{ask, openapi::GoogleError};
+use crate::http::{problem::schemas::GoogleError, wait};
 
 /// How the server is.
 #[derive(ToSchema)]
-pub(super) struct Health {
+pub(in crate::http) struct Health {
     #[schema(inline)]
     status: HealthStatus,
     #[schema(inline)]
@@ -61,7 +61,7 @@ enum ModelState {
 
 /// Whether requests should be sent here.
 #[derive(ToSchema)]
-pub(super) struct Readiness {
+pub(in crate::http) struct Readiness {
     ready: bool,
     #[schema(inline)]
     status: HealthStatus,
@@ -69,7 +69,7 @@ pub(super) struct Readiness {
 
 /// Whether the server should be left running.
 #[derive(ToSchema)]
-pub(super) struct Liveness {
+pub(in crate::http) struct Liveness {
     live: bool,
     /// The model that is busy without a step.
     #[schema(nullable = false)]
@@ -78,7 +78,7 @@ pub(super) struct Liveness {
 
 /// Every model that there is.
 #[derive(ToSchema)]
-pub(super) struct ModelsStatus {
+pub(in crate::http) struct ModelsStatus {
     #[schema(inline)]
     load_mode: LoadMode,
     /// The model of requests that name none.
@@ -89,7 +89,7 @@ pub(super) struct ModelsStatus {
 
 /// One event of `GET /models/events`: the models that load at start or are in use.
 #[derive(ToSchema)]
-pub(super) struct StatusEvent {
+pub(in crate::http) struct StatusEvent {
     #[schema(inline)]
     load_mode: LoadMode,
     stopping: bool,
@@ -124,7 +124,7 @@ struct Failure {
 
 /// What became of the models that were asked for.
 #[derive(ToSchema)]
-pub(super) struct Outcome {
+pub(in crate::http) struct Outcome {
     #[schema(inline)]
     status: OutcomeStatus,
     message: String,
@@ -135,7 +135,7 @@ pub(super) struct Outcome {
 /// A failure of one model, or of all that was asked.
 #[derive(ToSchema)]
 #[serde(untagged)]
-pub(super) enum LoadFailure {
+pub(in crate::http) enum LoadFailure {
     OneFailed(Outcome),
     Refused(GoogleError),
 }
@@ -149,9 +149,9 @@ enum OutcomeStatus {
 }
 
 /// Truth, or a number of seconds.
-pub(super) fn wait() -> Schema {
+pub(in crate::http) fn wait() -> Schema {
     let truth = ObjectBuilder::new().schema_type(Type::Boolean);
-    let seconds = ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0.0)).maximum(Some(ask::LONGEST_WAIT));
+    let seconds = ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0.0)).maximum(Some(wait::LONGEST_WAIT));
     OneOfBuilder::new()
         .item(truth)
         .item(seconds)

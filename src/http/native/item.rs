@@ -4,20 +4,19 @@ use actix_web::HttpRequest;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::render;
+use super::{
+    render,
+    request::{Ask, Format},
+};
 use crate::{
-    http::{
-        Api, Problem,
-        ask::{Ask, Format},
-        call,
-    },
+    http::{api::Api, call::call, problem::Problem},
     service::{Call, Recording, Transcription},
     speech::{TaskKind, Timestamps, Transcript},
 };
 
 /// How the answers of a request are given, which `parameters` say beside what is asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Delivery {
+pub(in crate::http) struct Delivery {
     /// `gs://…` or `s3://…`: answers are written there, and what is sent says where.
     pub output_uri: Option<String>,
     /// As server-sent events, while they are made.
@@ -25,7 +24,7 @@ pub(super) struct Delivery {
 }
 
 /// An instance, or a body without the envelope.
-pub(super) struct Item {
+pub(in crate::http) struct Item {
     call: Call,
     ask: Ask,
     /// The recording, where the body is one.
@@ -35,7 +34,7 @@ pub(super) struct Item {
 }
 
 /// An item whose answer is being made.
-pub(super) struct Begun {
+pub(in crate::http) struct Begun {
     pub transcription: Transcription,
     pub timestamps: Timestamps,
     format: Format,
@@ -43,7 +42,7 @@ pub(super) struct Begun {
 }
 
 /// An answer.
-pub(super) enum Prediction {
+pub(in crate::http) enum Prediction {
     Json(Value),
     Text(Format, String),
 }
@@ -72,7 +71,7 @@ impl Delivery {
 }
 
 /// Takes the field `output_uri` out of others.
-pub(super) fn output_uri(fields: &mut Map<String, Value>) -> Result<Option<String>, Problem> {
+pub(in crate::http) fn output_uri(fields: &mut Map<String, Value>) -> Result<Option<String>, Problem> {
     match fields.remove("output_uri") {
         None => Ok(None),
         Some(Value::String(uri)) => Ok(Some(uri)),

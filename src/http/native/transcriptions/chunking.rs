@@ -5,8 +5,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Form, Problem};
-use crate::audio::VoiceActivity;
+use crate::{
+    audio::VoiceActivity,
+    http::{form::Form, problem::Problem},
+};
 
 const NAME: &str = "chunking_strategy";
 const RIGHT: &str = "\"auto\", or {\"type\": \"server_vad\"} with prefix_padding_ms, silence_duration_ms and threshold";

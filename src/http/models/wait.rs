@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::HttpRequest;
 use serde::{Deserialize, Deserializer};
 
-use crate::http::{Api, Problem, ask};
+use crate::http::{api::Api, problem::Problem, wait};
 
 /// `true`: as long as a request would; `false`: not at all; or a number of seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,10 +25,10 @@ impl Wait {
     /// What the field says, else the `Prefer` header, else `usual`.
     pub fn settle(api: &Api, request: &HttpRequest, asked: Option<Self>, usual: Duration) -> Result<Duration, Problem> {
         match asked {
-            Some(Self::Seconds(seconds)) => ask::seconds("wait", seconds),
+            Some(Self::Seconds(seconds)) => wait::seconds("wait", seconds),
             Some(Self::WhetherAtAll(false)) => Ok(Duration::ZERO),
             Some(Self::WhetherAtAll(true)) => Ok(api.service.config().wait),
-            None => Ok(ask::preferred_wait(request).unwrap_or(usual)),
+            None => Ok(wait::preferred_wait(request).unwrap_or(usual)),
         }
     }
 }

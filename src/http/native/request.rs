@@ -1,27 +1,23 @@
 //! What may be asked in a native body. An instance, `parameters` and a body without an envelope have the same fields, so
 //! there is one type for all three.
 
-use std::time::Duration;
-
 use actix_web::{HttpRequest, web};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Api, Problem, audio};
+use super::audio;
 use crate::{
+    http::{api::Api, problem::Problem},
     lifecycle::KeepAlive,
     service::{AudioInput, Recording, TranscribeRequest},
     speech::{Kind, TaskKind, Timestamps, TranscribeMode, TranscribeOptions},
 };
 
-/// Nobody waits longer for a model, whatever they ask.
-pub(super) const LONGEST_WAIT: f64 = 3600.0;
-
 /// The fields of an instance, of `parameters`, or of a native body. All are optional here; what is missing in the end is
 /// said by [`Ask::listen`].
 #[derive(Clone, Debug, Default, Deserialize, Serialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Ask {
+pub(in crate::http) struct Ask {
     /// The recording: base64, `{"content": base64}`, or `{"uri": "gs://…"}`, `s3://…`, `https://…`.
     pub audio: Option<Value>,
     /// What is to be spoken, in place of a recording.
@@ -53,7 +49,7 @@ pub(super) struct Ask {
 /// How a native answer is written.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Format {
+pub(in crate::http) enum Format {
     #[default]
     Json,
     Text,
@@ -133,7 +129,7 @@ impl Ask {
 }
 
 /// The texts of a form or a query as JSON has them: numbers are numbers, the rest is text.
-pub(super) fn fields(texts: impl IntoIterator<Item = (String, String)>) -> Map<String, Value> {
+pub(in crate::http) fn fields(texts: impl IntoIterator<Item = (String, String)>) -> Map<String, Value> {
     let value = |(name, text): (String, String)| match name.as_str() {
         "wait" | "temperature" => (name, text.trim().parse::<f64>().map_or_else(|_| text.into(), Value::from)),
         "options" => (name, serde_json::from_str(&text).unwrap_or(Value::String(text))),
@@ -143,38 +139,22 @@ pub(super) fn fields(texts: impl IntoIterator<Item = (String, String)>) -> Map<S
 }
 
 /// The fields in the query of a request whose body is the recording.
-pub(super) fn query(request: &HttpRequest) -> Result<Map<String, Value>, Problem> {
+pub(in crate::http) fn query(request: &HttpRequest) -> Result<Map<String, Value>, Problem> {
     let texts = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
         .map_err(|error| Problem::invalid("query", format!("the query cannot be read: {error}")))?;
     Ok(fields(texts.into_inner()))
 }
 
 /// A temperature that can be sampled at.
-pub(super) fn temperature(value: f32) -> Result<f32, Problem> {
+pub(in crate::http) fn temperature(value: f32) -> Result<f32, Problem> {
     let fine = (0.0..=1.0).contains(&value);
     fine.then_some(value)
         .ok_or_else(|| Problem::invalid("temperature", format!("temperature is {value}; 0 to 1 would be right")))
 }
 
-/// A number of seconds that somebody can wait.
-pub(super) fn seconds(param: &str, value: f64) -> Result<Duration, Problem> {
-    let fine = (0.0..=LONGEST_WAIT).contains(&value);
-    fine.then(|| Duration::from_secs_f64(value)).ok_or_else(|| {
-        Problem::invalid(param, format!("{param} is {value}; 0 to {LONGEST_WAIT} seconds would be right"))
-    })
-}
-
-/// `Prefer: wait=10` (RFC 7240). A preference that cannot be read is not kept, as the RFC has it.
-pub(super) fn preferred_wait(request: &HttpRequest) -> Option<Duration> {
-    let prefer = request.headers().get("prefer")?.to_str().ok()?;
-    let wait = prefer.split([',', ';']).find_map(|part| part.trim().strip_prefix("wait="))?;
-    seconds("wait", wait.trim_matches('"').parse().ok()?).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix_web::test::TestRequest;
     use serde_json::json;
 
     #[test]
@@ -189,17 +169,6 @@ mod tests {
         let parameters = Ask::from_json(json!({"language": "en", "task": "translate"})).unwrap();
         let merged = Ask::from_json(json!({"language": "de"})).unwrap().or(&parameters);
         assert_eq!((merged.language.as_deref(), merged.task), (Some("de"), Some(TranscribeMode::Translate)));
-    }
-
-    #[test]
-    fn the_wait_comes_from_the_prefer_header() {
-        let wait = |value: &'static str| {
-            preferred_wait(&TestRequest::default().insert_header(("Prefer", value)).to_http_request())
-        };
-        assert_eq!(wait("respond-async, wait=10"), Some(Duration::from_secs(10)));
-        assert_eq!(wait("wait=0"), Some(Duration::ZERO));
-        assert_eq!(wait("wait=soon"), None);
-        assert_eq!(wait("wait=-1"), None);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The fields of `POST /v1/audio/transcriptions` and `…/translations`.
 
-use super::{Form, Problem, chunking};
+use super::chunking;
 use crate::{
-    http::ask,
+    http::{form::Form, native::request as ask, problem::Problem},
     lifecycle::KeepAlive,
     service::TranscribeRequest,
     speech::{Kind, Timestamps, TranscribeMode, TranscribeOptions},

@@ -3,8 +3,8 @@
 use actix_web::HttpResponse;
 
 use super::{
-    Format,
     bodies::{Event, PlacedWord, Transcription, Usage, VerboseTranscription},
+    form::Format,
 };
 use crate::speech::{Logprob, TranscribeMode, Transcript, TranscriptEvent};
 

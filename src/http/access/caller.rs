@@ -1,0 +1,42 @@
+//! Who sent a request that came through the gate.
+
+use std::sync::Arc;
+
+use actix_web::{HttpMessage, HttpRequest};
+
+use super::{holder::Holder, key::Scope};
+use crate::{http::problem::Problem, jobs::Asker, service::Allowance};
+
+/// Who sent a request: the holder of a key, or anybody where there are no keys.
+#[derive(Clone, Debug)]
+pub(super) struct Caller(pub(super) Option<Arc<Holder>>);
+
+// === impl Caller ===
+
+impl Caller {
+    /// That of a request which came through the gate.
+    fn of(request: &HttpRequest) -> Option<Arc<Holder>> {
+        request.extensions().get::<Self>().and_then(|caller| caller.0.clone())
+    }
+}
+
+/// What the sender of a request may use.
+pub(in crate::http) fn allowance(request: &HttpRequest) -> Option<Arc<dyn Allowance>> {
+    Caller::of(request).map(|holder| holder as Arc<dyn Allowance>)
+}
+
+/// Whose jobs the sender of a request sees: all, where there are no keys.
+pub(in crate::http) fn asker(request: &HttpRequest) -> Asker {
+    Caller::of(request).map_or(Asker::ANYBODY, |holder| Asker {
+        name: Some(holder.key.name.clone()),
+        sees_all: holder.may(Scope::Admin),
+    })
+}
+
+/// Whether the sender of a request has a scope, which it has where there are no keys.
+pub(in crate::http) fn require(request: &HttpRequest, scope: Scope) -> Result<(), Problem> {
+    match Caller::of(request) {
+        Some(holder) if !holder.may(scope) => Err(holder.lacks(scope)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,27 @@
+//! What the HTTP surface needs to know.
+
+use std::time::Duration;
+
+use super::access::Config as AccessConfig;
+
+/// What the HTTP surface needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Largest request body, in bytes.
+    pub body_limit: usize,
+    /// Bytes of request bodies that are in memory at once.
+    pub bodies_limit: usize,
+    /// For a request's body to arrive.
+    pub body_timeout: Duration,
+    /// `AIP_HEALTH_ROUTE`, served literally beside `/health`.
+    pub health_route: Option<String>,
+    /// `AIP_PREDICT_ROUTE`, served literally beside `/predict`.
+    pub predict_route: Option<String>,
+    /// Whether `POST /download-models` and its like are open.
+    pub admin: bool,
+    /// A model that is busy without a step for so long makes `/health/live` fail.
+    pub stall_timeout: Duration,
+    pub access: AccessConfig,
+    /// Origins whose pages may use this server; `*` is any. None: no page of another origin may.
+    pub cors_origins: Vec<String>,
+}

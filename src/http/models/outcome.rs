@@ -1,0 +1,58 @@
+//! What became of models that were to be brought in.
+
+use actix_web::http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    http::problem::Problem,
+    lifecycle::{ModelStatus, Status, Target, Unavailable},
+    speech::ModelName,
+};
+
+pub(super) type Outcomes = Vec<(ModelName, Result<ModelStatus, Unavailable>)>;
+
+/// 200 when all is there, 202 while some is on its way, and the failure's own status when one failed.
+pub(in crate::http) fn render(outcomes: Outcomes, target: Target) -> Result<(StatusCode, Value), Problem> {
+    let mut models = Map::new();
+    let (mut missing, mut failed) = (Vec::new(), None);
+    for (name, outcome) in outcomes {
+        let status = outcome?;
+        let updating = status.update.as_ref().is_some_and(|update| update.error.is_none());
+        if status.status == Status::Failed || status.error.is_some() {
+            failed.get_or_insert_with(|| status.clone());
+        } else if updating || !reached(&status, target) {
+            missing.push(name.to_string());
+        }
+        models.insert(name.to_string(), json!(status));
+    }
+    let (code, status, message) = match (failed, missing.is_empty()) {
+        (Some(failed), _) => (StatusCode::SERVICE_UNAVAILABLE, "failed", failure(&failed)),
+        (None, true) => (StatusCode::OK, "success", done(&models, target)),
+        (None, false) => (
+            StatusCode::ACCEPTED,
+            "accepted",
+            format!("on the way: {}; GET /models/status shows the progress", missing.join(", ")),
+        ),
+    };
+    Ok((code, json!({"status": status, "message": message, "models": Value::Object(models)})))
+}
+
+fn reached(status: &ModelStatus, target: Target) -> bool {
+    match target {
+        Target::Ready => status.status == Status::Ready,
+        Target::Fetched => status.fetched,
+    }
+}
+
+fn done(models: &Map<String, Value>, target: Target) -> String {
+    let names = models.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    match target {
+        Target::Ready => format!("ready: {names}"),
+        Target::Fetched => format!("on this machine: {names}"),
+    }
+}
+
+fn failure(status: &ModelStatus) -> String {
+    let reason = status.error.as_ref().map_or("no reason is known", |error| &error.message);
+    format!("{}: {reason}", status.name)
+}

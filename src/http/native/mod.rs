@@ -1,0 +1,9 @@
+//! What the protocols share: a request in our own words, what is made of it, and how its answer is written.
+
+pub(super) mod audio;
+pub(super) mod events;
+pub(super) mod item;
+pub(super) mod render;
+pub(super) mod request;
+pub(super) mod speech;
+pub(super) mod transcriptions;

@@ -1,0 +1,123 @@
+//! Transcriptions of OpenAI's API, as they are written and as `/openapi.json` describes them.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::speech::{Logprob, Segment, TranscribeMode, Word};
+
+/// The form of `POST /v1/audio/transcriptions` and `…/translations`; `fields` reads it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a form, which is read field by field")]
+pub(in crate::http) struct TranscriptionForm {
+    /// The recording: flac, mp3, mp4, mpeg, mpga, m4a, ogg, opus, wav, webm, aac, aiff or caf.
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
+    /// A name or an alias of a model.
+    model: String,
+    /// The spoken language, as an ISO 639-1 code or an English name; detected if absent.
+    language: Option<String>,
+    /// Text that came before, or words to expect.
+    prompt: Option<String>,
+    /// json, text, srt, verbose_json or vtt.
+    #[schema(default = "json")]
+    response_format: Option<String>,
+    /// 0 to 1; at 0 it starts there and rises where the text looks wrong.
+    #[schema(minimum = 0.0, maximum = 1.0)]
+    temperature: Option<f32>,
+    /// word, segment or both, in verbose_json.
+    #[schema(rename = "timestamp_granularities[]")]
+    timestamp_granularities: Option<Vec<String>>,
+    /// logprobs: each token with its log-probability, in json.
+    #[schema(rename = "include[]")]
+    include: Option<Vec<String>>,
+    /// `auto`, or `{"type": "server_vad", "prefix_padding_ms", "silence_duration_ms", "threshold"}` as JSON: noise and
+    /// silence are cut out before the model hears the recording.
+    chunking_strategy: Option<String>,
+    /// Server-sent events while the text is made.
+    stream: Option<bool>,
+    /// Seconds to wait for the model, if it is not in memory.
+    wait: Option<f64>,
+    /// How long the model is to stay in memory afterwards: seconds, or a duration such as `5m`.
+    keep_alive: Option<String>,
+}
+
+/// The answer in `json`.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct Transcription {
+    pub text: String,
+    /// Only if `include[]` asks for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logprobs: Option<Vec<Logprob>>,
+    pub usage: Usage,
+}
+
+/// The answer in `verbose_json`.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct VerboseTranscription {
+    pub task: TranscribeMode,
+    /// ISO 639-1 code.
+    pub language: String,
+    /// Seconds.
+    pub duration: f64,
+    pub text: String,
+    /// Unless only words are asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segments: Option<Vec<Segment>>,
+    /// If words are asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub words: Option<Vec<PlacedWord>>,
+    pub usage: Usage,
+}
+
+/// A word and its place in the recording, in seconds.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct PlacedWord {
+    pub word: String,
+    pub start: f64,
+    pub end: f64,
+}
+
+/// What is counted: the length of the recording, as OpenAI does it for Whisper.
+#[derive(Serialize, ToSchema)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub(in crate::http) enum Usage {
+    Duration {
+        /// Rounded up.
+        seconds: u64,
+    },
+}
+
+/// An event of `stream=true`.
+#[derive(Serialize, ToSchema)]
+#[serde(tag = "type")]
+pub(in crate::http) enum Event {
+    /// More text.
+    #[serde(rename = "transcript.text.delta")]
+    Delta {
+        delta: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        logprobs: Option<Vec<Logprob>>,
+    },
+    /// All text, last.
+    #[serde(rename = "transcript.text.done")]
+    Done {
+        text: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        logprobs: Option<Vec<Logprob>>,
+        usage: Usage,
+    },
+}
+
+// === impl Usage, PlacedWord ===
+
+impl Usage {
+    pub fn of(seconds: f64) -> Self {
+        Self::Duration { seconds: seconds.ceil() as u64 }
+    }
+}
+
+impl PlacedWord {
+    pub fn of(word: &Word) -> Self {
+        Self { word: word.word.trim().to_owned(), start: word.start, end: word.end }
+    }
+}

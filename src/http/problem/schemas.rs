@@ -1,0 +1,57 @@
+//! Errors of each protocol, as `/openapi.json` describes them.
+
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// An error as OpenAI's API writes it.
+#[derive(ToSchema)]
+#[schema(example = json!({"error": {"message": "the field model is missing", "type": "invalid_request_error",
+    "param": "model", "code": "invalid_request"}}))]
+#[expect(dead_code, reason = "describes what `http::problem` writes")]
+pub(in crate::http) struct OpenAiError {
+    #[schema(inline)]
+    error: OpenAiErrorBody,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `http::problem` writes")]
+struct OpenAiErrorBody {
+    /// What was wrong, and what would be right.
+    message: String,
+    /// `invalid_request_error`, `rate_limit_error` or `server_error`.
+    r#type: String,
+    /// The field at fault.
+    #[schema(required = true)]
+    param: Option<String>,
+    /// A word for programs.
+    code: String,
+}
+
+/// An error as Google's APIs write it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `http::problem` writes")]
+pub(in crate::http) struct GoogleError {
+    #[schema(inline)]
+    error: GoogleErrorBody,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `http::problem` writes")]
+struct GoogleErrorBody {
+    /// The HTTP status.
+    code: u16,
+    /// What was wrong, and what would be right.
+    message: String,
+    /// A name of google.rpc.Code.
+    status: String,
+    /// What a program wants to know, in the types of google/rpc/error_details.proto.
+    details: Vec<serde_json::Map<String, Value>>,
+}
+
+/// An error of the Open Inference Protocol.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `http::problem` writes")]
+pub(in crate::http) struct OipError {
+    /// What was wrong, and what would be right.
+    error: String,
+}

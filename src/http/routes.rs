@@ -1,0 +1,69 @@
+//! Every route, under the layers that hold for all of them.
+
+use actix_cors::Cors;
+use actix_web::{
+    HttpRequest, HttpResponse,
+    dev::HttpServiceFactory,
+    http::{Method, header},
+    middleware, web,
+};
+
+use super::{
+    access, admin, api::Api, compat, jobs, oip, openai, openapi, problem::Problem, request_id, served, vertex,
+};
+use crate::speech::Kind;
+
+/// Every route, under the layers that hold for all of them; the last is the outermost.
+pub fn routes(api: Api) -> impl HttpServiceFactory {
+    let (health, predict) = (api.config.health_route.clone(), api.config.predict_route.clone());
+    let (gate, cors) = (api.gate.clone(), cors(&api.config.cors_origins));
+    web::scope("")
+        .wrap(middleware::from_fn(served::layer))
+        .wrap(middleware::from_fn(move |request, next| gate.clone().pass(request, next)))
+        // Outside of the gate: a preflight has no key, and a page may read why it was refused.
+        .wrap(middleware::Condition::new(!api.config.cors_origins.is_empty(), cors))
+        .wrap(middleware::from_fn(request_id::layer))
+        .app_data(web::Data::new(api))
+        // First: they may look like others, as `/v1/models/m:predict` does.
+        .configure(|app| literally(app, health, web::get().to(admin::health)))
+        .configure(|app| literally(app, predict, web::post().to(vertex::predict)))
+        .configure(openapi::routes)
+        .configure(admin::routes)
+        .configure(oip::routes)
+        .configure(openai::routes)
+        .configure(jobs::routes)
+        .configure(vertex::routes)
+        .configure(compat::routes)
+        .default_service(web::to(no_such_route))
+}
+
+/// A route from the environment is text, whatever it holds: Vertex' own default has a colon in it.
+fn literally(app: &mut web::ServiceConfig, path: Option<String>, route: actix_web::Route) {
+    const SERVED_ALREADY: [&str; 2] = ["/health", "/predict"];
+    if let Some(path) = path.filter(|path| !SERVED_ALREADY.contains(&path.as_str())) {
+        app.service(web::resource(literal_pattern(&path)).route(route));
+    }
+}
+
+/// `{` begins a variable in a route pattern; no Vertex route has one, and a bracketed character class takes it as text.
+fn literal_pattern(path: &str) -> String {
+    path.replace('{', "%7B").replace('}', "%7D")
+}
+
+/// What pages of these origins may do.
+fn cors(origins: &[String]) -> Cors {
+    let open = Cors::default()
+        .allowed_methods([Method::GET, Method::POST, Method::DELETE])
+        .allow_any_header()
+        .expose_headers([header::RETRY_AFTER, request_id::HEADER])
+        .max_age(3600);
+    origins.iter().fold(open, |cors, origin| match origin.as_str() {
+        "*" => cors.allow_any_origin().send_wildcard(),
+        origin => cors.allowed_origin(origin),
+    })
+}
+
+async fn no_such_route(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
+    let message = format!("there is no {} {}; README.md lists the routes", request.method(), request.path());
+    Problem::new(Kind::NotFound, message).answer(access::shape(request.path(), &api.config))
+}

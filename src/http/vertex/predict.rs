@@ -1,0 +1,119 @@
+//! `POST /predict`, and the route in `AIP_PREDICT_ROUTE`.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::{Map, Value};
+
+use super::envelope;
+use crate::{
+    http::{
+        api::Api,
+        body::{self, Body, Shape},
+        form::Form,
+        native::{
+            events,
+            item::{Delivery, Item},
+            request::{self as ask, Ask},
+            speech, transcriptions,
+        },
+        problem::Problem,
+    },
+    service::Recording,
+    speech::{Kind, TranscribeMode},
+};
+
+const TAKEN: &str = "application/json, multipart/form-data, audio/*, video/* or application/octet-stream";
+
+/// What can be asked in JSON.
+#[derive(utoipa::ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes what is told apart by its fields")]
+enum Asked {
+    Envelope(envelope::Envelope),
+    Native(Box<Ask>),
+}
+
+/// What is answered in JSON.
+#[derive(utoipa::ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes what is written by the shape of the request")]
+enum Answered {
+    Predictions(envelope::Predictions),
+    Prediction(Map<String, Value>),
+}
+
+/// One or many instances, a recording as it is, or what OpenAI's clients send; also the route in `AIP_PREDICT_ROUTE`.
+#[utoipa::path(
+    post, path = "/predict", operation_id = "predict", tag = "Vertex AI",
+    request_body(content(
+        (Asked = "application/json"),
+        (Vec<u8> = "audio/wav"),
+        (Vec<u8> = "application/octet-stream"),
+    )),
+    responses((status = 200, description = "Predictions, or what was heard; as events if they were asked for", content(
+        (Answered = "application/json"),
+        (String = "text/plain"),
+        (String = "application/x-subrip"),
+        (String = "text/vtt"),
+        (String = "text/event-stream"),
+    ))),
+)]
+pub(in crate::http) async fn predict(api: web::Data<Api>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    answer(&api, &request, payload).await.unwrap_or_else(|problem| problem.google())
+}
+
+async fn answer(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
+    let body = body::read(request, payload, api).await?;
+    match body.shape() {
+        Shape::Json => json_body(api, request, &body).await,
+        Shape::Sound => sound_body(api, request, body).await,
+        Shape::Form => form_body(api, request, body).await,
+        Shape::Other => Err(body.not_taken(TAKEN)),
+    }
+}
+
+async fn json_body(api: &Api, request: &HttpRequest, body: &Body) -> Result<HttpResponse, Problem> {
+    let value: Value = body.json()?;
+    if value.get("instances").is_some() {
+        return envelope::answer(api, request, value).await;
+    }
+    if value.get("input").is_some() {
+        // OpenAI's name for what is to be spoken.
+        return speech::speak(api, &body.bytes, "vertex").await;
+    }
+    let Value::Object(fields) = value else {
+        return Err(Problem::new(Kind::Invalid, "the body is no JSON object, as was expected here"));
+    };
+    single(api, request, fields, None).await
+}
+
+async fn sound_body(api: &Api, request: &HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
+    let hint = body.media_type.as_ref().map(ToString::to_string);
+    single(api, request, Map::new(), Some(Recording { bytes: body.bytes, hint })).await
+}
+
+async fn form_body(api: &Api, request: &HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
+    let mut form = Form::read(request, body).await?;
+    if transcriptions::is_theirs(&form) {
+        return transcriptions::transcribe(api, request, form, TranscribeMode::Transcribe).await;
+    }
+    let file = form.file()?;
+    single(api, request, ask::fields(form.into_texts()), Some(file)).await
+}
+
+/// A request without the envelope is answered without one. What its body does not say its query may.
+async fn single(
+    api: &Api,
+    request: &HttpRequest,
+    mut fields: Map<String, Value>,
+    raw: Option<Recording>,
+) -> Result<HttpResponse, Problem> {
+    let mut query = ask::query(request)?;
+    let (own, other) = (Delivery::take(&mut fields)?, Delivery::take(&mut query)?);
+    let ask = Ask::from_json(Value::Object(fields))?.or(&Ask::from_json(Value::Object(query))?);
+    let item = Item::new(request, ask, raw, own.output_uri.or(other.output_uri))?;
+    if own.stream || other.stream || events::accepted(request) {
+        return events::single(api.clone(), item).await;
+    }
+    let (media_type, body) = item.predict(api).await?.into_file();
+    Ok(HttpResponse::Ok().content_type(media_type).body(body))
+}
