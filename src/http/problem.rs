@@ -2,28 +2,15 @@
 
 pub(super) mod schemas;
 
-use std::time::Duration;
-
 use actix_web::{HttpResponse, http::StatusCode, http::header};
 use serde_json::{Value, json};
 
-use crate::{
-    jobs::Failure,
-    speech::{Fault, Kind},
-};
+pub(super) use crate::speech::Problem;
+
+use crate::speech::Kind;
 
 /// Longest `Retry-After`, in seconds: the official OpenAI client ignores longer ones.
 const LONGEST_RETRY_AFTER: u64 = 120;
-
-/// A failure on its way to a client.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Problem {
-    kind: Kind,
-    message: String,
-    param: Option<String>,
-    retry_after: Option<Duration>,
-    permanent: bool,
-}
 
 /// A protocol's way to write an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,36 +24,11 @@ pub(super) enum Shape {
 // === impl Problem ===
 
 impl Problem {
-    /// One that the same request will meet again.
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), param: None, retry_after: None, permanent: true }
-    }
-
-    /// A request field that is not what it should be.
-    pub fn invalid(param: &str, message: impl Into<String>) -> Self {
-        Self::new(Kind::Invalid, message).about(param)
-    }
-
-    /// One that passes by itself.
-    pub fn busy(message: impl Into<String>, retry_after: Duration) -> Self {
-        Self { retry_after: Some(retry_after), permanent: false, ..Self::new(Kind::Busy, message) }
-    }
-
-    /// The same, with the request field at fault.
-    pub fn about(self, param: &str) -> Self {
-        Self { param: Some(param.to_owned()), ..self }
-    }
-
-    /// The same, of what will pass by itself.
-    pub fn passing(self) -> Self {
-        Self { permanent: false, ..self }
-    }
-
-    pub fn status(&self) -> StatusCode {
+    pub(super) fn status(&self) -> StatusCode {
         status(self.kind)
     }
 
-    pub fn answer(&self, shape: Shape) -> HttpResponse {
+    pub(super) fn answer(&self, shape: Shape) -> HttpResponse {
         match shape {
             Shape::OpenAi => self.openai(),
             Shape::Oip => self.oip(),
@@ -75,7 +37,7 @@ impl Problem {
     }
 
     /// As OpenAI's API writes it: all four keys, always.
-    pub fn openai(&self) -> HttpResponse {
+    pub(super) fn openai(&self) -> HttpResponse {
         let mut response = self.response(self.status());
         if let Some(after) = self.retry_after {
             // Read before `Retry-After`, and finer.
@@ -85,7 +47,7 @@ impl Problem {
         response.json(self.openai_body())
     }
 
-    pub fn openai_body(&self) -> Value {
+    pub(super) fn openai_body(&self) -> Value {
         let family = match self.status().as_u16() {
             429 => "rate_limit_error",
             400..=499 => "invalid_request_error",
@@ -96,29 +58,23 @@ impl Problem {
     }
 
     /// As the Open Inference Protocol has it: a text, and one of the few statuses that it knows.
-    pub fn oip(&self) -> HttpResponse {
+    pub(super) fn oip(&self) -> HttpResponse {
         self.response(oip_status(self.kind)).json(json!({"error": self.message}))
     }
 
     /// As Google's APIs write it; our own routes do the same.
-    pub fn google(&self) -> HttpResponse {
+    pub(super) fn google(&self) -> HttpResponse {
         self.response(self.status()).json(json!({"error": self.google_body()}))
     }
 
     /// Without the envelope, as it stands in place of a prediction.
-    pub fn google_body(&self) -> Value {
+    pub(super) fn google_body(&self) -> Value {
         json!({
             "code": self.status().as_u16(),
             "message": self.message,
             "status": rpc_status(self.kind),
             "details": self.details(),
         })
-    }
-
-    /// As the end of a job: kept, and rendered again when somebody asks.
-    pub fn into_failure(self) -> Failure {
-        let Self { kind, message, param, retry_after, permanent } = self;
-        Failure { kind, message, param, retry_after, permanent }
     }
 
     /// What a program wants to know, in the types of google/rpc/error_details.proto.
@@ -153,18 +109,6 @@ impl Problem {
 
     fn retry_seconds(&self) -> Option<u64> {
         self.retry_after.map(|after| (after.as_secs_f64().ceil() as u64).clamp(1, LONGEST_RETRY_AFTER))
-    }
-}
-
-impl<F: Fault> From<F> for Problem {
-    fn from(fault: F) -> Self {
-        Self {
-            kind: fault.kind(),
-            message: fault.to_string(),
-            param: fault.param().map(str::to_owned),
-            retry_after: fault.retry_after(),
-            permanent: fault.permanent(),
-        }
     }
 }
 
@@ -236,6 +180,8 @@ fn rpc_status(kind: Kind) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn loading(seconds: f64, permanent: bool) -> Problem {

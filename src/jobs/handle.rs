@@ -1,4 +1,4 @@
-//! How the others talk to the clerk.
+//! The handle on all jobs: what is asked becomes a command to the manager.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,20 +7,25 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info};
 
 use super::{
-    Asker, Config, Feed, JobId, JobRequest, JobsError, Phase, Refusal, View, Worker,
+    config::Config,
+    error::{JobsError, Refusal},
     job_store::JobStore,
     manager::{Command, JobManager},
     metrics::Metrics,
+    progress::Feed,
+    record::{JobId, JobRequest, Principal, View},
+    state::Phase,
+    worker::Worker,
 };
 use crate::remote::Remote;
 
-/// Questions that may wait for the clerk; one more waits with its sender.
+/// Commands that may wait for the manager; one more waits with its sender.
 const INBOX: usize = 64;
 
-/// The jobs of this server, as one asker sees them. A clone is the same jobs.
+/// The jobs of this server, as one principal sees them. A clone is the same jobs.
 #[derive(Clone)]
 pub struct Jobs {
-    asker: Asker,
+    principal: Principal,
     manager: mpsc::Sender<Command>,
     store: Arc<JobStore>,
 }
@@ -45,23 +50,25 @@ impl Jobs {
         let store = Arc::new(store);
         let metrics = Metrics::register(registry)?;
         tokio::spawn(JobManager::new(config, records, store.clone(), worker, remote, metrics).run(inbox));
-        Ok(Self { asker: Asker::ANYBODY, manager, store })
+        Ok(Self { principal: Principal::ANYBODY, manager, store })
     }
 
     /// The same jobs, as somebody else sees them: what is not theirs is not there.
-    pub fn seen_by(&self, asker: Asker) -> Self {
-        Self { asker, ..self.clone() }
+    pub fn seen_by(&self, principal: Principal) -> Self {
+        Self { principal, ..self.clone() }
     }
 
     /// Takes a request down. When this returns it survives a restart, if jobs are written down at all.
     pub async fn submit(&self, request: JobRequest) -> Result<View, Refusal> {
-        self.ask(|reply| Command::Submit(self.asker.clone(), Box::new(request), reply)).await?
+        self.send(|reply| Command::Submit(self.principal.clone(), Box::new(request), reply)).await?
     }
 
     /// With its result, if it has one.
     pub async fn get(&self, id: &JobId) -> Result<View, Refusal> {
-        let view =
-            self.ask(|reply| Command::Get(self.asker.clone(), id.clone(), reply)).await?.ok_or_else(|| unknown(id))?;
+        let view = self
+            .send(|reply| Command::Get(self.principal.clone(), id.clone(), reply))
+            .await?
+            .ok_or_else(|| unknown(id))?;
         if view.state.phase() != Phase::Succeeded {
             return Ok(view);
         }
@@ -80,26 +87,26 @@ impl Jobs {
 
     /// Newest first, without results.
     pub async fn list(&self, phase: Option<Phase>, limit: usize) -> Result<Vec<View>, Refusal> {
-        self.ask(|reply| Command::List(self.asker.clone(), phase, limit, reply)).await
+        self.send(|reply| Command::List(self.principal.clone(), phase, limit, reply)).await
     }
 
     /// Cancels a job that has not ended, and removes one that has.
     pub async fn remove(&self, id: &JobId) -> Result<Option<View>, Refusal> {
-        self.ask(|reply| Command::Remove(self.asker.clone(), id.clone(), reply)).await?
+        self.send(|reply| Command::Remove(self.principal.clone(), id.clone(), reply)).await?
     }
 
     /// What happens to a job from now on, and its pieces from the first one.
     pub async fn feed(&self, id: &JobId) -> Result<Feed, Refusal> {
-        self.ask(|reply| Command::Watch(self.asker.clone(), id.clone(), reply)).await?.ok_or_else(|| unknown(id))
+        self.send(|reply| Command::Watch(self.principal.clone(), id.clone(), reply)).await?.ok_or_else(|| unknown(id))
     }
 
     /// Begins nothing more, and waits for what runs; what is not done by then is put back.
     pub async fn stop(&self, patience: Duration) {
         // No answer: it has stopped already.
-        let _ = self.ask(|reply| Command::Stop(patience, reply)).await;
+        let _ = self.send(|reply| Command::Stop(patience, reply)).await;
     }
 
-    async fn ask<A>(&self, command: impl FnOnce(oneshot::Sender<A>) -> Command) -> Result<A, Refusal> {
+    async fn send<A>(&self, command: impl FnOnce(oneshot::Sender<A>) -> Command) -> Result<A, Refusal> {
         let (reply, answer) = oneshot::channel();
         self.manager.send(command(reply)).await.map_err(|_| Refusal::Stopping)?;
         answer.await.map_err(|_| Refusal::Stopping)

@@ -12,7 +12,10 @@ use redb::{
 };
 use serde_json::Value;
 
-use super::{JobId, JobsError, record::Record};
+use super::{
+    error::JobsError,
+    record::{JobId, Record},
+};
 
 const JOBS: TableDefinition<&str, &[u8]> = TableDefinition::new("jobs");
 const RECORDINGS: TableDefinition<&str, &[u8]> = TableDefinition::new("recordings");
@@ -33,7 +36,7 @@ pub(super) enum Change {
     Forget(JobId),
 }
 
-// === impl Ledger ===
+// === impl JobStore ===
 
 impl JobStore {
     /// What was written down before comes with it, oldest first.
@@ -141,15 +144,18 @@ impl JobStore {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{JobRequest, Recording, Stamp},
+        super::{
+            record::{JobRequest, Recording},
+            timestamp::Timestamp,
+        },
         *,
     };
     use serde_json::json;
 
     fn record() -> Record {
         let recording = Some(Recording { bytes: Bytes::from_static(b"RIFF"), hint: Some("a.wav".into()) });
-        let ask = json!({"language": "en"});
-        Record::new(&JobRequest { ask, recording, webhook: None, key: Some("k".into()) }, None, Stamp::now())
+        let parameters = json!({"language": "en"});
+        Record::new(&JobRequest { parameters, recording, webhook: None, key: Some("k".into()) }, None, Timestamp::now())
     }
 
     #[test]

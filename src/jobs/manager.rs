@@ -1,4 +1,4 @@
-//! The one owner of the book: waits, decides, writes down, starts what is due.
+//! The one owner of the table: waits, decides, writes down, starts what is due.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -17,28 +17,35 @@ use tokio::{
 use tracing::{debug, error, info, warn};
 
 use super::{
-    Asker, Config, Failure, Feed, JobId, JobRequest, Order, Phase, Recording, Refusal, Stamp, View, Worker,
+    config::Config,
+    error::Refusal,
     job_store::{Change, JobStore},
     metrics::Metrics,
-    record::{Delivery, Record, Webhook},
-    state::JobEvent,
+    progress::Feed,
+    record::{Delivery, JobId, JobRequest, Principal, Record, Recording, View, Webhook, WorkItem},
+    state::{JobEvent, Phase},
     table::{Admission, JobTable, Limits, delivery_after},
+    timestamp::Timestamp,
     webhook::WebhookSender,
+    worker::Worker,
 };
-use crate::{remote::Remote, speech::Kind};
+use crate::{
+    remote::Remote,
+    speech::{Kind, Problem},
+};
 
 /// Webhooks that are under way at once: a slow receiver holds up few others.
 const DELIVERIES: usize = 4;
 /// Nothing is forgotten by the clock more often than this.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
-/// What can be asked of the clerk. Who does not wait for the answer any more has dropped its other end.
+/// What can be asked of the manager. Who does not wait for the answer any more has dropped its other end.
 pub(super) enum Command {
-    Submit(Asker, Box<JobRequest>, oneshot::Sender<Result<View, Refusal>>),
-    Get(Asker, JobId, oneshot::Sender<Option<View>>),
-    List(Asker, Option<Phase>, usize, oneshot::Sender<Vec<View>>),
-    Remove(Asker, JobId, oneshot::Sender<Result<Option<View>, Refusal>>),
-    Watch(Asker, JobId, oneshot::Sender<Option<Feed>>),
+    Submit(Principal, Box<JobRequest>, oneshot::Sender<Result<View, Refusal>>),
+    Get(Principal, JobId, oneshot::Sender<Option<View>>),
+    List(Principal, Option<Phase>, usize, oneshot::Sender<Vec<View>>),
+    Remove(Principal, JobId, oneshot::Sender<Result<Option<View>, Refusal>>),
+    Watch(Principal, JobId, oneshot::Sender<Option<Feed>>),
     Stop(Duration, oneshot::Sender<()>),
 }
 
@@ -48,16 +55,16 @@ pub(super) struct JobManager {
     durable: bool,
     worker: Arc<dyn Worker>,
     at_once: usize,
-    working: JoinSet<(JobId, Result<Value, Failure>)>,
+    working: JoinSet<(JobId, Result<Value, Problem>)>,
     handles: HashMap<JobId, AbortHandle>,
     webhooks: Option<WebhookSender>,
     delivering: JoinSet<(JobId, bool)>,
-    on_their_way: HashSet<JobId>,
+    in_flight: HashSet<JobId>,
     stopping: Option<(Instant, oneshot::Sender<()>)>,
     metrics: Metrics,
 }
 
-// === impl Clerk ===
+// === impl JobManager ===
 
 impl JobManager {
     pub fn new(
@@ -80,7 +87,7 @@ impl JobManager {
             handles: HashMap::new(),
             webhooks,
             delivering: JoinSet::new(),
-            on_their_way: HashSet::new(),
+            in_flight: HashSet::new(),
             stopping: None,
             metrics,
         }
@@ -116,14 +123,14 @@ impl JobManager {
     async fn recover(&mut self) {
         for id in self.table.running() {
             warn!(job = %id, "the job was interrupted by the end of the process before");
-            self.happen(&id, JobEvent::Interrupted, None).await;
+            self.transition(&id, JobEvent::Interrupted, None).await;
         }
     }
 
     fn sleep(&self) -> Duration {
-        let now = Stamp::now();
+        let now = Timestamp::now();
         let wake = self.table.wake(now).map_or(LONGEST_SLEEP, |wake| wake.since(now));
-        // A webhook that is due while all couriers are out waits for one of them.
+        // A webhook that is due while as many as may be are in flight waits for one of them.
         let wake = if wake.is_zero() { LONGEST_SLEEP } else { wake };
         let stop = self.stopping.as_ref().map_or(LONGEST_SLEEP, |(end, _)| end.duration_since(Instant::now()));
         wake.min(stop).min(LONGEST_SLEEP)
@@ -132,11 +139,13 @@ impl JobManager {
     async fn apply(&mut self, command: Command) {
         // Whoever left does not need the answer.
         match command {
-            Command::Submit(asker, request, reply) => drop(reply.send(self.submit(asker, *request).await)),
-            Command::Get(asker, id, reply) => drop(reply.send(self.table.view(&asker, &id))),
-            Command::List(asker, phase, limit, reply) => drop(reply.send(self.table.list(&asker, phase, limit))),
-            Command::Remove(asker, id, reply) => drop(reply.send(self.remove(&asker, &id).await)),
-            Command::Watch(asker, id, reply) => drop(reply.send(self.table.feed(&asker, &id))),
+            Command::Submit(principal, request, reply) => drop(reply.send(self.submit(principal, *request).await)),
+            Command::Get(principal, id, reply) => drop(reply.send(self.table.view(&principal, &id))),
+            Command::List(principal, phase, limit, reply) => {
+                drop(reply.send(self.table.list(&principal, phase, limit)))
+            }
+            Command::Remove(principal, id, reply) => drop(reply.send(self.remove(&principal, &id).await)),
+            Command::Watch(principal, id, reply) => drop(reply.send(self.table.feed(&principal, &id))),
             Command::Stop(patience, reply) => {
                 self.table.close(|phase| phase != Phase::Running);
                 self.stopping = Some((Instant::now() + patience, reply));
@@ -144,7 +153,7 @@ impl JobManager {
         }
     }
 
-    async fn submit(&mut self, asker: Asker, request: JobRequest) -> Result<View, Refusal> {
+    async fn submit(&mut self, principal: Principal, request: JobRequest) -> Result<View, Refusal> {
         if self.stopping.is_some() {
             return Err(Refusal::Stopping);
         }
@@ -152,8 +161,8 @@ impl JobManager {
             let closed = || Refusal::Webhook("is not taken here: jobs.webhook_secret is not set".to_owned());
             self.webhooks.as_ref().ok_or_else(closed)?.check(url)?;
         }
-        let (record, forgotten) = match self.table.admit(&request, asker.name.as_deref(), Stamp::now())? {
-            Admission::Known(id) => return self.table.view(&asker, &id).ok_or(Refusal::Unknown(id.to_string())),
+        let (record, forgotten) = match self.table.admit(&request, principal.name.as_deref(), Timestamp::now())? {
+            Admission::Known(id) => return self.table.view(&principal, &id).ok_or(Refusal::Unknown(id.to_string())),
             Admission::New { record, forgotten } => (record, forgotten),
         };
         let mut changes: Vec<_> = forgotten.iter().cloned().map(Change::Forget).collect();
@@ -167,22 +176,22 @@ impl JobManager {
         Ok(view)
     }
 
-    async fn remove(&mut self, asker: &Asker, id: &JobId) -> Result<Option<View>, Refusal> {
-        let record = self.table.record(id).filter(|record| asker.sees(record));
+    async fn remove(&mut self, principal: &Principal, id: &JobId) -> Result<Option<View>, Refusal> {
+        let record = self.table.record(id).filter(|record| principal.sees(record));
         let phase = record.ok_or_else(|| Refusal::Unknown(id.to_string()))?.phase();
         if phase.is_end() {
             self.write(vec![Change::Forget(id.clone())]).await.map_err(|()| Refusal::NotWritten)?;
             self.table.forget(id);
             return Ok(None);
         }
-        self.happen(id, JobEvent::Cancel, None).await;
-        Ok(self.table.view(asker, id))
+        self.transition(id, JobEvent::Cancel, None).await;
+        Ok(self.table.view(principal, id))
     }
 
     /// Writes down what happened, then lets it be seen. What cannot be written (a full disk) still holds for this
     /// process: the work is done, and whoever waits for it is told.
-    async fn happen(&mut self, id: &JobId, event: JobEvent, result: Option<Vec<u8>>) {
-        let Some(mut record) = self.table.after(id, event, Stamp::now()) else { return };
+    async fn transition(&mut self, id: &JobId, event: JobEvent, result: Option<Vec<u8>>) {
+        let Some(mut record) = self.table.after(id, event, Timestamp::now()) else { return };
         let (phase, mut changes) = (record.phase(), Vec::new());
         if phase.is_end() {
             record.bytes = result.as_ref().map_or(0, |result| result.len() as u64);
@@ -217,7 +226,7 @@ impl JobManager {
 
     /// Forgets what is kept long enough, begins what is due, sends what is to be told.
     async fn settle(&mut self) {
-        let now = Stamp::now();
+        let now = Timestamp::now();
         let outlived = self.table.outlived(now);
         if !outlived.is_empty() && self.write(outlived.iter().cloned().map(Change::Forget).collect()).await.is_ok() {
             outlived.iter().for_each(|id| self.table.forget(id));
@@ -237,56 +246,56 @@ impl JobManager {
     }
 
     async fn begin(&mut self, id: &JobId) {
-        self.happen(id, JobEvent::Start, None).await;
+        self.transition(id, JobEvent::Start, None).await;
         let (Some(record), Some(pieces)) = (self.table.record(id), self.table.pieces(id)) else { return };
-        self.metrics.wait.observe(Stamp::now().since(record.created).as_secs_f64());
-        let order = Order { id: id.clone(), ask: record.ask.clone(), recording: None };
+        self.metrics.wait.observe(Timestamp::now().since(record.created).as_secs_f64());
+        let item = WorkItem { id: id.clone(), parameters: record.parameters.clone(), recording: None };
         let (hint, recorded) = (record.hint.clone(), record.recorded);
         let (worker, store, id) = (self.worker.clone(), self.store.clone(), id.clone());
         let work = async move {
-            let recording = if recorded { Some(recording(store, &order.id, hint).await?) } else { None };
-            worker.work(Order { recording, ..order }, pieces).await
+            let recording = if recorded { Some(recording(store, &item.id, hint).await?) } else { None };
+            worker.work(WorkItem { recording, ..item }, pieces).await
         };
         let key = id.clone();
         let handle = self.working.spawn(async move {
-            let panicked = || Failure::new(Kind::Internal, "the work on the job failed");
+            let panicked = || Problem::new(Kind::Internal, "the work on the job failed");
             (key, AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| Err(panicked())))
         });
         self.handles.insert(id, handle);
     }
 
-    async fn ended(&mut self, id: &JobId, outcome: Result<Value, Failure>) {
+    async fn ended(&mut self, id: &JobId, outcome: Result<Value, Problem>) {
         self.handles.remove(id);
         let (event, result) = match outcome {
             Ok(result) => (JobEvent::Done, Some(result.to_string().into_bytes())),
             Err(failure) => {
                 info!(job = %id, reason = %failure, "a job could not be finished");
-                (failure.event(), None)
+                (failure.into(), None)
             }
         };
         let since = self.table.record(id).and_then(|record| record.state.since());
         match (&event, since) {
-            (JobEvent::Done, Some(since)) => self.metrics.run.observe(Stamp::now().since(since).as_secs_f64()),
+            (JobEvent::Done, Some(since)) => self.metrics.run.observe(Timestamp::now().since(since).as_secs_f64()),
             (JobEvent::Later(_), _) => self.requeued("model_not_ready"),
             (JobEvent::PutBack, _) => self.requeued("stopping"),
             (JobEvent::Interrupted, _) => self.requeued("interrupted"),
             _ => {}
         }
-        self.happen(id, event, result).await;
+        self.transition(id, event, result).await;
     }
 
     fn requeued(&self, reason: &str) {
         self.metrics.requeued.with_label_values(&[reason]).inc();
     }
 
-    async fn send_webhooks(&mut self, now: Stamp) {
+    async fn send_webhooks(&mut self, now: Timestamp) {
         let Some(webhooks) = &self.webhooks else { return };
-        let due = self.table.to_deliver(now).filter(|record| !self.on_their_way.contains(&record.id));
-        let due: Vec<_> = due.take(DELIVERIES - self.on_their_way.len()).cloned().collect();
+        let due = self.table.to_deliver(now).filter(|record| !self.in_flight.contains(&record.id));
+        let due: Vec<_> = due.take(DELIVERIES - self.in_flight.len()).cloned().collect();
         for record in due {
             let Some(Webhook { url, .. }) = record.webhook.clone() else { continue };
             let (webhooks, worker, store) = (webhooks.clone(), self.worker.clone(), self.store.clone());
-            self.on_their_way.insert(record.id.clone());
+            self.in_flight.insert(record.id.clone());
             self.delivering.spawn(async move {
                 let id = record.id.clone();
                 let read = tokio::task::spawn_blocking(move || store.result(&record.id).map(|result| (record, result)));
@@ -299,11 +308,11 @@ impl JobManager {
     }
 
     async fn delivered(&mut self, id: &JobId, delivered: bool) {
-        self.on_their_way.remove(id);
+        self.in_flight.remove(id);
         let Some(mut record) = self.table.record(id).cloned() else { return };
         let Some(webhook) = &mut record.webhook else { return };
         let Delivery::Pending { tries, .. } = webhook.delivery else { return };
-        webhook.delivery = delivery_after(tries, delivered, Stamp::now());
+        webhook.delivery = delivery_after(tries, delivered, Timestamp::now());
         let outcome = match webhook.delivery {
             Delivery::Delivered => "delivered",
             Delivery::Pending { .. } => "failed",
@@ -324,7 +333,7 @@ impl JobManager {
     async fn close(mut self) {
         for id in self.table.running() {
             self.requeued("stopping");
-            self.happen(&id, JobEvent::PutBack, None).await;
+            self.transition(&id, JobEvent::PutBack, None).await;
         }
         self.table.close(|_| true);
         let queued = self.table.count(Phase::Queued);
@@ -340,15 +349,15 @@ impl JobManager {
     }
 }
 
-async fn recording(store: Arc<JobStore>, id: &JobId, hint: Option<String>) -> Result<Recording, Failure> {
+async fn recording(store: Arc<JobStore>, id: &JobId, hint: Option<String>) -> Result<Recording, Problem> {
     let key = id.clone();
     let read = tokio::task::spawn_blocking(move || store.recording(&key).map_err(|error| error.to_string()));
     // The pool refuses when the process ends.
-    let read = read.await.map_err(|_| Failure::new(Kind::Stopping, "the server is stopping"))?;
+    let read = read.await.map_err(|_| Problem::new(Kind::Stopping, "the server is stopping"))?;
     let found = read.and_then(|bytes| bytes.ok_or_else(|| "it is not there".to_owned()));
     let bytes = found.map_err(|reason| {
         error!(job = %id, reason, "the recording of a job could not be read");
-        Failure::new(Kind::Invalid, "the recording of the job could not be read any more; send it again")
+        Problem::new(Kind::Invalid, "the recording of the job could not be read any more; send it again")
     })?;
     Ok(Recording { bytes, hint })
 }

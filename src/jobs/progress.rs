@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::Phase;
+use super::state::Phase;
 
 /// How much of the sound is done, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, utoipa::ToSchema)]
@@ -45,7 +45,7 @@ pub enum Event {
     Piece(Arc<Value>),
 }
 
-// === impl Board ===
+// === impl ProgressState ===
 
 impl ProgressState {
     pub fn new(phase: Phase) -> watch::Sender<Self> {

@@ -6,16 +6,20 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Phase, Progress, Stamp, State};
+use super::{
+    progress::Progress,
+    state::{Phase, State},
+    timestamp::Timestamp,
+};
 
 /// The name of a job. Later ones sort behind earlier ones.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(transparent)]
 pub struct JobId(String);
 
-/// Who asks: whose jobs are added, and which can be seen.
+/// On whose behalf something is done: whose jobs are added, and which can be seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asker {
+pub struct Principal {
     /// Of new jobs.
     pub name: Option<String>,
     /// Whether jobs of others can be seen as well.
@@ -25,8 +29,8 @@ pub struct Asker {
 /// What somebody wants done.
 #[derive(Clone, Debug)]
 pub struct JobRequest {
-    /// What is asked, in the worker's words, without the recording.
-    pub ask: Value,
+    /// What is wanted, in the worker's words, without the recording.
+    pub parameters: Value,
     pub recording: Option<Recording>,
     /// Who is told at the end.
     pub webhook: Option<String>,
@@ -36,9 +40,9 @@ pub struct JobRequest {
 
 /// What a worker gets.
 #[derive(Clone, Debug)]
-pub struct Order {
+pub struct WorkItem {
     pub id: JobId,
-    pub ask: Value,
+    pub parameters: Value,
     pub recording: Option<Recording>,
 }
 
@@ -54,7 +58,7 @@ pub struct Recording {
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
     pub id: JobId,
-    pub created: Stamp,
+    pub created: Timestamp,
     pub state: State,
     pub progress: Option<Progress>,
     pub webhook: Option<Webhook>,
@@ -66,11 +70,12 @@ pub struct View {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub(super) struct Record {
     pub id: JobId,
-    pub created: Stamp,
-    /// Who asked for it, where askers have names.
+    pub created: Timestamp,
+    /// Who submitted it, where principals have names.
     #[serde(default)]
     pub owner: Option<String>,
-    pub ask: Value,
+    #[serde(rename = "ask")]
+    pub parameters: Value,
     /// Of its recording, if it has one.
     pub hint: Option<String>,
     pub recorded: bool,
@@ -101,7 +106,7 @@ pub enum Delivery {
     /// It was tried so often, and is tried again then.
     Pending {
         tries: u32,
-        due: Stamp,
+        due: Timestamp,
     },
     Delivered,
     GivenUp,
@@ -119,7 +124,7 @@ pub enum WebhookState {
 // === impl JobId ===
 
 impl JobId {
-    pub(super) fn new(now: Stamp) -> Self {
+    pub(super) fn new(now: Timestamp) -> Self {
         let random = uuid::Uuid::new_v4().simple().to_string();
         Self(format!("job-{:012x}{}", now.milliseconds(), &random[..20]))
     }
@@ -140,9 +145,9 @@ impl fmt::Display for JobId {
     }
 }
 
-// === impl Asker ===
+// === impl Principal ===
 
-impl Asker {
+impl Principal {
     /// One of whom nothing is known, where nobody is known.
     pub const ANYBODY: Self = Self { name: None, sees_all: true };
 
@@ -166,14 +171,14 @@ impl Webhook {
 // === impl Record ===
 
 impl Record {
-    pub fn new(request: &JobRequest, owner: Option<String>, now: Stamp) -> Self {
-        let JobRequest { ask, recording, webhook, key } = request;
+    pub fn new(request: &JobRequest, owner: Option<String>, now: Timestamp) -> Self {
+        let JobRequest { parameters, recording, webhook, key } = request;
         let pending = |url: &String| Webhook { url: url.clone(), delivery: Delivery::Pending { tries: 0, due: now } };
         Self {
             id: JobId::new(now),
             created: now,
             owner,
-            ask: ask.clone(),
+            parameters: parameters.clone(),
             hint: recording.as_ref().and_then(|recording| recording.hint.clone()),
             recorded: recording.is_some(),
             bytes: recording.as_ref().map_or(0, |recording| recording.bytes.len() as u64),
@@ -199,7 +204,7 @@ impl Record {
     }
 
     /// When the webhook is to be tried, if it is: not before the end of the job.
-    pub fn delivery_due(&self) -> Option<Stamp> {
+    pub fn delivery_due(&self) -> Option<Timestamp> {
         match self.webhook.as_ref()?.delivery {
             Delivery::Pending { due, .. } if self.phase().is_end() => Some(due),
             _ => None,
@@ -211,7 +216,7 @@ impl Record {
 pub(super) fn digest(request: &JobRequest) -> String {
     use sha2::{Digest, Sha256};
     let mut hash = Sha256::new();
-    hash.update(request.ask.to_string());
+    hash.update(request.parameters.to_string());
     hash.update([0]);
     hash.update(request.webhook.as_deref().unwrap_or_default());
     hash.update([0]);

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, Stamp};
-use crate::speech::Kind;
+use super::timestamp::Timestamp;
+use crate::speech::{Kind, Problem};
 
 /// How far a job is.
 ///
@@ -25,22 +25,22 @@ pub enum State {
     /// It is begun when there is room, but not before `due`.
     Queued {
         interruptions: u32,
-        due: Stamp,
+        due: Timestamp,
     },
     Running {
         interruptions: u32,
-        since: Stamp,
+        since: Timestamp,
     },
     Succeeded {
-        since: Stamp,
-        at: Stamp,
+        since: Timestamp,
+        at: Timestamp,
     },
     Failed {
-        at: Stamp,
-        failure: Failure,
+        at: Timestamp,
+        failure: Problem,
     },
     Cancelled {
-        at: Stamp,
+        at: Timestamp,
     },
 }
 
@@ -60,7 +60,7 @@ pub enum Phase {
 pub(super) enum JobEvent {
     Start,
     Done,
-    Failed(Failure),
+    Failed(Problem),
     /// The model or its queue was not to be had; try again after so long. This may happen any number of times.
     Later(Duration),
     /// The server stops before the job is done.
@@ -70,11 +70,31 @@ pub(super) enum JobEvent {
     Cancel,
 }
 
+/// When nothing says when a model is back, it is asked for again after so long.
+const PAUSE: Duration = Duration::from_secs(5);
+
+// === impl JobEvent ===
+
+impl From<Problem> for JobEvent {
+    /// A job has time: what a caller would have to try again, it tries again by itself.
+    fn from(problem: Problem) -> Self {
+        match problem.kind {
+            Kind::Stopping => Self::PutBack,
+            // The model broke; perhaps because of another request that it worked on.
+            Kind::Internal => Self::Interrupted,
+            Kind::Busy | Kind::Loading | Kind::Unavailable if !problem.permanent => {
+                Self::Later(problem.retry_after.unwrap_or(PAUSE))
+            }
+            _ => Self::Failed(problem),
+        }
+    }
+}
+
 // === impl State ===
 
 impl State {
     /// What becomes of it; `None`: this does not happen to a job in this state, and nothing changes.
-    pub(super) fn after(&self, event: JobEvent, now: Stamp, attempts: u32) -> Option<Self> {
+    pub(super) fn after(&self, event: JobEvent, now: Timestamp, attempts: u32) -> Option<Self> {
         match (self, event) {
             (&Self::Queued { interruptions, .. }, JobEvent::Start) => Some(Self::Running { interruptions, since: now }),
             (Self::Queued { .. } | Self::Running { .. }, JobEvent::Cancel) => Some(Self::Cancelled { at: now }),
@@ -92,12 +112,12 @@ impl State {
     }
 
     /// A job that fails the process each time must not do so for ever.
-    fn interrupted(interruptions: u32, now: Stamp, attempts: u32) -> Self {
+    fn interrupted(interruptions: u32, now: Timestamp, attempts: u32) -> Self {
         if interruptions < attempts {
             return Self::Queued { interruptions, due: now };
         }
         let message = format!("the job was begun {interruptions} times, and each time the model or the server failed");
-        Self::Failed { at: now, failure: Failure::new(Kind::Internal, message) }
+        Self::Failed { at: now, failure: Problem::new(Kind::Internal, message) }
     }
 
     pub fn phase(&self) -> Phase {
@@ -111,7 +131,7 @@ impl State {
     }
 
     /// When it was begun, as far as that is known.
-    pub fn since(&self) -> Option<Stamp> {
+    pub fn since(&self) -> Option<Timestamp> {
         match self {
             Self::Running { since, .. } | Self::Succeeded { since, .. } => Some(*since),
             _ => None,
@@ -119,7 +139,7 @@ impl State {
     }
 
     /// When it came to its end.
-    pub fn end(&self) -> Option<Stamp> {
+    pub fn end(&self) -> Option<Timestamp> {
         match self {
             Self::Succeeded { at, .. } | Self::Failed { at, .. } | Self::Cancelled { at } => Some(*at),
             Self::Queued { .. } | Self::Running { .. } => None,
@@ -151,12 +171,12 @@ impl Phase {
 mod tests {
     use super::*;
 
-    fn now() -> Stamp {
-        Stamp::now()
+    fn now() -> Timestamp {
+        Timestamp::now()
     }
 
-    fn failure() -> Failure {
-        Failure::new(Kind::Invalid, "no sound")
+    fn failure() -> Problem {
+        Problem::new(Kind::Invalid, "no sound")
     }
 
     fn each_state() -> [State; 5] {
@@ -171,7 +191,7 @@ mod tests {
 
     #[test]
     fn what_has_ended_stays_as_it_ended() {
-        let happenings = [
+        let events = [
             JobEvent::Start,
             JobEvent::Done,
             JobEvent::Failed(failure()),
@@ -181,7 +201,7 @@ mod tests {
             JobEvent::Cancel,
         ];
         for state in each_state().iter().filter(|state| state.phase().is_end()) {
-            for event in happenings.clone() {
+            for event in events.clone() {
                 assert_eq!(state.after(event, now(), 3), None, "{state:?}");
             }
         }
@@ -221,5 +241,17 @@ mod tests {
             assert_eq!(serde_json::from_str::<State>(&text).unwrap(), state, "{text}");
             assert!(text.contains(state.phase().as_str()), "{text}");
         }
+    }
+
+    #[test]
+    fn a_job_waits_for_what_may_come_and_ends_with_what_will_not() {
+        let of = |kind, permanent| JobEvent::from(Problem { permanent, ..Problem::new(kind, "x") });
+        assert_eq!(of(Kind::Loading, false), JobEvent::Later(PAUSE));
+        assert_eq!(of(Kind::Busy, false), JobEvent::Later(PAUSE));
+        assert!(matches!(of(Kind::Unavailable, true), JobEvent::Failed(_)));
+        assert!(matches!(of(Kind::Invalid, true), JobEvent::Failed(_)));
+        assert!(matches!(of(Kind::Deadline, false), JobEvent::Failed(_)));
+        assert_eq!(of(Kind::Stopping, false), JobEvent::PutBack);
+        assert_eq!(of(Kind::Internal, true), JobEvent::Interrupted);
     }
 }

@@ -1,14 +1,15 @@
-//! All jobs, and the rules that hold for them together. Pure but for the boards that readers look at.
+//! All jobs, and the rules that hold for them together. Pure but for the progress that readers watch.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use tokio::sync::watch;
 
 use super::{
-    Asker, Feed, JobId, JobRequest, Phase, Pieces, Refusal, Stamp, View,
-    progress::ProgressState,
-    record::{Delivery, Record, digest},
-    state::JobEvent,
+    error::Refusal,
+    progress::{Feed, Pieces, ProgressState},
+    record::{Delivery, JobId, JobRequest, Principal, Record, View, digest},
+    state::{JobEvent, Phase, State},
+    timestamp::Timestamp,
 };
 
 /// How much is held.
@@ -39,7 +40,7 @@ pub(super) enum Admission {
     New { record: Box<Record>, forgotten: Vec<JobId> },
 }
 
-// === impl Book ===
+// === impl JobTable ===
 
 impl JobTable {
     pub fn new(limits: Limits, records: Vec<Record>) -> Self {
@@ -48,7 +49,7 @@ impl JobTable {
     }
 
     /// Changes nothing yet.
-    pub fn admit(&self, request: &JobRequest, owner: Option<&str>, now: Stamp) -> Result<Admission, Refusal> {
+    pub fn admit(&self, request: &JobRequest, owner: Option<&str>, now: Timestamp) -> Result<Admission, Refusal> {
         if let Some(known) = self.known(request, owner)? {
             return Ok(Admission::Known(known));
         }
@@ -96,7 +97,7 @@ impl JobTable {
     }
 
     /// The finished jobs that are kept no longer: their time is over, or results take more than they may.
-    pub fn outlived(&self, now: Stamp) -> Vec<JobId> {
+    pub fn outlived(&self, now: Timestamp) -> Vec<JobId> {
         let old = |record: &&Record| record.state.end().is_some_and(|end| now.since(end) >= self.limits.keep);
         let old: Vec<_> = self.records().filter(old).map(|record| record.id.clone()).collect();
         if old.is_empty() { self.room_for(0).unwrap_or_default() } else { old }
@@ -111,7 +112,7 @@ impl JobTable {
     }
 
     /// The record as it is after this; `None`: nothing changes.
-    pub fn after(&self, id: &JobId, event: JobEvent, now: Stamp) -> Option<Record> {
+    pub fn after(&self, id: &JobId, event: JobEvent, now: Timestamp) -> Option<Record> {
         let record = &self.entries.get(id)?.record;
         let state = record.state.after(event, now, self.limits.attempts)?;
         Some(Record { state, ..record.clone() })
@@ -128,18 +129,18 @@ impl JobTable {
     }
 
     /// The one that waits longest of those that may be begun.
-    pub fn next_to_start(&self, now: Stamp) -> Option<JobId> {
+    pub fn next_to_start(&self, now: Timestamp) -> Option<JobId> {
         self.queued().find(|(_, due)| *due <= now).map(|(id, _)| id.clone())
     }
 
     /// Those with somebody to tell.
-    pub fn to_deliver(&self, now: Stamp) -> impl Iterator<Item = &Record> {
+    pub fn to_deliver(&self, now: Timestamp) -> impl Iterator<Item = &Record> {
         self.records().filter(move |record| record.delivery_due().is_some_and(|due| due <= now))
     }
 
     /// When something is to be done without anybody asking. Jobs that could be begun at once wait for room, not for
     /// a time.
-    pub fn wake(&self, now: Stamp) -> Option<Stamp> {
+    pub fn wake(&self, now: Timestamp) -> Option<Timestamp> {
         let begun = self.queued().map(|(_, due)| due).filter(|due| *due > now);
         let told = self.records().filter_map(Record::delivery_due);
         let gone = self.records().filter_map(|record| Some(record.state.end()?.after(self.limits.keep)));
@@ -147,9 +148,9 @@ impl JobTable {
     }
 
     /// In the order in which they came.
-    fn queued(&self) -> impl Iterator<Item = (&JobId, Stamp)> {
+    fn queued(&self) -> impl Iterator<Item = (&JobId, Timestamp)> {
         self.records().filter_map(|record| match record.state {
-            super::State::Queued { due, .. } => Some((&record.id, due)),
+            State::Queued { due, .. } => Some((&record.id, due)),
             _ => None,
         })
     }
@@ -162,19 +163,19 @@ impl JobTable {
         self.entries.get(id).map(|entry| &entry.record)
     }
 
-    pub fn view(&self, asker: &Asker, id: &JobId) -> Option<View> {
-        self.seen(asker, id).map(Entry::view)
+    pub fn view(&self, principal: &Principal, id: &JobId) -> Option<View> {
+        self.seen(principal, id).map(Entry::view)
     }
 
     /// Newest first.
-    pub fn list(&self, asker: &Asker, phase: Option<Phase>, limit: usize) -> Vec<View> {
+    pub fn list(&self, principal: &Principal, phase: Option<Phase>, limit: usize) -> Vec<View> {
         let fits =
-            |entry: &&Entry| asker.sees(&entry.record) && phase.is_none_or(|phase| entry.record.phase() == phase);
+            |entry: &&Entry| principal.sees(&entry.record) && phase.is_none_or(|phase| entry.record.phase() == phase);
         self.entries.values().rev().filter(fits).take(limit).map(Entry::view).collect()
     }
 
-    pub fn feed(&self, asker: &Asker, id: &JobId) -> Option<Feed> {
-        self.seen(asker, id).map(|entry| Feed::new(entry.progress_state.subscribe()))
+    pub fn feed(&self, principal: &Principal, id: &JobId) -> Option<Feed> {
+        self.seen(principal, id).map(|entry| Feed::new(entry.progress_state.subscribe()))
     }
 
     pub fn pieces(&self, id: &JobId) -> Option<Pieces> {
@@ -196,8 +197,8 @@ impl JobTable {
         self.records().filter(|record| record.phase() == phase).count()
     }
 
-    fn seen(&self, asker: &Asker, id: &JobId) -> Option<&Entry> {
-        self.entries.get(id).filter(|entry| asker.sees(&entry.record))
+    fn seen(&self, principal: &Principal, id: &JobId) -> Option<&Entry> {
+        self.entries.get(id).filter(|entry| principal.sees(&entry.record))
     }
 
     fn records(&self) -> impl Iterator<Item = &Record> {
@@ -219,7 +220,7 @@ impl Entry {
 }
 
 /// What becomes of a delivery after a try. The pauses grow fivefold: 1 s, 5 s, 25 s, 2 min, 10 min.
-pub(super) fn delivery_after(tries: u32, delivered: bool, now: Stamp) -> Delivery {
+pub(super) fn delivery_after(tries: u32, delivered: bool, now: Timestamp) -> Delivery {
     const TRIES: u32 = 6;
     if delivered {
         Delivery::Delivered

@@ -8,10 +8,10 @@ use serde_json::Value;
 use sha2::Sha256;
 use tracing::{debug, warn};
 
-use super::{JobId, Refusal, Stamp};
+use super::{error::Refusal, record::JobId, timestamp::Timestamp};
 use crate::remote::{Remote, Secret};
 
-/// Whoever is told has so long to say that they heard.
+/// The receiver has so long to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Carries messages, signed with the key of the configuration, to hosts that callers may name.
@@ -21,7 +21,7 @@ pub(super) struct WebhookSender {
     secret: Secret,
 }
 
-// === impl Courier ===
+// === impl WebhookSender ===
 
 impl WebhookSender {
     pub fn new(remote: Remote, secret: Secret) -> Self {
@@ -50,7 +50,7 @@ impl WebhookSender {
     }
 
     fn headers(&self, id: &JobId, body: &str) -> HeaderMap {
-        let signature = sign(&self.secret.0, Stamp::now().milliseconds() / 1000, body);
+        let signature = sign(&self.secret.0, Timestamp::now().milliseconds() / 1000, body);
         let headers = [("sconce-signature", signature), ("sconce-job", id.to_string())];
         // Both are letters and digits.
         let mut headers: HeaderMap =

@@ -4,6 +4,7 @@
 mod convert;
 mod fault;
 mod name;
+mod problem;
 mod size;
 mod speech_event;
 mod synthesize;
@@ -15,6 +16,7 @@ mod voice;
 pub use convert::{Convert, ConvertOptions};
 pub use fault::{Fault, Kind};
 pub use name::ModelName;
+pub use problem::Problem;
 pub use size::{Measured, Size};
 pub use speech_event::{Mark, MarkKind, Speech, SpeechEvent, SpeechSummary};
 pub use synthesize::{Synthesize, SynthesizeOptions};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::{HttpMessage, HttpRequest};
 
 use super::{holder::Holder, key::Scope};
-use crate::{http::problem::Problem, jobs::Asker, service::Allowance};
+use crate::{http::problem::Problem, jobs::Principal, service::Allowance};
 
 /// Who sent a request: the holder of a key, or anybody where there are no keys.
 #[derive(Clone, Debug)]
@@ -26,8 +26,8 @@ pub(in crate::http) fn allowance(request: &HttpRequest) -> Option<Arc<dyn Allowa
 }
 
 /// Whose jobs the sender of a request sees: all, where there are no keys.
-pub(in crate::http) fn asker(request: &HttpRequest) -> Asker {
-    Caller::of(request).map_or(Asker::ANYBODY, |holder| Asker {
+pub(in crate::http) fn principal(request: &HttpRequest) -> Principal {
+    Caller::of(request).map_or(Principal::ANYBODY, |holder| Principal {
         name: Some(holder.key.name.clone()),
         sees_all: holder.may(Scope::Admin),
     })

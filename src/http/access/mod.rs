@@ -16,7 +16,7 @@ mod permit;
 mod routes;
 
 pub(super) use self::{
-    caller::{allowance, asker, require},
+    caller::{allowance, principal, require},
     routes::{scope, shape},
 };
 pub use self::{

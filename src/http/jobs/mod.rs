@@ -159,7 +159,7 @@ async fn events(api: web::Data<Api>, request: HttpRequest, id: web::Path<String>
 
 /// Those that the caller sees.
 fn jobs(api: &Api, request: &HttpRequest) -> Jobs {
-    api.jobs.seen_by(access::asker(request))
+    api.jobs.seen_by(access::principal(request))
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ pub(super) async fn read(api: &Api, request: &HttpRequest, body: Body) -> Result
         allowance.take_audio(api.service.seconds(recording.clone()).await?).map_err(ServiceError::from)?;
     }
     let Recording { bytes, hint } = recording;
-    Ok(JobRequest { ask: compact(&ask), recording: Some(jobs::Recording { bytes, hint }), webhook, key })
+    Ok(JobRequest { parameters: compact(&ask), recording: Some(jobs::Recording { bytes, hint }), webhook, key })
 }
 
 /// The fields that say something.

@@ -4,10 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::{
-    http::problem::Problem,
-    jobs::{Progress, State, View, WebhookState},
-};
+use crate::jobs::{Progress, State, View, WebhookState};
 
 /// A job. Times are seconds since 1970.
 #[derive(Debug, Serialize, ToSchema)]
@@ -48,7 +45,7 @@ pub(super) struct JobList {
 impl From<&View> for JobBody {
     fn from(view: &View) -> Self {
         let error = match &view.state {
-            State::Failed { failure, .. } => Some(Problem::from(failure.clone()).google_body()),
+            State::Failed { failure, .. } => Some(failure.google_body()),
             _ => None,
         };
         let webhook = view.webhook.as_ref();

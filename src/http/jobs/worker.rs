@@ -15,7 +15,7 @@ use crate::{
         problem::Problem,
         wait,
     },
-    jobs::{self, Failure, Order, Pieces, Progress, View, Worker},
+    jobs::{self, Pieces, Progress, View, WorkItem, Worker},
     service::{Call, Recording, Served, Service},
 };
 
@@ -36,8 +36,8 @@ impl JobWorker {
 }
 
 impl Worker for JobWorker {
-    fn work(&self, order: Order, pieces: Pieces) -> BoxFuture<'static, Result<Value, Failure>> {
-        hear(self.service.clone(), self.time_limit, order, pieces).boxed()
+    fn work(&self, item: WorkItem, pieces: Pieces) -> BoxFuture<'static, Result<Value, Problem>> {
+        hear(self.service.clone(), self.time_limit, item, pieces).boxed()
     }
 
     fn show(&self, view: &View) -> Value {
@@ -45,11 +45,11 @@ impl Worker for JobWorker {
     }
 }
 
-async fn hear(service: Service, time_limit: Duration, order: Order, pieces: Pieces) -> Result<Value, Failure> {
-    let Order { id, ask, recording } = order;
-    let ask = Ask::from_json(ask).map_err(Problem::into_failure)?;
+async fn hear(service: Service, time_limit: Duration, item: WorkItem, pieces: Pieces) -> Result<Value, Problem> {
+    let WorkItem { id, parameters, recording } = item;
+    let ask = Ask::from_json(parameters)?;
     let (format, timestamps) = (ask.response_format.unwrap_or_default(), ask.timestamps.unwrap_or_default());
-    let wait = ask.wait.map(|seconds| wait::seconds("wait", seconds)).transpose().map_err(Problem::into_failure)?;
+    let wait = ask.wait.map(|seconds| wait::seconds("wait", seconds)).transpose()?;
     let call = Call {
         id: id.to_string(),
         protocol: "jobs",
@@ -61,15 +61,15 @@ async fn hear(service: Service, time_limit: Duration, order: Order, pieces: Piec
         allowance: None,
     };
     let Some(jobs::Recording { bytes, hint }) = recording else {
-        return Err(Problem::invalid("audio", "the recording of this job is gone").into_failure());
+        return Err(Problem::invalid("audio", "the recording of this job is gone"));
     };
-    let listen = ask.listen(Recording { bytes, hint }).map_err(Problem::into_failure)?;
-    let transcription = service.transcribe(call, listen).await.map_err(|error| Failure::of(&error))?;
+    let listen = ask.listen(Recording { bytes, hint })?;
+    let transcription = service.transcribe(call, listen).await?;
     let of = transcription.seconds();
     let heard = transcription.whole_watched(|segment| {
         pieces.add(Progress { seconds: segment.end, of }, render::segment(segment, timestamps));
     });
-    let heard = heard.await.map_err(|error| Failure::of(&error))?;
+    let heard = heard.await?;
     Ok(match format {
         Format::Json => render::prediction(&heard, timestamps),
         format => Value::String(render::text(&heard, format)),

@@ -17,7 +17,7 @@ use crate::remote::{self, BucketsConfig, Secret, WebConfig};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Does what `ask.do` says.
+/// Does what `parameters.do` says.
 #[derive(Default)]
 struct Puppet {
     runs: AtomicUsize,
@@ -47,7 +47,7 @@ impl Drop for Present<'_> {
 struct Strings(Arc<Puppet>);
 
 impl Worker for Strings {
-    fn work(&self, order: Order, pieces: Pieces) -> BoxFuture<'static, Result<Value, Failure>> {
+    fn work(&self, item: WorkItem, pieces: Pieces) -> BoxFuture<'static, Result<Value, Problem>> {
         let puppet = self.0.clone();
         Box::pin(async move {
             let run = puppet.runs.fetch_add(1, Ordering::SeqCst) + 1;
@@ -55,16 +55,16 @@ impl Worker for Strings {
             let _present = Present(&puppet);
             pieces.add(Progress { seconds: 1.0, of: 2.0 }, json!("first"));
             let late =
-                |kind| Failure { permanent: false, retry_after: Some(Duration::ZERO), ..Failure::new(kind, "x") };
-            match order.ask["do"].as_str().unwrap() {
+                |kind| Problem { permanent: false, retry_after: Some(Duration::ZERO), ..Problem::new(kind, "x") };
+            match item.parameters["do"].as_str().unwrap() {
                 "wait" => puppet.go.notified().await,
                 "wait once" if run == 1 => puppet.go.notified().await,
                 "be busy once" if run == 1 => return Err(late(Kind::Busy)),
-                "refuse" => return Err(Failure::new(Kind::NotFound, "there is no such thing")),
+                "refuse" => return Err(Problem::new(Kind::NotFound, "there is no such thing")),
                 "panic" => panic!("as told"),
                 _ => {}
             }
-            Ok(json!({"heard": order.recording.map_or(0, |recording| recording.bytes.len())}))
+            Ok(json!({"heard": item.recording.map_or(0, |recording| recording.bytes.len())}))
         })
     }
 
@@ -101,7 +101,7 @@ fn start_telling(config: Config, host: &str) -> (Jobs, Arc<Puppet>) {
 
 fn to(what: &str) -> JobRequest {
     let recording = Some(Recording { bytes: vec![1; 7].into(), hint: None });
-    JobRequest { ask: json!({"do": what}), recording, webhook: None, key: None }
+    JobRequest { parameters: json!({"do": what}), recording, webhook: None, key: None }
 }
 
 /// Waits until the job is in that phase, told by its feed.
@@ -153,7 +153,7 @@ async fn a_busy_model_is_waited_for_and_a_wrong_request_is_an_end() {
     assert_eq!(puppet.runs.load(Ordering::SeqCst), 2);
     let id = jobs.submit(to("refuse")).await.unwrap().id;
     let State::Failed { failure, .. } = until(&jobs, &id, Phase::Failed).await.state else { panic!() };
-    assert_eq!(failure, Failure::new(Kind::NotFound, "there is no such thing"));
+    assert_eq!(failure, Problem::new(Kind::NotFound, "there is no such thing"));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 use serde_json::json;
 
-use super::{super::Recording, *};
-use crate::jobs::{Failure, State};
+use super::*;
+use crate::{jobs::record::Recording, speech::Problem};
 
 const KEEP: Duration = Duration::from_secs(100);
 
@@ -11,15 +11,15 @@ fn limits() -> Limits {
 
 fn request(bytes: usize) -> JobRequest {
     let recording = Some(Recording { bytes: vec![0; bytes].into(), hint: None });
-    JobRequest { ask: json!({}), recording, webhook: None, key: None }
+    JobRequest { parameters: json!({}), recording, webhook: None, key: None }
 }
 
-fn take(table: &mut JobTable, request: &JobRequest, now: Stamp) -> Result<JobId, Refusal> {
+fn take(table: &mut JobTable, request: &JobRequest, now: Timestamp) -> Result<JobId, Refusal> {
     take_for(None, table, request, now)
 }
 
-/// Takes a request in, as the clerk does.
-fn take_for(owner: Option<&str>, table: &mut JobTable, request: &JobRequest, now: Stamp) -> Result<JobId, Refusal> {
+/// Takes a request in, as the manager does.
+fn take_for(owner: Option<&str>, table: &mut JobTable, request: &JobRequest, now: Timestamp) -> Result<JobId, Refusal> {
     match table.admit(request, owner, now)? {
         Admission::Known(id) => Ok(id),
         Admission::New { record, forgotten } => {
@@ -31,19 +31,19 @@ fn take_for(owner: Option<&str>, table: &mut JobTable, request: &JobRequest, now
     }
 }
 
-fn happen(table: &mut JobTable, id: &JobId, event: JobEvent, now: Stamp) {
+fn happen(table: &mut JobTable, id: &JobId, event: JobEvent, now: Timestamp) {
     let record = table.after(id, event, now).unwrap();
     table.put(record);
 }
 
-fn finish(table: &mut JobTable, id: &JobId, now: Stamp) {
+fn finish(table: &mut JobTable, id: &JobId, now: Timestamp) {
     happen(table, id, JobEvent::Start, now);
     happen(table, id, JobEvent::Done, now);
 }
 
 #[test]
 fn the_first_to_come_is_the_first_begun_unless_it_has_to_wait() {
-    let (mut table, now) = (JobTable::new(limits(), vec![]), Stamp::now());
+    let (mut table, now) = (JobTable::new(limits(), vec![]), Timestamp::now());
     let first = take(&mut table, &request(1), now).unwrap();
     let second = take(&mut table, &request(1), now.after(Duration::from_millis(1))).unwrap();
     let now = now.after(Duration::from_millis(2));
@@ -58,7 +58,7 @@ fn the_first_to_come_is_the_first_begun_unless_it_has_to_wait() {
 
 #[test]
 fn live_jobs_stay_and_finished_ones_make_room() {
-    let (mut table, now) = (JobTable::new(limits(), vec![]), Stamp::now());
+    let (mut table, now) = (JobTable::new(limits(), vec![]), Timestamp::now());
     let ids: Vec<_> = (0..3).map(|_| take(&mut table, &request(3), now).unwrap()).collect();
     assert_eq!(take(&mut table, &request(1), now), Err(Refusal::Full { held: 3 }));
     finish(&mut table, &ids[2], now);
@@ -72,7 +72,7 @@ fn live_jobs_stay_and_finished_ones_make_room() {
 
 #[test]
 fn what_is_kept_long_enough_goes() {
-    let (mut table, now) = (JobTable::new(limits(), vec![]), Stamp::now());
+    let (mut table, now) = (JobTable::new(limits(), vec![]), Timestamp::now());
     let id = take(&mut table, &request(1), now).unwrap();
     assert_eq!(table.outlived(now.after(KEEP * 2)), [], "it has not even begun");
     finish(&mut table, &id, now);
@@ -82,7 +82,7 @@ fn what_is_kept_long_enough_goes() {
 
 #[test]
 fn results_that_take_too_much_go_by_age() {
-    let (mut table, now) = (JobTable::new(limits(), vec![]), Stamp::now());
+    let (mut table, now) = (JobTable::new(limits(), vec![]), Timestamp::now());
     let ids: Vec<_> = (0..2).map(|_| take(&mut table, &request(1), now).unwrap()).collect();
     for (after, id) in ids.iter().enumerate() {
         finish(&mut table, id, now.after(Duration::from_secs(after as u64)));
@@ -94,7 +94,7 @@ fn results_that_take_too_much_go_by_age() {
 
 #[test]
 fn the_same_key_is_the_same_job_and_never_another_one() {
-    let (mut table, now) = (JobTable::new(limits(), vec![]), Stamp::now());
+    let (mut table, now) = (JobTable::new(limits(), vec![]), Timestamp::now());
     let with = |key: &str, bytes| JobRequest { key: Some(key.into()), ..request(bytes) };
     let id = take(&mut table, &with("a", 1), now).unwrap();
     assert_eq!(take(&mut table, &with("a", 1), now).as_ref(), Ok(&id));
@@ -104,45 +104,46 @@ fn the_same_key_is_the_same_job_and_never_another_one() {
 
 #[test]
 fn lists_are_newest_first_filtered_and_bounded() {
-    let (mut table, now) = (JobTable::new(limits(), vec![]), Stamp::now());
+    let (mut table, now) = (JobTable::new(limits(), vec![]), Timestamp::now());
     let ids: Vec<_> =
         (0..3).map(|n| take(&mut table, &request(1), now.after(Duration::from_millis(n))).unwrap()).collect();
     happen(&mut table, &ids[1], JobEvent::Start, now);
-    let list =
-        |phase, limit| table.list(&Asker::ANYBODY, phase, limit).into_iter().map(|view| view.id).collect::<Vec<_>>();
+    let list = |phase, limit| {
+        table.list(&Principal::ANYBODY, phase, limit).into_iter().map(|view| view.id).collect::<Vec<_>>()
+    };
     assert_eq!(list(None, 2), [ids[2].clone(), ids[1].clone()]);
     assert_eq!(list(Some(Phase::Queued), 9), [ids[2].clone(), ids[0].clone()]);
 }
 
 #[test]
 fn who_has_a_name_sees_their_own_jobs_and_who_may_sees_all() {
-    let (mut table, now) = (JobTable::new(limits(), vec![]), Stamp::now());
+    let (mut table, now) = (JobTable::new(limits(), vec![]), Timestamp::now());
     let request = JobRequest { key: Some("k".into()), ..request(1) };
     let [ann, bob] = ["ann", "bob"].map(|owner| take_for(Some(owner), &mut table, &request, now).unwrap());
     assert_ne!(ann, bob, "an Idempotency-Key is its owner's");
     let nobody = take(&mut table, &request, now).unwrap();
-    let asker = |name: Option<&str>, sees_all| Asker { name: name.map(str::to_owned), sees_all };
-    for (asker, seen) in [
-        (asker(Some("ann"), false), vec![&ann]),
-        (asker(Some("eve"), false), vec![]),
-        (asker(None, false), vec![]),
-        (asker(Some("eve"), true), vec![&ann, &bob, &nobody]),
+    let principal = |name: Option<&str>, sees_all| Principal { name: name.map(str::to_owned), sees_all };
+    for (principal, seen) in [
+        (principal(Some("ann"), false), vec![&ann]),
+        (principal(Some("eve"), false), vec![]),
+        (principal(None, false), vec![]),
+        (principal(Some("eve"), true), vec![&ann, &bob, &nobody]),
     ] {
         for id in [&ann, &bob, &nobody] {
-            assert_eq!(table.view(&asker, id).is_some(), seen.contains(&id), "{asker:?}");
-            assert_eq!(table.feed(&asker, id).is_some(), seen.contains(&id), "{asker:?}");
+            assert_eq!(table.view(&principal, id).is_some(), seen.contains(&id), "{principal:?}");
+            assert_eq!(table.feed(&principal, id).is_some(), seen.contains(&id), "{principal:?}");
         }
-        assert_eq!(table.list(&asker, None, 9).len(), seen.len(), "{asker:?}");
+        assert_eq!(table.list(&principal, None, 9).len(), seen.len(), "{principal:?}");
     }
 }
 
 #[test]
 fn a_webhook_is_due_at_the_end_and_given_up_after_six_tries() {
-    let (mut table, now) = (JobTable::new(limits(), vec![]), Stamp::now());
+    let (mut table, now) = (JobTable::new(limits(), vec![]), Timestamp::now());
     let id = take(&mut table, &JobRequest { webhook: Some("http://a".into()), ..request(1) }, now).unwrap();
     assert_eq!(table.to_deliver(now).count(), 0);
     happen(&mut table, &id, JobEvent::Start, now);
-    happen(&mut table, &id, JobEvent::Failed(Failure::new(crate::speech::Kind::Invalid, "no")), now);
+    happen(&mut table, &id, JobEvent::Failed(Problem::new(crate::speech::Kind::Invalid, "no")), now);
     assert!(matches!(table.record(&id).unwrap().state, State::Failed { .. }));
     assert_eq!(table.to_deliver(now).count(), 1);
     let (mut delivery, mut waits) = (delivery_after(0, false, now), vec![]);

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 /// A moment, in milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(transparent)]
-pub struct Stamp(u64);
+pub struct Timestamp(u64);
 
-// === impl Stamp ===
+// === impl Timestamp ===
 
-impl Stamp {
+impl Timestamp {
     /// A clock before 1970 is taken for 1970.
     pub fn now() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
