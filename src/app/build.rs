@@ -127,7 +127,7 @@ impl App {
             config: self.config.http.clone(),
             draining: http::Draining::default(),
             bodies: http::BodyBudget::new(self.config.http.bodies_limit),
-            gate: Gate::new(self.keyring.clone(), self.config.http.clone()),
+            gate: Gate::new(self.keyring.clone(), &self.config.http),
         }
     }
 

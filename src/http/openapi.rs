@@ -25,11 +25,11 @@ use utoipa::{
 };
 
 use super::{
-    access, admin,
+    access::Routes,
+    admin,
     api::Api,
-    compat,
     config::Config,
-    jobs, oip, openai,
+    generate, jobs, oip, openai,
     problem::{Problem, schemas},
     vertex,
 };
@@ -67,7 +67,7 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
 }
 
 /// What every route takes and gives.
-fn document(config: &Config, keys: bool) -> utoipa::openapi::OpenApi {
+fn document(config: &Config, routes: &Routes, keys: bool) -> utoipa::openapi::OpenApi {
     let mut document = Docs::openapi();
     parts().into_iter().for_each(|part| document.merge(part));
     document.servers = Some(vec![Server::new("/")]);
@@ -79,9 +79,9 @@ fn document(config: &Config, keys: bool) -> utoipa::openapi::OpenApi {
     }
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
-            errors::add(operation, &method, access::shape(path, config), keys);
+            errors::add(operation, routes.is_work(&method, path), routes.shape(path), keys);
             if keys {
-                operation.security = Some(needs(&method, path, config));
+                operation.security = Some(needs(&method, path, routes));
             }
         }
     }
@@ -125,8 +125,8 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operati
 }
 
 /// The scope that a key needs for a route; an empty list of ways: none.
-fn needs(method: &Method, path: &str, config: &Config) -> Vec<SecurityRequirement> {
-    let scope = access::scope(method, path, config);
+fn needs(method: &Method, path: &str, routes: &Routes) -> Vec<SecurityRequirement> {
+    let scope = routes.scope(method, path);
     scope.map(|scope| SecurityRequirement::new(KEY, [scope])).into_iter().collect()
 }
 
@@ -136,7 +136,8 @@ fn needs(method: &Method, path: &str, config: &Config) -> Vec<SecurityRequiremen
     responses((status = 200, description = "This document", body = serde_json::Map<String, serde_json::Value>))
 )]
 async fn specification(api: web::Data<Api>, made: web::Data<Specification>) -> HttpResponse {
-    let make = || document(&api.config, api.gate.asks_for_keys()).to_json().unwrap_or_default().into();
+    let make =
+        || document(&api.config, api.gate.routes(), api.gate.asks_for_keys()).to_json().unwrap_or_default().into();
     HttpResponse::Ok().content_type("application/json").body(made.0.get_or_init(make).clone())
 }
 
@@ -201,8 +202,8 @@ mod tests {
 
     #[test]
     fn every_reference_leads_somewhere() {
-        let config = access::tests::http(access::tests::config());
-        let document = serde_json::to_value(document(&config, true)).unwrap();
+        let config = crate::http::access::tests::http(crate::http::access::tests::config());
+        let document = serde_json::to_value(document(&config, &Routes::new(&config), true)).unwrap();
         let text = document.to_string();
         for reference in text.split("\"#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next()) {
             assert!(document["components"]["schemas"][reference].is_object(), "{reference}");

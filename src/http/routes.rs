@@ -8,9 +8,7 @@ use actix_web::{
     middleware, web,
 };
 
-use super::{
-    access, admin, api::Api, compat, jobs, oip, openai, openapi, problem::Problem, request_id, served, vertex,
-};
+use super::{admin, api::Api, compat, jobs, oip, openai, openapi, problem::Problem, request_id, served, vertex};
 use crate::speech::Kind;
 
 /// Every route, under the layers that hold for all of them; the last is the outermost.
@@ -65,5 +63,5 @@ fn cors(origins: &[String]) -> Cors {
 
 async fn no_such_route(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
     let message = format!("there is no {} {}; README.md lists the routes", request.method(), request.path());
-    Problem::new(Kind::NotFound, message).answer(access::shape(request.path(), &api.config))
+    Problem::new(Kind::NotFound, message).answer(api.gate.routes().shape(request.path()))
 }

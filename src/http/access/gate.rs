@@ -22,7 +22,7 @@ use super::{
     keyring::Keyring,
     metrics::{NOBODY, Refusal},
     permit::{Permits, Permitted},
-    routes::{self, Need},
+    routes::{Need, Routes},
 };
 use crate::{
     http::{
@@ -36,7 +36,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Gate {
     keyring: Keyring,
-    config: Arc<Config>,
+    routes: Arc<Routes>,
     /// Places for requests under way, of all callers together.
     slots: Option<Arc<Semaphore>>,
 }
@@ -44,9 +44,18 @@ pub struct Gate {
 // === impl Gate ===
 
 impl Gate {
-    pub fn new(keyring: Keyring, config: Config) -> Self {
+    pub fn new(keyring: Keyring, config: &Config) -> Self {
+        Self::before(Routes::new(config), keyring)
+    }
+
+    pub(super) fn before(routes: Routes, keyring: Keyring) -> Self {
         let slots = keyring.config().concurrency.map(|most| Arc::new(Semaphore::new(most)));
-        Self { keyring, config: Arc::new(config), slots }
+        Self { keyring, routes: Arc::new(routes), slots }
+    }
+
+    /// What is known of the routes.
+    pub(in crate::http) fn routes(&self) -> &Routes {
+        &self.routes
     }
 
     /// Whether a request needs a key.
@@ -69,7 +78,7 @@ impl Gate {
                 Ok(response.map_body(|_, body| BoxBody::new(Permitted::new(body, permits))))
             }
             Err(problem) => {
-                let response = refusal(&problem, routes::shape(request.path(), &self.config));
+                let response = refusal(&problem, self.routes.shape(request.path()));
                 Ok(request.into_response(response))
             }
         }
@@ -77,11 +86,15 @@ impl Gate {
 
     /// Decides, and notes who the caller is.
     fn admit(&self, request: &ServiceRequest) -> Result<Permits, Problem> {
-        let Need::A(scope) = routes::need(request.method(), request.path(), &self.config) else {
+        let Need::A(scope) = self.routes.need(request.method(), request.path()) else {
             return Ok([None, None]);
         };
         let holder = if self.keyring.is_locked() { Some(self.holder(request, scope)?) } else { None };
-        let permits = if routes::is_work(request.method()) { self.permits(holder.as_deref())? } else { [None, None] };
+        let permits = if self.routes.is_work(request.method(), request.path()) {
+            self.permits(holder.as_deref())?
+        } else {
+            [None, None]
+        };
         request.extensions_mut().insert(Caller(holder));
         Ok(permits)
     }

@@ -17,7 +17,7 @@ mod routes;
 
 pub(super) use self::{
     caller::{allowance, principal, require},
-    routes::{scope, shape},
+    routes::Routes,
 };
 pub use self::{
     config::Config,

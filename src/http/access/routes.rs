@@ -1,4 +1,4 @@
-//! What a route asks of its caller.
+//! What each route needs of its caller, and whether it asks for work: one table, read before any handler is called.
 
 use actix_web::http::Method;
 
@@ -13,68 +13,160 @@ pub(super) enum Need {
     A(Scope),
 }
 
-/// Probes of the platforms. `AIP_HEALTH_ROUTE` is one more.
-const PROBES: [&str; 6] = ["/health", "/health/live", "/health/ready", "/ping", "/v2/health/live", "/v2/health/ready"];
+/// Who may come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    /// Whoever looks; for anything else a key that may use models.
+    Probe,
+    /// Whoever may use models.
+    Infer,
+    /// They may look, and administrators change.
+    Look,
+}
 
-/// Routes for whoever may use models. What is in neither list needs the scope `admin`.
-const FOR_USERS: [&str; 12] = [
-    "/",
-    "/predict",
-    "/invocations",
-    "/generate",
-    "/metrics",
-    "/models/status",
-    "/models/events",
-    "/openapi.json",
-    "/docs",
-    "/v2",
-    "/v2/models",
-    "/v2/repository/index",
+/// A line of the table.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Route {
+    /// As it stands in requests.
+    path: &'static str,
+    /// Whatever begins with it is it as well.
+    below: bool,
+    access: Access,
+    /// It asks for work whatever its method is: a WebSocket begins as a `GET`.
+    live: bool,
+}
+
+/// The lines in the order in which they are looked up. What is in none of them needs the scope `admin`.
+const TABLE: &[Route] = &[
+    // Probes of the platforms. `AIP_HEALTH_ROUTE` is one more.
+    Route::probe("/health"),
+    Route::probe("/health/live"),
+    Route::probe("/health/ready"),
+    Route::probe("/ping"),
+    Route::probe("/v2/health/live"),
+    Route::probe("/v2/health/ready"),
+    Route::infer("/"),
+    // `AIP_PREDICT_ROUTE` is one more.
+    Route::infer("/predict"),
+    Route::infer("/invocations"),
+    Route::infer("/generate"),
+    Route::infer("/metrics"),
+    Route::infer("/models/status"),
+    Route::infer("/models/events"),
+    Route::infer("/openapi.json"),
+    Route::infer("/docs"),
+    Route::infer("/docs/").below(),
+    Route::infer("/v2"),
+    Route::infer("/v2/models"),
+    Route::infer("/v2/models/").below(),
+    Route::infer("/v2/repository/index"),
+    Route::look("/v1/audio/voices").below(),
+    Route::infer("/v1/").below(),
 ];
-/// And all that is below these.
-const BELOW_FOR_USERS: [&str; 3] = ["/v1/", "/v2/models/", "/docs/"];
-/// But what is here may only be looked at by them.
-const ONLY_LOOKS: &str = "/v1/audio/voices";
 
-/// What a request needs, by its path as it was sent: a path that is written in another way than the list has it needs
-/// more, never less.
-pub(super) fn need(method: &Method, path: &str, config: &Config) -> Need {
-    let looks = method == Method::GET || method == Method::HEAD;
-    let is = |route: &Option<String>| route.as_deref() == Some(path);
-    let open = PROBES.contains(&path) || is(&config.health_route) || (config.access.open_metrics && path == "/metrics");
-    if looks && open {
-        return Need::Nothing;
+/// The table, and the routes that the configuration adds to it.
+#[derive(Clone, Debug)]
+pub(in crate::http) struct Routes {
+    table: &'static [Route],
+    health: Option<String>,
+    predict: Option<String>,
+    open_metrics: bool,
+}
+
+// === impl Route ===
+
+impl Route {
+    const fn new(path: &'static str, access: Access) -> Self {
+        Self { path, below: false, access, live: false }
     }
-    let for_users = FOR_USERS.contains(&path)
-        || PROBES.contains(&path)
-        || BELOW_FOR_USERS.iter().any(|folder| path.starts_with(folder))
-        || is(&config.health_route)
-        || is(&config.predict_route);
-    Need::A(if for_users && (looks || !path.starts_with(ONLY_LOOKS)) { Scope::Infer } else { Scope::Admin })
-}
 
-/// The scope that a route needs, for documentation.
-pub(in crate::http) fn scope(method: &Method, path: &str, config: &Config) -> Option<&'static str> {
-    match need(method, path, config) {
-        Need::Nothing => None,
-        Need::A(scope) => Some(scope.as_str()),
+    const fn probe(path: &'static str) -> Self {
+        Self::new(path, Access::Probe)
+    }
+
+    pub(super) const fn infer(path: &'static str) -> Self {
+        Self::new(path, Access::Infer)
+    }
+
+    const fn look(path: &'static str) -> Self {
+        Self::new(path, Access::Look)
+    }
+
+    const fn below(self) -> Self {
+        Self { below: true, ..self }
+    }
+
+    /// The same, with work in every request.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for routes that begin with an upgrade"))]
+    pub(super) const fn live(self) -> Self {
+        Self { live: true, ..self }
+    }
+
+    fn is(&self, path: &str) -> bool {
+        path == self.path || (self.below && path.starts_with(self.path))
     }
 }
 
-/// Whether a request asks for work, which allowances are about; looking at what there is costs next to nothing.
-pub(super) fn is_work(method: &Method) -> bool {
-    method == Method::POST
-}
+// === impl Routes ===
 
-/// The protocol in which a path is answered.
-pub(in crate::http) fn shape(path: &str, config: &Config) -> Shape {
-    let vertex = [&config.health_route, &config.predict_route].into_iter().flatten().any(|route| route == path);
-    match path {
-        _ if vertex => Shape::Google,
-        // Ours, beside theirs.
-        path if path == "/v1/jobs" || path.starts_with("/v1/jobs/") => Shape::Google,
-        path if path.starts_with("/v1/") => Shape::OpenAi,
-        path if path == "/v2" || path.starts_with("/v2/") => Shape::Oip,
-        _ => Shape::Google,
+impl Routes {
+    pub(in crate::http) fn new(config: &Config) -> Self {
+        Self::with(TABLE, config)
+    }
+
+    pub(super) fn with(table: &'static [Route], config: &Config) -> Self {
+        let (health, predict) = (config.health_route.clone(), config.predict_route.clone());
+        Self { table, health, predict, open_metrics: config.access.open_metrics }
+    }
+
+    /// What a request needs, by its path as it was sent: a path that is written in another way than the table has it
+    /// needs more, never less.
+    pub(super) fn need(&self, method: &Method, path: &str) -> Need {
+        let looks = method == Method::GET || method == Method::HEAD;
+        match self.access(path) {
+            Some(Access::Probe) if looks => Need::Nothing,
+            Some(Access::Infer) if looks && path == "/metrics" && self.open_metrics => Need::Nothing,
+            Some(Access::Probe | Access::Infer) => Need::A(Scope::Infer),
+            Some(Access::Look) if looks => Need::A(Scope::Infer),
+            Some(Access::Look) | None => Need::A(Scope::Admin),
+        }
+    }
+
+    fn access(&self, path: &str) -> Option<Access> {
+        match path {
+            path if self.health.as_deref() == Some(path) => Some(Access::Probe),
+            path if self.predict.as_deref() == Some(path) => Some(Access::Infer),
+            path => self.find(path).map(|route| route.access),
+        }
+    }
+
+    fn find(&self, path: &str) -> Option<&'static Route> {
+        self.table.iter().find(|route| route.is(path))
+    }
+
+    /// The scope that a route needs, for documentation.
+    pub(in crate::http) fn scope(&self, method: &Method, path: &str) -> Option<&'static str> {
+        match self.need(method, path) {
+            Need::Nothing => None,
+            Need::A(scope) => Some(scope.as_str()),
+        }
+    }
+
+    /// Whether a request asks for work, which allowances are about; looking at what there is costs next to nothing.
+    pub(in crate::http) fn is_work(&self, method: &Method, path: &str) -> bool {
+        method == Method::POST || self.find(path).is_some_and(|route| route.live)
+    }
+
+    /// The protocol in which a path is answered.
+    pub(in crate::http) fn shape(&self, path: &str) -> Shape {
+        let vertex = [&self.health, &self.predict].into_iter().flatten().any(|route| route == path);
+        match path {
+            _ if vertex => Shape::Google,
+            // Ours, beside theirs.
+            path if path == "/v1/jobs" || path.starts_with("/v1/jobs/") => Shape::Google,
+            path if path.starts_with("/v1/") => Shape::OpenAi,
+            path if path == "/v2" || path.starts_with("/v2/") => Shape::Oip,
+            _ => Shape::Google,
+        }
     }
 }

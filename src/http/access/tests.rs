@@ -1,11 +1,17 @@
 use std::num::NonZeroU32;
 
-use actix_web::{http::Method, test::TestRequest};
+use actix_web::{
+    App,
+    http::Method,
+    middleware::from_fn,
+    test::{TestRequest, call_service, init_service},
+    web,
+};
 
 use super::{
     credential, file,
     key::{Digest, Key, Limits, Scope},
-    routes::{self, Need},
+    routes::{Need, Route, Routes},
     *,
 };
 use crate::{
@@ -194,7 +200,8 @@ fn keys_are_taken_from_the_headers_that_tools_send() {
 #[test]
 fn probes_need_nothing_and_a_route_that_nobody_listed_needs_administration() {
     let closed = http(config());
-    let need = |method, path: &str| routes::need(&method, path, &closed);
+    let routes = Routes::new(&closed);
+    let need = |method, path: &str| routes.need(&method, path);
     let (infer, admin) = (Need::A(Scope::Infer), Need::A(Scope::Admin));
     for probe in ["/health", "/health/live", "/ping", "/v2/health/ready", "/v1/endpoints/7/deployedModels/9"] {
         assert_eq!(need(Method::GET, probe), Need::Nothing, "{probe}");
@@ -211,12 +218,12 @@ fn probes_need_nothing_and_a_route_that_nobody_listed_needs_administration() {
         assert_eq!(need(Method::GET, path), admin, "{path}");
     }
     let open = http(Config { open_metrics: true, ..config() });
-    assert_eq!(routes::need(&Method::GET, "/metrics", &open), Need::Nothing);
+    assert_eq!(Routes::new(&open).need(&Method::GET, "/metrics"), Need::Nothing);
 }
 
 #[test]
 fn each_path_is_answered_in_its_protocol() {
-    let config = http(config());
+    let routes = Routes::new(&http(config()));
     for (path, shape) in [
         ("/v1/audio/transcriptions", Shape::OpenAi),
         ("/v1/endpoints/7/deployedModels/9:predict", Shape::Google),
@@ -224,6 +231,24 @@ fn each_path_is_answered_in_its_protocol() {
         ("/v2", Shape::Oip),
         ("/predict", Shape::Google),
     ] {
-        assert_eq!(routes::shape(path, &config), shape, "{path}");
+        assert_eq!(routes.shape(path), shape, "{path}");
     }
+}
+
+/// Work is what is posted, and any request to a route that says so.
+#[actix_web::test]
+async fn a_live_route_is_work_whatever_its_method() {
+    const TABLE: &[Route] = &[Route::infer("/live").live(), Route::infer("/look")];
+    let limits = Limits { requests_per_minute: some(1), ..Limits::default() };
+    let ring = ring(Config { keys: vec![Digest::of("k")], limits, ..config() });
+    let gate = Gate::before(Routes::with(TABLE, &http(config())), ring);
+    let layer = from_fn(move |request, next| gate.clone().pass(request, next));
+    let app = init_service(App::new().wrap(layer).default_service(web::to(async || "here"))).await;
+    let get = async |path: &str| {
+        let request = TestRequest::get().uri(path).insert_header(("x-api-key", "k"));
+        call_service(&app, request.to_request()).await.status().as_u16()
+    };
+    assert_eq!([get("/look").await, get("/look").await], [200, 200]);
+    assert_eq!([get("/live").await, get("/live").await], [200, 429]);
+    assert_eq!(get("/look").await, 200);
 }

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::{
-    body::MessageBody,
-    http::{Method, StatusCode},
-};
+use actix_web::{body::MessageBody, http::StatusCode};
 use serde_json::Value;
 use utoipa::openapi::{
     ContentBuilder, HeaderBuilder, Ref, RefOr, Response, ResponseBuilder,
@@ -44,9 +41,9 @@ const OF_KEYS: [(Kind, &str); 2] = [
 ];
 
 /// Adds what an operation can answer beside what it says itself.
-pub(super) fn add(operation: &mut Operation, method: &Method, shape: Shape, keys: bool) {
-    let general = if method == Method::POST { &OF_WORK[..] } else { &OF_A_LOOK[..] };
-    let kinds = general.iter().chain(OF_KEYS.iter().filter(|_| keys || method == Method::POST));
+pub(super) fn add(operation: &mut Operation, work: bool, shape: Shape, keys: bool) {
+    let general = if work { &OF_WORK[..] } else { &OF_A_LOOK[..] };
+    let kinds = general.iter().chain(OF_KEYS.iter().filter(|_| keys || work));
     for (status, response) in responses(kinds, shape) {
         let said = operation.responses.responses.entry(status.as_str().to_owned());
         match said.or_insert_with(|| RefOr::T(response.clone())) {
