@@ -94,7 +94,7 @@ fn parts() -> [utoipa::openapi::OpenApi; 6] {
         openai::Docs::openapi(),
         vertex::Docs::openapi(),
         oip::Docs::openapi(),
-        compat::Docs::openapi(),
+        generate::Docs::openapi(),
         jobs::Docs::openapi(),
         admin::Docs::openapi(),
     ]

@@ -8,7 +8,7 @@ use actix_web::{
     middleware, web,
 };
 
-use super::{admin, api::Api, compat, jobs, oip, openai, openapi, problem::Problem, request_id, served, vertex};
+use super::{admin, api::Api, generate, jobs, oip, openai, openapi, problem::Problem, request_id, served, vertex};
 use crate::speech::Kind;
 
 /// Every route, under the layers that hold for all of them; the last is the outermost.
@@ -31,7 +31,7 @@ pub fn routes(api: Api) -> impl HttpServiceFactory {
         .configure(openai::routes)
         .configure(jobs::routes)
         .configure(vertex::routes)
-        .configure(compat::routes)
+        .configure(generate::routes)
         .default_service(web::to(no_such_route))
 }
 

@@ -42,7 +42,7 @@ use crate::{
     audio::{Pcm, VoiceActivity},
     catalog::{Catalog, Entry},
     lifecycle::{AcquireOptions, Lease, Lifecycle},
-    model::{Availability, InputSender, Request, Responses, request},
+    model::{Availability, Family, InputSender, Request, Responses, request},
     runtime::Runnable,
     speech::{Convert, ModelName, Synthesize, Task, TaskKind, Transcribe},
 };
@@ -113,24 +113,17 @@ impl Service {
         &self.voices
     }
 
-    /// Why a model does not do a task that no family of this build does: the answer to those who ask for it.
-    pub fn refuse(&self, protocol: &'static str, model: Option<&str>, task: TaskKind) -> ServiceError {
-        let mut account = self.metrics.open(protocol, task);
+    /// Whether a model can be asked for a task at all, as the families of the catalog have it. A refusal is counted like
+    /// that of a request.
+    pub fn check(&self, protocol: &'static str, model: Option<&str>, task: TaskKind) -> Result<(), ServiceError> {
         let catalog = self.catalog();
-        let error = match catalog.resolve(model) {
-            Ok(entry) => {
-                account.model(&entry.name);
-                wrong_task(&catalog, entry, task)
-            }
-            Err(unknown) => unknown.into(),
-        };
+        let Err(error) = entry(&catalog, model, task) else { return Ok(()) };
+        let mut account = self.metrics.open(protocol, task);
+        if let Ok(entry) = catalog.resolve(model) {
+            account.model(&entry.name);
+        }
         account.fail(&error);
-        error
-    }
-
-    /// Whether a model can be asked for a task at all.
-    pub fn check<T: Task>(&self, model: Option<&str>) -> Result<(), ServiceError> {
-        entry::<T>(&self.catalog(), model).map(drop)
+        Err(error)
     }
 
     /// How long a recording is.
@@ -202,7 +195,7 @@ impl Service {
         account: &mut Account,
     ) -> Result<(Started<T>, I), ServiceError> {
         let known = self.known.load_full();
-        let (config, entry) = (&known.config, entry::<T>(&known.catalog, call.model.as_deref())?);
+        let (config, entry) = (&known.config, entry(&known.catalog, call.model.as_deref(), T::KIND)?);
         account.model(&entry.name);
         let (ask, original) = decode(known.input_rate(entry, T::KIND), config.max_audio).await?;
         call.allowance.map_or(Ok(()), |allowance| allowance.take_audio(original.seconds))?;
@@ -272,15 +265,15 @@ impl Known {
 }
 
 /// The catalog's entry, if this build can serve it and it does the task.
-fn entry<'a, T: Task>(catalog: &'a Catalog, name: Option<&str>) -> Result<&'a Entry, ServiceError> {
+fn entry<'a>(catalog: &'a Catalog, name: Option<&str>, task: TaskKind) -> Result<&'a Entry, ServiceError> {
     let entry = catalog.resolve(name)?;
     if let Availability::Unsupported(reason) = &entry.availability {
         return Err(ServiceError::Unsupported { model: entry.name.clone(), reason: reason.to_string() });
     }
-    match entry.family {
-        Some(family) if !family.tasks().contains(&T::KIND) => Err(wrong_task(catalog, entry, T::KIND)),
-        _ => Ok(entry),
-    }
+    let does = |family: &&dyn Family| family.tasks().contains(&task);
+    // As long as the family is not known, it may be any.
+    let can = entry.family.as_ref().map_or_else(|| catalog.families().iter().any(does), does);
+    if can { Ok(entry) } else { Err(wrong_task(catalog, entry, task)) }
 }
 
 fn wrong_task(catalog: &Catalog, entry: &Entry, task: TaskKind) -> ServiceError {

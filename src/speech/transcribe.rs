@@ -1,6 +1,6 @@
 //! To hear: speech in, text out.
 
-use super::{Measured, Piece, Size, Task, TaskKind};
+use super::{Measured, Piece, Problem, Size, Task, TaskKind};
 use crate::audio::Pcm;
 
 /// A recording to be written down, and how.
@@ -13,19 +13,28 @@ pub struct Transcribe {
 }
 
 /// What a caller may say about a transcription. Made where a request is read, and handed on as it is.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Deserialize, utoipa::ToSchema)]
 pub struct TranscribeOptions {
     /// The spoken language, as an ISO 639-1 code or an English name; detected if absent.
     pub language: Option<String>,
+    /// `transcribe`, or `translate` into English.
+    #[serde(default, rename = "task")]
+    #[schema(value_type = Option<String>)]
     pub mode: TranscribeMode,
     /// Text that came before, or words to expect.
     pub prompt: Option<String>,
     /// 0 to 1; absent: start at 0 and rise where the text looks wrong.
     pub temperature: Option<f32>,
+    /// `none`, `segment` or `word`.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
     pub timestamps: Timestamps,
     /// Whether each token is wanted with its log-probability.
+    #[serde(skip)]
     pub logprobs: bool,
     /// Knobs of one family, read by it with unknown names refused.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
     pub options: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -114,6 +123,23 @@ pub struct Logprob {
     /// Its bytes, which those of its neighbours may complete to a character.
     pub bytes: Vec<u8>,
 }
+
+// === impl TranscribeOptions ===
+
+impl TranscribeOptions {
+    /// Refuses values that no model can follow.
+    pub fn checked(self) -> Result<Self, Problem> {
+        match self.temperature {
+            Some(temperature) if !(0.0..=1.0).contains(&temperature) => {
+                let message = format!("temperature is {temperature}; 0 to 1 would be right");
+                Err(Problem::invalid("temperature", message))
+            }
+            _ => Ok(self),
+        }
+    }
+}
+
+// === impl Transcribe ===
 
 impl Task for Transcribe {
     const KIND: TaskKind = TaskKind::Transcribe;

@@ -10,12 +10,15 @@ use crate::{
         api::Api,
         body::{Body, Shape},
         form::Form,
-        native::request::{self as ask, Ask},
+        native::{
+            fields::{self, Fields},
+            request::NativeRequest,
+            task::TaskRequest,
+        },
         problem::Problem,
     },
     jobs::{self, JobRequest},
     service::{Recording, ServiceError},
-    speech::{TaskKind, Transcribe},
 };
 
 const TAKEN: &str = "application/json, multipart/form-data, audio/*, video/* or application/octet-stream";
@@ -37,52 +40,54 @@ struct Object {
     url: String,
 }
 
-/// A request, checked as far as it can be without hearing it: a wrong one fails now and not later.
+/// A request, checked as far as it can be without doing it: a wrong one fails now and not later.
 pub(super) async fn read(api: &Api, request: &HttpRequest, body: Body) -> Result<JobRequest, Problem> {
     let key = key(request)?;
-    let (mut fields, recording) = match body.shape() {
-        Shape::Json => (body.json()?, None),
+    let (mut fields, recording) = fields_and_recording(request, body).await?;
+    let webhook = fields.remove("webhook").map(webhook).transpose()?;
+    let parameters = parameters(&mut fields);
+    let mut native = NativeRequest::read(fields)?;
+    api.service.check("jobs", native.common.model.as_deref(), native.task())?;
+    let recording = native.take_audio(api, recording).await?;
+    TaskRequest::of(native, recording.clone().map(Into::into))?;
+    // Now and not when it runs: who has nothing left is told so, and a job that was taken is done.
+    if let (Some(allowance), Some(recording)) = (access::allowance(request), &recording) {
+        allowance.take_audio(api.service.seconds(recording.clone()).await?).map_err(ServiceError::from)?;
+    }
+    let recording = recording.map(|Recording { bytes, hint }| jobs::Recording { bytes, hint });
+    Ok(JobRequest { parameters, recording, webhook, key })
+}
+
+/// What is kept of a request beside its recording, which is not copied for it.
+fn parameters(fields: &mut Fields) -> Value {
+    let audio = fields.remove("audio");
+    let parameters = Value::Object(fields::normal(fields.clone()));
+    fields.extend(audio.map(|audio| ("audio".to_owned(), audio)));
+    parameters
+}
+
+/// What a body says, and the recording where it is one or holds one.
+async fn fields_and_recording(request: &HttpRequest, body: Body) -> Result<(Fields, Option<Recording>), Problem> {
+    match body.shape() {
+        Shape::Json => Ok((fields::object(body.json()?)?, None)),
         Shape::Sound => {
             let hint = body.media_type.as_ref().map(ToString::to_string);
-            (Value::Object(ask::query(request)?), Some(Recording { bytes: body.bytes, hint }))
+            Ok((fields::query(request)?, Some(Recording { bytes: body.bytes, hint })))
         }
         Shape::Form => {
             let mut form = Form::read(request, body).await?;
             let file = form.file()?;
-            let mut fields = ask::query(request)?;
+            let mut fields = fields::query(request)?;
             fields.extend(values(form.into_texts()));
-            (Value::Object(fields), Some(file))
+            Ok((fields, Some(file)))
         }
-        Shape::Other => return Err(body.not_taken(TAKEN)),
-    };
-    let webhook = fields.as_object_mut().and_then(|fields| fields.remove("webhook")).map(webhook).transpose()?;
-    let mut ask = Ask::from_json(fields)?;
-    if ask.task() != TaskKind::Transcribe {
-        return Err(api.service.refuse("jobs", ask.model.as_deref(), ask.task()).into());
+        Shape::Other => Err(body.not_taken(TAKEN)),
     }
-    api.service.check::<Transcribe>(ask.model.as_deref())?;
-    let recording = ask.recording(api, recording).await?;
-    ask.clone().listen(recording.clone())?;
-    // Now and not when it runs: who has nothing left is told so, and a job that was taken is done.
-    if let Some(allowance) = access::allowance(request) {
-        allowance.take_audio(api.service.seconds(recording.clone()).await?).map_err(ServiceError::from)?;
-    }
-    let Recording { bytes, hint } = recording;
-    Ok(JobRequest { parameters: compact(&ask), recording: Some(jobs::Recording { bytes, hint }), webhook, key })
 }
 
-/// The fields that say something.
-fn compact(ask: &Ask) -> Value {
-    let mut value = serde_json::json!(ask);
-    if let Some(fields) = value.as_object_mut() {
-        fields.retain(|_, value| !value.is_null());
-    }
-    value
-}
-
-/// As [`ask::fields`] reads them; a webhook may be JSON as well.
-fn values(texts: impl IntoIterator<Item = (String, String)>) -> serde_json::Map<String, Value> {
-    let mut values = ask::fields(texts);
+/// As [`fields::from_texts`] reads them; a webhook may be JSON as well.
+fn values(texts: impl IntoIterator<Item = (String, String)>) -> Fields {
+    let mut values = fields::from_texts(texts);
     if let Some(webhook) = values.get_mut("webhook") {
         let object = webhook.as_str().and_then(|text| serde_json::from_str(text).ok()).filter(Value::is_object);
         *webhook = object.unwrap_or(webhook.take());

@@ -9,8 +9,9 @@ use super::show::JobBody;
 use crate::{
     http::{
         native::{
-            render,
-            request::{Ask, Format},
+            fields,
+            request::NativeRequest,
+            task::{Piece, TaskRequest},
         },
         problem::Problem,
         wait,
@@ -37,7 +38,7 @@ impl JobWorker {
 
 impl Worker for JobWorker {
     fn work(&self, item: WorkItem, pieces: Pieces) -> BoxFuture<'static, Result<Value, Problem>> {
-        hear(self.service.clone(), self.time_limit, item, pieces).boxed()
+        run(self.service.clone(), self.time_limit, item, pieces).boxed()
     }
 
     fn show(&self, view: &View) -> Value {
@@ -45,33 +46,24 @@ impl Worker for JobWorker {
     }
 }
 
-async fn hear(service: Service, time_limit: Duration, item: WorkItem, pieces: Pieces) -> Result<Value, Problem> {
+async fn run(service: Service, time_limit: Duration, item: WorkItem, pieces: Pieces) -> Result<Value, Problem> {
     let WorkItem { id, parameters, recording } = item;
-    let ask = Ask::from_json(parameters)?;
-    let (format, timestamps) = (ask.response_format.unwrap_or_default(), ask.timestamps.unwrap_or_default());
-    let wait = ask.wait.map(|seconds| wait::seconds("wait", seconds)).transpose()?;
+    let request = NativeRequest::read(fields::object(parameters)?)?;
+    let common = &request.common;
     let call = Call {
         id: id.to_string(),
         protocol: "jobs",
-        model: ask.model.clone(),
-        wait,
+        model: common.model.clone(),
+        wait: common.wait.map(|seconds| wait::seconds("wait", seconds)).transpose()?,
         time_limit: Some(time_limit),
         served: Served::default(),
-        keep_alive: ask.keep_alive,
+        keep_alive: common.keep_alive,
         allowance: None,
     };
-    let Some(jobs::Recording { bytes, hint }) = recording else {
-        return Err(Problem::invalid("audio", "the recording of this job is gone"));
-    };
-    let listen = ask.listen(Recording { bytes, hint })?;
-    let transcription = service.transcribe(call, listen).await?;
-    let of = transcription.seconds();
-    let heard = transcription.whole_watched(|segment| {
-        pieces.add(Progress { seconds: segment.end, of }, render::segment(segment, timestamps));
-    });
-    let heard = heard.await?;
-    Ok(match format {
-        Format::Json => render::prediction(&heard, timestamps),
-        format => Value::String(render::text(&heard, format)),
-    })
+    let format = common.response_format.unwrap_or_default();
+    let audio = recording.map(|jobs::Recording { bytes, hint }| Recording { bytes, hint }.into());
+    let running = TaskRequest::of(request, audio)?.start(&service, call, format).await?;
+    let of = running.seconds();
+    let whole = running.whole(|Piece { value, seconds, .. }| pieces.add(Progress { seconds, of }, value));
+    Ok(whole.await?.into_json())
 }

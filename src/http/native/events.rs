@@ -6,13 +6,10 @@ use futures::{Stream, StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 
 use super::{
-    item::{Begun, Item},
-    render,
+    item::{Item, RunningItem},
+    task::{Piece, Step},
 };
-use crate::{
-    http::{api::Api, problem::Problem, sse},
-    speech::{Segment, Transcript, TranscriptEvent},
-};
+use crate::http::{api::Api, problem::Problem, sse};
 
 /// Instances of one request that are worked on at once.
 pub(in crate::http) const AT_ONCE: usize = 8;
@@ -48,7 +45,7 @@ pub(in crate::http) async fn envelope(api: Api, items: Vec<Result<Item, Problem>
     respond(stream::iter(events).flatten_unordered(AT_ONCE), tagged).await
 }
 
-/// The status is sent with the first thing that was heard. When there is none, the first failure is the answer.
+/// The status is sent with the first event that is no failure. When there is none, the first failure is the answer.
 async fn respond(
     events: impl Stream<Item = Event> + 'static,
     written: impl Fn(Event) -> Value + 'static,
@@ -72,29 +69,23 @@ fn written(event: Result<Value, Problem>) -> Value {
 }
 
 fn of_item(api: Api, item: Item) -> impl Stream<Item = Result<Value, Problem>> {
-    let begin = async move {
-        let begun = item.begin(&api).await?;
-        Ok::<_, Problem>(pieces(api, begun))
+    let start = async move {
+        let running = item.start(&api).await?;
+        Ok::<_, Problem>(steps(api, running))
     };
-    stream::once(begin).try_flatten()
+    stream::once(start).try_flatten()
 }
 
-fn pieces(api: Api, begun: Begun) -> impl Stream<Item = Result<Value, Problem>> {
-    let start: Option<(Begun, Vec<Segment>)> = Some((begun, Vec::new()));
-    stream::unfold((api, start), |(api, state)| async move {
-        let (mut begun, mut segments) = state?;
-        match begun.transcription.next().await? {
-            Ok(TranscriptEvent::Segment(segment)) => {
-                let event = json!({"segment": render::segment(&segment, begun.timestamps)});
-                segments.push(segment);
-                Some((Ok(event), (api, Some((begun, segments)))))
+fn steps(api: Api, running: RunningItem) -> impl Stream<Item = Result<Value, Problem>> {
+    stream::unfold((api, Some(running)), |(api, item)| async move {
+        let mut item = item?;
+        match item.running.next().await? {
+            Ok(Step::Piece(Piece { name, value, .. })) => Some((Ok(json!({name: value})), (api, Some(item)))),
+            Ok(Step::Whole(whole)) => {
+                let sent = item.deliver(&api, whole).await;
+                Some((sent.map(|sent| json!({"prediction": sent.into_json()})), (api, None)))
             }
-            Ok(TranscriptEvent::Done(summary)) => {
-                let heard = Transcript { model: begun.transcription.model().clone(), segments, summary };
-                let whole = begun.finish(&api, &heard).await;
-                Some((whole.map(|whole| json!({"prediction": whole.into_json()})), (api, None)))
-            }
-            Err(error) => Some((Err(error.into()), (api, None))),
+            Err(problem) => Some((Err(problem), (api, None))),
         }
     })
 }

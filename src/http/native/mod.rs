@@ -1,9 +1,13 @@
 //! What the protocols share: a request in our own words, what is made of it, and how its answer is written.
 
 pub(super) mod audio;
+pub(super) mod delivery;
 pub(super) mod events;
+pub(super) mod fields;
+mod format;
 pub(super) mod item;
-pub(super) mod render;
+pub(super) mod prediction;
 pub(super) mod request;
 pub(super) mod speech;
+pub(super) mod task;
 pub(super) mod transcriptions;

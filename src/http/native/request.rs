@@ -1,23 +1,32 @@
-//! What may be asked in a native body. An instance, `parameters` and a body without an envelope have the same fields, so
-//! there is one type for all three.
+//! A request in our own words: an instance with its `parameters`, or a body without an envelope with its query.
 
-use actix_web::{HttpRequest, web};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use std::sync::LazyLock;
 
-use super::audio;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr,
+        schema::{AdditionalProperties, Schema},
+    },
+};
+
+use super::{
+    audio,
+    fields::{self, Fields},
+    format::Format,
+};
 use crate::{
     http::{api::Api, problem::Problem},
     lifecycle::KeepAlive,
-    service::{AudioInput, Recording, TranscribeRequest},
-    speech::{Kind, TaskKind, Timestamps, TranscribeMode, TranscribeOptions},
+    service::Recording,
+    speech::{TaskKind, TranscribeOptions},
 };
 
-/// The fields of an instance, of `parameters`, or of a native body. All are optional here; what is missing in the end is
-/// said by [`Ask::listen`].
-#[derive(Clone, Debug, Default, Deserialize, Serialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::http) struct Ask {
+/// What is said whatever is to be done. What is missing in the end the task says.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+pub(in crate::http) struct Common {
     /// The recording: base64, `{"content": base64}`, or `{"uri": "gs://…"}`, `s3://…`, `https://…`.
     pub audio: Option<Value>,
     /// What is to be spoken, in place of a recording.
@@ -31,125 +40,108 @@ pub(in crate::http) struct Ask {
     /// How long the model is to stay in memory afterwards.
     #[schema(value_type = Option<String>)]
     pub keep_alive: Option<KeepAlive>,
-    pub language: Option<String>,
-    /// `transcribe`, or `translate` into English.
-    #[schema(value_type = Option<String>)]
-    pub task: Option<TranscribeMode>,
-    pub prompt: Option<String>,
-    pub temperature: Option<f32>,
-    /// `none`, `segment` or `word`.
-    #[schema(value_type = Option<String>)]
-    pub timestamps: Option<Timestamps>,
     pub response_format: Option<Format>,
-    /// Knobs of the model's family.
-    #[schema(value_type = Option<Object>)]
-    pub options: Option<Map<String, Value>>,
 }
 
-/// How a native answer is written.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(in crate::http) enum Format {
-    #[default]
-    Json,
-    Text,
-    Srt,
-    Vtt,
+/// A request, understood but for its recording.
+#[derive(Clone, Debug)]
+pub(in crate::http) struct NativeRequest {
+    pub common: Common,
+    pub options: TaskOptions,
 }
 
-// === impl Ask ===
+/// What is said of the task.
+#[derive(Clone, Debug)]
+pub(in crate::http) enum TaskOptions {
+    Transcribe(TranscribeOptions),
+    /// Whether a model here does that is for the service to say; what it would read is left unread.
+    Unread(TaskKind),
+}
 
-impl Ask {
-    pub fn from_json(value: Value) -> Result<Self, Problem> {
-        serde_path_to_error::deserialize(value).map_err(|error| {
-            let (field, reason) = (error.path().to_string(), error.inner());
-            match field.as_str() {
-                "." | "?" => Problem::new(Kind::Invalid, reason.to_string()),
-                field => Problem::invalid(field, format!("{field}: {reason}")),
-            }
-        })
+static COMMON: LazyLock<Vec<String>> = LazyLock::new(names::<Common>);
+
+/// The names of the fields of a struct.
+fn names<T: PartialSchema>() -> Vec<String> {
+    fields::described::<T>().properties.into_keys().collect()
+}
+
+// === impl NativeRequest ===
+
+impl NativeRequest {
+    pub fn read(fields: Fields) -> Result<Self, Problem> {
+        let is_common = |(name, _): &(String, Value)| COMMON.contains(name);
+        let (common, options): (Fields, Fields) = fields::without_nulls(fields).into_iter().partition(is_common);
+        let common: Common = fields::read(common)?;
+        Ok(Self { options: TaskOptions::read(common.task(), options)?, common })
     }
 
-    pub fn from_texts(texts: impl IntoIterator<Item = (String, String)>) -> Result<Self, Problem> {
-        Self::from_json(Value::Object(fields(texts)))
+    pub fn task(&self) -> TaskKind {
+        self.common.task()
     }
 
-    /// What is absent here is taken from `defaults`.
-    pub fn or(self, defaults: &Self) -> Self {
-        let defaults = defaults.clone();
-        Self {
-            audio: self.audio.or(defaults.audio),
-            text: self.text.or(defaults.text),
-            voice: self.voice.or(defaults.voice),
-            model: self.model.or(defaults.model),
-            wait: self.wait.or(defaults.wait),
-            keep_alive: self.keep_alive.or(defaults.keep_alive),
-            language: self.language.or(defaults.language),
-            task: self.task.or(defaults.task),
-            prompt: self.prompt.or(defaults.prompt),
-            temperature: self.temperature.or(defaults.temperature),
-            timestamps: self.timestamps.or(defaults.timestamps),
-            response_format: self.response_format.or(defaults.response_format),
-            options: self.options.or(defaults.options),
+    /// Takes the recording, if there is one: the body as it is, or what the field `audio` holds, or what is where that
+    /// points to.
+    pub async fn take_audio(&mut self, api: &Api, body: Option<Recording>) -> Result<Option<Recording>, Problem> {
+        match (body, self.common.audio.take()) {
+            (Some(_), Some(_)) => Err(Problem::invalid("audio", "the body is the recording; audio is one too many")),
+            (Some(body), None) => Ok(Some(body)),
+            (None, Some(audio)) => Ok(Some(audio::recording(api, &audio).await?)),
+            (None, None) => Ok(None),
         }
     }
+}
 
+// === impl Common ===
+
+impl Common {
     /// What is to be done, by what is there to do it with.
-    pub fn task(&self) -> TaskKind {
+    fn task(&self) -> TaskKind {
         match (&self.text, &self.voice) {
             (Some(_), _) => TaskKind::Synthesize,
             (None, Some(_)) => TaskKind::Convert,
             (None, None) => TaskKind::Transcribe,
         }
     }
+}
 
-    /// The recording: the body as it is, or what the field `audio` holds, or what is where that points to.
-    pub async fn recording(&mut self, api: &Api, raw: Option<Recording>) -> Result<Recording, Problem> {
-        match (raw, self.audio.take()) {
-            (Some(_), Some(_)) => Err(Problem::invalid("audio", "the body is the recording; audio is one too many")),
-            (Some(raw), None) => Ok(raw),
-            (None, Some(audio)) => audio::recording(api, &audio).await,
-            (None, None) => Err(Problem::invalid("audio", "the field audio, with the recording, is missing")),
+// === impl TaskOptions ===
+
+impl TaskOptions {
+    fn read(task: TaskKind, options: Fields) -> Result<Self, Problem> {
+        match task {
+            TaskKind::Transcribe => Ok(Self::Transcribe(known::<TranscribeOptions>(options)?.checked()?)),
+            TaskKind::Synthesize | TaskKind::Convert => Ok(Self::Unread(task)),
         }
     }
+}
 
-    /// What is to be heard in a recording.
-    pub fn listen(self, audio: impl Into<AudioInput>) -> Result<TranscribeRequest, Problem> {
-        let options = TranscribeOptions {
-            language: self.language,
-            mode: self.task.unwrap_or_default(),
-            prompt: self.prompt,
-            temperature: self.temperature.map(temperature).transpose()?,
-            timestamps: self.timestamps.unwrap_or_default(),
-            logprobs: false,
-            options: self.options.unwrap_or_default(),
-        };
-        Ok(TranscribeRequest { audio: audio.into(), options, voice_activity: None })
+/// Options as a `T`, if it has fields of these names.
+fn known<T: DeserializeOwned + PartialSchema>(options: Fields) -> Result<T, Problem> {
+    let names = names::<T>();
+    match options.keys().find(|name| !names.contains(name)) {
+        None => fields::read(options),
+        Some(name) => {
+            let known = COMMON.iter().chain(&names).map(String::as_str).collect::<Vec<_>>().join(", ");
+            Err(Problem::invalid(name, format!("there is no field {name:?} here; there are {known}")))
+        }
     }
 }
 
-/// The texts of a form or a query as JSON has them: numbers are numbers, the rest is text.
-pub(in crate::http) fn fields(texts: impl IntoIterator<Item = (String, String)>) -> Map<String, Value> {
-    let value = |(name, text): (String, String)| match name.as_str() {
-        "wait" | "temperature" => (name, text.trim().parse::<f64>().map_or_else(|_| text.into(), Value::from)),
-        "options" => (name, serde_json::from_str(&text).unwrap_or(Value::String(text))),
-        _ => (name, Value::String(text)),
-    };
-    texts.into_iter().map(value).collect()
+/// The fields of all tasks. What belongs to another task than the one that is asked for is refused by name.
+impl PartialSchema for NativeRequest {
+    fn schema() -> RefOr<Schema> {
+        let mut all = fields::described::<Common>();
+        all.properties.extend(fields::described::<TranscribeOptions>().properties);
+        all.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+        RefOr::T(Schema::Object(all))
+    }
 }
 
-/// The fields in the query of a request whose body is the recording.
-pub(in crate::http) fn query(request: &HttpRequest) -> Result<Map<String, Value>, Problem> {
-    let texts = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
-        .map_err(|error| Problem::invalid("query", format!("the query cannot be read: {error}")))?;
-    Ok(fields(texts.into_inner()))
-}
-
-/// A temperature that can be sampled at.
-pub(in crate::http) fn temperature(value: f32) -> Result<f32, Problem> {
-    let fine = (0.0..=1.0).contains(&value);
-    fine.then_some(value)
-        .ok_or_else(|| Problem::invalid("temperature", format!("temperature is {value}; 0 to 1 would be right")))
+impl ToSchema for NativeRequest {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        <Common as ToSchema>::schemas(schemas);
+        <TranscribeOptions as ToSchema>::schemas(schemas);
+    }
 }
 
 #[cfg(test)]
@@ -157,25 +149,36 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn request(value: Value) -> Result<NativeRequest, Problem> {
+        NativeRequest::read(fields::object(value)?)
+    }
+
     #[test]
     fn an_unknown_field_is_named_with_those_that_there_are() {
-        let problem = Ask::from_json(json!({"audio": "", "langauge": "en"})).unwrap_err();
-        let text = format!("{problem:?}");
-        assert!(text.contains("langauge") && text.contains("language") && text.contains("timestamps"), "{text}");
+        let problem = request(json!({"audio": "", "langauge": "en"})).unwrap_err();
+        assert_eq!(problem.param.as_deref(), Some("langauge"));
+        for known in ["audio", "keep_alive", "language", "task", "timestamps"] {
+            assert!(problem.message.contains(known), "{problem}");
+        }
     }
 
     #[test]
-    fn an_instance_goes_before_the_parameters() {
-        let parameters = Ask::from_json(json!({"language": "en", "task": "translate"})).unwrap();
-        let merged = Ask::from_json(json!({"language": "de"})).unwrap().or(&parameters);
-        assert_eq!((merged.language.as_deref(), merged.task), (Some("de"), Some(TranscribeMode::Translate)));
+    fn a_wrong_value_is_told_with_its_field() {
+        for (wrong, field) in [
+            (json!({"wait": "soon"}), "wait"),
+            (json!({"task": "sing"}), "task"),
+            (json!({"temperature": 7}), "temperature"),
+        ] {
+            let problem = request(wrong).unwrap_err();
+            assert_eq!(problem.param.as_deref(), Some(field), "{problem}");
+        }
     }
 
     #[test]
-    fn numbers_in_a_query_are_numbers() {
-        let texts = [("temperature", "0.5"), ("wait", "3")].map(|(name, text)| (name.to_owned(), text.to_owned()));
-        let ask = Ask::from_texts(texts).unwrap();
-        assert_eq!((ask.temperature, ask.wait), (Some(0.5), Some(3.0)));
-        assert!(Ask::from_texts([("temperature".to_owned(), "hot".to_owned())]).is_err());
+    fn what_is_there_says_the_task() {
+        let task = |value| request(value).unwrap().task();
+        assert_eq!(task(json!({"audio": "UklGRg==", "language": null})), TaskKind::Transcribe);
+        assert_eq!(task(json!({"audio": "UklGRg==", "voice": "anna"})), TaskKind::Convert);
+        assert_eq!(task(json!({"text": "hello", "voice": "anna"})), TaskKind::Synthesize);
     }
 }

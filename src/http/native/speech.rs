@@ -7,6 +7,7 @@ use actix_web::HttpResponse;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::task::unserved;
 use crate::{
     http::{api::Api, problem::Problem},
     speech::{Kind, TaskKind},
@@ -79,13 +80,18 @@ pub(in crate::http) enum StreamFormat {
     Sse,
 }
 
-/// Answers a body of theirs, wherever it was sent to.
-pub(in crate::http) async fn speak(api: &Api, json: &[u8], protocol: &'static str) -> Result<HttpResponse, Problem> {
+/// Answers a body of theirs, whatever route it was sent to.
+pub(in crate::http) async fn synthesize(
+    api: &Api,
+    json: &[u8],
+    protocol: &'static str,
+) -> Result<HttpResponse, Problem> {
     let speech = Speech::read(json)?;
     if let Voice::Custom(voice) = &speech.voice {
         api.service.voices().find(voice.id.clone()).await.map_err(|error| Problem::from(error).about("voice"))?;
     }
-    Err(api.service.refuse(protocol, Some(&speech.model), TaskKind::Synthesize).into())
+    api.service.check(protocol, Some(&speech.model), TaskKind::Synthesize)?;
+    Err(unserved(TaskKind::Synthesize))
 }
 
 // === impl Speech ===
@@ -99,7 +105,7 @@ impl Speech {
     }
 
     fn checked(self) -> Result<Self, Problem> {
-        spoken("input", &self.input)?;
+        check_text("input", &self.input)?;
         if matches!(&self.voice, Voice::Name(name) if name.trim().is_empty()) {
             return Err(Problem::invalid("voice", "voice is empty; the name of a voice would be right"));
         }
@@ -113,7 +119,7 @@ impl Speech {
 }
 
 /// A text that can be spoken.
-pub(in crate::http) fn spoken(param: &str, text: &str) -> Result<(), Problem> {
+pub(in crate::http) fn check_text(param: &str, text: &str) -> Result<(), Problem> {
     match text.chars().count() {
         _ if text.trim().is_empty() => {
             Err(Problem::invalid(param, format!("{param} is empty; there is nothing to say")))

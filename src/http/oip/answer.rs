@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{signature::Port, tensor::Datatype};
 use crate::{
-    http::native::render::segments,
+    http::native::prediction::segments,
     speech::{Timestamps, Transcript},
 };
 
@@ -14,15 +14,15 @@ use crate::{
 pub(super) const JSON_LENGTH: &str = "inference-header-content-length";
 
 /// An answer.
-pub(super) struct Answer {
+pub(super) struct InferAnswer {
     pub model: String,
     pub version: Option<String>,
     pub id: String,
-    pub columns: Vec<Column>,
+    pub outputs: Vec<OutputTensor>,
 }
 
 /// An output: one element per recording.
-pub(super) struct Column {
+pub(super) struct OutputTensor {
     name: &'static str,
     data: Data,
     binary: bool,
@@ -35,17 +35,17 @@ enum Data {
 
 /// The JSON of an answer.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct InferAnswer {
+pub(super) struct InferResponse {
     model_name: String,
     /// The revision that serves, where one is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     model_version: Option<String>,
     id: String,
-    outputs: Vec<OutputAnswer>,
+    outputs: Vec<ResponseOutput>,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
-struct OutputAnswer {
+struct ResponseOutput {
     name: &'static str,
     datatype: Datatype,
     shape: [usize; 1],
@@ -58,14 +58,14 @@ struct OutputAnswer {
     data: Option<Value>,
 }
 
-// === impl Answer ===
+// === impl InferAnswer ===
 
-impl Answer {
+impl InferAnswer {
     pub fn respond(self) -> HttpResponse {
         let mut rest = Vec::new();
-        let any_binary = self.columns.iter().any(|column| column.binary);
-        let outputs = self.columns.into_iter().map(|column| column.write(&mut rest)).collect();
-        let answer = InferAnswer { model_name: self.model, model_version: self.version, id: self.id, outputs };
+        let any_binary = self.outputs.iter().any(|output| output.binary);
+        let outputs = self.outputs.into_iter().map(|output| output.write(&mut rest)).collect();
+        let answer = InferResponse { model_name: self.model, model_version: self.version, id: self.id, outputs };
         if !any_binary {
             return HttpResponse::Ok().json(answer);
         }
@@ -76,24 +76,26 @@ impl Answer {
     }
 }
 
-// === impl Column ===
+// === impl OutputTensor ===
 
-impl Column {
-    pub fn of(port: &'static Port, binary: bool, heard: &[(Transcript, Timestamps)]) -> Self {
-        let text = |(heard, timestamps): &(Transcript, Timestamps)| match port.name {
-            "language" => heard.summary.language.clone(),
-            "segments" => segments(heard, *timestamps).to_string(),
-            _ => heard.text(),
+impl OutputTensor {
+    pub fn of(port: &'static Port, binary: bool, transcripts: &[(Transcript, Timestamps)]) -> Self {
+        let text = |(transcript, timestamps): &(Transcript, Timestamps)| match port.name {
+            "language" => transcript.summary.language.clone(),
+            "segments" => segments(transcript, *timestamps).to_string(),
+            _ => transcript.text(),
         };
         let data = match port.datatype {
-            Datatype::Fp64 => Data::Doubles(heard.iter().map(|(heard, _)| heard.summary.duration).collect()),
-            _ => Data::Texts(heard.iter().map(text).collect()),
+            Datatype::Fp64 => {
+                Data::Doubles(transcripts.iter().map(|(transcript, _)| transcript.summary.duration).collect())
+            }
+            _ => Data::Texts(transcripts.iter().map(text).collect()),
         };
         Self { name: port.name, data, binary }
     }
 
     /// The part in the JSON; what is binary goes to `rest`.
-    fn write(self, rest: &mut Vec<u8>) -> OutputAnswer {
+    fn write(self, rest: &mut Vec<u8>) -> ResponseOutput {
         let (datatype, count, data) = match &self.data {
             Data::Texts(texts) => (Datatype::Bytes, texts.len(), json!(texts)),
             Data::Doubles(doubles) => (Datatype::Fp64, doubles.len(), json!(doubles)),
@@ -103,7 +105,7 @@ impl Column {
             self.data.append(rest);
         }
         let parameters = self.binary.then(|| json!({"binary_data_size": rest.len() - before}));
-        OutputAnswer { name: self.name, datatype, shape: [count], parameters, data: (!self.binary).then_some(data) }
+        ResponseOutput { name: self.name, datatype, shape: [count], parameters, data: (!self.binary).then_some(data) }
     }
 }
 

@@ -9,9 +9,9 @@ use serde_json::{Map, Value};
 
 use super::{
     address::Address,
-    answer::{Answer, Column, JSON_LENGTH},
+    answer::{InferAnswer, JSON_LENGTH, OutputTensor},
     models,
-    request::Infer,
+    request::InferRequest,
     signature::{self, AUDIO, Port, SAMPLE_RATE, SAMPLES},
     tensor::{Tensor, wrong},
 };
@@ -24,12 +24,14 @@ use crate::{
         call::call,
         native::{
             audio,
-            request::{self as ask, Ask},
+            fields::{self, Fields},
+            request::NativeRequest,
+            task::{TaskRequest, unserved},
         },
         problem::Problem,
         request_id::RequestId,
     },
-    service::{AudioInput, Call, Recording, TranscribeRequest},
+    service::{AudioInput, Call, Recording},
     speech::{Kind, TaskKind, Timestamps, Transcript},
 };
 
@@ -42,7 +44,16 @@ const HIGHEST_RATE: u32 = 384_000;
 /// Parameters that Triton's clients send to any model and that mean nothing to one without sequences and priorities.
 const WITHOUT_MEANING: [&str; 4] = ["sequence_id", "sequence_start", "sequence_end", "priority"];
 
-/// Hear recordings.
+/// Fields of an instance that a tensor, or the path, stands for.
+const ELSEWHERE: [(&str, &str); 5] = [
+    ("model", "the model stands in the path"),
+    ("response_format", "the answer is in tensors, which outputs choose"),
+    ("audio", "the recording is an input"),
+    ("text", "what a model takes is an input, and its metadata say which"),
+    ("voice", "what a model takes is an input, and its metadata say which"),
+];
+
+/// Transcribe recordings.
 #[utoipa::path(
     post,
     path = "/v2/models/{model}/infer",
@@ -59,7 +70,7 @@ const WITHOUT_MEANING: [&str; 4] = ["sequence_id", "sequence_start", "sequence_e
     )),
     responses(
         (status = 200, description = "The outputs; as bytes behind the JSON where they were asked for so", content(
-            (super::answer::InferAnswer = "application/json"),
+            (super::answer::InferResponse = "application/json"),
             (Vec<u8> = "application/octet-stream"),
         )),
     ),
@@ -85,7 +96,7 @@ pub(super) async fn infer(
     ),
     request_body = super::request::InferHeader,
     responses(
-        (status = 200, description = "As without the version", body = super::answer::InferAnswer),
+        (status = 200, description = "As without the version", body = super::answer::InferResponse),
     ),
 )]
 pub(super) async fn infer_version(
@@ -105,25 +116,40 @@ async fn answer(
 ) -> Result<HttpResponse, Problem> {
     let entry = models::find(api, address)?;
     let infer = read(api, request, payload).await?;
-    let outputs = chosen(&infer, signature::outputs(TaskKind::Transcribe))?;
+    let task = task(&entry)?;
+    api.service.check("oip", Some(entry.name.as_str()), task)?;
+    let chosen = chosen(&infer, signature::outputs(task))?;
     let within = deadline(&infer.parameters)?;
-    let heard = in_time(within, hear(api, request, &entry, &infer)).await?;
-    let columns = outputs.into_iter().map(|(port, binary)| Column::of(port, binary, &heard)).collect();
+    let transcripts = in_time(within, work(api, request, &entry, task, &infer)).await?;
+    let outputs = chosen.into_iter().map(|(port, binary)| OutputTensor::of(port, binary, &transcripts)).collect();
     let id = infer.id.unwrap_or_else(|| RequestId::of(request));
-    Ok(Answer { model: entry.slug.clone(), version: models::version(api, &entry), id, columns }.respond())
+    Ok(InferAnswer { model: entry.slug.clone(), version: models::version(api, &entry), id, outputs }.respond())
+}
+
+/// What a model is asked to do: the first of its tasks that has a signature here.
+fn task(entry: &Entry) -> Result<TaskKind, Problem> {
+    let tasks = entry.family.map_or(&TaskKind::ALL[..], |family| family.tasks());
+    let served = tasks.iter().find(|task| !signature::inputs(**task).is_empty());
+    served.copied().ok_or_else(|| unserved(tasks.first().copied().unwrap_or(TaskKind::Transcribe)))
 }
 
 /// The request with its tensors, or one made of a raw recording.
-async fn read(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<Infer, Problem> {
+async fn read(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<InferRequest, Problem> {
     let length = json_length(request)?;
     let body = body::read(request, payload, api).await?;
     if length == Some(0) {
         let hint = body.media_type.as_ref().filter(|_| body.is_sound()).map(ToString::to_string);
         let input = Tensor::raw(AUDIO, body.bytes, hint);
         // Triton answers in kind.
-        return Ok(Infer { id: None, parameters: Map::new(), inputs: vec![input], outputs: Vec::new(), binary: true });
+        return Ok(InferRequest {
+            id: None,
+            parameters: Map::new(),
+            inputs: vec![input],
+            outputs: Vec::new(),
+            binary: true,
+        });
     }
-    Infer::read(body.bytes, length)
+    InferRequest::read(body.bytes, length)
 }
 
 fn json_length(request: &HttpRequest) -> Result<Option<usize>, Problem> {
@@ -134,7 +160,7 @@ fn json_length(request: &HttpRequest) -> Result<Option<usize>, Problem> {
 }
 
 /// The outputs that are wanted, and whether each is to be binary.
-fn chosen(infer: &Infer, ports: &'static [Port]) -> Result<Vec<(&'static Port, bool)>, Problem> {
+fn chosen(infer: &InferRequest, ports: &'static [Port]) -> Result<Vec<(&'static Port, bool)>, Problem> {
     if infer.outputs.is_empty() {
         return Ok(ports.iter().map(|port| (port, infer.binary)).collect());
     }
@@ -160,62 +186,58 @@ async fn in_time<T>(within: Option<Duration>, work: impl Future<Output = Result<
     tokio::time::timeout(within, work).await.unwrap_or_else(|_| Err(Problem::new(Kind::Deadline, late())))
 }
 
-/// Hears all recordings; one that cannot be heard fails the request, since a tensor has no place for an error.
-async fn hear(
+/// What is made of all recordings; one that fails fails the request, since a tensor has no place for an error.
+async fn work(
     api: &Api,
     request: &HttpRequest,
     entry: &Entry,
-    infer: &Infer,
+    task: TaskKind,
+    infer: &InferRequest,
 ) -> Result<Vec<(Transcript, Timestamps)>, Problem> {
-    let work = listens(request, entry, infer)?.into_iter().map(|(call, listen)| async move {
-        let timestamps = listen.options.timestamps;
-        Ok::<_, Problem>((api.service.transcribe(call, listen).await?.whole().await?, timestamps))
+    let work = tasks(request, entry, signature::inputs(task), infer)?.into_iter().map(|(call, task)| async move {
+        let TaskRequest::Transcribe(task) = task;
+        let timestamps = task.options.timestamps;
+        Ok::<_, Problem>((api.service.transcribe(call, task).await?.whole().await?, timestamps))
     });
     stream::iter(work).buffered(AT_ONCE).try_collect().await
 }
 
-/// What is asked of each recording.
-fn listens(request: &HttpRequest, entry: &Entry, infer: &Infer) -> Result<Vec<(Call, TranscribeRequest)>, Problem> {
+/// What is to be done with each recording.
+fn tasks(
+    request: &HttpRequest,
+    entry: &Entry,
+    ports: &[Port],
+    infer: &InferRequest,
+) -> Result<Vec<(Call, TaskRequest)>, Problem> {
     let recordings = recordings(infer)?;
-    let (defaults, options) = (defaults(request, infer)?, options(infer, recordings.len())?);
-    let listen = |(place, recording): (usize, AudioInput)| {
+    let (defaults, options) = (defaults(request, infer)?, options(infer, ports, recordings.len())?);
+    let task = |(place, recording): (usize, AudioInput)| {
         let own = options.iter().map(|(name, texts)| (name.clone(), texts[place % texts.len()].clone()));
-        let ask = Ask::from_texts(own)?.or(&defaults);
-        let call = call(request, "oip", Some(entry.name.to_string()), ask.wait)?;
-        Ok((Call { keep_alive: ask.keep_alive, ..call }, ask.listen(recording)?))
+        let native = NativeRequest::read(fields::merge(fields::from_texts(own), defaults.clone()))?;
+        let call = call(request, "oip", Some(entry.name.to_string()), native.common.wait)?;
+        let call = Call { keep_alive: native.common.keep_alive, ..call };
+        Ok((call, TaskRequest::of(native, Some(recording))?))
     };
-    recordings.into_iter().enumerate().map(listen).collect()
+    recordings.into_iter().enumerate().map(task).collect()
 }
 
 /// What holds for all recordings: the parameters, and before them the query.
-fn defaults(request: &HttpRequest, infer: &Infer) -> Result<Ask, Problem> {
+fn defaults(request: &HttpRequest, infer: &InferRequest) -> Result<Fields, Problem> {
     let ours = |name: &str| {
         let theirs = ["timeout", "binary_data_output", SAMPLE_RATE];
         !WITHOUT_MEANING.contains(&name) && !theirs.contains(&name) && !name.starts_with("triton_")
     };
     let parameters = infer.parameters.iter().filter(|(name, _)| ours(name));
     let parameters = parameters.map(|(name, value)| (name.clone(), value.clone())).collect();
-    let ask = Ask::from_json(Value::Object(parameters))?.or(&Ask::from_json(Value::Object(ask::query(request)?))?);
-    elsewhere(&ask).map_or(Ok(ask), |(name, place)| {
-        Err(Problem::invalid(name, format!("{place}; leave the parameter {name} out")))
-    })
-}
-
-/// A field of an instance that a tensor, or the path, stands for.
-fn elsewhere(ask: &Ask) -> Option<(&'static str, &'static str)> {
-    let fields = [
-        (ask.model.is_some(), "model", "the model stands in the path"),
-        (ask.response_format.is_some(), "response_format", "the answer is in tensors, which outputs choose"),
-        (ask.audio.is_some(), "audio", "the recording is an input"),
-        (ask.text.is_some(), "text", "what a model takes is an input, and its metadata say which"),
-        (ask.voice.is_some(), "voice", "what a model takes is an input, and its metadata say which"),
-    ];
-    fields.into_iter().find_map(|(there, name, place)| there.then_some((name, place)))
+    let all = fields::merge(parameters, fields::query(request)?);
+    match ELSEWHERE.iter().find(|(name, _)| all.contains_key(*name)) {
+        None => Ok(all),
+        Some((name, place)) => Err(Problem::invalid(name, format!("{place}; leave the parameter {name} out"))),
+    }
 }
 
 /// The inputs beside the recording: one element for all recordings, or one for each.
-fn options(infer: &Infer, recordings: usize) -> Result<Vec<(String, Vec<String>)>, Problem> {
-    let ports = signature::inputs(TaskKind::Transcribe);
+fn options(infer: &InferRequest, ports: &[Port], recordings: usize) -> Result<Vec<(String, Vec<String>)>, Problem> {
     let others = infer.inputs.iter().filter(|input| ![AUDIO, SAMPLES, SAMPLE_RATE].contains(&input.name.as_str()));
     let option = |input: &Tensor| {
         if !ports.iter().any(|port| port.name == input.name) {
@@ -232,7 +254,7 @@ fn options(infer: &Infer, recordings: usize) -> Result<Vec<(String, Vec<String>)
     others.map(option).collect()
 }
 
-fn recordings(infer: &Infer) -> Result<Vec<AudioInput>, Problem> {
+fn recordings(infer: &InferRequest) -> Result<Vec<AudioInput>, Problem> {
     let find = |name: &str| infer.inputs.iter().find(|input| input.name == name);
     let recordings = match (find(AUDIO), find(SAMPLES)) {
         (Some(audio), None) => files(audio)?.into_iter().map(AudioInput::from).collect(),
@@ -278,7 +300,7 @@ fn rows(input: &Tensor, rate: u32) -> Result<Vec<AudioInput>, Problem> {
 }
 
 /// In hertz: the input, else the parameter, else the usual one.
-fn rate(infer: &Infer, input: Option<&Tensor>) -> Result<u32, Problem> {
+fn rate(infer: &InferRequest, input: Option<&Tensor>) -> Result<u32, Problem> {
     let texts = input.map(Tensor::texts).transpose()?;
     let text = match (texts.as_deref(), infer.parameters.get(SAMPLE_RATE)) {
         (Some([text]), _) => text.clone(),

@@ -28,7 +28,7 @@ pub(super) struct IndexQuery {
 }
 
 #[derive(Default, Deserialize, utoipa::ToSchema)]
-pub(super) struct Switch {
+pub(super) struct RepositoryRequest {
     /// `wait`: seconds to wait for it; as long as a request would, if absent.
     #[serde(default)]
     #[schema(value_type = Object)]
@@ -88,7 +88,7 @@ fn listed(api: &Api, only_ready: bool) -> Vec<Listed> {
     path = "/v2/repository/models/{model}/load", operation_id = "repository_load",
     tag = "Open Inference Protocol",
     params(("model" = String, Path, description = "Any name of the model, without `/` or with it as `%2F`")),
-    request_body = Option<Switch>,
+    request_body = Option<RepositoryRequest>,
     responses(
         (status = 200, description = "It is in memory", body = Loaded),
         (status = 503, description = "It is on its way, or cannot be had", body = OipError),
@@ -100,14 +100,19 @@ pub(super) async fn load(
     request: HttpRequest,
     payload: web::Payload,
 ) -> HttpResponse {
-    match bring(&api, &address, &request, payload).await {
+    match load_model(&api, &address, &request, payload).await {
         Ok(name) => HttpResponse::Ok().json(Loaded { name, load: true }),
         Err(problem) => problem.oip(),
     }
 }
 
-async fn bring(api: &Api, address: &Address, request: &HttpRequest, payload: web::Payload) -> Result<String, Problem> {
-    let (entry, wait) = switched(api, address, request, payload).await?;
+async fn load_model(
+    api: &Api,
+    address: &Address,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<String, Problem> {
+    let (entry, wait) = target(api, address, request, payload).await?;
     load::loaded(api, &entry.name, wait).await?;
     Ok(entry.slug.clone())
 }
@@ -118,7 +123,7 @@ async fn bring(api: &Api, address: &Address, request: &HttpRequest, payload: web
     path = "/v2/repository/models/{model}/unload", operation_id = "repository_unload",
     tag = "Open Inference Protocol",
     params(("model" = String, Path, description = "Any name of the model, without `/` or with it as `%2F`")),
-    request_body = Option<Switch>,
+    request_body = Option<RepositoryRequest>,
     responses(
         (status = 200, description = "It is gone", body = Unloaded),
         (status = 503, description = "It still works; it goes when that is over", body = OipError),
@@ -130,32 +135,32 @@ pub(super) async fn unload(
     request: HttpRequest,
     payload: web::Payload,
 ) -> HttpResponse {
-    match take_away(&api, &address, &request, payload).await {
+    match unload_model(&api, &address, &request, payload).await {
         Ok(name) => HttpResponse::Ok().json(Unloaded { name, unload: true }),
         Err(problem) => problem.oip(),
     }
 }
 
-async fn take_away(
+async fn unload_model(
     api: &Api,
     address: &Address,
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<String, Problem> {
-    let (entry, wait) = switched(api, address, request, payload).await?;
+    let (entry, wait) = target(api, address, request, payload).await?;
     load::unloaded(api, &entry.name, wait).await?;
     Ok(entry.slug.clone())
 }
 
 /// The model that is to be loaded or unloaded, and how long that may take, if the caller may say so.
-async fn switched(
+async fn target(
     api: &Api,
     address: &Address,
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<(Entry, Duration), Problem> {
     api.administer(request)?;
-    let Switch { parameters } = body::optional(api, request, payload).await?;
+    let RepositoryRequest { parameters } = body::optional(api, request, payload).await?;
     // What an unloaded model leaves behind are no models of its own, so none depends on it.
     let known = ["wait", "unload_dependents"];
     if let Some(name) = parameters.keys().find(|name| !known.contains(&name.as_str())) {

@@ -36,26 +36,26 @@ pub(super) struct OutputHeader {
 
 /// A request, understood as far as the protocol goes.
 #[derive(Debug)]
-pub(super) struct Infer {
+pub(super) struct InferRequest {
     pub id: Option<String>,
     pub parameters: Map<String, Value>,
     pub inputs: Vec<Tensor>,
     /// The outputs that are wanted; all, if empty.
-    pub outputs: Vec<Wanted>,
+    pub outputs: Vec<RequestedOutput>,
     /// Whether outputs that do not say otherwise are binary.
     pub binary: bool,
 }
 
 /// An output that is wanted, by name.
 #[derive(Debug, PartialEq)]
-pub(super) struct Wanted {
+pub(super) struct RequestedOutput {
     pub name: String,
     pub binary: bool,
 }
 
-// === impl Infer ===
+// === impl InferRequest ===
 
-impl Infer {
+impl InferRequest {
     /// `json` is the length of the JSON in front of the tensors; the whole body, if absent.
     pub fn read(mut body: Bytes, json: Option<usize>) -> Result<Self, Problem> {
         let length = json.unwrap_or(body.len());
@@ -79,14 +79,15 @@ impl Infer {
             return Err(Problem::invalid("inputs", message));
         }
         let binary = flag(&parameters, "binary_data_output")?.unwrap_or(false);
-        let outputs = outputs.into_iter().map(|output| Wanted::of(output, binary)).collect::<Result<_, _>>()?;
+        let outputs =
+            outputs.into_iter().map(|output| RequestedOutput::of(output, binary)).collect::<Result<_, _>>()?;
         Ok(Self { id, parameters, inputs, outputs, binary })
     }
 }
 
-// === impl Wanted ===
+// === impl RequestedOutput ===
 
-impl Wanted {
+impl RequestedOutput {
     fn of(output: OutputHeader, otherwise: bool) -> Result<Self, Problem> {
         let OutputHeader { name, parameters } = output;
         if let Some(unserved) =
@@ -140,11 +141,11 @@ mod tests {
         let parameters = json!({"binary_data_output": true, "language": "en"});
         let header = json!({"id": "7", "inputs": [audio(6), rate], "outputs": outputs, "parameters": parameters});
         let (body, json) = body(&header, b"\x02\0\0\0hi\x40\x1F\0\0");
-        let infer = Infer::read(body, Some(json)).unwrap();
+        let infer = InferRequest::read(body, Some(json)).unwrap();
         assert_eq!(infer.id.as_deref(), Some("7"));
         assert_eq!(infer.inputs[0].blobs().unwrap(), ["hi"]);
         assert_eq!(infer.inputs[1].texts().unwrap(), ["8000"]);
-        let wanted = |name: &str, binary| Wanted { name: name.to_owned(), binary };
+        let wanted = |name: &str, binary| RequestedOutput { name: name.to_owned(), binary };
         assert_eq!(infer.outputs, [wanted("text", true), wanted("duration", false)]);
     }
 
@@ -152,7 +153,7 @@ mod tests {
     fn lengths_that_do_not_fit_are_refused() {
         let message = |header: &Value, rest: &[u8], more: usize| {
             let (body, json) = body(header, rest);
-            format!("{:?}", Infer::read(body, Some(json + more)).unwrap_err())
+            format!("{:?}", InferRequest::read(body, Some(json + more)).unwrap_err())
         };
         assert!(message(&json!({"inputs": []}), b"", 1).contains("Inference-Header-Content-Length"));
         assert!(message(&json!({"inputs": [audio(6)]}), b"\x02\0\0\0h", 0).contains("5 bytes are left"));

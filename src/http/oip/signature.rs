@@ -23,7 +23,7 @@ pub(super) const SAMPLE_RATE: &str = "sample_rate";
 
 const EACH: &[i64] = &[-1];
 
-const HEARING_INPUTS: &[Port] = &[
+const TRANSCRIBE_INPUTS: &[Port] = &[
     needed(AUDIO, Datatype::Bytes, EACH),
     optional(SAMPLES, Datatype::Fp32, &[-1, -1]),
     optional(SAMPLE_RATE, Datatype::Int32, &[1]),
@@ -35,7 +35,7 @@ const HEARING_INPUTS: &[Port] = &[
     optional("options", Datatype::Bytes, EACH),
 ];
 
-const HEARING_OUTPUTS: &[Port] = &[
+const TRANSCRIBE_OUTPUTS: &[Port] = &[
     needed("text", Datatype::Bytes, EACH),
     needed("language", Datatype::Bytes, EACH),
     needed("duration", Datatype::Fp64, EACH),
@@ -53,15 +53,15 @@ const fn optional(name: &'static str, datatype: Datatype, shape: &'static [i64])
 /// What can be sent for a task. [`SAMPLES`] stand in place of [`AUDIO`].
 pub(super) fn inputs(task: TaskKind) -> &'static [Port] {
     match task {
-        TaskKind::Transcribe => HEARING_INPUTS,
-        // No family does these, so no model asks for a signature of them.
+        TaskKind::Transcribe => TRANSCRIBE_INPUTS,
+        // A model that does nothing else cannot be asked over this protocol.
         TaskKind::Synthesize | TaskKind::Convert => &[],
     }
 }
 
 pub(super) fn outputs(task: TaskKind) -> &'static [Port] {
     match task {
-        TaskKind::Transcribe => HEARING_OUTPUTS,
+        TaskKind::Transcribe => TRANSCRIBE_OUTPUTS,
         TaskKind::Synthesize | TaskKind::Convert => &[],
     }
 }

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use crate::http::{
     api::Api,
     body::{self, Shape},
-    native::speech::{Speech, speak},
+    native::speech::{Speech, synthesize},
     problem::Problem,
 };
 
@@ -25,5 +25,5 @@ pub(super) async fn speech(api: web::Data<Api>, request: HttpRequest, payload: w
 async fn answer(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
     let body = body::read(request, payload, api).await?;
     let Shape::Json = body.shape() else { return Err(body.not_taken("application/json")) };
-    speak(api, &body.bytes, "openai").await
+    synthesize(api, &body.bytes, "openai").await
 }

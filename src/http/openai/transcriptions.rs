@@ -56,11 +56,11 @@ async fn answer(
     api: &Api,
     request: &HttpRequest,
     payload: web::Payload,
-    goal: TranscribeMode,
+    mode: TranscribeMode,
 ) -> Result<HttpResponse, Problem> {
     let body = body::read(request, payload, api).await?;
     let Shape::Form = body.shape() else {
         return Err(body.not_taken("multipart/form-data, with the recording as the field file"));
     };
-    transcribe(api, request, Form::read(request, body).await?, goal).await
+    transcribe(api, request, Form::read(request, body).await?, mode).await
 }

@@ -3,15 +3,17 @@
 use actix_web::{HttpRequest, HttpResponse};
 use futures::{StreamExt, stream};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::action;
 use crate::http::{
     api::Api,
     native::{
+        delivery::{Delivery, output_uri},
         events::{self, AT_ONCE},
-        item::{Delivery, Item, output_uri},
-        request::Ask,
+        fields::{self, Fields},
+        item::Item,
+        request::NativeRequest,
     },
     problem::Problem,
 };
@@ -20,12 +22,12 @@ use crate::http::{
 #[serde(deny_unknown_fields)]
 pub(super) struct Envelope {
     /// What is to be done, at least one.
-    #[schema(value_type = Vec<Ask>)]
+    #[schema(value_type = Vec<NativeRequest>)]
     instances: Vec<Value>,
     /// For all instances that do not say otherwise; and `output_uri`, `stream` and `action`, which are the request's.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
-    parameters: Option<Map<String, Value>>,
+    parameters: Option<Fields>,
 }
 
 /// One for each instance.
@@ -48,10 +50,9 @@ pub(super) async fn answer(api: &Api, request: &HttpRequest, value: Value) -> Re
         return Ok(HttpResponse::build(status).json(Predictions { predictions: vec![outcome; instances.len()] }));
     }
     let delivery = Delivery::take(&mut parameters)?;
-    let defaults = Ask::from_json(Value::Object(parameters))?;
     let instances = instances.into_iter().enumerate();
     let items: Vec<_> =
-        instances.map(|(place, instance)| item(request, place, instance, &defaults, &delivery)).collect();
+        instances.map(|(place, instance)| item(request, place, instance, &parameters, &delivery)).collect();
     if delivery.stream || events::accepted(request) {
         return events::envelope(api.clone(), items).await;
     }
@@ -61,14 +62,16 @@ pub(super) async fn answer(api: &Api, request: &HttpRequest, value: Value) -> Re
 fn item(
     request: &HttpRequest,
     place: usize,
-    mut instance: Value,
-    defaults: &Ask,
+    instance: Value,
+    parameters: &Fields,
     delivery: &Delivery,
 ) -> Result<Item, Problem> {
-    let own = instance.as_object_mut().map(output_uri).transpose()?.flatten();
-    let ask = Ask::from_json(instance)?.or(defaults);
-    let output = own.or_else(|| delivery.output_of(place, ask.response_format.unwrap_or_default()));
-    Item::new(request, ask, None, output)
+    let mut fields = fields::object(instance)?;
+    let own = output_uri(&mut fields)?;
+    let output = |native: &NativeRequest| {
+        own.or_else(|| delivery.output_of(place, native.common.response_format.unwrap_or_default()))
+    };
+    Item::new(request, fields::merge(fields, parameters.clone()), None, output)
 }
 
 async fn predict(api: &Api, items: Vec<Result<Item, Problem>>) -> Vec<Result<Value, Problem>> {

@@ -1,7 +1,7 @@
 //! `POST /predict`, and the route in `AIP_PREDICT_ROUTE`.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::envelope;
 use crate::{
@@ -10,9 +10,11 @@ use crate::{
         body::{self, Body, Shape},
         form::Form,
         native::{
+            delivery::Delivery,
             events,
-            item::{Delivery, Item},
-            request::{self as ask, Ask},
+            fields::{self, Fields},
+            item::Item,
+            request::NativeRequest,
             speech, transcriptions,
         },
         problem::Problem,
@@ -27,30 +29,30 @@ const TAKEN: &str = "application/json, multipart/form-data, audio/*, video/* or 
 #[derive(utoipa::ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "describes what is told apart by its fields")]
-enum Asked {
+enum PredictRequest {
     Envelope(envelope::Envelope),
-    Native(Box<Ask>),
+    Native(Box<NativeRequest>),
 }
 
 /// What is answered in JSON.
 #[derive(utoipa::ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "describes what is written by the shape of the request")]
-enum Answered {
+enum PredictResponse {
     Predictions(envelope::Predictions),
-    Prediction(Map<String, Value>),
+    Prediction(serde_json::Map<String, Value>),
 }
 
 /// One or many instances, a recording as it is, or what OpenAI's clients send; also the route in `AIP_PREDICT_ROUTE`.
 #[utoipa::path(
     post, path = "/predict", operation_id = "predict", tag = "Vertex AI",
     request_body(content(
-        (Asked = "application/json"),
+        (PredictRequest = "application/json"),
         (Vec<u8> = "audio/wav"),
         (Vec<u8> = "application/octet-stream"),
     )),
-    responses((status = 200, description = "Predictions, or what was heard; as events if they were asked for", content(
-        (Answered = "application/json"),
+    responses((status = 200, description = "Predictions, or one without the envelope; as events if they were asked for", content(
+        (PredictResponse = "application/json"),
         (String = "text/plain"),
         (String = "application/x-subrip"),
         (String = "text/vtt"),
@@ -58,6 +60,21 @@ enum Answered {
     ))),
 )]
 pub(in crate::http) async fn predict(api: web::Data<Api>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    answer(&api, &request, payload).await.unwrap_or_else(|problem| problem.google())
+}
+
+/// The same, where SageMaker looks for it.
+#[utoipa::path(
+    post, path = "/invocations", tag = "compatibility",
+    request_body(content(
+        (Value = "application/json"),
+        (String = "audio/*"),
+        (String = "application/octet-stream"),
+        (Value = "multipart/form-data"),
+    )),
+    responses((status = 200, description = "Predictions, or one without the envelope", body = Value)),
+)]
+pub(super) async fn invocations(api: web::Data<Api>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     answer(&api, &request, payload).await.unwrap_or_else(|problem| problem.google())
 }
 
@@ -78,7 +95,7 @@ async fn json_body(api: &Api, request: &HttpRequest, body: &Body) -> Result<Http
     }
     if value.get("input").is_some() {
         // OpenAI's name for what is to be spoken.
-        return speech::speak(api, &body.bytes, "vertex").await;
+        return speech::synthesize(api, &body.bytes, "vertex").await;
     }
     let Value::Object(fields) = value else {
         return Err(Problem::new(Kind::Invalid, "the body is no JSON object, as was expected here"));
@@ -88,7 +105,7 @@ async fn json_body(api: &Api, request: &HttpRequest, body: &Body) -> Result<Http
 
 async fn sound_body(api: &Api, request: &HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
     let hint = body.media_type.as_ref().map(ToString::to_string);
-    single(api, request, Map::new(), Some(Recording { bytes: body.bytes, hint })).await
+    single(api, request, Fields::new(), Some(Recording { bytes: body.bytes, hint })).await
 }
 
 async fn form_body(api: &Api, request: &HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
@@ -97,20 +114,20 @@ async fn form_body(api: &Api, request: &HttpRequest, body: Body) -> Result<HttpR
         return transcriptions::transcribe(api, request, form, TranscribeMode::Transcribe).await;
     }
     let file = form.file()?;
-    single(api, request, ask::fields(form.into_texts()), Some(file)).await
+    single(api, request, fields::from_texts(form.into_texts()), Some(file)).await
 }
 
 /// A request without the envelope is answered without one. What its body does not say its query may.
 async fn single(
     api: &Api,
     request: &HttpRequest,
-    mut fields: Map<String, Value>,
-    raw: Option<Recording>,
+    mut fields: Fields,
+    body: Option<Recording>,
 ) -> Result<HttpResponse, Problem> {
-    let mut query = ask::query(request)?;
+    let mut query = fields::query(request)?;
     let (own, other) = (Delivery::take(&mut fields)?, Delivery::take(&mut query)?);
-    let ask = Ask::from_json(Value::Object(fields))?.or(&Ask::from_json(Value::Object(query))?);
-    let item = Item::new(request, ask, raw, own.output_uri.or(other.output_uri))?;
+    let output = own.output_uri.or(other.output_uri);
+    let item = Item::new(request, fields::merge(fields, query), body, |_| output)?;
     if own.stream || other.stream || events::accepted(request) {
         return events::single(api.clone(), item).await;
     }

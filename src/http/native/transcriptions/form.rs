@@ -2,7 +2,7 @@
 
 use super::chunking;
 use crate::{
-    http::{form::Form, native::request as ask, problem::Problem},
+    http::{form::Form, problem::Problem},
     lifecycle::KeepAlive,
     service::TranscribeRequest,
     speech::{Kind, Timestamps, TranscribeMode, TranscribeOptions},
@@ -41,7 +41,7 @@ pub(super) struct Fields {
     pub wait: Option<f64>,
     pub keep_alive: Option<KeepAlive>,
     pub format: Format,
-    pub listen: TranscribeRequest,
+    pub request: TranscribeRequest,
 }
 
 /// How the answer is written.
@@ -62,24 +62,25 @@ impl Fields {
         refuse_what_no_model_does(&mut form)?;
         let recording = form.file()?;
         let format = format(&mut form)?;
-        let temperature = form.parse("temperature", "a number from 0 to 1")?.map(ask::temperature).transpose()?;
+        let temperature = form.parse::<f32>("temperature", "a number from 0 to 1")?;
         let fields = Self {
             model: form.text("model")?.ok_or_else(|| Problem::invalid("model", "the field model is missing"))?,
             wait: form.parse("wait", "a number of seconds")?,
             keep_alive: form.parse("keep_alive", "a number of seconds, or a duration such as 5m")?,
             format,
-            listen: TranscribeRequest {
+            request: TranscribeRequest {
                 audio: recording.into(),
                 options: TranscribeOptions {
                     language: form.text("language")?,
                     mode,
                     prompt: form.text("prompt")?,
                     // Their default is 0, which lets the temperature rise where the text looks wrong; so does ours.
-                    temperature: temperature.filter(|temperature| *temperature > 0.0),
+                    temperature: temperature.filter(|temperature| *temperature != 0.0),
                     timestamps: format.timestamps(),
                     logprobs: format.logprobs(),
                     options: serde_json::Map::new(),
-                },
+                }
+                .checked()?,
                 voice_activity: chunking::take(&mut form)?,
             },
         };

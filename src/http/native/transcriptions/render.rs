@@ -8,43 +8,43 @@ use super::{
 };
 use crate::speech::{Logprob, TranscribeMode, Transcript, TranscriptEvent};
 
-/// A stream of events on its way: what the last one repeats whole.
-pub(super) struct Telling {
+/// Writes a stream of events; keeps what the last one repeats whole.
+pub(super) struct EventWriter {
     text: String,
     logprobs: Option<Vec<Logprob>>,
 }
 
 /// The whole answer.
-pub(super) fn whole(heard: Transcript, format: Format, goal: TranscribeMode) -> HttpResponse {
+pub(super) fn whole(transcript: Transcript, format: Format, mode: TranscribeMode) -> HttpResponse {
     let text = |media_type: &str, text: String| HttpResponse::Ok().content_type(media_type).body(text);
     match format {
-        Format::Text => text("text/plain; charset=utf-8", heard.text() + "\n"),
-        Format::Srt => text("application/x-subrip; charset=utf-8", heard.srt()),
-        Format::Vtt => text("text/vtt; charset=utf-8", heard.vtt()),
+        Format::Text => text("text/plain; charset=utf-8", transcript.text() + "\n"),
+        Format::Srt => text("application/x-subrip; charset=utf-8", transcript.srt()),
+        Format::Vtt => text("text/vtt; charset=utf-8", transcript.vtt()),
         Format::Json { logprobs } | Format::Stream { logprobs } => HttpResponse::Ok().json(Transcription {
-            text: heard.text(),
-            logprobs: logprobs.then(|| heard.logprobs().cloned().collect()),
-            usage: Usage::of(heard.summary.duration),
+            text: transcript.text(),
+            logprobs: logprobs.then(|| transcript.logprobs().cloned().collect()),
+            usage: Usage::of(transcript.summary.duration),
         }),
-        Format::Verbose { segments, words } => HttpResponse::Ok().json(verbose(heard, goal, segments, words)),
+        Format::Verbose { segments, words } => HttpResponse::Ok().json(verbose(transcript, mode, segments, words)),
     }
 }
 
-fn verbose(heard: Transcript, goal: TranscribeMode, segments: bool, words: bool) -> VerboseTranscription {
+fn verbose(transcript: Transcript, mode: TranscribeMode, segments: bool, words: bool) -> VerboseTranscription {
     VerboseTranscription {
-        task: goal,
-        duration: heard.summary.duration,
-        text: heard.text(),
-        words: words.then(|| heard.words().map(PlacedWord::of).collect()),
-        segments: segments.then_some(heard.segments),
-        usage: Usage::of(heard.summary.duration),
-        language: heard.summary.language,
+        task: mode,
+        duration: transcript.summary.duration,
+        text: transcript.text(),
+        words: words.then(|| transcript.words().map(PlacedWord::of).collect()),
+        segments: segments.then_some(transcript.segments),
+        usage: Usage::of(transcript.summary.duration),
+        language: transcript.summary.language,
     }
 }
 
-// === impl Telling ===
+// === impl EventWriter ===
 
-impl Telling {
+impl EventWriter {
     pub fn new(logprobs: bool) -> Self {
         Self { text: String::new(), logprobs: logprobs.then(Vec::new) }
     }

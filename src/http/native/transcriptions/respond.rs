@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     form::{Fields, Format},
-    render::{self, Telling},
+    render::{self, EventWriter},
 };
 use crate::{
     http::{api::Api, call::call, form::Form, problem::Problem, sse},
@@ -19,34 +19,38 @@ pub(in crate::http) async fn transcribe(
     api: &Api,
     request: &HttpRequest,
     form: Form,
-    goal: TranscribeMode,
+    mode: TranscribeMode,
 ) -> Result<HttpResponse, Problem> {
-    let fields = Fields::take(form, goal)?;
+    let fields = Fields::take(form, mode)?;
     let call = Call { keep_alive: fields.keep_alive, ..call(request, "openai", Some(fields.model), fields.wait)? };
-    let transcription = api.service.transcribe(call, fields.listen).await?;
+    let transcription = api.service.transcribe(call, fields.request).await?;
     match fields.format {
         Format::Stream { logprobs } => streamed(transcription, logprobs).await,
-        format => Ok(render::whole(transcription.whole().await?, format, goal)),
+        format => Ok(render::whole(transcription.whole().await?, format, mode)),
     }
 }
 
 /// The first piece is awaited before the status is sent, so that a request which fails at once fails with its status.
 async fn streamed(mut transcription: Transcription, logprobs: bool) -> Result<HttpResponse, Problem> {
     let first = transcription.next().await.transpose()?;
-    Ok(sse::response(events(transcription, first, Telling::new(logprobs))))
+    Ok(sse::response(events(transcription, first, EventWriter::new(logprobs))))
 }
 
-fn events(transcription: Transcription, first: Option<TranscriptEvent>, telling: Telling) -> impl Stream<Item = Value> {
-    let start = (transcription, first.map(Ok), telling);
-    stream::unfold(start, |(mut transcription, next, mut telling)| async move {
+fn events(
+    transcription: Transcription,
+    first: Option<TranscriptEvent>,
+    writer: EventWriter,
+) -> impl Stream<Item = Value> {
+    let start = (transcription, first.map(Ok), writer);
+    stream::unfold(start, |(mut transcription, next, mut writer)| async move {
         let piece = match next {
             Some(piece) => piece,
             None => transcription.next().await?,
         };
         let event = match piece {
-            Ok(piece) => json!(telling.event(piece)),
+            Ok(piece) => json!(writer.event(piece)),
             Err(error) => Problem::from(error).openai_body(),
         };
-        Some((event, (transcription, None, telling)))
+        Some((event, (transcription, None, writer)))
     })
 }

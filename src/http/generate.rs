@@ -1,18 +1,29 @@
-//! `POST /generate`: a text, and whose voice says it; a WAV file is the answer where a model speaks.
+//! `POST /generate` of ChatterboxTTS servers: a text, and whose voice says it; a WAV file is the answer where a model
+//! speaks.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::{
-    http::{
-        api::Api,
-        body::{self, Shape},
-        native::speech::spoken,
-        problem::Problem,
-    },
-    speech::TaskKind,
+use super::{
+    api::Api,
+    body::{self, Shape},
+    native::{speech::check_text, task::unserved},
+    problem::Problem,
 };
+use crate::speech::TaskKind;
+
+/// This route's part of `/openapi.json`.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    paths(generate),
+    tags((name = "compatibility", description = "Routes that clients of other servers know"))
+)]
+pub(super) struct Docs;
+
+pub(super) fn routes(app: &mut web::ServiceConfig) {
+    app.service(web::resource("/generate").route(web::post().to(generate)));
+}
 
 /// A text to be spoken.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -40,26 +51,29 @@ struct Generate {
             content_type = "audio/wav", body = Vec<u8>),
     ),
 )]
-pub(super) async fn generate(api: web::Data<Api>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    match ask(&api, &request, payload).await {
-        Ok(ask) => Problem::from(api.service.refuse("compat", ask.model.as_deref(), TaskKind::Synthesize)).google(),
-        Err(problem) => problem.google(),
-    }
+async fn generate(api: web::Data<Api>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    answer(&api, &request, payload).await.unwrap_or_else(|problem| problem.google())
 }
 
-async fn ask(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<Generate, Problem> {
+async fn answer(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
+    let Generate { model, .. } = read(api, request, payload).await?;
+    api.service.check("generate", model.as_deref(), TaskKind::Synthesize)?;
+    Err(unserved(TaskKind::Synthesize))
+}
+
+async fn read(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<Generate, Problem> {
     let body = body::read(request, payload, api).await?;
     let Shape::Json = body.shape() else { return Err(body.not_taken("application/json")) };
-    let ask: Generate = body.json()?;
-    spoken("text", &ask.text)?;
-    match (&ask.voice, &ask.audio_prompt_path) {
+    let generate: Generate = body.json()?;
+    check_text("text", &generate.text)?;
+    match (&generate.voice, &generate.audio_prompt_path) {
         (Some(_), Some(_)) => {
             Err(Problem::invalid("voice", "voice and audio_prompt_path both say whose voice it is; send one of them"))
         }
         (_, Some(path)) => {
             api.service.voices().at(path.into()).await?;
-            Ok(ask)
+            Ok(generate)
         }
-        _ => Ok(ask),
+        _ => Ok(generate),
     }
 }

@@ -1,0 +1,79 @@
+//! How the answers of a request are given.
+
+use serde_json::Value;
+
+use super::{fields::Fields, format::Format};
+use crate::http::problem::Problem;
+
+/// What is said beside the request itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::http) struct Delivery {
+    /// `gs://…` or `s3://…`: answers are written there, and what is sent says where.
+    pub output_uri: Option<String>,
+    /// As server-sent events, while they are made.
+    pub stream: bool,
+}
+
+// === impl Delivery ===
+
+impl Delivery {
+    /// Takes the fields of the delivery out of those of a request.
+    pub fn take(fields: &mut Fields) -> Result<Self, Problem> {
+        let output_uri = output_uri(fields)?;
+        let stream = match fields.remove("stream") {
+            None => false,
+            // A query has texts only.
+            Some(value) => value.as_bool().or_else(|| value.as_str()?.parse().ok()).ok_or_else(|| {
+                Problem::invalid("stream", format!("stream is {value}; true or false would be right"))
+            })?,
+        };
+        Ok(Self { output_uri, stream })
+    }
+
+    /// The object below the prefix that an instance without one of its own is written to.
+    pub fn output_of(&self, instance: usize, format: Format) -> Option<String> {
+        let prefix = self.output_uri.as_ref()?.trim_end_matches('/');
+        Some(format!("{prefix}/{instance}.{}", format.extension()))
+    }
+}
+
+/// Takes the field `output_uri` out of others.
+pub(in crate::http) fn output_uri(fields: &mut Fields) -> Result<Option<String>, Problem> {
+    match fields.remove("output_uri") {
+        None => Ok(None),
+        Some(Value::String(uri)) => Ok(Some(uri)),
+        Some(other) => {
+            Err(Problem::invalid("output_uri", format!("output_uri is {other}; gs:// or s3:// and a place is right")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn delivery(fields: Value) -> Result<Delivery, Problem> {
+        let Value::Object(mut fields) = fields else { panic!("no object") };
+        let delivery = Delivery::take(&mut fields)?;
+        assert!(fields.is_empty(), "{fields:?}");
+        Ok(delivery)
+    }
+
+    #[test]
+    fn each_instance_has_an_object_of_its_own() {
+        let delivery = delivery(json!({"output_uri": "gs://bucket/out/"})).unwrap();
+        assert_eq!(delivery.output_of(0, Format::Json).unwrap(), "gs://bucket/out/0.json");
+        assert_eq!(delivery.output_of(12, Format::Srt).unwrap(), "gs://bucket/out/12.srt");
+        assert_eq!(Delivery::default().output_of(0, Format::Json), None);
+    }
+
+    #[test]
+    fn what_says_how_is_of_its_type() {
+        assert!(delivery(json!({"stream": true})).unwrap().stream);
+        assert!(delivery(json!({"stream": "true"})).unwrap().stream);
+        assert!(delivery(json!({"stream": "perhaps"})).is_err());
+        assert!(delivery(json!({"output_uri": 7})).is_err());
+    }
+}
