@@ -58,6 +58,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// The parts of `http` that speak a protocol. None of them knows another, and what they share knows none of them.
+const PROTOCOLS: [&str; 6] = ["admin", "generate", "jobs", "oip", "openai", "vertex"];
+/// Folders of `http` that protocols share.
+const SHARED: [&str; 5] = ["access", "models", "native", "openapi", "problem"];
+/// What puts the protocols together: every route, and the document of all of them.
+const KNOWS_PROTOCOLS: [&str; 2] = ["routes", "openapi"];
+
 /// The only module that may make a `ModelName`, outside of tests.
 const NAMES_MODELS: &str = "catalog";
 
@@ -103,6 +110,28 @@ fn families_do_not_import_each_other() {
         let target = import.target.get(1).filter(|_| import.target[0] == "families")?;
         (family != target).then(|| format!("the family {family} may not use families::{target}"))
     });
+}
+
+#[test]
+fn protocols_do_not_import_each_other() {
+    assert_clean(|source, import| {
+        let part = source.module.get(1).filter(|_| source.module[0] == "http")?;
+        let target = import.target.get(1).filter(|_| import.target[0] == "http")?;
+        let fine = part == target || KNOWS_PROTOCOLS.contains(&part.as_str()) || !PROTOCOLS.contains(&target.as_str());
+        (!fine).then(|| format!("http::{part} may not use the protocol http::{target}; what they share is in `native`"))
+    });
+}
+
+#[test]
+fn every_folder_of_http_is_a_protocol_or_shared() {
+    let is_folder = |part: &String| Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http").join(part).is_dir();
+    let parts = sources().into_iter().filter(|source| source.module.first().is_some_and(|module| module == "http"));
+    let parts: BTreeSet<String> = parts.filter_map(|source| source.module.get(1).cloned()).collect();
+    let known = |part: &&String| PROTOCOLS.contains(&part.as_str()) || SHARED.contains(&part.as_str());
+    let unknown: Vec<_> = parts.iter().filter(|part| is_folder(part)).filter(|part| !known(part)).collect();
+    assert!(unknown.is_empty(), "{unknown:?} should stand in PROTOCOLS or in SHARED");
+    let missing: Vec<_> = PROTOCOLS.iter().filter(|protocol| !parts.contains(**protocol)).collect();
+    assert!(missing.is_empty(), "there is no protocol {missing:?}");
 }
 
 #[test]
@@ -355,7 +384,7 @@ fn the_scan_finds_every_kind_of_import() {
                 pub(crate) fn g() {}\nuse crate::{\n    http::{self, problem as p},\n    families::*,\n};\n";
     let expected = [
         "1:audio",
-        "1:model::Job",
+        "1:model::Request",
         "1:model::job",
         "2:speech",
         "3:nn::Layer",

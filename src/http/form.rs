@@ -62,7 +62,7 @@ impl Form {
         names.map(|name| name.split_once('[').map_or(name.as_str(), |(name, _)| name))
     }
 
-    /// The recording that is to be heard.
+    /// The recording of the request.
     pub fn file(&mut self) -> Result<Recording, Problem> {
         self.recording("file")
     }

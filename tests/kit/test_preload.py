@@ -45,7 +45,7 @@ def test_models_that_are_named_are_brought_in(serve, hub, preload):
     hub.put("acme/second", EMBEDDED)
     server = serve({"HF_ENDPOINT": hub.url, "MODEL_ID": "acme/nano,acme/second"})
     ran = preload(server.url, "--fetch-only", "acme/second")
-    assert (ran.returncode, ran.stdout) == (0, "on this machine: acme/second\n"), ran.stderr
+    assert (ran.returncode, ran.stdout) == (0, "downloaded: acme/second\n"), ran.stderr
     assert [status(server, name) for name in ("acme/nano", "acme/second")] == ["not_loaded"] * 2
     assert not any(name.startswith("acme/nano") for name in hub.downloads)
 

@@ -6,7 +6,7 @@ use crate::http::{
     api::Api,
     body,
     models::{
-        download::{Wanted, bring},
+        download::{self as models, DownloadRequest},
         schemas::{LoadFailure, Outcome},
     },
     problem::Problem,
@@ -15,11 +15,11 @@ use crate::http::{
 /// Brings models in before anybody asks for them, or tries again what failed.
 #[utoipa::path(
     post, path = "/download-models", tag = "operation",
-    request_body(content = Option<Wanted>, content_type = "application/json"),
+    request_body(content = Option<DownloadRequest>, content_type = "application/json"),
     responses(
-        (status = 200, description = "All are there", body = Outcome),
-        (status = 202, description = "Some are on their way", body = Outcome),
-        (status = 503, description = "One failed, or cannot be had", body = LoadFailure),
+        (status = 200, description = "All are loaded", body = Outcome),
+        (status = 202, description = "Some are downloading or loading", body = Outcome),
+        (status = 503, description = "One failed, or is not available", body = LoadFailure),
     )
 )]
 pub(super) async fn download(api: web::Data<Api>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
@@ -28,7 +28,7 @@ pub(super) async fn download(api: web::Data<Api>, request: HttpRequest, payload:
 
 async fn answer(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
     api.administer(request)?;
-    let wanted: Option<Wanted> = body::optional(api, request, payload).await?;
-    let (status, outcome) = bring(api, request, wanted.unwrap_or_default()).await?;
+    let asked: Option<DownloadRequest> = body::optional(api, request, payload).await?;
+    let (status, outcome) = models::download(api, request, asked.unwrap_or_default()).await?;
     Ok(HttpResponse::build(status).json(outcome))
 }

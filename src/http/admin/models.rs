@@ -11,7 +11,7 @@ use crate::{
         api::Api,
         body,
         models::{
-            load::{Unloaded, load, unload},
+            load::{Unloaded, prepare, unload},
             outcome,
             schemas::{self, LoadFailure, Outcome},
             wait::Wait,
@@ -27,9 +27,8 @@ const A_MOMENT: Duration = Duration::from_secs(2);
 
 /// The body and the query; both may be left out, and the query is the stronger.
 #[derive(Default, Deserialize, ToSchema)]
-#[schema(as = ModelWanted)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct LoadRequest {
     #[schema(schema_with = schemas::wait)]
     wait: Option<Wait>,
     /// To load: another revision of its source, beside the one that serves until this one does.
@@ -48,11 +47,11 @@ struct Unloading {
 #[utoipa::path(
     post, path = "/models/{name}/load", tag = "operation",
     params(("name" = String, Path, description = "Any name of the model, with its `/` as it is or as `%2F`")),
-    request_body(content = Option<Wanted>, content_type = "application/json"),
+    request_body(content = Option<LoadRequest>, content_type = "application/json"),
     responses(
-        (status = 200, description = "It is there", body = Outcome),
-        (status = 202, description = "It is on its way", body = Outcome),
-        (status = 503, description = "It failed, or cannot be had", body = LoadFailure),
+        (status = 200, description = "Loaded", body = Outcome),
+        (status = 202, description = "Loading", body = Outcome),
+        (status = 503, description = "Failed, or not available", body = LoadFailure),
     )
 )]
 pub(super) async fn post_load(
@@ -68,7 +67,7 @@ pub(super) async fn post_load(
         let wait = Wait::to_load(&api, &request, wanted.wait)?;
         let outcome = match &wanted.revision {
             Some(revision) => api.service.lifecycle().update(&name, Some(revision), Some(wait)).await,
-            None => load(&api, &name, wait).await,
+            None => prepare(&api, &name, Target::Ready, wait).await,
         };
         let (status, outcome) = outcome::render(vec![(name, outcome)], Target::Ready)?;
         Ok::<_, Problem>(HttpResponse::build(status).json(outcome))
@@ -80,10 +79,10 @@ pub(super) async fn post_load(
 #[utoipa::path(
     post, path = "/models/{name}/unload", tag = "operation",
     params(("name" = String, Path, description = "Any name of the model, with its `/` as it is or as `%2F`")),
-    request_body(content = Option<Wanted>, content_type = "application/json"),
+    request_body(content = Option<LoadRequest>, content_type = "application/json"),
     responses(
-        (status = 200, description = "It is not in memory", body = Unloading),
-        (status = 202, description = "It works; it goes when that is over", body = Unloading),
+        (status = 200, description = "Not in memory", body = Unloading),
+        (status = 202, description = "Busy; unloaded when its requests are done", body = Unloading),
     )
 )]
 pub(super) async fn post_unload(
@@ -105,11 +104,11 @@ pub(super) async fn post_unload(
     answer.await.unwrap_or_else(|problem| problem.google())
 }
 
-async fn wanted(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<Wanted, Problem> {
-    let body: Wanted = body::optional(api, request, payload).await?;
-    let query = web::Query::<Wanted>::from_query(request.query_string());
+async fn wanted(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<LoadRequest, Problem> {
+    let body: LoadRequest = body::optional(api, request, payload).await?;
+    let query = web::Query::<LoadRequest>::from_query(request.query_string());
     let query = query.map_err(|error| Problem::invalid("query", error.to_string()))?.into_inner();
-    Ok(Wanted { wait: query.wait.or(body.wait), revision: query.revision.or(body.revision) })
+    Ok(LoadRequest { wait: query.wait.or(body.wait), revision: query.revision.or(body.revision) })
 }
 
 /// A name or alias, as it is or with `%2F` for its `/`.

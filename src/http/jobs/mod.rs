@@ -69,8 +69,8 @@ async fn create(api: web::Data<Api>, request: HttpRequest, payload: web::Payload
 
 async fn created(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
     let body = body::read(request, payload, api).await?;
-    let asked = request::read(api, request, body).await?;
-    let job = JobBody::from(&jobs(api, request).submit(asked).await?);
+    let job = request::read(api, request, body).await?;
+    let job = JobBody::from(&jobs(api, request).submit(job).await?);
     let location = format!("/v1/jobs/{}", job.id);
     Ok(HttpResponse::Accepted().insert_header((header::LOCATION, location)).json(job))
 }
@@ -124,8 +124,8 @@ async fn one(api: web::Data<Api>, request: HttpRequest, id: web::Path<String>) -
     tag = "jobs",
     params(("id" = String, Path)),
     responses(
-        (status = 200, body = JobBody, description = "It is cancelled"),
-        (status = 204, description = "It had ended, and is gone now"),
+        (status = 200, body = JobBody, description = "Cancelled"),
+        (status = 204, description = "It had ended, and is removed now"),
         (status = 404, description = "There is no such job"),
     ),
 )]

@@ -30,7 +30,7 @@ pub(super) struct JobBody {
     webhook: Option<WebhookBody>,
 }
 
-/// Who is told at the end, and whether they heard.
+/// Who is told at the end, and whether that was delivered.
 #[derive(Debug, Serialize, ToSchema)]
 struct WebhookBody {
     url: String,

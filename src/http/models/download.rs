@@ -8,11 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{
-    outcome::{self, Outcomes},
-    schemas,
-    wait::Wait,
-};
+use super::{load::prepare, outcome, schemas, wait::Wait};
 use crate::{
     http::{api::Api, problem::Problem},
     lifecycle::{ModelStatus, Target, Unavailable},
@@ -23,9 +19,9 @@ use crate::{
 #[derive(Default, Deserialize, ToSchema)]
 #[schema(example = json!({"models": ["whisper-nano.en"], "wait": 30, "load": true}))]
 #[serde(deny_unknown_fields)]
-pub(in crate::http) struct Wanted {
+pub(in crate::http) struct DownloadRequest {
     /// Names or aliases; those that load at start, or else the default model, if absent.
-    models: Option<Vec<Named>>,
+    models: Option<Vec<ModelChoice>>,
     /// Whatever is newer at their sources, also of models that are here: a branch may have moved.
     #[serde(default)]
     update: bool,
@@ -39,14 +35,14 @@ pub(in crate::http) struct Wanted {
 /// A model, and the revision of its source that it is to be brought to, if that is said.
 #[derive(Deserialize, ToSchema)]
 #[serde(untagged, expecting = "a model is a name, or {\"name\": …, \"revision\": …}")]
-enum Named {
+enum ModelChoice {
     Name(String),
-    At(At),
+    Revision(ModelRevision),
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct At {
+struct ModelRevision {
     name: String,
     revision: Option<String>,
 }
@@ -54,19 +50,19 @@ struct At {
 /// What is to become of a model.
 struct Step {
     name: ModelName,
-    /// Brought to another edition, of that revision or of the branch that it is from.
+    /// Brought to another version, of that revision or of the branch that it is from.
     update: bool,
     revision: Option<String>,
 }
 
 /// Brings models in; how far they are then, and the status that says it.
-pub(in crate::http) async fn bring(
+pub(in crate::http) async fn download(
     api: &Api,
     request: &HttpRequest,
-    wanted: Wanted,
+    asked: DownloadRequest,
 ) -> Result<(StatusCode, Value), Problem> {
-    let target = if wanted.load.unwrap_or(true) { Target::Ready } else { Target::Fetched };
-    let (steps, wait) = (steps(api, wanted.models, wanted.update)?, Wait::to_load(api, request, wanted.wait)?);
+    let target = if asked.load.unwrap_or(true) { Target::Ready } else { Target::Fetched };
+    let (steps, wait) = (steps(api, asked.models, asked.update)?, Wait::to_load(api, request, asked.wait)?);
     if target == Target::Fetched && steps.iter().any(|step| step.update) {
         return Err(Problem::invalid("load", "an update ends with the model in memory; leave load out"));
     }
@@ -74,7 +70,7 @@ pub(in crate::http) async fn bring(
     outcome::render(outcomes, target)
 }
 
-fn steps(api: &Api, asked: Option<Vec<Named>>, update: bool) -> Result<Vec<Step>, Problem> {
+fn steps(api: &Api, asked: Option<Vec<ModelChoice>>, update: bool) -> Result<Vec<Step>, Problem> {
     let catalog = api.service.catalog();
     let Some(asked) = asked else {
         let preloaded: Vec<_> = catalog.entries().filter(|entry| entry.preload).map(|entry| &entry.name).collect();
@@ -83,9 +79,9 @@ fn steps(api: &Api, asked: Option<Vec<Named>>, update: bool) -> Result<Vec<Step>
     };
     let mut steps: Vec<Step> = Vec::new();
     for named in asked {
-        let At { name, revision } = match named {
-            Named::Name(name) => At { name, revision: None },
-            Named::At(at) => at,
+        let ModelRevision { name, revision } = match named {
+            ModelChoice::Name(name) => ModelRevision { name, revision: None },
+            ModelChoice::Revision(at) => at,
         };
         let name = catalog.resolve(Some(&name))?.name.clone();
         match steps.iter().find(|step| step.name == name) {
@@ -103,15 +99,10 @@ async fn carry_out(
     target: Target,
     wait: Duration,
 ) -> (ModelName, Result<ModelStatus, Unavailable>) {
-    let (lifecycle, Step { name, update, revision }) = (api.service.lifecycle(), step);
+    let Step { name, update, revision } = step;
     let outcome = match update {
-        true => lifecycle.update(&name, revision.as_deref(), Some(wait)).await,
-        false => prepared(lifecycle.prepare(std::slice::from_ref(&name), target, Some(wait)).await, &name),
+        true => api.service.lifecycle().update(&name, revision.as_deref(), Some(wait)).await,
+        false => prepare(api, &name, target, wait).await,
     };
     (name, outcome)
-}
-
-fn prepared(outcomes: Outcomes, name: &ModelName) -> Result<ModelStatus, Unavailable> {
-    let outcome = outcomes.into_iter().next().map(|(_, outcome)| outcome);
-    outcome.unwrap_or_else(|| Err(Unavailable::NotServed { model: name.clone() }))
 }

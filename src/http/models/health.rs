@@ -27,7 +27,7 @@ pub(in crate::http) fn readiness(api: &Api) -> Result<(), &'static str> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) enum State {
     Healthy,
-    /// The models that load at start are on their way.
+    /// The models that load at start are downloading or loading.
     Loading,
     /// One of them failed, or the server goes down.
     Unhealthy,

@@ -16,10 +16,15 @@ pub(in crate::http) enum Unloaded {
     Draining,
 }
 
-/// Brings a model into memory, whatever failed before, and answers with its state when it is there, when it has failed,
-/// or when `wait` is over.
-pub(in crate::http) async fn load(api: &Api, name: &ModelName, wait: Duration) -> Result<ModelStatus, Unavailable> {
-    let outcomes = api.service.lifecycle().prepare(std::slice::from_ref(name), Target::Ready, Some(wait)).await;
+/// Brings a model onto the disk or into memory, whatever failed before, and answers with its state when it is there,
+/// when it has failed, or when `wait` is over.
+pub(in crate::http) async fn prepare(
+    api: &Api,
+    name: &ModelName,
+    target: Target,
+    wait: Duration,
+) -> Result<ModelStatus, Unavailable> {
+    let outcomes = api.service.lifecycle().prepare(std::slice::from_ref(name), target, Some(wait)).await;
     let outcome = outcomes.into_iter().next().map(|(_, outcome)| outcome);
     outcome.unwrap_or_else(|| Err(Unavailable::NotServed { model: name.clone() }))
 }
@@ -33,14 +38,14 @@ pub(in crate::http) async fn unload(api: &Api, name: &ModelName, wait: Duration)
 }
 
 /// Brings a model into memory, or says exactly why it is not there.
-pub(in crate::http) async fn loaded(api: &Api, name: &ModelName, wait: Duration) -> Result<(), Problem> {
-    load(api, name, wait).await?;
+pub(in crate::http) async fn ensure_loaded(api: &Api, name: &ModelName, wait: Duration) -> Result<(), Problem> {
+    prepare(api, name, Target::Ready, wait).await?;
     api.service.lifecycle().acquire(name, AcquireOptions { patience: Duration::ZERO, keep_alive: None }).await?;
     Ok(())
 }
 
 /// Sends a model away, or says that it still works.
-pub(in crate::http) async fn unloaded(api: &Api, name: &ModelName, wait: Duration) -> Result<(), Problem> {
+pub(in crate::http) async fn ensure_unloaded(api: &Api, name: &ModelName, wait: Duration) -> Result<(), Problem> {
     match unload(api, name, wait).await? {
         Unloaded::Gone => Ok(()),
         Unloaded::Draining => {

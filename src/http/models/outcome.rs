@@ -9,9 +9,9 @@ use crate::{
     speech::ModelName,
 };
 
-pub(super) type Outcomes = Vec<(ModelName, Result<ModelStatus, Unavailable>)>;
+type Outcomes = Vec<(ModelName, Result<ModelStatus, Unavailable>)>;
 
-/// 200 when all is there, 202 while some is on its way, and the failure's own status when one failed.
+/// 200 when all is there, 202 while some is loading, and the failure's own status when one failed.
 pub(in crate::http) fn render(outcomes: Outcomes, target: Target) -> Result<(StatusCode, Value), Problem> {
     let mut models = Map::new();
     let (mut missing, mut failed) = (Vec::new(), None);
@@ -31,7 +31,7 @@ pub(in crate::http) fn render(outcomes: Outcomes, target: Target) -> Result<(Sta
         (None, false) => (
             StatusCode::ACCEPTED,
             "accepted",
-            format!("on the way: {}; GET /models/status shows the progress", missing.join(", ")),
+            format!("loading: {}; GET /models/status shows the progress", missing.join(", ")),
         ),
     };
     Ok((code, json!({"status": status, "message": message, "models": Value::Object(models)})))
@@ -48,7 +48,7 @@ fn done(models: &Map<String, Value>, target: Target) -> String {
     let names = models.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
     match target {
         Target::Ready => format!("ready: {names}"),
-        Target::Fetched => format!("on this machine: {names}"),
+        Target::Fetched => format!("downloaded: {names}"),
     }
 }
 

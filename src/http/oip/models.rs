@@ -92,8 +92,8 @@ pub(super) async fn metadata_version(api: web::Data<Api>, address: web::Path<Add
     tag = "Open Inference Protocol",
     params(("model" = String, Path, description = "Any name of the model, without `/` or with it as `%2F`")),
     responses(
-        (status = 200, description = "It is", body = ModelReady),
-        (status = 503, description = "It is not, with what it is instead", body = OipError),
+        (status = 200, description = "Ready", body = ModelReady),
+        (status = 503, description = "Not ready, with the status", body = OipError),
     ),
 )]
 pub(super) async fn ready(api: web::Data<Api>, address: web::Path<Address>) -> HttpResponse {
@@ -113,8 +113,8 @@ pub(super) async fn ready(api: web::Data<Api>, address: web::Path<Address>) -> H
         ("version" = String, Path, description = "The revision that serves"),
     ),
     responses(
-        (status = 200, description = "It is", body = ModelReady),
-        (status = 503, description = "It is not, with what it is instead", body = OipError),
+        (status = 200, description = "Ready", body = ModelReady),
+        (status = 503, description = "Not ready, with the status", body = OipError),
     ),
 )]
 pub(super) async fn ready_version(api: web::Data<Api>, address: web::Path<Address>) -> HttpResponse {

@@ -90,8 +90,8 @@ fn listed(api: &Api, only_ready: bool) -> Vec<Listed> {
     params(("model" = String, Path, description = "Any name of the model, without `/` or with it as `%2F`")),
     request_body = Option<RepositoryRequest>,
     responses(
-        (status = 200, description = "It is in memory", body = Loaded),
-        (status = 503, description = "It is on its way, or cannot be had", body = OipError),
+        (status = 200, description = "Loaded", body = Loaded),
+        (status = 503, description = "Loading, or not available", body = OipError),
     ),
 )]
 pub(super) async fn load(
@@ -113,7 +113,7 @@ async fn load_model(
     payload: web::Payload,
 ) -> Result<String, Problem> {
     let (entry, wait) = target(api, address, request, payload).await?;
-    load::loaded(api, &entry.name, wait).await?;
+    load::ensure_loaded(api, &entry.name, wait).await?;
     Ok(entry.slug.clone())
 }
 
@@ -125,8 +125,8 @@ async fn load_model(
     params(("model" = String, Path, description = "Any name of the model, without `/` or with it as `%2F`")),
     request_body = Option<RepositoryRequest>,
     responses(
-        (status = 200, description = "It is gone", body = Unloaded),
-        (status = 503, description = "It still works; it goes when that is over", body = OipError),
+        (status = 200, description = "Unloaded", body = Unloaded),
+        (status = 503, description = "Busy; unloaded when its requests are done", body = OipError),
     ),
 )]
 pub(super) async fn unload(
@@ -148,7 +148,7 @@ async fn unload_model(
     payload: web::Payload,
 ) -> Result<String, Problem> {
     let (entry, wait) = target(api, address, request, payload).await?;
-    load::unloaded(api, &entry.name, wait).await?;
+    load::ensure_unloaded(api, &entry.name, wait).await?;
     Ok(entry.slug.clone())
 }
 

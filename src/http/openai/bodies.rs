@@ -28,7 +28,7 @@ pub(super) struct Model {
 pub(super) struct VoiceForm {
     /// 1 to 64 letters, digits, `-` and `_`.
     name: String,
-    /// A recording of one speaker, 1 to 60 seconds long, in any format that is heard here.
+    /// A recording of one speaker, 1 to 60 seconds long, in any format that is decoded here.
     #[schema(value_type = String, format = Binary)]
     audio_sample: Vec<u8>,
     /// `audio_sample`, if anything.

@@ -11,7 +11,7 @@ use crate::{
     http::{
         api::Api,
         models::{
-            download::{self, Wanted},
+            download::{self, DownloadRequest},
             health, load, status as models_status,
         },
         problem::Problem,
@@ -32,7 +32,7 @@ enum Action {
     Status {},
     /// `POST /download-models`.
     #[serde(rename = "models.download")]
-    Download(Wanted),
+    Download(DownloadRequest),
     /// Into memory.
     #[serde(rename = "models.load")]
     Load { model: Option<String>, wait: Option<f64> },
@@ -53,25 +53,25 @@ pub(super) async fn perform(
     match read(parameters)? {
         Action::Health {} => done(health::report(api)),
         Action::Status {} => done(models_status::report(api)),
-        Action::Download(wanted) => {
+        Action::Download(asked) => {
             api.administer(request)?;
-            download::bring(api, request, wanted).await
+            download::download(api, request, asked).await
         }
         Action::Load { model, wait } => {
-            let (name, wait) = switched(api, request, model, wait)?;
-            load::loaded(api, &name, wait).await?;
+            let (name, wait) = target(api, request, model, wait)?;
+            load::ensure_loaded(api, &name, wait).await?;
             done(status(api, &name))
         }
         Action::Unload { model, wait } => {
-            let (name, wait) = switched(api, request, model, wait)?;
-            load::unloaded(api, &name, wait).await?;
+            let (name, wait) = target(api, request, model, wait)?;
+            load::ensure_unloaded(api, &name, wait).await?;
             done(status(api, &name))
         }
     }
 }
 
 /// The model that is to be loaded or unloaded, and how long that may take, if the caller may say so.
-fn switched(
+fn target(
     api: &Api,
     request: &HttpRequest,
     model: Option<String>,

@@ -1,4 +1,4 @@
-//! `chunking_strategy`: how a recording is cut before it is heard.
+//! `chunking_strategy`: how a recording is cut before the model gets it.
 
 use std::time::Duration;
 
