@@ -6,7 +6,7 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 
 use crate::{
-    hear::words,
+    recordings::words,
     support::{Server, ServerBuilder, hub::Hub, publish_nano, recording},
 };
 

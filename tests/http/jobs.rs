@@ -6,7 +6,7 @@ use reqwest::{Response, multipart};
 use serde_json::{Value, json};
 
 use crate::{
-    hear::words,
+    recordings::words,
     support::{Server, hub::Hub, publish_nano, recording, sound},
 };
 

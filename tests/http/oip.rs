@@ -5,7 +5,7 @@ use reqwest::Response;
 use serde_json::{Value, json};
 
 use crate::{
-    hear::words,
+    recordings::words,
     support::{Server, hub::Hub, publish_nano, recording},
 };
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    hear::{truths, words},
+    recordings::{truths, words},
     support::{Server, recording, sound},
 };
 

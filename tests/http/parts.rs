@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    hear::words,
+    recordings::words,
     support::{Server, ServerBuilder, checkout, hub::Hub, recording},
 };
 

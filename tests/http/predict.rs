@@ -4,7 +4,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
 use crate::{
-    hear::words,
+    recordings::words,
     support::{Server, recording, server::form},
 };
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    hear::words,
+    recordings::words,
     support::{Server, recording, server::form},
 };
 
