@@ -1,7 +1,7 @@
 //! Sconce: one container that serves speech and music models, and loads them the way production asks.
 //!
 //! The modules form layers, lowest first; a request flows down and its answer flows back up, and nobody imports
-//! upwards (`tests/architecture.rs` holds the table). `docs/ARCHITECTURE.md` is the map.
+//! upwards (`tests/architecture` holds the table). `docs/ARCHITECTURE.md` is the map.
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 #![warn(clippy::print_stdout, clippy::print_stderr)] // the log is for the server, the command line for people
