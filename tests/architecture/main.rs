@@ -1,13 +1,18 @@
-//! Holds the table of what each module may import. This table is the one that counts; `docs/ARCHITECTURE.md` explains
-//! it.
+//! Holds the table of what each module may import, and that no files use each other in a circle. This table is the one
+//! that counts; `docs/ARCHITECTURE.md` explains it.
 //!
-//! The scan reads paths that begin with `crate::` or climb by `super::`, in code, not in comments or strings. Tests
-//! inside `src/` may build whatever lies below their module, directly or not.
+//! The scan reads paths in code, not in comments or strings. Tests inside `src/` may build whatever lies below their
+//! module, directly or not, and no circle of files runs through them.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::{Path, PathBuf},
+mod files;
+mod paths;
+mod source;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use self::{
+    files::Files,
+    source::{Source, sources},
 };
 
 /// From the leaves up: nobody imports a module that stands below its own line.
@@ -64,20 +69,30 @@ const PROTOCOLS: [&str; 6] = ["admin", "generate", "jobs", "oip", "openai", "ver
 const SHARED: [&str; 5] = ["access", "models", "native", "openapi", "problem"];
 /// What puts the protocols together: every route, and the document of all of them.
 const KNOWS_PROTOCOLS: [&str; 2] = ["routes", "openapi"];
+/// Folders whose circles are still to be untied.
+const TO_BE_UNTIED: &[&str] = &[
+    "nn",
+    "families",
+    "http",
+    "jobs",
+    "service",
+    "speech",
+    "model",
+    "app",
+    "audio",
+    "catalog",
+    "config",
+    "lifecycle",
+    "remote",
+    "runtime",
+    "store",
+    "telemetry",
+];
 
 /// The only module that may make a `ModelName`, outside of tests.
 const NAMES_MODELS: &str = "catalog";
 
-/// A file of `src/`.
-struct Source {
-    path: PathBuf,
-    /// `store/hub.rs` is `[store, hub]`, `store/mod.rs` is `[store]`.
-    module: Vec<String>,
-    code: String,
-}
-
-/// A path in code, from the crate's root: the first two segments at most.
-#[derive(Debug, PartialEq)]
+/// A path in code, from the crate's root.
 struct Import {
     line: usize,
     target: Vec<String>,
@@ -140,7 +155,7 @@ fn only_the_catalog_makes_model_names() {
     for source in sources().iter().filter(|source| source.module.first().is_some_and(|name| name != NAMES_MODELS)) {
         for (at, _) in source.code.match_indices("ModelName::known") {
             if !source.in_test(at) {
-                let place = source.place(line_of(&source.code, at));
+                let place = source.place(1 + source.code[..at].matches('\n').count());
                 wrong.push(format!("{place}: only {NAMES_MODELS} may call ModelName::known"));
             }
         }
@@ -148,15 +163,38 @@ fn only_the_catalog_makes_model_names() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+#[test]
+fn no_files_use_each_other_in_a_circle() {
+    let sources = sources();
+    let circles = Files::new(&sources).circles();
+    let circles: Vec<_> =
+        circles.iter().filter(|circle| !TO_BE_UNTIED.iter().any(|module| is_in(circle, module))).collect();
+    let text: Vec<String> = circles.iter().map(|circle| circle.join("\n")).collect();
+    assert!(circles.is_empty(), "what both need belongs into a file of its own:\n\n{}\n", text.join("\n\n"));
+}
+
+fn is_in(circle: &[String], module: &str) -> bool {
+    circle.iter().any(|step| step.starts_with(&format!("src/{module}/")))
+}
+
 /// Runs a rule over every import in `src/`.
 fn assert_clean(rule: impl Fn(&Source, &Import) -> Option<String>) {
     let mut wrong = Vec::new();
     for source in sources() {
-        for import in source.imports() {
+        for import in imports(&source) {
             wrong.extend(rule(&source, &import).map(|broken| format!("{}: {broken}", source.place(import.line))));
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// The paths that begin with `crate`, `self` or `super`.
+fn imports(source: &Source) -> Vec<Import> {
+    let import = |mention: &paths::Mention| {
+        let target = source.absolute(mention).filter(|target| !target.is_empty() && *target != ["*"])?;
+        Some(Import { line: mention.line, target, in_test: source.in_test(mention.at) })
+    };
+    source.mentions().iter().filter_map(import).collect()
 }
 
 fn direct(module: &str) -> BTreeSet<&'static str> {
@@ -175,206 +213,15 @@ fn below(module: &str) -> BTreeSet<&'static str> {
     }
 }
 
-// === reading src/ ===
-
-fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut folders = vec![root.clone()];
-    let mut sources = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).expect("src/ is readable") {
-            let path = entry.expect("src/ is readable").path();
-            match path.extension() {
-                None if path.is_dir() => folders.push(path),
-                Some(extension) if extension == "rs" => sources.push(Source::read(&root, &path)),
-                _ => {}
-            }
-        }
-    }
-    assert!(sources.len() > 10, "src/ holds more files than {}", sources.len());
-    sources
-}
-
-impl Source {
-    fn read(root: &Path, path: &Path) -> Self {
-        let relative = path.strip_prefix(root).expect("a file of src/");
-        let mut module: Vec<String> =
-            relative.with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect();
-        if ["mod", "lib", "main"].contains(&module.last().map_or("", String::as_str)) {
-            module.pop();
-        }
-        let text = fs::read_to_string(path).expect("source is UTF-8");
-        Self { path: Path::new("src").join(relative), module, code: code_of(&text) }
-    }
-
-    fn place(&self, line: usize) -> String {
-        format!("{}:{line}", self.path.display())
-    }
-
-    /// Inside a test file, or after `#[cfg(test)]`, which stands at the end of a file.
-    fn in_test(&self, at: usize) -> bool {
-        self.module.iter().any(|part| part == "tests") || self.code[..at].contains("#[cfg(test)]\nmod ")
-    }
-
-    fn imports(&self) -> Vec<Import> {
-        let mut imports = Vec::new();
-        for (at, _) in self.code.match_indices("::") {
-            let root = match word_before(&self.code, at) {
-                "crate" => Some(Vec::new()),
-                "super" if !self.code[..at - "super".len()].ends_with("::") => self.parent(at),
-                _ => None,
-            };
-            let Some(root) = root else { continue };
-            let (line, in_test) = (line_of(&self.code, at), self.in_test(at));
-            for path in paths(&self.code[at + 2..]) {
-                let Some(target) = join(&root, path) else { continue };
-                imports.push(Import { line, target, in_test });
-            }
-        }
-        imports
-    }
-
-    /// The module above the one that this place is in.
-    fn parent(&self, at: usize) -> Option<Vec<String>> {
-        let mut module = self.module.clone();
-        module.extend(inline_modules(&self.code[..at]));
-        module.pop()?;
-        Some(module)
-    }
-}
-
-/// `super`s climb further; what is left is cut to two segments. `None`: it stays where it is, at a glob of the root.
-fn join(root: &[String], path: Vec<String>) -> Option<Vec<String>> {
-    let mut target = root.to_vec();
-    for segment in path {
-        match segment.as_str() {
-            "super" => drop(target.pop()),
-            "self" | "" => {}
-            _ => target.push(segment),
-        }
-    }
-    target.truncate(2);
-    (!target.is_empty()).then_some(target)
-}
-
-/// The paths that a use tree or an expression names: `a::{b, c::d}` is `[a, b]` and `[a, c, d]`.
-fn paths(code: &str) -> Vec<Vec<String>> {
-    tree(code).0
-}
-
-/// The paths, and what follows them.
-fn tree(code: &str) -> (Vec<Vec<String>>, &str) {
-    let code = code.trim_start();
-    if let Some(mut rest) = code.strip_prefix('{') {
-        let mut all = Vec::new();
-        loop {
-            let (paths, after) = tree(rest);
-            all.extend(paths);
-            let end = after.find([',', '}']).unwrap_or(after.len());
-            match after[end..].strip_prefix(',') {
-                Some(next) => rest = next,
-                None => return (all, after[end..].strip_prefix('}').unwrap_or("")),
-            }
-        }
-    }
-    let end = code.find(|c: char| !is_word(c) && c != '*').unwrap_or(code.len());
-    let (head, rest) = code.split_at(end);
-    match rest.strip_prefix("::") {
-        Some(rest) if !rest.starts_with('<') => {
-            let (tails, rest) = tree(rest);
-            (tails.into_iter().map(|tail| [vec![head.to_owned()], tail].concat()).collect(), rest)
-        }
-        _ => (vec![vec![head.to_owned()]], rest),
-    }
-}
-
-/// The names of the `mod x { … }` that are open at the end of this code.
-fn inline_modules(code: &str) -> Vec<String> {
-    let mut open: Vec<Option<String>> = Vec::new();
-    for (at, brace) in code.match_indices(['{', '}']) {
-        if brace == "}" {
-            open.pop();
-            continue;
-        }
-        let mut words = code[..at].split_whitespace().rev();
-        let (name, keyword) = (words.next(), words.next());
-        open.push(name.filter(|_| keyword == Some("mod")).map(str::to_owned));
-    }
-    open.into_iter().flatten().collect()
-}
-
-fn word_before(code: &str, at: usize) -> &str {
-    let start = code[..at].rfind(|c| !is_word(c)).map_or(0, |before| before + 1);
-    &code[start..at]
-}
-
-fn is_word(c: char) -> bool {
-    c.is_ascii_alphanumeric() || c == '_'
-}
-
-fn line_of(code: &str, at: usize) -> usize {
-    1 + code[..at].matches('\n').count()
-}
-
-/// The text with comments, strings and characters blanked out, line by line as it was, and ASCII only.
-fn code_of(text: &str) -> String {
-    let mut code = String::new();
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let skipped = comment(rest).or_else(|| string(rest, &code)).or_else(|| character(rest)).unwrap_or(0);
-        if skipped == 0 {
-            code.push(if c.is_ascii() { c } else { ' ' });
-            rest = &rest[c.len_utf8()..];
-        } else {
-            code.extend(rest[..skipped].chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
-            rest = &rest[skipped..];
-        }
-    }
-    code
-}
-
-fn comment(rest: &str) -> Option<usize> {
-    if rest.starts_with("//") {
-        return Some(rest.find('\n').unwrap_or(rest.len()));
-    }
-    rest.starts_with("/*").then(|| rest.find("*/").map_or(rest.len(), |end| end + 2))
-}
-
-fn string(rest: &str, before: &str) -> Option<usize> {
-    let raw = rest.strip_prefix('r').filter(|_| !before.ends_with(|c| is_word(c) && c != 'b'));
-    if let Some(raw) = raw {
-        let hashes = raw.len() - raw.trim_start_matches('#').len();
-        let body = raw[hashes..].strip_prefix('"')?;
-        let close = format!("\"{}", "#".repeat(hashes));
-        return Some(1 + hashes + 1 + body.find(&close).map_or(body.len(), |end| end + close.len()));
-    }
-    let body = rest.strip_prefix('"')?;
-    let mut escaped = false;
-    for (at, c) in body.char_indices() {
-        match c {
-            '"' if !escaped => return Some(at + 2),
-            _ => escaped = c == '\\' && !escaped,
-        }
-    }
-    Some(rest.len())
-}
-
-/// `'x'` and `'\n'`, but not the lifetime `'x`.
-fn character(rest: &str) -> Option<usize> {
-    let body = rest.strip_prefix('\'')?;
-    let first = body.chars().next()?;
-    if first == '\\' {
-        return body[2..].find('\'').map(|end| 2 + end + 2);
-    }
-    body[first.len_utf8()..].starts_with('\'').then(|| first.len_utf8() + 2)
-}
-
 // === the scanner's own tests ===
 
+fn source(path: &str, module: &[&str], text: &str) -> Source {
+    Source::new(path.into(), module.iter().map(|part| (*part).to_owned()).collect(), text)
+}
+
 fn targets(module: &[&str], text: &str) -> Vec<String> {
-    let module = module.iter().map(|part| (*part).to_owned()).collect();
-    let source = Source { path: "src/x.rs".into(), module, code: code_of(text) };
-    source.imports().iter().map(|import| format!("{}:{}", import.line, import.target.join("::"))).collect()
+    let source = source("src/x.rs", module, text);
+    imports(&source).iter().map(|import| format!("{}:{}", import.line, import.target.join("::"))).collect()
 }
 
 #[test]
@@ -410,9 +257,52 @@ fn the_scan_ignores_what_is_not_code() {
 fn the_scan_knows_inline_modules_and_tests() {
     let text = "fn f() { if x { y() } }\n#[cfg(test)]\nmod tests {\n    use super::*;\n    use super::super::app;\n}\n";
     assert_eq!(targets(&["store"], text), ["4:store::*", "5:app"]);
-    let source = Source { path: "src/x.rs".into(), module: vec!["store".to_owned()], code: code_of(text) };
-    assert!(source.imports().iter().all(|import| import.in_test));
+    let source = source("src/x.rs", &["store"], text);
+    assert!(imports(&source).iter().all(|import| import.in_test));
     assert!(below("http").contains("families") && !below("http").contains("app"));
+}
+
+/// The circles of these files: path, module, text.
+fn circles(files: &[(&str, &[&str], &str)]) -> Vec<String> {
+    let sources: Vec<Source> = files.iter().map(|(path, module, text)| source(path, module, text)).collect();
+    let circles = Files::new(&sources).circles();
+    circles.iter().map(|circle| circle.join("; ")).collect()
+}
+
+const STORE: &str = "mod hub;\nmod part;\npub use part::Part;\n";
+
+#[test]
+fn a_parent_that_hands_on_what_its_children_define_is_no_circle() {
+    let hub = "use super::Part;\nuse crate::store::part;\nfn f(x: Part) -> part::Size {}";
+    let part = "pub struct Part;\npub struct Size;\n#[cfg(test)]\nmod tests {\n    use super::super::hub::f;\n}";
+    let files = [("m", &["store"][..], STORE), ("h", &["store", "hub"], hub), ("p", &["store", "part"], part)];
+    assert_eq!(circles(&files), Vec::<String>::new());
+}
+
+#[test]
+fn a_circle_is_found_through_parents_renames_globs_and_macros() {
+    let part = "pub struct Part;\npub enum Kind { A }\nmacro_rules! made { () => {} }\npub(crate) use made;\n";
+    for (hub, used) in [
+        ("use super::Part as P;", "super::Part"),
+        ("use super::*;\nfn f(x: Part) {}", "super::Part"),
+        ("fn f() { crate::store::part::made!() }", "crate::store::part::made"),
+        ("use super::part as other;\nfn f() -> u8 { g(other::Kind::A) }", "other::Kind::A"),
+    ] {
+        let part = format!("{part}fn g() {{ super::hub::h() }}");
+        let hub = format!("{hub}\npub(super) const fn h() {{}}");
+        let files = [("m", &["store"][..], STORE), ("h", &["store", "hub"], &hub), ("p", &["store", "part"], &part)];
+        let found = circles(&files);
+        assert_eq!(found.len(), 1, "{hub}");
+        assert!(found[0].contains(&format!("names {used}, which is in p")), "{found:?}");
+        assert!(found[0].contains("p:5 names super::hub::h, which is in h"), "{found:?}");
+    }
+}
+
+#[test]
+fn a_child_that_uses_its_parents_item_is_a_circle_where_the_parent_uses_the_child() {
+    let parent = "mod part;\nstruct Inner;\nfn f() { part::g() }";
+    let files = [("m", &["store"][..], parent), ("p", &["store", "part"], "fn g() -> super::Inner {}")];
+    assert_eq!(circles(&files), ["m:3 names part::g, which is in p; p:1 names super::Inner, which is in m"]);
 }
 
 #[test]
