@@ -9,8 +9,9 @@ use futures::{FutureExt, StreamExt, future::BoxFuture};
 
 use super::{
     Link, StoreError,
-    origin::{Body, Listed, Origin, fingerprint, stays_inside, version},
-    snapshots::Checksum,
+    digest::Checksum,
+    names::{fingerprint, stays_inside, version},
+    origin::{Body, Listed, Origin},
 };
 use crate::remote::{Address, Buckets, Object, RemoteError};
 

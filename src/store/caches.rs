@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Config, Source, Store, place::Place};
+use super::{Config, Source, Store, cached_repo::CachedRepo};
 
 impl Store {
     /// Read-only caches first, then those of other tools, then those that are written.
@@ -45,9 +45,9 @@ impl Store {
     }
 
     /// Says why something is fetched that should have been on a volume.
-    pub(super) fn explain(&self, source: &Source, place: &Place) {
+    pub(super) fn explain(&self, source: &Source, repo: &CachedRepo) {
         for volume in &self.0.config.read_only {
-            let (folder, shown) = (volume.join(&place.folder), volume.display());
+            let (folder, shown) = (volume.join(&repo.folder), volume.display());
             if !volume.is_dir() {
                 tracing::warn!(%source, volume = %shown, "a read-only cache is not there: is the volume mounted?");
             } else if folder.is_dir() {

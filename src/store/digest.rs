@@ -9,10 +9,19 @@ use std::{
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-use super::snapshots::Checksum;
-
 /// Bytes that are read and hashed at a time.
 const BLOCK: usize = 1 << 20;
+
+/// The name of a blob, which tells its content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Checksum {
+    Sha256(String),
+    /// Of `blob <length>\0` and the content.
+    GitSha1(String),
+    /// The place knows none. The name tells one version of one file from every other, and no more: what arrives is
+    /// held against its size, and its own sha256 goes into the manifest.
+    Unknown(String),
+}
 
 /// Hashes a file while it passes by.
 pub(super) struct Hasher {
@@ -22,6 +31,27 @@ pub(super) struct Hasher {
     sha256: Sha256,
     /// Only for files that git names.
     sha1: Option<Sha1>,
+}
+
+// === impl Checksum ===
+
+impl Checksum {
+    /// The hub names large files by their sha256 and small ones as git does.
+    pub(super) fn of_name(name: &str) -> Option<Self> {
+        let hex = name.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+        match name.len() {
+            64 if hex => Some(Self::Sha256(name.to_owned())),
+            40 if hex => Some(Self::GitSha1(name.to_owned())),
+            _ => None,
+        }
+    }
+
+    /// The name of the blob.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Sha256(name) | Self::GitSha1(name) | Self::Unknown(name) => name,
+        }
+    }
 }
 
 // === impl Hasher ===

@@ -15,10 +15,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    layout::{RepoDir, new_file},
+    files::{blocking, new_file},
+    layout::RepoDir,
     owner::{Alive, Owner},
     progress::Progress,
-    sink::blocking,
 };
 
 /// Between two heartbeats.

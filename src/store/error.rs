@@ -1,11 +1,33 @@
 //! What can go wrong between a source and a verified file.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{fmt, io, path::PathBuf, time::Duration};
 
 use crate::{
     model::LoadError,
     speech::{Fault, Kind},
 };
+
+/// Why a text is not a source.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    #[error(
+        "{text:?} names no source; write hf://organisation/name, gs://bucket/prefix, s3://bucket/prefix, \
+         https://host/file, file:/folder or embedded:name"
+    )]
+    Shape { text: String },
+    #[error("{reason}")]
+    Bucket { reason: String },
+    #[error("{text} cannot be fetched: {reason}")]
+    Link { text: String, reason: String },
+    #[error("{text} is not pinned well; write #sha256= and 64 hexadecimal digits after the address")]
+    Pin { text: String },
+    #[error("{repo:?} is no repository; one looks like organisation/name, in letters, digits, '-', '_' and '.'")]
+    Repository { repo: String },
+    #[error("{revision:?} is no revision; write a branch, a tag or a commit after the @, without spaces or '..'")]
+    Revision { revision: String },
+    #[error("{scheme} names nothing; write {scheme}{example}")]
+    Empty { scheme: &'static str, example: &'static str },
+}
 
 /// Why the files of a model cannot be had. Texts name sources and files as the user configured them; where the cache
 /// lies is for the log.
@@ -66,6 +88,14 @@ pub enum StoreError {
 // === impl StoreError ===
 
 impl StoreError {
+    pub(super) fn no_file(source: &impl fmt::Display, file: &str) -> Self {
+        Self::NoFile { source_name: source.to_string(), file: file.to_owned() }
+    }
+
+    pub(super) fn unfit(source: &impl fmt::Display, error: LoadError) -> Self {
+        Self::Unfit { source_name: source.to_string(), source: error }
+    }
+
     /// One word for logs and metric labels.
     pub fn word(&self) -> &'static str {
         match self {

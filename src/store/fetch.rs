@@ -16,19 +16,21 @@ use parking_lot::Mutex;
 use super::{
     StoreError,
     archive::Archive,
-    digest::check,
+    cached_repo::CachedRepo,
+    digest::{Checksum, check},
     download_lock::DownloadLock,
     evict::fit,
+    files::blocking,
     layout::RepoDir,
     manifest::{Entry, Manifest},
     metrics::Metrics,
     origin::{Listed, Origin},
+    partial::sweep,
     pins::CommitPin,
-    place::Place,
     preflight::{check_room, need},
     progress::{Phase, Progress, Tracker},
-    sink::{Buffers, Sink, Written, blocking},
-    snapshots::{Checksum, Found, LocalSnapshots, complete, local},
+    sink::{Buffers, Sink, Written},
+    snapshots::{Found, LocalSnapshots, complete, local},
     transfer::{Limits, Transfer},
     unpack::Packed,
 };
@@ -47,7 +49,7 @@ pub(super) struct Fetcher<'a> {
     pub cache: &'a Path,
     /// All caches, in the order in which they are looked at.
     pub caches: Vec<PathBuf>,
-    pub place: Place,
+    pub repo: CachedRepo,
     /// A metric label.
     pub scheme: &'static str,
     pub origin: Box<dyn Origin + 'a>,
@@ -95,8 +97,8 @@ struct Stored {
 impl Fetcher<'_> {
     /// Finds out what is to be done. Without the network if the revision is a commit and all of it is here.
     pub(super) async fn plan(&self, choose: Choose<'_>) -> Result<Plan, StoreError> {
-        let here = local(&self.caches, &self.place, choose);
-        let commit = match (&self.place.pinned, here) {
+        let here = local(&self.caches, &self.repo, choose);
+        let commit = match (&self.repo.pinned, here) {
             (Some(_), Some((commit, found))) => return Ok(Plan::Here { commit, found }),
             (Some(commit), None) => commit.clone(),
             (None, Some(here)) => match self.moved(&here.0).await {
@@ -110,7 +112,7 @@ impl Fetcher<'_> {
 
     /// The commit that a branch means now, if it is another one. The hub may fail: what is here is whole.
     async fn moved(&self, known: &str) -> Option<String> {
-        let source = &self.place.source;
+        let source = &self.repo.source;
         match tokio::time::timeout(QUICK, self.origin.commit()).await {
             Ok(Ok(commit)) => (commit != known).then_some(commit),
             Ok(Err(error)) => {
@@ -125,7 +127,7 @@ impl Fetcher<'_> {
     }
 
     async fn plan_commit(&self, commit: String, choose: Choose<'_>) -> Result<Plan, StoreError> {
-        if let Some(found) = complete(&self.caches, &self.place, &commit, choose) {
+        if let Some(found) = complete(&self.caches, &self.repo, &commit, choose) {
             self.remember(&commit).await;
             return Ok(Plan::Here { commit, found });
         }
@@ -133,7 +135,7 @@ impl Fetcher<'_> {
         let listing: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
         let chosen = choose(&listing)?;
         if let Some(file) = chosen.iter().find(|file| !listing.contains(file)) {
-            return Err(StoreError::NoFile { source_name: self.place.source.clone(), file: file.clone() });
+            return Err(StoreError::NoFile { source_name: self.repo.source.clone(), file: file.clone() });
         }
         let wanted = files.into_iter().filter(|file| chosen.contains(&file.path)).collect();
         Ok(Plan::Fetch { commit, listing, wanted })
@@ -141,7 +143,7 @@ impl Fetcher<'_> {
 
     /// Notes what a branch means. A cache that cannot be written does not matter here: nothing is missing.
     async fn remember(&self, commit: &str) {
-        let (dir, revision, commit) = (self.dir(), self.place.revision.clone(), commit.to_owned());
+        let (dir, revision, commit) = (self.dir(), self.repo.revision.clone(), commit.to_owned());
         if let Err(error) = blocking(move || dir.write_ref(&revision, &commit)).await {
             tracing::debug!(%error, "cannot note what a branch means");
         }
@@ -155,7 +157,7 @@ impl Fetcher<'_> {
         wanted: &[Listed],
         tracker: &Tracker<'_>,
     ) -> Result<Vec<Found>, StoreError> {
-        let turn = self.busy.turn(&self.place.folder);
+        let turn = self.busy.turn(&self.repo.folder);
         let _turn = turn.lock().await;
         tracker.enter(Phase::Checking);
         if let Some(found) = self.arrived(commit, wanted, tracker) {
@@ -219,16 +221,16 @@ impl Fetcher<'_> {
 
     /// Unpacks the archive that was stored, in place of its files.
     async fn unpack(&self, archive: Archive, commit: &str, stored: Vec<Stored>) -> Result<Vec<Found>, StoreError> {
-        let (dir, place, commit) = (self.dir(), self.place.clone(), commit.to_owned());
+        let (dir, repo, commit) = (self.dir(), self.repo.clone(), commit.to_owned());
         let (cache, quota, reserve) = (self.cache.to_owned(), self.quota, self.reserve);
         let work = move || {
             let Some(Stored { blob, .. }) = stored.into_iter().next() else { return Ok(Ok(Vec::new())) };
-            let source = place.source.clone();
+            let source = repo.source.clone();
             let room = |bytes| {
                 quota.map_or(Ok(()), |quota| fit(&cache, bytes, quota, &source))?;
                 check_room(&cache, bytes, reserve, &source)
             };
-            Ok(Packed { dir, place, commit, archive, blob }.unpack(room))
+            Ok(Packed { dir, repo, commit, archive, blob }.unpack(room))
         };
         blocking(work).await.map_err(StoreError::Cache)?
     }
@@ -236,7 +238,7 @@ impl Fetcher<'_> {
     /// What is wanted, if another writer brought it here in the meantime.
     fn arrived(&self, commit: &str, wanted: &[Listed], tracker: &Tracker<'_>) -> Option<Vec<Found>> {
         let names = |listing: &[String]| Ok::<_, StoreError>(self.published(listing, wanted));
-        let found = complete(&self.caches, &self.place, commit, names)?;
+        let found = complete(&self.caches, &self.repo, commit, names)?;
         found.iter().for_each(|found| arrived(tracker, &found.file, found.size));
         Some(found)
     }
@@ -246,7 +248,7 @@ impl Fetcher<'_> {
         let told = AtomicBool::new(false);
         let theirs = |owner: &str, progress: &Progress| {
             if !told.swap(true, Ordering::Relaxed) {
-                tracing::info!(source = self.place.source, owner, "waiting for another process that fetches the same");
+                tracing::info!(source = self.repo.source, owner, "waiting for another process that fetches the same");
             }
             tracker.wait_for(progress);
         };
@@ -255,7 +257,7 @@ impl Fetcher<'_> {
 
     async fn check_room(&self, wanted: &[Listed]) -> Result<(), StoreError> {
         let (dir, wanted, reserve) = (self.dir(), wanted.to_vec(), self.reserve);
-        let (source, packed) = (self.place.source.clone(), self.archive.is_some());
+        let (source, packed) = (self.repo.source.clone(), self.archive.is_some());
         let work = move || Ok(check_room(&dir.blobs(), need(&dir, &wanted, packed), reserve, &source));
         blocking(work).await.map_err(StoreError::Cache)?
     }
@@ -263,10 +265,10 @@ impl Fetcher<'_> {
     /// Notes the listing before the first file, so that a part of a commit is never taken for the whole.
     async fn open(&self, commit: &str, listing: &[String]) -> Result<(), StoreError> {
         let (dir, path) = (self.dir(), self.dir().manifest(commit));
-        let manifest = Manifest::new(&self.place.repo, commit, listing.to_vec());
+        let manifest = Manifest::new(&self.repo.name, commit, listing.to_vec());
         let work = move || {
             std::fs::create_dir_all(dir.blobs())?;
-            dir.sweep();
+            sweep(&dir);
             if Manifest::read(&path).is_none() { manifest.write(&path) } else { Ok(()) }
         };
         blocking(work).await.map_err(StoreError::Cache)
@@ -325,7 +327,7 @@ impl Fetcher<'_> {
             sink: &sink,
             tracker,
             counter: self.metrics.bytes.with_label_values(&[self.scheme]),
-            source_name: &self.place.source,
+            source_name: &self.repo.source,
         };
         let outcome = transfer.run().await;
         // Also after a failure: what came is noted for the next one.
@@ -338,7 +340,7 @@ impl Fetcher<'_> {
     async fn settle(&self, file: &Listed, checksum: &Checksum, written: Written) -> Result<String, StoreError> {
         let (dir, checksum, Written { partial, verdict }) = (self.dir(), checksum.clone(), written);
         let corrupt = |reason| {
-            let (source_name, file) = (self.place.source.clone(), file.path.clone());
+            let (source_name, file) = (self.repo.source.clone(), file.path.clone());
             StoreError::Corrupt { source_name, file, reason }
         };
         let verdict = verdict.ok_or_else(|| corrupt("not all of its bytes came".to_owned()))?;
@@ -355,17 +357,17 @@ impl Fetcher<'_> {
     /// Links, then the reference, then the manifest.
     async fn publish(&self, commit: &str, stored: Vec<Stored>) -> Result<Vec<Found>, StoreError> {
         let (dir, cache) = (self.dir(), self.cache.to_owned());
-        let (place, commit) = (self.place.clone(), commit.to_owned());
+        let (repo, commit) = (self.repo.clone(), commit.to_owned());
         let work = move || {
             let path = dir.manifest(&commit);
-            let mut manifest = Manifest::read(&path).unwrap_or_else(|| Manifest::new(&place.repo, &commit, Vec::new()));
+            let mut manifest = Manifest::read(&path).unwrap_or_else(|| Manifest::new(&repo.name, &commit, Vec::new()));
             for Stored { file, blob, .. } in &stored {
                 dir.link(&commit, file, blob)?;
             }
-            dir.write_ref(&place.revision, &commit)?;
+            dir.write_ref(&repo.revision, &commit)?;
             manifest.files.extend(stored.iter().map(|stored| (stored.file.clone(), stored.entry.clone())));
             manifest.write(&path)?;
-            let snapshots = LocalSnapshots::open(&cache, &place, &commit);
+            let snapshots = LocalSnapshots::open(&cache, &repo, &commit);
             let find = |stored: &Stored| snapshots.as_ref().and_then(|snapshots| snapshots.find(&stored.file));
             stored.iter().map(find).collect::<Option<Vec<_>>>().ok_or_else(|| std::io::ErrorKind::NotFound.into())
         };
@@ -373,7 +375,7 @@ impl Fetcher<'_> {
     }
 
     fn dir(&self) -> RepoDir {
-        RepoDir::new(self.cache, &self.place)
+        RepoDir::new(self.cache, &self.repo)
     }
 }
 

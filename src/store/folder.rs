@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path};
 
-use super::{StoreError, layout::walk, snapshots::Found};
+use super::{StoreError, files::walk, snapshots::Found};
 
 /// The names of its files.
 pub(super) fn listing(folder: &Path) -> Result<Vec<String>, StoreError> {

@@ -15,9 +15,9 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     Config, StoreError,
-    origin::{Body, Listed, Origin, stays_inside},
-    snapshots::Checksum,
-    source::is_plain_name,
+    digest::Checksum,
+    names::{is_plain_name, stays_inside},
+    origin::{Body, Listed, Origin},
     transport::{Answer, Ask, Transport, TransportError},
 };
 

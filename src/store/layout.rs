@@ -16,25 +16,18 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::TempDir;
 
 use super::{
-    partial::{is_left_behind, journal_of},
-    place::Place,
-    source::is_plain_name,
+    cached_repo::CachedRepo,
+    files::{copy_whole, symlink, write_whole},
+    names::is_plain_name,
 };
-
-/// A part of a dead writer that nobody has gone on with for so long is of a file that nobody wants any more.
-const ABANDONED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// How folders begin that an archive is unpacked into.
 const UNPACKING: &str = "unpacking-";
-
-/// Folders below a snapshot that are looked into; repositories of models have one or two.
-const DEPTH: usize = 8;
 
 /// The folder of one repository in one cache.
 #[derive(Clone, Debug)]
@@ -43,8 +36,8 @@ pub(super) struct RepoDir(PathBuf);
 // === impl RepoDir ===
 
 impl RepoDir {
-    pub(super) fn new(cache: &Path, place: &Place) -> Self {
-        Self(cache.join(&place.folder))
+    pub(super) fn new(cache: &Path, repo: &CachedRepo) -> Self {
+        Self(cache.join(&repo.folder))
     }
 
     /// Of a repository that was found by its folder.
@@ -139,89 +132,9 @@ impl RepoDir {
         symlink(&target, &beside).or_else(|_| copy_whole(&self.blob(blob), &beside))?;
         fs::rename(&beside, &path).inspect_err(|_| drop(fs::remove_file(&beside)))
     }
-
-    /// Removes what writers that died left behind and nobody has wanted since.
-    pub(super) fn sweep(&self) {
-        let Ok(entries) = fs::read_dir(self.blobs()) else { return };
-        for path in entries.flatten().map(|entry| entry.path()).filter(|path| is_abandoned(path)) {
-            drop(fs::remove_file(journal_of(&path)));
-            match fs::remove_file(&path) {
-                Ok(()) => tracing::info!(path = %path.display(), "removed an abandoned download"),
-                Err(error) => tracing::warn!(path = %path.display(), %error, "cannot remove an abandoned download"),
-            }
-        }
-    }
 }
 
 /// Whether an archive was unpacked there, or something was put there on its way out.
 pub(super) fn is_unpacking(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(UNPACKING))
-}
-
-/// The names of all files below a folder, relative to it, with `/` between components, sorted. Links are followed;
-/// hidden files and folders are not looked at.
-pub(super) fn walk(folder: &Path) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    walk_into(folder, "", DEPTH, &mut names)?;
-    names.sort();
-    Ok(names)
-}
-
-/// Writes a small file so that a reader sees the old content or the new, never a part.
-pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    fs::create_dir_all(folder)?;
-    let mut file = new_temporary(folder, ".", ".new")?;
-    io::Write::write_all(&mut file, bytes)?;
-    file.as_file().sync_data()?;
-    file.persist(path).map(drop).map_err(|error| error.error)
-}
-
-fn walk_into(folder: &Path, prefix: &str, depth: usize, names: &mut Vec<String>) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        if name.starts_with('.') {
-            continue;
-        }
-        // Of the target of a link; one that leads nowhere is not a file.
-        let Ok(kind) = fs::metadata(entry.path()) else { continue };
-        if kind.is_file() {
-            names.push(format!("{prefix}{name}"));
-        } else if kind.is_dir() && depth > 0 {
-            walk_into(&entry.path(), &format!("{prefix}{name}/"), depth - 1, names)?;
-        }
-    }
-    Ok(())
-}
-
-/// Readable by whom the umask allows; a cache is shared, and `tempfile` alone would make it private.
-fn new_temporary(folder: &Path, prefix: &str, suffix: &str) -> io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(prefix).suffix(suffix);
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder)
-}
-
-/// A new file that can be read and written.
-pub(super) fn new_file(path: &Path) -> io::Result<fs::File> {
-    fs::File::options().read(true).write(true).create_new(true).open(path)
-}
-
-fn is_abandoned(path: &Path) -> bool {
-    let part = path.extension().is_some_and(|extension| extension == "part") && is_left_behind(path);
-    let silent = || fs::metadata(path).and_then(|meta| meta.modified()).ok().and_then(|time| time.elapsed().ok());
-    part && silent().is_some_and(|silent| silent > ABANDONED)
-}
-
-fn symlink(target: &Path, path: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    return std::os::unix::fs::symlink(target, path);
-    #[cfg(not(unix))]
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-fn copy_whole(from: &Path, to: &Path) -> io::Result<()> {
-    fs::hard_link(from, to).or_else(|_| fs::copy(from, to).map(drop))
 }

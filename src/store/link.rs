@@ -7,8 +7,7 @@ use reqwest::Url;
 use super::{
     SourceError,
     archive::Archive,
-    origin::stays_inside,
-    source::{is_plain_name, is_sha256},
+    names::{is_sha256, stays_inside},
 };
 use crate::remote::Address;
 
@@ -61,7 +60,7 @@ impl Link {
     }
 
     /// `None` never, for what was parsed.
-    pub(super) fn place(&self) -> Option<Where> {
+    pub(super) fn location(&self) -> Option<Where> {
         match Address::of_scheme(&self.url) {
             Some(address) => address.ok().map(Where::Bucket),
             None => Url::parse(&self.url).ok().map(Where::Web),
@@ -70,7 +69,7 @@ impl Link {
 
     fn check(&self) -> Result<(), SourceError> {
         let wrong = |reason: &str| SourceError::Link { text: self.to_string(), reason: reason.to_owned() };
-        match self.place() {
+        match self.location() {
             Some(Where::Web(url)) if !url.username().is_empty() || url.password().is_some() => {
                 return Err(wrong("it should name no user; who may read it is better said by a signed address"));
             }
@@ -123,18 +122,6 @@ fn shown(text: &str) -> String {
     format!("{scheme}://{}{query}", &rest[hidden..])
 }
 
-/// A name for a folder of a cache, plain, not too long, and of this address alone.
-pub(super) fn folder(scheme: &str, address: &str) -> String {
-    /// Characters of the address that are kept for people.
-    const READABLE: usize = 80;
-    use sha2::Digest;
-    let plain = |c: char| if is_plain_name(&c.to_string()) { c } else { '-' };
-    let rest = address.split_once("://").map_or(address, |(_, rest)| rest).split('?').next().unwrap_or_default();
-    let readable: String = rest.replace('/', "--").chars().map(plain).take(READABLE).collect();
-    let digest = hex::encode(sha2::Sha256::digest(address));
-    format!("{scheme}--{}--{}", readable.trim_matches('-'), &digest[..12])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,7 +139,7 @@ mod tests {
         assert_eq!(zip.to_string(), format!("https://host.example/models/tiny.tar.gz?…#sha256={sha}"));
         assert!(zip.address().ends_with("?sig=s3cret"));
         let file = link("gs://bucket/a/model.safetensors");
-        assert!(matches!(file.place(), Some(Where::Bucket(address)) if address.key == "a/model.safetensors"));
+        assert!(matches!(file.location(), Some(Where::Bucket(address)) if address.key == "a/model.safetensors"));
         assert_eq!((file.archive(), file.scheme()), (None, "gs"));
     }
 
@@ -171,12 +158,5 @@ mod tests {
             let error = text.parse::<Link>().unwrap_err().to_string();
             assert!(error.contains(part) && !error.contains("pw@") && !error.contains("s3cret"), "{error}");
         }
-    }
-
-    #[test]
-    fn folders_are_plain_and_differ() {
-        let (a, b) = (folder("https", "https://host/a/b ü.zip?x=1"), folder("https", "https://host/a/b ü.zip?x=2"));
-        assert!(a.starts_with("https--host--a--b") && is_plain_name(&a) && a != b, "{a} {b}");
-        assert!(folder("gs", &format!("gs://{}", "x/".repeat(500))).len() < 120);
     }
 }

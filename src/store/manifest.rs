@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::layout::write_whole;
+use super::files::write_whole;
 
 /// Changes when a reader of the old form would misread the new one.
 const VERSION: u32 = 1;

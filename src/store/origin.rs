@@ -5,9 +5,8 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use futures::{future::BoxFuture, stream::BoxStream};
-use sha2::{Digest, Sha256};
 
-use super::{StoreError, snapshots::Checksum};
+use super::{StoreError, digest::Checksum};
 
 /// Where the files of one source are, and how they come. Every error is a [`StoreError`] that names the source; those
 /// that pass are [`StoreError::Unreachable`], and only they are tried again.
@@ -51,40 +50,4 @@ pub(super) struct Body {
     /// Whether they end where the range ends; else where the file ends.
     pub ranged: bool,
     pub chunks: BoxStream<'static, Result<Bytes, StoreError>>,
-}
-
-/// Whether a name of a listing, joined to a folder, stays in it, on every system.
-pub(super) fn stays_inside(path: &str) -> bool {
-    let component = |name: &str| !matches!(name, "" | "." | "..");
-    path.split('/').all(component) && !path.contains(['\\', ':', '\0'])
-}
-
-/// A name for one version of one file, of what a place tells instead of a checksum. Plain, and like no checksum.
-pub(super) fn version(file: &str, size: u64, tag: &str) -> String {
-    format!("v-{}", fingerprint([file.to_owned(), size.to_string(), tag.to_owned()]))
-}
-
-/// Another text for other parts, plain enough for a commit.
-pub(super) fn fingerprint(parts: impl IntoIterator<Item = String>) -> String {
-    let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update((part.len() as u64).to_le_bytes());
-        hasher.update(part);
-    }
-    hex::encode(hasher.finalize())[..40].to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::stays_inside;
-
-    #[test]
-    fn names_that_leave_their_folder_are_seen() {
-        for name in ["../x", "/etc/passwd", "a/../../x", "a//b", "./x", "a\\..\\x", "C:x", "", "a/.."] {
-            assert!(!stays_inside(name), "{name}");
-        }
-        for name in ["config.json", "onnx/model.onnx", ".gitattributes", "a..b"] {
-            assert!(stays_inside(name), "{name}");
-        }
-    }
 }

@@ -5,15 +5,15 @@ use std::{collections::BTreeMap, path::PathBuf};
 use parking_lot::Mutex;
 
 use super::{
-    CommitPin, FileOrigin, Inner, Phase, Progress, Source, Store, StoreError,
+    CommitPin, FileOrigin, Phase, Progress, Source, Store, StoreError,
     bucket::Objects,
+    cached_repo::CachedRepo,
     fetch::{Choose, Fetcher, Plan},
     folder,
+    handle::Inner,
     hub::HubRepo,
     link::Where,
-    no_file,
     origin::Origin,
-    place::Place,
     progress::Tracker,
     snapshots::{self, Found},
     transport::Transport,
@@ -41,19 +41,19 @@ pub(super) struct Part {
 impl Store {
     /// What is to be done for one part.
     pub(super) async fn plan(&self, source: &Source, choose: Choose<'_>) -> Result<Step, StoreError> {
-        let Some(place) = Place::of(source) else { return self.in_place(source, choose).map(Step::Here) };
+        let Some(repo) = CachedRepo::of(source) else { return self.in_place(source, choose).map(Step::Here) };
         if !self.0.config.offline {
-            let fetcher = self.fetcher(source, place.clone())?;
+            let fetcher = self.fetcher(source, repo.clone())?;
             let through = |listing: &[String]| fetcher.packed(listing).map_or_else(|| choose(listing), Ok);
             let plan = fetcher.plan(&through).await?;
             if matches!(plan, Plan::Fetch { .. }) {
-                self.explain(source, &place);
+                self.explain(source, &repo);
             }
             return Ok(Step::Cached(plan));
         }
-        match snapshots::local(&self.caches(source), &place, choose) {
+        match snapshots::local(&self.caches(source), &repo, choose) {
             Some((commit, found)) => Ok(Step::Cached(Plan::Here { commit, found })),
-            None => Err(self.missing(source, &place, choose)),
+            None => Err(self.missing(source, &repo, choose)),
         }
     }
 
@@ -71,8 +71,8 @@ impl Store {
                 let bytes: u64 = wanted.iter().map(|file| file.size).sum();
                 tracing::info!(%source, commit, files = wanted.len(), bytes, "downloading");
                 let mut running = self.0.metrics.start();
-                let place = Place::of(source).ok_or_else(|| no_file(source, "anything"))?;
-                let fetcher = self.fetcher(source, place)?;
+                let repo = CachedRepo::of(source).ok_or_else(|| StoreError::no_file(source, "anything"))?;
+                let fetcher = self.fetcher(source, repo)?;
                 let outcome = fetcher.fetch(&commit, &listing, &wanted, tracker).await;
                 running.outcome = outcome.as_ref().map_or_else(StoreError::word, |_| "ok");
                 let found = match source.archive() {
@@ -87,8 +87,8 @@ impl Store {
     }
 
     pub(super) fn local_part(&self, source: &Source, choose: Choose<'_>) -> Result<Option<Part>, StoreError> {
-        let Some(place) = Place::of(source) else { return self.in_place(source, choose).map(Some) };
-        let here = snapshots::local(&self.caches(source), &place, choose);
+        let Some(repo) = CachedRepo::of(source) else { return self.in_place(source, choose).map(Some) };
+        let here = snapshots::local(&self.caches(source), &repo, choose);
         Ok(here.map(|(commit, found)| self.shelved_part(commit, found)))
     }
 
@@ -100,7 +100,7 @@ impl Store {
     ) -> Result<PathBuf, StoreError> {
         let choose = |listing: &[String]| match listing.iter().any(|known| known == file) {
             true => Ok(vec![file.to_owned()]),
-            false => Err(no_file(source, file)),
+            false => Err(StoreError::no_file(source, file)),
         };
         progress(Progress::default());
         let step = self.plan(source, &choose).await?;
@@ -109,7 +109,7 @@ impl Store {
         let part = self.carry_out(source, step, &choose, &tracker).await?;
         match part.files.into_iter().next() {
             Some((_, Location::Disk(path), _)) => Ok(path),
-            _ => Err(no_file(source, file)),
+            _ => Err(StoreError::no_file(source, file)),
         }
     }
 
@@ -126,7 +126,7 @@ impl Store {
                 let model = self.embedded(name)?;
                 let bytes = |file: String| match model.file(&file) {
                     Some(bytes) => Ok((file, Location::Embedded(bytes), bytes.len() as u64)),
-                    None => Err(no_file(source, &file)),
+                    None => Err(StoreError::no_file(source, &file)),
                 };
                 let files = choose(&model.listing())?.into_iter().map(bytes).collect::<Result<_, _>>()?;
                 Ok(Part { commit: None, from: FileOrigin::Embedded, files, hold: None })
@@ -141,17 +141,17 @@ impl Store {
     }
 
     /// Why a source cannot be had offline.
-    fn missing(&self, source: &Source, place: &Place, choose: Choose<'_>) -> StoreError {
-        let missing = snapshots::missing(&self.caches(source), place, choose);
-        StoreError::Offline { source_name: place.source.clone(), missing }
+    fn missing(&self, source: &Source, repo: &CachedRepo, choose: Choose<'_>) -> StoreError {
+        let missing = snapshots::missing(&self.caches(source), repo, choose);
+        StoreError::Offline { source_name: repo.source.clone(), missing }
     }
 
-    fn fetcher<'a>(&'a self, source: &'a Source, place: Place) -> Result<Fetcher<'a>, StoreError> {
+    fn fetcher<'a>(&'a self, source: &'a Source, repo: CachedRepo) -> Result<Fetcher<'a>, StoreError> {
         let Inner { config, metrics, limits, buffers, busy, .. } = &*self.0;
         Ok(Fetcher {
             cache: self.cache(source),
             caches: self.caches(source),
-            place,
+            repo,
             scheme: source.scheme(),
             origin: self.origin(source)?,
             archive: source.archive(),
@@ -172,7 +172,7 @@ impl Store {
                 Ok(Box::new(HubRepo::new(self.transport()?, &self.0.config, repo, revision)))
             }
             Source::Bucket(address) => Ok(Box::new(Objects::below(&self.0.buckets, address))),
-            Source::File(link) => match link.place() {
+            Source::File(link) => match link.location() {
                 Some(Where::Bucket(address)) => Ok(Box::new(Objects::one(&self.0.buckets, link, address))),
                 Some(Where::Web(url)) => Ok(Box::new(WebFile::new(self.transport()?, link, url))),
                 None => Err(StoreError::Setup(format!("{source} is no address"))),
@@ -229,5 +229,5 @@ pub(super) fn start(steps: &[Step]) -> Progress {
 fn chosen_of(found: Vec<Found>, source: &Source, choose: Choose<'_>) -> Result<Vec<Found>, StoreError> {
     let mut found: BTreeMap<String, Found> = found.into_iter().map(|found| (found.file.clone(), found)).collect();
     let wanted = choose(&found.keys().cloned().collect::<Vec<_>>())?;
-    wanted.into_iter().map(|file| found.remove(&file).ok_or_else(|| no_file(source, &file))).collect()
+    wanted.into_iter().map(|file| found.remove(&file).ok_or_else(|| StoreError::no_file(source, &file))).collect()
 }

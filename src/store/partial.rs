@@ -10,17 +10,21 @@ use std::{
     io,
     os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 
 use super::{
+    digest::Checksum,
     extents::Extents,
-    layout::{RepoDir, new_file},
+    files::new_file,
+    layout::RepoDir,
     owner::{Alive, Owner},
-    snapshots::Checksum,
 };
 
+/// A part of a dead writer that nobody has gone on with for so long is of a file that nobody wants any more.
+const ABANDONED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Changes when a reader of the old form would misread the new one.
 const VERSION: u32 = 1;
 /// Bytes that are copied at a time.
@@ -172,6 +176,24 @@ pub(super) fn is_left_behind(part: &Path) -> bool {
 
 pub(super) fn journal_of(part: &Path) -> PathBuf {
     part.with_extension("journal")
+}
+
+/// Removes what writers that died left behind and nobody has wanted since.
+pub(super) fn sweep(dir: &RepoDir) {
+    let Ok(entries) = fs::read_dir(dir.blobs()) else { return };
+    for path in entries.flatten().map(|entry| entry.path()).filter(|path| is_abandoned(path)) {
+        drop(fs::remove_file(journal_of(&path)));
+        match fs::remove_file(&path) {
+            Ok(()) => tracing::info!(path = %path.display(), "removed an abandoned download"),
+            Err(error) => tracing::warn!(path = %path.display(), %error, "cannot remove an abandoned download"),
+        }
+    }
+}
+
+fn is_abandoned(path: &Path) -> bool {
+    let part = path.extension().is_some_and(|extension| extension == "part") && is_left_behind(path);
+    let silent = || fs::metadata(path).and_then(|meta| meta.modified()).ok().and_then(|time| time.elapsed().ok());
+    part && silent().is_some_and(|silent| silent > ABANDONED)
 }
 
 /// The parts of a file that are here, the fullest first.

@@ -11,7 +11,13 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{digest::Hasher, extents::Extents, layout::RepoDir, partial::Partial, snapshots::Checksum};
+use super::{
+    digest::{Checksum, Hasher},
+    extents::Extents,
+    files::blocking,
+    layout::RepoDir,
+    partial::Partial,
+};
 
 /// Chunks that may wait for the disk; their bytes are bounded by [`Buffers`].
 const CHUNKS_IN_FLIGHT: usize = 256;
@@ -182,11 +188,4 @@ impl Writer {
         }
         Ok(())
     }
-}
-
-/// Runs something that may block on a thread made for that.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }

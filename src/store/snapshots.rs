@@ -2,11 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{
-    layout::{RepoDir, walk},
-    manifest::Manifest,
-    place::Place,
-};
+use super::{cached_repo::CachedRepo, digest::Checksum, files::walk, layout::RepoDir, manifest::Manifest};
 
 /// One commit of one repository in one cache.
 pub(super) struct LocalSnapshots {
@@ -23,26 +19,15 @@ pub(super) struct Found {
     pub size: u64,
 }
 
-/// The name of a blob, which tells its content.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Checksum {
-    Sha256(String),
-    /// Of `blob <length>\0` and the content.
-    GitSha1(String),
-    /// The place knows none. The name tells one version of one file from every other, and no more: what arrives is
-    /// held against its size, and its own sha256 goes into the manifest.
-    Unknown(String),
-}
-
 // === impl Shelf ===
 
 impl LocalSnapshots {
     /// `None` if the cache knows nothing of that commit.
-    pub(super) fn open(cache: &Path, place: &Place, commit: &str) -> Option<Self> {
-        let dir = RepoDir::new(cache, place);
+    pub(super) fn open(cache: &Path, repo: &CachedRepo, commit: &str) -> Option<Self> {
+        let dir = RepoDir::new(cache, repo);
         let (snapshot, manifest) = (dir.snapshot(commit), Manifest::read(&dir.manifest(commit)));
         // Elsewhere than in the hub's own folders nobody writes but us, and not without a manifest.
-        let filled = || place.is_of_hub() && snapshot.is_dir();
+        let filled = || repo.is_of_hub() && snapshot.is_dir();
         (manifest.is_some() || filled()).then_some(Self { snapshot, manifest })
     }
 
@@ -87,28 +72,28 @@ impl LocalSnapshots {
 /// What is here of a source, as far as this machine knows what it means.
 pub(super) fn local<E>(
     caches: &[PathBuf],
-    place: &Place,
+    repo: &CachedRepo,
     choose: impl Fn(&[String]) -> Result<Vec<String>, E>,
 ) -> Option<(String, Vec<Found>)> {
-    let whole = |commit: String| complete(caches, place, &commit, &choose).map(|found| (commit, found));
-    commits(caches, place).into_iter().find_map(whole)
+    let whole = |commit: String| complete(caches, repo, &commit, &choose).map(|found| (commit, found));
+    commits(caches, repo).into_iter().find_map(whole)
 }
 
 /// A file that is here, whether or not the rest of its repository is.
-pub(super) fn single(caches: &[PathBuf], place: &Place, file: &str) -> Option<Found> {
-    let commits = commits(caches, place);
+pub(super) fn single(caches: &[PathBuf], repo: &CachedRepo, file: &str) -> Option<Found> {
+    let commits = commits(caches, repo);
     let shelves =
-        commits.iter().flat_map(|commit| caches.iter().filter_map(|dir| LocalSnapshots::open(dir, place, commit)));
+        commits.iter().flat_map(|commit| caches.iter().filter_map(|dir| LocalSnapshots::open(dir, repo, commit)));
     shelves.into_iter().find_map(|snapshots| snapshots.find(file))
 }
 
 /// What of a source is not here, for people.
 pub(super) fn missing<E>(
     caches: &[PathBuf],
-    place: &Place,
+    repo: &CachedRepo,
     choose: impl Fn(&[String]) -> Result<Vec<String>, E>,
 ) -> String {
-    let names = commits(caches, place).into_iter().flat_map(|commit| missing_of(caches, place, &commit, &choose));
+    let names = commits(caches, repo).into_iter().flat_map(|commit| missing_of(caches, repo, &commit, &choose));
     let names: Vec<String> = names.collect();
     if names.is_empty() { "a complete copy".to_owned() } else { names.join(", ") }
 }
@@ -116,12 +101,12 @@ pub(super) fn missing<E>(
 /// The files that `choose` wants of a commit, if all of them are here; they may lie in several caches.
 pub(super) fn complete<E>(
     caches: &[PathBuf],
-    place: &Place,
+    repo: &CachedRepo,
     commit: &str,
     choose: impl Fn(&[String]) -> Result<Vec<String>, E>,
 ) -> Option<Vec<Found>> {
     let shelves: Vec<LocalSnapshots> =
-        caches.iter().filter_map(|cache| LocalSnapshots::open(cache, place, commit)).collect();
+        caches.iter().filter_map(|cache| LocalSnapshots::open(cache, repo, commit)).collect();
     let wanted = choose(&listing(&shelves)).ok()?;
     let find = |file: &String| shelves.iter().find_map(|snapshots| snapshots.find(file));
     (!shelves.is_empty()).then(|| wanted.iter().map(find).collect()).flatten()
@@ -129,23 +114,23 @@ pub(super) fn complete<E>(
 
 fn missing_of<E>(
     caches: &[PathBuf],
-    place: &Place,
+    repo: &CachedRepo,
     commit: &str,
     choose: impl Fn(&[String]) -> Result<Vec<String>, E>,
 ) -> Vec<String> {
     let shelves: Vec<LocalSnapshots> =
-        caches.iter().filter_map(|cache| LocalSnapshots::open(cache, place, commit)).collect();
+        caches.iter().filter_map(|cache| LocalSnapshots::open(cache, repo, commit)).collect();
     let wanted = choose(&listing(&shelves)).unwrap_or_default();
     wanted.into_iter().filter(|file| !shelves.iter().any(|snapshots| snapshots.find(file).is_some())).collect()
 }
 
 /// The commits that a revision means here, as far as is known, the first cache's first.
-pub(super) fn commits(caches: &[PathBuf], place: &Place) -> Vec<String> {
-    if let Some(commit) = &place.pinned {
+pub(super) fn commits(caches: &[PathBuf], repo: &CachedRepo) -> Vec<String> {
+    if let Some(commit) = &repo.pinned {
         return vec![commit.clone()];
     }
     let mut commits = Vec::new();
-    for commit in caches.iter().filter_map(|cache| RepoDir::new(cache, place).read_ref(&place.revision)) {
+    for commit in caches.iter().filter_map(|cache| RepoDir::new(cache, repo).read_ref(&repo.revision)) {
         if !commits.contains(&commit) {
             commits.push(commit);
         }
@@ -162,25 +147,4 @@ fn listing(shelves: &[LocalSnapshots]) -> Vec<String> {
     names.sort();
     names.dedup();
     names
-}
-
-// === impl Checksum ===
-
-impl Checksum {
-    /// The hub names large files by their sha256 and small ones as git does.
-    pub(super) fn of_name(name: &str) -> Option<Self> {
-        let hex = name.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-        match name.len() {
-            64 if hex => Some(Self::Sha256(name.to_owned())),
-            40 if hex => Some(Self::GitSha1(name.to_owned())),
-            _ => None,
-        }
-    }
-
-    /// The name of the blob.
-    pub(super) fn name(&self) -> &str {
-        match self {
-            Self::Sha256(name) | Self::GitSha1(name) | Self::Unknown(name) => name,
-        }
-    }
 }

@@ -2,7 +2,11 @@
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
-use super::{Link, archive::Archive};
+use super::{
+    Link, SourceError,
+    archive::Archive,
+    names::{is_commit, is_plain_name},
+};
 use crate::remote::Address;
 
 /// The branch that a hub source without a revision means.
@@ -23,28 +27,6 @@ pub enum Source {
     Bucket(Address),
     /// One file of the web or of a bucket; an archive stands for the files in it.
     File(Link),
-}
-
-/// Why a text is not a source.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SourceError {
-    #[error(
-        "{text:?} names no source; write hf://organisation/name, gs://bucket/prefix, s3://bucket/prefix, \
-         https://host/file, file:/folder or embedded:name"
-    )]
-    Shape { text: String },
-    #[error("{reason}")]
-    Bucket { reason: String },
-    #[error("{text} cannot be fetched: {reason}")]
-    Link { text: String, reason: String },
-    #[error("{text} is not pinned well; write #sha256= and 64 hexadecimal digits after the address")]
-    Pin { text: String },
-    #[error("{repo:?} is no repository; one looks like organisation/name, in letters, digits, '-', '_' and '.'")]
-    Repository { repo: String },
-    #[error("{revision:?} is no revision; write a branch, a tag or a commit after the @, without spaces or '..'")]
-    Revision { revision: String },
-    #[error("{scheme} names nothing; write {scheme}{example}")]
-    Empty { scheme: &'static str, example: &'static str },
 }
 
 // === impl Source ===
@@ -168,22 +150,6 @@ fn is_repository(repo: &str) -> bool {
 /// Branches may hold slashes, as in `refs/pr/1`.
 fn is_revision(revision: &str) -> bool {
     revision.len() <= 255 && revision.split('/').all(is_plain_name)
-}
-
-/// Safe as one component of a path and of a URL, on every system.
-pub(super) fn is_plain_name(name: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    !name.is_empty() && name.len() <= 255 && !name.starts_with('.') && !name.contains("..") && name.chars().all(plain)
-}
-
-/// As many hexadecimal digits as a sha256 has.
-pub(super) fn is_sha256(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// A full git commit id: a revision that cannot move.
-pub(super) fn is_commit(revision: &str) -> bool {
-    revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 #[cfg(test)]

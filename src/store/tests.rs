@@ -10,7 +10,7 @@ mod faults;
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -18,8 +18,12 @@ use prometheus::Registry;
 use server::{Hub, git, sha256};
 use tempfile::TempDir;
 
-use super::*;
-use crate::{model::Location, remote::BucketsConfig, speech::Fault};
+use super::{cached_repo::CachedRepo, *};
+use crate::{
+    model::{LoadError, Location},
+    remote::{Buckets, BucketsConfig},
+    speech::Fault,
+};
 
 const WEIGHTS: &str = "model.safetensors";
 const EMBEDDED: &[EmbeddedModel] = &[EmbeddedModel { name: "nano", files: &[("config.json", b"{}")] }];
@@ -86,11 +90,11 @@ impl Bench {
 
     /// As the Python tools leave it: no manifest.
     fn python_cache(&self, cache: &Path) {
-        let dir = layout::RepoDir::new(cache, &place());
+        let dir = layout::RepoDir::new(cache, &repo());
         for (file, bytes, blob) in
             [("config.json", b"{\"a\":1}".to_vec(), git(b"{\"a\":1}")), (WEIGHTS, weights(), sha256(&weights()))]
         {
-            layout::write_whole(&dir.blob(&blob), &bytes).unwrap();
+            files::write_whole(&dir.blob(&blob), &bytes).unwrap();
             dir.link(&self.commit, file, &blob).unwrap();
         }
         dir.write_ref("main", &self.commit).unwrap();
@@ -126,8 +130,8 @@ fn store_with(config: Config, buckets: Buckets) -> Store {
     store
 }
 
-fn place() -> Place {
-    Place::of(&"hf://acme/tiny".parse().unwrap()).unwrap()
+fn repo() -> CachedRepo {
+    CachedRepo::of(&"hf://acme/tiny".parse().unwrap()).unwrap()
 }
 
 fn part(source: &str) -> Vec<(String, Source)> {
@@ -336,7 +340,7 @@ async fn offline_says_what_is_missing() {
 }
 
 #[tokio::test]
-async fn a_cache_of_the_python_tools_is_read_in_place() {
+async fn a_cache_of_the_python_tools_is_read_in_repo() {
     let bench = Bench::new();
     bench.python_cache(&bench.cache());
     assert_whole(&fetch(&bench.offline(), &bench.branch()).await.unwrap());
@@ -412,7 +416,7 @@ async fn a_file_without_its_entry_is_not_there() {
 #[tokio::test]
 async fn what_dead_writers_left_is_removed() {
     let bench = Bench::new();
-    let dir = layout::RepoDir::new(&bench.cache(), &place());
+    let dir = layout::RepoDir::new(&bench.cache(), &repo());
     fs::create_dir_all(dir.blobs()).unwrap();
     let left = |name: &str| {
         let path = dir.blob(name);
@@ -484,7 +488,7 @@ async fn one_file_can_be_looked_at_alone() {
 }
 
 #[tokio::test]
-async fn a_folder_is_read_in_place() {
+async fn a_folder_is_read_in_repo() {
     let bench = Bench::new();
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("config.json"), "{\"a\":1}").unwrap();

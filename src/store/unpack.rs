@@ -5,16 +5,16 @@ use std::{fs, io, path::Path};
 use super::{
     StoreError,
     archive::{Archive, ArchiveError, Limits, Unpacked},
+    cached_repo::CachedRepo,
     layout::RepoDir,
     manifest::{Entry, Manifest},
-    place::Place,
     snapshots::Found,
 };
 
 /// An archive that is whole, and where it goes.
 pub(super) struct Packed {
     pub dir: RepoDir,
-    pub place: Place,
+    pub repo: CachedRepo,
     pub commit: String,
     pub archive: Archive,
     pub blob: String,
@@ -27,26 +27,26 @@ impl Packed {
     /// is written. Blocks. Ended anywhere, it leaves a snapshot that has no entries in its manifest, which is not there;
     /// where only the disk was at fault, the archive stays for the next try.
     pub(super) fn unpack(self, room: impl FnOnce(u64) -> Result<(), StoreError>) -> Result<Vec<Found>, StoreError> {
-        let Self { dir, place, commit, archive, blob } = &self;
+        let Self { dir, repo, commit, archive, blob } = &self;
         let path = dir.blob(blob);
         let error = |error| match error {
             ArchiveError::Disk(error) => StoreError::Cache(error),
             ArchiveError::Refused(reason) => {
                 // It will be no better the next time.
                 drop(fs::remove_file(&path));
-                StoreError::Archive { source_name: place.source.clone(), reason }
+                StoreError::Archive { source_name: repo.source.clone(), reason }
             }
         };
         let limits = Limits::of(fs::metadata(&path).map_err(StoreError::Cache)?.len());
         let bytes = archive.measure(&path, limits).map_err(error)?;
         room(bytes)?;
-        unpack_into(dir, place, commit, *archive, &path, Limits { bytes, ..limits }).map_err(error)
+        unpack_into(dir, repo, commit, *archive, &path, Limits { bytes, ..limits }).map_err(error)
     }
 }
 
 fn unpack_into(
     dir: &RepoDir,
-    place: &Place,
+    repo: &CachedRepo,
     commit: &str,
     archive: Archive,
     packed: &Path,
@@ -64,7 +64,7 @@ fn unpack_into(
     let theirs = Manifest::read(&dir.manifest(commit)).is_some_and(|known| known.files.len() == unpacked.len());
     if !(theirs && snapshot.is_dir()) {
         put_in_place(dir, &root, &snapshot)?;
-        note(dir, place, commit, &unpacked)?;
+        note(dir, repo, commit, &unpacked)?;
     }
     // What is left of the archive is nobody's; if it stays, housekeeping finds it.
     let _ = fs::remove_file(packed);
@@ -91,12 +91,12 @@ fn put_in_place(dir: &RepoDir, root: &Path, snapshot: &Path) -> io::Result<()> {
     fs::rename(root, snapshot)
 }
 
-fn note(dir: &RepoDir, place: &Place, commit: &str, unpacked: &[Unpacked]) -> io::Result<()> {
+fn note(dir: &RepoDir, repo: &CachedRepo, commit: &str, unpacked: &[Unpacked]) -> io::Result<()> {
     let listing = unpacked.iter().map(|unpacked| unpacked.file.clone()).collect();
-    let mut manifest = Manifest::new(&place.repo, commit, listing);
+    let mut manifest = Manifest::new(&repo.name, commit, listing);
     let entry =
         |unpacked: &Unpacked| (unpacked.file.clone(), Entry { size: unpacked.size, sha256: unpacked.sha256.clone() });
     manifest.files.extend(unpacked.iter().map(entry));
-    dir.write_ref(&place.revision, commit)?;
+    dir.write_ref(&repo.revision, commit)?;
     manifest.write(&dir.manifest(commit))
 }

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    EmbeddedModel, StoreError,
+    EmbeddedModel, Source, Store, StoreError,
+    cached_repo::CachedRepo,
     digest::check,
+    files::blocking,
     folder,
     layout::RepoDir,
-    place::Place,
-    sink::blocking,
     snapshots::{LocalSnapshots, commits},
 };
 
@@ -52,7 +52,28 @@ impl FileReport {
     }
 }
 
-pub(super) fn embedded(model: &EmbeddedModel) -> Vec<FileReport> {
+// === impl Store ===
+
+impl Store {
+    /// Compares everything that is here of a source with its manifest, or with the names of its blobs.
+    pub async fn verify(&self, source: &Source) -> Result<Vec<FileReport>, StoreError> {
+        match source {
+            Source::Embedded(name) => Ok(report_embedded(self.embedded(name)?)),
+            Source::Folder(folder) => report_folder(folder),
+            _ => match CachedRepo::of(source) {
+                Some(repo) => report_repo(self.caches(source), repo).await,
+                None => Ok(Vec::new()),
+            },
+        }
+    }
+
+    /// As [`Self::verify`], of everything in every cache, each file with the name of its repository.
+    pub async fn verify_all(&self) -> Result<Vec<(String, FileReport)>, StoreError> {
+        report_all(self.every_cache()).await
+    }
+}
+
+fn report_embedded(model: &EmbeddedModel) -> Vec<FileReport> {
     let report = |(file, bytes): &(&str, &[u8])| FileReport {
         file: (*file).to_owned(),
         revision: None,
@@ -62,7 +83,7 @@ pub(super) fn embedded(model: &EmbeddedModel) -> Vec<FileReport> {
     model.files.iter().map(report).collect()
 }
 
-pub(super) fn folder(path: &Path) -> Result<Vec<FileReport>, StoreError> {
+fn report_folder(path: &Path) -> Result<Vec<FileReport>, StoreError> {
     let report = |file: String| {
         let bytes = folder::file(path, &file)?.size;
         Ok(FileReport { file, revision: None, bytes, state: FileState::Unknown })
@@ -71,11 +92,11 @@ pub(super) fn folder(path: &Path) -> Result<Vec<FileReport>, StoreError> {
 }
 
 /// Every commit of a source in every cache. Reads all of it.
-pub(super) async fn place(caches: Vec<PathBuf>, place: Place) -> Result<Vec<FileReport>, StoreError> {
+async fn report_repo(caches: Vec<PathBuf>, repo: CachedRepo) -> Result<Vec<FileReport>, StoreError> {
     let work = move || {
         let mut reports = Vec::new();
-        for commit in commits(&caches, &place) {
-            for snapshots in caches.iter().filter_map(|cache| LocalSnapshots::open(cache, &place, &commit)) {
+        for commit in commits(&caches, &repo) {
+            for snapshots in caches.iter().filter_map(|cache| LocalSnapshots::open(cache, &repo, &commit)) {
                 reports.extend(suspects(&snapshots).into_iter().map(|suspect| examine(&snapshots, &commit, suspect)));
             }
         }
@@ -85,17 +106,17 @@ pub(super) async fn place(caches: Vec<PathBuf>, place: Place) -> Result<Vec<File
 }
 
 /// Every commit of every repository in every cache, each file with the name of its repository. Reads all of it.
-pub(super) async fn everything(caches: Vec<PathBuf>) -> Result<Vec<(String, FileReport)>, StoreError> {
+async fn report_all(caches: Vec<PathBuf>) -> Result<Vec<(String, FileReport)>, StoreError> {
     let work = move || {
         let mut reports = Vec::new();
         for cache in &caches {
-            for place in Place::all(cache) {
-                let commits = RepoDir::new(cache, &place).commits();
+            for repo in CachedRepo::all(cache) {
+                let commits = RepoDir::new(cache, &repo).commits();
                 let shelves =
-                    commits.iter().filter_map(|commit| Some((commit, LocalSnapshots::open(cache, &place, commit)?)));
+                    commits.iter().filter_map(|commit| Some((commit, LocalSnapshots::open(cache, &repo, commit)?)));
                 for (commit, snapshots) in shelves {
                     let examined = suspects(&snapshots).into_iter().map(|suspect| examine(&snapshots, commit, suspect));
-                    reports.extend(examined.map(|report| (place.repo.clone(), report)));
+                    reports.extend(examined.map(|report| (repo.name.clone(), report)));
                 }
             }
         }

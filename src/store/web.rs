@@ -9,8 +9,9 @@ use reqwest::{Method, StatusCode, Url, header};
 
 use super::{
     Link, StoreError,
-    origin::{Body, Listed, Origin, fingerprint, version},
-    snapshots::Checksum,
+    digest::Checksum,
+    names::{fingerprint, version},
+    origin::{Body, Listed, Origin},
     transport::{Answer, Ask, Transport, TransportError},
 };
 

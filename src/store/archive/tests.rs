@@ -62,12 +62,12 @@ fn unpack(archive: Archive, bytes: &[u8]) -> (Result<Vec<Unpacked>, String>, Vec
         ArchiveError::Disk(error) => panic!("{error}"),
     };
     let measured = archive.measure(&packed, LIMITS).map_err(reason);
-    assert!(crate::store::layout::walk(&into).unwrap().is_empty(), "who measures writes nothing");
+    assert!(crate::store::files::walk(&into).unwrap().is_empty(), "who measures writes nothing");
     let unpacked = archive.unpack(&packed, &into, LIMITS).map_err(reason);
     if let Ok(unpacked) = &unpacked {
         assert_eq!(measured, Ok(unpacked.iter().map(|unpacked| unpacked.size).sum()));
     }
-    let mut names = crate::store::layout::walk(dir.path()).unwrap();
+    let mut names = crate::store::files::walk(dir.path()).unwrap();
     names.retain(|name| name != "packed");
     (unpacked, names)
 }

@@ -9,12 +9,13 @@ use std::{
 
 use super::{
     super::{
+        files,
         layout::{self, RepoDir},
         manifest::Manifest,
         partial::{is_left_behind, journal_of},
         pins,
     },
-    CachedCommit, CachedModel, Cleared,
+    report::{CachedCommit, CachedModel, Cleared},
 };
 
 /// What nobody has written to for so long, nobody is writing.
@@ -60,7 +61,7 @@ impl Repo {
                 commits.insert(commit.to_owned(), contents);
             }
         }
-        let names = layout::walk(&dir.join("refs")).unwrap_or_default();
+        let names = files::walk(&dir.join("refs")).unwrap_or_default();
         let commit_of = |name: &String| Some(fs::read_to_string(dir.join("refs").join(name)).ok()?.trim().to_owned());
         let refs = names.iter().filter_map(|name| Some((name.clone(), commit_of(name)?))).collect();
         let blobs = children(&dir.join("blobs")).into_iter().filter_map(Blob::look).collect();

@@ -6,7 +6,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::store::{
-    layout::{RepoDir, write_whole},
+    files::write_whole,
+    layout::RepoDir,
     manifest::{Entry, Manifest},
     pins::CommitPin,
 };

@@ -253,9 +253,9 @@ async fn an_unpack_that_was_killed_is_not_there_and_ends_whole_the_next_time() {
     let parts = yard.pinned("models/tiny.zip");
     assert_whole(&fetch(&yard.store(), &parts).await.unwrap());
     // As if the process had ended between the rename and the manifest.
-    let place = Place::of(&parts[0].1).unwrap();
-    let (dir, commit) = (layout::RepoDir::new(&yard.cache(), &place), place.pinned.clone().unwrap());
-    let unfinished = manifest::Manifest::new(&place.repo, &commit, vec!["tiny.zip".to_owned()]);
+    let repo = CachedRepo::of(&parts[0].1).unwrap();
+    let (dir, commit) = (layout::RepoDir::new(&yard.cache(), &repo), repo.pinned.clone().unwrap());
+    let unfinished = manifest::Manifest::new(&repo.name, &commit, vec!["tiny.zip".to_owned()]);
     unfinished.write(&dir.manifest(&commit)).unwrap();
     fs::write(dir.snapshot(&commit).join(WEIGHTS), "half").unwrap();
     assert!(yard.store().local(&parts, &choose).unwrap().is_none());

@@ -77,8 +77,8 @@ async fn a_break_at_ninety_percent_of_many_ranges_costs_eleven() {
     running.abort();
     assert!(running.await.unwrap_err().is_cancelled());
     // The thread of the file notes what came, and ends.
-    let dir = layout::RepoDir::new(&bench.cache(), &place());
-    let checksum = snapshots::Checksum::Sha256(sha256(&large()));
+    let dir = layout::RepoDir::new(&bench.cache(), &repo());
+    let checksum = digest::Checksum::Sha256(sha256(&large()));
     while partial::left_bytes(&dir, &checksum, LARGE as u64) < LARGE as u64 * 89 / 100 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -270,7 +270,7 @@ async fn who_waits_sees_how_far_the_other_is() {
 async fn a_lease_is_not_judged_by_the_time_of_its_file() {
     for year in [-50i64, 50] {
         let bench = Bench::new();
-        let dir = layout::RepoDir::new(&bench.cache(), &place());
+        let dir = layout::RepoDir::new(&bench.cache(), &repo());
         let dead = download_lock::DownloadLock::acquire(&dir, |_, _| {}).await.unwrap();
         let content = fs::read(dir.lease()).unwrap();
         drop(dead);

@@ -10,7 +10,7 @@ fn incomplete(bench: &Bench, cache: &Path) {
 }
 
 #[tokio::test]
-async fn caches_of_other_tools_are_read_in_place() {
+async fn caches_of_other_tools_are_read_in_repo() {
     let bench = Bench::new();
     let other = TempDir::new().unwrap();
     bench.python_cache(other.path());

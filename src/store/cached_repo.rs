@@ -1,47 +1,47 @@
-//! How a source that is fetched is called on disk and in sentences.
+//! What a source that is fetched is called on disk and in sentences.
 
 use std::path::Path;
 
 use super::{
-    link::folder,
-    source::{Source, is_commit},
+    names::{folder_name, is_commit},
+    source::Source,
 };
 
 /// One repository at one revision, as the caches of this machine keep it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct CachedRepo {
     /// For people: the source as it is written.
     pub source: String,
     /// The name of its folder in a cache: the hub's own for the hub, `scheme--…` for others.
     pub folder: String,
     /// The name of the repository, for the manifest.
-    pub repo: String,
+    pub name: String,
     /// What the reference on disk is called.
     pub revision: String,
     /// The commit, if the source itself names it: then nobody has to be asked what it means.
     pub pinned: Option<String>,
 }
 
-// === impl Place ===
+// === impl CachedRepo ===
 
-impl Place {
+impl CachedRepo {
     /// `None` for what is read in place and needs no cache.
     pub(super) fn of(source: &Source) -> Option<Self> {
         match source {
             Source::Hub { repo, revision } => Some(Self {
                 source: source.to_string(),
                 folder: format!("models--{}", repo.replace('/', "--")),
-                repo: repo.clone(),
+                name: repo.clone(),
                 revision: revision.clone(),
                 pinned: is_commit(revision).then(|| revision.clone()),
             }),
             Source::Bucket(address) => {
                 let address = address.to_string();
-                Some(Self::unversioned(source, folder(source.scheme(), &address)))
+                Some(Self::unversioned(source, folder_name(source.scheme(), &address)))
             }
             Source::File(link) => Some(Self {
                 pinned: link.sha256.clone(),
-                ..Self::unversioned(source, folder(source.scheme(), link.address()))
+                ..Self::unversioned(source, folder_name(source.scheme(), link.address()))
             }),
             Source::Embedded(_) | Source::Folder(_) => None,
         }
@@ -55,7 +55,7 @@ impl Place {
     /// Of a place that only ever has what it has now.
     fn unversioned(source: &Source, folder: String) -> Self {
         let source = source.to_string();
-        Self { repo: source.clone(), source, folder, revision: "latest".to_owned(), pinned: None }
+        Self { name: source.clone(), source, folder, revision: "latest".to_owned(), pinned: None }
     }
 
     /// Every repository in a cache, by the names of its folders, in their order.
@@ -69,7 +69,7 @@ impl Place {
 
     /// `models--org--name` as people write it. A name may hold `--` itself, so this is for people only.
     fn of_folder(folder: String) -> Self {
-        let repo = folder.strip_prefix("models--").unwrap_or(&folder).replace("--", "/");
-        Self { source: repo.clone(), repo, folder, revision: String::new(), pinned: None }
+        let name = folder.strip_prefix("models--").unwrap_or(&folder).replace("--", "/");
+        Self { source: name.clone(), name, folder, revision: String::new(), pinned: None }
     }
 }

@@ -1,0 +1,54 @@
+//! What the store needs to know.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use super::{Source, StoreError};
+use crate::remote::Secret;
+
+/// What the store needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The hub cache that files are fetched into (`…/hub`), in the hub's own layout.
+    pub cache_dir: PathBuf,
+    /// Further hub caches that are only read, looked at first.
+    pub read_only: Vec<PathBuf>,
+    /// Hub caches of other tools, which are only read as well, and need not be there.
+    pub other_caches: Vec<PathBuf>,
+    /// What is fetched of these sources goes into a cache of its own.
+    pub own_caches: BTreeMap<Source, PathBuf>,
+    /// Bytes that each cache that is written may take; what was not used for longest makes room.
+    pub quota: Option<u64>,
+    /// Base address of the hub, and of mirrors that are asked in their order when the one before does not answer or
+    /// does not have it.
+    pub endpoints: Vec<String>,
+    /// Bearer token for gated and private repositories. Only the first endpoint gets it.
+    pub token: Option<Secret>,
+    /// Never touch the network.
+    pub offline: bool,
+    /// A transfer without a byte for so long is broken off and resumed.
+    pub idle_timeout: std::time::Duration,
+    /// A connection that brings fewer bytes per second than this, over the idle time-out, is broken off and resumed.
+    pub min_rate: u64,
+    /// Tries per range of a file, the first included.
+    pub attempts: u32,
+    /// Connections that bring files at once, all of them together.
+    pub connections: usize,
+    /// Bytes of disk that a fetch leaves free.
+    pub reserve: u64,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// Refuses addresses that nobody could be asked at.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        self.endpoints.iter().try_for_each(|endpoint| check_endpoint(endpoint))
+    }
+}
+
+fn check_endpoint(endpoint: &str) -> Result<(), StoreError> {
+    let url = reqwest::Url::parse(endpoint).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let wrong =
+        || StoreError::Setup(format!("{endpoint:?} is no address of a hub; one looks like https://huggingface.co"));
+    url.map(drop).ok_or_else(wrong)
+}
