@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use prometheus::Registry;
 use tokio::task::JoinHandle;
 
-use super::{Config, models, reload::Reloads};
+use super::{Config, metrics::Reloads, models};
 use crate::{
     catalog::{Catalog, CatalogError, Entry},
     http::{

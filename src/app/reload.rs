@@ -2,28 +2,10 @@
 
 use std::sync::Arc;
 
-use prometheus::{IntCounterVec, Opts, Registry};
 use tracing::{error, info};
 
 use super::{App, BuildError, Config, models};
 use crate::telemetry;
-
-/// How often another configuration came, and what became of it.
-pub(super) struct Reloads(IntCounterVec);
-
-// === impl Reloads ===
-
-impl Reloads {
-    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let opts = Opts::new("sconce_config_reloads_total", "Configurations read anew, by outcome: applied, refused.");
-        let counter = IntCounterVec::new(opts, &["outcome"])?;
-        for outcome in ["applied", "refused"] {
-            counter.with_label_values(&[outcome]);
-        }
-        registry.register(Box::new(counter.clone()))?;
-        Ok(Self(counter))
-    }
-}
 
 // === impl App ===
 

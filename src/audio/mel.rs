@@ -7,31 +7,16 @@
 //! [`LogMel::log_mel`] does the latter, and [`Spectrum::normalise`] takes any value.
 
 mod filters;
+mod spec;
 
 use super::stft::{Block, LANES, Stft};
 use filters::{Filter, slaney};
+pub use spec::MelSpec;
 
 /// Power below this is silence.
 const FLOOR: f32 = 1e-10;
 /// How far below the loudest value anything may lie, in decades of power.
 const RANGE: f32 = 8.0;
-
-/// What a log-mel spectrum is made with.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct MelSpec {
-    /// Samples per second.
-    pub rate: u32,
-    /// Samples in a window.
-    pub n_fft: usize,
-    /// Samples between frames.
-    pub hop: usize,
-    /// Mel bands.
-    pub bands: usize,
-    /// Lowest frequency in hertz.
-    pub fmin: f64,
-    /// Highest frequency in hertz.
-    pub fmax: f64,
-}
 
 /// Makes log-mel spectra. Holds no signal: share it.
 pub struct LogMel {
@@ -45,15 +30,6 @@ pub struct Spectrum {
     values: Vec<f32>,
     bands: usize,
     frames: usize,
-}
-
-// === impl MelSpec ===
-
-impl MelSpec {
-    /// Whisper's recipe; 80 bands, or 128 from large-v3 on.
-    pub const fn whisper(bands: usize) -> Self {
-        Self { rate: 16_000, n_fft: 400, hop: 160, bands, fmin: 0.0, fmax: 8_000.0 }
-    }
 }
 
 // === impl LogMel ===

@@ -5,56 +5,18 @@
 //! twice.
 
 mod build;
+mod config;
 mod entry;
 mod error;
 mod names;
 mod parts;
 
-use std::collections::BTreeMap;
-
+pub use config::{Config, ModelConfig};
 pub use entry::Entry;
 pub use error::{CatalogError, Unknown};
 
 use self::{build::Builder, names::Names};
-use crate::{
-    families::FAMILIES,
-    model::{Availability, Family, PlacementOverrides},
-};
-
-/// What the catalog needs to know.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The kinds of models that there are. A program of one's own may have others than [`FAMILIES`].
-    pub families: &'static [&'static dyn Family],
-    /// Models by configuration, in addition to the presets or changing one of them.
-    pub models: Vec<ModelConfig>,
-    /// The model of a request that names none. Absent: the embedded one.
-    pub default: Option<String>,
-}
-
-/// `[models.<name>]` of the configuration file, or one name of `MODEL_ID`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ModelConfig {
-    /// Canonical name or alias of a preset, or a new name.
-    pub name: String,
-    /// As [`crate::store::Source`] is written; absent: the preset's, or the hub's by the name.
-    pub source: Option<String>,
-    /// Part → source, in place of the one source, where the files come from several places.
-    pub parts: BTreeMap<String, String>,
-    /// Absent: the preset's, or found by the model's `config.json`.
-    pub family: Option<String>,
-    pub aliases: Vec<String>,
-    /// Load at start, in the modes that load at start. Absent: only the default model, if no model says `true`.
-    pub preload: Option<bool>,
-    /// Never evicted.
-    pub pinned: bool,
-    /// Unload after so long without a request. Absent: the general `idle_ttl`.
-    pub idle_ttl: Option<std::time::Duration>,
-    /// What is fetched of it goes there. Absent: where everything goes.
-    pub cache_dir: Option<std::path::PathBuf>,
-    /// Where and how it is to live, where that is not as in general.
-    pub overrides: PlacementOverrides,
-}
+use crate::model::{Availability, Family};
 
 /// Every model that can be asked for. Never changes: another configuration makes another catalog.
 #[derive(Clone, Debug)]
@@ -63,14 +25,6 @@ pub struct Catalog {
     entries: Vec<Entry>,
     names: Names,
     default: usize,
-}
-
-// === impl Config ===
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { families: FAMILIES, models: Vec::new(), default: None }
-    }
 }
 
 // === impl Catalog ===

@@ -3,16 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Fault, Origin,
+    Environment, Fault, Origin,
     layer::{Given, Layer, Values},
     models::{self, MODEL_SETTINGS},
     setting::Plain,
     settings::SETTINGS,
     value::Raw,
 };
-
-/// Names and values, as a process is given them.
-pub type Environment = BTreeMap<String, String>;
 
 /// Names the configuration file.
 pub(super) const CONFIG: &str = "SCONCE_CONFIG";

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 
 use super::{Fault, Origin, report::Report, setting::Setting, value::Raw};
 
+/// Names and values, as a process is given them.
+pub type Environment = BTreeMap<String, String>;
+
 /// Values by the key of their setting.
 pub(super) type Values = BTreeMap<&'static str, Given>;
 

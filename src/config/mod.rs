@@ -22,8 +22,8 @@ mod value;
 use layer::{Layer, settle};
 
 pub use docs::docs;
-pub use environment::Environment;
 pub use faults::{Fault, Faults, Origin};
+pub use layer::Environment;
 pub use overrides::Overrides;
 pub use report::{Report, Row};
 pub use sources::Sources;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Fault, Origin,
+    Environment, Fault, Origin,
     kinds::{DEVICE, DTYPE, PATH},
     layer::{Given, Layer, OfModel, Values, put, settle},
     report::Report,
@@ -194,7 +194,7 @@ pub(super) fn first(list: &str) -> Option<String> {
 
 /// On Vertex AI: the place of the default model's files. It is that of the first model in the list, or of one without
 /// a name.
-pub(super) fn storage_uri(environment: &super::Environment, listed: &mut Vec<(ModelConfig, Origin)>) -> Option<Given> {
+pub(super) fn storage_uri(environment: &Environment, listed: &mut Vec<(ModelConfig, Origin)>) -> Option<Given> {
     let place = environment.get(STORAGE_URI).filter(|place| !place.is_empty())?;
     // Vertex AI gives a bucket; its tools for trying things out at home give the folder that they mount.
     let place = &if place.starts_with('/') { format!("file:{place}") } else { place.clone() };

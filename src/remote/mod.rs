@@ -9,6 +9,7 @@ mod address;
 mod buckets;
 mod error;
 mod hosts;
+mod remote_bytes;
 mod secret;
 mod web;
 
@@ -20,6 +21,7 @@ use reqwest::header::HeaderMap;
 pub use address::{Address, Scheme};
 pub use buckets::{Buckets, BucketsConfig, GcsConfig, Object, S3Config};
 pub use error::RemoteError;
+pub use remote_bytes::RemoteBytes;
 pub use secret::Secret;
 pub use web::WebConfig;
 
@@ -42,13 +44,6 @@ struct Inner {
     buckets: Buckets,
     web: Web,
     allow_buckets: Vec<String>,
-}
-
-/// The whole of something, and what it says it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RemoteBytes {
-    pub bytes: Bytes,
-    pub content_type: Option<String>,
 }
 
 // === impl Remote ===

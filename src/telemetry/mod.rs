@@ -1,5 +1,6 @@
 //! Logs, traces and the metrics registry. Each module registers its own metrics; what belongs to the whole process is here.
 
+mod config;
 mod logs;
 mod traces;
 
@@ -14,27 +15,9 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
+pub use config::{Config, LogFormat, TracesConfig};
 pub use logs::set_level;
 pub use traces::TracesError;
-
-/// What telemetry needs to know.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// A `tracing` filter, for example `info` or `sconce=debug,actix_server=warn`.
-    pub log_level: String,
-    pub log_format: LogFormat,
-    pub traces: TracesConfig,
-}
-
-/// Where traces go.
-#[derive(Clone, Debug)]
-pub struct TracesConfig {
-    /// Base address of an OTLP collector; no traces if absent.
-    pub endpoint: Option<String>,
-    pub service_name: String,
-    /// Share of the requests that are traced, unless the caller decided.
-    pub sample: f64,
-}
 
 /// Log lines and traces on their way out. When this is dropped, the traces that still wait are sent.
 #[must_use = "traces that wait are sent when this is dropped"]
@@ -47,16 +30,6 @@ pub enum InitError {
     Level(#[from] ParseError),
     #[error(transparent)]
     Traces(#[from] TracesError),
-}
-
-/// How a log line looks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Pretty on a terminal, JSON otherwise.
-    #[default]
-    Auto,
-    Pretty,
-    Json,
 }
 
 /// Sends this process' log lines to standard error from now on, and its traces to the collector, if there is one. A

@@ -1,6 +1,6 @@
 //! Triangular filters on Slaney's mel scale, equal to `librosa.filters.mel(norm="slaney", htk=False)`.
 
-use super::MelSpec;
+use super::spec::MelSpec;
 
 /// Slaney's scale is linear below this frequency, logarithmic above.
 const BREAK_HZ: f64 = 1000.0;
