@@ -2,12 +2,7 @@
 
 mod show;
 
-use std::{
-    collections::HashMap,
-    panic::AssertUnwindSafe,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use futures::{FutureExt, future::BoxFuture};
@@ -18,12 +13,15 @@ use tokio::{
 use tracing::{Instrument, debug_span};
 
 use super::{
-    Backend, Config, Facts, Failure, Fetched, Loaded, Metrics, ModelSpec, Progress, Unavailable,
-    handle::Shared,
-    journal::{self, Archive},
-    lease_pool::{LeaseGuard, LeasePool, Wake},
-    machine::{Answer, Attempt, Effect, Event, Machine, Resource, Rules, Stock, VersionId, WaitCondition, Waiter},
+    Backend, Config, Facts, Failure, Fetched, LoadMode, Loaded, Metrics, ModelSpec, Progress, Unavailable,
+    clock::{at, now},
+    command::{AcquireRequest, Command, Reply},
+    lease_pool::Wake,
+    loaded_model::LoadedModel,
+    log::{self, Details},
+    machine::{Answer, Attempt, Effect, Event, Machine, Rules, Stock, VersionId, WaitCondition, Waiter},
     residency::Limits,
+    shared::Shared,
 };
 use crate::speech::ModelName;
 
@@ -32,27 +30,10 @@ const NEWS: usize = 64;
 /// Progress is told no more often than people can read it.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 
-/// `Some` hold for a lease, `None` for every other goal.
-pub(super) type Reply<E> = Result<Option<LeaseGuard<E>>, Unavailable>;
-
-/// What handles ask of the driver.
-pub(super) enum Command<E> {
-    Ask { name: ModelName, goal: WaitCondition, explicit: bool, asked: AcquireRequest<E> },
-    Update { name: ModelName, revision: Option<String>, asked: AcquireRequest<E> },
-    Configure { config: Config, specs: Vec<Arc<ModelSpec>>, done: oneshot::Sender<()> },
-    Stop,
-}
-
-/// How long a caller waits for its answer, and where that goes.
-pub(super) struct AcquireRequest<E> {
-    pub patience: Option<Duration>,
-    pub reply: oneshot::Sender<Reply<E>>,
-}
-
 /// The owner of the machine.
 pub(super) struct Driver<B: Backend> {
     backend: B,
-    mode: super::LoadMode,
+    mode: LoadMode,
     machine: Machine<LoadedModel<B::Executor>, Arc<Fetched<B::Files>>>,
     inbox: mpsc::Receiver<Command<B::Executor>>,
     /// All handles are gone.
@@ -66,12 +47,6 @@ pub(super) struct Driver<B: Backend> {
 }
 
 type News<B> = Event<LoadedModel<<B as Backend>::Executor>, Arc<Fetched<<B as Backend>::Files>>>;
-
-/// A loaded model, as the machine has it.
-pub(super) struct LoadedModel<E> {
-    pool: LeasePool<E>,
-    facts: Arc<Facts>,
-}
 
 // === impl Driver: waiting ===
 
@@ -203,7 +178,7 @@ impl<B: Backend> Driver<B> {
             Effect::Unload { resource } => drop(resource),
             Effect::Answer { waiter, answer } => self.answer(waiter, answer),
             Effect::Exit { reason } => drop(self.shared.fatal.send_replace(Some(reason))),
-            Effect::Note(note) => journal::write(&note, self, &self.shared.metrics),
+            Effect::Note(note) => log::write(&note, self, &self.shared.metrics),
         }
     }
 
@@ -266,7 +241,7 @@ impl<B: Backend> Driver<B> {
     }
 }
 
-impl<B: Backend> Archive for Driver<B> {
+impl<B: Backend> Details for Driver<B> {
     fn facts(&self, slot: VersionId) -> Option<&Facts> {
         self.machine.resource(slot).map(|loaded| &*loaded.facts)
     }
@@ -299,18 +274,6 @@ async fn tell<F: Future>(
     std::future::pending().await
 }
 
-/// At the deadline; never, if there is none.
-async fn at(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-        None => std::future::pending().await,
-    }
-}
-
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
-}
-
 // === from configuration to machine ===
 
 fn rules(config: &Config) -> Rules {
@@ -325,29 +288,5 @@ fn rules(config: &Config) -> Rules {
         retry_base: config.retry_base,
         retry_max: config.retry_max,
         on_preload_failure: config.on_preload_failure,
-    }
-}
-
-// === impl Seat ===
-
-impl<E> LoadedModel<E> {
-    fn new(executor: E, facts: Facts, wake: Wake) -> Self {
-        Self { pool: LeasePool::new(executor, wake), facts: Arc::new(facts) }
-    }
-}
-
-impl<E> Resource for LoadedModel<E> {
-    type Lease = LeaseGuard<E>;
-
-    fn lend(&self) -> LeaseGuard<E> {
-        self.pool.lend()
-    }
-
-    fn leased(&self) -> bool {
-        self.pool.lent()
-    }
-
-    fn measured(&self) -> Option<u64> {
-        self.facts.resident
     }
 }

@@ -1,12 +1,7 @@
 //! How the rest of the server talks to the lifecycle.
 
-use std::{
-    ops::Deref,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
-use arc_swap::ArcSwap;
 use futures::future::join_all;
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -14,10 +9,13 @@ use tokio::{
 };
 
 use super::{
-    Backend, Config, KeepAlive, Metrics, ModelSpec, ModelStatus, Snapshot, Unavailable,
-    driver::{AcquireRequest, Command, Driver, Reply},
+    AcquireOptions, Backend, Config, Lease, Metrics, ModelSpec, ModelStatus, Snapshot, Unavailable,
+    clock::now,
+    command::{AcquireRequest, Command, Reply},
+    driver::Driver,
     lease_pool::{LeaseGuard, Wake},
     machine::WaitCondition,
+    shared::Shared,
     snapshot::ErrorStatus,
 };
 use crate::{
@@ -34,21 +32,6 @@ pub struct Lifecycle<E = Executor> {
     shared: Arc<Shared>,
 }
 
-/// The right to use a loaded model, which is not unloaded as long as this exists.
-pub struct Lease<E = Executor> {
-    hold: LeaseGuard<E>,
-    waited: Duration,
-}
-
-/// What a request wants of its model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AcquireOptions {
-    /// How long it waits for the model.
-    pub patience: Duration,
-    /// How long the model is to stay afterwards. `None`: as the request before said, or else the configuration.
-    pub keep_alive: Option<KeepAlive>,
-}
-
 /// How far a model is to be brought by [`Lifecycle::prepare`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -56,18 +39,6 @@ pub enum Target {
     Fetched,
     /// In memory, warm.
     Ready,
-}
-
-/// What the driver publishes.
-pub(super) struct Shared {
-    /// For probes, which never wait.
-    pub now: ArcSwap<Snapshot>,
-    /// For those who follow.
-    pub changes: watch::Sender<Arc<Snapshot>>,
-    /// Why the process is to end.
-    pub fatal: watch::Sender<Option<String>>,
-    pub metrics: Metrics,
-    pub wake: Wake,
 }
 
 /// A caller that waits. When it leaves, only its own wait ends.
@@ -101,7 +72,7 @@ impl<E: Send + Sync + 'static> Lifecycle<E> {
         let waited = now().saturating_duration_since(asked);
         self.shared.metrics.waited(waited);
         match reply? {
-            Some(hold) => Ok(Lease { hold, waited }),
+            Some(hold) => Ok(Lease::new(hold, waited)),
             None => Err(Unavailable::Stopping),
         }
     }
@@ -229,42 +200,6 @@ impl<E: Send + Sync + 'static> Lifecycle<E> {
 impl<E> Clone for Lifecycle<E> {
     fn clone(&self) -> Self {
         Self { commands: self.commands.clone(), shared: self.shared.clone() }
-    }
-}
-
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
-}
-
-// === impl Lease ===
-
-impl<E> Lease<E> {
-    /// How long the caller waited for the model.
-    pub fn waited(&self) -> Duration {
-        self.waited
-    }
-}
-
-impl<E> Deref for Lease<E> {
-    type Target = E;
-
-    fn deref(&self) -> &E {
-        self.hold.model()
-    }
-}
-
-impl<E> std::fmt::Debug for Lease<E> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lease").field("waited", &self.waited).finish_non_exhaustive()
-    }
-}
-
-// === impl Wish ===
-
-impl AcquireOptions {
-    /// To have the model within so long, and nothing else.
-    pub fn within(patience: Duration) -> Self {
-        Self { patience, keep_alive: None }
     }
 }
 

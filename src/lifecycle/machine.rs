@@ -19,41 +19,39 @@
 //! gone, what is idle for too long goes, whoever waits for room gets it in order of arrival, an edition that is ready
 //! takes its place, and what went for a model that did not come is brought back.
 
+mod context;
+mod effect;
 mod event;
+mod ids;
 mod model;
+mod queue_estimate;
+mod resource;
 mod room_requests;
+mod rules;
 #[cfg(test)]
 mod tests;
 mod version;
+mod view;
+mod waiter;
 
-use std::{
-    mem,
-    ops::BitOr,
-    sync::Arc,
-    time::{Duration, Instant},
+use std::{mem, ops::BitOr, sync::Arc, time::Instant};
+
+use self::{
+    context::{Context, next},
+    model::{Model, slots_mut},
+    version::ModelVersion,
 };
-
 pub(super) use self::{
-    event::{Answer, Attempt, Effect, Event, Note, Reason, Stock, VersionId, WaitCondition, Waiter},
-    model::{UpdateView, View},
-    version::ViewError,
+    effect::{Answer, Effect, Note, Reason},
+    event::{Event, Stock},
+    ids::{Attempt, VersionId},
+    resource::Resource,
+    rules::Rules,
+    view::{UpdateView, View, ViewError},
+    waiter::{WaitCondition, Waiter},
 };
-use self::{model::Model, version::ModelVersion};
-use super::{Failure, LoadMode, ModelSpec, OnPreloadFailure, Unavailable, residency::Limits};
+use super::{LoadMode, ModelSpec};
 use crate::speech::ModelName;
-
-/// A loaded model, as far as the machine must know it. Only the machine lends it.
-pub(super) trait Resource {
-    type Lease;
-
-    fn lend(&self) -> Self::Lease;
-
-    /// Whether any lease exists.
-    fn leased(&self) -> bool;
-
-    /// Bytes of memory that it was seen to take.
-    fn measured(&self) -> Option<u64>;
-}
 
 /// All models. `R` is a loaded model, `F` are the files of one.
 pub(super) struct Machine<R, F> {
@@ -66,32 +64,6 @@ pub(super) struct Machine<R, F> {
     /// The limits may be lower than what is in memory.
     tight: bool,
     stopping: bool,
-}
-
-/// What holds for all models.
-#[derive(Clone, Debug)]
-pub(super) struct Rules {
-    pub mode: LoadMode,
-    pub limits: Limits,
-    /// Of models that do not say it themselves.
-    pub idle_ttl: Option<Duration>,
-    pub retry_base: Duration,
-    pub retry_max: Duration,
-    pub on_preload_failure: OnPreloadFailure,
-}
-
-/// What a slot needs while it changes, and what it leaves to do.
-struct Context<'a, R: Resource, F> {
-    now: Instant,
-    rules: &'a Rules,
-    numbers: &'a mut u64,
-    started: bool,
-    stopping: bool,
-    out: Vec<Effect<R, F>>,
-    /// Callers whose edition did not come: the one that there is has to serve them.
-    orphans: Vec<(ModelName, Waiter)>,
-    /// Slots that went for one that did not come.
-    displaced: Vec<VersionId>,
 }
 
 // === impl Machine ===
@@ -276,46 +248,4 @@ fn find<'a, R: Resource, F: Clone>(models: &'a mut [Model<R, F>], name: &ModelNa
 
 fn attempting<R: Resource, F: Clone>(models: &mut [Model<R, F>], attempt: Attempt) -> Option<&mut ModelVersion<R, F>> {
     slots_mut(models).find(|slot| slot.attempt() == Some(attempt))
-}
-
-fn slots_mut<R: Resource, F: Clone>(models: &mut [Model<R, F>]) -> impl Iterator<Item = &mut ModelVersion<R, F>> {
-    models.iter_mut().flat_map(Model::slots_mut)
-}
-
-fn next(numbers: &mut u64) -> u64 {
-    *numbers += 1;
-    *numbers
-}
-
-// === impl Context ===
-
-impl<R: Resource, F> Context<'_, R, F> {
-    /// For a slot or an attempt.
-    fn number(&mut self) -> u64 {
-        next(self.numbers)
-    }
-
-    fn note(&mut self, note: Note) {
-        self.out.push(Effect::Note(note));
-    }
-
-    fn answer(&mut self, waiter: &Waiter, answer: Answer<R>) {
-        self.out.push(Effect::Answer { waiter: waiter.id, answer });
-    }
-
-    fn refuse(&mut self, waiter: &Waiter, refusal: Unavailable) {
-        self.answer(waiter, Answer::Refused(refusal));
-    }
-
-    fn refuse_unknown(&mut self, waiter: &Waiter, model: ModelName) {
-        let refusal = if self.stopping { Unavailable::Stopping } else { Unavailable::NotServed { model } };
-        self.refuse(waiter, refusal);
-    }
-
-    /// Exponential back-off, of which the upper half is random, and never sooner than the other side allows.
-    fn back_off(&self, failure: &Failure, failures: u32, jitter: f64) -> Duration {
-        let doublings = failures.saturating_sub(1).min(31);
-        let full = self.rules.retry_base.saturating_mul(1 << doublings).min(self.rules.retry_max);
-        full.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0).max(failure.retry_after.unwrap_or_default())
-    }
 }

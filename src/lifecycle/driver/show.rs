@@ -2,9 +2,10 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{LoadedModel, now};
 use crate::lifecycle::{
     Fetched, LoadMode, ModelStatus, Snapshot,
+    clock::now,
+    loaded_model::LoadedModel,
     machine::{Machine, UpdateView, View, ViewError},
     snapshot::{ErrorStatus, UpdateStatus},
 };

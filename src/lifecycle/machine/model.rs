@@ -4,19 +4,17 @@
 //! when its last lease ends. If it does not come, the old one serves on, as if nothing had been; if the old one had to go
 //! for it, because both did not fit, it is brought back.
 
-use std::{
-    mem,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{mem, sync::Arc, time::Instant};
 
 use super::{
-    Attempt, Context, Note, Reason, Resource, Rules, Stock, VersionId, WaitCondition, Waiter,
-    room_requests::QueueEstimates,
-    version::{ModelVersion, Role, TargetState, ViewError},
+    Attempt, Context, Note, Reason, Resource, Rules, Stock, UpdateView, VersionId, View, ViewError, WaitCondition,
+    Waiter,
+    queue_estimate::QueueEstimates,
+    version::{ModelVersion, Role},
+    waiter::TargetState,
 };
 use crate::{
-    lifecycle::{Cause, Failure, LoadMode, ModelSpec, Progress, Status, Unavailable, residency::RoomRequest},
+    lifecycle::{Cause, Failure, LoadMode, ModelSpec, Status, Unavailable, residency::RoomRequest},
     speech::ModelName,
 };
 
@@ -39,35 +37,6 @@ pub(super) struct Model<R, F> {
 struct FailedUpdate {
     revision: Option<String>,
     error: ViewError,
-}
-
-/// What may be known of a model.
-pub(in crate::lifecycle) struct View<'a, R, F> {
-    pub spec: &'a ModelSpec,
-    pub status: Status,
-    pub since: Option<Instant>,
-    pub progress: Option<Progress>,
-    pub stock: Option<&'a Stock<F>>,
-    pub resource: Option<&'a R>,
-    pub idle_since: Option<Instant>,
-    /// When it goes, if nobody asks for it.
-    pub expires_at: Option<Instant>,
-    pub waiting: usize,
-    /// Among those who wait for room; 1: the next.
-    pub place: Option<usize>,
-    /// How long until it is there, as far as that can be told.
-    pub expected_in: Option<Duration>,
-    pub error: Option<ViewError>,
-    pub update: Option<UpdateView>,
-    pub freed: Option<u64>,
-}
-
-/// What may be known of an update.
-pub(in crate::lifecycle) struct UpdateView {
-    pub revision: Option<String>,
-    pub status: Status,
-    pub progress: Option<Progress>,
-    pub error: Option<ViewError>,
 }
 
 // === impl Model: what is asked of it ===
@@ -377,4 +346,11 @@ impl<R: Resource, F: Clone> Model<R, F> {
         let (revision, error) = (revision.clone(), Some(error.clone()));
         Some(UpdateView { revision, status: Status::Failed, progress: None, error })
     }
+}
+
+/// Every version of every model.
+pub(super) fn slots_mut<R: Resource, F: Clone>(
+    models: &mut [Model<R, F>],
+) -> impl Iterator<Item = &mut ModelVersion<R, F>> {
+    models.iter_mut().flat_map(Model::slots_mut)
 }

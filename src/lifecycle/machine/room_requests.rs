@@ -1,27 +1,17 @@
 //! Who gets memory, and in what order: first come, first served.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use super::{Context, Note, Reason, Resource, Rules, VersionId, model::Model, slots_mut, version::ModelVersion};
+use super::{
+    Context, Note, Reason, Resource, Rules, VersionId,
+    model::{Model, slots_mut},
+    queue_estimate::{QueueEstimate, QueueEstimates},
+    version::ModelVersion,
+};
 use crate::{
     lifecycle::residency::{Holder, Resident, RoomRequest, Verdict, excess, make_room},
     speech::ModelName,
 };
-
-/// What somebody who waits for room may expect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct QueueEstimate {
-    /// 1: the next.
-    pub place: usize,
-    /// How long until the model is there, if everybody before it takes its whole turn.
-    pub wait: Duration,
-}
-
-/// By slot.
-pub type QueueEstimates = HashMap<VersionId, QueueEstimate>;
 
 /// Gives room to those who wait for it.
 pub(super) fn make_rooms<R: Resource, F: Clone>(models: &mut [Model<R, F>], cx: &mut Context<'_, R, F>) {

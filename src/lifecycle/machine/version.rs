@@ -13,16 +13,13 @@ use std::{
 
 use self::phase::{Phase, Refusal, Usage};
 use super::{
-    Answer, Attempt, Context, Effect, Failure, Note, Reason, Resource, Rules, Stock, Unavailable, VersionId,
-    WaitCondition, Waiter, room_requests::QueueEstimate,
+    Answer, Attempt, Context, Effect, Note, Reason, Resource, Rules, Stock, VersionId, ViewError, WaitCondition,
+    Waiter, queue_estimate::QueueEstimate, waiter::TargetState,
 };
 use crate::{
-    lifecycle::{Cause, Ended, KeepAlive, ModelSpec, Progress},
+    lifecycle::{Cause, Ended, Failure, KeepAlive, ModelSpec, Progress, Unavailable},
     speech::Fault,
 };
-
-pub(super) use self::phase::TargetState;
-pub(in crate::lifecycle) use self::view::ViewError;
 
 /// An edition of a model, what it is doing, and what outlives that.
 pub(super) struct ModelVersion<R, F> {

@@ -1,13 +1,15 @@
 //! A world around the machine: it does what the machine says, when the test says, and checks every promise on the way.
 
-use std::{
-    collections::{BTreeMap, HashMap},
+use std::collections::{BTreeMap, HashMap};
+pub use std::{
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use super::super::*;
+pub use crate::lifecycle::{Failure, OnPreloadFailure, Unavailable, residency::Limits};
 use crate::{
-    lifecycle::{Budget, Ended, Failure, FamilyChoice, KeepAlive, Status},
+    lifecycle::{Budget, Ended, FamilyChoice, KeepAlive, Status},
     store::Source,
 };
 

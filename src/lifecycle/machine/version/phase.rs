@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Attempt, Failure, Progress, Stock, Unavailable, VersionId, Waiter};
+use super::{Attempt, Failure, Progress, Stock, TargetState, Unavailable, VersionId, Waiter};
 use crate::{
     lifecycle::{Obstacle, Status},
     speech::ModelName,
@@ -84,17 +84,6 @@ pub(super) enum Refusal {
 pub(super) enum Usage {
     Leased,
     Idle { since: Instant },
-}
-
-/// What a model is brought in for, in rising order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum TargetState {
-    /// Only to have its files.
-    Files,
-    /// To be there when somebody comes; not worth an eviction.
-    Preload,
-    /// Somebody came.
-    Serve,
 }
 
 // === impl Phase ===

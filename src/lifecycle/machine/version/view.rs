@@ -8,11 +8,11 @@ use std::{
 
 use super::{
     Attempt, KeepAlive, ModelSpec, ModelVersion, Phase, Preload, Progress, QueueEstimate, Resource, Rules, Stock,
-    TargetState, Unavailable, Usage, VersionId, WaitCondition, Waiter,
+    TargetState, Unavailable, Usage, VersionId, ViewError, WaitCondition, Waiter,
 };
 use crate::{
     lifecycle::{
-        Obstacle, Status,
+        Status,
         residency::{Holder, Resident, RoomRequest},
     },
     speech::ModelName,
@@ -25,16 +25,6 @@ const LATEST_RETURN: Duration = Duration::from_secs(120);
 const SOONEST_RETURN: Duration = Duration::from_secs(1);
 /// A client comes back after so long when nothing better is known.
 const USUAL_RETURN: Duration = Duration::from_secs(5);
-
-/// The last failure of a slot.
-#[derive(Clone, Debug)]
-pub(in crate::lifecycle) struct ViewError {
-    pub message: String,
-    pub permanent: bool,
-    pub attempts: u32,
-    pub retry_at: Option<Instant>,
-    pub obstacle: Option<Obstacle>,
-}
 
 // === impl Slot: what it is and does ===
 

@@ -10,7 +10,7 @@ use super::{
 use crate::speech::ModelName;
 
 /// What a note needs that it does not hold.
-pub(super) trait Archive {
+pub(super) trait Details {
     /// Of a loaded model.
     fn facts(&self, slot: VersionId) -> Option<&Facts>;
     /// Bytes of files, and those that came over the network.
@@ -18,12 +18,12 @@ pub(super) trait Archive {
 }
 
 /// Writes a note down.
-pub(super) fn write(note: &Note, archive: &impl Archive, metrics: &Metrics) {
+pub(super) fn write(note: &Note, details: &impl Details, metrics: &Metrics) {
     match note {
         Note::Downloading { model, cause } => tracing::info!(%model, cause = cause.as_str(), "downloading"),
-        Note::Downloaded { model, slot, took } => downloaded(model, archive.bytes(*slot), metrics, *took),
+        Note::Downloaded { model, slot, took } => downloaded(model, details.bytes(*slot), metrics, *took),
         Note::Loading { model, footprint } => tracing::info!(%model, bytes = footprint, "loading"),
-        Note::Ready { model, slot, took } => ready(model, archive.facts(*slot), metrics, *took),
+        Note::Ready { model, slot, took } => ready(model, details.facts(*slot), metrics, *took),
         Note::Switching { from, to } => switching(metrics, from, to),
         Note::Evicting { model, reason, leased } => evicting(model, metrics, *reason, *leased),
         Note::Unloaded { model, took, freed } => {

@@ -1,0 +1,25 @@
+//! What handles ask of the driver.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::oneshot;
+
+use super::{Config, ModelSpec, Unavailable, lease_pool::LeaseGuard, machine::WaitCondition};
+use crate::speech::ModelName;
+
+/// `Some` hold for a lease, `None` for every other goal.
+pub(super) type Reply<E> = Result<Option<LeaseGuard<E>>, Unavailable>;
+
+/// What handles ask of the driver.
+pub(super) enum Command<E> {
+    Ask { name: ModelName, goal: WaitCondition, explicit: bool, asked: AcquireRequest<E> },
+    Update { name: ModelName, revision: Option<String>, asked: AcquireRequest<E> },
+    Configure { config: Config, specs: Vec<Arc<ModelSpec>>, done: oneshot::Sender<()> },
+    Stop,
+}
+
+/// How long a caller waits for its answer, and where that goes.
+pub(super) struct AcquireRequest<E> {
+    pub patience: Option<Duration>,
+    pub reply: oneshot::Sender<Reply<E>>,
+}
