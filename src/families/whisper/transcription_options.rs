@@ -10,8 +10,6 @@ use crate::{
 
 /// Hertz that every Whisper hears at.
 pub const SAMPLE_RATE: u32 = 16_000;
-/// Hertz that every Whisper hears at.
-pub const SAMPLE_RATE: u32 = 16_000;
 /// Samples per frame of 10 ms.
 pub const HOP: usize = SAMPLE_RATE as usize / 100;
 
