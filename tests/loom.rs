@@ -11,7 +11,7 @@ use loom::{
     thread,
 };
 
-/// What [`hold`] is made of here.
+/// What [`lease_pool`] is made of here.
 mod sync {
     use loom::sync::{Condvar, Mutex};
 

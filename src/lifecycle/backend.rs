@@ -121,7 +121,7 @@ pub enum Cause {
     /// `POST /download-models` and its like.
     Asked,
     Retry,
-    /// Another edition is to take its place.
+    /// Another version is to take its place.
     Update,
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::{Config, ModelSpec, Unavailable, lease_pool::LeaseGuard, machine::WaitCondition};
 use crate::speech::ModelName;
 
-/// `Some` hold for a lease, `None` for every other goal.
+/// `Some` guard for a lease, `None` for every other condition.
 pub(super) type Reply<E> = Result<Option<LeaseGuard<E>>, Unavailable>;
 
 /// What handles ask of the driver.
@@ -20,6 +20,6 @@ pub(super) enum Command<E> {
 
 /// How long a caller waits for its answer, and where that goes.
 pub(super) struct AcquireRequest<E> {
-    pub patience: Option<Duration>,
+    pub timeout: Option<Duration>,
     pub reply: oneshot::Sender<Reply<E>>,
 }

@@ -25,8 +25,8 @@ use super::{
 };
 use crate::speech::ModelName;
 
-/// News on their way from fetches and loads; a sender waits when the driver is behind.
-const NEWS: usize = 64;
+/// Events on their way from fetches and loads; a sender waits when the driver is behind.
+const EVENTS: usize = 64;
 /// Progress is told no more often than people can read it.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 
@@ -38,15 +38,15 @@ pub(super) struct Driver<B: Backend> {
     inbox: mpsc::Receiver<Command<B::Executor>>,
     /// All handles are gone.
     deserted: bool,
-    news: mpsc::Receiver<News<B>>,
-    reporter: mpsc::Sender<News<B>>,
+    events: mpsc::Receiver<EventOf<B>>,
+    reporter: mpsc::Sender<EventOf<B>>,
     replies: HashMap<u64, oneshot::Sender<Reply<B::Executor>>>,
     fetches: HashMap<Attempt, AbortHandle>,
     waiters: u64,
     shared: Arc<Shared>,
 }
 
-type News<B> = Event<LoadedModel<<B as Backend>::Executor>, Arc<Fetched<<B as Backend>::Files>>>;
+type EventOf<B> = Event<LoadedModel<<B as Backend>::Executor>, Arc<Fetched<<B as Backend>::Files>>>;
 
 // === impl Driver: waiting ===
 
@@ -59,7 +59,7 @@ impl<B: Backend> Driver<B> {
         inbox: mpsc::Receiver<Command<B::Executor>>,
     ) -> (Self, Arc<Shared>) {
         let machine = Machine::new(rules(&config), specs.into_iter().map(Arc::new).collect());
-        let (reporter, news) = mpsc::channel(NEWS);
+        let (reporter, events) = mpsc::channel(EVENTS);
         let first = Arc::new(show::snapshot(config.mode, &machine));
         let shared = Arc::new(Shared {
             now: ArcSwap::new(first.clone()),
@@ -74,7 +74,7 @@ impl<B: Backend> Driver<B> {
             machine,
             inbox,
             deserted: false,
-            news,
+            events,
             reporter,
             replies: HashMap::new(),
             fetches: HashMap::new(),
@@ -97,7 +97,7 @@ impl<B: Backend> Driver<B> {
         tokio::select! {
             command = self.inbox.recv(), if !self.deserted => self.command(command),
             // Never closed: the driver holds a sender itself.
-            Some(news) = self.news.recv() => self.apply(news),
+            Some(event) = self.events.recv() => self.apply(event),
             () = wake.woken() => self.look_around(),
             () = at(deadline) => self.apply(Event::Tick),
         }
@@ -144,8 +144,8 @@ impl<B: Backend> Driver<B> {
         self.waiters += 1;
         self.replies.insert(self.waiters, asked.reply);
         let since = now();
-        // A patience beyond the end of time is none.
-        let until = asked.patience.and_then(|patience| since.checked_add(patience));
+        // A timeout beyond the end of time is none.
+        let until = asked.timeout.and_then(|timeout| since.checked_add(timeout));
         Waiter { id: self.waiters, goal, since, until }
     }
 
@@ -164,7 +164,7 @@ impl<B: Backend> Driver<B> {
 
 impl<B: Backend> Driver<B> {
     /// Who is answered sees what it was answered about: the snapshot is published first.
-    fn apply(&mut self, event: News<B>) {
+    fn apply(&mut self, event: EventOf<B>) {
         let effects = self.machine.step(now(), event);
         self.publish();
         effects.into_iter().for_each(|effect| self.carry_out(effect));
@@ -225,7 +225,7 @@ impl<B: Backend> Driver<B> {
     fn answer(&mut self, waiter: u64, answer: Answer<LoadedModel<B::Executor>>) {
         let Some(reply) = self.replies.remove(&waiter) else { return };
         let _ = reply.send(match answer {
-            Answer::Lease(hold) => Ok(Some(hold)),
+            Answer::Lease(guard) => Ok(Some(guard)),
             Answer::Reached => Ok(None),
             Answer::Refused(refusal) => Err(refusal),
         });
@@ -242,12 +242,12 @@ impl<B: Backend> Driver<B> {
 }
 
 impl<B: Backend> Details for Driver<B> {
-    fn facts(&self, slot: VersionId) -> Option<&Facts> {
-        self.machine.resource(slot).map(|loaded| &*loaded.facts)
+    fn facts(&self, version: VersionId) -> Option<&Facts> {
+        self.machine.resource(version).map(|loaded| &*loaded.facts)
     }
 
-    fn bytes(&self, slot: VersionId) -> (u64, u64) {
-        self.machine.stock(slot).map_or((0, 0), |stock| (stock.files.bytes, stock.files.downloaded))
+    fn bytes(&self, version: VersionId) -> (u64, u64) {
+        self.machine.stock(version).map_or((0, 0), |stock| (stock.files.bytes, stock.files.downloaded))
     }
 }
 
@@ -267,8 +267,8 @@ async fn tell<F: Future>(
     send: impl Fn(Progress) -> F,
 ) -> std::convert::Infallible {
     while progress.changed().await.is_ok() {
-        let news = *progress.borrow_and_update();
-        send(news).await;
+        let now = *progress.borrow_and_update();
+        send(now).await;
         tokio::time::sleep(PROGRESS_EVERY).await;
     }
     std::future::pending().await
@@ -282,7 +282,7 @@ fn rules(config: &Config) -> Rules {
         limits: Limits {
             max_resident: config.max_resident,
             budget: config.memory_budget.clone(),
-            patience: config.room_patience,
+            room_patience: config.room_patience,
         },
         idle_ttl: config.idle_ttl,
         retry_base: config.retry_base,

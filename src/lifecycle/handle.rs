@@ -64,15 +64,15 @@ impl<E: Send + Sync + 'static> Lifecycle<E> {
     }
 
     /// A lease on the loaded model, which is brought in if need be. The load goes on when the caller leaves or its
-    /// patience ends.
+    /// timeout is over.
     pub async fn acquire(&self, name: &ModelName, options: AcquireOptions) -> Result<Lease<E>, Unavailable> {
         let asked = now();
         let goal = WaitCondition::Lease { keep_alive: options.keep_alive };
-        let reply = self.ask(name, goal, Some(options.patience), false).await;
+        let reply = self.ask(name, goal, Some(options.timeout), false).await;
         let waited = now().saturating_duration_since(asked);
         self.shared.metrics.waited(waited);
         match reply? {
-            Some(hold) => Ok(Lease::new(hold, waited)),
+            Some(guard) => Ok(Lease::new(guard, waited)),
             None => Err(Unavailable::Stopping),
         }
     }
@@ -161,26 +161,26 @@ impl<E: Send + Sync + 'static> Lifecycle<E> {
         self.commands.closed().await;
     }
 
-    /// `Some` hold for a lease, `None` for every other goal.
+    /// `Some` guard for a lease, `None` for every other condition.
     async fn ask(
         &self,
         name: &ModelName,
         goal: WaitCondition,
-        patience: Option<Duration>,
+        timeout: Option<Duration>,
         explicit: bool,
     ) -> Result<Option<LeaseGuard<E>>, Unavailable> {
-        self.send(patience, |asked| Command::Ask { name: name.clone(), goal, explicit, asked }).await
+        self.send(timeout, |asked| Command::Ask { name: name.clone(), goal, explicit, asked }).await
     }
 
     /// Sends a command that is answered, and waits for the answer.
     async fn send(
         &self,
-        patience: Option<Duration>,
+        timeout: Option<Duration>,
         command: impl FnOnce(AcquireRequest<E>) -> Command<E>,
     ) -> Result<Option<LeaseGuard<E>>, Unavailable> {
         let (reply, receiver) = oneshot::channel();
         let mut waiting = Waiting { reply: Some(receiver), wake: self.shared.wake.clone() };
-        self.commands.send(command(AcquireRequest { patience, reply })).await.map_err(|_| Unavailable::Stopping)?;
+        self.commands.send(command(AcquireRequest { timeout, reply })).await.map_err(|_| Unavailable::Stopping)?;
         waiting.reply().await
     }
 

@@ -7,7 +7,7 @@ use crate::runtime::Executor;
 
 /// The right to use a loaded model, which is not unloaded as long as this exists.
 pub struct Lease<E = Executor> {
-    hold: LeaseGuard<E>,
+    guard: LeaseGuard<E>,
     waited: Duration,
 }
 
@@ -15,7 +15,7 @@ pub struct Lease<E = Executor> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AcquireOptions {
     /// How long it waits for the model.
-    pub patience: Duration,
+    pub timeout: Duration,
     /// How long the model is to stay afterwards. `None`: as the request before said, or else the configuration.
     pub keep_alive: Option<KeepAlive>,
 }
@@ -23,8 +23,8 @@ pub struct AcquireOptions {
 // === impl Lease ===
 
 impl<E> Lease<E> {
-    pub(super) fn new(hold: LeaseGuard<E>, waited: Duration) -> Self {
-        Self { hold, waited }
+    pub(super) fn new(guard: LeaseGuard<E>, waited: Duration) -> Self {
+        Self { guard, waited }
     }
 
     /// How long the caller waited for the model.
@@ -37,7 +37,7 @@ impl<E> Deref for Lease<E> {
     type Target = E;
 
     fn deref(&self) -> &E {
-        self.hold.model()
+        self.guard.model()
     }
 }
 
@@ -51,7 +51,7 @@ impl<E> std::fmt::Debug for Lease<E> {
 
 impl AcquireOptions {
     /// To have the model within so long, and nothing else.
-    pub fn within(patience: Duration) -> Self {
-        Self { patience, keep_alive: None }
+    pub fn within(timeout: Duration) -> Self {
+        Self { timeout, keep_alive: None }
     }
 }

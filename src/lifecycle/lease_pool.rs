@@ -33,7 +33,7 @@ impl<E> LeasePool<E> {
         LeaseGuard { model: Some(self.model.clone()), wake: self.wake.clone() }
     }
 
-    /// Whether any hold exists. `true` may be out of date, but then a wake is under way.
+    /// Whether any guard exists. `true` may be out of date, but then a wake is under way.
     pub fn lent(&self) -> bool {
         Arc::strong_count(&self.model) > 1
     }
@@ -43,7 +43,7 @@ impl<E> LeasePool<E> {
 
 impl<E> LeaseGuard<E> {
     pub fn model(&self) -> &E {
-        self.model.as_deref().expect("a hold has its model until it is dropped")
+        self.model.as_deref().expect("a guard has its model until it is dropped")
     }
 }
 

@@ -37,7 +37,7 @@ pub struct Readable {
     files: ModelFiles,
     family: &'static dyn Family,
     /// Nobody clears the files away meanwhile.
-    hold: Option<Arc<store::CommitPin>>,
+    pin: Option<Arc<store::CommitPin>>,
 }
 
 /// A model on its thread, perhaps not loaded yet.
@@ -122,7 +122,7 @@ impl Backend for Local {
             let choose = |part: &str, listing: &[String]| family.files(part, listing);
             let fetched = store.fetch(&spec.parts, &choose, &tell).await.map_err(|error| of_store(&error))?;
             let downloaded = meter.downloaded();
-            let readable = Readable { files: fetched.files, family, hold: fetched.hold };
+            let readable = Readable { files: fetched.files, family, pin: fetched.pin };
             let Placed { device, placement } =
                 placer.place(&spec.name, &spec.overrides).map_err(|error| Failure::of(&error))?;
             let footprint = footprint(readable.clone(), placement).await?;
@@ -135,13 +135,13 @@ impl Backend for Local {
     }
 
     fn load(&self, spec: &ModelSpec, files: &Readable) -> BoxFuture<'static, Result<Loaded<Executor>, Failure>> {
-        let (started, hold) = (self.start(spec, files), files.hold.clone());
+        let (started, pin) = (self.start(spec, files), files.pin.clone());
         async move {
             let (Started { executor, dtype }, mut events) = started?;
             let (load, resident, warm) = ready(&mut events).await?;
             let (pulse, device) = (executor.pulse().clone(), executor.device().to_string());
             let facts = Facts { pulse, device, dtype, load, warm, resident };
-            Ok(Loaded { executor, facts, ended: ended(events).map(move |ended| last(ended, hold)).boxed() })
+            Ok(Loaded { executor, facts, ended: ended(events).map(move |ended| last(ended, pin)).boxed() })
         }
         .boxed()
     }
@@ -203,8 +203,8 @@ async fn ready(events: &mut mpsc::Receiver<Event>) -> Result<(Duration, Option<u
 }
 
 /// The model is gone, and its files are free.
-fn last(ended: Ended, hold: Option<Arc<store::CommitPin>>) -> Ended {
-    drop(hold);
+fn last(ended: Ended, pin: Option<Arc<store::CommitPin>>) -> Ended {
+    drop(pin);
     ended
 }
 

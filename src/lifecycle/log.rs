@@ -12,18 +12,18 @@ use crate::speech::ModelName;
 /// What a note needs that it does not hold.
 pub(super) trait Details {
     /// Of a loaded model.
-    fn facts(&self, slot: VersionId) -> Option<&Facts>;
+    fn facts(&self, version: VersionId) -> Option<&Facts>;
     /// Bytes of files, and those that came over the network.
-    fn bytes(&self, slot: VersionId) -> (u64, u64);
+    fn bytes(&self, version: VersionId) -> (u64, u64);
 }
 
 /// Writes a note down.
 pub(super) fn write(note: &Note, details: &impl Details, metrics: &Metrics) {
     match note {
         Note::Downloading { model, cause } => tracing::info!(%model, cause = cause.as_str(), "downloading"),
-        Note::Downloaded { model, slot, took } => downloaded(model, details.bytes(*slot), metrics, *took),
+        Note::Downloaded { model, version, took } => downloaded(model, details.bytes(*version), metrics, *took),
         Note::Loading { model, footprint } => tracing::info!(%model, bytes = footprint, "loading"),
-        Note::Ready { model, slot, took } => ready(model, details.facts(*slot), metrics, *took),
+        Note::Ready { model, version, took } => ready(model, details.facts(*version), metrics, *took),
         Note::Switching { from, to } => switching(metrics, from, to),
         Note::Evicting { model, reason, leased } => evicting(model, metrics, *reason, *leased),
         Note::Unloaded { model, took, freed } => {

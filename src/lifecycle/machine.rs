@@ -10,13 +10,13 @@
 //!  └──────────────────────────────────── ended ─────────── Unloading ◄──────────┴────────────┘
 //! ```
 //!
-//! That is the life of one edition of a model, a [`slot`]. A model that is unloaded keeps its files, so `Absent` with
+//! That is the life of one version of a model, a [`version`]. A model that is unloaded keeps its files, so `Absent` with
 //! files goes to `Fetched` directly. `Draining` and `Unloading` collect callers who want the model again; they make it
-//! `Fetched` once its memory is free. A [`model`] has the slot that serves, beside it the one that is to take its place
-//! while it is updated, and those that are on their way out. In what order slots get memory is decided in [`room`].
+//! `Fetched` once its memory is free. A [`model`] has the version that serves, beside it the one that is to take its place
+//! while it is updated, and those that are on their way out. In what order versions get memory is decided in [`room`].
 //!
-//! Each [`Machine::step`] applies one event and then restores the invariants: who has left or run out of patience is
-//! gone, what is idle for too long goes, whoever waits for room gets it in order of arrival, an edition that is ready
+//! Each [`Machine::step`] applies one event and then restores the invariants: who has left or timed out is
+//! gone, what is idle for too long goes, whoever waits for room gets it in order of arrival, a version that is ready
 //! takes its place, and what went for a model that did not come is brought back.
 
 mod context;
@@ -38,7 +38,7 @@ use std::{mem, ops::BitOr, sync::Arc, time::Instant};
 
 use self::{
     context::{Context, next},
-    model::{Model, slots_mut},
+    model::{Model, versions_mut},
     version::ModelVersion,
 };
 pub(super) use self::{
@@ -57,7 +57,7 @@ use crate::speech::ModelName;
 pub(super) struct Machine<R, F> {
     rules: Rules,
     models: Vec<Model<R, F>>,
-    /// The last number that was given to a slot or an attempt.
+    /// The last number that was given to a version or an attempt.
     numbers: u64,
     /// The start was complete once; what comes later does not make it incomplete.
     started: bool,
@@ -103,9 +103,9 @@ impl<R: Resource, F: Clone> Machine<R, F> {
 
     /// When [`Event::Tick`] is due, if nothing happens before.
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let slots = self.models.iter().flat_map(Model::slots);
-        let slots = slots.filter_map(|slot| slot.deadline(&self.rules, self.stopping));
-        slots.chain(room_requests::next_deadline(&self.models, &self.rules, now)).min()
+        let versions = self.models.iter().flat_map(Model::versions);
+        let versions = versions.filter_map(|version| version.deadline(&self.rules, self.stopping));
+        versions.chain(room_requests::next_deadline(&self.models, &self.rules, now)).min()
     }
 
     /// The state of each model, in the order of the configuration.
@@ -120,11 +120,11 @@ impl<R: Resource, F: Clone> Machine<R, F> {
     }
 
     pub fn stock(&self, id: VersionId) -> Option<&Stock<F>> {
-        self.slot(id)?.stock()
+        self.version(id)?.stock()
     }
 
     pub fn resource(&self, id: VersionId) -> Option<&R> {
-        self.slot(id)?.resource()
+        self.version(id)?.resource()
     }
 
     pub fn preload_complete(&self) -> bool {
@@ -141,11 +141,11 @@ impl<R: Resource, F: Clone> Machine<R, F> {
 
     /// Nothing is in memory, nothing is under way and nobody waits.
     pub fn at_rest(&self) -> bool {
-        self.models.iter().flat_map(Model::slots).all(ModelVersion::at_rest)
+        self.models.iter().flat_map(Model::versions).all(ModelVersion::at_rest)
     }
 
-    fn slot(&self, id: VersionId) -> Option<&ModelVersion<R, F>> {
-        self.models.iter().flat_map(Model::slots).find(|slot| slot.id() == id)
+    fn version(&self, id: VersionId) -> Option<&ModelVersion<R, F>> {
+        self.models.iter().flat_map(Model::versions).find(|version| version.id() == id)
     }
 }
 
@@ -162,9 +162,9 @@ fn apply<R: Resource, F: Clone>(models: &mut Vec<Model<R, F>>, cx: &mut Context<
             None => cx.refuse_unknown(&waiter, spec.name.clone()),
         },
         Event::Configure { specs, .. } => configure(models, cx, specs),
-        Event::Left { waiter } => slots_mut(models).for_each(|slot| slot.forget(waiter)),
+        Event::Left { waiter } => versions_mut(models).for_each(|version| version.forget(waiter)),
         Event::Progress { attempt, progress } => {
-            attempting(models, attempt).into_iter().for_each(|slot| slot.progress(progress));
+            attempting(models, attempt).into_iter().for_each(|version| version.progress(progress));
         }
         Event::Fetched { attempt, result, jitter } => {
             if let Some(model) = models.iter_mut().find(|model| model.attempts(attempt)) {
@@ -172,13 +172,13 @@ fn apply<R: Resource, F: Clone>(models: &mut Vec<Model<R, F>>, cx: &mut Context<
             }
         }
         Event::Loaded { attempt, result, jitter } => {
-            if let Some(slot) = attempting(models, attempt) {
-                slot.loaded(cx, result, jitter);
+            if let Some(version) = attempting(models, attempt) {
+                version.loaded(cx, result, jitter);
             }
         }
         Event::Ended { attempt, end, jitter } => {
-            if let Some(slot) = attempting(models, attempt) {
-                slot.ended(cx, end, jitter);
+            if let Some(version) = attempting(models, attempt) {
+                version.ended(cx, end, jitter);
             }
         }
         Event::Released | Event::Tick => {}
@@ -191,7 +191,7 @@ fn settle<R: Resource, F: Clone>(models: &mut Vec<Model<R, F>>, cx: &mut Context
     for model in models.iter_mut() {
         model.settle(cx);
     }
-    slots_mut(models).for_each(|slot| slot.observe(cx));
+    versions_mut(models).for_each(|version| version.observe(cx));
     *tight = *tight && room_requests::shrink(models, cx);
     loop {
         room_requests::make_rooms(models, cx);
@@ -201,15 +201,15 @@ fn settle<R: Resource, F: Clone>(models: &mut Vec<Model<R, F>>, cx: &mut Context
         }
     }
     let estimates = room_requests::estimates(models, cx.rules, cx.now);
-    slots_mut(models).for_each(|slot| slot.lose_patience(cx, estimates.get(&slot.id())));
+    versions_mut(models).for_each(|version| version.time_out(cx, estimates.get(&version.id())));
     models.retain(|model| !model.gone());
 }
 
 /// What went for a model that did not come is brought back, unless somebody else wants the room.
 fn bring_back<R: Resource, F: Clone>(models: &mut [Model<R, F>], cx: &mut Context<'_, R, F>) -> bool {
     let displaced = mem::take(&mut cx.displaced);
-    let gone = slots_mut(models).filter(|slot| displaced.contains(&slot.id()));
-    gone.map(|slot| slot.bring_back(cx)).fold(false, bool::bitor)
+    let gone = versions_mut(models).filter(|version| displaced.contains(&version.id()));
+    gone.map(|version| version.bring_back(cx)).fold(false, bool::bitor)
 }
 
 /// These are the models from now on: others go when their last lease ends, new ones come, changed ones change.
@@ -239,7 +239,7 @@ fn configure<R: Resource, F: Clone>(
     }
     before.iter_mut().for_each(|model| model.remove(cx));
     models.append(&mut before);
-    slots_mut(models).for_each(ModelVersion::forget_limits);
+    versions_mut(models).for_each(ModelVersion::forget_limits);
 }
 
 fn find<'a, R: Resource, F: Clone>(models: &'a mut [Model<R, F>], name: &ModelName) -> Option<&'a mut Model<R, F>> {
@@ -247,5 +247,5 @@ fn find<'a, R: Resource, F: Clone>(models: &'a mut [Model<R, F>], name: &ModelNa
 }
 
 fn attempting<R: Resource, F: Clone>(models: &mut [Model<R, F>], attempt: Attempt) -> Option<&mut ModelVersion<R, F>> {
-    slots_mut(models).find(|slot| slot.attempt() == Some(attempt))
+    versions_mut(models).find(|version| version.attempt() == Some(attempt))
 }

@@ -56,7 +56,7 @@ impl ModelSpec {
         Ok(Self { parts: vec![(part.clone(), moved)], ..self.clone() })
     }
 
-    /// The same edition under the terms of another: when it comes and how long it stays.
+    /// The same version under the terms of another: when it comes and how long it stays.
     pub(super) fn under_terms_of(&self, other: &Self) -> Self {
         Self { preload: other.preload, pinned: other.pinned, idle_ttl: other.idle_ttl, ..self.clone() }
     }

@@ -3,7 +3,7 @@
 //! Idle models go first, the one whose idleness outweighs the cost of bringing it back soonest; pinned ones stay. A model
 //! between two requests that follow each other closely is not idle, nor is one whose callers were told to come back:
 //! callers who do not wait would otherwise never find it. Models in use are asked to go only after somebody has
-//! waited for their room for [`Limits::patience`], and never before they had a turn of that length themselves: then they
+//! waited for their room for [`Limits::room_patience`], and never before they had a turn of that length themselves: then they
 //! take no new leases. Memory counts as taken from the start of a load until the unloading is reported done.
 
 use std::{
@@ -39,7 +39,7 @@ pub(super) struct Limits {
     pub max_resident: Option<usize>,
     pub budget: Budget,
     /// How long a model in use is left in peace while somebody waits for its room.
-    pub patience: Duration,
+    pub room_patience: Duration,
 }
 
 /// A model that takes memory. `id` is whatever the caller knows it by.
@@ -52,7 +52,7 @@ pub(super) struct Resident {
     pub pinned: bool,
     /// Since when it can be used.
     pub since: Instant,
-    pub hold: Holder,
+    pub holder: Holder,
     /// How soon its last request followed the one before.
     pub gap: Option<Duration>,
     /// When the last of those comes back who were told to.
@@ -117,7 +117,7 @@ pub(super) fn make_room(now: Instant, limits: &Limits, residents: &[Resident], w
     if limits.admit(others.iter().copied(), want) {
         return take_place(&former);
     }
-    let staying: Vec<_> = others.into_iter().filter(|resident| resident.hold != Holder::Leaving).collect();
+    let staying: Vec<_> = others.into_iter().filter(|resident| resident.holder != Holder::Leaving).collect();
     if limits.admit(staying.iter().copied(), want) {
         return Verdict::Wait { until: None };
     }
@@ -129,7 +129,7 @@ pub(super) fn make_room(now: Instant, limits: &Limits, residents: &[Resident], w
 
 /// The one whose place is taken goes: nobody but its own callers waits for that, and they get its successor.
 fn take_place(former: &[&Resident]) -> Verdict {
-    let ready = |resident: &&&Resident| matches!(resident.hold, Holder::Leased | Holder::Idle { .. });
+    let ready = |resident: &&&Resident| matches!(resident.holder, Holder::Leased | Holder::Idle { .. });
     match former.iter().find(ready) {
         Some(former) => Verdict::Drain(vec![former.id]),
         None => Verdict::Wait { until: None },
@@ -146,7 +146,7 @@ fn choose(now: Instant, limits: &Limits, staying: &[&Resident], want: &RoomReque
     if let Some(victims) = enough(limits, staying, &idle, want) {
         return Verdict::Evict(victims);
     }
-    let in_use = busy.iter().copied().filter(|resident| resident.hold != Holder::Arriving);
+    let in_use = busy.iter().copied().filter(|resident| resident.holder != Holder::Arriving);
     let settled: Vec<_> = idle.iter().copied().chain(in_use).collect();
     if let Some(victims) = enough(limits, staying, &settled, want) {
         let victims_of = |resident: &&&Resident| victims.contains(&resident.id);
@@ -166,8 +166,8 @@ fn choose(now: Instant, limits: &Limits, staying: &[&Resident], want: &RoomReque
 
 /// Who has to go because the limits are lower than they were: idle ones first, then those in use.
 pub(super) fn excess(now: Instant, limits: &Limits, residents: &[Resident]) -> Vec<u64> {
-    let mut staying: Vec<_> = residents.iter().filter(|resident| resident.hold != Holder::Leaving).collect();
-    let ready = |resident: &&Resident| !resident.pinned && resident.hold != Holder::Arriving;
+    let mut staying: Vec<_> = residents.iter().filter(|resident| resident.holder != Holder::Leaving).collect();
+    let ready = |resident: &&Resident| !resident.pinned && resident.holder != Holder::Arriving;
     let (idle, busy): (Vec<_>, Vec<_>) =
         staying.iter().copied().filter(ready).partition(|resident| resident.idle_since().is_some());
     let mut victims = Vec::new();
@@ -264,7 +264,7 @@ impl Limits {
 
 impl Resident {
     fn idle_since(&self) -> Option<Instant> {
-        match self.hold {
+        match self.holder {
             Holder::Idle { since } => Some(since),
             Holder::Arriving | Holder::Leased | Holder::Leaving => None,
         }
@@ -279,13 +279,13 @@ impl Resident {
 
     /// If its requests follow each other so closely that keeping it for that long costs less than bringing it back.
     fn follows(&self, since: Instant, limits: &Limits) -> Option<Instant> {
-        let (gap, most) = (self.gap?, self.reload.min(limits.patience));
+        let (gap, most) = (self.gap?, self.reload.min(limits.room_patience));
         (gap < most).then(|| later(since, gap.saturating_mul(MARGIN).max(MOMENT).min(most)))
     }
 
     /// When it is to go for `want`, in use or not.
     fn turn_ends(&self, limits: &Limits, want: &RoomRequest) -> Instant {
-        later(self.since.max(want.since), limits.patience)
+        later(self.since.max(want.since), limits.room_patience)
     }
 }
 

@@ -43,7 +43,7 @@ pub struct ModelStatus {
     /// The commit that serves, or is here to serve.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
-    /// Another edition that is on its way, or why the last one did not come.
+    /// Another version that is on its way, or why the last one did not come.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub update: Option<UpdateStatus>,
     /// Part → where its files came from.
@@ -91,7 +91,7 @@ pub struct ModelStatus {
     pub pulse: Option<Arc<Pulse>>,
 }
 
-/// An edition of a model that is to take the place of the one that serves.
+/// A version of a model that is to take the place of the one that serves.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct UpdateStatus {
     /// The commit, once it is known; until then the branch or tag.

@@ -17,7 +17,7 @@ use tokio::{
     time::{self, Instant},
 };
 
-mod editions;
+mod versions;
 
 use super::*;
 use crate::{

@@ -10,7 +10,7 @@ pub enum Unavailable {
     /// The last attempt to bring it in failed.
     #[error("the model {model} is not available: {reason}")]
     Failed { model: ModelName, reason: String, retry_after: Option<Duration>, permanent: bool },
-    /// It is on its way, and the caller's patience ended.
+    /// It is on its way, and the caller's timeout is over.
     #[error("the model {model} is {doing}; GET /models/status shows its progress")]
     NotYet { model: ModelName, doing: String, retry_after: Duration },
     /// Other models hold the memory that it needs.
@@ -22,7 +22,7 @@ pub enum Unavailable {
     /// The catalog knows it, but it is not among those that this server brings in.
     #[error("the model {model} is not served here")]
     NotServed { model: ModelName },
-    /// Another edition of it did not come; the one that there was serves on.
+    /// Another version of it did not come; the one that there was serves on.
     #[error("the model {model} was not updated, and serves as before: {reason}")]
     NotUpdated { model: ModelName, reason: String, permanent: bool },
     /// It cannot be had at that revision, whatever is tried.

@@ -199,7 +199,7 @@ impl Service {
         account.model(&entry.name);
         let (ask, original) = decode(known.input_rate(entry, T::KIND), config.max_audio).await?;
         call.allowance.map_or(Ok(()), |allowance| allowance.take_audio(original.seconds))?;
-        let options = AcquireOptions { patience: call.wait.unwrap_or(config.wait), keep_alive: call.keep_alive };
+        let options = AcquireOptions { timeout: call.wait.unwrap_or(config.wait), keep_alive: call.keep_alive };
         let lease = self.acquire(&entry.name, options).await?;
         call.served.by(&lease);
         let (characters, ask) = (ask.characters(), at_rate_of(&lease, ask).await?);

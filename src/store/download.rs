@@ -25,7 +25,7 @@ pub struct Fetched {
     /// Of all files together.
     pub bytes: u64,
     /// Keeps housekeeping away from the files, in this process and in others.
-    pub hold: Option<Arc<CommitPin>>,
+    pub pin: Option<Arc<CommitPin>>,
 }
 
 // === impl Store ===
@@ -46,7 +46,7 @@ impl Store {
                 return found.ok_or_else(|| StoreError::no_file(source, file));
             }
             Source::Folder(folder) => folder::file(folder, file)?.path,
-            _ => match self.shelved(source, file) {
+            _ => match self.cached(source, file) {
                 Some(found) => found.path,
                 None => self.noting(source, self.fetch_one(source, file, progress).await)?,
             },
@@ -75,10 +75,10 @@ impl Store {
             self.noting(source, self.make_room(source, &step).await)?;
             let carried_out = self.carry_out(source, step, &chosen, &tracker).await;
             let mut carried_out = self.noting(source, carried_out)?;
-            let until_then = carried_out.hold.take();
+            let until_then = carried_out.pin.take();
             fetched.add(part, source, carried_out);
             // Before the next part makes room for itself.
-            fetched.hold = Some(Arc::new(self.hold(&fetched.files).await?));
+            fetched.pin = Some(Arc::new(self.pin(&fetched.files).await?));
             drop(until_then);
         }
         Ok(fetched)
@@ -98,7 +98,7 @@ impl Store {
         Ok(Some(fetched))
     }
 
-    fn shelved(&self, source: &Source, file: &str) -> Option<Found> {
+    fn cached(&self, source: &Source, file: &str) -> Option<Found> {
         snapshots::single(&self.caches(source), &CachedRepo::of(source)?, file)
     }
 }

@@ -1,6 +1,6 @@
 //! One writer per repository among all processes that share a folder, so that many of them fetch a file once.
 //!
-//! The lease is a file that names its owner and changes with every heartbeat. Whoever finds it waits and watches: an
+//! The lock is a file that names its owner and changes with every heartbeat. Whoever finds it waits and watches: an
 //! owner whose heartbeat stands still, by the watcher's own clock that nobody sets, or whose process is gone, is
 //! succeeded. No two machines' clocks are ever compared, and no lock of a file system is asked for.
 //!
@@ -25,7 +25,7 @@ use super::{
 const BEAT: Duration = Duration::from_secs(1);
 /// A heartbeat that stands still for so long has stopped: many times [`BEAT`], since a busy machine is late.
 const EXPIRY: Duration = Duration::from_secs(10);
-/// Between two looks at the lease of another.
+/// Between two looks at the lock of another.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// The right to write, given back when dropped.
@@ -54,15 +54,15 @@ enum Attempt {
     Theirs(Option<Claim>),
 }
 
-// === impl Lease ===
+// === impl DownloadLock ===
 
 impl DownloadLock {
     /// Waits until nobody else writes. `theirs` hears who does, and how far they have come.
     pub(super) async fn acquire(dir: &RepoDir, theirs: impl Fn(&str, &Progress)) -> io::Result<Self> {
-        let lease = Self { path: dir.lease(), alive: Alive::new() };
+        let lock = Self { path: dir.download_lock(), alive: Alive::new() };
         let mut watches = (Watch::default(), Watch::default());
         loop {
-            let (path, owner) = (lease.path.clone(), lease.alive.0.clone());
+            let (path, owner) = (lock.path.clone(), lock.alive.0.clone());
             let (attempt, known) = blocking(move || {
                 let attempt = attempt(&path, owner, &mut watches)?;
                 Ok((attempt, watches))
@@ -70,7 +70,7 @@ impl DownloadLock {
             .await?;
             watches = known;
             match attempt {
-                Attempt::Mine => return Ok(lease),
+                Attempt::Mine => return Ok(lock),
                 Attempt::Theirs(claim) => {
                     claim.iter().for_each(|claim| theirs(&claim.owner.name(), &claim.progress));
                     tokio::time::sleep(LOOK).await;
@@ -95,10 +95,10 @@ impl DownloadLock {
             match blocking(move || renew(&path, &claim)).await {
                 Ok(true) => {}
                 Ok(false) => {
-                    tracing::warn!("another process took the lease over: this one was too slow to show that it lives");
+                    tracing::warn!("another process took the lock over: this one was too slow to show that it lives");
                     break;
                 }
-                Err(error) => tracing::warn!(%error, "cannot renew the lease"),
+                Err(error) => tracing::warn!(%error, "cannot renew the lock"),
             }
         }
         std::future::pending().await
@@ -129,17 +129,17 @@ impl Watch {
     }
 }
 
-/// Takes the lease if nobody has it, or succeeds an owner who is gone.
-fn attempt(path: &Path, owner: Owner, (lease, heir): &mut (Watch, Watch)) -> io::Result<Attempt> {
+/// Takes the lock if nobody has it, or succeeds an owner who is gone.
+fn attempt(path: &Path, owner: Owner, (lock, heir): &mut (Watch, Watch)) -> io::Result<Attempt> {
     let claim = Claim { owner, beat: 0, progress: Progress::default() };
     if create(path, &claim)? {
         return Ok(Attempt::Mine);
     }
     let Some((content, theirs)) = read(path) else { return Ok(Attempt::Theirs(None)) };
     let gone = theirs.as_ref().is_some_and(|theirs| theirs.owner.is_dead());
-    if (gone || lease.still(&content, Instant::now())) && succeed(path, &content, &claim, heir)? {
+    if (gone || lock.still(&content, Instant::now())) && succeed(path, &content, &claim, heir)? {
         let whom = theirs.map(|theirs| theirs.owner.name());
-        tracing::info!(owner = whom, "took the lease over: its owner is gone");
+        tracing::info!(owner = whom, "took the lock over: its owner is gone");
         return Ok(Attempt::Mine);
     }
     Ok(Attempt::Theirs(theirs))

@@ -64,7 +64,7 @@ pub(super) struct Fetcher<'a> {
     pub metrics: &'a Metrics,
     pub busy: &'a Busy,
     /// What was fetched, marked as used. Locked to put it there and to take it out.
-    pub held: Mutex<Option<CommitPin>>,
+    pub pin: Mutex<Option<CommitPin>>,
 }
 
 /// One writer per repository in this process; a second one waits and then finds everything here.
@@ -163,20 +163,20 @@ impl Fetcher<'_> {
         if let Some(found) = self.arrived(commit, wanted, tracker) {
             return Ok(found);
         }
-        let lease = self.lease(tracker).await?;
+        let lock = self.lock(tracker).await?;
         // Whoever had it before may have brought what is wanted here.
         if let Some(found) = self.arrived(commit, wanted, tracker) {
             return Ok(found);
         }
         let alone = async {
             let found = self.fetch_alone(commit, listing, wanted, tracker).await?;
-            // Before the lease is given back, so that there is no moment in which the files look idle.
+            // Before the lock is given back, so that there is no moment in which the files look idle.
             let paths: Vec<PathBuf> = found.iter().map(|found| found.path.clone()).collect();
-            let hold = blocking(move || Ok(CommitPin::of(paths.iter().map(PathBuf::as_path)))).await;
-            *self.held.lock() = Some(hold.map_err(StoreError::Cache)?);
+            let pin = blocking(move || Ok(CommitPin::of(paths.iter().map(PathBuf::as_path)))).await;
+            *self.pin.lock() = Some(pin.map_err(StoreError::Cache)?);
             Ok(found)
         };
-        lease.keep(|| tracker.now(), alone).await
+        lock.keep(|| tracker.now(), alone).await
     }
 
     /// As [`Self::fetch`], while nobody else does the same.
@@ -244,7 +244,7 @@ impl Fetcher<'_> {
     }
 
     /// Waits for those who write here already.
-    async fn lease(&self, tracker: &Tracker<'_>) -> Result<DownloadLock, StoreError> {
+    async fn lock(&self, tracker: &Tracker<'_>) -> Result<DownloadLock, StoreError> {
         let told = AtomicBool::new(false);
         let theirs = |owner: &str, progress: &Progress| {
             if !told.swap(true, Ordering::Relaxed) {

@@ -90,7 +90,7 @@ impl Cache {
             for commit in repo.commits.keys().filter(|commit| repo.is_ours(commit)) {
                 let used = repo.last_used(commit);
                 let doomed = Doomed { folder: repo.folder(), commit: commit.clone() };
-                if !pins::is_held(&repo.ours(), commit, self.now) {
+                if !pins::is_pinned(&repo.ours(), commit, self.now) {
                     candidates.push((used, doomed));
                 }
             }

@@ -10,7 +10,7 @@
 //!   .sconce/lease.json               ours: who is fetching
 //!   .sconce/quarantine/<etag>        ours: what arrived and was wrong
 //!   .sconce/unpacking-<random>/      ours: an archive that is being unpacked
-//!   .sconce/<commit>.used, .held-…   ours: who uses a commit, see `uses`
+//!   .sconce/<commit>.used, .held-…   ours: who uses a commit, see `pins`
 //! ```
 
 use std::{
@@ -102,8 +102,8 @@ impl RepoDir {
         }
     }
 
-    /// Where the lease of this repository lies.
-    pub(super) fn lease(&self) -> PathBuf {
+    /// Where the download lock of this repository lies.
+    pub(super) fn download_lock(&self) -> PathBuf {
         self.ours().join("lease.json")
     }
 

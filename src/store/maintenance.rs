@@ -28,12 +28,12 @@ impl Store {
     /// Removes what no commit needs, and, if there is a quota, what was not used for longest.
     pub async fn collect(&self, dry: bool) -> Result<Cleared, StoreError> {
         let quota = self.0.config.quota.unwrap_or(u64::MAX);
-        let tidy = move |cache: &mut Cache| {
+        let clean = move |cache: &mut Cache| {
             let mut cleared = cache.collect(dry)?;
             cleared.add(cache.shrink(quota.saturating_add(cleared.bytes), dry)?);
             Ok(cleared)
         };
-        Ok(Cleared::sum(self.in_caches(tidy).await?))
+        Ok(Cleared::sum(self.in_caches(clean).await?))
     }
 
     /// The name of a source's folder in a cache, if it is fetched at all.
@@ -56,9 +56,9 @@ impl Store {
         blocking(work).await.map_err(StoreError::Cache)?
     }
 
-    /// Marks files as used until the hold is dropped. Only those of caches that are written: elsewhere nobody clears up,
+    /// Marks files as used until the pin is dropped. Only those of caches that are written: elsewhere nobody clears up,
     /// and nothing is ours to write.
-    pub(super) async fn hold(&self, files: &ModelFiles) -> Result<CommitPin, StoreError> {
+    pub(super) async fn pin(&self, files: &ModelFiles) -> Result<CommitPin, StoreError> {
         let Config { cache_dir, own_caches, .. } = &self.0.config;
         let written = |path: &Path| own_caches.values().chain([cache_dir]).any(|cache| path.starts_with(cache));
         let on_disk = |(_, _, location): (&str, &str, &Location)| match location {

@@ -1,5 +1,5 @@
 //! What the transfer needs of a place that has files. One exists for the hub, one for buckets, one for the web; what is
-//! common to all of them (trying again, resuming, verifying, publishing, leases) is not in here.
+//! common to all of them (trying again, resuming, verifying, publishing, locks) is not in here.
 
 use std::ops::Range;
 

@@ -33,7 +33,7 @@ pub(super) struct Part {
     pub from: FileOrigin,
     pub files: Vec<(String, Location, u64)>,
     /// Of what was fetched just now.
-    pub hold: Option<CommitPin>,
+    pub pin: Option<CommitPin>,
 }
 
 // === impl Store ===
@@ -66,7 +66,7 @@ impl Store {
     ) -> Result<Part, StoreError> {
         match step {
             Step::Here(part) => Ok(part),
-            Step::Cached(Plan::Here { commit, found }) => Ok(self.shelved_part(commit, found)),
+            Step::Cached(Plan::Here { commit, found }) => Ok(self.cached_part(commit, found)),
             Step::Cached(Plan::Fetch { commit, listing, wanted }) => {
                 let bytes: u64 = wanted.iter().map(|file| file.size).sum();
                 tracing::info!(%source, commit, files = wanted.len(), bytes, "downloading");
@@ -80,8 +80,8 @@ impl Store {
                     None => outcome?,
                 };
                 tracing::info!(%source, commit, bytes, seconds = running.since.elapsed().as_secs_f64(), "downloaded");
-                let hold = fetcher.held.lock().take();
-                Ok(Part { hold, ..Part::of(Some(commit), FileOrigin::Network, found) })
+                let pin = fetcher.pin.lock().take();
+                Ok(Part { pin, ..Part::of(Some(commit), FileOrigin::Network, found) })
             }
         }
     }
@@ -89,7 +89,7 @@ impl Store {
     pub(super) fn local_part(&self, source: &Source, choose: Choose<'_>) -> Result<Option<Part>, StoreError> {
         let Some(repo) = CachedRepo::of(source) else { return self.in_place(source, choose).map(Some) };
         let here = snapshots::local(&self.caches(source), &repo, choose);
-        Ok(here.map(|(commit, found)| self.shelved_part(commit, found)))
+        Ok(here.map(|(commit, found)| self.cached_part(commit, found)))
     }
 
     pub(super) async fn fetch_one(
@@ -114,7 +114,7 @@ impl Store {
     }
 
     /// What was here before anybody was asked.
-    fn shelved_part(&self, commit: String, found: Vec<Found>) -> Part {
+    fn cached_part(&self, commit: String, found: Vec<Found>) -> Part {
         let read = |found: &Found| self.only_read().any(|cache| found.path.starts_with(cache));
         Part::of(Some(commit), if found.iter().all(read) { FileOrigin::ReadOnly } else { FileOrigin::Cache }, found)
     }
@@ -129,7 +129,7 @@ impl Store {
                     None => Err(StoreError::no_file(source, &file)),
                 };
                 let files = choose(&model.listing())?.into_iter().map(bytes).collect::<Result<_, _>>()?;
-                Ok(Part { commit: None, from: FileOrigin::Embedded, files, hold: None })
+                Ok(Part { commit: None, from: FileOrigin::Embedded, files, pin: None })
             }
             Source::Folder(folder) => {
                 let chosen = choose(&folder::listing(folder)?)?;
@@ -161,7 +161,7 @@ impl Store {
             quota: config.quota,
             metrics,
             busy,
-            held: Mutex::default(),
+            pin: Mutex::default(),
         })
     }
 
@@ -199,7 +199,7 @@ impl Store {
 impl Part {
     fn of(commit: Option<String>, from: FileOrigin, found: Vec<Found>) -> Self {
         let file = |found: Found| (found.file, Location::Disk(found.path), found.size);
-        Self { commit, from, files: found.into_iter().map(file).collect(), hold: None }
+        Self { commit, from, files: found.into_iter().map(file).collect(), pin: None }
     }
 }
 

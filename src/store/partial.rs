@@ -126,7 +126,7 @@ impl Partial {
         // Before the rename, or a crash of the machine could leave the name without the content.
         self.file.sync_data()?;
         match fs::rename(&self.part, blob) {
-            // Another writer, for which no lease kept us, was faster and cleared our part away.
+            // Another writer, for which no lock kept us, was faster and cleared our part away.
             Err(error) if error.kind() == io::ErrorKind::NotFound && blob.exists() => {}
             other => other?,
         }

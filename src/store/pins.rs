@@ -40,13 +40,13 @@ struct Mark {
     commit: String,
 }
 
-/// What a file says that names its owner: a mark, or a lease.
+/// What a file says that names its owner: a mark, or a download lock.
 #[derive(Serialize, Deserialize)]
 struct Signed {
     owner: Owner,
 }
 
-// === impl Hold ===
+// === impl CommitPin ===
 
 impl CommitPin {
     /// Of the commits that these files are of. A folder that cannot be written is left alone: who may not write there
@@ -69,7 +69,7 @@ impl Drop for CommitPin {
             beating.abort();
         }
         for mark in &self.marks {
-            drop(fs::remove_file(mark.held(&self.alive.0)));
+            drop(fs::remove_file(mark.path(&self.alive.0)));
         }
     }
 }
@@ -104,14 +104,14 @@ impl Mark {
         Some(Self { folder, commit: snapshot.file_name()?.to_str()?.to_owned() })
     }
 
-    fn held(&self, owner: &Owner) -> PathBuf {
+    fn path(&self, owner: &Owner) -> PathBuf {
         self.folder.join(format!("{}.held-{}", self.commit, owner.id))
     }
 
     fn set(&self, owner: &Owner) -> io::Result<()> {
         fs::create_dir_all(&self.folder)?;
         fs::write(self.folder.join(format!("{}.used", self.commit)), b"")?;
-        fs::write(self.held(owner), serde_json::to_vec(&Signed { owner: owner.clone() })?)
+        fs::write(self.path(owner), serde_json::to_vec(&Signed { owner: owner.clone() })?)
     }
 }
 
@@ -121,7 +121,7 @@ pub(super) fn last_used(folder: &Path, commit: &str) -> Option<SystemTime> {
 }
 
 /// Whether a process that lives has the commit in use.
-pub(super) fn is_held(folder: &Path, commit: &str, now: SystemTime) -> bool {
+pub(super) fn is_pinned(folder: &Path, commit: &str, now: SystemTime) -> bool {
     marks(folder, commit).any(|mark| is_alive(&mark, now))
 }
 
@@ -144,7 +144,7 @@ pub(super) fn forget(folder: &Path, commit: &str) {
 }
 
 /// Removes the marks of processes that ended.
-pub(super) fn bury(folder: &Path, commit: &str, now: SystemTime) {
+pub(super) fn remove_stale(folder: &Path, commit: &str, now: SystemTime) {
     marks(folder, commit).filter(|mark| !is_alive(mark, now)).for_each(|mark| drop(fs::remove_file(mark)));
 }
 
@@ -166,16 +166,16 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_commit_is_held_until_the_hold_is_dropped() {
+    async fn a_commit_is_pinned_until_the_pin_is_dropped() {
         let dir = TempDir::new().unwrap();
         let file = dir.path().join("models--a--b/snapshots/abc/sub/config.json");
         let folder = dir.path().join("models--a--b/.sconce");
-        let hold = CommitPin::of([file.as_path(), &file].into_iter());
+        let pin = CommitPin::of([file.as_path(), &file].into_iter());
         let now = now_at(dir.path()).unwrap();
-        assert!(is_held(&folder, "abc", now) && !is_held(&folder, "ab", now));
-        assert!(is_held(&folder, "abc", now + 100 * EXPIRY), "this machine knows that its process lives");
-        drop(hold);
-        assert!(!is_held(&folder, "abc", now));
+        assert!(is_pinned(&folder, "abc", now) && !is_pinned(&folder, "ab", now));
+        assert!(is_pinned(&folder, "abc", now + 100 * EXPIRY), "this machine knows that its process lives");
+        drop(pin);
+        assert!(!is_pinned(&folder, "abc", now));
         assert!(last_used(&folder, "abc").is_some(), "when it was used stays known");
         forget(&folder, "abc");
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
@@ -187,10 +187,10 @@ mod tests {
         let alive = Alive::new();
         let mark = Mark { folder: dir.path().to_owned(), commit: "abc".to_owned() };
         mark.set(&alive.0).unwrap();
-        let path = mark.held(&alive.0);
+        let path = mark.path(&alive.0);
         let elsewhere = fs::read_to_string(&path).unwrap().replace("\"boot\":\"", "\"boot\":\"x");
         fs::write(&path, elsewhere).unwrap();
         let now = now_at(dir.path()).unwrap();
-        assert!(is_held(dir.path(), "abc", now) && !is_held(dir.path(), "abc", now + 2 * EXPIRY));
+        assert!(is_pinned(dir.path(), "abc", now) && !is_pinned(dir.path(), "abc", now + 2 * EXPIRY));
     }
 }

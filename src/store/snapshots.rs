@@ -19,7 +19,7 @@ pub(super) struct Found {
     pub size: u64,
 }
 
-// === impl Shelf ===
+// === impl LocalSnapshots ===
 
 impl LocalSnapshots {
     /// `None` if the cache knows nothing of that commit.
@@ -82,9 +82,9 @@ pub(super) fn local<E>(
 /// A file that is here, whether or not the rest of its repository is.
 pub(super) fn single(caches: &[PathBuf], repo: &CachedRepo, file: &str) -> Option<Found> {
     let commits = commits(caches, repo);
-    let shelves =
+    let snapshots =
         commits.iter().flat_map(|commit| caches.iter().filter_map(|dir| LocalSnapshots::open(dir, repo, commit)));
-    shelves.into_iter().find_map(|snapshots| snapshots.find(file))
+    snapshots.into_iter().find_map(|snapshot| snapshot.find(file))
 }
 
 /// What of a source is not here, for people.
@@ -105,11 +105,11 @@ pub(super) fn complete<E>(
     commit: &str,
     choose: impl Fn(&[String]) -> Result<Vec<String>, E>,
 ) -> Option<Vec<Found>> {
-    let shelves: Vec<LocalSnapshots> =
+    let snapshots: Vec<LocalSnapshots> =
         caches.iter().filter_map(|cache| LocalSnapshots::open(cache, repo, commit)).collect();
-    let wanted = choose(&listing(&shelves)).ok()?;
-    let find = |file: &String| shelves.iter().find_map(|snapshots| snapshots.find(file));
-    (!shelves.is_empty()).then(|| wanted.iter().map(find).collect()).flatten()
+    let wanted = choose(&listing(&snapshots)).ok()?;
+    let find = |file: &String| snapshots.iter().find_map(|snapshot| snapshot.find(file));
+    (!snapshots.is_empty()).then(|| wanted.iter().map(find).collect()).flatten()
 }
 
 fn missing_of<E>(
@@ -118,10 +118,10 @@ fn missing_of<E>(
     commit: &str,
     choose: impl Fn(&[String]) -> Result<Vec<String>, E>,
 ) -> Vec<String> {
-    let shelves: Vec<LocalSnapshots> =
+    let snapshots: Vec<LocalSnapshots> =
         caches.iter().filter_map(|cache| LocalSnapshots::open(cache, repo, commit)).collect();
-    let wanted = choose(&listing(&shelves)).unwrap_or_default();
-    wanted.into_iter().filter(|file| !shelves.iter().any(|snapshots| snapshots.find(file).is_some())).collect()
+    let wanted = choose(&listing(&snapshots)).unwrap_or_default();
+    wanted.into_iter().filter(|file| !snapshots.iter().any(|snapshot| snapshot.find(file).is_some())).collect()
 }
 
 /// The commits that a revision means here, as far as is known, the first cache's first.
@@ -139,11 +139,11 @@ pub(super) fn commits(caches: &[PathBuf], repo: &CachedRepo) -> Vec<String> {
 }
 
 /// A manifest knows all files of a commit; without one, those that any cache has.
-fn listing(shelves: &[LocalSnapshots]) -> Vec<String> {
-    if let Some(manifest) = shelves.iter().find_map(|snapshots| snapshots.manifest.as_ref()) {
+fn listing(snapshots: &[LocalSnapshots]) -> Vec<String> {
+    if let Some(manifest) = snapshots.iter().find_map(|snapshot| snapshot.manifest.as_ref()) {
         return manifest.listing.clone();
     }
-    let mut names: Vec<String> = shelves.iter().flat_map(LocalSnapshots::listing).collect();
+    let mut names: Vec<String> = snapshots.iter().flat_map(LocalSnapshots::listing).collect();
     names.sort();
     names.dedup();
     names

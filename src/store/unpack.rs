@@ -60,7 +60,7 @@ fn unpack_into(
         unpacked.iter_mut().for_each(|unpacked| drop(unpacked.file.drain(..=top.len())));
     }
     let root = top.map_or_else(|| beside.path().to_owned(), |top| beside.path().join(top));
-    // Where leases do nothing, another process may have been quicker; what it put there may be in use.
+    // Where locks do nothing, another process may have been quicker; what it put there may be in use.
     let theirs = Manifest::read(&dir.manifest(commit)).is_some_and(|known| known.files.len() == unpacked.len());
     if !(theirs && snapshot.is_dir()) {
         put_in_place(dir, &root, &snapshot)?;

@@ -112,9 +112,9 @@ async fn report_all(caches: Vec<PathBuf>) -> Result<Vec<(String, FileReport)>, S
         for cache in &caches {
             for repo in CachedRepo::all(cache) {
                 let commits = RepoDir::new(cache, &repo).commits();
-                let shelves =
+                let here =
                     commits.iter().filter_map(|commit| Some((commit, LocalSnapshots::open(cache, &repo, commit)?)));
-                for (commit, snapshots) in shelves {
+                for (commit, snapshots) in here {
                     let examined = suspects(&snapshots).into_iter().map(|suspect| examine(&snapshots, commit, suspect));
                     reports.extend(examined.map(|report| (repo.name.clone(), report)));
                 }

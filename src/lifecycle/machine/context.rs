@@ -8,7 +8,7 @@ use crate::{
     speech::ModelName,
 };
 
-/// What a slot needs while it changes, and what it leaves to do.
+/// What a version needs while it changes, and what it leaves to do.
 pub(super) struct Context<'a, R: Resource, F> {
     pub now: Instant,
     pub rules: &'a Rules,
@@ -16,16 +16,16 @@ pub(super) struct Context<'a, R: Resource, F> {
     pub started: bool,
     pub stopping: bool,
     pub out: Vec<Effect<R, F>>,
-    /// Callers whose edition did not come: the one that there is has to serve them.
+    /// Callers whose version did not come: the one that there is has to serve them.
     pub orphans: Vec<(ModelName, Waiter)>,
-    /// Slots that went for one that did not come.
+    /// Versions that went for one that did not come.
     pub displaced: Vec<VersionId>,
 }
 
 // === impl Context ===
 
 impl<R: Resource, F> Context<'_, R, F> {
-    /// For a slot or an attempt.
+    /// For a version or an attempt.
     pub fn number(&mut self) -> u64 {
         next(self.numbers)
     }

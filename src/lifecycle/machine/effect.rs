@@ -54,7 +54,7 @@ pub enum Note {
     },
     Downloaded {
         model: ModelName,
-        slot: VersionId,
+        version: VersionId,
         took: Duration,
     },
     Loading {
@@ -63,7 +63,7 @@ pub enum Note {
     },
     Ready {
         model: ModelName,
-        slot: VersionId,
+        version: VersionId,
         took: Duration,
     },
     /// Others go so that this one can come.
@@ -97,12 +97,12 @@ pub enum Note {
     BringingBack {
         model: ModelName,
     },
-    /// Another edition is on its way.
+    /// Another version is on its way.
     Updating {
         model: ModelName,
         revision: Option<String>,
     },
-    /// The other edition serves from now on.
+    /// The other version serves from now on.
     Updated {
         model: ModelName,
         from: Option<String>,

@@ -17,7 +17,7 @@ pub enum Event<R, F> {
         waiter: Waiter,
         explicit: bool,
     },
-    /// Another edition is wanted in place of the one that there is.
+    /// Another version is wanted in place of the one that there is.
     Update {
         spec: Arc<ModelSpec>,
         waiter: Waiter,

@@ -1,6 +1,6 @@
-//! A model: the edition of it that serves, the one that is to take its place, and those on their way out.
+//! A model: the version of it that serves, the one that is to take its place, and those on their way out.
 //!
-//! An update is a second slot beside the one that serves. When it is ready the two change places, and the old one goes
+//! An update is a second version beside the one that serves. When it is ready the two change places, and the old one goes
 //! when its last lease ends. If it does not come, the old one serves on, as if nothing had been; if the old one had to go
 //! for it, because both did not fit, it is brought back.
 
@@ -20,7 +20,7 @@ use crate::{
 
 /// A model of the configuration.
 pub(super) struct Model<R, F> {
-    /// As the configuration has it; what serves may be another edition of it.
+    /// As the configuration has it; what serves may be another version of it.
     configured: Arc<ModelSpec>,
     current: ModelVersion<R, F>,
     /// On its way to the place of `current`.
@@ -55,16 +55,16 @@ impl<R: Resource, F: Clone> Model<R, F> {
     pub fn ask(&mut self, cx: &mut Context<'_, R, F>, waiter: Waiter, explicit: bool) {
         if waiter.goal == WaitCondition::Unloaded {
             self.give_up_update(cx, "the model was unloaded meanwhile");
-            cx.displaced.retain(|slot| *slot != self.current.id());
+            cx.displaced.retain(|version| *version != self.current.id());
         }
         match &mut self.next {
             // It comes in place of the one that is gone, so who asks now gets it.
-            Some(next) if next.wants_memory() && self.current.gone() => next.ask(cx, waiter, explicit),
+            Some(next) if next.needs_memory() && self.current.gone() => next.ask(cx, waiter, explicit),
             _ => self.current.ask(cx, waiter, explicit),
         }
     }
 
-    /// Brings another edition in, beside the one that serves.
+    /// Brings another version in, beside the one that serves.
     pub fn update(&mut self, cx: &mut Context<'_, R, F>, spec: Arc<ModelSpec>, waiter: Option<Waiter>) {
         if cx.stopping {
             return waiter.into_iter().for_each(|waiter| cx.refuse(&waiter, Unavailable::Stopping));
@@ -119,11 +119,11 @@ impl<R: Resource, F: Clone> Model<R, F> {
 
     fn retire_all(&mut self, cx: &mut Context<'_, R, F>, reason: Reason, refusal: &Unavailable) {
         self.former.extend(self.next.take());
-        for slot in self.former.iter_mut().chain([&mut self.current]) {
-            for waiter in slot.take_waiters() {
+        for version in self.former.iter_mut().chain([&mut self.current]) {
+            for waiter in version.take_waiters() {
                 cx.refuse(&waiter, refusal.clone());
             }
-            slot.retire(cx, reason);
+            version.retire(cx, reason);
         }
     }
 
@@ -138,12 +138,12 @@ impl<R: Resource, F: Clone> Model<R, F> {
 
     /// Everything but what is loaded is as the configuration says now.
     fn adopt(&mut self, spec: &ModelSpec) {
-        for slot in [Some(&mut self.current), self.next.as_mut()].into_iter().flatten() {
-            slot.adopt(spec);
+        for version in [Some(&mut self.current), self.next.as_mut()].into_iter().flatten() {
+            version.adopt(spec);
         }
     }
 
-    /// Another edition, of one that serves nobody; its callers wait for the other one.
+    /// Another version, of one that serves nobody; its callers wait for the other one.
     fn replace(&mut self, cx: &mut Context<'_, R, F>, spec: Arc<ModelSpec>) {
         self.failed_update = None;
         let fresh = ModelVersion::new(cx.number(), spec, Role::Serving, false);
@@ -160,7 +160,7 @@ impl<R: Resource, F: Clone> Model<R, F> {
 // === impl Model: the course of an update ===
 
 impl<R: Resource, F: Clone> Model<R, F> {
-    /// News of a fetch. An edition that turns out to be the one that there is has arrived.
+    /// News of a fetch. A version that turns out to be the one that there is has arrived.
     pub fn fetched(
         &mut self,
         cx: &mut Context<'_, R, F>,
@@ -173,18 +173,18 @@ impl<R: Resource, F: Clone> Model<R, F> {
         {
             return self.up_to_date(cx);
         }
-        if let Some(slot) = self.slots_mut().find(|slot| slot.attempt() == Some(attempt)) {
-            slot.fetched(cx, result, jitter);
+        if let Some(version) = self.versions_mut().find(|version| version.attempt() == Some(attempt)) {
+            version.fetched(cx, result, jitter);
         }
     }
 
     /// Whether anything changed.
     pub fn settle(&mut self, cx: &mut Context<'_, R, F>) -> bool {
-        self.former.retain(|slot| !slot.at_rest());
+        self.former.retain(|version| !version.at_rest());
         match &mut self.next {
             Some(next) if next.resource().is_some() => self.change_places(cx),
             Some(next) if next.at_rest() => self.update_failed(cx),
-            Some(next) if next.wants_memory() && self.current.gone() => {
+            Some(next) if next.needs_memory() && self.current.gone() => {
                 self.current.take_callers().into_iter().for_each(|waiter| next.ask(cx, waiter, true));
                 return false;
             }
@@ -215,7 +215,7 @@ impl<R: Resource, F: Clone> Model<R, F> {
         self.missed &= !self.configured.loads_like(next.spec());
         let mut old = mem::replace(&mut self.current, next);
         self.current.succeeds(&old);
-        let revision = |slot: &ModelVersion<R, F>| slot.stock().and_then(|stock| stock.revision.clone());
+        let revision = |version: &ModelVersion<R, F>| version.stock().and_then(|stock| stock.revision.clone());
         cx.note(Note::Updated { model: self.name().clone(), from: revision(&old), to: revision(&self.current) });
         let callers = old.take_callers();
         old.retire(cx, Reason::Updated);
@@ -272,26 +272,27 @@ impl<R: Resource, F: Clone> Model<R, F> {
     }
 
     pub fn gone(&self) -> bool {
-        self.removed && self.slots().all(ModelVersion::at_rest)
+        self.removed && self.versions().all(ModelVersion::at_rest)
     }
 
-    /// Whether one of its editions is at that fetch or load.
+    /// Whether one of its versions is at that fetch or load.
     pub fn attempts(&self, attempt: Attempt) -> bool {
-        self.slots().any(|slot| slot.attempt() == Some(attempt))
+        self.versions().any(|version| version.attempt() == Some(attempt))
     }
 
-    pub fn slots(&self) -> impl Iterator<Item = &ModelVersion<R, F>> {
+    pub fn versions(&self) -> impl Iterator<Item = &ModelVersion<R, F>> {
         [&self.current].into_iter().chain(&self.next).chain(&self.former)
     }
 
-    pub fn slots_mut(&mut self) -> impl Iterator<Item = &mut ModelVersion<R, F>> {
+    pub fn versions_mut(&mut self) -> impl Iterator<Item = &mut ModelVersion<R, F>> {
         [&mut self.current].into_iter().chain(&mut self.next).chain(&mut self.former)
     }
 
-    /// Those of its editions that wait for room.
-    pub fn wants(&self) -> impl Iterator<Item = (VersionId, RoomRequest)> {
-        let want =
-            |slot: &ModelVersion<R, F>, instead_of| Some((slot.id(), RoomRequest { instead_of, ..slot.want()? }));
+    /// Those of its versions that wait for room.
+    pub fn room_requests(&self) -> impl Iterator<Item = (VersionId, RoomRequest)> {
+        let want = |version: &ModelVersion<R, F>, instead_of| {
+            Some((version.id(), RoomRequest { instead_of, ..version.room_request()? }))
+        };
         let next = self.next.as_ref().and_then(|next| want(next, Some(self.current.id())));
         want(&self.current, None).into_iter().chain(next)
     }
@@ -306,11 +307,11 @@ impl<R: Resource, F: Clone> Model<R, F> {
 
     pub fn view(&self, rules: &Rules, now: Instant, estimates: &QueueEstimates) -> View<'_, R, F> {
         // While the old one is gone and the new one not there yet, that one is the model.
-        let next = self.next.as_ref().filter(|next| next.wants_memory() && self.current.gone());
+        let next = self.next.as_ref().filter(|next| next.needs_memory() && self.current.gone());
         let shown = next.unwrap_or(&self.current);
         let estimate = estimates.get(&shown.id()).copied();
         let waiting = self
-            .slots()
+            .versions()
             .flat_map(ModelVersion::waiters)
             .filter(|waiter| matches!(waiter.goal, WaitCondition::Lease { .. }));
         View {
@@ -349,8 +350,8 @@ impl<R: Resource, F: Clone> Model<R, F> {
 }
 
 /// Every version of every model.
-pub(super) fn slots_mut<R: Resource, F: Clone>(
+pub(super) fn versions_mut<R: Resource, F: Clone>(
     models: &mut [Model<R, F>],
 ) -> impl Iterator<Item = &mut ModelVersion<R, F>> {
-    models.iter_mut().flat_map(Model::slots_mut)
+    models.iter_mut().flat_map(Model::versions_mut)
 }

@@ -13,5 +13,5 @@ pub struct QueueEstimate {
     pub wait: Duration,
 }
 
-/// By slot.
+/// By version.
 pub type QueueEstimates = HashMap<VersionId, QueueEstimate>;

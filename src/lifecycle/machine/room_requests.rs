@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     Context, Note, Reason, Resource, Rules, VersionId,
-    model::{Model, slots_mut},
+    model::{Model, versions_mut},
     queue_estimate::{QueueEstimate, QueueEstimates},
     version::ModelVersion,
 };
@@ -17,14 +17,14 @@ use crate::{
 pub(super) fn make_rooms<R: Resource, F: Clone>(models: &mut [Model<R, F>], cx: &mut Context<'_, R, F>) {
     while let Some((id, verdict)) = decision(models, cx.rules, cx.now) {
         match verdict {
-            Verdict::Fits => on(models, id, |slot| slot.load(cx)),
+            Verdict::Fits => on(models, id, |version| version.load(cx)),
             Verdict::Evict(victims) | Verdict::Drain(victims) => make_way(models, cx, id, &victims),
             Verdict::Wait { .. } => {}
             Verdict::Blocked => {
                 let reason = blockers(models, cx, id);
-                on(models, id, |slot| slot.no_room(cx, reason));
+                on(models, id, |version| version.no_room(cx, reason));
             }
-            Verdict::WontFit { need, budget } => on(models, id, |slot| slot.wont_fit(cx, need, budget)),
+            Verdict::WontFit { need, budget } => on(models, id, |version| version.wont_fit(cx, need, budget)),
         }
     }
 }
@@ -33,10 +33,10 @@ pub(super) fn make_rooms<R: Resource, F: Clone>(models: &mut [Model<R, F>], cx: 
 pub(super) fn shrink<R: Resource, F: Clone>(models: &mut [Model<R, F>], cx: &mut Context<'_, R, F>) -> bool {
     let residents = residents(models);
     for id in excess(cx.now, &cx.rules.limits, &residents) {
-        on(models, id, |slot| slot.evict(cx, Reason::Limits));
+        on(models, id, |version| version.evict(cx, Reason::Limits));
     }
     // Those that are being loaded are looked at when they are there.
-    residents.iter().any(|resident| resident.hold == Holder::Arriving)
+    residents.iter().any(|resident| resident.holder == Holder::Arriving)
 }
 
 /// When there is something to decide for somebody who waits.
@@ -56,12 +56,12 @@ pub(super) fn next_deadline<R: Resource, F: Clone>(
 /// What everybody who waits for room may expect.
 pub(super) fn estimates<R: Resource, F: Clone>(models: &[Model<R, F>], rules: &Rules, now: Instant) -> QueueEstimates {
     let (residents, queue) = (residents(models), queue(models));
-    let load = |id| slot(models, id).map(ModelVersion::load_estimate).unwrap_or_default();
+    let load = |id| version(models, id).map(ModelVersion::load_estimate).unwrap_or_default();
     let estimate = |at: usize| {
         let (id, want) = &queue[at];
         let before: Vec<_> = queue[..at].iter().filter(|(_, other)| in_line(rules, other, want)).collect();
         let (first, turns) = match before.first() {
-            Some((_, first)) => (first, rules.limits.patience.saturating_mul(before.len() as u32)),
+            Some((_, first)) => (first, rules.limits.room_patience.saturating_mul(before.len() as u32)),
             None => (want, Duration::ZERO),
         };
         let begins = match make_room(now, &rules.limits, &residents, first) {
@@ -88,7 +88,7 @@ fn decision<R: Resource, F: Clone>(
 
 /// Everybody who waits for room, the one that has waited longest first.
 fn queue<R: Resource, F: Clone>(models: &[Model<R, F>]) -> Vec<(VersionId, RoomRequest)> {
-    let mut queue: Vec<_> = models.iter().flat_map(Model::wants).collect();
+    let mut queue: Vec<_> = models.iter().flat_map(Model::room_requests).collect();
     queue.sort_by_key(|(id, want)| (want.since, *id));
     queue
 }
@@ -110,19 +110,19 @@ fn make_way<R: Resource, F: Clone>(
     comes: VersionId,
     victims: &[VersionId],
 ) {
-    let Some(to) = slot(models, comes).map(|slot| slot.name().clone()) else { return };
-    let others: Vec<ModelName> = slots(models)
-        .filter(|slot| victims.contains(&slot.id()) && *slot.name() != to)
-        .map(|slot| slot.name().clone())
+    let Some(to) = version(models, comes).map(|version| version.name().clone()) else { return };
+    let others: Vec<ModelName> = versions(models)
+        .filter(|version| victims.contains(&version.id()) && *version.name() != to)
+        .map(|version| version.name().clone())
         .collect();
     if !others.is_empty() {
         cx.note(Note::Switching { from: others, to: to.clone() });
     }
-    for victim in slots_mut(models).filter(|slot| victims.contains(&slot.id())) {
+    for victim in versions_mut(models).filter(|version| victims.contains(&version.id())) {
         let reason = if *victim.name() == to { Reason::Updated } else { Reason::Room };
         victim.evict(cx, reason);
     }
-    on(models, comes, |slot| slot.displaces(victims));
+    on(models, comes, |version| version.displaces(victims));
 }
 
 /// Who holds the memory, for people.
@@ -132,25 +132,25 @@ fn blockers<R: Resource, F: Clone>(models: &[Model<R, F>], cx: &Context<'_, R, F
     let device = |resident: &Resident| want.as_ref().is_none_or(|want| want.device == resident.device);
     let matters = |resident: &Resident| cx.rules.limits.max_resident.is_some() || device(resident);
     let stays = |resident: &Resident| matters(resident) && (preload || resident.pinned);
-    let staying = slots(models).filter(|slot| slot.resident().is_some_and(|resident| stays(&resident)));
-    let names: Vec<_> = staying.map(|slot| slot.name().as_str()).collect();
+    let staying = versions(models).filter(|version| version.resident().is_some_and(|resident| stays(&resident)));
+    let names: Vec<_> = staying.map(|version| version.name().as_str()).collect();
     format!("it does not fit beside {}", names.join(", "))
 }
 
 fn residents<R: Resource, F: Clone>(models: &[Model<R, F>]) -> Vec<Resident> {
-    slots(models).filter_map(ModelVersion::resident).collect()
+    versions(models).filter_map(ModelVersion::resident).collect()
 }
 
-fn slots<R: Resource, F: Clone>(models: &[Model<R, F>]) -> impl Iterator<Item = &ModelVersion<R, F>> {
-    models.iter().flat_map(Model::slots)
+fn versions<R: Resource, F: Clone>(models: &[Model<R, F>]) -> impl Iterator<Item = &ModelVersion<R, F>> {
+    models.iter().flat_map(Model::versions)
 }
 
-fn slot<R: Resource, F: Clone>(models: &[Model<R, F>], id: VersionId) -> Option<&ModelVersion<R, F>> {
-    slots(models).find(|slot| slot.id() == id)
+fn version<R: Resource, F: Clone>(models: &[Model<R, F>], id: VersionId) -> Option<&ModelVersion<R, F>> {
+    versions(models).find(|version| version.id() == id)
 }
 
 fn on<R: Resource, F: Clone>(models: &mut [Model<R, F>], id: VersionId, then: impl FnOnce(&mut ModelVersion<R, F>)) {
-    if let Some(slot) = slots_mut(models).find(|slot| slot.id() == id) {
-        then(slot);
+    if let Some(version) = versions_mut(models).find(|version| version.id() == id) {
+        then(version);
     }
 }

@@ -1,4 +1,4 @@
-//! One edition of a model: what each event means to it. How it changes is in [`moves`], what it is doing in [`phase`],
+//! One version of a model: what each event means to it. How it changes is in [`moves`], what it is doing in [`phase`],
 //! what may be asked of it in [`view`].
 
 mod moves;
@@ -21,7 +21,7 @@ use crate::{
     speech::Fault,
 };
 
-/// An edition of a model, what it is doing, and what outlives that.
+/// A version of a model, what it is doing, and what outlives that.
 pub(super) struct ModelVersion<R, F> {
     id: VersionId,
     spec: Arc<ModelSpec>,
@@ -72,7 +72,7 @@ struct Pace {
     returns: Option<Instant>,
 }
 
-// === impl Slot: events ===
+// === impl ModelVersion: events ===
 
 impl<R: Resource, F: Clone> ModelVersion<R, F> {
     pub fn new(id: VersionId, spec: Arc<ModelSpec>, role: Role, preloads: bool) -> Self {
@@ -163,8 +163,8 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
             Phase::Downloading { since, target, waiters, .. } => match result {
                 Ok(stock) => {
                     let took = cx.now.saturating_duration_since(since);
-                    cx.note(Note::Downloaded { model: self.name().clone(), slot: self.id, took });
-                    self.shelve(cx, stock, target, waiters, cx.now);
+                    cx.note(Note::Downloaded { model: self.name().clone(), version: self.id, took });
+                    self.wait_for_room(cx, stock, target, waiters, cx.now);
                 }
                 Err(failure) => self.fail(cx, failure, waiters, jitter),
             },
@@ -180,7 +180,7 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
                     self.reload = Some(took);
                     let usage = Usage::Idle { since: cx.now };
                     self.phase = Phase::Ready { attempt, since: cx.now, stock, resource, usage };
-                    cx.note(Note::Ready { model: self.name().clone(), slot: self.id, took });
+                    cx.note(Note::Ready { model: self.name().clone(), version: self.id, took });
                     self.welcome(cx, waiters);
                 }
                 Err(failure) => {
@@ -226,7 +226,7 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
     }
 }
 
-// === impl Slot: invariants ===
+// === impl ModelVersion: invariants ===
 
 impl<R: Resource, F: Clone> ModelVersion<R, F> {
     /// Notices what time and leases did.
@@ -250,13 +250,13 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
         }
     }
 
-    /// Answers those whose patience is over. What they set going goes on.
-    pub fn lose_patience(&mut self, cx: &mut Context<'_, R, F>, estimate: Option<&QueueEstimate>) {
-        let over = |waiter: &Waiter| waiter.until.is_some_and(|until| cx.now >= until);
+    /// Answers those whose timeout is over. What they set going goes on.
+    pub fn time_out(&mut self, cx: &mut Context<'_, R, F>, estimate: Option<&QueueEstimate>) {
+        let is_over = |waiter: &Waiter| waiter.until.is_some_and(|until| cx.now >= until);
         let Some(waiters) = self.phase.waiters_mut() else { return };
-        let (tired, patient): (Vec<_>, Vec<_>) = mem::take(waiters).into_iter().partition(over);
-        *waiters = patient;
-        for waiter in tired {
+        let (over, waiting): (Vec<_>, Vec<_>) = mem::take(waiters).into_iter().partition(is_over);
+        *waiters = waiting;
+        for waiter in over {
             let refusal = self.not_yet(cx.now, estimate);
             if matches!(waiter.goal, WaitCondition::Lease { .. }) {
                 self.pace.told(cx.now, refusal.retry_after());
@@ -267,12 +267,12 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
 
     /// The next time that something here becomes due.
     pub fn deadline(&self, rules: &Rules, stopping: bool) -> Option<Instant> {
-        let patience = self.phase.waiters().iter().filter_map(|waiter| waiter.until).min();
+        let timeout = self.phase.waiters().iter().filter_map(|waiter| waiter.until).min();
         let retry = match &self.phase {
             Phase::Failed { retry_at, .. } if self.retries_by_itself() && !stopping => *retry_at,
             _ => None,
         };
-        patience.into_iter().chain(retry).chain(self.idle_deadline(rules)).min()
+        timeout.into_iter().chain(retry).chain(self.idle_deadline(rules)).min()
     }
 
     fn retries_by_itself(&self) -> bool {
@@ -284,7 +284,7 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
     }
 }
 
-// === impl Slot: the configuration and other editions ===
+// === impl ModelVersion: the configuration and other versions ===
 
 impl<R: Resource, F: Clone> ModelVersion<R, F> {
     /// Everything but what is loaded is as the configuration says now.

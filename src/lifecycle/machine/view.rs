@@ -34,7 +34,7 @@ pub struct UpdateView {
     pub error: Option<ViewError>,
 }
 
-/// The last failure of a slot.
+/// The last failure of a version.
 #[derive(Clone, Debug)]
 pub struct ViewError {
     pub message: String,

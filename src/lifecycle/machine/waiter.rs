@@ -15,7 +15,7 @@ pub enum WaitCondition {
     Fetched,
     /// To have it out of memory.
     Unloaded,
-    /// To have the edition in memory that is to take its place.
+    /// To have the version in memory that is to take its place.
     Updated,
 }
 
@@ -25,7 +25,7 @@ pub struct Waiter {
     pub id: u64,
     pub goal: WaitCondition,
     pub since: Instant,
-    /// When its patience ends.
+    /// When its timeout is over.
     pub until: Option<Instant>,
 }
 

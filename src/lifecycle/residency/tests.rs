@@ -6,14 +6,14 @@ use super::*;
 
 fn limits(max_resident: Option<usize>, budget: Option<u64>) -> Limits {
     let budget = Budget { each: budget, ..Budget::default() };
-    Limits { max_resident, budget, patience: Duration::from_secs(10) }
+    Limits { max_resident, budget, room_patience: Duration::from_secs(10) }
 }
 
 /// In memory for long.
-fn resident(id: u64, footprint: u64, hold: Holder) -> Resident {
+fn resident(id: u64, footprint: u64, holder: Holder) -> Resident {
     let since = start() - Duration::from_secs(1000);
     let (device, reload) = ("cpu".into(), Duration::from_secs(1));
-    Resident { id, device, footprint, pinned: false, since, hold, gap: None, returns: None, reload }
+    Resident { id, device, footprint, pinned: false, since, holder, gap: None, returns: None, reload }
 }
 
 fn idle(now: Instant, seconds: u64) -> Holder {
@@ -69,7 +69,7 @@ fn a_model_in_use_is_left_in_peace_until_patience_ends() {
     let now = start();
     let residents = [resident(0, 4, Holder::Leased)];
     let (limits, want) = (limits(Some(1), None), want(1, now));
-    let until = now + limits.patience;
+    let until = now + limits.room_patience;
     assert_eq!(make_room(now, &limits, &residents, &want), Verdict::Wait { until: Some(until) });
     assert_eq!(make_room(until, &limits, &residents, &want), Verdict::Drain(vec![0]));
 }
@@ -121,7 +121,7 @@ fn a_model_has_its_turn_before_it_goes_for_somebody_who_waited_longer() {
     let limits = limits(Some(1), None);
     let newcomer = Resident { since: now, ..resident(0, 4, Holder::Leased) };
     let want = want(4, now - Duration::from_secs(60));
-    let turn_ends = now + limits.patience;
+    let turn_ends = now + limits.room_patience;
     assert_eq!(
         make_room(now, &limits, std::slice::from_ref(&newcomer), &want),
         Verdict::Wait { until: Some(turn_ends) }
@@ -161,7 +161,7 @@ fn who_was_told_to_come_back_finds_the_model_if_it_comes_within_its_turn() {
     let waits = |seconds| Verdict::Wait { until: Some(now + Duration::from_secs(seconds)) };
     assert_eq!(after(5, 0), waits(5 + LATENESS.as_secs()));
     assert_eq!(after(5, 6), Verdict::Evict(vec![0]), "nobody came");
-    assert_eq!(after(60, 0), waits(limits.patience.as_secs()), "no longer than a turn");
+    assert_eq!(after(60, 0), waits(limits.room_patience.as_secs()), "no longer than a turn");
     assert_eq!(after(60, 10), Verdict::Drain(vec![0]));
 }
 
@@ -249,7 +249,7 @@ fn check(seed: u64, now: Instant, limits: &Limits, residents: &[Resident], want:
     let without =
         |gone: &dyn Fn(&Resident) -> bool| limits.admit(residents.iter().filter(|resident| !gone(resident)), want);
     let former = |resident: &Resident| want.instead_of == Some(resident.id);
-    let leaving = |resident: &Resident| resident.hold == Holder::Leaving || former(resident);
+    let leaving = |resident: &Resident| resident.holder == Holder::Leaving || former(resident);
     let verdict = make_room(now, limits, residents, want);
     match &verdict {
         Verdict::Fits => assert!(without(&|_| false), "seed {seed}"),
@@ -259,9 +259,9 @@ fn check(seed: u64, now: Instant, limits: &Limits, residents: &[Resident], want:
         Verdict::Evict(victims) | Verdict::Drain(victims) => {
             assert!(want.may_evict && !victims.is_empty(), "seed {seed}");
             for victim in residents.iter().filter(|resident| victims.contains(&resident.id)) {
-                assert!(!victim.pinned && !matches!(victim.hold, Holder::Arriving | Holder::Leaving), "seed {seed}");
-                let had_its_turn = now >= victim.since.max(want.since) + limits.patience;
-                let idle = victim.hold != Holder::Leased && victim.pause(now, limits).is_none();
+                assert!(!victim.pinned && !matches!(victim.holder, Holder::Arriving | Holder::Leaving), "seed {seed}");
+                let had_its_turn = now >= victim.since.max(want.since) + limits.room_patience;
+                let idle = victim.holder != Holder::Leased && victim.pause(now, limits).is_none();
                 let may = idle || (matches!(verdict, Verdict::Drain(_)) && had_its_turn);
                 assert!(may, "seed {seed}: in use");
                 let spared =

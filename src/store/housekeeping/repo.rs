@@ -65,8 +65,8 @@ impl Repo {
         let commit_of = |name: &String| Some(fs::read_to_string(dir.join("refs").join(name)).ok()?.trim().to_owned());
         let refs = names.iter().filter_map(|name| Some((name.clone(), commit_of(name)?))).collect();
         let blobs = children(&dir.join("blobs")).into_iter().filter_map(Blob::look).collect();
-        let lease = dir.join(".sconce/lease.json");
-        let being_written = pins::is_alive(&lease, now);
+        let lock = dir.join(".sconce/lease.json");
+        let being_written = pins::is_alive(&lock, now);
         let name = name_of(&dir, commits.keys());
         Self { dir, name, commits, refs, blobs, being_written }
     }
@@ -78,7 +78,7 @@ impl Repo {
             files: contents.files,
             bytes: contents.needs.values().sum(),
             last_used: pins::last_used(&self.ours(), commit).and_then(seconds),
-            in_use: self.being_written || pins::is_held(&self.ours(), commit, now),
+            in_use: self.being_written || pins::is_pinned(&self.ours(), commit, now),
             ours: self.is_ours(commit),
         };
         let needed = self.needed();
@@ -97,7 +97,7 @@ impl Repo {
     /// The snapshot goes at once, by a rename; then, bit by bit, what only it needed.
     pub(super) fn remove(&mut self, commit: &str, now: SystemTime, dry: bool, cleared: &mut Cleared) -> io::Result<()> {
         let label = format!("{}@{commit}", self.name);
-        if self.being_written || pins::is_held(&self.ours(), commit, now) {
+        if self.being_written || pins::is_pinned(&self.ours(), commit, now) {
             cleared.kept.push(label);
             return Ok(());
         }
@@ -174,7 +174,7 @@ impl Repo {
             }
         }
         if !dry {
-            self.commits.keys().for_each(|commit| pins::bury(&self.ours(), commit, now));
+            self.commits.keys().for_each(|commit| pins::remove_stale(&self.ours(), commit, now));
         }
         Ok(())
     }

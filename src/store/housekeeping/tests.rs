@@ -109,16 +109,15 @@ fn what_another_snapshot_links_to_stays() {
 async fn what_is_loaded_or_being_written_stays() {
     let yard = Yard::new();
     yard.ours("one", &["a"], 9).ours("two", &["b"], 5);
-    let hold = CommitPin::of(std::iter::once(yard.repo().join("snapshots/one/a.bin").as_path()));
+    let pin = CommitPin::of(std::iter::once(yard.repo().join("snapshots/one/a.bin").as_path()));
     assert!(yard.look().models()[0].commits[0].in_use);
     assert_eq!(yard.remove("one", false).kept, ["acme/tiny@one"]);
     assert_eq!(yard.look().shrink(0, false).unwrap().commits, ["acme/tiny@two"]);
-    drop(hold);
-    let lease =
-        crate::store::download_lock::DownloadLock::acquire(&RepoDir::at(&yard.repo()), |_, _| {}).await.unwrap();
+    drop(pin);
+    let lock = crate::store::download_lock::DownloadLock::acquire(&RepoDir::at(&yard.repo()), |_, _| {}).await.unwrap();
     assert_eq!(yard.remove("one", false).kept, ["acme/tiny@one"]);
     assert!(yard.look().shrink(0, false).unwrap().commits.is_empty());
-    drop(lease);
+    drop(lock);
     assert_eq!(yard.look().shrink(0, false).unwrap().commits, ["acme/tiny@one"]);
 }
 

@@ -272,13 +272,13 @@ async fn a_lease_is_not_judged_by_the_time_of_its_file() {
         let bench = Bench::new();
         let dir = layout::RepoDir::new(&bench.cache(), &repo());
         let dead = download_lock::DownloadLock::acquire(&dir, |_, _| {}).await.unwrap();
-        let content = fs::read(dir.lease()).unwrap();
+        let content = fs::read(dir.download_lock()).unwrap();
         drop(dead);
-        fs::write(dir.lease(), content).unwrap();
+        fs::write(dir.download_lock(), content).unwrap();
         let away = Duration::from_secs(year.unsigned_abs() * 365 * 24 * 60 * 60);
         let time = if year < 0 { SystemTime::now() - away } else { SystemTime::now() + away };
-        fs::File::options().write(true).open(dir.lease()).unwrap().set_modified(time).unwrap();
+        fs::File::options().write(true).open(dir.download_lock()).unwrap().set_modified(time).unwrap();
         assert_whole(&fetch(&bench.store(), &bench.branch()).await.unwrap());
-        assert!(!dir.lease().exists());
+        assert!(!dir.download_lock().exists());
     }
 }

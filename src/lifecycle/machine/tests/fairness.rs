@@ -128,8 +128,8 @@ fn client(models: &[usize], rest: Duration) -> Client {
     Client { models: models.to_vec(), rest, patience: None, state, served: 0 }
 }
 
-fn room_for(models: usize, patience: Duration) -> Rules {
-    let limits = Limits { max_resident: Some(models), patience, ..rules().limits };
+fn room_for(models: usize, room_patience: Duration) -> Rules {
+    let limits = Limits { max_resident: Some(models), room_patience, ..rules().limits };
     Rules { limits, ..rules() }
 }
 

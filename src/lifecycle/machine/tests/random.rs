@@ -82,7 +82,7 @@ fn any_rules(random: &mut StdRng) -> Rules {
         budget.of.insert("cuda:0".to_owned(), random.random_range(6..20));
     }
     let max_resident = random.random_bool(0.5).then(|| random.random_range(1..4));
-    let limits = Limits { max_resident, budget, patience: seconds(random.random_range(0..20)) };
+    let limits = Limits { max_resident, budget, room_patience: seconds(random.random_range(0..20)) };
     let idle_ttl = random.random_bool(0.2).then(|| seconds(random.random_range(1..30)));
     Rules { limits, idle_ttl, on_preload_failure: policies[random.random_range(0..3)], ..rules() }
 }

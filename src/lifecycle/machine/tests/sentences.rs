@@ -313,10 +313,10 @@ fn a_start_is_complete_when_every_preloaded_model_was_ready() {
     let models = vec![preloaded("a"), preloaded("b"), model("c")];
     let mut world = World::new(startup(OnPreloadFailure::Retry), models, vec![4; 3]);
     world.step(Event::Start);
-    for slot in [0, 1] {
+    for version in [0, 1] {
         assert!(!world.machine.preload_complete());
-        world.fetched(slot, None);
-        world.loaded(slot, None);
+        world.fetched(version, None);
+        world.loaded(version, None);
     }
     assert!(world.machine.preload_complete());
     assert_eq!(world.status(2), Status::NotLoaded);

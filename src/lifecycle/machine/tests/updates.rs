@@ -1,4 +1,4 @@
-//! Another edition takes the place of the one that serves.
+//! Another version takes the place of the one that serves.
 
 use super::{super::*, world::*};
 use crate::lifecycle::Status;

@@ -103,7 +103,7 @@ pub struct World {
 pub fn rules() -> Rules {
     Rules {
         mode: LoadMode::OnDemand,
-        limits: Limits { max_resident: None, budget: Budget::default(), patience: seconds(10) },
+        limits: Limits { max_resident: None, budget: Budget::default(), room_patience: seconds(10) },
         idle_ttl: None,
         retry_base: seconds(1),
         retry_max: seconds(60),

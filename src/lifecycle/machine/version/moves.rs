@@ -13,7 +13,7 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
     pub fn bring(&mut self, cx: &mut Context<'_, R, F>, cause: Cause, target: TargetState, waiters: Vec<Waiter>) {
         if let Phase::Absent { stock: Some(stock) } | Phase::Failed { stock: Some(stock), .. } = &self.phase {
             let stock = stock.clone();
-            return self.shelve(cx, stock, target, waiters, cx.now);
+            return self.wait_for_room(cx, stock, target, waiters, cx.now);
         }
         let attempt = cx.number();
         self.phase = Phase::Downloading { attempt, since: cx.now, progress: Progress::default(), target, waiters };
@@ -40,7 +40,7 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
     }
 
     /// The files are here: those who wanted no more are answered, the others wait for room since `since`.
-    pub(super) fn shelve(
+    pub(super) fn wait_for_room(
         &mut self,
         cx: &mut Context<'_, R, F>,
         stock: Stock<F>,
@@ -124,7 +124,7 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
             waiters.into_iter().partition(|waiter| waiter.goal == WaitCondition::Unloaded);
         gone.iter().for_each(|waiter| cx.answer(waiter, Answer::Reached));
         match back.iter().map(|waiter| waiter.since).min() {
-            Some(since) => self.shelve(cx, stock, TargetState::Serve, back, since),
+            Some(since) => self.wait_for_room(cx, stock, TargetState::Serve, back, since),
             None => self.phase = Phase::Absent { stock: Some(stock) },
         }
     }

@@ -191,7 +191,7 @@ impl Refusal {
         }
     }
 
-    /// To those who wanted another edition.
+    /// To those who wanted another version.
     pub(super) fn told_of_update(&self, model: &ModelName) -> Unavailable {
         match self {
             Self::WontFit { .. } => self.told(model, None),

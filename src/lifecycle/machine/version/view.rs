@@ -1,4 +1,4 @@
-//! What may be known and asked of an edition of a model, and what its callers are told.
+//! What may be known and asked of a version of a model, and what its callers are told.
 
 use std::{
     mem,
@@ -26,7 +26,7 @@ const SOONEST_RETURN: Duration = Duration::from_secs(1);
 /// A client comes back after so long when nothing better is known.
 const USUAL_RETURN: Duration = Duration::from_secs(5);
 
-// === impl Slot: what it is and does ===
+// === impl ModelVersion: what it is and does ===
 
 impl<R: Resource, F: Clone> ModelVersion<R, F> {
     pub fn id(&self) -> VersionId {
@@ -88,7 +88,7 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
     }
 
     /// Its files are here, and it is to be in memory.
-    pub fn wants_memory(&self) -> bool {
+    pub fn needs_memory(&self) -> bool {
         matches!(self.phase, Phase::Fetched { .. } | Phase::Loading { .. })
     }
 
@@ -140,7 +140,7 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
         self.phase.waiters_mut().map(mem::take).unwrap_or_default()
     }
 
-    /// Those who want the model, whichever edition; who wants this one gone goes on waiting for that.
+    /// Those who want the model, whichever version; who wants this one gone goes on waiting for that.
     pub fn take_callers(&mut self) -> Vec<Waiter> {
         let Some(waiters) = self.phase.waiters_mut() else { return Vec::new() };
         let (stay, callers) = mem::take(waiters).into_iter().partition(|waiter| waiter.goal == WaitCondition::Unloaded);
@@ -149,11 +149,11 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
     }
 }
 
-// === impl Slot: memory ===
+// === impl ModelVersion: memory ===
 
 impl<R: Resource, F: Clone> ModelVersion<R, F> {
     /// What it waits for, if it waits for room.
-    pub fn want(&self) -> Option<RoomRequest> {
+    pub fn room_request(&self) -> Option<RoomRequest> {
         match &self.phase {
             Phase::Fetched { since, stock, target, .. } => Some(RoomRequest {
                 device: stock.device.clone(),
@@ -168,7 +168,7 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
 
     /// What it takes, if it takes memory.
     pub fn resident(&self) -> Option<Resident> {
-        let (stock, since, hold) = match &self.phase {
+        let (stock, since, holder) = match &self.phase {
             Phase::Loading { stock, since, .. } => (stock, since, Holder::Arriving),
             Phase::Ready { stock, since, usage: Usage::Leased, .. } => (stock, since, Holder::Leased),
             Phase::Ready { stock, since, usage: Usage::Idle { since: idle }, .. } => {
@@ -189,7 +189,7 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
             footprint: stock.footprint.max(measured),
             pinned: self.spec.pinned,
             since: *since,
-            hold,
+            holder,
             gap: self.pace.gap,
             returns: self.pace.returns,
             reload: self.load_estimate(),
@@ -214,10 +214,10 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
     }
 }
 
-// === impl Slot: what callers are told ===
+// === impl ModelVersion: what callers are told ===
 
 impl<R: Resource, F: Clone> ModelVersion<R, F> {
-    /// What a caller is told whose patience is over.
+    /// What a caller is told whose timeout is over.
     pub(super) fn not_yet(&self, now: Instant, estimate: Option<&QueueEstimate>) -> Unavailable {
         let doing = match &self.phase {
             Phase::Fetched { .. } => return self.without_room("other models are in use".to_owned(), estimate),
