@@ -2,8 +2,11 @@
 
 pub(super) mod data;
 mod loader;
+mod safetensors;
 mod shards;
+mod stored;
 mod tensors;
+mod torch;
 
 pub use data::WeightData;
 pub use loader::{Bias, LayerError, Loaded, Loader};

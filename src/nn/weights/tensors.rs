@@ -1,16 +1,16 @@
-//! The tensors of a model, read from safetensors by name.
+//! The tensors of a model, by name.
 
 use std::collections::BTreeMap;
 
+use ::safetensors::Dtype;
 use bytes::Bytes;
-use safetensors::{Dtype, SafeTensors};
 
-use super::data::WeightData;
+use super::{data::WeightData, safetensors, stored::Stored, torch};
 
 /// What is wrong with the tensors.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightError {
-    #[error("{file} is not a safetensors file: {reason}")]
+    #[error("{file} is not what it should be: {reason}")]
     File { file: String, reason: String },
     /// Reads well after the tensor's name.
     #[error("the tensor {tensor} {reason}")]
@@ -23,25 +23,18 @@ pub struct Weights {
     prefix: &'static str,
 }
 
-/// A tensor, where it lies.
-struct Stored {
-    dtype: Dtype,
-    shape: Vec<usize>,
-    bytes: Bytes,
-}
+/// Names of PyTorch's files end with one of these; all others are safetensors.
+const TORCH: [&str; 4] = [".pt", ".pth", ".bin", ".ckpt"];
 
 // === impl Weights ===
 
 impl Weights {
-    /// From files, given by name and content. A `prefix` that names may or may not have is left out from then on.
+    /// From files of safetensors or of PyTorch, given by name and content. A `prefix` that names may or may not have is left out from then on.
     pub fn open(files: &[(String, Bytes)], prefix: &'static str) -> Result<Self, WeightError> {
         let mut tensors = BTreeMap::new();
         for (file, bytes) in files {
-            let content = SafeTensors::deserialize(bytes)
-                .map_err(|error| WeightError::File { file: file.clone(), reason: error.to_string() })?;
-            for (name, view) in content.tensors() {
-                let (dtype, shape, bytes) = (view.dtype(), view.shape().to_vec(), bytes.slice_ref(view.data()));
-                tensors.insert(name.strip_prefix(prefix).unwrap_or(&name).to_owned(), Stored { dtype, shape, bytes });
+            for (name, stored) in read(file, bytes)? {
+                tensors.insert(name.strip_prefix(prefix).unwrap_or(&name).to_owned(), stored);
             }
         }
         Ok(Self { tensors, prefix })
@@ -96,5 +89,40 @@ impl Weights {
 
     fn fault(&self, name: &str, reason: String) -> WeightError {
         WeightError::Tensor { tensor: format!("{}{name}", self.prefix), reason }
+    }
+}
+
+fn read(file: &str, bytes: &Bytes) -> Result<Vec<(String, Stored)>, WeightError> {
+    let read = match TORCH.iter().any(|ending| file.ends_with(ending)) {
+        true => torch::read(bytes).map_err(|error| error.to_string()),
+        false => safetensors::read(bytes).map_err(|error| error.to_string()),
+    };
+    read.map_err(|reason| WeightError::File { file: file.to_owned(), reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixture(name: &str) -> (String, Bytes) {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/torch");
+        (name.to_owned(), std::fs::read(folder.join(name)).unwrap().into())
+    }
+
+    #[test]
+    fn a_checkpoint_of_pytorch_gives_its_weights_by_name() {
+        let mut weights = Weights::open(&[fixture("nested.pth")], "encoder.").unwrap();
+        assert_eq!(weights.take("0.bias", &[2]).unwrap(), [2.0, 2.25]);
+        assert_eq!(weights.take("half", &[3]).unwrap(), [4.0, 4.25, 4.5]);
+        let error = weights.take("long", &[3]).unwrap_err().to_string();
+        assert_eq!(error, "the tensor encoder.long is of type I64, where F32, F16 or BF16 is expected");
+    }
+
+    #[test]
+    fn a_file_that_is_not_what_its_name_says_is_named() {
+        let (_, zip) = fixture("nested.pth");
+        let error = |name: &str| Weights::open(&[(name.to_owned(), zip.slice(..9))], "").err().unwrap().to_string();
+        assert!(error("x.pth").starts_with("x.pth is not what it should be: it is not a zip"), "{}", error("x.pth"));
+        assert!(error("x.safetensors").starts_with("x.safetensors is not what"), "{}", error("x.safetensors"));
     }
 }
