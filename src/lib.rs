@@ -4,6 +4,7 @@
 //! upwards (`tests/architecture` holds the table). `docs/ARCHITECTURE.md` is the map.
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
+#![deny(unsafe_code)] // what needs it says `allow` and why; `tests/architecture` lists the homes
 #![warn(clippy::print_stdout, clippy::print_stderr)] // the log is for the server, the command line for people
 
 pub mod app;

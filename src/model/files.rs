@@ -99,6 +99,7 @@ impl ModelFiles {
 
 // === reading ===
 
+#[allow(unsafe_code, reason = "to map a file is a promise that nobody cuts it short")]
 fn map(path: &Path) -> io::Result<Mmap> {
     // SAFETY: files in the store are published by rename and never written again. For files that others may write to
     // there is `Backing::Copied`.

@@ -6,6 +6,7 @@
 pub mod attention;
 mod context;
 mod conv;
+#[allow(unsafe_code, reason = "vector instructions, and threads that write parts of one buffer")]
 mod cpu;
 mod embedding;
 mod linear;

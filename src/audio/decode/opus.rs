@@ -2,6 +2,7 @@
 //!
 //! Streams of one or more channels (mapping families 0 and 1, RFC 7845 §5.1.1). The samples before `pre_skip` only warm
 //! the decoder up and are left out here; the padding after the end is what the container says with the packet.
+#![allow(unsafe_code, reason = "libopus is C in Rust: pointers and lengths")]
 
 use std::{fmt, ptr::NonNull};
 

@@ -1,4 +1,5 @@
 //! Opus in Ogg (RFC 7845), by libopus translated to Rust and by `ogg`.
+#![allow(unsafe_code, reason = "libopus is C in Rust: pointers and lengths")]
 
 use std::ptr::NonNull;
 

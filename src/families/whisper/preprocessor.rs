@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{config::Config, transcription_options::SAMPLE_RATE, segments::FRAMES_PER_STEP};
+use super::{config::Config, segments::FRAMES_PER_STEP, transcription_options::SAMPLE_RATE};
 use crate::model::{LoadError, ModelFiles};
 
 const FILE: &str = "preprocessor_config.json";

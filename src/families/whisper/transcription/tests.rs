@@ -1,5 +1,7 @@
 use super::{
-    super::{fixtures, generation::Generation, generation_config::GenerationConfig, transcription_options::SAMPLE_RATE},
+    super::{
+        fixtures, generation::Generation, generation_config::GenerationConfig, transcription_options::SAMPLE_RATE,
+    },
     *,
 };
 use crate::{
@@ -74,8 +76,11 @@ fn tokens_of_the_text_have_their_log_probabilities_when_they_are_asked_for() {
     let decoding = fixtures::decoding_config();
     let time = decoding.tokens.timestamp_begin;
     for asked in [true, false] {
-        let mut transcription =
-            Transcription::new(decoding.clone(), &Transcribe { options: TranscribeOptions { logprobs: asked, ..english() }, ..ask(1.8) }).unwrap();
+        let mut transcription = Transcription::new(
+            decoding.clone(),
+            &Transcribe { options: TranscribeOptions { logprobs: asked, ..english() }, ..ask(1.8) },
+        )
+        .unwrap();
         let (segments, _) = play(&mut transcription, &[&[time, 300, 301, time + 40, time + 40, 302, time + 80]]);
         assert_eq!(segments.len(), 2);
         for (segment, text) in segments.iter().zip([&[300, 301][..], &[302]]) {
@@ -117,7 +122,9 @@ fn a_silent_window_is_passed_over_and_told_to_nobody() {
 #[test]
 fn the_language_is_the_likeliest_of_those_that_there_are() {
     let decoding = fixtures::decoding_config();
-    let mut transcription = Transcription::new(decoding.clone(), &Transcribe { options: TranscribeOptions::default(), ..ask(1.0) }).unwrap();
+    let mut transcription =
+        Transcription::new(decoding.clone(), &Transcribe { options: TranscribeOptions::default(), ..ask(1.0) })
+            .unwrap();
     transcription.encoded();
     assert_eq!(
         transcription.next_step(),
