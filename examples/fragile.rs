@@ -60,12 +60,12 @@ impl Family for Fragile {
 }
 
 impl Model for Loaded {
-    fn transcribe(&mut self, jobs: &mut Batch<'_, Transcribe>) -> Result<(), Broken> {
-        while let Some(mut job) = jobs.admit(1).pop() {
-            let audio = &job.ask().audio;
+    fn transcribe(&mut self, requests: &mut Batch<'_, Transcribe>) -> Result<(), Broken> {
+        while let Some(mut request) = requests.admit(1).pop() {
+            let audio = &request.ask().audio;
             let (text, duration) = (format!(" {} decibels", loudness(audio)), audio.seconds());
-            job.emit(TranscriptEvent::Segment(segment(text, duration)));
-            job.finish(TranscriptEvent::Done(Summary { language: "en".to_owned(), duration, tokens: 0 }));
+            request.emit(TranscriptEvent::Segment(segment(text, duration)));
+            request.finish(TranscriptEvent::Done(Summary { language: "en".to_owned(), duration, tokens: 0 }));
         }
         Ok(())
     }

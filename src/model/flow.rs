@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::Signal;
 use crate::speech::{Measured, Size};
 
-/// What may wait in a line. The line has room as long as it holds less than both.
+/// What may wait in a line. The line has room as long as it holds less than both, and always when it is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowLimits {
     pub bytes: usize,
@@ -57,7 +57,7 @@ impl Default for FlowLimits {
 
 impl FlowLimits {
     fn has_room(&self, size: Size) -> bool {
-        size.bytes < self.bytes && size.sound < self.sound
+        size == Size::default() || (size.bytes < self.bytes && size.sound < self.sound)
     }
 
     /// So many times as much.
