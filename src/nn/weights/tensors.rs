@@ -29,7 +29,8 @@ const TORCH: [&str; 4] = [".pt", ".pth", ".bin", ".ckpt"];
 // === impl Weights ===
 
 impl Weights {
-    /// From files of safetensors or of PyTorch, given by name and content. A `prefix` that names may or may not have is left out from then on.
+    /// From files of safetensors or of PyTorch, given by name and content. A `prefix` that names may or may not have is
+    /// left out from then on.
     pub fn open(files: &[(String, Bytes)], prefix: &'static str) -> Result<Self, WeightError> {
         let mut tensors = BTreeMap::new();
         for (file, bytes) in files {
