@@ -12,7 +12,7 @@ pub(super) type Reply<E> = Result<Option<LeaseGuard<E>>, Unavailable>;
 
 /// What handles ask of the driver.
 pub(super) enum Command<E> {
-    Ask { name: ModelName, goal: WaitCondition, explicit: bool, asked: AcquireRequest<E> },
+    Ask { name: ModelName, condition: WaitCondition, explicit: bool, asked: AcquireRequest<E> },
     Update { name: ModelName, revision: Option<String>, asked: AcquireRequest<E> },
     Configure { config: Config, specs: Vec<Arc<ModelSpec>>, done: oneshot::Sender<()> },
     Stop,

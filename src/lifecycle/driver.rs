@@ -105,8 +105,8 @@ impl<B: Backend> Driver<B> {
 
     fn command(&mut self, command: Option<Command<B::Executor>>) {
         match command {
-            Some(Command::Ask { name, goal, explicit, asked }) => {
-                let waiter = self.waiter(goal, asked);
+            Some(Command::Ask { name, condition, explicit, asked }) => {
+                let waiter = self.waiter(condition, asked);
                 self.apply(Event::Ask { model: name, waiter, explicit });
             }
             Some(Command::Update { name, revision, asked }) => self.update(name, revision, asked),
@@ -140,13 +140,13 @@ impl<B: Backend> Driver<B> {
     }
 
     /// From now on there is somebody who waits.
-    fn waiter(&mut self, goal: WaitCondition, asked: AcquireRequest<B::Executor>) -> Waiter {
+    fn waiter(&mut self, condition: WaitCondition, asked: AcquireRequest<B::Executor>) -> Waiter {
         self.waiters += 1;
         self.replies.insert(self.waiters, asked.reply);
         let since = now();
         // A timeout beyond the end of time is none.
         let until = asked.timeout.and_then(|timeout| since.checked_add(timeout));
-        Waiter { id: self.waiters, goal, since, until }
+        Waiter { id: self.waiters, condition, since, until }
     }
 
     /// A lease ended or a caller left.

@@ -67,8 +67,8 @@ impl<E: Send + Sync + 'static> Lifecycle<E> {
     /// timeout is over.
     pub async fn acquire(&self, name: &ModelName, options: AcquireOptions) -> Result<Lease<E>, Unavailable> {
         let asked = now();
-        let goal = WaitCondition::Lease { keep_alive: options.keep_alive };
-        let reply = self.ask(name, goal, Some(options.timeout), false).await;
+        let condition = WaitCondition::Lease { keep_alive: options.keep_alive };
+        let reply = self.ask(name, condition, Some(options.timeout), false).await;
         let waited = now().saturating_duration_since(asked);
         self.shared.metrics.waited(waited);
         match reply? {
@@ -85,12 +85,12 @@ impl<E: Send + Sync + 'static> Lifecycle<E> {
         target: Target,
         wait: Option<Duration>,
     ) -> Vec<(ModelName, Result<ModelStatus, Unavailable>)> {
-        let goal = match target {
+        let condition = match target {
             Target::Fetched => WaitCondition::Fetched,
             Target::Ready => WaitCondition::Ready,
         };
         join_all(names.iter().map(|name| async move {
-            let outcome = self.ask(name, goal, wait, true).await;
+            let outcome = self.ask(name, condition, wait, true).await;
             (name.clone(), self.outcome(name, outcome.err()))
         }))
         .await
@@ -165,11 +165,11 @@ impl<E: Send + Sync + 'static> Lifecycle<E> {
     async fn ask(
         &self,
         name: &ModelName,
-        goal: WaitCondition,
+        condition: WaitCondition,
         timeout: Option<Duration>,
         explicit: bool,
     ) -> Result<Option<LeaseGuard<E>>, Unavailable> {
-        self.send(timeout, |asked| Command::Ask { name: name.clone(), goal, explicit, asked }).await
+        self.send(timeout, |asked| Command::Ask { name: name.clone(), condition, explicit, asked }).await
     }
 
     /// Sends a command that is answered, and waits for the answer.

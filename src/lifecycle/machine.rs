@@ -10,14 +10,14 @@
 //!  └──────────────────────────────────── ended ─────────── Unloading ◄──────────┴────────────┘
 //! ```
 //!
-//! That is the life of one version of a model, a [`version`]. A model that is unloaded keeps its files, so `Absent` with
-//! files goes to `Fetched` directly. `Draining` and `Unloading` collect callers who want the model again; they make it
-//! `Fetched` once its memory is free. A [`model`] has the version that serves, beside it the one that is to take its place
-//! while it is updated, and those that are on their way out. In what order versions get memory is decided in [`room`].
+//! That is the life of one [`version`] of a model. A model that is unloaded keeps its files, so `Absent` with files goes
+//! to `Fetched` directly. `Draining` and `Unloading` collect callers who want the model again; they make it `Fetched`
+//! once its memory is free. A [`model`] has the version that serves, beside it the one that is to take its place while it
+//! is updated, and those that are on their way out. In what order versions get memory is decided in [`room_requests`].
 //!
-//! Each [`Machine::step`] applies one event and then restores the invariants: who has left or timed out is
-//! gone, what is idle for too long goes, whoever waits for room gets it in order of arrival, a version that is ready
-//! takes its place, and what went for a model that did not come is brought back.
+//! Each [`Machine::step`] applies one event and then restores the invariants: who has left or timed out is gone, what is
+//! idle for too long goes, whoever waits for room gets it in order of arrival, a version that is ready takes its place,
+//! and what went for a model that did not come is brought back.
 
 mod context;
 mod effect;

@@ -53,7 +53,7 @@ impl<R: Resource, F: Clone> Model<R, F> {
     }
 
     pub fn ask(&mut self, cx: &mut Context<'_, R, F>, waiter: Waiter, explicit: bool) {
-        if waiter.goal == WaitCondition::Unloaded {
+        if waiter.condition == WaitCondition::Unloaded {
             self.give_up_update(cx, "the model was unloaded meanwhile");
             cx.displaced.retain(|version| *version != self.current.id());
         }
@@ -204,8 +204,9 @@ impl<R: Resource, F: Clone> Model<R, F> {
         let revision = self.current.stock().and_then(|stock| stock.revision.clone());
         cx.note(Note::UpToDate { model: self.name().clone(), revision });
         for waiter in next.take_waiters() {
-            let goal = if waiter.goal == WaitCondition::Updated { WaitCondition::Ready } else { waiter.goal };
-            self.current.ask(cx, Waiter { goal, ..waiter }, true);
+            let condition =
+                if waiter.condition == WaitCondition::Updated { WaitCondition::Ready } else { waiter.condition };
+            self.current.ask(cx, Waiter { condition, ..waiter }, true);
         }
     }
 
@@ -242,7 +243,7 @@ impl<R: Resource, F: Clone> Model<R, F> {
         let (model, reason) = (self.name().clone(), reason.to_owned());
         cx.note(Note::UpdateFailed { model: model.clone(), reason: reason.clone() });
         for waiter in next.take_waiters() {
-            match waiter.goal {
+            match waiter.condition {
                 WaitCondition::Updated => cx.refuse(&waiter, superseded(&model, &reason)),
                 _ => self.current.ask(cx, waiter, false),
             }
@@ -313,7 +314,7 @@ impl<R: Resource, F: Clone> Model<R, F> {
         let waiting = self
             .versions()
             .flat_map(ModelVersion::waiters)
-            .filter(|waiter| matches!(waiter.goal, WaitCondition::Lease { .. }));
+            .filter(|waiter| matches!(waiter.condition, WaitCondition::Lease { .. }));
         View {
             spec: &self.configured,
             status: shown.status(),

@@ -93,13 +93,13 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
         if cx.stopping {
             return cx.refuse(&waiter, Unavailable::Stopping);
         }
-        if matches!(waiter.goal, WaitCondition::Lease { .. }) {
+        if matches!(waiter.condition, WaitCondition::Lease { .. }) {
             self.pace.asked(cx.now);
         }
         if let Some(answer) = self.at_once(&waiter, cx.now, explicit) {
             return cx.answer(&waiter, answer);
         }
-        let target = waiter.goal.target();
+        let target = waiter.condition.target();
         match &mut self.phase {
             Phase::Absent { .. } | Phase::Failed { .. } => {
                 let cause = match (&self.phase, explicit) {
@@ -126,7 +126,7 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
     /// The answer, if it does not take waiting.
     fn at_once(&mut self, waiter: &Waiter, now: Instant, explicit: bool) -> Option<Answer<R>> {
         let name = &self.spec.name;
-        let answer = match (waiter.goal, &mut self.phase) {
+        let answer = match (waiter.condition, &mut self.phase) {
             (WaitCondition::Lease { keep_alive }, Phase::Ready { resource, usage, .. }) => {
                 *usage = Usage::Leased;
                 self.keep_alive = keep_alive.or(self.keep_alive);
@@ -258,7 +258,7 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
         *waiters = waiting;
         for waiter in over {
             let refusal = self.not_yet(cx.now, estimate);
-            if matches!(waiter.goal, WaitCondition::Lease { .. }) {
+            if matches!(waiter.condition, WaitCondition::Lease { .. }) {
                 self.pace.told(cx.now, refusal.retry_after());
             }
             cx.refuse(&waiter, refusal);

@@ -23,7 +23,7 @@ pub enum WaitCondition {
 #[derive(Clone, Debug)]
 pub struct Waiter {
     pub id: u64,
-    pub goal: WaitCondition,
+    pub condition: WaitCondition,
     pub since: Instant,
     /// When its timeout is over.
     pub until: Option<Instant>,

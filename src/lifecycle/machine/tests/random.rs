@@ -125,16 +125,16 @@ fn something_happens(world: &mut World, random: &mut StdRng) {
 }
 
 fn somebody_asks(world: &mut World, random: &mut StdRng) {
-    let goal = match random.random_range(0..10) {
+    let condition = match random.random_range(0..10) {
         0 => WaitCondition::Ready,
         1 => WaitCondition::Fetched,
         2 => WaitCondition::Unloaded,
         _ => WaitCondition::Lease { keep_alive: any_keep_alive(random) },
     };
     let patience = random.random_bool(0.5).then(|| seconds(random.random_range(0..30)));
-    let explicit = !matches!(goal, WaitCondition::Lease { .. }) && random.random_bool(0.5);
+    let explicit = !matches!(condition, WaitCondition::Lease { .. }) && random.random_bool(0.5);
     // Some of them may not be served at the moment.
-    world.ask_for(random.random_range(0..world.specs.len()), goal, patience, explicit);
+    world.ask_for(random.random_range(0..world.specs.len()), condition, patience, explicit);
 }
 
 fn any_keep_alive(random: &mut StdRng) -> Option<KeepAlive> {

@@ -278,16 +278,22 @@ impl World {
 
     // === what callers do ===
 
-    fn wait_for(&mut self, model: usize, goal: WaitCondition, patience: Option<Duration>) -> Waiter {
+    fn wait_for(&mut self, model: usize, condition: WaitCondition, patience: Option<Duration>) -> Waiter {
         self.asked += 1;
         let until = patience.map(|patience| self.now + patience);
         // The answer may come within the step, whatever the patience.
         self.open.insert(self.asked, (model, until));
-        Waiter { id: self.asked, goal, since: self.now, until }
+        Waiter { id: self.asked, condition, since: self.now, until }
     }
 
-    pub fn ask_for(&mut self, model: usize, goal: WaitCondition, patience: Option<Duration>, explicit: bool) -> u64 {
-        let waiter = self.wait_for(model, goal, patience);
+    pub fn ask_for(
+        &mut self,
+        model: usize,
+        condition: WaitCondition,
+        patience: Option<Duration>,
+        explicit: bool,
+    ) -> u64 {
+        let waiter = self.wait_for(model, condition, patience);
         self.step(Event::Ask { model: self.specs[model].name.clone(), waiter, explicit });
         self.asked
     }

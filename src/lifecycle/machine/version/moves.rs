@@ -49,7 +49,7 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
         since: Instant,
     ) {
         let (done, waiters): (Vec<_>, Vec<_>) =
-            waiters.into_iter().partition(|waiter| waiter.goal == WaitCondition::Fetched);
+            waiters.into_iter().partition(|waiter| waiter.condition == WaitCondition::Fetched);
         done.iter().for_each(|waiter| cx.answer(waiter, Answer::Reached));
         self.phase = match target {
             TargetState::Files => {
@@ -83,7 +83,7 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
         for waiter in waiters {
             match self.at_once(&waiter, cx.now, false) {
                 Some(answer) => cx.answer(&waiter, answer),
-                // Every goal that waits for a load is reached by it.
+                // Every condition that waits for a load is reached by it.
                 None => cx.answer(&waiter, Answer::Reached),
             }
         }
@@ -121,7 +121,7 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
     /// Those who wanted it gone are answered; those who want it back wait for room, each since it came.
     pub(super) fn after_unloading(&mut self, cx: &mut Context<'_, R, F>, stock: Stock<F>, waiters: Vec<Waiter>) {
         let (gone, back): (Vec<_>, Vec<_>) =
-            waiters.into_iter().partition(|waiter| waiter.goal == WaitCondition::Unloaded);
+            waiters.into_iter().partition(|waiter| waiter.condition == WaitCondition::Unloaded);
         gone.iter().for_each(|waiter| cx.answer(waiter, Answer::Reached));
         match back.iter().map(|waiter| waiter.since).min() {
             Some(since) => self.wait_for_room(cx, stock, TargetState::Serve, back, since),
@@ -186,7 +186,7 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
         retry_in: Option<Duration>,
     ) {
         for waiter in waiters {
-            match waiter.goal {
+            match waiter.condition {
                 WaitCondition::Unloaded => cx.answer(&waiter, Answer::Reached),
                 WaitCondition::Lease { .. } | WaitCondition::Ready | WaitCondition::Fetched
                     if self.role == Role::Next =>

@@ -143,7 +143,8 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
     /// Those who want the model, whichever version; who wants this one gone goes on waiting for that.
     pub fn take_callers(&mut self) -> Vec<Waiter> {
         let Some(waiters) = self.phase.waiters_mut() else { return Vec::new() };
-        let (stay, callers) = mem::take(waiters).into_iter().partition(|waiter| waiter.goal == WaitCondition::Unloaded);
+        let (stay, callers) =
+            mem::take(waiters).into_iter().partition(|waiter| waiter.condition == WaitCondition::Unloaded);
         *waiters = stay;
         callers
     }
