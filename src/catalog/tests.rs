@@ -2,7 +2,6 @@ use std::{path::PathBuf, time::Duration};
 
 use super::*;
 use crate::{
-    families::FAMILIES,
     model::{Availability, LoadError, Model, ModelFiles, Placement, Preset},
     speech::{Fault, Kind, TaskKind},
     store::Source,

@@ -7,7 +7,8 @@ pub use std::{
 };
 
 use super::super::*;
-pub use crate::lifecycle::{Failure, OnPreloadFailure, Unavailable, residency::Limits};
+pub(in crate::lifecycle) use crate::lifecycle::residency::Limits;
+pub use crate::lifecycle::{Failure, OnPreloadFailure, Unavailable};
 use crate::{
     lifecycle::{Budget, Ended, FamilyChoice, KeepAlive, Status},
     store::Source,
