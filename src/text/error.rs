@@ -1,28 +1,8 @@
 //! What can be wrong with a text.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
-/// A place in what the caller sent, both counted from 1; a column is a character.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    pub line: usize,
-    pub column: usize,
-}
-
-impl Place {
-    /// The place of the byte `at` of `text`.
-    pub(super) fn of(text: &str, at: usize) -> Self {
-        let before = &text[..text.floor_char_boundary(at)];
-        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        Self { line: before.matches('\n').count() + 1, column: before[start..].chars().count() + 1 }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}, column {}", self.line, self.column)
-    }
-}
+use super::place::Place;
 
 /// Why a text cannot be spoken. Each says what was wrong and what would be right; none quotes more than a few characters.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -61,6 +41,9 @@ pub enum PauseFault {
     TooLong(Duration),
 }
 
+/// Those of SSML that every family can follow.
+const ELEMENTS: &str = "speak, p, s, break, prosody, phoneme, say-as, sub, emphasis";
+
 /// What is wrong with SSML.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SsmlFault {
@@ -70,7 +53,7 @@ pub enum SsmlFault {
     DocumentType,
     #[error("the whole must stand in one <speak> element")]
     Root,
-    #[error("<{0}> is not supported; there are {list}", list = super::ssml::ELEMENTS)]
+    #[error("<{0}> is not supported; there are {list}", list = ELEMENTS)]
     Element(String),
     #[error("<{0}> may hold text only")]
     Nested(&'static str),

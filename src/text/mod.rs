@@ -30,6 +30,7 @@ mod markdown;
 mod parts;
 mod pause;
 mod phonemizer;
+mod place;
 mod properties;
 mod say_as;
 mod sentence;
@@ -40,12 +41,13 @@ mod tests;
 use std::time::Duration;
 
 pub use chunk::{Chunk, ChunkLimits, chunks};
-pub use error::{PauseFault, Place, SsmlFault, TextError};
+pub use error::{PauseFault, SsmlFault, TextError};
 pub use icu_properties::props::Script;
 pub use length::{LengthCheck, LengthVerdict};
 pub use lexicon::{Lexicon, LexiconError};
 pub use parts::{Boundary, Part, Prosody, Span};
 pub use phonemizer::{PhonemeError, Phonemizer};
+pub use place::Place;
 pub use sentence::sentences;
 
 use english::English;

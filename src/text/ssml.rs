@@ -3,11 +3,11 @@
 use std::{borrow::Cow, time::Duration};
 
 use quick_xml::{
-    XmlVersion,
     events::{BytesRef, BytesStart, Event},
     reader::Reader,
 };
 
+use self::attributes::{Attributes, value};
 use super::{
     Boundary, Part, Place, Prosody, TextError,
     error::{SsmlFault, excerpt},
@@ -15,17 +15,13 @@ use super::{
     pause, say_as,
 };
 
+mod attributes;
 mod prosody;
 #[cfg(test)]
 mod tests;
 
-pub(super) const ELEMENTS: &str = "speak, p, s, break, prosody, phoneme, say-as, sub, emphasis";
-
 /// How deep elements may be nested.
 const DEPTH: usize = 10;
-
-/// How many attributes an element may have.
-const ATTRIBUTES: usize = 16;
 
 /// Reads `source`, one `<speak>` element; `english` decides how `say-as` reads numbers.
 pub(super) fn parse(source: &str, english: bool) -> Result<Vec<Part>, TextError> {
@@ -226,36 +222,5 @@ fn resolve(reference: &BytesRef<'_>) -> Result<Cow<'static, str>, SsmlFault> {
             .map(Cow::Borrowed)
             .ok_or_else(|| SsmlFault::Entity(excerpt(&name))),
         Err(_) => Err(SsmlFault::Entity(excerpt(&name))),
-    }
-}
-
-fn value(attribute: &str, value: &str, expected: &'static str) -> SsmlFault {
-    SsmlFault::Value { attribute: attribute.to_owned(), value: excerpt(value), expected }
-}
-
-/// The attributes of one element, entities resolved.
-struct Attributes(Vec<(String, String)>);
-
-impl Attributes {
-    fn read(tag: &BytesStart<'_>, element: &str) -> Result<Self, SsmlFault> {
-        let xml = |error: quick_xml::Error| SsmlFault::Xml(error.to_string());
-        let mut all = Vec::new();
-        for attribute in tag.attributes() {
-            let attribute = attribute.map_err(|error| xml(error.into()))?;
-            if all.len() == ATTRIBUTES {
-                return Err(SsmlFault::Attributes(excerpt(element), ATTRIBUTES));
-            }
-            let value = attribute.normalized_value(XmlVersion::Implicit1_0).map_err(xml)?;
-            all.push((String::from_utf8_lossy(attribute.key.as_ref()).into_owned(), value.into_owned()));
-        }
-        Ok(Self(all))
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
-
-    fn need(&self, element: &'static str, attribute: &'static str) -> Result<&str, SsmlFault> {
-        self.get(attribute).ok_or(SsmlFault::Missing { element, attribute })
     }
 }

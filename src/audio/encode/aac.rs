@@ -4,7 +4,10 @@
 
 use syom::{AacError, EncodeContainer, EncodeOptions};
 
-use super::{AudioFormat, Codec, EncodeError, bit_rate};
+use super::{
+    AudioFormat, EncodeError,
+    codec::{Codec, bit_rate},
+};
 
 pub(super) struct Aac {
     encoder: syom::Encoder,

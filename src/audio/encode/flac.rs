@@ -8,7 +8,10 @@ use flacenc::{
     source::{Context, Fill, FrameBuf},
 };
 
-use super::{AudioFormat, Codec, EncodeError, quantise};
+use super::{
+    AudioFormat, EncodeError,
+    codec::{Codec, quantise},
+};
 
 /// The stream's mark, and the header of the only, hence last, metadata block: type 0, 34 bytes.
 const START: [u8; 8] = [b'f', b'L', b'a', b'C', 0x80, 0, 0, 34];

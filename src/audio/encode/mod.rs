@@ -7,6 +7,7 @@
 //! `docs/AUDIO.md` says for each format which library makes it, at which rates, with which delay and loss.
 
 mod aac;
+mod codec;
 mod flac;
 mod format;
 mod mp3;
@@ -16,6 +17,7 @@ mod wav;
 pub use format::{AudioFormat, EncodeError};
 pub use wav::{encode_float_wav, encode_wav};
 
+use codec::Codec;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Pcm, Resampler, resample::check_rate};
@@ -38,26 +40,6 @@ pub struct Encoder {
     clipped: Vec<f32>,
     resampled: Vec<f32>,
     rate: u32,
-}
-
-/// One format's encoder. Samples are interleaved whole frames within ±1, at a rate that the format can hold.
-trait Codec: Send {
-    /// What comes before the first sample of a stream whose length is not known.
-    fn start(&mut self, _out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        Ok(())
-    }
-
-    fn push(&mut self, samples: &[f32], out: &mut Vec<u8>) -> Result<(), EncodeError>;
-
-    /// What is held back, and the end of the stream.
-    fn finish(&mut self, _out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        Ok(())
-    }
-
-    /// After the end, what a file has in the place of what [`start`](Self::start) gave, if that is something else.
-    fn head(&self) -> Option<Vec<u8>> {
-        None
-    }
 }
 
 /// A file of the whole sound, at its rate or the nearest that the format can hold.
@@ -206,24 +188,6 @@ fn codec(format: AudioFormat, rate: u32, channels: usize) -> Result<Box<dyn Code
 
 fn clip(sample: f32) -> f32 {
     if sample.is_nan() { 0.0 } else { sample.clamp(-1.0, 1.0) }
-}
-
-/// The inverse of how decoders read 16 bits (`value / 32768`). The cast saturates, and takes NaN to 0.
-fn quantise(sample: f32) -> i16 {
-    (sample * 32768.0).round() as i16
-}
-
-/// Bits per second that a lossy format spends on speech: about what the codec's own defaults are, and never so few that
-/// the codec is what one hears.
-fn bit_rate(rate: u32, channels: usize) -> u32 {
-    let first = if rate <= 12_000 {
-        32_000
-    } else if rate <= 24_000 {
-        64_000
-    } else {
-        96_000
-    };
-    if channels == 1 { first } else { first * 3 / 2 }
 }
 
 #[cfg(test)]

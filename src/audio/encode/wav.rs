@@ -1,6 +1,9 @@
 //! 16-bit samples, bare and in RIFF.
 
-use super::{Codec, EncodeError, quantise};
+use super::{
+    EncodeError,
+    codec::{Codec, quantise},
+};
 use crate::audio::Pcm;
 
 /// Bytes before the first sample.

@@ -2,7 +2,10 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use super::{JoinSettings, frames, seam::Seam};
+use super::{
+    seam::Seam,
+    settings::{JoinSettings, frames},
+};
 use crate::audio::pcm::finite;
 
 /// What is loud or not as a whole.

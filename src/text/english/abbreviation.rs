@@ -1,6 +1,9 @@
 //! Abbreviations. Those in capitals that are no words (NASA, HTML) are left to the lexicon and the voice.
 
-use super::{Reading, Words, number::Number};
+use super::{
+    number::Number,
+    words::{Reading, Words},
+};
 
 /// Before a name; the full stop never ends a sentence.
 const TITLES: &[(&str, &str)] = &[

@@ -1,8 +1,8 @@
 //! Money, and quantities with units.
 
 use super::{
-    Reading, Words,
     number::{Number, Quantity, cardinal},
+    words::{Reading, Words},
 };
 
 struct Currency {

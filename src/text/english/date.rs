@@ -1,8 +1,8 @@
 //! Dates and times of day.
 
 use super::{
-    Reading, Words,
     number::{cardinal, ordinal, split_digits, year},
+    words::{Reading, Words},
 };
 
 const MONTHS: [(&str, &str); 12] = [

@@ -15,6 +15,9 @@ mod roman;
 mod tests;
 mod unit;
 mod web;
+mod words;
+
+use words::{Reading, Token, Words};
 
 /// A kind of English.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,20 +44,6 @@ const RULES: &[Rule] = &[
 
 /// How a token is read, together with some after it; nothing if the rule does not know it.
 type Rule = fn(&Words<'_>, usize) -> Option<Reading>;
-
-struct Reading {
-    text: String,
-    /// How many tokens it reads, at least one.
-    tokens: usize,
-    /// How many bytes of the punctuation after them belong to it: the full stop of an abbreviation.
-    swallowed: usize,
-}
-
-impl Reading {
-    fn of(text: String, tokens: usize) -> Self {
-        Self { text, tokens, swallowed: 0 }
-    }
-}
 
 impl English {
     /// The English of a language tag, if it is one.
@@ -149,76 +138,4 @@ fn push_apart(mark: &str, out: &mut String, next: Option<char>) {
 /// Punctuation without the signs of emphasis and code. Square brackets stay: `[laugh]` means something to some families.
 fn unmarked(punctuation: &str) -> String {
     punctuation.replace(['*', '_', '`', '{', '}'], "")
-}
-
-/// A paragraph as tokens.
-struct Words<'a> {
-    tokens: Vec<Token<'a>>,
-    british: bool,
-}
-
-/// What stands between two spaces: `("$5.20",`.
-struct Token<'a> {
-    /// What opens: `("`.
-    lead: &'a str,
-    /// `$5.20`.
-    core: &'a str,
-    /// What closes: `",`.
-    tail: &'a str,
-}
-
-impl<'a> Token<'a> {
-    fn of(text: &'a str) -> Self {
-        const OPENING: &[char] = &['"', '\'', '(', '[', '{', '«', '»', '¿', '¡', '*', '_', '`'];
-        const CLOSING: &[char] =
-            &['.', ',', ';', ':', '!', '?', ')', ']', '}', '"', '\'', '«', '»', '…', '*', '_', '`', '—'];
-        let inner = text.trim_start_matches(OPENING);
-        let core = inner.trim_end_matches(CLOSING);
-        Self { lead: &text[..text.len() - inner.len()], core, tail: &inner[core.len()..] }
-    }
-}
-
-impl<'a> Words<'a> {
-    fn has(&self, at: usize) -> bool {
-        at < self.tokens.len()
-    }
-
-    fn core(&self, at: usize) -> &'a str {
-        self.tokens.get(at).map_or("", |token| token.core)
-    }
-
-    fn lead(&self, at: usize) -> &'a str {
-        self.tokens.get(at).map_or("", |token| token.lead)
-    }
-
-    fn tail(&self, at: usize) -> &'a str {
-        self.tokens.get(at).map_or("", |token| token.tail)
-    }
-
-    /// Whether the next token follows without punctuation between.
-    fn follows(&self, at: usize) -> bool {
-        self.tail(at).is_empty() && self.has(at + 1) && self.lead(at + 1).is_empty() && !self.core(at + 1).is_empty()
-    }
-
-    /// Whether the full stop after the token belongs to an abbreviation, and does not end a sentence as well: a small
-    /// letter or a number follows.
-    fn dot_is_mute(&self, at: usize) -> bool {
-        let tail = self.tail(at);
-        let next = self.core(at + 1);
-        tail.starts_with('.') && (tail.len() > 1 || (!next.is_empty() && !next.starts_with(char::is_uppercase)))
-    }
-
-    /// As [`dot_is_mute`](Self::dot_is_mute), for abbreviations that stand before names as well: what follows does not look
-    /// like the first word of a sentence.
-    fn dot_is_mute_before_name(&self, at: usize) -> bool {
-        const FIRST: &[&str] = &[
-            "A", "After", "All", "Although", "An", "And", "As", "At", "Before", "But", "By", "For", "From", "He",
-            "Her", "Here", "His", "How", "However", "I", "If", "In", "It", "Its", "Many", "Most", "My", "No", "Not",
-            "Now", "On", "One", "Our", "She", "Since", "So", "Some", "That", "The", "Their", "Then", "There", "These",
-            "They", "This", "Those", "To", "Today", "We", "What", "When", "Where", "While", "Who", "Why", "With",
-            "Yes", "You", "Your",
-        ];
-        let next = self.core(at + 1);
-        self.dot_is_mute(at) || (self.tail(at) == "." && !next.is_empty() && !FIRST.contains(&next))
-    }
 }

@@ -1,8 +1,8 @@
 //! Numbers by themselves, and what is made of digits without being a quantity.
 
 use super::{
-    Reading, Words,
     number::{Number, Quantity, cardinal, digits, ordinal, plural, split_digits, year},
+    words::{Reading, Words},
 };
 
 /// `555-123-4567`, `(555) 123-4567`, `+44 20 7946 0958`, `4111-1111-1111-1111`: digit by digit, group by group.

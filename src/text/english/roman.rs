@@ -1,8 +1,8 @@
 //! Roman numerals where people write them: after the names of rulers, wars, chapters.
 
 use super::{
-    Reading, Words,
     number::{cardinal, ordinal},
+    words::{Reading, Words},
 };
 
 /// After these a numeral counts.

@@ -1,6 +1,9 @@
 //! Addresses: web pages, hosts, e-mail, and names after `@`.
 
-use super::{Reading, Words, compound};
+use super::{
+    compound,
+    words::{Reading, Words},
+};
 
 const SCHEMES: &[&str] = &["https://", "http://", "ftp://", "sftp://", "ssh://", "ws://", "wss://"];
 

@@ -1,6 +1,6 @@
 //! `<prosody>`: rate, pitch and volume within the bounds of [`Prosody`], relative to what surrounds the element.
 
-use super::{Attributes, value};
+use super::attributes::{Attributes, value};
 use crate::text::{Prosody, error::SsmlFault};
 
 const RATES: &str = "write a percentage such as 80%, a factor such as 1.2, or x-slow, slow, medium, fast, x-fast; at the \
@@ -13,7 +13,7 @@ const VOLUMES: &str =
 /// The manner inside an element with `attributes`, which stands within `outer`.
 pub(super) fn inside(outer: Prosody, attributes: &Attributes) -> Result<Prosody, SsmlFault> {
     let mut inner = outer;
-    for (name, text) in &attributes.0 {
+    for (name, text) in attributes.iter() {
         let given = text.trim();
         let (read, expected) = match name.as_str() {
             "rate" => (rate(given).map(|rate| inner.rate = outer.rate * rate), RATES),
