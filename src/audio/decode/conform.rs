@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{DecodeError, sink::sane};
 use crate::audio::{Pcm, resample};
 
-/// The same sound as [`decode`](super::decode()) would make of a file that holds it: at `rate` hertz, at most `limit`
-/// long, and without what is no number.
+/// The same sound as [`decode`](super::decode()) would make of a file that holds it: at `rate` hertz, in one channel, at
+/// most `limit` long, and without what is no number.
 ///
 /// # Errors
 /// [`DecodeError::NoSound`] without a sample, [`DecodeError::TooLong`], and [`DecodeError::Unsupported`] at a rate that
@@ -18,7 +18,7 @@ pub fn conform(pcm: Pcm, rate: u32, limit: Duration) -> Result<Pcm, DecodeError>
     if pcm.seconds() > limit.as_secs_f64() {
         return Err(DecodeError::TooLong { limit });
     }
-    let samples = pcm.samples().iter().map(|sample| sane(*sample)).collect();
+    let samples = pcm.mono().iter().map(|sample| sane(*sample)).collect();
     Ok(resample(&Pcm::new(samples, pcm.rate()), rate)?)
 }
 

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     audio::Pcm,
-    model::{Admission, Backing, Family, Placement, Request, RequestError, Responses, request},
+    model::{Admission, Backing, Family, FlowLimits, Placement, Request, RequestError, Responses, request},
     speech::{Segment, Summary, Timestamps, TranscribeOptions, TranscriptEvent},
 };
 
@@ -224,6 +224,19 @@ fn one_who_leaves_is_dropped_within_a_step_and_the_others_are_answered() {
     model.transcribe(&mut Batch::new(vec![leaver, stayer], &mut queue)).unwrap();
     assert!(answer(staying).is_ok());
     assert!(queue.steps < 500, "{} steps: ten minutes take thousands", queue.steps);
+}
+
+#[test]
+fn a_slow_reader_is_waited_for_and_gets_the_same_segments() {
+    let mut model = model(1);
+    let case = fixtures::read::<Vec<Case>>("transcriptions.json").remove(0);
+    let expected = alone(&mut *model, case.ask.of(recording(case.seconds))).unwrap();
+    let (slow, answers) = request("slow".to_owned(), case.ask.of(recording(case.seconds)), None);
+    // One segment, and the model waits until it is read.
+    let slow = slow.bounded(FlowLimits { bytes: 1, ..FlowLimits::default() });
+    let reader = std::thread::spawn(move || answer(answers));
+    model.transcribe(&mut Batch::new(vec![slow], &mut Queue::default())).unwrap();
+    assert_eq!(reader.join().unwrap().unwrap(), expected);
 }
 
 #[test]
