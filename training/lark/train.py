@@ -20,7 +20,7 @@ from windows import Sentences
 PRINT, SAVE, WARM = 50, 100, 100
 
 
-def losses(model, batch, mean, deviation) -> dict[str, torch.Tensor]:
+def losses(model, batch, statistics: Lark) -> dict[str, torch.Tensor]:
     """Each loss by name, unweighted."""
     inputs = ["ids", "there", "symbol", "places", "inside", "pitch", "voiced"]
     with torch.autocast("cpu", torch.bfloat16):
@@ -28,13 +28,13 @@ def losses(model, batch, mean, deviation) -> dict[str, torch.Tensor]:
     judged, there = batch["judged"], batch["there"].squeeze(-1)
     voiced = judged * batch["voiced"]
     size = bands.shape[-1] // 2
-    error = (bands.float() * deviation + mean - batch["bands"]).abs()
+    error = (bands.float() * statistics.deviation + statistics.mean - batch["bands"]).abs()
     return {
         "harmonic": (error[..., :size].mean(-1) * voiced).sum() / voiced.sum(),
-        "noise": (error[..., size:].mean(-1) * judged).sum() / judged.sum(),
+        "noise": (error[..., size:].mean(-1) * judged).sum() / judged.sum() / 2,
         "pitch": ((pitch.float() - batch["pitch"]).abs() * voiced).sum() / voiced.sum(),
         "voice": (functional.binary_cross_entropy_with_logits(voice.float(), batch["voiced"], reduction="none")
-                  * judged).sum() / judged.sum(),
+                  * judged).sum() / judged.sum() / 2,
         "duration": ((durations.float() - torch.log1p(batch["durations"])).abs() * there).sum() / there.sum(),
     }
 
@@ -63,11 +63,12 @@ class Run:
         self.options, self.path = options, options.work / "checkpoint.pt"
         self.sentences = Sentences(options.work / "shards")
         self.model = Lark()
+        mean, deviation = (torch.from_numpy(values) for values in self.sentences.statistics())
+        self.model.mean.copy_(mean), self.model.deviation.copy_(deviation)
         self.average = torch.optim.swa_utils.AveragedModel(
             self.model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998))
         self.optimisers = optimisers(self.model, options.rate)
         self.step, self.seconds = 0, 0.0
-        self.mean, self.deviation = (torch.from_numpy(values) for values in self.sentences.statistics())
         if self.path.exists():
             self.load()
         self.compiled = torch.compile(self.model) if options.compile else self.model
@@ -79,12 +80,10 @@ class Run:
         for optimiser, saved in zip(self.optimisers, state["optimisers"]):
             optimiser.load_state_dict(saved)
         self.step, self.seconds = state["step"], state["seconds"]
-        self.mean, self.deviation = state["mean"], state["deviation"]
 
     def save(self) -> None:
         state = {"model": self.model.state_dict(), "average": self.average.state_dict(), "step": self.step,
-                 "optimisers": [optimiser.state_dict() for optimiser in self.optimisers], "seconds": self.seconds,
-                 "mean": self.mean, "deviation": self.deviation}
+                 "optimisers": [optimiser.state_dict() for optimiser in self.optimisers], "seconds": self.seconds}
         part = self.path.with_suffix(".tmp")
         torch.save(state, part)
         part.rename(self.path)
@@ -92,7 +91,7 @@ class Run:
     def learn(self) -> dict[str, float]:
         """One step; its losses."""
         batch = self.sentences.batch(np.random.default_rng([self.options.seed, self.step]), self.options.batch)
-        found = losses(self.compiled, batch, self.mean, self.deviation)
+        found = losses(self.compiled, batch, self.model)
         sum(WEIGHTS[name] * value for name, value in found.items()).backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimiser in self.optimisers:
@@ -108,7 +107,7 @@ class Run:
     def judge(self) -> dict[str, float]:
         """The losses of the averaged weights on what is never learnt from."""
         batch = self.sentences.kept(self.options.batch)
-        return {name: value.item() for name, value in losses(self.average.module, batch, self.mean, self.deviation).items()}
+        return {name: value.item() for name, value in losses(self.average.module, batch, self.model).items()}
 
     def train(self) -> None:
         gathered, since = [], time.time()
@@ -138,7 +137,7 @@ def main():
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--decay", type=float, default=0.4)
     parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--batch", type=int, default=48)
+    parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--no-compile", dest="compile", action="store_false")

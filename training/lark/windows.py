@@ -5,15 +5,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from model import PITCH_CENTRE, PITCH_SCALE, place
+from model import FRAMES, PITCH_CENTRE, PITCH_SCALE, place
 from vocoder import VOICED
 
-SYMBOLS = 184
-"""Symbols that a sentence is padded to."""
-FRAMES = 256
-"""Frames in a window."""
-MARGIN = 12
-"""Frames at a cut that are not judged, since their neighbours are missing."""
+SYMBOLS = 112
+"""Symbols that a sentence is padded to; longer ones are left out."""
+STEPS = 80
+"""Steps in a window: two seconds."""
+MARGIN = 6
+"""Steps at a cut that are not judged, since their neighbours are missing."""
+UNHEARD = np.float16(1.5)
+"""Harmonics this far below the noise, as a log magnitude, are a hundredth of the power: how far is not learnt."""
 KEPT = 100
 """Sentences of the first shard that are only judged, never learnt from."""
 
@@ -60,33 +62,36 @@ def load(path: Path) -> list[dict]:
     cut = {name: np.split(array, symbols if name in ("ids", "durations") else frames) for name, array in arrays.items()}
     items = [dict(zip(cut, values)) for values in zip(*cut.values())]
     for item in items:
-        symbol, places = place(2 * torch.from_numpy(item["durations"].astype(np.int64)))
+        item["harmonic"] = np.maximum(item["harmonic"], item["noise"] - UNHEARD)
+        symbol, places = place(torch.from_numpy(item["durations"].astype(np.int64)))
         item["symbol"], item["places"] = symbol.numpy().astype(np.uint8), places.numpy().astype(np.float16)
-    return [item for item in items if len(item["symbol"]) == len(item["f0"]) and len(item["ids"]) <= SYMBOLS]
+    return [item for item in items if FRAMES * len(item["symbol"]) == len(item["f0"]) and len(item["ids"]) <= SYMBOLS]
 
 
 def window(item: dict, rng: np.random.Generator) -> dict:
     """A random cut of a sentence, padded, with what to judge."""
-    count, symbols = len(item["f0"]), len(item["ids"])
-    start = int(rng.integers(0, max(1, count - FRAMES + 1)))
-    stop = min(count, start + FRAMES)
-    judged = np.zeros(FRAMES, np.float32)
+    count, symbols = len(item["symbol"]), len(item["ids"])
+    start = int(rng.integers(0, max(1, count - STEPS + 1)))
+    stop = min(count, start + STEPS)
+    judged = np.zeros((STEPS, 1), np.float32)
     judged[MARGIN if start else 0: stop - start - (MARGIN if stop < count else 0)] = 1
-    f0 = item["f0"][start:stop].astype(np.float32)
+    frames = {name: item[name][FRAMES * start: FRAMES * stop].astype(np.float32) for name in ("f0", "harmonic", "noise")}
+    f0 = frames["f0"].reshape(-1, FRAMES)
     voiced = f0 > VOICED
     pitch = np.where(voiced, (np.log(np.maximum(f0, 1)) - PITCH_CENTRE) / PITCH_SCALE, 0)
+    bands = np.concatenate([frames["harmonic"], frames["noise"]], 1).reshape(stop - start, FRAMES, -1)
 
-    def padded(values, length=FRAMES, kind=np.float32):
+    def padded(values, length=STEPS, kind=np.float32):
         return np.concatenate([values, np.zeros((length - len(values), *values.shape[1:]))]).astype(kind)
 
     return {
         "ids": padded(item["ids"], SYMBOLS, np.int64), "durations": padded(item["durations"], SYMBOLS),
         "there": padded(np.ones((symbols, 1)), SYMBOLS), "symbol": padded(item["symbol"][start:stop], kind=np.int64),
         "places": padded(item["places"][start:stop]), "inside": padded(np.ones((stop - start, 1))),
-        "pitch": padded(pitch), "voiced": padded(voiced), "judged": judged,
-        "bands": padded(np.concatenate([item["harmonic"][start:stop], item["noise"][start:stop]], 1)),
+        "pitch": padded(pitch), "voiced": padded(voiced), "judged": judged, "bands": padded(bands),
     }
 
 
 def stack(rows: list[dict]) -> dict[str, torch.Tensor]:
+    """The windows as one batch."""
     return {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}

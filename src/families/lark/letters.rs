@@ -1,0 +1,79 @@
+//! Letters to sounds, for words that no lexicon has.
+
+use crate::nn::Weights;
+
+use super::{
+    Config, LarkError,
+    config::Letters,
+    convnext::ConvNext,
+    dense::{Dense, Norm},
+};
+
+/// Letters of a word that are read; the rest is left out.
+const LONGEST: usize = 64;
+
+/// A network that gives each letter some slots, each of which says one sound or none.
+#[derive(Debug)]
+pub struct GraphemeToPhoneme {
+    sizes: Letters,
+    /// `[letters, slots · width]`
+    embedding: Vec<f32>,
+    blocks: ConvNext,
+    norm: Norm,
+    leave: Dense,
+    symbols: usize,
+}
+
+// === impl GraphemeToPhoneme ===
+
+impl GraphemeToPhoneme {
+    pub fn load(weights: &mut Weights, config: &Config) -> Result<Self, LarkError> {
+        let (sizes, symbols) = (config.letters.clone(), config.symbols.len());
+        let width = sizes.stack.width;
+        Ok(Self {
+            embedding: weights.take("letters.embedding.weight", &[sizes.alphabet.len(), sizes.slots * width])?,
+            blocks: ConvNext::load(weights, "letters.blocks", &sizes.stack)?,
+            norm: Norm::load(weights, "letters.norm", width)?,
+            leave: Dense::load(weights, "letters.leave", width, symbols)?,
+            sizes,
+            symbols,
+        })
+    }
+
+    /// The symbols of a word in lower case. What is no letter is left out.
+    pub fn guess(&self, word: &str) -> Result<Vec<u8>, LarkError> {
+        let width = self.sizes.slots * self.sizes.stack.width;
+        let letters = word.chars().filter_map(|letter| self.letter(letter)).take(LONGEST);
+        let rows: Vec<f32> = letters.flat_map(|letter| &self.embedding[letter * width..][..width]).copied().collect();
+        let scores = self.leave.forward(self.norm.forward(self.blocks.forward(rows)?)?)?;
+        Ok(collapse(&scores, self.symbols))
+    }
+
+    fn letter(&self, letter: char) -> Option<usize> {
+        self.sizes.alphabet.iter().skip(1).position(|&known| known == letter).map(|place| place + 1)
+    }
+}
+
+/// The likeliest symbol of each slot; what is said twice in a row counts once, and 0 not at all (CTC).
+fn collapse(scores: &[f32], symbols: usize) -> Vec<u8> {
+    let best = scores.chunks_exact(symbols).map(|scores| {
+        let best = scores.iter().enumerate().max_by(|one, other| one.1.total_cmp(other.1));
+        best.map_or(0, |(symbol, _)| u8::try_from(symbol).unwrap_or(0))
+    });
+    let mut best: Vec<u8> = best.collect();
+    best.dedup();
+    best.retain(|&symbol| symbol != 0);
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeats_count_once_unless_nothing_lies_between() {
+        let slots = [1, 1, 0, 1, 2, 2, 0, 0, 3];
+        let scores: Vec<f32> = slots.iter().flat_map(|&best| (0..4).map(move |s| f32::from(u8::from(s == best)))).collect();
+        assert_eq!(collapse(&scores, 4), [1, 1, 2, 3]);
+    }
+}

@@ -1,0 +1,61 @@
+//! One sentence on its way to sound.
+
+use std::ops::Range;
+
+use super::{
+    LarkError,
+    config::Signal,
+    net::{LarkNet, Plan},
+    vocoder::Vocoder,
+};
+
+/// Steps of the first block: the fewer, the sooner the first sound.
+const FIRST: usize = 24;
+
+/// Steps of the blocks after it.
+const BLOCK: usize = 96;
+
+/// The blocks of a sentence's sound, made as they are asked for.
+#[derive(Debug)]
+pub struct Utterance<'a> {
+    net: &'a LarkNet,
+    plan: Plan,
+    vocoder: Vocoder,
+    /// Steps so far.
+    step: usize,
+}
+
+// === impl Utterance ===
+
+impl<'a> Utterance<'a> {
+    pub(super) fn new(net: &'a LarkNet, plan: Plan, signal: &Signal, seed: u64) -> Self {
+        let vocoder = Vocoder::new(signal, &plan.f0, seed);
+        Self { net, plan, vocoder, step: 0 }
+    }
+
+    /// Frames of each symbol, silence at both ends among them: 25 ms a step.
+    pub fn lengths(&self) -> &[usize] {
+        &self.plan.lengths
+    }
+
+    fn block(&mut self, steps: Range<usize>) -> Result<Vec<f32>, LarkError> {
+        let bands = self.net.decode(&self.plan, steps.clone())?;
+        let mut samples = Vec::new();
+        self.vocoder.push(&bands, &mut samples);
+        if steps.end == self.plan.steps() {
+            self.vocoder.finish(&mut samples);
+        }
+        Ok(samples)
+    }
+}
+
+impl Iterator for Utterance<'_> {
+    type Item = Result<Vec<f32>, LarkError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let size = if self.step == 0 { FIRST } else { BLOCK };
+        let steps = self.step..(self.step + size).min(self.plan.steps());
+        self.step = steps.end;
+        (!steps.is_empty()).then(|| self.block(steps))
+    }
+}
