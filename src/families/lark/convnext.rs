@@ -93,7 +93,7 @@ impl Depthwise {
             let (ahead, behind) = (tap * self.dilation, taps / 2 * self.dilation);
             let from = behind.saturating_sub(ahead).min(steps);
             let until = steps.min((steps + behind).saturating_sub(ahead)).max(from);
-            let source = &x[(from + ahead).saturating_sub(behind) * width..];
+            let source = x.get((from + ahead).saturating_sub(behind) * width..).unwrap_or_default();
             for (out, x) in out[from * width..until * width].chunks_exact_mut(width).zip(source.chunks_exact(width)) {
                 for ((out, x), weight) in out.iter_mut().zip(x).zip(weight) {
                     *out += x * weight;

@@ -46,7 +46,7 @@ pub enum LarkError {
     TooLong(usize),
     #[error("nothing in the text can be said")]
     Nothing,
-    #[error("the speed {0} is out of range; {} to {} are possible", SPEEDS.start(), SPEEDS.end())]
+    #[error("the speed {0} is out of range; {low} to {high} are possible", low = SPEEDS.start(), high = SPEEDS.end())]
     Speed(f32),
     #[error(transparent)]
     Weights(#[from] WeightError),

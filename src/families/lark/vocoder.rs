@@ -154,12 +154,12 @@ fn places(signal: &Signal) -> Vec<(usize, f32)> {
 fn pulses(signal: &Signal, f0: &[f32]) -> Vec<f32> {
     let (rate, hop) = (f64::from(signal.sample_rate as u32), signal.hop);
     let mut phase = 0.0_f64;
+    let (voiced, top) = (f64::from(signal.voiced), f64::from(signal.top));
     let samples = (0..f0.len() * hop).map(|n| {
-        let hertz = pitch_at(f0, (n as f32 + 0.5) / hop as f32 - 0.5);
-        let voiced = hertz > signal.voiced;
-        let hertz = hertz.max(signal.voiced);
-        phase = (phase + f64::from(hertz) / rate).fract();
-        if voiced { pulse(phase * std::f64::consts::TAU, f64::from((signal.top / hertz).floor())) } else { 0.0 }
+        let pitch = pitch_at(f0, (n as f64 + 0.5) / hop as f64 - 0.5);
+        let hertz = pitch.max(voiced);
+        phase = (phase + hertz / rate).fract();
+        if pitch > voiced { pulse(phase * std::f64::consts::TAU, (top / hertz).floor()) } else { 0.0 }
     });
     samples.collect()
 }
@@ -171,10 +171,10 @@ fn pulse(t: f64, count: f64) -> f32 {
     (sum - 0.5) as f32
 }
 
-/// Between the middles of frames pitch goes straight.
-fn pitch_at(f0: &[f32], place: f32) -> f32 {
-    let place = place.clamp(0.0, (f0.len() - 1) as f32);
+/// In Hz; between the middles of frames pitch goes straight. There is a frame at least.
+fn pitch_at(f0: &[f32], place: f64) -> f64 {
+    let place = place.clamp(0.0, (f0.len() - 1) as f64);
     let (low, part) = (place.floor() as usize, place.fract());
-    let high = (low + 1).min(f0.len() - 1);
-    f0[low] * (1.0 - part) + f0[high] * part
+    let (low, high) = (f64::from(f0[low]), f64::from(f0[(low + 1).min(f0.len() - 1)]));
+    low + (high - low) * part
 }
