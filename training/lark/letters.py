@@ -1,6 +1,6 @@
 """Letters to sounds for words that the dictionary lacks: a small ConvNeXt with CTC, trained on the dictionary.
 
-    python letters.py WORK --steps 1200
+    python letters.py WORK --steps 800
 
 Each letter has two slots; a slot says a sound or nothing, and what is said twice in a row counts once. Goes on from
 WORK/letters.pt where there is one. One word in forty is held out by the hash of its letters.
@@ -22,7 +22,7 @@ from model import run, stack
 from symbols import INDEX, SYMBOLS
 
 LETTERS = ["_", *"abcdefghijklmnopqrstuvwxyz'"]
-LONGEST = 20
+LONGEST = 12
 """Letters of the longest word that is learnt from."""
 NOTHING = 0
 """The symbol for a slot that says nothing."""
@@ -122,9 +122,9 @@ def judge(model: Letters, pairs: list[tuple[str, str]]) -> str:
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--rate", type=float, default=3e-3)
-    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--batch", type=int, default=192)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     torch.manual_seed(options.seed)

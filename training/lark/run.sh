@@ -21,7 +21,7 @@ export PYTHONDONTWRITEBYTECODE=1 OMP_WAIT_POLICY=PASSIVE TORCHINDUCTOR_CACHE_DIR
 cd "$here"
 OMP_NUM_THREADS=1 "$python" corpus.py "$work" --wordnet "$wordnet" --shards "${SHARDS:-10}"
 "$python" train.py "$work" --steps "${STEPS:-5000}"
-"$python" letters.py "$work" --steps "${LETTER_STEPS:-1200}"
+"$python" letters.py "$work" --steps "${LETTER_STEPS:-800}"
 "$python" export.py "$work" "$model"
 "$python" fixtures.py "$model" "$root/tests/fixtures/lark"
 "$python" evaluate.py "$work" "$model" --wordnet "$wordnet"

@@ -21,11 +21,6 @@ impl Alphabet {
         Ok(alphabet)
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.symbols.len()
-    }
-
     pub fn index(&self, symbol: char) -> Option<u8> {
         let place = self.symbols.iter().skip(1).position(|&known| known == symbol)?;
         u8::try_from(place + 1).ok()

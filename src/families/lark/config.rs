@@ -115,7 +115,7 @@ impl Stack {
 
 impl Signal {
     fn check(&self) -> Result<(), LarkError> {
-        let whole = self.hop > 0 && self.window % (2 * self.hop) == 0 && (2..=MOST).contains(&self.window);
+        let whole = self.hop > 0 && self.window.is_multiple_of(2 * self.hop) && (2..=MOST).contains(&self.window);
         check(whole, "the window must be a multiple of two hops")?;
         check((8_000..=96_000).contains(&self.sample_rate), "a sample_rate of 8000 to 96000 is expected")?;
         check((1..=8).contains(&self.frames_per_step), "1 to 8 frames_per_step are expected")?;

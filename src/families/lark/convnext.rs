@@ -41,7 +41,8 @@ impl ConvNext {
     /// `NAME.0.…` and on.
     pub fn load(weights: &mut Weights, name: &str, sizes: &Stack) -> Result<Self, LarkError> {
         let dilations = sizes.dilations.iter().enumerate();
-        let blocks = dilations.map(|(place, &dilation)| Block::load(weights, &format!("{name}.{place}"), sizes, dilation));
+        let blocks =
+            dilations.map(|(place, &dilation)| Block::load(weights, &format!("{name}.{place}"), sizes, dilation));
         Ok(Self { blocks: blocks.collect::<Result<_, _>>()? })
     }
 
@@ -122,7 +123,8 @@ mod tests {
             let expected: Vec<f32> = (0..steps)
                 .flat_map(|step| [0, 1].map(|channel| (step, channel)))
                 .map(|(step, channel)| {
-                    let taps = (0..5).map(|tap| weight[(tap * 2 + channel) as usize] * at(step + (tap - 2) * 2, channel));
+                    let taps =
+                        (0..5).map(|tap| weight[(tap * 2 + channel) as usize] * at(step + (tap - 2) * 2, channel));
                     taps.sum::<f32>() + layer.bias[channel as usize]
                 })
                 .collect();

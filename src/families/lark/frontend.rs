@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use super::{
     Config, LarkError,
     alphabet::{Alphabet, EDGE},
-    lexicon::Lexicon,
     letters::GraphemeToPhoneme,
+    lexicon::Lexicon,
 };
 
 /// Capital letters that are spelt out where no lexicon has them as a word: at most this many.
@@ -48,6 +48,10 @@ impl FrontEnd {
 
     pub fn alphabet(&self) -> &Alphabet {
         &self.alphabet
+    }
+
+    pub fn letters(&self) -> &GraphemeToPhoneme {
+        &self.letters
     }
 
     /// The symbols of a text, with silence at both ends. Empty where nothing in it can be said.

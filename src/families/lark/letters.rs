@@ -73,7 +73,8 @@ mod tests {
     #[test]
     fn repeats_count_once_unless_nothing_lies_between() {
         let slots = [1, 1, 0, 1, 2, 2, 0, 0, 3];
-        let scores: Vec<f32> = slots.iter().flat_map(|&best| (0..4).map(move |s| f32::from(u8::from(s == best)))).collect();
+        let scores: Vec<f32> =
+            slots.iter().flat_map(|&best| (0..4).map(move |s| f32::from(u8::from(s == best)))).collect();
         assert_eq!(collapse(&scores, 4), [1, 1, 2, 3]);
     }
 }

@@ -48,8 +48,7 @@ impl Lexicon {
         Ok(lexicon)
     }
 
-    /// How many words it has.
-    pub fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.spellings.len()
     }
 

@@ -82,6 +82,34 @@ fn the_tiny_voice_says_what_the_reference_says() {
 }
 
 #[test]
+fn the_shipped_voice_says_what_the_reference_says() {
+    let (voice, reference) = (load(SHIPPED), Reference::open("shipped"));
+    compare(&voice, &reference, 5e-3);
+    for word in ["sconce", "brillig", "zyzzyva"] {
+        let said = voice.front.alphabet().spell(&reference.bytes(&format!("word.{word}")));
+        let ours = voice.front.letters().guess(word).unwrap();
+        assert_eq!(voice.front.alphabet().spell(&ours), said, "{word}");
+    }
+}
+
+#[test]
+fn the_shipped_voice_fits_into_the_program() {
+    let files = ["config.json", "model.safetensors", "lexicon.bin"];
+    let bytes: u64 = files.iter().map(|name| fs::metadata(Path::new(SHIPPED).join(name)).unwrap().len()).sum();
+    assert!(bytes <= 8_000_000, "{bytes} bytes");
+}
+
+#[test]
+fn the_shipped_voice_speaks_at_a_plausible_pace_and_loudness() {
+    let voice = load(SHIPPED);
+    let samples = speak(&voice, "The river is wide here, and nobody knows how deep it may be.", 1.0, 1);
+    let seconds = samples.len() as f32 / voice.sample_rate() as f32;
+    assert!((2.5..6.0).contains(&seconds), "{seconds} seconds");
+    let loudest = samples.iter().fold(0.0_f32, |loudest, sample| loudest.max(sample.abs()));
+    assert!((0.1..1.0).contains(&loudest), "the loudest sample is {loudest}");
+}
+
+#[test]
 fn the_harmonics_sound_as_the_reference_has_them() {
     let (voice, reference) = (tiny(), Reference::open("tiny"));
     let mut bands = reference.floats("bands");

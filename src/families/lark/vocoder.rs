@@ -102,7 +102,8 @@ impl Vocoder {
     fn source(&mut self) -> bool {
         let start = (self.frame * self.signal.hop) as isize - (self.signal.window / 2) as isize;
         let (pulses, window) = (&self.pulses, &self.window);
-        let at = |n: usize| usize::try_from(start + n as isize).ok().and_then(|n| pulses.get(n)).copied().unwrap_or(0.0);
+        let at =
+            |n: usize| usize::try_from(start + n as isize).ok().and_then(|n| pulses.get(n)).copied().unwrap_or(0.0);
         if (0..self.signal.window).all(|n| at(n) == 0.0) {
             return false;
         }
