@@ -6,6 +6,9 @@ import zlib
 from frontend import FIXES, WEAK, dictionary
 from symbols import INDEX
 
+SHIFT = 32
+"""Added to the number of shared bytes, so that it is no line feed."""
+
 
 def entries() -> dict[str, str]:
     """Every word with its sounds as they are said inside a sentence."""
@@ -18,7 +21,7 @@ def pack(words: dict[str, str]) -> bytes:
     for word in sorted(words, key=str.encode):
         bytes_ = word.encode()
         shared = next((n for n, (a, b) in enumerate(zip(before, bytes_)) if a != b), min(len(before), len(bytes_)))
-        spellings += bytes([shared]) + bytes_[shared:] + b"\n"
+        spellings += bytes([SHIFT + shared]) + bytes_[shared:] + b"\n"
         sounds += bytes(INDEX[sound] for sound in words[word]) + b"\0"
         before = bytes_
     head = struct.pack("<III", len(words), len(spellings), len(sounds))

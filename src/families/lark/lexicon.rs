@@ -2,7 +2,7 @@
 //!
 //! The file (`training/lark/lexicon.py` writes it): the number of words, the bytes of their spellings and of their
 //! sounds, each a little-endian `u32`; then one zlib stream of both. A spelling is the number of bytes that it shares
-//! with the one before, its own bytes, and a line feed; spellings rise. Sounds are indices of symbols, ended by 0.
+//! with the one before (plus 32, so that it is no line feed), its own bytes, and a line feed; spellings rise. Sounds are indices of symbols, ended by 0.
 
 use std::io::Read;
 
@@ -15,6 +15,9 @@ const MOST_BYTES: usize = 64 << 20;
 
 /// Of a word: longer ones are not looked up.
 const LONGEST: usize = 255;
+
+/// Added to the number of bytes that a spelling shares.
+const SHIFT: u8 = 32;
 
 /// A pronouncing dictionary.
 #[derive(Debug, Default)]
@@ -108,6 +111,7 @@ fn read_spellings(part: &[u8]) -> Result<Bag, LarkError> {
     let (mut bag, mut word) = (Bag::default(), Vec::new());
     for line in part.split_inclusive(|&byte| byte == b'\n') {
         let (&shared, own) = line.split_first().ok_or_else(|| fault("a spelling is empty"))?;
+        let shared = shared.checked_sub(SHIFT).ok_or_else(|| fault("a spelling shares less than nothing"))?;
         let own = own.strip_suffix(b"\n").ok_or_else(|| fault("the last spelling is cut off"))?;
         let before = word.clone();
         word.truncate(usize::from(shared));
@@ -157,7 +161,7 @@ mod tests {
 
     #[test]
     fn finds_the_words_that_it_has_and_no_others() {
-        let file = pack(3, b"\0lark\n\x04s\n\x01inden\n", &[5, 6, 0, 5, 6, 7, 0, 8, 0]);
+        let file = pack(3, b" lark\n$s\n!inden\n", &[5, 6, 0, 5, 6, 7, 0, 8, 0]);
         let lexicon = Lexicon::open(&file, 9).unwrap();
         assert_eq!(lexicon.get("lark"), Some([5, 6].as_slice()));
         assert_eq!(lexicon.get("larks"), Some([5, 6, 7].as_slice()));
@@ -169,16 +173,17 @@ mod tests {
 
     #[test]
     fn a_file_that_lies_is_refused() {
-        let good = pack(1, b"\0lark\n", &[5, 0]);
+        let good = pack(1, b" lark\n", &[5, 0]);
         assert!(Lexicon::open(&good, 6).is_ok());
         let liars = [
             ("cut in the head", good[..7].to_vec(), 6),
             ("cut in the middle", good[..good.len() - 6].to_vec(), 6),
-            ("more words promised", pack(2, b"\0lark\n", &[5, 0]), 6),
-            ("a symbol too many", pack(1, b"\0lark\n", &[5, 0]), 5),
-            ("no end of a spelling", pack(1, b"\0lark", &[5, 0]), 6),
-            ("no end of a pronunciation", pack(1, b"\0lark\n", &[5]), 6),
-            ("out of order", pack(2, b"\0b\n\0a\n", &[5, 0, 5, 0]), 6),
+            ("more words promised", pack(2, b" lark\n", &[5, 0]), 6),
+            ("a symbol too many", pack(1, b" lark\n", &[5, 0]), 5),
+            ("no end of a spelling", pack(1, b" lark", &[5, 0]), 6),
+            ("no end of a pronunciation", pack(1, b" lark\n", &[5]), 6),
+            ("out of order", pack(2, b" b\n a\n", &[5, 0, 5, 0]), 6),
+            ("less than nothing shared", pack(1, b"\0lark\n", &[5, 0]), 6),
             ("too large", [1u32, u32::MAX, 1].map(u32::to_le_bytes).concat(), 6),
         ];
         for (name, file, symbols) in liars {
