@@ -1,5 +1,6 @@
 //! One folder per family. [`FAMILIES`] is the registry: routes, metric labels, the catalog and the tests read it.
 
+pub mod lark;
 mod load_error;
 pub mod whisper;
 

@@ -33,7 +33,7 @@ impl<'a> Utterance<'a> {
         Self { net, plan, vocoder, step: 0 }
     }
 
-    /// Frames of each symbol, silence at both ends among them: 25 ms a step.
+    /// Steps of each symbol, silence at both ends among them.
     pub fn lengths(&self) -> &[usize] {
         &self.plan.lengths
     }
