@@ -26,6 +26,13 @@ impl Pcm {
     }
 
     /// Of all channels, frame by frame.
+    /// Blocks of one rate and as many channels, one after another. `None` without any.
+    pub fn joined(blocks: &[Self]) -> Option<Self> {
+        let first = blocks.first()?;
+        let samples = blocks.iter().flat_map(Self::samples).copied().collect();
+        Some(Self::interleaved(samples, first.rate, first.channels()))
+    }
+
     pub fn samples(&self) -> &[f32] {
         &self.samples
     }

@@ -16,7 +16,11 @@ pub use entry::Entry;
 pub use error::{CatalogError, Unknown};
 
 use self::{build::Builder, names::Names};
-use crate::model::{Availability, Family};
+use crate::{
+    model::{Availability, Family},
+    speech::TaskKind,
+    store::Source,
+};
 
 /// Every model that can be asked for. Never changes: another configuration makes another catalog.
 #[derive(Clone, Debug)]
@@ -56,6 +60,24 @@ impl Catalog {
         let Some(asked) = name else { return Ok(self.default()) };
         let place = self.names.get(asked).ok_or_else(|| build::unknown(asked, &self.entries, &self.names))?;
         Ok(&self.entries[place])
+    }
+
+    /// The model of that name. Where there is no name, or one that OpenAI calls its own models for such a task by, the
+    /// default model of the task.
+    pub fn resolve_for(&self, name: Option<&str>, task: TaskKind) -> Result<&Entry, Unknown> {
+        match name {
+            Some(name) if self.names.get(name).is_some() || !names::is_openai(name, task) => self.resolve(Some(name)),
+            _ => Ok(self.default_for(task)),
+        }
+    }
+
+    /// The default model if it does the task; else the first that does, of those that the configuration names, or of
+    /// those inside this program.
+    pub fn default_for(&self, task: TaskKind) -> &Entry {
+        let does = |entry: &&Entry| entry.family.is_none_or(|family| family.tasks().contains(&task));
+        let embedded = |entry: &&Entry| entry.parts.iter().all(|(_, source)| matches!(source, Source::Embedded(_)));
+        let inside = self.entries().filter(embedded);
+        self.listed().chain(inside).find(does).unwrap_or_else(|| self.default())
     }
 
     /// Of which the family of an entry is one, also where it is not known yet.

@@ -3,12 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{CatalogError, Entry};
+use crate::speech::TaskKind;
 
 /// How like a known name an unknown one must be for us to suggest it, from 0 to 1. Below that a suggestion is noise.
 const LIKE: f64 = 0.82;
 
 /// What OpenAI calls its own Whisper.
 const OPENAI_WHISPER: &str = "whisper-1";
+
+/// What OpenAI calls its own models that speak.
+const OPENAI_SPEECH: [&str; 3] = ["tts-1", "tts-1-hd", "gpt-4o-mini-tts"];
+
+/// Whether OpenAI calls one of its own models for a task so. Clients have these names built in.
+pub(super) fn is_openai(name: &str, task: TaskKind) -> bool {
+    match task {
+        TaskKind::Transcribe => key(name) == OPENAI_WHISPER,
+        TaskKind::Synthesize => OPENAI_SPEECH.contains(&key(name).as_str()),
+        TaskKind::Convert => false,
+    }
+}
 
 /// Every name in lower case, and the place of its entry.
 #[derive(Clone, Debug, Default)]

@@ -519,6 +519,14 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
     )
     .live(),
     Setting::new(
+        "limits.max_text",
+        "100000",
+        &To::<Config, _>(&COUNT, |c, v| c.service.max_text = v),
+        "Characters of a text that is spoken, markup included. 100000 are about two hours of speech; sound is sent while it \
+         is made, so the length costs time and hardly any memory.",
+    )
+    .live(),
+    Setting::new(
         "limits.output_buffer",
         "4MiB",
         &To::<Config, _>(&BYTES, |c, v| c.service.output.bytes = v),
@@ -799,6 +807,7 @@ pub(super) fn blank() -> Config {
             wait: Duration::MAX,
             request_timeout: Duration::MAX,
             max_audio: Duration::MAX,
+            max_text: usize::MAX,
             output: FlowLimits { bytes: usize::MAX, sound: Duration::MAX },
             input: FlowLimits { bytes: usize::MAX, sound: Duration::MAX },
             voices: Some(PathBuf::new()),

@@ -7,4 +7,4 @@ pub mod whisper;
 use crate::model::Family;
 
 /// Every family in this build.
-pub const FAMILIES: &[&dyn Family] = &[&whisper::Whisper];
+pub const FAMILIES: &[&dyn Family] = &[&whisper::Whisper, &lark::Lark];

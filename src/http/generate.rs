@@ -3,15 +3,22 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
+use tokio::task::spawn_blocking;
 use utoipa::ToSchema;
 
 use super::{
     api::Api,
     body::{self, Shape},
-    native::{speech::check_text, task::unserved},
+    call::call,
+    native::voice,
     problem::Problem,
 };
-use crate::speech::TaskKind;
+use crate::{
+    audio::encode_wav,
+    service::SpeakRequest,
+    speech::{Kind, SynthesizeOptions, VoiceInput},
+    text::Markup,
+};
 
 /// This route's part of `/openapi.json`.
 #[derive(utoipa::OpenApi)]
@@ -29,8 +36,8 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Generate {
-    /// 1 to 4096 characters.
-    #[schema(min_length = 1, max_length = 4096)]
+    /// `limits.max_text` bounds it.
+    #[schema(min_length = 1)]
     text: String,
     /// A voice of the model, or one of `/v1/audio/voices`.
     voice: Option<String>,
@@ -39,16 +46,14 @@ struct Generate {
     /// A name or an alias; the default model if absent.
     model: Option<String>,
     /// Knobs of the model's family.
-    #[expect(dead_code, reason = "the family that speaks reads them")]
     options: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
-/// Text to sound. This build has no model that speaks: a sound request is answered with what is missing.
+/// Text to a WAV file.
 #[utoipa::path(
     post, path = "/generate", tag = "compatibility", request_body = Generate,
     responses(
-        (status = 200, description = "A WAV file, once a family that speaks is part of the build",
-            content_type = "audio/wav", body = Vec<u8>),
+        (status = 200, description = "A WAV file", content_type = "audio/wav", body = Vec<u8>),
     ),
 )]
 async fn generate(api: web::Data<Api>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
@@ -56,23 +61,30 @@ async fn generate(api: web::Data<Api>, request: HttpRequest, payload: web::Paylo
 }
 
 async fn answer(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
-    let Generate { model, .. } = read(api, request, payload).await?;
-    api.service.check("generate", model.as_deref(), TaskKind::Synthesize)?;
-    Err(unserved(TaskKind::Synthesize))
+    let Generate { text, voice, audio_prompt_path, model, options } = read(api, request, payload).await?;
+    let voice = match (voice, audio_prompt_path) {
+        (_, Some(path)) => {
+            let recording = api.service.voices().at(path.into()).await?;
+            Some(VoiceInput::Reference(api.service.voices().reference(recording.name).await?))
+        }
+        (Some(name), None) => voice::named(api, &name).await?,
+        (None, None) => None,
+    };
+    let options = SynthesizeOptions { voice, options: options.unwrap_or_default(), ..SynthesizeOptions::default() };
+    let asked = SpeakRequest { text, markup: Markup::Plain, normalize: true, options };
+    let speech = api.service.speak(call(request, "generate", model, None)?, asked).await?.whole().await?;
+    let wav = spawn_blocking(move || encode_wav(&speech.audio)).await;
+    let wav = wav.map_err(|_| Problem::new(Kind::Internal, "the sound could not be written"))?;
+    Ok(HttpResponse::Ok().content_type("audio/wav").body(wav))
 }
 
 async fn read(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<Generate, Problem> {
     let body = body::read(request, payload, api).await?;
     let Shape::Json = body.shape() else { return Err(body.not_taken("application/json")) };
     let generate: Generate = body.json()?;
-    check_text("text", &generate.text)?;
     match (&generate.voice, &generate.audio_prompt_path) {
         (Some(_), Some(_)) => {
             Err(Problem::invalid("voice", "voice and audio_prompt_path both say whose voice it is; send one of them"))
-        }
-        (_, Some(path)) => {
-            api.service.voices().at(path.into()).await?;
-            Ok(generate)
         }
         _ => Ok(generate),
     }

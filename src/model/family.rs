@@ -5,7 +5,10 @@ use std::{borrow::Cow, error::Error as StdError, fmt};
 use candle_core::DType;
 
 use super::{Batch, DeviceId, LoadError, ModelFiles, Placement};
-use crate::speech::{Convert, Synthesize, TaskKind, Transcribe};
+use crate::{
+    speech::{Convert, Synthesize, TaskKind, Transcribe},
+    text::{ChunkLimits, Script},
+};
 
 /// Hertz that models of speech hear at, unless their family says otherwise.
 const USUAL_RATE: u32 = 16_000;
@@ -57,6 +60,21 @@ pub trait Family: Sync {
     /// whose voice is to speak.
     fn input_rate(&self, _task: TaskKind) -> u32 {
         USUAL_RATE
+    }
+
+    /// How much of a text its models speak well in one go.
+    fn chunk_limits(&self) -> ChunkLimits {
+        ChunkLimits { target: 200, max: 300 }
+    }
+
+    /// What its models can read aloud; any script, if empty.
+    fn scripts(&self) -> &'static [Script] {
+        &[]
+    }
+
+    /// Whether its models speak as `instructions` say.
+    fn follows_instructions(&self) -> bool {
+        false
     }
 
     /// The types of weights and activations that it can compute in on such a device.

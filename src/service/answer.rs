@@ -144,9 +144,7 @@ impl<T: Task<Piece = SpeechEvent>> Answer<T> {
     }
 
     fn speech(&self, blocks: &[Pcm], summary: SpeechSummary) -> Result<Speech, ServiceError> {
-        let first = blocks.first().ok_or(ServiceError::Internal("the model made no sound"))?;
-        let samples = blocks.iter().flat_map(Pcm::samples).copied().collect();
-        let audio = Pcm::interleaved(samples, first.rate(), first.channels());
+        let audio = Pcm::joined(blocks).ok_or(ServiceError::Internal("the model made no sound"))?;
         Ok(Speech { model: self.model().clone(), audio, summary })
     }
 }

@@ -13,6 +13,8 @@ pub struct Config {
     pub request_timeout: Duration,
     /// Longest recording that is taken, and longest sound that is gathered before it is sent.
     pub max_audio: Duration,
+    /// Characters of a text that is spoken, markup included.
+    pub max_text: usize,
     /// What a model may make ahead of the one who reads its answer.
     pub output: FlowLimits,
     /// What may wait of a live recording, or of a text that is being written, for its model.

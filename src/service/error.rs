@@ -10,6 +10,7 @@ use crate::{
     model::RequestError,
     runtime::Rejected,
     speech::{Fault, Kind, ModelName, TaskKind},
+    text::TextError,
 };
 
 /// Why a request got no answer, or not a whole one.
@@ -37,6 +38,10 @@ pub enum ServiceError {
     Queue(#[from] Rejected),
     #[error(transparent)]
     Request(#[from] RequestError),
+    #[error(transparent)]
+    Text(#[from] TextError),
+    #[error("the {0} of the voice cannot be changed by this model; leave it out")]
+    Prosody(&'static str),
     #[error("the answer is longer than {} s; it can be had as a stream", limit.as_secs_f64())]
     TooLong { limit: Duration },
     #[error("internal error: {0}")]
@@ -69,6 +74,8 @@ impl ServiceError {
             Self::Unsupported { .. }
             | Self::WrongTask { .. }
             | Self::Audio(_)
+            | Self::Text(_)
+            | Self::Prosody(_)
             | Self::TooLong { .. }
             | Self::Internal(_) => None,
         }
@@ -78,9 +85,10 @@ impl ServiceError {
 impl Fault for ServiceError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Unsupported { .. } | Self::WrongTask { .. } => Kind::Unsupported,
+            Self::Unsupported { .. } | Self::WrongTask { .. } | Self::Prosody(_) => Kind::Unsupported,
             Self::Audio(DecodeError::TooLong { .. }) | Self::TooLong { .. } => Kind::TooLarge,
-            Self::Audio(_) => Kind::Invalid,
+            Self::Text(TextError::TooLong { .. }) => Kind::TooLarge,
+            Self::Audio(_) | Self::Text(_) => Kind::Invalid,
             Self::Internal(_) => Kind::Internal,
             Self::Unknown(_) | Self::Allowance(_) | Self::Model(_) | Self::Queue(_) | Self::Request(_) => {
                 self.inner().map_or(Kind::Internal, Fault::kind)
@@ -99,6 +107,7 @@ impl Fault for ServiceError {
     fn param(&self) -> Option<&str> {
         match self {
             Self::Audio(_) => Some("audio"),
+            Self::Text(_) | Self::Prosody(_) => Some("text"),
             Self::Unsupported { .. } | Self::WrongTask { .. } | Self::Unknown(_) => Some("model"),
             _ => self.inner().and_then(Fault::param),
         }

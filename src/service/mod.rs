@@ -11,6 +11,8 @@ mod original;
 mod request;
 mod served;
 mod sound;
+mod speak;
+mod speech_limits;
 mod voices;
 
 use std::{
@@ -31,12 +33,15 @@ pub use error::ServiceError;
 pub use request::{AudioInput, ConvertRequest, Recording, TranscribeRequest};
 pub use served::Served;
 pub use sound::Sounding;
+pub use speak::{SpeakRequest, Speaking};
 pub use voices::{Voice, VoiceError, Voices};
 
 use self::{
     metrics::{Account, Metrics},
     original::Original,
     sound::ANY_RATE,
+    speak::SpeechStart,
+    speech_limits::SpeechLimits,
 };
 use crate::{
     audio::{Pcm, VoiceActivity},
@@ -45,6 +50,7 @@ use crate::{
     model::{Availability, Family, InputSender, Request, Responses, request},
     runtime::Runnable,
     speech::{Convert, ModelName, Synthesize, Task, TaskKind, Transcribe},
+    text::ChunkLimits,
 };
 
 /// The models of this server, ready to be asked.
@@ -146,6 +152,45 @@ impl Service {
     pub async fn synthesize(&self, call: Call, asked: Synthesize) -> Result<Answer<Synthesize>, ServiceError> {
         let ready = async |_, _| Ok((asked, Original::silent()));
         self.answer(call, ready, whole).await.map(|(answer, ())| answer)
+    }
+
+    /// Has a text read, cut into what the model says in one go, and spoken. The sound arrives while it is made.
+    pub async fn speak(&self, call: Call, asked: SpeakRequest) -> Result<Speaking, ServiceError> {
+        let mut account = self.metrics.open(call.protocol, TaskKind::Synthesize);
+        let started = self.start_speaking(call, asked, &mut account).await;
+        account.settle(started, |mut account, started| {
+            account.begun(0.0, started.characters);
+            Speaking::new(started, account)
+        })
+    }
+
+    async fn start_speaking(
+        &self,
+        call: Call,
+        asked: SpeakRequest,
+        account: &mut Account,
+    ) -> Result<SpeechStart, ServiceError> {
+        let known = self.known.load_full();
+        let (config, entry) = (&known.config, entry(&known.catalog, call.model.as_deref(), TaskKind::Synthesize)?);
+        account.model(&entry.name);
+        let limits = known.speech_limits(entry);
+        let (characters, options) = (asked.text.chars().count(), asked.options.clone());
+        let chunks = spawn_blocking(move || asked.chunks(&limits))
+            .await
+            .map_err(|_| ServiceError::Internal("the text could not be read"))??;
+        let wait = AcquireOptions { timeout: call.wait.unwrap_or(config.wait), keep_alive: call.keep_alive };
+        let lease = self.acquire(&entry.name, wait).await?;
+        call.served.by(&lease);
+        let deadline = Instant::now() + call.time_limit.unwrap_or(config.request_timeout);
+        let (output, longest) = (config.output, config.max_audio);
+        Ok(SpeechStart { lease, id: call.id, deadline, output, longest, options, chunks, characters })
+    }
+
+    /// Whether the model follows what `instructions` say; else they are to be told as ignored.
+    pub fn follows_instructions(&self, model: Option<&str>) -> Result<bool, ServiceError> {
+        let known = self.known.load_full();
+        let entry = entry(&known.catalog, model, TaskKind::Synthesize)?;
+        Ok(known.speech_limits(entry).follows_instructions)
     }
 
     /// Has a recording spoken by another voice. The sound arrives while it is made; dropping it stops the work.
@@ -262,11 +307,22 @@ impl Known {
         let able = candidates.iter().filter(|family| family.tasks().contains(&task));
         able.map(|family| family.input_rate(task)).max().unwrap_or(ANY_RATE)
     }
+
+    /// Of a model whose family is only found when it is loaded, those that every speaking family keeps.
+    fn speech_limits(&self, entry: &Entry) -> SpeechLimits {
+        let candidates = entry.family.as_ref().map_or(self.catalog.families(), std::slice::from_ref);
+        let able = || candidates.iter().filter(|family| family.tasks().contains(&TaskKind::Synthesize));
+        let usual = ChunkLimits { target: 200, max: 300 };
+        let chunks = able().map(|family| family.chunk_limits()).min_by_key(|limits| limits.max).unwrap_or(usual);
+        let scripts = entry.family.map(|family| family.scripts()).unwrap_or_default();
+        let follows_instructions = entry.family.is_some_and(|family| family.follows_instructions());
+        SpeechLimits { max_text: self.config.max_text, chunks, scripts, follows_instructions }
+    }
 }
 
 /// The catalog's entry, if this build can serve it and it does the task.
 fn entry<'a>(catalog: &'a Catalog, name: Option<&str>, task: TaskKind) -> Result<&'a Entry, ServiceError> {
-    let entry = catalog.resolve(name)?;
+    let entry = catalog.resolve_for(name, task)?;
     if let Availability::Unsupported(reason) = &entry.availability {
         return Err(ServiceError::Unsupported { model: entry.name.clone(), reason: reason.to_string() });
     }

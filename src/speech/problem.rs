@@ -45,6 +45,15 @@ impl Problem {
         Self { param: Some(param.to_owned()), ..self }
     }
 
+    /// The same, where a protocol calls a field otherwise.
+    #[must_use]
+    pub fn renamed(self, from: &str, to: &str) -> Self {
+        match self.param.as_deref() == Some(from) {
+            true => self.about(to),
+            false => self,
+        }
+    }
+
     /// The same, of what will pass by itself.
     #[must_use]
     pub fn passing(self) -> Self {

@@ -1,4 +1,4 @@
-//! Models inside this program, so that a bare machine without a network can transcribe.
+//! Models inside this program, so that a bare machine without a network can transcribe and speak.
 
 /// A model whose files are part of this program.
 #[derive(Clone, Copy, Debug)]
@@ -17,16 +17,26 @@ macro_rules! file {
 }
 
 /// Every embedded model. How they were made: `training/`.
-pub const EMBEDDED: &[EmbeddedModel] = &[EmbeddedModel {
-    name: "whisper-nano.en",
-    files: &[
-        file!("whisper-nano.en", "config.json"),
-        file!("whisper-nano.en", "generation_config.json"),
-        file!("whisper-nano.en", "model.safetensors"),
-        file!("whisper-nano.en", "preprocessor_config.json"),
-        file!("whisper-nano.en", "tokenizer.json"),
-    ],
-}];
+pub const EMBEDDED: &[EmbeddedModel] = &[
+    EmbeddedModel {
+        name: "whisper-nano.en",
+        files: &[
+            file!("whisper-nano.en", "config.json"),
+            file!("whisper-nano.en", "generation_config.json"),
+            file!("whisper-nano.en", "model.safetensors"),
+            file!("whisper-nano.en", "preprocessor_config.json"),
+            file!("whisper-nano.en", "tokenizer.json"),
+        ],
+    },
+    EmbeddedModel {
+        name: "lark.en",
+        files: &[
+            file!("lark.en", "config.json"),
+            file!("lark.en", "lexicon.bin"),
+            file!("lark.en", "model.safetensors"),
+        ],
+    },
+];
 
 // === impl EmbeddedModel ===
 

@@ -24,19 +24,19 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("audio", &[]),
     ("text", &[]),
     ("speech", &["audio"]),
-    ("model", &["speech", "audio"]),
+    ("model", &["speech", "audio", "text"]),
     ("nn", &[]),
     ("remote", &["speech"]),
-    ("families", &["model", "speech", "audio", "nn"]),
+    ("families", &["model", "speech", "audio", "text", "nn"]),
     ("store", &["remote", "speech", "model"]),
     ("catalog", &["families", "model", "speech", "store"]),
     ("runtime", &["model", "speech"]),
     ("lifecycle", &["store", "runtime", "model", "speech"]),
-    ("service", &["catalog", "lifecycle", "runtime", "remote", "model", "speech", "audio"]),
+    ("service", &["catalog", "lifecycle", "runtime", "remote", "model", "speech", "audio", "text"]),
     // What the work of a job is, its `Worker` knows.
     ("jobs", &["remote", "speech"]),
     // Status pages show what the catalog and the lifecycle know.
-    ("http", &["jobs", "service", "catalog", "lifecycle", "remote", "model", "speech", "audio"]),
+    ("http", &["jobs", "service", "catalog", "lifecycle", "remote", "model", "speech", "audio", "text"]),
     ("telemetry", &[]),
     // The configuration and the composition root know every module's `Config`; `app` takes it as plain values.
     (
@@ -44,7 +44,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["app", "jobs", "remote", "store", "catalog", "model", "runtime", "lifecycle", "service", "http", "telemetry"],
     ),
     // Beside the three that do the work, what it prints.
-    ("cli", &["app", "config", "telemetry", "service", "lifecycle", "catalog", "store", "model", "speech", "audio"]),
+    (
+        "cli",
+        &["app", "config", "telemetry", "service", "lifecycle", "catalog", "store", "model", "speech", "audio", "text"],
+    ),
     (
         "app",
         &[

@@ -1,11 +1,17 @@
-//! `POST /v1/audio/speech`, while no family of this build speaks.
+//! `POST /v1/audio/speech`, spoken by the voice inside the program.
 
+use std::time::Duration;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use sconce::audio::{Pcm, decode};
 use serde_json::{Value, json};
 
 use crate::support::Server;
 
+const TEXT: &str = "Good morning. It is 7:30, and the train leaves at eight.";
+
 fn sound_request() -> Value {
-    json!({"model": "whisper-nano.en", "input": "Good morning.", "voice": "alloy"})
+    json!({"model": "tts-1", "input": TEXT, "voice": "alloy"})
 }
 
 /// The same with other fields; `null` takes one away.
@@ -20,46 +26,123 @@ fn with(fields: Value) -> Value {
     request
 }
 
-#[tokio::test]
-async fn a_sound_request_is_told_what_is_missing() {
-    let server = Server::start();
-    for fields in [
-        json!({}),
-        json!({"instructions": "Whisper.", "response_format": "wav", "speed": 4.0, "stream_format": "sse"}),
-        json!({"response_format": "pcm", "speed": 0.25, "stream_format": "audio", "input": "a".repeat(4096)}),
-    ] {
-        let answer = server.post_json("/v1/audio/speech", &with(fields)).await;
-        assert_eq!(answer.status(), 400);
-        let body: Value = answer.json().await.unwrap();
-        let error = &body["error"];
-        assert_eq!((&error["param"], &error["code"]), (&json!("model"), &json!("unsupported")), "{body}");
-        let message = error["message"].as_str().unwrap();
-        for part in ["sconce/whisper-nano.en", "does not synthesize", "it can transcribe", "no model of this server"] {
-            assert!(message.contains(part), "{message}");
-        }
-    }
-    let refused = [("task", "synthesize"), ("outcome", "unsupported"), ("protocol", "openai")];
-    assert_eq!(server.metric("sconce_requests_total", &refused).await, 3.0);
+fn heard(bytes: &[u8]) -> Pcm {
+    decode(bytes, None, 16_000, Duration::from_secs(60)).unwrap().pcm
+}
+
+fn loudness(pcm: &Pcm) -> f32 {
+    let power: f32 = pcm.samples().iter().map(|sample| sample * sample).sum();
+    (power / pcm.samples().len() as f32).sqrt()
+}
+
+async fn spoken(server: &Server, fields: Value) -> Vec<u8> {
+    let answer = server.post_json("/v1/audio/speech", &with(fields.clone())).await;
+    assert_eq!(answer.status(), 200, "{fields}");
+    answer.bytes().await.unwrap().to_vec()
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_request_is_said_before_what_is_missing_here() {
+async fn a_text_is_spoken_in_every_format() {
     let server = Server::start();
+    let whole = heard(&spoken(&server, json!({"response_format": "wav", "seed": 1})).await);
+    assert!((2.0..8.0).contains(&whole.seconds()), "{}", whole.seconds());
+    for (format, media_type) in [
+        ("mp3", "audio/mpeg"),
+        ("opus", "audio/ogg"),
+        ("aac", "audio/aac"),
+        ("flac", "audio/flac"),
+        ("wav", "audio/wav"),
+    ] {
+        let answer = server.post_json("/v1/audio/speech", &with(json!({"response_format": format, "seed": 1}))).await;
+        assert_eq!((answer.status().as_u16(), &answer.headers()["content-type"]), (200, media_type), "{format}");
+        assert_eq!(answer.headers()["x-sconce-model"], "sconce/lark.en");
+        let pcm = heard(&answer.bytes().await.unwrap());
+        assert!((pcm.seconds() - whole.seconds()).abs() < 0.2, "{format}: {} of {}", pcm.seconds(), whole.seconds());
+        let ratio = loudness(&pcm) / loudness(&whole);
+        assert!((0.8..1.25).contains(&ratio), "{format}: {ratio}");
+    }
+}
+
+#[tokio::test]
+async fn bare_samples_have_the_rate_that_is_asked_for() {
+    let server = Server::start();
+    let bytes = |seconds: f64, rate: f64| seconds * rate * 2.0;
+    let usual = spoken(&server, json!({"response_format": "pcm", "seed": 1})).await;
+    let narrow = spoken(&server, json!({"response_format": "pcm", "seed": 1, "sample_rate": 8000})).await;
+    let seconds = usual.len() as f64 / bytes(1.0, 24_000.0);
+    assert!((narrow.len() as f64 - bytes(seconds, 8000.0)).abs() < bytes(0.01, 8000.0), "{} s", seconds);
+}
+
+#[tokio::test]
+async fn a_seed_and_a_speed_are_kept() {
+    let server = Server::start();
+    let say = |fields: Value| spoken(&server, fields);
+    let first = say(json!({"response_format": "pcm", "seed": 7})).await;
+    assert_eq!(say(json!({"response_format": "pcm", "seed": 7})).await, first);
+    assert_ne!(say(json!({"response_format": "pcm", "seed": 8})).await, first);
+    let slow = say(json!({"response_format": "pcm", "seed": 7, "speed": 0.5})).await;
+    assert!(slow.len() as f64 > 1.5 * first.len() as f64, "{} {}", slow.len(), first.len());
+}
+
+#[tokio::test]
+async fn sound_comes_as_events_where_they_are_asked_for() {
+    let server = Server::start();
+    let whole = spoken(&server, json!({"response_format": "pcm", "seed": 1})).await;
+    let fields = json!({"response_format": "pcm", "seed": 1, "stream_format": "sse"});
+    let text = String::from_utf8(spoken(&server, fields).await).unwrap();
+    let events: Vec<Value> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("data: "))
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let (done, deltas) = events.split_last().unwrap();
+    assert_eq!(done["type"], "speech.audio.done");
+    assert!(done["usage"]["total_tokens"].is_u64(), "{done}");
+    assert!(deltas.len() > 1 && deltas.iter().all(|delta| delta["type"] == "speech.audio.delta"));
+    let sound = deltas.iter().flat_map(|delta| BASE64_STANDARD.decode(delta["audio"].as_str().unwrap()).unwrap());
+    assert_eq!(sound.collect::<Vec<u8>>(), whole);
+}
+
+#[tokio::test]
+async fn pauses_and_ssml_are_followed() {
+    let server = Server::start();
+    let seconds = |bytes: Vec<u8>| bytes.len() as f64 / 48_000.0;
+    let say = async |input: &str, kind: &str| {
+        let fields = json!({"response_format": "pcm", "seed": 1, "input": input, "input_type": kind});
+        seconds(spoken(&server, fields).await)
+    };
+    let plain = say("Stop. Go on.", "text").await;
+    let paused = say("Stop. [pause:2s] Go on.", "text").await;
+    assert!((1.5..2.5).contains(&(paused - plain)), "{paused} {plain}");
+    let ssml = say("<speak>Stop. <break time=\"2s\"/> Go on.</speak>", "ssml").await;
+    assert!((ssml - paused).abs() < 0.3, "{ssml} {paused}");
+}
+
+#[tokio::test]
+async fn a_model_without_a_voice_names_one_that_has() {
+    let server = Server::start();
+    let answer = server.post_json("/v1/audio/speech", &with(json!({"model": "whisper-nano.en"}))).await;
+    assert_eq!(answer.status(), 400);
+    let body: Value = answer.json().await.unwrap();
+    let error = &body["error"];
+    assert_eq!((&error["param"], &error["code"]), (&json!("model"), &json!("unsupported")), "{body}");
+    let message = error["message"].as_str().unwrap();
+    for part in ["sconce/whisper-nano.en does not synthesize", "it can transcribe", "these can: sconce/lark.en"] {
+        assert!(message.contains(part), "{message}");
+    }
+    let refused = [("task", "synthesize"), ("outcome", "unsupported"), ("protocol", "openai")];
+    assert_eq!(server.metric("sconce_requests_total", &refused).await, 1.0);
+}
+
+#[tokio::test]
+async fn what_a_model_does_not_follow_is_said() {
+    let server = Server::start();
+    let answer = server.post_json("/v1/audio/speech", &with(json!({"instructions": "Whisper."}))).await;
+    assert_eq!(answer.headers()["x-sconce-ignored"], "instructions");
     for (fields, param, part) in [
-        (json!({"model": null}), Value::Null, "model"),
-        (json!({"input": null}), Value::Null, "input"),
-        (json!({"voice": null}), Value::Null, "voice"),
-        (json!({"input": " "}), json!("input"), "nothing to say"),
-        (json!({"input": "a".repeat(4097)}), json!("input"), "4097"),
-        (json!({"voice": ""}), json!("voice"), "name"),
-        (json!({"voice": 7}), json!("voice"), "id"),
-        (json!({"voice": {"name": "anna"}}), json!("voice"), "id"),
-        (json!({"speed": 0.2}), json!("speed"), "0.25 to 4"),
-        (json!({"speed": 5}), json!("speed"), "0.25 to 4"),
-        (json!({"speed": "fast"}), json!("speed"), "f64"),
-        (json!({"response_format": "midi"}), json!("response_format"), "flac"),
-        (json!({"stream_format": "rtp"}), json!("stream_format"), "sse"),
-        (json!({"langauge": "en"}), json!("langauge"), "response_format"),
+        (json!({"voice": "anna"}), "voice", "there is lark"),
+        (json!({"language": "de"}), "language", "English"),
+        (json!({"options": {"exaggeration": 1}}), "options", "exaggeration"),
     ] {
         let answer = server.post_json("/v1/audio/speech", &with(fields.clone())).await;
         assert_eq!(answer.status(), 400, "{fields}");
@@ -67,10 +150,42 @@ async fn what_is_wrong_with_a_request_is_said_before_what_is_missing_here() {
         assert_eq!(body["error"]["param"], param, "{fields}: {body}");
         assert!(body["error"]["message"].as_str().unwrap().contains(part), "{fields}: {body}");
     }
-    for (fields, param) in [(json!({"model": "nobody"}), "model"), (json!({"voice": {"id": "nobody"}}), "voice")] {
-        let answer = server.post_json("/v1/audio/speech", &with(fields)).await;
-        assert_eq!(answer.status(), 404);
-        assert_eq!(answer.json::<Value>().await.unwrap()["error"]["param"], param);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_request_is_said() {
+    let server = Server::builder().env("SCONCE_LIMITS__MAX_TEXT", "4096").start();
+    for (fields, status, param, part) in [
+        (json!({"model": null}), 400, Value::Null, "model"),
+        (json!({"input": null}), 400, Value::Null, "input"),
+        (json!({"voice": null}), 400, Value::Null, "voice"),
+        (json!({"input": ""}), 400, json!("input"), "empty"),
+        (json!({"input": " "}), 400, json!("input"), "blank"),
+        (json!({"input": "?!…"}), 400, json!("input"), "punctuation"),
+        (json!({"input": "🎉🎉"}), 400, json!("input"), "emoji"),
+        (json!({"input": "\u{1}\u{2}"}), 400, json!("input"), "control"),
+        (json!({"input": "Привет, как дела?"}), 400, json!("input"), "Cyrillic"),
+        (json!({"input": "a".repeat(4097)}), 413, json!("input"), "4097"),
+        (json!({"input": "<speak>Hi", "input_type": "ssml"}), 400, json!("input"), "line 1"),
+        (json!({"input": "Hi [pause:forever]"}), 400, json!("input"), "pause"),
+        (json!({"voice": ""}), 400, json!("voice"), "name"),
+        (json!({"voice": 7}), 400, json!("voice"), "id"),
+        (json!({"voice": {"name": "anna"}}), 400, json!("voice"), "id"),
+        (json!({"speed": 0}), 400, json!("speed"), "0.25 to 4"),
+        (json!({"speed": 5}), 400, json!("speed"), "0.25 to 4"),
+        (json!({"speed": "fast"}), 400, json!("speed"), "f32"),
+        (json!({"sample_rate": 1}), 400, json!("sample_rate"), "8000"),
+        (json!({"response_format": "midi"}), 400, json!("response_format"), "flac"),
+        (json!({"stream_format": "rtp"}), 400, json!("stream_format"), "sse"),
+        (json!({"langauge": "en"}), 400, json!("langauge"), "response_format"),
+        (json!({"model": "nobody"}), 404, json!("model"), "nobody"),
+        (json!({"voice": {"id": "nobody"}}), 404, json!("voice"), "nobody"),
+    ] {
+        let answer = server.post_json("/v1/audio/speech", &with(fields.clone())).await;
+        assert_eq!(answer.status(), status, "{fields}");
+        let body: Value = answer.json().await.unwrap();
+        assert_eq!(body["error"]["param"], param, "{fields}: {body}");
+        assert!(body["error"]["message"].as_str().unwrap().contains(part), "{fields}: {body}");
     }
     for (media_type, status) in
         [("application/json", 400), ("text/plain", 415), ("multipart/form-data; boundary=x", 415)]

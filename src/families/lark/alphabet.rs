@@ -1,6 +1,6 @@
 //! The symbols that the networks read.
 
-use super::{Config, LarkError};
+use super::{config::Config, error::LarkError};
 
 /// Silence before the first symbol and after the last.
 pub const EDGE: u8 = 0;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::LarkError;
+use super::error::LarkError;
 
 /// Past any size that makes sense here: such a file is foreign or broken.
 const MOST: usize = 1 << 14;

@@ -1,12 +1,11 @@
 //! ConvNeXt over time: rows are steps, columns channels; beyond the first and the last step all is zero.
 
-use crate::nn::Weights;
-
 use super::{
-    LarkError,
     config::Stack,
     dense::{Dense, Norm},
+    error::LarkError,
 };
+use crate::nn::weights::Weights;
 
 /// Blocks one after another.
 #[derive(Debug)]

@@ -2,9 +2,8 @@
 
 use candle_core::{Device, Tensor};
 
-use crate::nn::{self, Place, Then, Weights};
-
-use super::LarkError;
+use super::error::LarkError;
+use crate::nn::{self, ComputeContext, Epilogue, weights::Weights};
 
 /// Added to the variance of a row.
 const EPSILON: f32 = 1e-5;
@@ -30,22 +29,22 @@ impl Dense {
     pub fn load(weights: &mut Weights, name: &str, depth: usize, columns: usize) -> Result<Self, LarkError> {
         let weight = weights.view(&format!("{name}.weight"), &[columns, depth])?;
         let bias = weights.take(&format!("{name}.bias"), &[columns])?;
-        Ok(Self { layer: nn::Linear::new(&[weight], Some(bias), depth, &place())?, depth })
+        Ok(Self { layer: nn::Linear::new(&[weight], Some(bias), depth, &context())?, depth })
     }
 
     pub fn forward(&self, rows: Vec<f32>) -> Result<Vec<f32>, LarkError> {
-        self.then(rows, Then::Nothing)
+        self.apply(rows, Epilogue::None)
     }
 
     /// The same, and GELU of it.
     pub fn forward_gelu(&self, rows: Vec<f32>) -> Result<Vec<f32>, LarkError> {
-        self.then(rows, Then::Gelu)
+        self.apply(rows, Epilogue::Gelu)
     }
 
-    fn then(&self, rows: Vec<f32>, then: Then<'_>) -> Result<Vec<f32>, LarkError> {
+    fn apply(&self, rows: Vec<f32>, epilogue: Epilogue<'_>) -> Result<Vec<f32>, LarkError> {
         let count = rows.len() / self.depth;
         let rows = Tensor::from_vec(rows, (count, self.depth), &Device::Cpu)?;
-        Ok(self.layer.forward(&rows, then)?.flatten_all()?.to_vec1()?)
+        Ok(self.layer.forward(&rows, epilogue)?.flatten_all()?.to_vec1()?)
     }
 }
 
@@ -56,7 +55,7 @@ impl Norm {
     pub fn load(weights: &mut Weights, name: &str, width: usize) -> Result<Self, LarkError> {
         let weight = weights.take(&format!("{name}.weight"), &[width])?;
         let bias = weights.take(&format!("{name}.bias"), &[width])?;
-        Ok(Self { layer: nn::LayerNorm::new(weight, bias, EPSILON, &place())?, width })
+        Ok(Self { layer: nn::LayerNorm::new(weight, bias, EPSILON, &context())?, width })
     }
 
     pub fn forward(&self, rows: Vec<f32>) -> Result<Vec<f32>, LarkError> {
@@ -67,6 +66,6 @@ impl Norm {
 }
 
 /// On the CPU: a voice this small gains nothing from an accelerator.
-fn place() -> Place {
-    Place::new(&Device::Cpu, candle_core::DType::F32)
+fn context() -> ComputeContext {
+    ComputeContext::new(&Device::Cpu, candle_core::DType::F32)
 }

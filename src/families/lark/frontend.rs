@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Config, LarkError,
     alphabet::{Alphabet, EDGE},
+    config::Config,
+    error::LarkError,
     letters::GraphemeToPhoneme,
     lexicon::Lexicon,
 };
@@ -46,10 +47,12 @@ impl FrontEnd {
         Ok(Self { alphabet, lexicon, letters, names, before_vowel })
     }
 
+    #[cfg(test)]
     pub fn alphabet(&self) -> &Alphabet {
         &self.alphabet
     }
 
+    #[cfg(test)]
     pub fn letters(&self) -> &GraphemeToPhoneme {
         &self.letters
     }

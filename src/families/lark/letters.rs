@@ -1,13 +1,13 @@
 //! Letters to sounds, for words that no lexicon has.
 
-use crate::nn::Weights;
-
 use super::{
-    Config, LarkError,
+    config::Config,
     config::Letters,
     convnext::ConvNext,
     dense::{Dense, Norm},
+    error::LarkError,
 };
+use crate::nn::weights::Weights;
 
 /// Letters of a word that are read; the rest is left out.
 const LONGEST: usize = 64;

@@ -8,7 +8,7 @@ use std::io::Read;
 
 use flate2::read::ZlibDecoder;
 
-use super::LarkError;
+use super::error::LarkError;
 
 /// Of both parts, unpacked.
 const MOST_BYTES: usize = 64 << 20;

@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use crate::nn::Weights;
-
 use super::{
-    Config, LarkError,
+    config::Config,
     config::Pitch,
     convnext::ConvNext,
     dense::{Dense, Norm},
+    error::LarkError,
 };
+use crate::nn::weights::Weights;
 
 /// What a step knows of its place in its symbol: how far from the start, from the end, and the log of its length.
 const PLACES: usize = 3;
@@ -59,6 +59,7 @@ pub struct Plan {
     /// Of each frame in Hz, 0 where there is no voice.
     pub f0: Vec<f32>,
     /// Steps of each symbol.
+    #[cfg_attr(not(test), expect(dead_code, reason = "held against the reference"))]
     pub lengths: Vec<usize>,
 }
 

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use bytes::Bytes;
 use safetensors::SafeTensors;
 
-use super::{vocoder::Vocoder, *};
+use super::{error::LarkError, vocoder::Vocoder, voice::Voice};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/lark");
 const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/models/lark.en");
@@ -45,12 +45,12 @@ impl Reference {
     }
 }
 
-fn load(folder: &str) -> Lark {
+fn load(folder: &str) -> Voice {
     let read = |name: &str| fs::read(Path::new(folder).join(name)).unwrap();
-    Lark::load(&read("config.json"), Bytes::from(read("model.safetensors")), &read("lexicon.bin")).unwrap()
+    Voice::load(&read("config.json"), Bytes::from(read("model.safetensors")), &read("lexicon.bin")).unwrap()
 }
 
-fn tiny() -> Lark {
+fn tiny() -> Voice {
     load(&format!("{FIXTURES}/tiny"))
 }
 
@@ -63,7 +63,7 @@ fn assert_close(what: &str, ours: &[f32], theirs: &[f32], tolerance: f32) {
 }
 
 /// All that the networks say, beside the reference.
-fn compare(voice: &Lark, reference: &Reference, tolerance: f32) {
+fn compare(voice: &Voice, reference: &Reference, tolerance: f32) {
     let ids = reference.bytes("ids");
     assert_eq!(voice.front.ids(&reference.metadata("text")).unwrap(), ids, "{}", reference.metadata("sounds"));
     let plan = voice.net.plan(&ids, 1.0).unwrap();
@@ -152,7 +152,7 @@ fn blocks_are_cut_out_of_the_whole() {
     }
 }
 
-fn speak(voice: &Lark, text: &str, speed: f32, seed: u64) -> Vec<f32> {
+fn speak(voice: &Voice, text: &str, speed: f32, seed: u64) -> Vec<f32> {
     voice.synthesize(text, speed, seed).unwrap().flat_map(Result::unwrap).collect()
 }
 
@@ -230,10 +230,10 @@ fn files_that_do_not_fit_are_refused_with_a_reason() {
     ];
     for (from, to, reason) in cases {
         assert!(text.contains(from), "{from}");
-        let error = Lark::load(text.replace(from, to).as_bytes(), weights.clone(), &lexicon).unwrap_err().to_string();
+        let error = Voice::load(text.replace(from, to).as_bytes(), weights.clone(), &lexicon).unwrap_err().to_string();
         assert!(error.contains(reason), "{to}: {error}");
     }
-    assert!(Lark::load(b"{", weights.clone(), &lexicon).is_err());
-    assert!(Lark::load(&config, weights.slice(..100), &lexicon).is_err());
-    assert!(Lark::load(&config, weights, &lexicon[..20]).is_err());
+    assert!(Voice::load(b"{", weights.clone(), &lexicon).is_err());
+    assert!(Voice::load(&config, weights.slice(..100), &lexicon).is_err());
+    assert!(Voice::load(&config, weights, &lexicon[..20]).is_err());
 }

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::{
-    LarkError,
     config::Signal,
+    error::LarkError,
     net::{LarkNet, Plan},
     vocoder::Vocoder,
 };
@@ -34,6 +34,7 @@ impl<'a> Utterance<'a> {
     }
 
     /// Steps of each symbol, silence at both ends among them.
+    #[cfg(test)]
     pub fn lengths(&self) -> &[usize] {
         &self.plan.lengths
     }

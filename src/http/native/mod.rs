@@ -8,6 +8,8 @@ mod format;
 pub(super) mod item;
 pub(super) mod prediction;
 pub(super) mod request;
+mod sound;
 pub(super) mod speech;
 pub(super) mod task;
 pub(super) mod transcriptions;
+pub(super) mod voice;

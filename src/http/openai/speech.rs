@@ -9,11 +9,11 @@ use crate::http::{
     problem::Problem,
 };
 
-/// Text to sound. This build has no model that speaks: a sound request is answered with what is missing.
+/// Text to sound, sent while it is made.
 #[utoipa::path(
     post, path = "/v1/audio/speech", tag = "OpenAI", request_body = Speech,
     responses(
-        (status = 200, description = "The sound, once a family that speaks is part of the build", content(
+        (status = 200, description = "The sound, or events of it", content(
             (Vec<u8> = "audio/mpeg"), (String = "text/event-stream"),
         )),
     ),
@@ -25,5 +25,5 @@ pub(super) async fn speech(api: web::Data<Api>, request: HttpRequest, payload: w
 async fn answer(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
     let body = body::read(request, payload, api).await?;
     let Shape::Json = body.shape() else { return Err(body.not_taken("application/json")) };
-    synthesize(api, &body.bytes, "openai").await
+    synthesize(api, request, &body.bytes, "openai").await
 }

@@ -95,7 +95,7 @@ async fn json_body(api: &Api, request: &HttpRequest, body: &Body) -> Result<Http
     }
     if value.get("input").is_some() {
         // OpenAI's name for what is to be spoken.
-        return speech::synthesize(api, &body.bytes, "vertex").await;
+        return speech::synthesize(api, request, &body.bytes, "vertex").await;
     }
     let Value::Object(fields) = value else {
         return Err(Problem::new(Kind::Invalid, "the body is no JSON object, as was expected here"));

@@ -1,0 +1,16 @@
+//! What a model can be given to speak.
+
+use crate::text::{ChunkLimits, Script};
+
+/// What a model can be given to speak.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SpeechLimits {
+    /// Characters of a text, markup included.
+    pub max_text: usize,
+    /// Of what the model says in one go.
+    pub chunks: ChunkLimits,
+    /// That the model speaks; any, if empty.
+    pub scripts: &'static [Script],
+    /// Whether it follows `instructions`.
+    pub follows_instructions: bool,
+}
