@@ -16,7 +16,7 @@ use crate::{
     lifecycle::{self, Lifecycle, LoadMode},
     remote::{Remote, RemoteError},
     runtime::{self, Host, Installed, PlacementError, Placer, Scale},
-    service::Service,
+    service::{MemoryBudget, Service},
     store::{self, Source, Store, StoreError},
     telemetry,
 };
@@ -126,7 +126,8 @@ impl App {
             registry: self.registry.clone(),
             config: self.config.http.clone(),
             draining: http::Draining::default(),
-            bodies: http::BodyBudget::new(self.config.http.bodies_limit),
+            bodies: MemoryBudget::new(self.config.http.bodies_limit, "bodies", "limits.max_bodies"),
+            parsers: http::Parsers::new(),
             gate: Gate::new(self.keyring.clone(), &self.config.http),
         }
     }

@@ -1,6 +1,7 @@
 //! Sound as numbers: decode, resample, spectra, encode. No model and no HTTP in here.
 //!
 //! - [`decode()`] turns the bytes of a file, whatever its format, into [`Pcm`] at the rate that is wanted;
+//!   ([`decode_within`] asks for the memory, [`probe()`] only looks whether they are such a file);
 //! - [`conform`] does the same for samples;
 //! - [`resample()`] brings [`Pcm`] to another rate;
 //! - [`Stft`] and [`LogMel`] make the spectra that models hear;
@@ -21,7 +22,7 @@ pub mod stft;
 mod testing;
 mod voice;
 
-pub use decode::{DecodeError, Decoded, SourceFormat, conform, decode};
+pub use decode::{DecodeError, Decoded, SourceFormat, conform, decode, decode_within, probe};
 pub use encode::{AudioFormat, EncodeError, Encoder, encode, encode_float_wav, encode_wav};
 pub use join::{JoinSettings, Joiner};
 pub use loudness::{CEILING, Immeasurable, Leveler, loudness, normalize};

@@ -106,6 +106,12 @@ impl Resampler {
         }
     }
 
+    /// Frames that the next so many input frames may give.
+    pub(super) fn at_most(&self, frames: usize) -> usize {
+        let made = (frames as u64 * u64::from(self.to)).div_ceil(u64::from(self.from));
+        made as usize + self.block.len() / self.channels
+    }
+
     /// Frames that so many input frames give in all.
     fn expected(&self, taken: u64) -> u64 {
         let (from, to) = (u128::from(self.from), u128::from(self.to));

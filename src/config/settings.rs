@@ -527,6 +527,14 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
     )
     .live(),
     Setting::new(
+        "limits.max_decoded",
+        "1GiB",
+        &To::<Config, _>(&BYTES, |c, v| c.service.max_decoded = v),
+        "Decoded sound that is in memory at once, over all requests; more is answered with 429. A recording takes it \
+         while it is decoded and until it is answered, whatever its file is: 24 kB can be two hours, 460 MB of samples. \
+         The default holds two of those.",
+    ),
+    Setting::new(
         "limits.output_buffer",
         "4MiB",
         &To::<Config, _>(&BYTES, |c, v| c.service.output.bytes = v),
@@ -574,8 +582,24 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         "limits.max_bodies",
         "1GB",
         &To::<Config, _>(&BYTES, |c, v| c.http.bodies_limit = v),
-        "Request bodies that are in memory at once, over all requests; more are answered with 429. The default holds \
-         ten of the largest ones.",
+        "Request bodies that are in memory at once, over all requests, and with them what is made of them until a model \
+         has it: values of JSON, recordings out of forms and base64. More are answered with 429. The default holds ten \
+         of the largest recordings as they are, or three in JSON.",
+    ),
+    Setting::new(
+        "limits.max_instances",
+        "1000",
+        &To::<Config, _>(&COUNT, |c, v| c.http.max_instances = v),
+        "Instances of an envelope, and recordings of a batch of tensors; a request with more is refused with 413. They are \
+         worked on a few at a time, so that a thousand keep a model busy for minutes.",
+    ),
+    Setting::new(
+        "limits.max_fields",
+        "20000",
+        &To::<Config, _>(&COUNT, |c, v| c.http.max_fields = v),
+        "Fields and elements of a JSON body, nested ones included, and parts of a form; a request with more is refused \
+         with 413 before it is parsed. Samples of a tensor do not count. The default is twenty for each of \
+         `limits.max_instances`, and takes 5 MB.",
     ),
     Setting::new(
         "limits.body_timeout",
@@ -808,6 +832,7 @@ pub(super) fn blank() -> Config {
             request_timeout: Duration::MAX,
             max_audio: Duration::MAX,
             max_text: usize::MAX,
+            max_decoded: usize::MAX,
             output: FlowLimits { bytes: usize::MAX, sound: Duration::MAX },
             input: FlowLimits { bytes: usize::MAX, sound: Duration::MAX },
             voices: Some(PathBuf::new()),
@@ -825,6 +850,8 @@ pub(super) fn blank() -> Config {
         http: http::Config {
             body_limit: usize::MAX,
             bodies_limit: usize::MAX,
+            max_instances: usize::MAX,
+            max_fields: usize::MAX,
             body_timeout: Duration::MAX,
             health_route: Some(String::new()),
             predict_route: Some(String::new()),

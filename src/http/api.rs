@@ -5,12 +5,17 @@ use prometheus::Registry;
 
 use super::{
     access::{self, Gate, Scope},
-    body_budget::BodyBudget,
     config::Config,
     draining::Draining,
+    parsers::Parsers,
     problem::Problem,
 };
-use crate::{jobs::Jobs, remote::Remote, service::Service, speech::Kind};
+use crate::{
+    jobs::Jobs,
+    remote::Remote,
+    service::{MemoryBudget, Service},
+    speech::Kind,
+};
 
 /// What every handler stands on. Cloned into each HTTP thread.
 #[derive(Clone)]
@@ -22,7 +27,9 @@ pub struct Api {
     pub registry: Registry,
     pub config: Config,
     pub draining: Draining,
-    pub bodies: BodyBudget,
+    /// Request bodies, and what is made of them before a model has it.
+    pub bodies: MemoryBudget,
+    pub parsers: Parsers,
     pub gate: Gate,
 }
 

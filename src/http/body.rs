@@ -2,19 +2,30 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpMessage, HttpRequest, dev::Decompress, http::header, web};
-use bytes::{Bytes, BytesMut};
-use futures::StreamExt;
+use actix_web::{HttpMessage, HttpRequest, dev::Decompress, error::PayloadError, http::header, web};
+use bytes::Bytes;
+use futures::{Stream, StreamExt, stream};
 use mime::Mime;
 use serde::de::DeserializeOwned;
 
 use super::{
     api::Api,
-    body_budget::{BodyBudget, Share},
     config::Config,
+    json::{self, Counted},
     problem::Problem,
 };
-use crate::speech::Kind;
+use crate::{
+    service::{MemoryBudget, MemoryShare},
+    speech::Kind,
+};
+
+/// Bytes of a packed body that are unpacked at once. Deflate makes at most 1032 times as much of them.
+const PACKED_PIECE: usize = 1024;
+
+/// What is made of a JSON body.
+struct Parsed {
+    _share: MemoryShare,
+}
 
 /// A whole request body.
 pub(super) struct Body {
@@ -32,19 +43,44 @@ pub(super) enum Shape {
     Other,
 }
 
-/// Reads a body that is no larger, after it was unpacked, and no slower than the configuration says.
+/// Reads a body that is no larger, after it was unpacked, and no slower than the configuration says, and of JSON holds no
+/// more values.
 pub(super) async fn read(request: &HttpRequest, payload: web::Payload, api: &Api) -> Result<Body, Problem> {
+    let body = read_unseen(request, payload, api).await?;
+    if let Shape::Json = body.shape() {
+        let (json, bodies, most) = (body.bytes.clone(), api.bodies.clone(), api.config.max_fields);
+        let parsed = api.parsers.run(json.len(), move || parsed(&json, Counted::All, most, &bodies)).await??;
+        // What is made of it lasts as long as the request.
+        request.extensions_mut().insert(Parsed { _share: parsed });
+    }
+    Ok(body)
+}
+
+/// The same, where what a body holds is for the route to find out.
+pub(super) async fn read_unseen(request: &HttpRequest, payload: web::Payload, api: &Api) -> Result<Body, Problem> {
     let media_type =
         request.mime_type().map_err(|_| Problem::invalid("Content-Type", "Content-Type is not a media type"))?;
     refuse_unknown_encoding(request)?;
-    let payload = Decompress::from_headers(payload, request.headers());
     let Config { body_limit, body_timeout, .. } = api.config;
-    let (bytes, share) = tokio::time::timeout(body_timeout, collect(payload, body_limit, &api.bodies))
+    if declared(request).is_some_and(|length| length > body_limit as u64) {
+        return Err(too_large(body_limit));
+    }
+    let payload = Decompress::from_headers(in_pieces(request, payload), request.headers());
+    let bytes = tokio::time::timeout(body_timeout, collect(payload, body_limit, &api.bodies))
         .await
         .map_err(|_| too_slow(body_timeout))??;
-    // The recording is in memory for as long as the request is.
-    request.extensions_mut().insert(share);
     Ok(Body { bytes, media_type })
+}
+
+/// The memory that JSON takes when it is parsed, if it holds no more than `most` values.
+pub(super) fn parsed(
+    json: &[u8],
+    counted: Counted,
+    most: usize,
+    bodies: &MemoryBudget,
+) -> Result<MemoryShare, Problem> {
+    let values = json::count(json, counted, most)?;
+    Ok(bodies.share(json.len().saturating_add(values.saturating_mul(json::VALUE)))?)
 }
 
 /// A JSON body that may be left out.
@@ -57,22 +93,56 @@ pub(super) async fn optional<T: DeserializeOwned + Default>(
     if body.bytes.is_empty() { Ok(T::default()) } else { body.json() }
 }
 
+/// The length of the body as it is sent, if the head says it.
+fn declared(request: &HttpRequest) -> Option<u64> {
+    request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// What is packed is unpacked a little at a time: a piece of the network's size could become a thousand times as much
+/// before its length is looked at.
+fn in_pieces(
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> impl Stream<Item = Result<Bytes, PayloadError>> + Unpin + use<> {
+    let size = if request.headers().contains_key(header::CONTENT_ENCODING) { PACKED_PIECE } else { usize::MAX };
+    let cut = move |mut chunk: Bytes| {
+        let next = move || (!chunk.is_empty()).then(|| Ok(chunk.split_to(chunk.len().min(size))));
+        stream::iter(std::iter::from_fn(next))
+    };
+    payload
+        .map(move |chunk| match chunk {
+            Ok(chunk) => cut(chunk).left_stream(),
+            Err(error) => stream::iter([Err(error)]).right_stream(),
+        })
+        .flatten()
+}
+
 async fn collect(
-    mut payload: Decompress<web::Payload>,
+    mut payload: Decompress<impl Stream<Item = Result<Bytes, PayloadError>> + Unpin>,
     limit: usize,
-    bodies: &BodyBudget,
-) -> Result<(Bytes, Option<Share>), Problem> {
-    let (mut bytes, mut share) = (BytesMut::new(), None);
+    bodies: &MemoryBudget,
+) -> Result<Bytes, Problem> {
+    let (mut bytes, mut share) = (Vec::new(), bodies.nothing());
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| Problem::new(Kind::Invalid, format!("the body broke off: {error}")))?;
         let length = bytes.len() + chunk.len();
         if length > limit {
             return Err(too_large(limit));
         }
-        bodies.grow(&mut share, length)?;
+        share.resize(length)?;
+        // By halves and not doubled, and without an abort where the system has nothing left.
+        if length > bytes.capacity() {
+            let capacity = length.max(bytes.capacity() / 2 * 3).min(limit);
+            bytes.try_reserve_exact(capacity - bytes.len()).map_err(|_| no_memory())?;
+        }
         bytes.extend_from_slice(&chunk);
     }
-    Ok((bytes.freeze(), share))
+    Ok(share.hold(bytes))
+}
+
+fn no_memory() -> Problem {
+    let again = Some(Duration::from_secs(1));
+    Problem { retry_after: again, ..Problem::new(Kind::Busy, "there is no memory left for the body") }
 }
 
 fn too_slow(timeout: Duration) -> Problem {
@@ -122,6 +192,11 @@ impl Body {
     pub fn not_taken(&self, taken: &str) -> Problem {
         let got = self.media_type.as_ref().map_or("no Content-Type".to_owned(), |got| format!("Content-Type {got}"));
         Problem::new(Kind::UnsupportedMedia, format!("{got} is not taken here; send {taken}"))
+    }
+
+    /// [`Self::json`] away from the threads of HTTP. The body itself is gone afterwards.
+    pub async fn parse<T: DeserializeOwned + Send + 'static>(self, api: &Api) -> Result<T, Problem> {
+        api.parsers.run(self.bytes.len(), move || self.json()).await?
     }
 
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {

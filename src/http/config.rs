@@ -11,6 +11,10 @@ pub struct Config {
     pub body_limit: usize,
     /// Bytes of request bodies that are in memory at once.
     pub bodies_limit: usize,
+    /// Instances of an envelope, and recordings of a batch of tensors.
+    pub max_instances: usize,
+    /// Values of a JSON body, nested ones included, and parts of a form.
+    pub max_fields: usize,
     /// For a request's body to arrive.
     pub body_timeout: Duration,
     /// `AIP_HEALTH_ROUTE`, served literally beside `/health`.

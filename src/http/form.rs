@@ -3,16 +3,28 @@
 use std::collections::BTreeMap;
 
 use actix_multipart::{Field, Multipart, MultipartError};
-use actix_web::HttpRequest;
-use bytes::BytesMut;
-use futures::{StreamExt, stream};
+use actix_web::{
+    HttpRequest,
+    error::PayloadError,
+    http::header::{CONTENT_TYPE, HeaderMap},
+};
+use bytes::Bytes;
+use futures::{Stream, StreamExt, executor::block_on, stream};
 use serde_json::{Map, Value};
 
-use super::{body::Body, problem::Problem};
-use crate::{service::Recording, speech::Kind};
+use super::{api::Api, body::Body, problem::Problem};
+use crate::{
+    service::{MemoryBudget, Recording},
+    speech::Kind,
+};
 
 /// Fields that hold a recording; every other one is text.
 const RECORDINGS: [&str; 2] = ["file", "audio_sample"];
+
+/// Bytes of all fields together that are text: none of them is a document.
+const MOST_TEXT: usize = 1 << 20;
+/// Bytes that the parser is handed at once.
+const PIECE: usize = 64 << 10;
 
 /// The fields of a form. Each is taken out once; what is left at the end is unknown.
 pub(super) struct Form {
@@ -23,37 +35,51 @@ pub(super) struct Form {
 // === impl Form ===
 
 impl Form {
-    pub async fn read(request: &HttpRequest, body: Body) -> Result<Self, Problem> {
-        let whole = stream::iter([Ok::<_, actix_web::error::PayloadError>(body.bytes)]);
-        let mut parts = Multipart::new(request.headers(), whole);
+    /// Away from the threads of HTTP where it is large.
+    pub async fn read(api: &Api, request: &HttpRequest, body: Body) -> Result<Self, Problem> {
+        let content_type = request.headers().get(CONTENT_TYPE).cloned();
+        let (bodies, most) = (api.bodies.clone(), api.config.max_fields);
+        let body_length = body.bytes.len();
+        let parse = move || {
+            let mut headers = HeaderMap::new();
+            if let Some(content_type) = content_type {
+                headers.insert(CONTENT_TYPE, content_type);
+            }
+            // All of the body is here, so that nothing is waited for.
+            block_on(Self::gather(&headers, body.bytes, most, &bodies))
+        };
+        api.parsers.run(body_length, parse).await?
+    }
+
+    async fn gather(headers: &HeaderMap, body: Bytes, most: usize, bodies: &MemoryBudget) -> Result<Self, Problem> {
+        let mut parts = Multipart::new(headers, in_pieces(body));
         let mut form = Self { texts: BTreeMap::new(), recordings: BTreeMap::new() };
+        let (mut count, mut text_left) = (0, MOST_TEXT);
         while let Some(part) = parts.next().await {
-            form.take_part(part.map_err(malformed)?).await?;
+            count += 1;
+            if count > most {
+                return Err(too_many(most));
+            }
+            form.take_part(part.map_err(malformed)?, &mut text_left, bodies).await?;
         }
         Ok(form)
     }
 
-    async fn take_part(&mut self, mut part: Field) -> Result<(), Problem> {
+    async fn take_part(&mut self, part: Field, text_left: &mut usize, bodies: &MemoryBudget) -> Result<(), Problem> {
         let name = part.name().unwrap_or_default().to_owned();
-        let hint = hint(&part);
-        let mut bytes = BytesMut::new();
-        while let Some(chunk) = part.next().await {
-            bytes.extend_from_slice(&chunk.map_err(malformed)?);
-        }
         if RECORDINGS.contains(&name.as_str()) {
-            return self.take_recording(name, Recording { bytes: bytes.freeze(), hint });
+            let recording = Recording { hint: hint(&part), bytes: recording(part, bodies).await? };
+            return match self.recordings.insert(name.clone(), recording) {
+                None => Ok(()),
+                Some(_) => Err(Problem::invalid(&name, format!("there are two recordings {name}; send one"))),
+            };
         }
-        let text = String::from_utf8(bytes.into())
+        let bytes = text(part, *text_left).await?;
+        *text_left -= bytes.len();
+        let text = String::from_utf8(bytes)
             .map_err(|_| Problem::invalid(&name, format!("the field {name} is not UTF-8 text")))?;
         self.texts.entry(name).or_default().push(text);
         Ok(())
-    }
-
-    fn take_recording(&mut self, name: String, recording: Recording) -> Result<(), Problem> {
-        match self.recordings.insert(name.clone(), recording) {
-            None => Ok(()),
-            Some(_) => Err(Problem::invalid(&name, format!("there are two recordings {name}; send one"))),
-        }
     }
 
     /// The fields, without what stands behind a name in brackets.
@@ -118,6 +144,44 @@ impl Form {
     pub fn into_texts(self) -> impl Iterator<Item = (String, String)> {
         self.texts.into_iter().flat_map(|(name, texts)| texts.into_iter().map(move |text| (name.clone(), text)))
     }
+}
+
+/// The body as the parser takes it in: what it is handed it copies.
+fn in_pieces(mut body: Bytes) -> impl Stream<Item = Result<Bytes, PayloadError>> {
+    let next = move || (!body.is_empty()).then(|| Ok(body.split_to(body.len().min(PIECE))));
+    stream::iter(std::iter::from_fn(next))
+}
+
+/// A recording is as large as its body, so that the copy is counted as well.
+async fn recording(mut part: Field, bodies: &MemoryBudget) -> Result<Bytes, Problem> {
+    let (mut bytes, mut share) = (Vec::new(), bodies.nothing());
+    while let Some(chunk) = part.next().await {
+        let chunk = chunk.map_err(malformed)?;
+        let length = bytes.len() + chunk.len();
+        share.resize(length)?;
+        if length > bytes.capacity() {
+            bytes.reserve_exact(length.max(bytes.capacity() / 2 * 3) - bytes.len());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(share.hold(bytes))
+}
+
+async fn text(mut part: Field, most: usize) -> Result<Vec<u8>, Problem> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = part.next().await {
+        let chunk = chunk.map_err(malformed)?;
+        if bytes.len() + chunk.len() > most {
+            let message = format!("the fields of the form that are text have more than {MOST_TEXT} bytes together");
+            return Err(Problem::new(Kind::TooLarge, message));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+fn too_many(most: usize) -> Problem {
+    Problem::new(Kind::TooLarge, format!("the form has more than {most} parts; `limits.max_fields` sets the limit"))
 }
 
 /// The type that the part names, else the end of its file name.

@@ -15,6 +15,8 @@ pub struct Config {
     pub max_audio: Duration,
     /// Characters of a text that is spoken, markup included.
     pub max_text: usize,
+    /// Bytes of decoded sound that are in memory at once, over all requests.
+    pub max_decoded: usize,
     /// What a model may make ahead of the one who reads its answer.
     pub output: FlowLimits,
     /// What may wait of a live recording, or of a text that is being written, for its model.

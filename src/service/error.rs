@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::OverAllowance;
+use super::{OutOfMemory, OverAllowance};
 use crate::{
     audio::DecodeError,
     catalog::Unknown,
@@ -32,6 +32,8 @@ pub enum ServiceError {
     Audio(#[from] DecodeError),
     #[error(transparent)]
     Allowance(#[from] OverAllowance),
+    #[error(transparent)]
+    Memory(#[from] OutOfMemory),
     #[error(transparent)]
     Model(#[from] Unavailable),
     #[error(transparent)]
@@ -68,6 +70,7 @@ impl ServiceError {
         match self {
             Self::Unknown(error) => Some(error),
             Self::Allowance(error) => Some(error),
+            Self::Memory(error) => Some(error),
             Self::Model(error) => Some(error),
             Self::Queue(error) => Some(error),
             Self::Request(error) => Some(error),
@@ -90,9 +93,12 @@ impl Fault for ServiceError {
             Self::Text(TextError::TooLong { .. }) => Kind::TooLarge,
             Self::Audio(_) | Self::Text(_) => Kind::Invalid,
             Self::Internal(_) => Kind::Internal,
-            Self::Unknown(_) | Self::Allowance(_) | Self::Model(_) | Self::Queue(_) | Self::Request(_) => {
-                self.inner().map_or(Kind::Internal, Fault::kind)
-            }
+            Self::Unknown(_)
+            | Self::Allowance(_)
+            | Self::Memory(_)
+            | Self::Model(_)
+            | Self::Queue(_)
+            | Self::Request(_) => self.inner().map_or(Kind::Internal, Fault::kind),
         }
     }
 

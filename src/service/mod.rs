@@ -6,6 +6,7 @@ mod answer;
 mod call;
 mod config;
 mod error;
+mod memory;
 mod metrics;
 mod original;
 mod request;
@@ -30,6 +31,7 @@ pub use answer::{Answer, Transcription};
 pub use call::Call;
 pub use config::Config;
 pub use error::ServiceError;
+pub use memory::{MemoryBudget, MemoryShare, OutOfMemory};
 pub use request::{AudioInput, ConvertRequest, Recording, TranscribeRequest};
 pub use served::Served;
 pub use sound::Sounding;
@@ -44,7 +46,7 @@ use self::{
     speech_limits::SpeechLimits,
 };
 use crate::{
-    audio::{Pcm, VoiceActivity},
+    audio::{self, Pcm, VoiceActivity},
     catalog::{Catalog, Entry},
     lifecycle::{AcquireOptions, Lease, Lifecycle},
     model::{Availability, Family, InputSender, Request, Responses, request},
@@ -60,6 +62,8 @@ pub struct Service {
     known: Arc<ArcSwap<Known>>,
     lifecycle: Lifecycle,
     decoders: Arc<Semaphore>,
+    /// Bytes of decoded sound.
+    decoded: MemoryBudget,
     metrics: Metrics,
     voices: Voices,
 }
@@ -92,8 +96,9 @@ impl Service {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let decoders = Arc::new(Semaphore::new(cores));
         let (voices, metrics) = (Voices::new(config.voices.clone()), Metrics::register(registry)?);
+        let decoded = MemoryBudget::new(config.max_decoded, "decoded recordings", "limits.max_decoded");
         let known = Arc::new(ArcSwap::from_pointee(Known { catalog, config }));
-        Ok(Self { known, lifecycle, decoders, metrics, voices })
+        Ok(Self { known, lifecycle, decoders, decoded, metrics, voices })
     }
 
     /// The models that there are now.
@@ -141,17 +146,18 @@ impl Service {
     /// Has a recording written down. The answer arrives while it is made; dropping it stops the work.
     pub async fn transcribe(&self, call: Call, asked: TranscribeRequest) -> Result<Answer<Transcribe>, ServiceError> {
         let TranscribeRequest { audio, options, voice_activity } = asked;
+        let file = audio.file();
         let decode = async |rate, longest| {
             let (audio, original) = self.pcm(audio, voice_activity, rate, longest).await?;
             Ok((Transcribe { audio, options }, original))
         };
-        self.answer(call, decode, whole).await.map(|(answer, ())| answer)
+        self.answer(call, file, decode, whole).await.map(|(answer, ())| answer)
     }
 
     /// Has a text spoken. The sound arrives while it is made; dropping it stops the work.
     pub async fn synthesize(&self, call: Call, asked: Synthesize) -> Result<Answer<Synthesize>, ServiceError> {
         let ready = async |_, _| Ok((asked, Original::silent()));
-        self.answer(call, ready, whole).await.map(|(answer, ())| answer)
+        self.answer(call, None, ready, whole).await.map(|(answer, ())| answer)
     }
 
     /// Has a text read, cut into what the model says in one go, and spoken. The sound arrives while it is made.
@@ -196,11 +202,12 @@ impl Service {
     /// Has a recording spoken by another voice. The sound arrives while it is made; dropping it stops the work.
     pub async fn convert(&self, call: Call, asked: ConvertRequest) -> Result<Answer<Convert>, ServiceError> {
         let ConvertRequest { audio, options } = asked;
+        let file = audio.file();
         let decode = async |rate, longest| {
             let (audio, original) = self.pcm(audio, None, rate, longest).await?;
             Ok((Convert { audio, options }, original))
         };
-        self.answer(call, decode, whole).await.map(|(answer, ())| answer)
+        self.answer(call, file, decode, whole).await.map(|(answer, ())| answer)
     }
 
     /// Begins what is still being said or written: more of it goes through the sender, at
@@ -212,19 +219,20 @@ impl Service {
     ) -> Result<(Answer<T>, InputSender<T>), ServiceError> {
         let limits = self.config().input;
         let ready = async |_, _| Ok((beginning, Original::silent()));
-        self.answer(call, ready, |request| request.live(limits)).await
+        self.answer(call, None, ready, |request| request.live(limits)).await
     }
 
-    /// The way of every request: resolve, check, decode, lease, queue. `decode` is given the rate that the family wants
-    /// and the longest recording that is taken.
+    /// The way of every request: resolve, check, look at the file, lease, decode, queue. `decode` is given the rate that
+    /// the family wants and the longest recording that is taken.
     async fn answer<T: Runnable + Sounding, I>(
         &self,
         call: Call,
+        file: Option<Recording>,
         decode: impl AsyncFnOnce(u32, Duration) -> Result<(T, Original), ServiceError>,
         open: impl FnOnce(Request<T>) -> (Request<T>, I),
     ) -> Result<(Answer<T>, I), ServiceError> {
         let mut account = self.metrics.open(call.protocol, T::KIND);
-        let started = self.start(call, decode, open, &mut account).await;
+        let started = self.start(call, file, decode, open, &mut account).await;
         account.settle(started, |mut account, (started, input)| {
             let Started { lease, responses, original, characters, longest } = started;
             account.begun(original.seconds, characters);
@@ -235,6 +243,7 @@ impl Service {
     async fn start<T: Runnable + Sounding, I>(
         &self,
         call: Call,
+        file: Option<Recording>,
         decode: impl AsyncFnOnce(u32, Duration) -> Result<(T, Original), ServiceError>,
         open: impl FnOnce(Request<T>) -> (Request<T>, I),
         account: &mut Account,
@@ -242,11 +251,13 @@ impl Service {
         let known = self.known.load_full();
         let (config, entry) = (&known.config, entry(&known.catalog, call.model.as_deref(), T::KIND)?);
         account.model(&entry.name);
-        let (ask, original) = decode(known.input_rate(entry, T::KIND), config.max_audio).await?;
-        call.allowance.map_or(Ok(()), |allowance| allowance.take_audio(original.seconds))?;
+        // What is no recording costs no load, and what is one no memory before its model is there.
+        self.probe(file, config.max_audio).await?;
         let options = AcquireOptions { timeout: call.wait.unwrap_or(config.wait), keep_alive: call.keep_alive };
         let lease = self.acquire(&entry.name, options).await?;
         call.served.by(&lease);
+        let (ask, original) = decode(known.input_rate(entry, T::KIND), config.max_audio).await?;
+        call.allowance.map_or(Ok(()), |allowance| allowance.take_audio(original.seconds))?;
         let (characters, ask) = (ask.characters(), at_rate_of(&lease, ask).await?);
         let deadline = Instant::now() + call.time_limit.unwrap_or(config.request_timeout);
         let (request, responses) = request(call.id, ask, Some(deadline));
@@ -260,6 +271,13 @@ impl Service {
         Ok(self.lifecycle.acquire(model, options).await?)
     }
 
+    async fn probe(&self, file: Option<Recording>, longest: Duration) -> Result<(), ServiceError> {
+        let Some(Recording { bytes, hint }) = file else { return Ok(()) };
+        let _permit = self.decoders.acquire().await.map_err(|_| ServiceError::Internal("the decoders are closed"))?;
+        let probed = spawn_blocking(move || audio::probe(&bytes, hint.as_deref(), longest)).await;
+        Ok(probed.map_err(|_| ServiceError::Internal("the audio decoder failed"))??)
+    }
+
     #[instrument(name = "decode", level = "debug", skip_all, fields(bytes = audio.bytes() as i64))]
     async fn pcm(
         &self,
@@ -270,7 +288,11 @@ impl Service {
     ) -> Result<(Pcm, Original), ServiceError> {
         let _permit = self.decoders.acquire().await.map_err(|_| ServiceError::Internal("the decoders are closed"))?;
         let start = Instant::now();
-        let decode = move || Ok(Original::cut(sound::decode(audio, rate, longest)?, voice_activity));
+        let mut share = self.decoded.nothing();
+        let decode = move || {
+            let pcm = sound::decode(audio, rate, longest, &mut share)?;
+            sound::cut(pcm, voice_activity, share)
+        };
         let pcm = spawn_blocking(decode).await.map_err(|_| ServiceError::Internal("the audio decoder failed"))?;
         self.metrics.decode_seconds.observe(start.elapsed().as_secs_f64());
         pcm

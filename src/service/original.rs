@@ -1,5 +1,6 @@
 //! The recording that an answer is of, where the model hears only parts of it.
 
+use super::MemoryShare;
 use crate::{
     audio::{Pcm, Timeline, VoiceActivity},
     speech::{Segment, Summary, TranscriptEvent},
@@ -10,6 +11,8 @@ pub(super) struct Original {
     pub seconds: f64,
     /// Where in it the model listens, if not everywhere.
     timeline: Option<Timeline>,
+    /// The memory of its sound, for as long as the answer is under way.
+    _share: Option<MemoryShare>,
 }
 
 // === impl Original ===
@@ -17,16 +20,21 @@ pub(super) struct Original {
 impl Original {
     /// None at all.
     pub fn silent() -> Self {
-        Self { seconds: 0.0, timeline: None }
+        Self { seconds: 0.0, timeline: None, _share: None }
     }
 
     /// What is to be heard of a recording, and the recording.
     pub fn cut(pcm: Pcm, voice: Option<VoiceActivity>) -> (Pcm, Self) {
         let seconds = pcm.seconds();
         match voice.map(|voice| voice.excerpt(&pcm)) {
-            Some(excerpt) => (excerpt.pcm, Self { seconds, timeline: Some(excerpt.timeline) }),
-            None => (pcm, Self { seconds, timeline: None }),
+            Some(excerpt) => (excerpt.pcm, Self { seconds, timeline: Some(excerpt.timeline), _share: None }),
+            None => (pcm, Self { seconds, timeline: None, _share: None }),
         }
+    }
+
+    /// The same, with the memory of its sound.
+    pub fn holding(self, share: MemoryShare) -> Self {
+        Self { _share: Some(share), ..self }
     }
 
     /// In the times of the recording.

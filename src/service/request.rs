@@ -43,6 +43,14 @@ pub struct ConvertRequest {
 // === impl AudioInput ===
 
 impl AudioInput {
+    /// The file, if it is one. The bytes are shared, not copied.
+    pub(super) fn file(&self) -> Option<Recording> {
+        match self {
+            Self::Encoded(recording) => Some(recording.clone()),
+            Self::Samples(_) => None,
+        }
+    }
+
     /// Of what came in.
     pub(super) fn bytes(&self) -> usize {
         match self {

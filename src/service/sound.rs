@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{AudioInput, Recording};
+use super::{AudioInput, MemoryShare, Recording, ServiceError, original::Original};
 use crate::{
-    audio::{self, DecodeError, Pcm, UnusableRate},
+    audio::{self, DecodeError, Pcm, UnusableRate, VoiceActivity},
     speech::{Convert, Synthesize, Task, Transcribe, VoiceInput},
 };
 
@@ -25,14 +25,60 @@ pub trait Sounding: Task + Sized {
     }
 }
 
-/// The sound of what somebody sent, at most `longest`.
-pub(super) fn decode(audio: AudioInput, rate: u32, longest: Duration) -> Result<Pcm, DecodeError> {
+/// The sound of what somebody sent, at most `longest`; it takes its memory from the share.
+pub(super) fn decode(
+    audio: AudioInput,
+    rate: u32,
+    longest: Duration,
+    share: &mut MemoryShare,
+) -> Result<Pcm, ServiceError> {
     match audio {
-        AudioInput::Encoded(Recording { bytes, hint }) => {
-            Ok(audio::decode(&bytes, hint.as_deref(), rate, longest)?.pcm)
+        AudioInput::Encoded(Recording { bytes, hint }) => decode_file(&bytes, hint.as_deref(), rate, longest, share),
+        AudioInput::Samples(pcm) if pcm.seconds() <= longest.as_secs_f64() => {
+            // The samples themselves are the request's; a copy without what is no number, and one at the right rate.
+            let copy = size_of_val(pcm.samples());
+            share.resize(copy.saturating_add((pcm.seconds() * f64::from(rate)) as usize * size_of::<f32>()))?;
+            Ok(audio::conform(pcm, rate, longest)?)
         }
-        AudioInput::Samples(pcm) => audio::conform(pcm, rate, longest),
+        AudioInput::Samples(_) => Err(DecodeError::TooLong { limit: longest }.into()),
     }
+}
+
+fn decode_file(
+    bytes: &[u8],
+    hint: Option<&str>,
+    rate: u32,
+    longest: Duration,
+    share: &mut MemoryShare,
+) -> Result<Pcm, ServiceError> {
+    let mut refusal = None;
+    let mut room = |bytes| match share.resize(bytes) {
+        Ok(()) => true,
+        Err(reason) => {
+            refusal = Some(reason);
+            false
+        }
+    };
+    let decoded = audio::decode_within(bytes, hint, rate, longest, &mut room);
+    match (decoded, refusal) {
+        (Err(DecodeError::NoRoom), Some(reason)) => Err(reason.into()),
+        (decoded, _) => Ok(decoded?.pcm),
+    }
+}
+
+/// What is to be heard of a recording, and the recording: an excerpt is a copy.
+pub(super) fn cut(
+    pcm: Pcm,
+    voice_activity: Option<VoiceActivity>,
+    mut share: MemoryShare,
+) -> Result<(Pcm, Original), ServiceError> {
+    let bytes = size_of_val(pcm.samples());
+    if voice_activity.is_some() {
+        share.resize(2 * bytes)?;
+    }
+    let (pcm, original) = Original::cut(pcm, voice_activity);
+    share.resize(size_of_val(pcm.samples()))?;
+    Ok((pcm, original.holding(share)))
 }
 
 fn pcm_at(pcm: Pcm, rate: u32) -> Result<Pcm, UnusableRate> {

@@ -24,6 +24,9 @@ pub enum DecodeError {
     /// More sound than the caller takes.
     #[error("the audio is longer than {} s", limit.as_secs_f64())]
     TooLong { limit: Duration },
+    /// Whoever has the memory said no; see [`decode_within`](super::decode_within).
+    #[error("there is no memory for the sound")]
+    NoRoom,
     /// Well formed, and no sound in it: no audio track, or not one sample.
     #[error("there is no sound in the file")]
     NoSound,

@@ -23,6 +23,13 @@ use super::Pcm;
 use reader::Reader;
 use sink::Sink;
 
+/// Asked with the bytes that the sound is to take in all; whether it may.
+pub type Room<'a> = dyn FnMut(usize) -> bool + 'a;
+
+/// Hertz, and so much of a file, to see whether it is one.
+const PROBE_RATE: u32 = 16_000;
+const PROBED: Duration = Duration::from_secs(1);
+
 /// Sound, and where it came from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decoded {
@@ -51,22 +58,68 @@ pub struct SourceFormat {
 /// [`DecodeError::TooLong`] as soon as more than `limit` was heard, or the file says so; the others when nothing could
 /// be heard. A file that breaks off after some sound is no error: see [`Decoded::truncated`].
 pub fn decode(bytes: &[u8], hint: Option<&str>, rate: u32, limit: Duration) -> Result<Decoded, DecodeError> {
+    decode_within(bytes, hint, rate, limit, &mut |_| true)
+}
+
+/// [`decode`], where `room` is asked before the sound takes memory.
+///
+/// # Errors
+/// [`DecodeError::NoRoom`] when it says no, and those of [`decode`].
+pub fn decode_within<'a>(
+    bytes: &[u8],
+    hint: Option<&str>,
+    rate: u32,
+    limit: Duration,
+    room: &'a mut Room<'a>,
+) -> Result<Decoded, DecodeError> {
+    contained(bytes, || hear(bytes, hint, rate, limit, room))
+}
+
+/// Whether a file is one that sound comes out of, by its first second; what comes later is not looked at.
+///
+/// # Errors
+/// As [`decode`] has them for what is wrong from the start.
+pub fn probe(bytes: &[u8], hint: Option<&str>, limit: Duration) -> Result<(), DecodeError> {
+    contained(bytes, || {
+        let mut reader = Reader::open(bytes, hint)?;
+        if reader.is_longer_than(limit) {
+            return Err(DecodeError::TooLong { limit });
+        }
+        let mut room = |_| true;
+        let mut sink = Sink::new(PROBE_RATE, PROBED, reader.span(), &mut room);
+        match reader.read_into(&mut sink).err() {
+            Some(DecodeError::TooLong { .. }) => Ok(()),
+            fault => match sink.finish() {
+                Some(_) => Ok(()),
+                None => Err(fault.unwrap_or_else(|| reader.why_silent())),
+            },
+        }
+    })
+}
+
+/// Nothing of the decoder is used after a panic.
+fn contained<T>(bytes: &[u8], work: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, DecodeError> {
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
     }
-    // Nothing of the decoder is used after a panic.
-    catch_unwind(AssertUnwindSafe(|| hear(bytes, hint, rate, limit)))
+    catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(DecodeError::Corrupt("its content makes no sense to the decoder".to_owned())))
 }
 
-fn hear(bytes: &[u8], hint: Option<&str>, rate: u32, limit: Duration) -> Result<Decoded, DecodeError> {
+fn hear<'a>(
+    bytes: &[u8],
+    hint: Option<&str>,
+    rate: u32,
+    limit: Duration,
+    room: &'a mut Room<'a>,
+) -> Result<Decoded, DecodeError> {
     let mut reader = Reader::open(bytes, hint)?;
     if reader.is_longer_than(limit) {
         return Err(DecodeError::TooLong { limit });
     }
-    let mut sink = Sink::new(rate, limit, reader.span());
+    let mut sink = Sink::new(rate, limit, reader.span(), room);
     let fault = reader.read_into(&mut sink).err();
-    if let Some(error @ DecodeError::TooLong { .. }) = fault {
+    if let Some(error @ (DecodeError::TooLong { .. } | DecodeError::NoRoom)) = fault {
         return Err(error);
     }
     let Some((pcm, shape)) = sink.finish() else { return Err(fault.unwrap_or_else(|| reader.why_silent())) };

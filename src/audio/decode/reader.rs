@@ -117,7 +117,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads to the end, or to the first fault that cannot be stepped over.
-    pub fn read_into(&mut self, sink: &mut Sink) -> Result<(), DecodeError> {
+    pub fn read_into(&mut self, sink: &mut Sink<'_>) -> Result<(), DecodeError> {
         while let Some(packet) = self.next_packet()? {
             match self.decoder.decode(&packet) {
                 Ok(samples) => sink.push(&samples)?,

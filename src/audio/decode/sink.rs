@@ -4,14 +4,14 @@ use std::{ops::Range, time::Duration};
 
 use symphonia::core::audio::GenericAudioBufferRef;
 
-use super::DecodeError;
+use super::{DecodeError, Room};
 use crate::audio::{Pcm, Resampler};
 
 /// Full scale is 1; what claims to be this loud is no sound, and its square would not fit into an f32 spectrum.
 const LOUDEST: f32 = 32_768.0;
 
 /// Collects packets of any shape as mono samples at one rate.
-pub(super) struct Sink {
+pub(super) struct Sink<'a> {
     rate: u32,
     limit: Duration,
     samples: Vec<f32>,
@@ -23,6 +23,7 @@ pub(super) struct Sink {
     shape: Option<Shape>,
     planes: Vec<Vec<f32>>,
     mono: Vec<f32>,
+    room: &'a mut Room<'a>,
 }
 
 /// The part of a track that is the recording, in seconds.
@@ -41,8 +42,8 @@ pub(super) struct Shape {
 
 // === impl Sink ===
 
-impl Sink {
-    pub fn new(rate: u32, limit: Duration, span: Span) -> Self {
+impl<'a> Sink<'a> {
+    pub fn new(rate: u32, limit: Duration, span: Span, room: &'a mut Room<'a>) -> Self {
         Self {
             rate,
             limit,
@@ -54,6 +55,7 @@ impl Sink {
             shape: None,
             planes: Vec::new(),
             mono: Vec::new(),
+            room,
         }
     }
 
@@ -72,9 +74,27 @@ impl Sink {
         self.shape.get_or_insert(Shape { rate, channels });
         packet.copy_to_vecs_planar(&mut self.planes);
         self.mix(wanted);
+        self.make_room()?;
         if let Some(resampler) = &mut self.resampler {
             resampler.push(&self.mono, &mut self.samples);
         }
+        Ok(())
+    }
+
+    /// Asks before the samples grow, by halves: for the old and the new ones while they are copied, and then for these.
+    fn make_room(&mut self) -> Result<(), DecodeError> {
+        let frames = self.mono.len();
+        let more = self.resampler.as_ref().map_or(frames, |resampler| resampler.at_most(frames));
+        let (needed, has) = (self.samples.len() + more, self.samples.capacity());
+        if needed <= has {
+            return Ok(());
+        }
+        let capacity = needed.max(has / 2 * 3);
+        if !(self.room)((has + capacity) * size_of::<f32>()) {
+            return Err(DecodeError::NoRoom);
+        }
+        self.samples.try_reserve_exact(capacity - self.samples.len()).map_err(|_| DecodeError::NoRoom)?;
+        (self.room)(self.samples.capacity() * size_of::<f32>());
         Ok(())
     }
 

@@ -43,12 +43,12 @@ struct Object {
 /// A request, checked as far as it can be without doing it: a wrong one fails now and not later.
 pub(super) async fn read(api: &Api, request: &HttpRequest, body: Body) -> Result<JobRequest, Problem> {
     let key = key(request)?;
-    let (mut fields, recording) = fields_and_recording(request, body).await?;
+    let (mut fields, recording) = fields_and_recording(api, request, body).await?;
     let webhook = fields.remove("webhook").map(webhook).transpose()?;
     let parameters = parameters(&mut fields);
     let mut native = NativeRequest::read(fields)?;
     api.service.check("jobs", native.common.model.as_deref(), native.task())?;
-    let recording = native.take_audio(api, recording).await?;
+    let recording = native.take_audio(api, recording, None).await?;
     TaskRequest::of(native, recording.clone().map(Into::into))?;
     // Now and not when it runs: who has nothing left is told so, and a job that was taken is done.
     if let (Some(allowance), Some(recording)) = (access::allowance(request), &recording) {
@@ -67,15 +67,19 @@ fn parameters(fields: &mut Fields) -> Value {
 }
 
 /// What a body says, and the recording where it is one or holds one.
-async fn fields_and_recording(request: &HttpRequest, body: Body) -> Result<(Fields, Option<Recording>), Problem> {
+async fn fields_and_recording(
+    api: &Api,
+    request: &HttpRequest,
+    body: Body,
+) -> Result<(Fields, Option<Recording>), Problem> {
     match body.shape() {
-        Shape::Json => Ok((fields::object(body.json()?)?, None)),
+        Shape::Json => Ok((fields::object(body.parse(api).await?)?, None)),
         Shape::Sound => {
             let hint = body.media_type.as_ref().map(ToString::to_string);
             Ok((fields::query(request)?, Some(Recording { bytes: body.bytes, hint })))
         }
         Shape::Form => {
-            let mut form = Form::read(request, body).await?;
+            let mut form = Form::read(api, request, body).await?;
             let file = form.file()?;
             let mut fields = fields::query(request)?;
             fields.extend(values(form.into_texts()));

@@ -1,12 +1,14 @@
 //! `<audio>` in a JSON body: base64 text, `{"content": base64}`, `{"b64": base64}`, or `{"uri": …}`; a data URL is taken
 //! as well.
 
+use std::sync::Arc;
+
 use base64::{Engine, engine::DecodePaddingMode, engine::general_purpose::GeneralPurposeConfig};
 use serde_json::Value;
 
 use crate::{
     http::{api::Api, problem::Problem},
-    service::Recording,
+    service::{MemoryBudget, Recording},
 };
 
 const TAKEN: &str =
@@ -18,29 +20,34 @@ const ENGINE: base64::engine::GeneralPurpose = base64::engine::GeneralPurpose::n
 );
 
 /// The recording in an `audio` field, or where that points to.
-pub(in crate::http) async fn recording(api: &Api, audio: &Value) -> Result<Recording, Problem> {
-    match sent(audio)? {
-        Sent::Here(recording) => Ok(recording),
-        Sent::At(uri) => fetch(api, uri).await,
-    }
+pub(in crate::http) async fn recording(api: &Api, audio: Arc<Value>) -> Result<Recording, Problem> {
+    let length = match sent(&audio)? {
+        Sent::At(uri) => return fetch(api, uri).await,
+        Sent::Here(text) => text.len(),
+    };
+    let bodies = api.bodies.clone();
+    let decode = move || match sent(&audio)? {
+        Sent::Here(text) => from_base64(text, &bodies),
+        Sent::At(_) => Err(wrong()),
+    };
+    api.parsers.run(length, decode).await?
 }
 
-/// A recording in a body.
+/// What stands in a body.
 #[derive(Debug)]
 enum Sent<'a> {
-    Here(Recording),
+    /// base64 text, or a data URL.
+    Here(&'a str),
     /// An address.
     At(&'a str),
 }
 
 fn sent(audio: &Value) -> Result<Sent<'_>, Problem> {
-    let Value::Object(fields) = audio else {
-        return audio.as_str().ok_or_else(wrong).and_then(from_base64).map(Sent::Here);
-    };
+    let Value::Object(fields) = audio else { return audio.as_str().map(Sent::Here).ok_or_else(wrong) };
     let mut known = ["content", "b64", "uri"].into_iter().filter_map(|name| Some((name, fields.get(name)?.as_str()?)));
     match (fields.len(), known.next()) {
         (1, Some(("uri", uri))) => Ok(Sent::At(uri)),
-        (1, Some((_, text))) => from_base64(text).map(Sent::Here),
+        (1, Some((_, text))) => Ok(Sent::Here(text)),
         _ => Err(wrong()),
     }
 }
@@ -49,16 +56,20 @@ fn sent(audio: &Value) -> Result<Sent<'_>, Problem> {
 async fn fetch(api: &Api, uri: &str) -> Result<Recording, Problem> {
     let read = api.remote.read(uri, api.config.body_limit, api.service.config().request_timeout);
     let found = read.await.map_err(|error| Problem::from(error).about("audio"))?;
-    Ok(Recording { bytes: found.bytes, hint: found.content_type })
+    let share = api.bodies.share(found.bytes.len())?;
+    Ok(Recording { bytes: share.hold(found.bytes.into()), hint: found.content_type })
 }
 
 /// base64 text, or a data URL.
-pub(in crate::http) fn from_base64(text: &str) -> Result<Recording, Problem> {
+pub(in crate::http) fn from_base64(text: &str, bodies: &MemoryBudget) -> Result<Recording, Problem> {
     let (hint, data) = split_data_url(text);
-    let compact: Vec<u8> = data.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    let bytes =
-        ENGINE.decode(compact).map_err(|error| Problem::invalid("audio", format!("audio is not base64: {error}")))?;
-    Ok(Recording { bytes: bytes.into(), hint })
+    let share = bodies.share(data.len() / 4 * 3)?;
+    let bytes = match data.bytes().any(|byte| byte.is_ascii_whitespace()) {
+        true => ENGINE.decode(data.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect::<Vec<_>>()),
+        false => ENGINE.decode(data),
+    };
+    let bytes = bytes.map_err(|error| Problem::invalid("audio", format!("audio is not base64: {error}")))?;
+    Ok(Recording { bytes: share.hold(bytes), hint })
 }
 
 /// `data:audio/wav;base64,UklGR…`
@@ -76,9 +87,13 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn bodies() -> MemoryBudget {
+        MemoryBudget::new(1 << 20, "bodies", "limits.max_bodies")
+    }
+
     fn here(audio: &Value) -> Recording {
         match sent(audio).unwrap() {
-            Sent::Here(recording) => recording,
+            Sent::Here(text) => from_base64(text, &bodies()).unwrap(),
             Sent::At(uri) => panic!("{uri}"),
         }
     }
@@ -112,7 +127,11 @@ mod tests {
             (json!({"uri": "gs://bucket/a.wav", "b64": "UklGRg=="}), "should be base64 text"),
             (json!({"uri": 7}), "should be base64 text"),
         ] {
-            let problem = sent(&audio).unwrap_err();
+            let read = match sent(&audio) {
+                Ok(Sent::Here(text)) => from_base64(text, &bodies()).map(drop),
+                other => other.map(drop),
+            };
+            let problem = read.unwrap_err();
             assert!(problem.openai_body()["error"]["message"].as_str().unwrap().contains(text), "{problem:?}");
         }
     }

@@ -29,8 +29,11 @@ pub(in crate::http) async fn single(api: Api, item: Item) -> Result<HttpResponse
 }
 
 /// The events of all instances, as they come.
-pub(in crate::http) async fn envelope(api: Api, items: Vec<Result<Item, Problem>>) -> Result<HttpResponse, Problem> {
-    let events = items.into_iter().enumerate().map(move |(instance, item)| {
+pub(in crate::http) async fn envelope(
+    api: Api,
+    items: impl Iterator<Item = Result<Item, Problem>> + 'static,
+) -> Result<HttpResponse, Problem> {
+    let events = items.enumerate().map(move |(instance, item)| {
         let events = match item {
             Ok(item) => of_item(api.clone(), item).left_stream(),
             Err(problem) => stream::once(std::future::ready(Err(problem))).right_stream(),

@@ -1,7 +1,9 @@
 //! An instance, or a body without the envelope, and where its answer goes.
 
+use std::sync::Arc;
+
 use actix_web::HttpRequest;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     fields::Fields,
@@ -20,6 +22,8 @@ pub(in crate::http) struct Item {
     request: NativeRequest,
     /// The recording, where the body is one.
     body: Option<Recording>,
+    /// What `audio` is, where the request does not say it.
+    default_audio: Option<Arc<Value>>,
     /// The object that the answer is written to.
     output: Option<String>,
 }
@@ -45,7 +49,12 @@ impl Item {
         let call =
             Call { keep_alive: common.keep_alive, ..call(request, "vertex", common.model.clone(), common.wait)? };
         let output = output(&native);
-        Ok(Self { call, request: native, body, output })
+        Ok(Self { call, request: native, body, default_audio: None, output })
+    }
+
+    /// The same, with a recording that others share.
+    pub fn with_default_audio(self, audio: Option<Arc<Value>>) -> Self {
+        Self { default_audio: audio, ..self }
     }
 
     /// The whole answer, or where it is.
@@ -56,10 +65,10 @@ impl Item {
 
     /// Brings the request to its model.
     pub async fn start(self, api: &Api) -> Result<RunningItem, Problem> {
-        let Self { call, mut request, body, output } = self;
+        let Self { call, mut request, body, default_audio, output } = self;
         api.service.check(call.protocol, call.model.as_deref(), request.task())?;
         let format = request.common.response_format.unwrap_or_default();
-        let audio = request.take_audio(api, body).await?;
+        let audio = request.take_audio(api, body, default_audio).await?;
         let running = TaskRequest::of(request, audio.map(Into::into))?.start(&api.service, call, format).await?;
         Ok(RunningItem { running, output })
     }

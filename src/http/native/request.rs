@@ -1,6 +1,6 @@
 //! A request in our own words: an instance with its `parameters`, or a body without an envelope with its query.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -21,7 +21,7 @@ use crate::{
     http::{api::Api, problem::Problem},
     lifecycle::KeepAlive,
     service::Recording,
-    speech::{TaskKind, TranscribeOptions},
+    speech::{Kind, TaskKind, TranscribeOptions},
 };
 
 /// What is said whatever is to be done. What is missing in the end the task says.
@@ -58,6 +58,11 @@ pub(in crate::http) enum TaskOptions {
     Unread(TaskKind),
 }
 
+/// Fields that hold what is worked on, and may be as large as a body.
+const CONTENT: [&str; 3] = ["audio", "text", "voice"];
+/// Bytes of text in any other field. No model hears more than a few hundred words of a prompt.
+const LONGEST_OPTION: usize = 64 << 10;
+
 static COMMON: LazyLock<Vec<String>> = LazyLock::new(names::<Common>);
 
 /// The names of the fields of a struct.
@@ -69,6 +74,7 @@ fn names<T: PartialSchema>() -> Vec<String> {
 
 impl NativeRequest {
     pub fn read(fields: Fields) -> Result<Self, Problem> {
+        check_texts(&fields)?;
         let is_common = |(name, _): &(String, Value)| COMMON.contains(name);
         let (common, options): (Fields, Fields) = fields::without_nulls(fields).into_iter().partition(is_common);
         let common: Common = fields::read(common)?;
@@ -80,12 +86,17 @@ impl NativeRequest {
     }
 
     /// Takes the recording, if there is one: the body as it is, or what the field `audio` holds, or what is where that
-    /// points to.
-    pub async fn take_audio(&mut self, api: &Api, body: Option<Recording>) -> Result<Option<Recording>, Problem> {
-        match (body, self.common.audio.take()) {
+    /// points to; else that of the `default`, which many requests share.
+    pub async fn take_audio(
+        &mut self,
+        api: &Api,
+        body: Option<Recording>,
+        default: Option<Arc<Value>>,
+    ) -> Result<Option<Recording>, Problem> {
+        match (body, self.common.audio.take().map(Arc::new).or(default)) {
             (Some(_), Some(_)) => Err(Problem::invalid("audio", "the body is the recording; audio is one too many")),
             (Some(body), None) => Ok(Some(body)),
-            (None, Some(audio)) => Ok(Some(audio::recording(api, &audio).await?)),
+            (None, Some(audio)) => Ok(Some(audio::recording(api, audio).await?)),
             (None, None) => Ok(None),
         }
     }
@@ -112,6 +123,28 @@ impl TaskOptions {
             TaskKind::Transcribe => Ok(Self::Transcribe(known::<TranscribeOptions>(options)?.checked()?)),
             TaskKind::Synthesize | TaskKind::Convert => Ok(Self::Unread(task)),
         }
+    }
+}
+
+/// What is said of a request is held for as long as it waits, and once for each instance: there it is no document.
+fn check_texts(fields: &Fields) -> Result<(), Problem> {
+    for (name, value) in fields.iter().filter(|(name, _)| !CONTENT.contains(&name.as_str())) {
+        let length = text_in(value);
+        if length > LONGEST_OPTION {
+            let message = format!("{name} has {length} bytes of text; {LONGEST_OPTION} at most would be right");
+            return Err(Problem::new(Kind::TooLarge, message).about(name));
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of all texts and names in a value.
+fn text_in(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(text_in).sum(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| name.len() + text_in(value)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
     }
 }
 

@@ -30,6 +30,7 @@ use crate::{
         },
         problem::Problem,
         request_id::RequestId,
+        wait,
     },
     service::{AudioInput, Call, Recording},
     speech::{Kind, TaskKind, Timestamps, Transcript},
@@ -136,7 +137,8 @@ fn task(entry: &Entry) -> Result<TaskKind, Problem> {
 /// The request with its tensors, or one made of a raw recording.
 async fn read(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<InferRequest, Problem> {
     let length = json_length(request)?;
-    let body = body::read(request, payload, api).await?;
+    let body = body::read_unseen(request, payload, api).await?;
+    let size = body.bytes.len();
     if length == Some(0) {
         let hint = body.media_type.as_ref().filter(|_| body.is_sound()).map(ToString::to_string);
         let input = Tensor::raw(AUDIO, body.bytes, hint);
@@ -147,9 +149,12 @@ async fn read(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result
             inputs: vec![input],
             outputs: Vec::new(),
             binary: true,
+            memory: None,
         });
     }
-    InferRequest::read(body.bytes, length)
+    let (bytes, bodies, most) = (body.bytes, api.bodies.clone(), api.config.max_fields);
+    let read = move || InferRequest::read_within(bytes, length, most, &bodies);
+    api.parsers.run(size, read).await?
 }
 
 fn json_length(request: &HttpRequest) -> Result<Option<usize>, Problem> {
@@ -165,7 +170,15 @@ fn chosen(infer: &InferRequest, ports: &'static [Port]) -> Result<Vec<(&'static 
         return Ok(ports.iter().map(|port| (port, infer.binary)).collect());
     }
     let find = |name: &str| ports.iter().find(|port| port.name == name).ok_or_else(|| unknown("output", name, ports));
-    infer.outputs.iter().map(|wanted| Ok((find(&wanted.name)?, wanted.binary))).collect()
+    let mut chosen: Vec<(&Port, bool)> = Vec::with_capacity(ports.len());
+    for wanted in &infer.outputs {
+        let port = find(&wanted.name)?;
+        if chosen.iter().any(|(other, _)| other.name == port.name) {
+            return Err(Problem::invalid("outputs", format!("there are two outputs {}; name it once", port.name)));
+        }
+        chosen.push((port, wanted.binary));
+    }
+    Ok(chosen)
 }
 
 fn unknown(what: &str, name: &str, ports: &[Port]) -> Problem {
@@ -194,31 +207,91 @@ async fn work(
     task: TaskKind,
     infer: &InferRequest,
 ) -> Result<Vec<(Transcript, Timestamps)>, Problem> {
-    let work = tasks(request, entry, signature::inputs(task), infer)?.into_iter().map(|(call, task)| async move {
-        let TaskRequest::Transcribe(task) = task;
-        let timestamps = task.options.timestamps;
-        Ok::<_, Problem>((api.service.transcribe(call, task).await?.whole().await?, timestamps))
+    let batch = Batch::of(api, request, signature::inputs(task), infer)?;
+    let work = (0..batch.count).map(|place| {
+        let (batch, call) = (&batch, call(request, "oip", Some(entry.name.to_string()), None));
+        async move {
+            let (call, TaskRequest::Transcribe(task)) = batch.task(api, place, call?).await?;
+            let timestamps = task.options.timestamps;
+            Ok::<_, Problem>((api.service.transcribe(call, task).await?.whole().await?, timestamps))
+        }
     });
     stream::iter(work).buffered(AT_ONCE).try_collect().await
 }
 
-/// What is to be done with each recording.
-fn tasks(
-    request: &HttpRequest,
-    entry: &Entry,
-    ports: &[Port],
-    infer: &InferRequest,
-) -> Result<Vec<(Call, TaskRequest)>, Problem> {
-    let recordings = recordings(infer)?;
-    let (defaults, options) = (defaults(request, infer)?, options(infer, ports, recordings.len())?);
-    let task = |(place, recording): (usize, AudioInput)| {
-        let own = options.iter().map(|(name, texts)| (name.clone(), texts[place % texts.len()].clone()));
-        let native = NativeRequest::read(fields::merge(fields::from_texts(own), defaults.clone()))?;
-        let call = call(request, "oip", Some(entry.name.to_string()), native.common.wait)?;
-        let call = Call { keep_alive: native.common.keep_alive, ..call };
-        Ok((call, TaskRequest::of(native, Some(recording))?))
-    };
-    recordings.into_iter().enumerate().map(task).collect()
+/// The recordings of a request and what is said of them; each becomes a request of its own when its turn comes.
+struct Batch {
+    count: usize,
+    recordings: Recordings,
+    /// Beside the recordings: one element for all of them, or one for each.
+    options: Vec<(String, Vec<String>)>,
+    defaults: Fields,
+}
+
+/// Recordings as they came.
+enum Recordings {
+    Files {
+        elements: Vec<Bytes>,
+        /// Whether they are base64.
+        encoded: bool,
+        hint: Option<String>,
+    },
+    /// Rows of single floats, each of so many bytes.
+    Rows { floats: Bytes, length: usize, rate: u32 },
+}
+
+// === impl Batch ===
+
+impl Batch {
+    fn of(api: &Api, request: &HttpRequest, ports: &[Port], infer: &InferRequest) -> Result<Self, Problem> {
+        let recordings = recordings(infer, api.config.max_instances)?;
+        let (count, defaults) = (recordings.count(), defaults(request, infer)?);
+        Ok(Self { count, options: options(infer, ports, count)?, recordings, defaults })
+    }
+
+    /// What is to be done with one of the recordings.
+    async fn task(&self, api: &Api, place: usize, call: Call) -> Result<(Call, TaskRequest), Problem> {
+        let own = self.options.iter().map(|(name, texts)| (name.clone(), texts[place % texts.len()].clone()));
+        let native = NativeRequest::read(fields::merge(fields::from_texts(own), self.defaults.clone()))?;
+        let wait = native.common.wait.map(|seconds| wait::seconds("wait", seconds)).transpose()?;
+        let call = Call { keep_alive: native.common.keep_alive, wait: wait.or(call.wait), ..call };
+        Ok((call, TaskRequest::of(native, Some(self.recordings.take(api, place).await?))?))
+    }
+}
+
+// === impl Recordings ===
+
+impl Recordings {
+    fn count(&self) -> usize {
+        match self {
+            Self::Files { elements, .. } => elements.len(),
+            Self::Rows { floats, length, .. } => floats.len().div_ceil(*length),
+        }
+    }
+
+    async fn take(&self, api: &Api, place: usize) -> Result<AudioInput, Problem> {
+        match self {
+            Self::Files { elements, encoded: true, .. } => {
+                let (text, bodies) = (elements[place].clone(), api.bodies.clone());
+                let decode = move || audio::from_base64(&String::from_utf8_lossy(&text), &bodies);
+                Ok(api.parsers.run(elements[place].len(), decode).await??.into())
+            }
+            Self::Files { elements, hint, .. } => {
+                Ok(Recording { bytes: elements[place].clone(), hint: hint.clone() }.into())
+            }
+            Self::Rows { floats, length, rate } => {
+                let (start, rate) = (place * length, *rate);
+                let row = floats.slice(start..floats.len().min(start + length));
+                Ok(AudioInput::Samples(api.parsers.run(row.len(), move || samples(&row, rate)).await?))
+            }
+        }
+    }
+}
+
+/// Little-endian.
+fn samples(row: &[u8], rate: u32) -> Pcm {
+    let sample = |bytes: &[u8]| bytes.try_into().map_or(0.0, f32::from_le_bytes);
+    Pcm::new(row.chunks_exact(size_of::<f32>()).map(sample).collect(), rate)
 }
 
 /// What holds for all recordings: the parameters, and before them the query.
@@ -243,44 +316,52 @@ fn options(infer: &InferRequest, ports: &[Port], recordings: usize) -> Result<Ve
         if !ports.iter().any(|port| port.name == input.name) {
             return Err(unknown("input", &input.name, ports));
         }
-        let texts = input.texts()?;
-        if texts.len() != 1 && texts.len() != recordings {
-            let message =
-                format!("has {} elements for {recordings} recordings; send one, or one for each", texts.len());
+        let count = input.count();
+        if count != 1 && count != recordings {
+            let message = format!("has {count} elements for {recordings} recordings; send one, or one for each");
             return Err(wrong(&input.name, &message));
         }
+        let texts = input.texts()?;
         Ok((input.name.clone(), texts))
     };
     others.map(option).collect()
 }
 
-fn recordings(infer: &InferRequest) -> Result<Vec<AudioInput>, Problem> {
+fn recordings(infer: &InferRequest, most: usize) -> Result<Recordings, Problem> {
     let find = |name: &str| infer.inputs.iter().find(|input| input.name == name);
     let recordings = match (find(AUDIO), find(SAMPLES)) {
-        (Some(audio), None) => files(audio)?.into_iter().map(AudioInput::from).collect(),
+        (Some(audio), None) => {
+            check_count(audio.count(), most)?;
+            files(audio)?
+        }
         (None, Some(samples)) => rows(samples, rate(infer, find(SAMPLE_RATE))?)?,
         (Some(_), Some(_)) => return Err(wrong(SAMPLES, "stands in place of audio; send the one or the other")),
         (None, None) => return Err(wrong(AUDIO, "is missing; send it, or samples")),
     };
-    if recordings.is_empty() {
-        return Err(wrong(AUDIO, "holds no recording"));
-    }
+    check_count(recordings.count(), most)?;
     Ok(recordings)
 }
 
+fn check_count(count: usize, most: usize) -> Result<(), Problem> {
+    match count {
+        0 => Err(wrong(AUDIO, "holds no recording")),
+        _ if count > most => {
+            let message = format!("there are {count} recordings; `limits.max_instances` allows {most} in a request");
+            Err(Problem::new(Kind::TooLarge, message).about(AUDIO))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Files as they are; base64 where the request says so, and in JSON, which cannot hold them otherwise.
-fn files(input: &Tensor) -> Result<Vec<Recording>, Problem> {
+fn files(input: &Tensor) -> Result<Recordings, Problem> {
     let encoded = input.is_json() || input.content_type.as_deref() == Some("base64");
     let hint = input.content_type.clone().filter(|content_type| content_type != "base64");
-    let file = |bytes: Bytes| match encoded {
-        true => audio::from_base64(&String::from_utf8_lossy(&bytes)),
-        false => Ok(Recording { bytes, hint: hint.clone() }),
-    };
-    input.blobs()?.into_iter().map(file).collect()
+    Ok(Recordings::Files { elements: input.blobs()?, encoded, hint })
 }
 
 /// `[samples]` or `[recordings, samples]`, each nominally from -1 to 1.
-fn rows(input: &Tensor, rate: u32) -> Result<Vec<AudioInput>, Problem> {
+fn rows(input: &Tensor, rate: u32) -> Result<Recordings, Problem> {
     let floats = input.floats()?;
     let length = match input.shape.as_slice() {
         [samples] | [_, samples] if *samples > 0 => *samples,
@@ -289,21 +370,14 @@ fn rows(input: &Tensor, rate: u32) -> Result<Vec<AudioInput>, Problem> {
             return Err(wrong(SAMPLES, &message));
         }
     };
-    let sample = |bytes: &[u8]| bytes.try_into().map_or(0.0, f32::from_le_bytes);
-    let row =
-        |row: &[u8]| AudioInput::Samples(Pcm::new(row.chunks_exact(size_of::<f32>()).map(sample).collect(), rate));
-    // Then the length is at most that of the data, whatever the shape says.
-    if floats.is_empty() {
-        return Ok(Vec::new());
-    }
-    Ok(floats.chunks(length * size_of::<f32>()).map(row).collect())
+    // The length is at most that of the data, whatever the shape says of no data at all.
+    Ok(Recordings::Rows { floats, length: length.saturating_mul(size_of::<f32>()), rate })
 }
 
 /// In hertz: the input, else the parameter, else the usual one.
 fn rate(infer: &InferRequest, input: Option<&Tensor>) -> Result<u32, Problem> {
-    let texts = input.map(Tensor::texts).transpose()?;
-    let text = match (texts.as_deref(), infer.parameters.get(SAMPLE_RATE)) {
-        (Some([text]), _) => text.clone(),
+    let text = match (input, infer.parameters.get(SAMPLE_RATE)) {
+        (Some(input), _) if input.count() == 1 => input.texts()?.swap_remove(0),
         (Some(_), _) => return Err(wrong(SAMPLE_RATE, "should have one element")),
         (None, Some(value)) => value.to_string(),
         (None, None) => return Ok(USUAL_RATE),

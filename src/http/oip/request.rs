@@ -7,7 +7,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::tensor::{InputHeader, Tensor};
-use crate::{http::problem::Problem, speech::Kind};
+use crate::{
+    http::{body::parsed, json::Counted, problem::Problem},
+    service::{MemoryBudget, MemoryShare},
+    speech::Kind,
+};
 
 /// The JSON of a request.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -44,6 +48,8 @@ pub(super) struct InferRequest {
     pub outputs: Vec<RequestedOutput>,
     /// Whether outputs that do not say otherwise are binary.
     pub binary: bool,
+    /// Of what was made of the body's JSON.
+    pub memory: Option<MemoryShare>,
 }
 
 /// An output that is wanted, by name.
@@ -56,6 +62,15 @@ pub(super) struct RequestedOutput {
 // === impl InferRequest ===
 
 impl InferRequest {
+    /// [`Self::read`], if there are no more than `most` values in the JSON and room for them among the bodies.
+    pub fn read_within(body: Bytes, json: Option<usize>, most: usize, bodies: &MemoryBudget) -> Result<Self, Problem> {
+        let length = json.unwrap_or(body.len()).min(body.len());
+        let mut memory = parsed(&body[..length], Counted::ButTensors, most, bodies)?;
+        // Numbers of two letters become four bytes, and what they are gathered in has room for as many again.
+        memory.resize(length.saturating_mul(4))?;
+        Ok(Self { memory: Some(memory), ..Self::read(body, json)? })
+    }
+
     /// `json` is the length of the JSON in front of the tensors; the whole body, if absent.
     pub fn read(mut body: Bytes, json: Option<usize>) -> Result<Self, Problem> {
         let length = json.unwrap_or(body.len());
@@ -81,7 +96,7 @@ impl InferRequest {
         let binary = flag(&parameters, "binary_data_output")?.unwrap_or(false);
         let outputs =
             outputs.into_iter().map(|output| RequestedOutput::of(output, binary)).collect::<Result<_, _>>()?;
-        Ok(Self { id, parameters, inputs, outputs, binary })
+        Ok(Self { id, parameters, inputs, outputs, binary, memory: None })
     }
 }
 

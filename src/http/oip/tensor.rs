@@ -59,6 +59,8 @@ pub(super) struct Tensor {
 #[derive(Debug)]
 enum Data {
     Binary(Bytes),
+    /// The only element of BYTES, without its length.
+    Element(Bytes),
     Json(Flat),
 }
 
@@ -66,7 +68,8 @@ enum Data {
 #[derive(Debug, PartialEq)]
 enum Flat {
     Empty,
-    Numbers(Vec<f64>),
+    /// As samples are heard; what else is a number here is small.
+    Numbers(Vec<f32>),
     Texts(Vec<String>),
     Truths(Vec<bool>),
 }
@@ -140,13 +143,12 @@ impl Tensor {
         let content_type = parameters.get("content_type").and_then(Value::as_str).map(str::to_owned);
         let tensor = Self { name, datatype, shape, content_type, data };
         tensor.check()?;
-        Ok(tensor)
+        Ok(tensor.packed())
     }
 
     /// A body without JSON: one element of BYTES, without its length.
     pub fn raw(name: &str, body: Bytes, content_type: Option<String>) -> Self {
-        let length = u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes();
-        let data = Data::Binary([&length[..], &body].concat().into());
+        let data = Data::Element(body);
         Self { name: name.to_owned(), datatype: Datatype::Bytes, shape: vec![1], content_type, data }
     }
 
@@ -163,7 +165,8 @@ impl Tensor {
     /// The elements of a BYTES tensor.
     pub fn blobs(&self) -> Result<Vec<Bytes>, Problem> {
         match (&self.data, self.datatype) {
-            (Data::Binary(bytes), Datatype::Bytes) => self.split(bytes.clone()),
+            (Data::Binary(bytes), Datatype::Bytes) => self.elements(bytes.clone()).collect(),
+            (Data::Element(bytes), Datatype::Bytes) => Ok(vec![bytes.clone()]),
             (Data::Json(Flat::Texts(texts)), Datatype::Bytes) => {
                 Ok(texts.iter().map(|text| Bytes::from(text.clone())).collect())
             }
@@ -176,9 +179,6 @@ impl Tensor {
     pub fn floats(&self) -> Result<Bytes, Problem> {
         match (&self.data, self.datatype) {
             (Data::Binary(bytes), Datatype::Fp32) => Ok(bytes.clone()),
-            (Data::Json(Flat::Numbers(numbers)), Datatype::Fp32) => {
-                Ok(numbers.iter().flat_map(|number| (*number as f32).to_le_bytes()).collect())
-            }
             (Data::Json(Flat::Empty), Datatype::Fp32) => Ok(Bytes::new()),
             _ => Err(self.wrong_type(Datatype::Fp32)),
         }
@@ -188,12 +188,23 @@ impl Tensor {
     pub fn texts(&self) -> Result<Vec<String>, Problem> {
         let utf8 = |bytes: Bytes| String::from_utf8(bytes.into()).map_err(|_| wrong(&self.name, "is not UTF-8 text"));
         match (&self.data, self.datatype.width()) {
-            (Data::Binary(_), None) => self.blobs()?.into_iter().map(utf8).collect(),
+            (Data::Binary(_) | Data::Element(_), None) => self.blobs()?.into_iter().map(utf8).collect(),
             (Data::Binary(bytes), Some(width)) => {
                 Ok(bytes.chunks_exact(width).map(|element| self.datatype.text(element)).collect())
             }
+            (Data::Element(_), Some(_)) => Err(self.wrong_type(Datatype::Bytes)),
             (Data::Json(flat), _) => Ok(flat.texts()),
         }
+    }
+
+    /// Numbers of JSON as bytes, which is what samples are taken from; the array is gone afterwards.
+    fn packed(mut self) -> Self {
+        if let (Datatype::Fp32, Data::Json(Flat::Numbers(numbers))) = (self.datatype, &self.data) {
+            let mut bytes = Vec::with_capacity(size_of_val(numbers.as_slice()));
+            bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+            self.data = Data::Binary(bytes.into());
+        }
+        self
     }
 
     /// Whether there are as many elements as the shape says, of the type that it says.
@@ -202,7 +213,8 @@ impl Tensor {
         let (found, unit) = match (&self.data, self.datatype.width()) {
             (Data::Binary(bytes), Some(width)) if expected.checked_mul(width) == Some(bytes.len()) => return Ok(()),
             (Data::Binary(bytes), Some(_)) => (bytes.len(), "bytes"),
-            (Data::Binary(_), None) => (self.blobs()?.len(), "elements"),
+            (Data::Binary(bytes), None) => (self.counted(bytes)?, "elements"),
+            (Data::Element(_), _) => (1, "elements"),
             (Data::Json(flat), width) if !flat.is_empty() && flat.is_text() == width.is_some() => {
                 return Err(wrong(&self.name, &format!("is {}, and its data are not", self.datatype)));
             }
@@ -215,15 +227,23 @@ impl Tensor {
         Err(wrong(&self.name, &message))
     }
 
-    fn split(&self, mut bytes: Bytes) -> Result<Vec<Bytes>, Problem> {
-        let mut elements = Vec::new();
-        while !bytes.is_empty() {
+    /// The elements of BYTES one by one: four bytes can be one, and a list of all would be many times as large.
+    fn elements(&self, mut bytes: Bytes) -> impl Iterator<Item = Result<Bytes, Problem>> {
+        std::iter::from_fn(move || {
+            if bytes.is_empty() {
+                return None;
+            }
+            let element = split_element(&mut bytes);
+            if element.is_none() {
+                bytes.clear();
+            }
             let cut = || wrong(&self.name, "ends inside an element; each is a u32 length and so many bytes");
-            let length = bytes.split_to_checked(4).ok_or_else(cut)?;
-            let length = u32::from_le_bytes(std::array::from_fn(|place| length[place])) as usize;
-            elements.push(bytes.split_to_checked(length).ok_or_else(cut)?);
-        }
-        Ok(elements)
+            Some(element.ok_or_else(cut))
+        })
+    }
+
+    fn counted(&self, bytes: &Bytes) -> Result<usize, Problem> {
+        self.elements(bytes.clone()).try_fold(0, |count, element| element.map(|_| count + 1))
     }
 
     fn wrong_type(&self, right: Datatype) -> Problem {
@@ -240,6 +260,13 @@ fn binary_size(name: &str, parameters: &Map<String, Value>) -> Result<Option<usi
 /// What is wrong with an input.
 pub(super) fn wrong(name: &str, what: &str) -> Problem {
     Problem::invalid(name, format!("the input {name} {what}"))
+}
+
+/// The first element of BYTES, if it is whole.
+fn split_element(bytes: &mut Bytes) -> Option<Bytes> {
+    let length = bytes.split_to_checked(4)?;
+    let length = u32::from_le_bytes(std::array::from_fn(|place| length[place])) as usize;
+    bytes.split_to_checked(length)
 }
 
 trait SplitChecked: Sized {
@@ -276,13 +303,13 @@ impl Flat {
     fn texts(&self) -> Vec<String> {
         match self {
             Self::Empty => Vec::new(),
-            Self::Numbers(numbers) => numbers.iter().map(f64::to_string).collect(),
+            Self::Numbers(numbers) => numbers.iter().map(f32::to_string).collect(),
             Self::Texts(texts) => texts.clone(),
             Self::Truths(truths) => truths.iter().map(bool::to_string).collect(),
         }
     }
 
-    fn number<E: serde::de::Error>(&mut self, number: f64) -> Result<(), E> {
+    fn number<E: serde::de::Error>(&mut self, number: f32) -> Result<(), E> {
         match self {
             Self::Empty => *self = Self::Numbers(vec![number]),
             Self::Numbers(numbers) => numbers.push(number),
@@ -338,15 +365,15 @@ impl<'de> Visitor<'de> for Elements<'_> {
     }
 
     fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<(), E> {
-        self.0.number(number)
+        self.0.number(number as f32)
     }
 
     fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<(), E> {
-        self.0.number(number as f64)
+        self.0.number(number as f32)
     }
 
     fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<(), E> {
-        self.0.number(number as f64)
+        self.0.number(number as f32)
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {

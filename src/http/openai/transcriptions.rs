@@ -62,5 +62,5 @@ async fn answer(
     let Shape::Form = body.shape() else {
         return Err(body.not_taken("multipart/form-data, with the recording as the field file"));
     };
-    transcribe(api, request, Form::read(request, body).await?, mode).await
+    transcribe(api, request, Form::read(api, request, body).await?, mode).await
 }

@@ -59,7 +59,7 @@ async fn add(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<
     let Shape::Form = body.shape() else {
         return Err(body.not_taken("multipart/form-data, with the fields name and audio_sample"));
     };
-    let mut form = Form::read(request, body).await?;
+    let mut form = Form::read(api, request, body).await?;
     if let Some(other) = form.text("type")?.filter(|kind| kind != "audio_sample") {
         let message = format!("a voice of the type {other:?} cannot be made here; type can be audio_sample");
         return Err(Problem::new(Kind::Unsupported, message).about("type"));

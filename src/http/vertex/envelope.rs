@@ -1,21 +1,26 @@
 //! `{"instances": […], "parameters": {…}}` → `{"predictions": […]}`, one for each instance, in order.
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse};
 use futures::{StreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::action;
-use crate::http::{
-    api::Api,
-    native::{
-        delivery::{Delivery, output_uri},
-        events::{self, AT_ONCE},
-        fields::{self, Fields},
-        item::Item,
-        request::NativeRequest,
+use crate::{
+    http::{
+        api::Api,
+        native::{
+            delivery::{Delivery, output_uri},
+            events::{self, AT_ONCE},
+            fields::{self, Fields},
+            item::Item,
+            request::NativeRequest,
+        },
+        problem::Problem,
     },
-    problem::Problem,
+    speech::Kind,
 };
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -38,44 +43,67 @@ pub(super) struct Predictions {
     predictions: Vec<Value>,
 }
 
+/// What holds for all instances. It is there once, however many they are.
+struct Defaults {
+    fields: Fields,
+    audio: Option<Arc<Value>>,
+    delivery: Delivery,
+}
+
 pub(super) async fn answer(api: &Api, request: &HttpRequest, value: Value) -> Result<HttpResponse, Problem> {
     let Envelope { instances, parameters } =
         serde_json::from_value(value).map_err(|error| Problem::invalid("instances", error.to_string()))?;
-    if instances.is_empty() {
-        return Err(Problem::invalid("instances", "instances is empty; send at least one"));
-    }
-    let mut parameters = parameters.unwrap_or_default();
+    check_count(instances.len(), api.config.max_instances)?;
+    let parameters = parameters.unwrap_or_default();
     if parameters.contains_key("action") {
+        // Done once, whatever the instances are.
         let (status, outcome) = action::perform(api, request, parameters).await?;
-        return Ok(HttpResponse::build(status).json(Predictions { predictions: vec![outcome; instances.len()] }));
+        return Ok(HttpResponse::build(status).json(Predictions { predictions: vec![outcome] }));
     }
-    let delivery = Delivery::take(&mut parameters)?;
+    let (defaults, request) = (Defaults::of(parameters)?, request.clone());
+    let as_events = defaults.delivery.stream || events::accepted(&request);
+    // Made one by one as their turn comes.
     let instances = instances.into_iter().enumerate();
-    let items: Vec<_> =
-        instances.map(|(place, instance)| item(request, place, instance, &parameters, &delivery)).collect();
-    if delivery.stream || events::accepted(request) {
+    let items = instances.map(move |(place, instance)| item(&request, place, instance, &defaults));
+    if as_events {
         return events::envelope(api.clone(), items).await;
     }
     predictions(predict(api, items).await)
 }
 
-fn item(
-    request: &HttpRequest,
-    place: usize,
-    instance: Value,
-    parameters: &Fields,
-    delivery: &Delivery,
-) -> Result<Item, Problem> {
+fn check_count(count: usize, most: usize) -> Result<(), Problem> {
+    match count {
+        0 => Err(Problem::invalid("instances", "instances is empty; send at least one")),
+        _ if count > most => {
+            let message = format!("there are {count} instances; `limits.max_instances` allows {most} in a request");
+            Err(Problem::new(Kind::TooLarge, message).about("instances"))
+        }
+        _ => Ok(()),
+    }
+}
+
+// === impl Defaults ===
+
+impl Defaults {
+    fn of(mut parameters: Fields) -> Result<Self, Problem> {
+        let delivery = Delivery::take(&mut parameters)?;
+        let audio = parameters.remove("audio").filter(|audio| !audio.is_null()).map(Arc::new);
+        Ok(Self { fields: parameters, audio, delivery })
+    }
+}
+
+fn item(request: &HttpRequest, place: usize, instance: Value, defaults: &Defaults) -> Result<Item, Problem> {
     let mut fields = fields::object(instance)?;
     let own = output_uri(&mut fields)?;
     let output = |native: &NativeRequest| {
-        own.or_else(|| delivery.output_of(place, native.common.response_format.unwrap_or_default()))
+        own.or_else(|| defaults.delivery.output_of(place, native.common.response_format.unwrap_or_default()))
     };
-    Item::new(request, fields::merge(fields, parameters.clone()), None, output)
+    let item = Item::new(request, fields::merge(fields, defaults.fields.clone()), None, output)?;
+    Ok(item.with_default_audio(defaults.audio.clone()))
 }
 
-async fn predict(api: &Api, items: Vec<Result<Item, Problem>>) -> Vec<Result<Value, Problem>> {
-    let work = items.into_iter().map(|item| async move { Ok(item?.predict(api).await?.into_json()) });
+async fn predict(api: &Api, items: impl Iterator<Item = Result<Item, Problem>>) -> Vec<Result<Value, Problem>> {
+    let work = items.map(|item| async move { Ok(item?.predict(api).await?.into_json()) });
     stream::iter(work).buffered(AT_ONCE).collect().await
 }
 

@@ -81,22 +81,25 @@ pub(super) async fn invocations(api: web::Data<Api>, request: HttpRequest, paylo
 async fn answer(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
     let body = body::read(request, payload, api).await?;
     match body.shape() {
-        Shape::Json => json_body(api, request, &body).await,
+        Shape::Json => json_body(api, request, body).await,
         Shape::Sound => sound_body(api, request, body).await,
         Shape::Form => form_body(api, request, body).await,
         Shape::Other => Err(body.not_taken(TAKEN)),
     }
 }
 
-async fn json_body(api: &Api, request: &HttpRequest, body: &Body) -> Result<HttpResponse, Problem> {
-    let value: Value = body.json()?;
+async fn json_body(api: &Api, request: &HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
+    let bytes = body.bytes.clone();
+    let value: Value = body.parse(api).await?;
     if value.get("instances").is_some() {
+        drop(bytes);
         return envelope::answer(api, request, value).await;
     }
     if value.get("input").is_some() {
         // OpenAI's name for what is to be spoken.
-        return speech::synthesize(api, request, &body.bytes, "vertex").await;
+        return speech::synthesize(api, request, &bytes, "vertex").await;
     }
+    drop(bytes);
     let Value::Object(fields) = value else {
         return Err(Problem::new(Kind::Invalid, "the body is no JSON object, as was expected here"));
     };
@@ -109,7 +112,7 @@ async fn sound_body(api: &Api, request: &HttpRequest, body: Body) -> Result<Http
 }
 
 async fn form_body(api: &Api, request: &HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
-    let mut form = Form::read(request, body).await?;
+    let mut form = Form::read(api, request, body).await?;
     if transcriptions::is_theirs(&form) {
         return transcriptions::transcribe(api, request, form, TranscribeMode::Transcribe).await;
     }
