@@ -48,12 +48,17 @@ pub(super) enum Shape {
 pub(super) async fn read(request: &HttpRequest, payload: web::Payload, api: &Api) -> Result<Body, Problem> {
     let body = read_unseen(request, payload, api).await?;
     if let Shape::Json = body.shape() {
-        let (json, bodies, most) = (body.bytes.clone(), api.bodies.clone(), api.config.max_fields);
-        let parsed = api.parsers.run(json.len(), move || parsed(&json, Counted::All, most, &bodies)).await??;
-        // What is made of it lasts as long as the request.
-        request.extensions_mut().insert(Parsed { _share: parsed });
+        count(request, api, &body).await?;
     }
     Ok(body)
+}
+
+/// Takes the memory of what is made of a JSON body, for as long as the request lasts.
+async fn count(request: &HttpRequest, api: &Api, body: &Body) -> Result<(), Problem> {
+    let (json, bodies, most) = (body.bytes.clone(), api.bodies.clone(), api.config.max_fields);
+    let share = api.parsers.run(json.len(), move || parsed(&json, Counted::All, most, &bodies)).await??;
+    request.extensions_mut().insert(Parsed { _share: share });
+    Ok(())
 }
 
 /// The same, where what a body holds is for the route to find out.
@@ -89,7 +94,9 @@ pub(super) async fn optional<T: DeserializeOwned + Default>(
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<T, Problem> {
-    let body = read(request, payload, api).await?;
+    // JSON, whatever it says that it is.
+    let body = read_unseen(request, payload, api).await?;
+    count(request, api, &body).await?;
     if body.bytes.is_empty() { Ok(T::default()) } else { body.json() }
 }
 

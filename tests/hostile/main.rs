@@ -9,4 +9,5 @@ mod support;
 mod audio;
 mod bodies;
 mod chance;
+mod limits;
 mod models;

@@ -193,6 +193,11 @@ impl Server {
         }
     }
 
+    /// Of the program, where it has a process of its own.
+    pub fn process_id(&self) -> Option<u32> {
+        self.process.as_ref().map(Child::id)
+    }
+
     /// Tells the server to stop and waits until it has.
     pub fn stop(mut self) {
         self.end();

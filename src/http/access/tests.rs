@@ -29,6 +29,8 @@ pub(in crate::http) fn http(access: Config) -> crate::http::Config {
     crate::http::Config {
         body_limit: 1,
         bodies_limit: usize::MAX,
+        max_instances: usize::MAX,
+        max_fields: usize::MAX,
         body_timeout: std::time::Duration::MAX,
         health_route: Some("/v1/endpoints/7/deployedModels/9".to_owned()),
         predict_route: Some("/v1/endpoints/7/deployedModels/9:predict".to_owned()),
