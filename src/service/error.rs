@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{OutOfMemory, OverAllowance};
+use super::{allowance::OverAllowance, memory::OutOfMemory};
 use crate::{
     audio::DecodeError,
     catalog::Unknown,

@@ -1,6 +1,6 @@
 //! The recording that an answer is of, where the model hears only parts of it.
 
-use super::MemoryShare;
+use super::memory::MemoryShare;
 use crate::{
     audio::{Pcm, Timeline, VoiceActivity},
     speech::{Segment, Summary, TranscriptEvent},

@@ -2,7 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{AudioInput, MemoryShare, Recording, ServiceError, original::Original};
+use super::{
+    error::ServiceError,
+    memory::MemoryShare,
+    original::Original,
+    request::{AudioInput, Recording},
+};
 use crate::{
     audio::{self, DecodeError, Pcm, UnusableRate, VoiceActivity},
     speech::{Convert, Synthesize, Task, Transcribe, VoiceInput},

@@ -149,7 +149,7 @@ async fn read(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result
             inputs: vec![input],
             outputs: Vec::new(),
             binary: true,
-            memory: None,
+            _memory: None,
         });
     }
     let (bytes, bodies, most) = (body.bytes, api.bodies.clone(), api.config.max_fields);

@@ -49,7 +49,7 @@ pub(super) struct InferRequest {
     /// Whether outputs that do not say otherwise are binary.
     pub binary: bool,
     /// Of what was made of the body's JSON.
-    pub memory: Option<MemoryShare>,
+    pub _memory: Option<MemoryShare>,
 }
 
 /// An output that is wanted, by name.
@@ -68,7 +68,7 @@ impl InferRequest {
         let mut memory = parsed(&body[..length], Counted::ButTensors, most, bodies)?;
         // Numbers of two letters become four bytes, and what they are gathered in has room for as many again.
         memory.resize(length.saturating_mul(4))?;
-        Ok(Self { memory: Some(memory), ..Self::read(body, json)? })
+        Ok(Self { _memory: Some(memory), ..Self::read(body, json)? })
     }
 
     /// `json` is the length of the JSON in front of the tensors; the whole body, if absent.
@@ -96,7 +96,7 @@ impl InferRequest {
         let binary = flag(&parameters, "binary_data_output")?.unwrap_or(false);
         let outputs =
             outputs.into_iter().map(|output| RequestedOutput::of(output, binary)).collect::<Result<_, _>>()?;
-        Ok(Self { id, parameters, inputs, outputs, binary, memory: None })
+        Ok(Self { id, parameters, inputs, outputs, binary, _memory: None })
     }
 }
 
