@@ -7,9 +7,14 @@ use crate::{
     app::BudgetChoice,
     lifecycle::{LoadMode, OnPreloadFailure},
     model::{DTypeChoice, DeviceChoice, DeviceId},
+    remote::SecretUrl,
     store::Secret,
     telemetry::LogFormat,
 };
+
+fn endpoints(urls: &[SecretUrl]) -> String {
+    urls.iter().map(SecretUrl::expose).collect::<Vec<_>>().join(",")
+}
 
 /// Sources that hold nothing of the machine.
 #[derive(Default)]
@@ -80,7 +85,7 @@ fn every_value_has_a_default() {
 
     assert_eq!((config.server.bind, config.server.port), (IpAddr::from([0; 4]), 8080));
     assert_eq!((config.store.cache_dir, config.store.read_only), (PathBuf::from("/var/cache/sconce/hub"), vec![]));
-    assert_eq!((config.store.endpoints.join(",").as_str(), config.store.offline), ("https://huggingface.co", false));
+    assert_eq!((endpoints(&config.store.endpoints).as_str(), config.store.offline), ("https://huggingface.co", false));
     assert_eq!((config.catalog.default, config.catalog.models), (None, vec![]));
     assert_eq!((config.runtime.device, config.runtime.dtype), (DeviceChoice::Auto, DTypeChoice::Auto));
     assert_eq!(config.lifecycle.mode, LoadMode::OnDemand);
@@ -182,10 +187,13 @@ fn what_clouds_tell_of_themselves_is_heard() {
         .env("SCONCE_REMOTE__WEB__ALLOW_HOSTS", "a.example, *.b.example")
         .load();
     let (s3, gcs) = (&config.config.remote.buckets.s3, &config.config.remote.buckets.gcs);
-    assert_eq!((s3.endpoint.as_deref(), s3.region.as_str()), (Some("http://minio:9000"), "eu-west-1"));
+    assert_eq!(
+        (s3.endpoint.as_ref().map(SecretUrl::expose), s3.region.as_str()),
+        (Some("http://minio:9000"), "eu-west-1")
+    );
     assert_eq!(s3.identity.get("AWS_ROLE_ARN").map(String::as_str), Some("arn:aws:iam::1:role/x"));
     assert_eq!(
-        (gcs.endpoint.as_deref(), gcs.credentials.as_deref()),
+        (gcs.endpoint.as_ref().map(SecretUrl::expose), gcs.credentials.as_deref()),
         (Some("http://localhost:9023"), Some("/key.json"))
     );
     assert_eq!(config.config.remote.web.allow_hosts, ["a.example", "*.b.example"]);
@@ -256,7 +264,7 @@ fn plain_container_variables_are_heard() {
         .load()
         .config;
     assert_eq!(config.lifecycle.mode, LoadMode::Startup);
-    assert_eq!((config.store.endpoints.join(",").as_str(), config.store.offline), ("http://hub.test", true));
+    assert_eq!((endpoints(&config.store.endpoints).as_str(), config.store.offline), ("http://hub.test", true));
     assert_eq!(config.store.token, Some(Secret("new".to_owned())));
     assert_eq!(config.telemetry.log_level, "DEBUG");
 }

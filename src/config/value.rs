@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::remote::{SecretUrl, shown};
+
 /// A value as it was written. It may be a secret, so it has no `Debug`.
 #[derive(Clone)]
 pub(super) enum Raw {
@@ -44,14 +46,14 @@ pub(super) const SIZE: Kind<u64> = Kind {
     show: show_size,
 };
 
-pub(super) const URL: Kind<String> =
-    Kind { expected: "an http:// or https:// address", parse: |raw| url(text(raw)?), show: |url| without_user(url) };
+pub(super) const URL: Kind<SecretUrl> =
+    Kind { expected: "an http:// or https:// address", parse: |raw| url(text(raw)?), show: SecretUrl::to_string };
 
 /// Addresses, separated by commas or blanks where they are written as one text.
-pub(super) const URLS: Kind<Vec<String>> = Kind {
+pub(super) const URLS: Kind<Vec<SecretUrl>> = Kind {
     expected: "an http:// or https:// address, or several, separated by commas",
     parse: |raw| names(raw)?.iter().map(|item| url(item)).collect::<Option<Vec<_>>>().filter(|urls| !urls.is_empty()),
-    show: |urls| urls.iter().map(|url| without_user(url)).collect::<Vec<_>>().join(","),
+    show: |urls| urls.iter().map(SecretUrl::to_string).collect::<Vec<_>>().join(","),
 };
 
 pub(super) const ROUTE: Kind<String> = Kind {
@@ -67,10 +69,11 @@ pub(super) const NAMES: Kind<Vec<String>> =
 impl Raw {
     /// As it may be printed: not for secrets, and without the password of an address.
     pub fn shown(&self) -> String {
+        let listed = |text: &str| text.split(',').map(shown).collect::<Vec<_>>().join(",");
         match self {
-            Self::Text(text) => without_user(text),
+            Self::Text(text) => listed(text),
             Self::List(items) => {
-                format!("[{}]", items.iter().map(|item| without_user(item)).collect::<Vec<_>>().join(", "))
+                format!("[{}]", items.iter().map(|item| listed(item)).collect::<Vec<_>>().join(", "))
             }
         }
     }
@@ -125,10 +128,10 @@ fn count(raw: &Raw) -> Option<usize> {
     text(raw)?.parse().ok().filter(|count| *count > 0)
 }
 
-fn url(text: &str) -> Option<String> {
+fn url(text: &str) -> Option<SecretUrl> {
     let url = text.trim().trim_end_matches('/');
     let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
-    (!host.is_empty()).then(|| url.to_owned())
+    (!host.is_empty()).then(|| url.into())
 }
 
 /// A bare number is seconds.
@@ -192,16 +195,6 @@ fn number_and_unit(text: &str) -> Option<(f64, String)> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     Some((number.parse().ok()?, unit.trim().to_lowercase()))
-}
-
-/// `https://user:password@host/…` with the part before the `@` hidden. In `hf://org/name@revision` it stays.
-fn without_user(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
-    let authority = rest.split('/').next().unwrap_or_default();
-    match authority.rsplit_once('@') {
-        Some((user, _)) => format!("{scheme}://***{}", &rest[user.len()..]),
-        None => text.to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -273,7 +266,9 @@ mod tests {
 
     #[test]
     fn an_address_is_shown_without_its_password() {
-        assert_eq!(without_user("https://me:s3cret@hub.example/api"), "https://***@hub.example/api");
-        assert_eq!(without_user("hf://org/name@main"), "hf://org/name@main");
+        let raw = Raw::Text("https://me:s3cret@hub.example/api, http://me:s3cret@mirror?sig=s3cret".into());
+        assert_eq!(raw.shown(), "https://***@hub.example/api, http://***@mirror?…");
+        assert_eq!((URL.show)(&"https://me:s3cret@hub.example".into()), "https://***@hub.example");
+        assert_eq!(Raw::Text("hf://org/name@main".into()).shown(), "hf://org/name@main");
     }
 }

@@ -53,7 +53,7 @@ impl Address {
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
         let key = key.trim_matches('/');
         let wrong = |reason: &str| RemoteError::NotAnAddress {
-            uri: super::error::shown(&format!("{}://{rest}", scheme.name())),
+            uri: super::shown(&format!("{}://{rest}", scheme.name())),
             reason: reason.to_owned(),
         };
         if !is_bucket(bucket) {
@@ -72,7 +72,7 @@ impl FromStr for Address {
     fn from_str(uri: &str) -> Result<Self, RemoteError> {
         let reason = || "it should begin with gs:// or s3://".to_owned();
         Self::of_scheme(uri)
-            .unwrap_or_else(|| Err(RemoteError::NotAnAddress { uri: super::error::shown(uri), reason: reason() }))
+            .unwrap_or_else(|| Err(RemoteError::NotAnAddress { uri: super::shown(uri), reason: reason() }))
     }
 }
 

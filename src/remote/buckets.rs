@@ -14,8 +14,7 @@ use object_store::{
 use parking_lot::Mutex;
 
 use super::{
-    Address, RemoteBytes, RemoteError, Scheme, Secret,
-    error::{root_cause, shown},
+    Address, RemoteBytes, RemoteError, Scheme, Secret, SecretUrl, bounded::BoundedConnector, root_cause, shown,
 };
 
 /// For a connection to come about.
@@ -26,6 +25,9 @@ const IDLE: Duration = Duration::from_secs(30);
 const RETRIES: usize = 2;
 /// For all tries of one request together.
 const RETRYING: Duration = Duration::from_secs(30);
+
+/// Objects of one listing: no model has so many, and each is remembered.
+const LISTED: usize = 100_000;
 
 /// How buckets are reached.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +40,7 @@ pub struct BucketsConfig {
 #[derive(Clone, Debug, Default)]
 pub struct S3Config {
     /// Of a service that speaks like S3. Absent: Amazon's, in the region.
-    pub endpoint: Option<String>,
+    pub endpoint: Option<SecretUrl>,
     pub region: String,
     pub access_key_id: Option<String>,
     pub secret_access_key: Option<Secret>,
@@ -54,7 +56,7 @@ pub struct S3Config {
 #[derive(Clone, Debug, Default)]
 pub struct GcsConfig {
     /// Of something that speaks like Google Cloud Storage. Absent: Google's.
-    pub endpoint: Option<String>,
+    pub endpoint: Option<SecretUrl>,
     /// A file of credentials.
     pub credentials: Option<String>,
     /// Sign nothing: public buckets.
@@ -97,8 +99,13 @@ impl Buckets {
             // An object that is called as the prefix itself is not below it; consoles make such for empty folders.
             (!name.is_empty()).then(|| Object { name: name.join("/"), size: meta.size, etag: meta.e_tag })
         };
-        let listed = store.list(Some(&root)).map_ok(below).try_collect::<Vec<_>>().await;
-        let mut objects: Vec<_> = listed.map_err(|error| failed(prefix, &error))?.into_iter().flatten().collect();
+        let listed = store.list(Some(&root)).take(LISTED + 1).map_ok(below).try_collect::<Vec<_>>().await;
+        let listed = listed.map_err(|error| failed(prefix, &error))?;
+        if listed.len() > LISTED {
+            let reason = format!("more than {LISTED} objects are below it");
+            return Err(RemoteError::Refused { uri: prefix.to_string(), reason });
+        }
+        let mut objects: Vec<_> = listed.into_iter().flatten().collect();
         objects.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(objects)
     }
@@ -172,8 +179,9 @@ impl S3Config {
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(bucket)
             .with_region(&self.region)
-            .with_client_options(client(self.endpoint.as_deref()))
+            .with_client_options(client(self.endpoint.as_ref()))
             .with_retry(retry())
+            .with_http_connector(BoundedConnector::default())
             .with_skip_signature(self.anonymous);
         for (name, value) in &self.identity {
             if let Ok(key) = name.to_ascii_lowercase().parse() {
@@ -181,7 +189,7 @@ impl S3Config {
             }
         }
         if let Some(endpoint) = &self.endpoint {
-            builder = builder.with_endpoint(endpoint);
+            builder = builder.with_endpoint(endpoint.expose());
         }
         if let Some(id) = &self.access_key_id {
             builder = builder.with_access_key_id(id);
@@ -202,11 +210,12 @@ impl GcsConfig {
     fn open(&self, bucket: &str) -> object_store::Result<Arc<dyn ObjectStore>> {
         let mut builder = GoogleCloudStorageBuilder::new()
             .with_bucket_name(bucket)
-            .with_client_options(client(self.endpoint.as_deref()))
+            .with_client_options(client(self.endpoint.as_ref()))
             .with_retry(retry())
+            .with_http_connector(BoundedConnector::default())
             .with_skip_signature(self.anonymous);
         if let Some(endpoint) = &self.endpoint {
-            builder = builder.with_base_url(endpoint);
+            builder = builder.with_base_url(endpoint.expose());
         }
         if self.anonymous {
             // Uploads ask for a credential even where nothing is to be signed.
@@ -220,9 +229,9 @@ impl GcsConfig {
 }
 
 /// Without encryption only where the configured address says so.
-fn client(endpoint: Option<&str>) -> ClientOptions {
+fn client(endpoint: Option<&SecretUrl>) -> ClientOptions {
     ClientOptions::new()
-        .with_allow_http(endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")))
+        .with_allow_http(endpoint.is_some_and(|endpoint| endpoint.expose().starts_with("http://")))
         .with_timeout_disabled()
         .with_connect_timeout(CONNECT)
         .with_read_timeout(IDLE)

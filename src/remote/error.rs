@@ -2,6 +2,7 @@
 
 use std::{error::Error, time::Duration};
 
+use super::secret_url::scrubbed;
 use crate::speech::{Fault, Kind};
 
 /// Why the bytes behind an address cannot be had, or written. Texts name addresses without their query, which may hold
@@ -72,43 +73,18 @@ impl Fault for RemoteError {
     }
 }
 
-/// An address as it may be shown: without user, query and fragment.
-pub(super) fn shown(uri: &str) -> String {
-    let end = uri.find(['?', '#']).unwrap_or(uri.len());
-    let uri = &uri[..end];
-    match uri.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest, rest.split('/').next()?))) {
-        Some((scheme, rest, authority)) => match authority.rfind('@') {
-            Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
-            None => uri.to_owned(),
-        },
-        None => uri.to_owned(),
-    }
-}
-
-/// The innermost reason, which the outer ones only wrap, of a length that a person reads.
-pub(super) fn root_cause(error: &(dyn Error + 'static)) -> String {
+/// The innermost reason, which the outer ones only wrap, of a length that a person reads and without secrets.
+pub fn root_cause(error: &(dyn Error + 'static)) -> String {
     /// Bytes of a reason; servers answer with whole pages.
     const LONGEST: usize = 200;
     let mut error = error;
     while let Some(source) = error.source() {
         error = source;
     }
-    let mut text = error.to_string();
+    let mut text = scrubbed(&error.to_string());
     if text.len() > LONGEST {
         text.truncate(text.floor_char_boundary(LONGEST));
         text.push('…');
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_shown_holds_no_secret() {
-        assert_eq!(shown("https://me:pw@host/a/b?X-Signature=abc#x"), "https://host/a/b");
-        assert_eq!(shown("https://host/a@b"), "https://host/a@b");
-        assert_eq!(shown("nonsense"), "nonsense");
-    }
 }

@@ -6,11 +6,13 @@
 //! private network.
 
 mod address;
+mod bounded;
 mod buckets;
 mod error;
 mod hosts;
 mod remote_bytes;
 mod secret;
+mod secret_url;
 mod web;
 
 use std::{future::Future, sync::Arc, time::Duration};
@@ -20,9 +22,10 @@ use reqwest::header::HeaderMap;
 
 pub use address::{Address, Scheme};
 pub use buckets::{Buckets, BucketsConfig, GcsConfig, Object, S3Config};
-pub use error::RemoteError;
+pub use error::{RemoteError, root_cause};
 pub use remote_bytes::RemoteBytes;
 pub use secret::Secret;
+pub use secret_url::{SecretUrl, scrubbed, shown};
 pub use web::WebConfig;
 
 use self::web::Web;
@@ -109,7 +112,7 @@ async fn within<T>(
     deadline: Duration,
     work: impl Future<Output = Result<T, RemoteError>>,
 ) -> Result<T, RemoteError> {
-    let late = |_| RemoteError::Deadline { uri: error::shown(uri), seconds: deadline.as_secs_f64() };
+    let late = |_| RemoteError::Deadline { uri: shown(uri), seconds: deadline.as_secs_f64() };
     tokio::time::timeout(deadline, work).await.map_err(late)?
 }
 

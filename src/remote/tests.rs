@@ -14,8 +14,8 @@ const LIMIT: usize = 100_000;
 fn config(files: &Files) -> Config {
     Config {
         buckets: BucketsConfig {
-            s3: S3Config { endpoint: Some(files.url()), anonymous: true, ..S3Config::default() },
-            gcs: GcsConfig { endpoint: Some(files.url()), credentials: None, anonymous: true },
+            s3: S3Config { endpoint: Some(files.url().into()), anonymous: true, ..S3Config::default() },
+            gcs: GcsConfig { endpoint: Some(files.url().into()), credentials: None, anonymous: true },
         },
         web: WebConfig { allow_hosts: vec![files.host()], allow_http: true, allow_private: true },
         allow_buckets: vec!["sounds".to_owned()],
@@ -164,4 +164,37 @@ async fn what_is_not_there_or_broken_is_told_apart() {
         let error = refusal(&remote, uri).await;
         assert!(error.kind() == Kind::Invalid && !error.to_string().contains("pw"), "{error}");
     }
+}
+
+/// Answers every request with a listing that never ends; counts what was taken of it.
+fn endless_bucket() -> (String, Arc<std::sync::atomic::AtomicUsize>) {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (url, sent) = (format!("http://{}", listener.local_addr().unwrap()), Arc::default());
+    let counter: Arc<std::sync::atomic::AtomicUsize> = Arc::clone(&sent);
+    std::thread::spawn(move || {
+        for mut connection in listener.incoming().flatten() {
+            let _ = connection.read(&mut [0; 4096]);
+            let _ = connection.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
+            let chunk = [b"10000\r\n".as_slice(), &[b'<'; 1 << 16], b"\r\n"].concat();
+            while connection.write_all(&chunk).is_ok() {
+                counter.fetch_add(chunk.len(), std::sync::atomic::Ordering::Relaxed);
+            }
+        }
+    });
+    (url, sent)
+}
+
+#[tokio::test]
+async fn a_listing_without_end_is_not_read_to_its_end() {
+    let (url, sent) = endless_bucket();
+    let s3 = S3Config { endpoint: Some(url.as_str().into()), anonymous: true, ..S3Config::default() };
+    let gcs = GcsConfig { endpoint: Some(url.into()), credentials: None, anonymous: true };
+    let buckets = Buckets::new(BucketsConfig { s3, gcs });
+    for prefix in ["s3://models/tiny", "gs://models/tiny"] {
+        let error = buckets.list(&prefix.parse().unwrap()).await.unwrap_err();
+        assert!(error.to_string().contains("without end"), "{error}");
+    }
+    let all = sent.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(all < 128 << 20, "{all} bytes were read");
 }

@@ -22,8 +22,8 @@ use url::{Host, Url};
 
 use super::{
     RemoteBytes, RemoteError,
-    error::{root_cause, shown},
     hosts::{Hosts, is_public},
+    root_cause, shown,
 };
 
 /// Redirects that are followed.

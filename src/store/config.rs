@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{Source, StoreError};
-use crate::remote::Secret;
+use crate::remote::{Secret, SecretUrl};
 
 /// What the store needs to know.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub struct Config {
     pub quota: Option<u64>,
     /// Base address of the hub, and of mirrors that are asked in their order when the one before does not answer or
     /// does not have it.
-    pub endpoints: Vec<String>,
+    pub endpoints: Vec<SecretUrl>,
     /// Bearer token for gated and private repositories. Only the first endpoint gets it.
     pub token: Option<Secret>,
     /// Never touch the network.
@@ -42,12 +42,12 @@ pub struct Config {
 impl Config {
     /// Refuses addresses that nobody could be asked at.
     pub(super) fn check(&self) -> Result<(), StoreError> {
-        self.endpoints.iter().try_for_each(|endpoint| check_endpoint(endpoint))
+        self.endpoints.iter().try_for_each(check_endpoint)
     }
 }
 
-fn check_endpoint(endpoint: &str) -> Result<(), StoreError> {
-    let url = reqwest::Url::parse(endpoint).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+fn check_endpoint(endpoint: &SecretUrl) -> Result<(), StoreError> {
+    let url = reqwest::Url::parse(endpoint.expose()).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     let wrong =
         || StoreError::Setup(format!("{endpoint:?} is no address of a hub; one looks like https://huggingface.co"));
     url.map(drop).ok_or_else(wrong)

@@ -4,6 +4,7 @@ use std::{fmt, io, path::PathBuf, time::Duration};
 
 use crate::{
     model::LoadError,
+    remote::shown,
     speech::{Fault, Kind},
 };
 
@@ -11,8 +12,9 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
     #[error(
-        "{text:?} names no source; write hf://organisation/name, gs://bucket/prefix, s3://bucket/prefix, \
-         https://host/file, file:/folder or embedded:name"
+        "{:?} names no source; write hf://organisation/name, gs://bucket/prefix, s3://bucket/prefix, \
+         https://host/file, file:/folder or embedded:name",
+        shown(.text)
     )]
     Shape { text: String },
     #[error("{reason}")]

@@ -20,9 +20,15 @@ use super::{
     origin::{Body, Listed, Origin},
     transport::{Answer, Ask, Transport, TransportError},
 };
+use crate::remote::SecretUrl;
 
 /// Pages of a tree, a thousand files each, that are asked for: more than any model has.
 const PAGES: usize = 100;
+/// Bytes of one answer. A page of a tree has a thousand files of some hundred bytes each, and what is said of a revision
+/// lists all of its files once.
+const LARGEST_ANSWER: usize = 8 << 20;
+/// Files of all pages together: no model has so many, and each is remembered.
+const FILES: usize = 100_000;
 
 /// One repository of the hub at one revision.
 pub(super) struct HubRepo<'a> {
@@ -39,7 +45,7 @@ pub(super) struct HubRepo<'a> {
 
 /// The hub, or a mirror.
 struct Endpoint<'a> {
-    url: &'a str,
+    url: &'a SecretUrl,
     token: Option<&'a str>,
 }
 
@@ -86,7 +92,7 @@ impl<'a> HubRepo<'a> {
         let endpoint = |(index, url)| Endpoint { url, token: token.filter(|_| index == 0) };
         Self {
             transport,
-            endpoints: config.endpoints.iter().map(String::as_str).enumerate().map(endpoint).collect(),
+            endpoints: config.endpoints.iter().enumerate().map(endpoint).collect(),
             repo,
             revision,
             source_name: format!("hf://{repo}@{revision}"),
@@ -122,7 +128,11 @@ impl<'a> HubRepo<'a> {
         let ask = Ask { method: Method::GET, url, token: endpoint.token, range: None, version: None, stay: false };
         let answer = self.transport.send(&ask).await.map_err(|error| self.error(endpoint, error))?;
         let headers = answer.response.headers().clone();
-        let body = answer.response.bytes().await.map_err(|_| self.passing(endpoint, "broke off in an answer", None))?;
+        let body = match answer.whole(LARGEST_ANSWER).await {
+            Ok(Some(body)) => body,
+            Ok(None) => return Err(self.foreign(endpoint, "answers without end")),
+            Err(_) => return Err(self.passing(endpoint, "broke off in an answer", None)),
+        };
         let parsed = serde_json::from_slice(&body);
         Ok((parsed.map_err(|_| self.foreign(endpoint, "does not answer as a hub does"))?, headers))
     }
@@ -140,6 +150,9 @@ impl<'a> HubRepo<'a> {
         for _ in 0..PAGES {
             let (entries, headers): (Vec<Entry>, _) = self.json(endpoint, url.clone()).await?;
             files.extend(entries.into_iter().filter_map(Entry::listed));
+            if files.len() > FILES {
+                break;
+            }
             match next_page(&headers, &url) {
                 Some(next) => url = next,
                 None => return self.inside(files),
@@ -231,7 +244,7 @@ impl<'a> HubRepo<'a> {
 
     /// `<endpoint>/<before…>/<org>/<name>/<after…>/<file>`, each component escaped.
     fn url(&self, endpoint: &Endpoint<'a>, before: &[&str], after: &[&str], file: &str) -> Result<Url, StoreError> {
-        let mut url = Url::parse(endpoint.url).map_err(|error| StoreError::Setup(error.to_string()))?;
+        let mut url = Url::parse(endpoint.url.expose()).map_err(|error| StoreError::Setup(error.to_string()))?;
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(before).extend(self.repo.split('/')).extend(after);
             segments.extend(file.split('/').filter(|name| !name.is_empty()));
@@ -331,12 +344,12 @@ impl Entry {
 }
 
 /// Reads well in the middle of a sentence.
-fn host(endpoint: &str) -> String {
+fn host(endpoint: &SecretUrl) -> String {
     format!("the hub {endpoint}")
 }
 
-fn same_host(url: &Url, endpoint: &str) -> bool {
-    Url::parse(endpoint).is_ok_and(|endpoint| endpoint.origin() == url.origin())
+fn same_host(url: &Url, endpoint: &SecretUrl) -> bool {
+    Url::parse(endpoint.expose()).is_ok_and(|endpoint| endpoint.origin() == url.origin())
 }
 
 fn passing(error: &StoreError) -> bool {
@@ -363,7 +376,7 @@ fn etag(headers: &HeaderMap) -> Option<String> {
 }
 
 /// What to do about a refusal. Without a token the hub also refuses what does not exist.
-fn remedy(gated: bool, with_token: bool, endpoint: &str, repo: &str) -> String {
+fn remedy(gated: bool, with_token: bool, endpoint: &SecretUrl, repo: &str) -> String {
     match (gated, with_token) {
         (true, true) => format!(
             "the repository is gated; accept its licence at {endpoint}/{repo} with the account of HF_TOKEN, and let \

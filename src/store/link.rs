@@ -9,7 +9,7 @@ use super::{
     archive::Archive,
     names::{is_sha256, stays_inside},
 };
-use crate::remote::Address;
+use crate::remote::{Address, SecretUrl, shown};
 
 /// What comes before the sha256 that a file should have.
 const PIN: &str = "#sha256=";
@@ -18,7 +18,7 @@ const PIN: &str = "#sha256=";
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Link {
     /// Without a fragment.
-    url: String,
+    url: SecretUrl,
     pub(super) sha256: Option<String>,
 }
 
@@ -33,7 +33,7 @@ pub(super) enum Where {
 impl Link {
     /// The file's own name: the last part of the path.
     pub(super) fn name(&self) -> String {
-        let path = self.url.split('?').next().unwrap_or_default();
+        let path = self.address().split('?').next().unwrap_or_default();
         let last = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
         last.replace("%20", " ")
     }
@@ -51,19 +51,22 @@ impl Link {
 
     /// The whole address, which may hold a signature: not to be shown.
     pub(super) fn address(&self) -> &str {
-        &self.url
+        self.url.expose()
     }
 
     /// The word before the colon.
     pub(super) fn scheme(&self) -> &'static str {
-        ["gs", "s3", "https"].into_iter().find(|scheme| self.url.starts_with(&format!("{scheme}://"))).unwrap_or("http")
+        ["gs", "s3", "https"]
+            .into_iter()
+            .find(|scheme| self.address().starts_with(&format!("{scheme}://")))
+            .unwrap_or("http")
     }
 
     /// `None` never, for what was parsed.
     pub(super) fn location(&self) -> Option<Where> {
-        match Address::of_scheme(&self.url) {
+        match Address::of_scheme(self.address()) {
             Some(address) => address.ok().map(Where::Bucket),
-            None => Url::parse(&self.url).ok().map(Where::Web),
+            None => Url::parse(self.address()).ok().map(Where::Web),
         }
     }
 
@@ -80,7 +83,7 @@ impl Link {
             None => return Err(wrong("it is no address")),
         }
         let name = self.name();
-        let part = self.url.splitn(4, '/').nth(3).unwrap_or_default();
+        let part = self.address().splitn(4, '/').nth(3).unwrap_or_default();
         match stays_inside(&name) && !part.is_empty() && !name.starts_with('.') && !name.contains('%') {
             true => Ok(()),
             false => Err(wrong("it should end in the name of a file")),
@@ -96,10 +99,10 @@ impl FromStr for Link {
             None => (text, None),
             Some((url, _)) => match text[url.len()..].strip_prefix(PIN).filter(|sha256| is_sha256(sha256)) {
                 Some(sha256) => (url, Some(sha256.to_lowercase())),
-                None => return Err(SourceError::Pin { text: super::link::shown(text) }),
+                None => return Err(SourceError::Pin { text: shown(text) }),
             },
         };
-        let link = Self { url: url.to_owned(), sha256 };
+        let link = Self { url: url.into(), sha256 };
         link.check().map(|()| link)
     }
 }
@@ -107,19 +110,9 @@ impl FromStr for Link {
 /// Without the query, which may hold a signature.
 impl fmt::Display for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&shown(&self.url))?;
+        self.url.fmt(f)?;
         self.sha256.iter().try_for_each(|sha256| write!(f, "{PIN}{sha256}"))
     }
-}
-
-/// An address with its secrets cut out.
-fn shown(text: &str) -> String {
-    let plain = text.split('#').next().unwrap_or_default();
-    let (path, query) = plain.split_once('?').map_or((plain, ""), |(path, _)| (path, "?…"));
-    let (scheme, rest) = path.split_once("://").unwrap_or(("", path));
-    let authority = rest.split('/').next().unwrap_or_default();
-    let hidden = authority.rfind('@').map_or(0, |at| at + 1);
-    format!("{scheme}://{}{query}", &rest[hidden..])
 }
 
 #[cfg(test)]

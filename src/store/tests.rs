@@ -108,7 +108,7 @@ fn config(cache_dir: PathBuf, endpoint: &str) -> Config {
         other_caches: Vec::new(),
         own_caches: Default::default(),
         quota: None,
-        endpoints: vec![endpoint.to_owned()],
+        endpoints: vec![endpoint.into()],
         token: None,
         offline: false,
         idle_timeout: Duration::from_secs(10),

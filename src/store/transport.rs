@@ -2,7 +2,7 @@
 //! with the host it is for and the place that a redirect leads to can be asked again; an answer has to begin in time;
 //! and a host that fails again and again is left alone.
 
-use std::{error::Error, ops::Range, time::Duration};
+use std::{ops::Range, time::Duration};
 
 use bytes::Bytes;
 use futures::{StreamExt, stream::BoxStream};
@@ -13,6 +13,7 @@ use reqwest::{
 };
 
 use super::{StoreError, breaker::Breakers};
+use crate::remote::root_cause;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Redirects of one request: a renamed repository, a storage behind a gate, and some to spare.
@@ -94,7 +95,7 @@ impl Transport {
     }
 
     async fn once(&self, ask: &Ask<'_>, url: Url) -> Result<Response, TransportError> {
-        let host = url.authority().to_owned();
+        let host = host_of(&url);
         self.breakers.admit(&host).map_err(left_alone)?;
         let mut request = self.client.request(ask.method.clone(), url.clone());
         request = request.header(header::ACCEPT_ENCODING, "identity");
@@ -134,6 +135,18 @@ impl Answer {
     pub(super) fn version(&self) -> Option<String> {
         let etag = self.response.headers().get(header::ETAG)?.to_str().ok()?;
         etag.starts_with('"').then(|| etag.to_owned())
+    }
+
+    /// The whole body, if it is no larger than `limit`; it need not have a length that it is told by.
+    pub(super) async fn whole(mut self, limit: usize) -> Result<Option<Vec<u8>>, reqwest::Error> {
+        let mut body = Vec::new();
+        while let Some(chunk) = self.response.chunk().await? {
+            if body.len() + chunk.len() > limit {
+                return Ok(None);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Some(body))
     }
 
     /// The body, piece by piece. An error reads well after the name of a host.
@@ -184,6 +197,11 @@ fn judged(response: Response, url: Url) -> Result<Answer, TransportError> {
     }
 }
 
+/// `host:port`, without the user that an address may name.
+fn host_of(url: &Url) -> String {
+    format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default())
+}
+
 fn location(response: &Response, base: &Url) -> Option<Url> {
     let location = response.headers().get(header::LOCATION)?.to_str().ok()?;
     base.join(location).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
@@ -210,14 +228,6 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 fn failed(error: &reqwest::Error) -> String {
     let what = if error.is_connect() { "cannot be reached" } else { "broke off" };
     format!("{what}: {}", root_cause(error))
-}
-
-fn root_cause(error: &dyn Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What telemetry needs to know.
 
+use crate::remote::SecretUrl;
+
 /// What telemetry needs to know.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -13,7 +15,7 @@ pub struct Config {
 #[derive(Clone, Debug)]
 pub struct TracesConfig {
     /// Base address of an OTLP collector; no traces if absent.
-    pub endpoint: Option<String>,
+    pub endpoint: Option<SecretUrl>,
     pub service_name: String,
     /// Share of the requests that are traced, unless the caller decided.
     pub sample: f64,

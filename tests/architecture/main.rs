@@ -37,7 +37,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("jobs", &["remote", "speech"]),
     // Status pages show what the catalog and the lifecycle know.
     ("http", &["jobs", "service", "catalog", "lifecycle", "remote", "model", "speech", "audio", "text"]),
-    ("telemetry", &[]),
+    // How addresses and errors are shown without their secrets.
+    ("telemetry", &["remote"]),
     // The configuration and the composition root know every module's `Config`; `app` takes it as plain values.
     (
         "config",

@@ -122,7 +122,7 @@ async fn what_is_written_to_s3_is_read_by_its_own_client() {
     use sconce::remote::{BucketsConfig, Config, GcsConfig, Remote, S3Config, Secret, WebConfig};
     let mut moto = Moto::start();
     let s3 = S3Config {
-        endpoint: Some(moto.endpoint.clone()),
+        endpoint: Some(moto.endpoint.as_str().into()),
         region: "us-east-1".to_owned(),
         access_key_id: Some("key".to_owned()),
         secret_access_key: Some(Secret("secret".to_owned())),

@@ -15,6 +15,7 @@ mod parts;
 mod program;
 mod reload;
 mod roll;
+mod secrets;
 mod sources;
 mod start;
 mod stop;

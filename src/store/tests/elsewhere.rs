@@ -43,8 +43,8 @@ impl Yard {
     }
 
     fn of(&self, config: Config) -> Store {
-        let s3 = S3Config { endpoint: Some(self.files.url()), anonymous: true, ..S3Config::default() };
-        let gcs = GcsConfig { endpoint: Some(self.files.url()), credentials: None, anonymous: true };
+        let s3 = S3Config { endpoint: Some(self.files.url().into()), anonymous: true, ..S3Config::default() };
+        let gcs = GcsConfig { endpoint: Some(self.files.url().into()), credentials: None, anonymous: true };
         store_with(config, Buckets::new(BucketsConfig { s3, gcs }))
     }
 

@@ -172,7 +172,7 @@ async fn the_token_stays_with_the_hub() {
     assert!(!bench.hub.token_leaked(), "it does not follow to the storage");
 
     let main = Hub::start();
-    let endpoints = vec![main.url(), bench.hub.url()];
+    let endpoints = vec![main.url().into(), bench.hub.url().into()];
     let config = Config { endpoints, cache_dir: bench.dir.path().join("other"), ..with_token };
     let error = fetch(&store(config), &bench.branch()).await.unwrap_err();
     assert!(main.requests() > 0, "{error}");
@@ -183,7 +183,10 @@ async fn the_token_stays_with_the_hub() {
 async fn mirrors_are_asked_in_order() {
     let (bench, empty) = (Bench::new(), Hub::start());
     let dead = "http://127.0.0.1:1".to_owned();
-    let with = |endpoints: Vec<String>| store(Config { endpoints, ..bench.config() });
+    let with = |endpoints: Vec<String>| {
+        let endpoints = endpoints.into_iter().map(Into::into).collect();
+        store(Config { endpoints, ..bench.config() })
+    };
     let error = fetch(&with(vec![dead.clone(), empty.url()]), &bench.branch()).await.unwrap_err();
     assert!(!error.permanent() && error.to_string().contains("cannot be reached"), "it may come back: {error}");
     assert_whole(&fetch(&with(vec![dead, empty.url(), bench.hub.url()]), &bench.branch()).await.unwrap());
@@ -281,4 +284,33 @@ async fn a_lease_is_not_judged_by_the_time_of_its_file() {
         assert_whole(&fetch(&bench.store(), &bench.branch()).await.unwrap());
         assert!(!dir.download_lock().exists());
     }
+}
+
+/// Answers every request with JSON that never ends; counts what was taken of it.
+fn endless_hub() -> (String, Arc<std::sync::atomic::AtomicUsize>) {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (url, sent) = (format!("http://{}", listener.local_addr().unwrap()), Arc::default());
+    let counter: Arc<std::sync::atomic::AtomicUsize> = Arc::clone(&sent);
+    std::thread::spawn(move || {
+        for mut connection in listener.incoming().flatten() {
+            let _ = connection.read(&mut [0; 4096]);
+            let _ = connection.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\n[\"a\r\n");
+            let chunk = [b"10000\r\n".as_slice(), &[b'a'; 1 << 16], b"\r\n"].concat();
+            while connection.write_all(&chunk).is_ok() {
+                counter.fetch_add(chunk.len(), std::sync::atomic::Ordering::Relaxed);
+            }
+        }
+    });
+    (url, sent)
+}
+
+#[tokio::test]
+async fn a_hub_that_talks_for_ever_is_not_listened_to() {
+    let (url, sent) = endless_hub();
+    let bench = Bench::new();
+    let store = store(Config { endpoints: vec![url.into()], ..bench.config() });
+    let error = fetch(&store, &bench.branch()).await.unwrap_err();
+    assert!(error.to_string().contains("answers without end"), "{error}");
+    assert!(sent.load(std::sync::atomic::Ordering::Relaxed) < 32 << 20, "more was read than the bound allows");
 }
