@@ -5,7 +5,7 @@ use std::{
     io,
     net::{SocketAddr, TcpListener},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use actix_web::{HttpServer, dev::ServerHandle};
@@ -24,6 +24,9 @@ use crate::{
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
+
+/// Time for the answers to those whose work outlasts the drain, before their connections are closed.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// Why the server ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -110,7 +113,7 @@ pub async fn run(
     let systemd = Systemd::inform(&app, stall_timeout);
     let ended = until_told(&app, reloads, shutdown).await;
     drop(systemd);
-    stop(&server, &api, &jobs, handle).await;
+    stop(&server, &app, &api, &jobs, handle).await;
     secrets.abort();
     app.stop().await;
     serving.await.map_err(io::Error::other)??;
@@ -141,17 +144,35 @@ async fn until_told(
     }
 }
 
-/// Unready first, then a grace for load balancers, then no new connections and no new jobs; what runs is finished.
-async fn stop(server: &ServerConfig, api: &http::Api, jobs: &Jobs, handle: ServerHandle) {
+/// Unready first, then a grace for load balancers, then no new connections, no new jobs and nobody who waits for a model;
+/// what runs is finished, or else answered just before the drain ends.
+async fn stop(server: &ServerConfig, app: &App, api: &http::Api, jobs: &Jobs, handle: ServerHandle) {
     let start = Instant::now();
     api.draining.begin();
     info!(grace_seconds = server.grace.as_secs_f64(), drain_seconds = server.drain.as_secs_f64(), "stopping");
     tokio::time::sleep(server.grace).await;
-    tokio::join!(handle.stop(true), jobs.stop(server.drain));
+    app.lifecycle.stop().await;
+    let cut_off = async {
+        tokio::time::sleep(server.drain.saturating_sub(last_answers(server.drain))).await;
+        api.draining.cut_off();
+    };
+    let drained = async { tokio::join!(handle.stop(true), jobs.stop(server.drain)) };
+    tokio::pin!(drained);
+    tokio::select! {
+        _ = &mut drained => {}
+        () = cut_off => {
+            drained.await;
+        }
+    }
     let seconds = start.elapsed().as_secs_f64();
-    if start.elapsed() >= server.grace + server.drain {
+    if start.elapsed() >= (server.grace + server.drain).saturating_sub(last_answers(server.drain)) {
         warn!(seconds, "requests in flight were cut off: server.drain was too short for them");
     } else {
         info!(seconds, "drained");
     }
+}
+
+/// A part of a short drain, so that it has time for work as well.
+fn last_answers(drain: Duration) -> Duration {
+    LAST_ANSWERS.min(drain / 4)
 }

@@ -504,6 +504,15 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
     )
     .live(),
     Setting::new(
+        "limits.waiters",
+        "512",
+        &To::<Config, _>(&COUNT, |c, v| c.lifecycle.max_waiters = v),
+        "Requests that may wait for one model that is not there yet; one more is answered with 429 when it comes. All who \
+         wait are served when the model is there, in their order and before whoever comes later. Each holds its \
+         recording or text in memory meanwhile, so that far more would be a risk.",
+    )
+    .live(),
+    Setting::new(
         "limits.request_timeout",
         "10m",
         &To::<Config, _>(&DURATION, |c, v| c.service.request_timeout = v),
@@ -775,7 +784,7 @@ pub(super) fn blank() -> Config {
         remote: remote::Config {
             buckets: BucketsConfig {
                 s3: S3Config {
-                    endpoint: Some(String::new()),
+                    endpoint: Some("".into()),
                     region: String::new(),
                     access_key_id: Some(String::new()),
                     secret_access_key: Some(Secret(String::new())),
@@ -783,7 +792,7 @@ pub(super) fn blank() -> Config {
                     anonymous: true,
                     identity: BTreeMap::new(),
                 },
-                gcs: GcsConfig { endpoint: Some(String::new()), credentials: Some(String::new()), anonymous: true },
+                gcs: GcsConfig { endpoint: Some("".into()), credentials: Some(String::new()), anonymous: true },
             },
             web: WebConfig { allow_hosts: vec![String::new()], allow_http: true, allow_private: true },
             allow_buckets: vec![String::new()],
@@ -823,6 +832,7 @@ pub(super) fn blank() -> Config {
             memory_budget: lifecycle::Budget::default(), // of `budget`, by `app`
             idle_ttl: Some(Duration::MAX),
             room_patience: Duration::MAX,
+            max_waiters: usize::MAX,
             retry_base: Duration::MAX,
             retry_max: Duration::MAX,
             on_preload_failure: OnPreloadFailure::Exit,
@@ -874,11 +884,7 @@ pub(super) fn blank() -> Config {
         telemetry: telemetry::Config {
             log_level: String::new(),
             log_format: LogFormat::Pretty,
-            traces: telemetry::TracesConfig {
-                endpoint: Some(String::new()),
-                service_name: String::new(),
-                sample: -1.0,
-            },
+            traces: telemetry::TracesConfig { endpoint: Some("".into()), service_name: String::new(), sample: -1.0 },
         },
     }
 }

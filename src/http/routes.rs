@@ -15,12 +15,17 @@ use crate::speech::Kind;
 pub fn routes(api: Api) -> impl HttpServiceFactory {
     let (health, predict) = (api.config.health_route.clone(), api.config.predict_route.clone());
     let (gate, cors) = (api.gate.clone(), cors(&api.config.cors_origins));
+    let (draining, at_the_end) = (api.draining.clone(), api.gate.clone());
     web::scope("")
         .wrap(middleware::from_fn(served::layer))
         .wrap(middleware::from_fn(move |request, next| gate.clone().pass(request, next)))
         // Outside of the gate: a preflight has no key, and a page may read why it was refused.
         .wrap(middleware::Condition::new(!api.config.cors_origins.is_empty(), cors))
         .wrap(middleware::from_fn(request_id::layer))
+        .wrap(middleware::from_fn(move |request, next| {
+            let (draining, gate) = (draining.clone(), at_the_end.clone());
+            async move { draining.pass(gate.routes(), request, next).await }
+        }))
         .app_data(web::Data::new(api))
         // First: they may look like others, as `/v1/models/m:predict` does.
         .configure(|app| literally(app, health, web::get().to(admin::health)))

@@ -60,7 +60,7 @@ impl Fault for Refusal {
     }
 
     fn retry_after(&self) -> Option<Duration> {
-        matches!(self, Self::Full { .. } | Self::NoRoom { .. } | Self::NotWritten).then_some(SOON)
+        matches!(self, Self::Full { .. } | Self::NoRoom { .. } | Self::NotWritten | Self::Stopping).then_some(SOON)
     }
 
     fn param(&self) -> Option<&str> {

@@ -7,8 +7,15 @@ use tokio::sync::oneshot;
 use super::{Config, ModelSpec, Unavailable, lease_pool::LeaseGuard, machine::WaitCondition};
 use crate::speech::ModelName;
 
-/// `Some` guard for a lease, `None` for every other condition.
-pub(super) type Reply<E> = Result<Option<LeaseGuard<E>>, Unavailable>;
+/// `Some` for a lease, `None` for every other condition.
+pub(super) type Reply<E> = Result<Option<Granted<E>>, Unavailable>;
+
+/// A lease that was given.
+pub(super) struct Granted<E> {
+    pub guard: LeaseGuard<E>,
+    /// The caller was one of those who waited for the model, and was counted as such.
+    pub in_line: bool,
+}
 
 /// What handles ask of the driver.
 pub(super) enum Command<E> {

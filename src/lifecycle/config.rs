@@ -16,6 +16,8 @@ pub struct Config {
     pub idle_ttl: Option<Duration>,
     /// After a caller has waited so long for room, the model that is to go takes no new leases.
     pub room_patience: Duration,
+    /// Callers that may wait for one model that is not there; one more is refused when it comes.
+    pub max_waiters: usize,
     /// First delay after a failure; doubles with each further one.
     pub retry_base: Duration,
     pub retry_max: Duration,

@@ -15,7 +15,7 @@ use tracing::{Instrument, debug_span};
 use super::{
     Backend, Config, Facts, Failure, Fetched, LoadMode, Loaded, Metrics, ModelSpec, Progress, Unavailable,
     clock::{at, now},
-    command::{AcquireRequest, Command, Reply},
+    command::{AcquireRequest, Command, Granted, Reply},
     lease_pool::Wake,
     loaded_model::LoadedModel,
     log::{self, Details},
@@ -43,6 +43,8 @@ pub(super) struct Driver<B: Backend> {
     replies: HashMap<u64, oneshot::Sender<Reply<B::Executor>>>,
     fetches: HashMap<Attempt, AbortHandle>,
     waiters: u64,
+    /// Who asks just now: what he gets at once, he did not wait for.
+    newcomer: Option<u64>,
     shared: Arc<Shared>,
 }
 
@@ -79,6 +81,7 @@ impl<B: Backend> Driver<B> {
             replies: HashMap::new(),
             fetches: HashMap::new(),
             waiters: 0,
+            newcomer: None,
             shared: shared.clone(),
         };
         (driver, shared)
@@ -107,7 +110,9 @@ impl<B: Backend> Driver<B> {
         match command {
             Some(Command::Ask { name, condition, explicit, asked }) => {
                 let waiter = self.waiter(condition, asked);
+                self.newcomer = Some(waiter.id);
                 self.apply(Event::Ask { model: name, waiter, explicit });
+                self.newcomer = None;
             }
             Some(Command::Update { name, revision, asked }) => self.update(name, revision, asked),
             Some(Command::Configure { config, specs, done }) => {
@@ -225,7 +230,7 @@ impl<B: Backend> Driver<B> {
     fn answer(&mut self, waiter: u64, answer: Answer<LoadedModel<B::Executor>>) {
         let Some(reply) = self.replies.remove(&waiter) else { return };
         let _ = reply.send(match answer {
-            Answer::Lease(guard) => Ok(Some(guard)),
+            Answer::Lease(guard) => Ok(Some(Granted { guard, in_line: self.newcomer != Some(waiter) })),
             Answer::Reached => Ok(None),
             Answer::Refused(refusal) => Err(refusal),
         });
@@ -285,6 +290,7 @@ fn rules(config: &Config) -> Rules {
             room_patience: config.room_patience,
         },
         idle_ttl: config.idle_ttl,
+        max_waiters: config.max_waiters,
         retry_base: config.retry_base,
         retry_max: config.retry_max,
         on_preload_failure: config.on_preload_failure,

@@ -13,7 +13,7 @@ use super::{
     clock::now,
     command::{AcquireRequest, Command, Reply},
     driver::Driver,
-    lease_pool::{LeaseGuard, Wake},
+    lease_pool::Wake,
     machine::WaitCondition,
     shared::Shared,
     snapshot::ErrorStatus,
@@ -64,15 +64,22 @@ impl<E: Send + Sync + 'static> Lifecycle<E> {
     }
 
     /// A lease on the loaded model, which is brought in if need be. The load goes on when the caller leaves or its
-    /// timeout is over.
+    /// timeout is over. A failure that passes ends no wait: the caller stays as long as the next try begins in time.
     pub async fn acquire(&self, name: &ModelName, options: AcquireOptions) -> Result<Lease<E>, Unavailable> {
         let asked = now();
         let condition = WaitCondition::Lease { keep_alive: options.keep_alive };
-        let reply = self.ask(name, condition, Some(options.timeout), false).await;
+        let reply = loop {
+            let left = || options.timeout.saturating_sub(now().saturating_duration_since(asked));
+            let reply = self.ask(name, condition, Some(left()), false).await;
+            match &reply {
+                Err(failure) if self.outlasted(failure, left()).await => {}
+                _ => break reply,
+            }
+        };
         let waited = now().saturating_duration_since(asked);
         self.shared.metrics.waited(waited);
         match reply? {
-            Some(guard) => Ok(Lease::new(guard, waited)),
+            Some(granted) => Ok(Lease::new(granted, asked, waited)),
             None => Err(Unavailable::Stopping),
         }
     }
@@ -155,29 +162,45 @@ impl<E: Send + Sync + 'static> Lifecycle<E> {
         }
     }
 
+    /// Refuses everybody from now on, and those who wait for a model; who has one keeps it, and each is unloaded when its
+    /// leases end. Does not wait for that.
+    pub async fn stop(&self) {
+        // It has stopped already.
+        let _ = self.commands.send(Command::Stop).await;
+    }
+
     /// Refuses everybody from now on, unloads each model when its leases end, and resolves when all are gone.
     pub async fn shutdown(&self) {
         let _ = self.commands.send(Command::Stop).await;
         self.commands.closed().await;
     }
 
-    /// `Some` guard for a lease, `None` for every other condition.
     async fn ask(
         &self,
         name: &ModelName,
         condition: WaitCondition,
         timeout: Option<Duration>,
         explicit: bool,
-    ) -> Result<Option<LeaseGuard<E>>, Unavailable> {
+    ) -> Reply<E> {
         self.send(timeout, |asked| Command::Ask { name: name.clone(), condition, explicit, asked }).await
     }
 
+    /// Sits a failure out, up to the next try, if that comes within `left`.
+    async fn outlasted(&self, failure: &Unavailable, left: Duration) -> bool {
+        let Unavailable::Failed { permanent: false, retry_after: Some(pause), .. } = failure else { return false };
+        if *pause >= left {
+            return false;
+        }
+        let mut changes = self.shared.changes.subscribe();
+        tokio::select! {
+            () = tokio::time::sleep(*pause) => true,
+            // Asked again, it is told so.
+            () = async { drop(changes.wait_for(|snapshot| snapshot.stopping).await) } => true,
+        }
+    }
+
     /// Sends a command that is answered, and waits for the answer.
-    async fn send(
-        &self,
-        timeout: Option<Duration>,
-        command: impl FnOnce(AcquireRequest<E>) -> Command<E>,
-    ) -> Result<Option<LeaseGuard<E>>, Unavailable> {
+    async fn send(&self, timeout: Option<Duration>, command: impl FnOnce(AcquireRequest<E>) -> Command<E>) -> Reply<E> {
         let (reply, receiver) = oneshot::channel();
         let mut waiting = Waiting { reply: Some(receiver), wake: self.shared.wake.clone() };
         self.commands.send(command(AcquireRequest { timeout, reply })).await.map_err(|_| Unavailable::Stopping)?;

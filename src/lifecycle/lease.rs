@@ -1,14 +1,22 @@
 //! The right to use a loaded model, and how one asks for it.
 
-use std::{ops::Deref, time::Duration};
+use std::{
+    ops::Deref,
+    time::{Duration, Instant},
+};
 
-use super::{KeepAlive, lease_pool::LeaseGuard};
-use crate::runtime::Executor;
+use super::{KeepAlive, command::Granted, lease_pool::LeaseGuard};
+use crate::{
+    model::Request,
+    runtime::{Executor, Rejected, Runnable},
+};
 
 /// The right to use a loaded model, which is not unloaded as long as this exists.
 pub struct Lease<E = Executor> {
     guard: LeaseGuard<E>,
     waited: Duration,
+    /// When the caller came, if it waited in line for the model.
+    in_line_since: Option<Instant>,
 }
 
 /// What a request wants of its model.
@@ -23,13 +31,25 @@ pub struct AcquireOptions {
 // === impl Lease ===
 
 impl<E> Lease<E> {
-    pub(super) fn new(guard: LeaseGuard<E>, waited: Duration) -> Self {
-        Self { guard, waited }
+    pub(super) fn new(granted: Granted<E>, asked: Instant, waited: Duration) -> Self {
+        let Granted { guard, in_line } = granted;
+        Self { guard, waited, in_line_since: in_line.then_some(asked) }
     }
 
     /// How long the caller waited for the model.
     pub fn waited(&self) -> Duration {
         self.waited
+    }
+}
+
+impl Lease {
+    /// As [`Executor::submit`], where who waited for the model keeps the place that it had in line: all who were let in to
+    /// wait are served, in their order.
+    pub fn submit<T: Runnable>(&self, request: Request<T>) -> Result<(), Rejected> {
+        match self.in_line_since {
+            Some(since) => self.guard.model().submit_in_line(request, since),
+            None => self.guard.model().submit(request),
+        }
     }
 }
 

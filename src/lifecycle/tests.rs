@@ -185,6 +185,11 @@ impl Server {
         Self { lifecycle, driver, fake, registry }
     }
 
+    /// By somebody who leaves before a second try.
+    async fn acquire_once(&self, model: &str, timeout: Duration) -> Result<Lease<Candle>, Unavailable> {
+        self.lifecycle.acquire(&name(model), AcquireOptions::within(timeout)).await
+    }
+
     async fn acquire(&self, model: &str) -> Result<Lease<Candle>, Unavailable> {
         self.lifecycle.acquire(&name(model), AcquireOptions::within(PATIENCE)).await
     }
@@ -214,6 +219,7 @@ impl Server {
 
 fn config() -> Config {
     Config {
+        max_waiters: 100,
         mode: LoadMode::OnDemand,
         max_resident: None,
         memory_budget: Budget::default(),
@@ -316,7 +322,8 @@ async fn progress_is_seen_by_everybody_and_told_to_the_impatient() {
 async fn the_hub_fails_and_the_server_recovers_without_a_restart() {
     let server = Server::start(config(), &["a"]);
     server.fake.fetch_next("a", hub_is_down());
-    let refused = join_all((0..10).map(|_| server.acquire("a"))).await;
+    let soon = Duration::from_millis(400);
+    let refused = join_all((0..10).map(|_| server.acquire_once("a", FETCH + soon))).await;
     for refusal in refused.into_iter().map(Result::unwrap_err) {
         assert!(refusal.to_string().contains("the hub answers 503"), "{refusal}");
         assert_eq!(refusal.kind(), Kind::Unavailable);
@@ -324,7 +331,7 @@ async fn the_hub_fails_and_the_server_recovers_without_a_restart() {
         assert!((0.5..=1.0).contains(&retry_after.as_secs_f64()), "{retry_after:?}");
     }
     let at = Instant::now();
-    assert!(server.acquire("a").await.is_err());
+    assert!(server.acquire_once("a", soon).await.is_err());
     assert_eq!(at.elapsed(), Duration::ZERO, "answered at once");
     assert_eq!(server.status("a").error.unwrap().attempts, 1);
     assert_eq!(server.metric("sconce_model_failures_total", "a"), 1.0);
@@ -336,13 +343,65 @@ async fn the_hub_fails_and_the_server_recovers_without_a_restart() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_waits_long_enough_outlasts_failures_that_pass() {
+    let server = Server::start(config(), &["a"]);
+    (0..3).for_each(|_| server.fake.fetch_next("a", hub_is_down()));
+    server.fake.load_next("a", Turn::Panic);
+    for lease in join_all((0..50).map(|_| server.acquire("a"))).await {
+        assert!(lease.unwrap().waited() > FETCH * 5 + LOAD);
+    }
+    // After a load that failed the files are looked at anew.
+    assert_eq!((server.fake.times("fetch a"), server.fake.times("load a")), (5, 2));
+
+    server.fake.fetch_next("b", no_such_repository());
+    let server = Server::with(config(), vec![spec("b")], server.fake.clone());
+    let at = Instant::now();
+    assert!(server.acquire("b").await.unwrap_err().permanent());
+    assert_eq!(at.elapsed(), FETCH, "what does not pass is told at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_sits_a_failure_out_is_told_that_the_server_stops() {
+    let fake = Fake::default();
+    let slow = Config { retry_base: Duration::from_secs(60), ..config() };
+    fake.fetch_next("a", hub_is_down());
+    let server = Server::with(slow, vec![spec("a")], fake);
+    let lifecycle = server.lifecycle.clone();
+    let stop = async {
+        server.until("a", Status::Failed).await;
+        lifecycle.stop().await;
+    };
+    let at = Instant::now();
+    let (waiting, ()) = tokio::join!(server.acquire("a"), stop);
+    let refusal = waiting.unwrap_err();
+    assert!(refusal == Unavailable::Stopping && refusal.retry_after().is_some(), "{refusal}");
+    assert!(at.elapsed() < FETCH * 2, "{:?}", at.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_may_wait_are_refused_when_they_come() {
+    let server = Server::start(Config { max_waiters: 3, ..config() }, &["a"]);
+    let asked = join_all((0..5).map(|_| server.acquire("a"))).await;
+    let (served, refused): (Vec<_>, Vec<_>) = asked.into_iter().partition(Result::is_ok);
+    assert_eq!(served.len(), 3);
+    for refusal in refused.into_iter().map(Result::unwrap_err) {
+        assert!(refusal.kind() == Kind::Busy && refusal.to_string().contains("limits.waiters"), "{refusal}");
+        assert!(refusal.retry_after().is_some());
+    }
+    drop(served);
+    assert!(server.acquire("a").await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panic_of_the_backend_is_a_failure_like_any_other() {
     let server = Server::start(config(), &["a", "b"]);
     server.fake.fetch_next("a", Turn::Panic);
     server.fake.load_next("a", Turn::Panic);
-    assert!(matches!(server.acquire("a").await, Err(Unavailable::Failed { permanent: false, .. })));
+    let failed = |outcome| matches!(outcome, Err(Unavailable::Failed { permanent: false, .. }));
+    let soon = Duration::from_millis(400);
+    assert!(failed(server.acquire_once("a", FETCH + soon).await.map(drop)));
     time::sleep(Duration::from_secs(1)).await;
-    assert!(matches!(server.acquire("a").await, Err(Unavailable::Failed { permanent: false, .. })));
+    assert!(failed(server.acquire_once("a", FETCH + LOAD + soon).await.map(drop)));
     assert!(server.acquire("b").await.is_ok(), "others do not notice");
     time::sleep(Duration::from_secs(2)).await;
     assert!(server.acquire("a").await.is_ok());
@@ -354,7 +413,7 @@ async fn a_model_that_breaks_is_loaded_again_after_a_pause() {
     drop(server.acquire("a").await.unwrap());
     server.fake.break_down("a");
     server.until("a", Status::Failed).await;
-    assert!(server.acquire("a").await.unwrap_err().to_string().contains("broke"));
+    assert!(server.acquire_once("a", Duration::ZERO).await.unwrap_err().to_string().contains("broke"));
     time::sleep(Duration::from_secs(1)).await;
     assert!(server.acquire("a").await.is_ok());
     assert_eq!(server.fake.times("load a"), 2);

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::speech::{Fault, Kind, ModelName};
 
+/// Another server, or this one started anew, is there so soon.
+const AFTER_A_STOP: Duration = Duration::from_secs(1);
+
 /// Why a caller did not get its model.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Unavailable {
@@ -13,6 +16,9 @@ pub enum Unavailable {
     /// It is on its way, and the caller's timeout is over.
     #[error("the model {model} is {doing}; GET /models/status shows its progress")]
     NotYet { model: ModelName, doing: String, retry_after: Duration },
+    /// As many as may wait for it do so already.
+    #[error("{waiting} requests already wait for the model {model}; limits.waiters sets the limit")]
+    Crowded { model: ModelName, waiting: usize, retry_after: Duration },
     /// Other models hold the memory that it needs.
     #[error("the model {model} has no room in memory: {reason}")]
     NoRoom { model: ModelName, reason: String, retry_after: Duration },
@@ -25,6 +31,9 @@ pub enum Unavailable {
     /// Another version of it did not come; the one that there was serves on.
     #[error("the model {model} was not updated, and serves as before: {reason}")]
     NotUpdated { model: ModelName, reason: String, permanent: bool },
+    /// The update was given up before it came.
+    #[error("the update of the model {model} was given up: {reason}")]
+    UpdateGivenUp { model: ModelName, reason: String },
     /// It cannot be had at that revision, whatever is tried.
     #[error("the model {model} cannot be brought to that revision: {reason}")]
     NoRevision { model: ModelName, reason: String },
@@ -35,8 +44,11 @@ pub enum Unavailable {
 impl Fault for Unavailable {
     fn kind(&self) -> Kind {
         match self {
-            Self::Failed { .. } | Self::NoRoom { .. } | Self::NotUpdated { .. } => Kind::Unavailable,
+            Self::Failed { .. } | Self::NoRoom { .. } | Self::NotUpdated { .. } | Self::UpdateGivenUp { .. } => {
+                Kind::Unavailable
+            }
             Self::NotYet { .. } => Kind::Loading,
+            Self::Crowded { .. } => Kind::Busy,
             Self::WontFit { .. } => Kind::WontFit,
             Self::NotServed { .. } => Kind::NotFound,
             Self::NoRevision { .. } => Kind::Invalid,
@@ -47,19 +59,26 @@ impl Fault for Unavailable {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Failed { retry_after, .. } => *retry_after,
-            Self::NotYet { retry_after, .. } | Self::NoRoom { retry_after, .. } => Some(*retry_after),
+            Self::NotYet { retry_after, .. } | Self::NoRoom { retry_after, .. } | Self::Crowded { retry_after, .. } => {
+                Some(*retry_after)
+            }
             Self::WontFit { .. }
             | Self::NotUpdated { .. }
+            | Self::UpdateGivenUp { .. }
             | Self::NotServed { .. }
-            | Self::NoRevision { .. }
-            | Self::Stopping => None,
+            | Self::NoRevision { .. } => None,
+            Self::Stopping => Some(AFTER_A_STOP),
         }
     }
 
     fn permanent(&self) -> bool {
         match self {
             Self::Failed { permanent, .. } | Self::NotUpdated { permanent, .. } => *permanent,
-            Self::NotYet { .. } | Self::NoRoom { .. } | Self::Stopping => false,
+            Self::NotYet { .. }
+            | Self::NoRoom { .. }
+            | Self::Crowded { .. }
+            | Self::UpdateGivenUp { .. }
+            | Self::Stopping => false,
             Self::WontFit { .. } | Self::NotServed { .. } | Self::NoRevision { .. } => true,
         }
     }
@@ -71,7 +90,9 @@ impl Fault for Unavailable {
             Self::Failed { .. }
             | Self::NotYet { .. }
             | Self::NoRoom { .. }
+            | Self::Crowded { .. }
             | Self::NotUpdated { .. }
+            | Self::UpdateGivenUp { .. }
             | Self::Stopping => None,
         }
     }

@@ -1,6 +1,12 @@
 //! The handle of a loaded model.
 
-use std::{collections::BTreeMap, fmt, io, sync::Arc, thread, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt, io,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use super::{Event, Metrics, Pulse, Rejected, Runnable, Setup, queue::Queue, worker::Worker};
 use crate::{
@@ -42,6 +48,12 @@ impl Executor {
     /// [`Responses`](crate::model::Responses): the error returned here is the answer.
     pub fn submit<T: Runnable>(&self, request: Request<T>) -> Result<(), Rejected> {
         self.queue.push(T::wrap(request))
+    }
+
+    /// The request of somebody who waited for the model since then: it goes before those who came later, and is taken
+    /// even if the queue is full, because it was counted when it came.
+    pub fn submit_in_line<T: Runnable>(&self, request: Request<T>, since: Instant) -> Result<(), Rejected> {
+        self.queue.push_in_line(T::wrap(request), since)
     }
 
     pub fn name(&self) -> &ModelName {

@@ -21,7 +21,7 @@ const NEWEST: f64 = 0.3;
 /// No client is told to come back sooner.
 const SOONEST: Duration = Duration::from_secs(1);
 
-/// Requests in order of arrival, `capacity` at most.
+/// Requests in order of arrival, `capacity` at most, and beside them those who waited for the model.
 pub(super) struct Queue {
     // Held for a few instructions only, or for one pass over the queue; never while a model works.
     state: Mutex<State>,
@@ -33,10 +33,17 @@ pub(super) struct Queue {
 }
 
 struct State {
-    requests: VecDeque<Work>,
+    /// In order of arrival.
+    requests: VecDeque<Queued>,
     closed: bool,
     /// Running mean of the seconds that a request takes.
     request_seconds: f64,
+}
+
+struct Queued {
+    work: Work,
+    /// When its caller came, which may be before the model was there.
+    arrived: Instant,
 }
 
 // === impl Queue ===
@@ -60,7 +67,21 @@ impl Queue {
         if depth >= self.capacity {
             return Err(Rejected::Full { depth, retry_after: state.retry_after() });
         }
-        state.requests.push_back(work);
+        state.insert(work, Instant::now());
+        self.tell(&state);
+        drop(state);
+        self.signal.raise();
+        Ok(())
+    }
+
+    /// Puts a request before those that came later, whatever the capacity: how many there may be was decided where they
+    /// waited for the model.
+    pub fn push_in_line(&self, work: Work, arrived: Instant) -> Result<(), Rejected> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err(Rejected::Closed);
+        }
+        state.insert(work, arrived);
         self.tell(&state);
         drop(state);
         self.signal.raise();
@@ -71,7 +92,7 @@ impl Queue {
     pub fn wait(&self) -> Option<Work> {
         loop {
             let mut state = self.state.lock();
-            if let Some(work) = state.requests.pop_front() {
+            if let Some(Queued { work, .. }) = state.requests.pop_front() {
                 return Some(self.taken(&state, work));
             }
             if state.closed {
@@ -89,7 +110,7 @@ impl Queue {
 
     /// When the first of those who wait must be answered, whatever happens.
     pub fn deadline(&self) -> Option<Instant> {
-        self.state.lock().requests.iter().filter_map(Work::deadline).min()
+        self.state.lock().requests.iter().filter_map(|queued| queued.work.deadline()).min()
     }
 
     /// The next request if it is of that task. One of another task at the head gets its turn first, so that a steady
@@ -97,9 +118,12 @@ impl Queue {
     /// nobody is served the sooner for standing still.
     pub fn next(&self, kind: TaskKind, passing: bool) -> Option<Work> {
         let mut state = self.state.lock();
-        let place =
-            state.requests.iter().position(|work| work.kind() == kind).filter(|place| passing || *place == 0)?;
-        let work = state.requests.remove(place)?;
+        let place = state
+            .requests
+            .iter()
+            .position(|queued| queued.work.kind() == kind)
+            .filter(|place| passing || *place == 0)?;
+        let work = state.requests.remove(place)?.work;
         Some(self.taken(&state, work))
     }
 
@@ -127,7 +151,7 @@ impl Queue {
             requests
         };
         self.signal.raise();
-        requests.into_iter().for_each(|work| work.fail(error.clone()));
+        requests.into_iter().for_each(|queued| queued.work.fail(error.clone()));
     }
 
     /// Tells how long so many requests took together.
@@ -152,6 +176,11 @@ impl Queue {
 // === impl State ===
 
 impl State {
+    fn insert(&mut self, work: Work, arrived: Instant) {
+        let place = self.requests.partition_point(|queued| queued.arrived <= arrived);
+        self.requests.insert(place, Queued { work, arrived });
+    }
+
     /// When those that wait now are likely to be done.
     fn retry_after(&self) -> Duration {
         Duration::from_secs_f64(self.request_seconds * self.requests.len() as f64).max(SOONEST)
@@ -161,10 +190,10 @@ impl State {
     fn sweep(&mut self) -> bool {
         let before = self.requests.len();
         for _ in 0..before {
-            let Some(work) = self.requests.pop_front() else { break };
-            match work.over() {
-                Some(error) => work.fail(error),
-                None => self.requests.push_back(work),
+            let Some(queued) = self.requests.pop_front() else { break };
+            match queued.work.over() {
+                Some(error) => queued.work.fail(error),
+                None => self.requests.push_back(queued),
             }
         }
         self.requests.len() != before

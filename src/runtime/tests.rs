@@ -229,6 +229,34 @@ fn a_full_queue_refuses_and_says_when_to_return() {
 }
 
 #[test]
+fn who_waited_for_the_model_goes_before_who_came_later_even_into_a_full_queue() {
+    let (tell, order) = channel();
+    let (go, wait) = channel::<()>();
+    let bench = Bench::new(1, move |jobs| {
+        for job in jobs.admit(1) {
+            tell.send(job.id.clone()).unwrap();
+            let _ = wait.recv();
+            job.finish(done());
+        }
+        Ok(())
+    });
+    let ask = |id: &str| {
+        let ask = Transcribe { audio: Pcm::new(vec![0.0; 16], 16_000), options: TranscribeOptions::default() };
+        request(id.to_owned(), ask, None)
+    };
+    let came = Instant::now();
+    let (running, later, second, first) = (ask("running"), ask("later"), ask("second"), ask("first"));
+    bench.executor.submit(running.0).unwrap();
+    assert_eq!(order.recv_timeout(SOON).unwrap(), "running");
+    bench.executor.submit(later.0).unwrap();
+    assert!(bench.executor.submit(new_job(None).0).is_err(), "the queue is full");
+    bench.executor.submit_in_line(second.0, came + Duration::from_nanos(1)).unwrap();
+    bench.executor.submit_in_line(first.0, came).unwrap();
+    drop(go);
+    assert_eq!([(); 3].map(|()| order.recv_timeout(SOON).unwrap()), ["first", "second", "later"]);
+}
+
+#[test]
 fn callers_who_left_make_way_in_a_full_queue() {
     let (script, began, go) = gated();
     let bench = Bench::new(1, script);

@@ -23,8 +23,9 @@ const PIECE: u64 = 8 << 20;
 /// Bytes of the first range of a file that needs several. It finds out whether the place knows ranges, and where the
 /// file really lies, before all connections ask.
 const LEAD: u64 = 64 << 10;
-/// A connection that brought so many bytes before it broke was worth it: the count of tries starts again.
-const WORTH_IT: u64 = 1 << 20;
+/// A connection that brought so many bytes before it broke was no failure: the count of tries in a row starts again. More
+/// than the packets that come with every answer, and little enough that a poor link gets on.
+const WORTH_IT: u64 = 64 << 10;
 
 /// What came is written down so often, or a death of the process would lose it.
 const NOTE_EVERY: Duration = Duration::from_millis(500);

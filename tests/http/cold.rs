@@ -26,9 +26,9 @@ fn on_demand(hub: &Hub) -> ServerBuilder {
 }
 
 #[tokio::test]
-async fn a_hundred_first_requests_cause_one_download_and_one_load() {
+async fn a_hundred_first_requests_are_all_answered_and_cause_one_download_and_one_load() {
     let hub = hub();
-    let server = on_demand(&hub).env("SCONCE_RUNTIME__QUEUE", "100").start();
+    let server = on_demand(&hub).start();
     let body = server.get_json("/health").await;
     assert_eq!((&body["status"], &body["models"]["status"]), (&json!("healthy"), &json!("not_loaded")));
     let one = || async {
@@ -127,13 +127,14 @@ async fn a_hub_that_fails_is_reported_and_recovered_from() {
     let hub = hub();
     hub.fail_next(usize::MAX, 500, None);
     let server = on_demand(&hub).env("SCONCE_STORE__ATTEMPTS", "1").start();
-    let answer = server.transcribe(recording(WAV), MODEL, &[]).await;
+    let hurry = [("wait", "0.4")];
+    let answer = server.transcribe(recording(WAV), MODEL, &hurry).await;
     assert_eq!(answer.status(), 503);
     assert!(answer.headers().contains_key("retry-after"));
     let body: Value = answer.json().await.unwrap();
     assert!(body["error"]["message"].as_str().unwrap().contains("500"), "{body}");
     let requests = hub.requests();
-    let again = server.transcribe(recording(WAV), MODEL, &[]).await;
+    let again = server.transcribe(recording(WAV), MODEL, &[("wait", "0")]).await;
     assert_eq!((again.status().as_u16(), hub.requests()), (503, requests), "no request before it is time");
     hub.heal();
     let explicit = server.post_json("/download-models", &json!({})).await;

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use crate::{
     program::{Program, sconce},
-    support::{server::form, sound},
+    support::{hub::Hub, publish_nano, server::form, sound},
 };
 
 fn client() -> reqwest::Client {
@@ -48,4 +48,60 @@ async fn a_second_signal_ends_at_once() {
     program.line("stopping");
     program.terminate();
     assert_eq!(program.ended().code(), Some(130));
+}
+
+/// What somebody was answered whom the end of the server cut off.
+async fn assert_told_to_come_back(answer: reqwest::Result<reqwest::Response>) {
+    let answer = answer.expect("an answer, not a closed connection");
+    assert_eq!(answer.status(), 503);
+    assert!(answer.headers().contains_key("retry-after"));
+    let text = answer.text().await.unwrap();
+    assert!(text.contains("stopping"), "{text}");
+}
+
+#[tokio::test]
+async fn who_waits_for_a_model_is_told_at_once() {
+    let (cache, hub) = (TempDir::new().unwrap(), Hub::start());
+    publish_nano(&hub, "acme/nano");
+    hub.stall();
+    let mut command = sconce(&cache);
+    command.env("PORT", "0").env("HF_ENDPOINT", hub.url()).env("MODEL_ID", "acme/nano").env("LOAD_MODE", "on_demand");
+    let mut program = Program::start(command.env("SCONCE_SERVER__GRACE", "0s").env("SCONCE_SERVER__DRAIN", "60s"));
+    let ask = || {
+        let request = client().post(program.url("/v1/audio/transcriptions"));
+        tokio::spawn(request.multipart(form(sound::babble(1.0), "acme/nano", &[])).send())
+    };
+    let waiting: Vec<_> = (0..20).map(|_| ask()).collect();
+    let status = || async { client().get(program.url("/models/status")).send().await.unwrap().text().await.unwrap() };
+    while !status().await.contains("\"waiting\":20") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let start = std::time::Instant::now();
+    program.terminate();
+    for answer in waiting {
+        assert_told_to_come_back(answer.await.unwrap()).await;
+    }
+    assert!(start.elapsed() < Duration::from_secs(30), "they waited for the end of the drain");
+    hub.release();
+    assert_eq!(program.ended().code(), Some(0));
+}
+
+#[tokio::test]
+async fn work_that_outlasts_the_drain_is_answered_before_its_end() {
+    let cache = TempDir::new().unwrap();
+    let mut command = sconce(&cache);
+    command.env("PORT", "0").env("SCONCE_SERVER__GRACE", "0s").env("SCONCE_SERVER__DRAIN", "2s");
+    let mut program = Program::start(&mut command);
+    client().post(program.url("/download-models")).send().await.unwrap();
+    let ask = || {
+        let request = client().post(program.url("/v1/audio/transcriptions"));
+        tokio::spawn(request.multipart(form(sound::babble(1200.0), "whisper-nano.en", &[])).send())
+    };
+    let (running, queued) = (ask(), ask());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    program.terminate();
+    for answer in [running, queued] {
+        assert_told_to_come_back(answer.await.unwrap()).await;
+    }
+    assert_eq!(program.ended().code(), Some(0));
 }

@@ -90,7 +90,7 @@ fn server(specs: Vec<ModelSpec>) -> (Lifecycle, TempDir) {
         other_caches: Vec::new(),
         own_caches: Default::default(),
         quota: None,
-        endpoints: vec!["http://127.0.0.1:1".to_owned()],
+        endpoints: vec!["http://127.0.0.1:1".into()],
         token: None,
         offline: true,
         idle_timeout: Duration::from_secs(1),
@@ -117,6 +117,7 @@ fn server(specs: Vec<ModelSpec>) -> (Lifecycle, TempDir) {
     let executors = runtime::Metrics::register(&registry, &runtime).unwrap();
     let backend = Local::new(store, runtime, executors, placer, scale);
     let config = Config {
+        max_waiters: 100,
         mode: LoadMode::OnDemand,
         max_resident: None,
         memory_budget: Budget::default(),

@@ -254,7 +254,7 @@ impl<R: Resource, F: Clone> Model<R, F> {
 }
 
 fn superseded(model: &ModelName, reason: &str) -> Unavailable {
-    Unavailable::NotUpdated { model: model.clone(), reason: reason.to_owned(), permanent: false }
+    Unavailable::UpdateGivenUp { model: model.clone(), reason: reason.to_owned() }
 }
 
 // === impl Model: what may be known of it ===

@@ -11,6 +11,8 @@ pub struct Rules {
     pub limits: Limits,
     /// Of models that do not say it themselves.
     pub idle_ttl: Option<Duration>,
+    /// Callers that may wait for one model.
+    pub max_waiters: usize,
     pub retry_base: Duration,
     pub retry_max: Duration,
     pub on_preload_failure: OnPreloadFailure,

@@ -99,6 +99,9 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
         if let Some(answer) = self.at_once(&waiter, cx.now, explicit) {
             return cx.answer(&waiter, answer);
         }
+        if let Some(refusal) = self.crowded(&waiter, cx) {
+            return cx.refuse(&waiter, refusal);
+        }
         let target = waiter.condition.target();
         match &mut self.phase {
             Phase::Absent { .. } | Phase::Failed { .. } => {
@@ -121,6 +124,18 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
                 waiters.push(waiter);
             }
         }
+    }
+
+    /// Why a caller may not wait, if so. The bound holds when it comes: whoever was let in is served.
+    fn crowded(&self, waiter: &Waiter, cx: &Context<'_, R, F>) -> Option<Unavailable> {
+        let for_lease = |waiter: &&Waiter| matches!(waiter.condition, WaitCondition::Lease { .. });
+        let waiting = self.phase.waiters().iter().filter(for_lease).count();
+        let crowded = for_lease(&waiter) && waiting >= cx.rules.max_waiters;
+        crowded.then(|| Unavailable::Crowded {
+            model: self.name().clone(),
+            waiting,
+            retry_after: self.not_yet(cx.now, None).retry_after().unwrap_or(cx.rules.retry_base),
+        })
     }
 
     /// The answer, if it does not take waiting.

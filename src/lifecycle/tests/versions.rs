@@ -118,7 +118,8 @@ async fn a_switch_that_fails_brings_back_what_served() {
     let server = Server::start(single(), &["a", "b"]);
     drop(server.acquire("a").await.unwrap());
     server.fake.load_next("b", hub_is_down());
-    assert!(server.acquire("b").await.is_err());
+    let once = FETCH + UNLOAD + LOAD + Duration::from_millis(400);
+    assert!(server.acquire_once("b", once).await.is_err());
     server.until("a", Status::Ready).await;
     assert_eq!(server.metric("sconce_model_rollbacks_total", ""), 1.0);
     assert_eq!(server.fake.0.lock().most_resident, 1);

@@ -103,6 +103,7 @@ pub struct World {
 
 pub fn rules() -> Rules {
     Rules {
+        max_waiters: 1000,
         mode: LoadMode::OnDemand,
         limits: Limits { max_resident: None, budget: Budget::default(), room_patience: seconds(10) },
         idle_ttl: None,
