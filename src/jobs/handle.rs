@@ -9,7 +9,7 @@ use tracing::{error, info};
 use super::{
     config::Config,
     error::{JobsError, Refusal},
-    job_store::JobStore,
+    job_store::{JobStore, Opened},
     manager::{Command, JobManager},
     metrics::Metrics,
     progress::Feed,
@@ -41,7 +41,10 @@ impl Jobs {
         remote: Remote,
         registry: &Registry,
     ) -> Result<Self, JobsError> {
-        let (store, records) = JobStore::open(config.dir.as_deref())?;
+        let Opened { store, records, set_aside } = JobStore::open(config.dir.as_deref())?;
+        if let Some((place, reason)) = set_aside {
+            error!(place = %place.display(), reason, "the file of jobs is damaged: it was set aside, and its jobs are lost");
+        }
         match &config.dir {
             Some(dir) => info!(dir = %dir.display(), found = records.len(), "jobs are written down"),
             None => info!("jobs are kept in memory and end with this process; jobs.dir would keep them"),
@@ -98,6 +101,16 @@ impl Jobs {
     /// What happens to a job from now on, and its pieces from the first one.
     pub async fn feed(&self, id: &JobId) -> Result<Feed, Refusal> {
         self.send(|reply| Command::Watch(self.principal.clone(), id.clone(), reply)).await?.ok_or_else(|| unknown(id))
+    }
+
+    /// Why jobs cannot be written down just now, if so. Never waits.
+    pub fn trouble(&self) -> Option<String> {
+        self.store.trouble()
+    }
+
+    #[cfg(test)]
+    pub(super) fn store(&self) -> &JobStore {
+        &self.store
     }
 
     /// Begins nothing more, and waits for what runs; what is not done by then is put back.

@@ -36,6 +36,8 @@ use crate::{
 
 /// Webhooks that are under way at once: a slow receiver holds up few others.
 const DELIVERIES: usize = 4;
+/// A job whose result could not be written down is done again after so long.
+const UNTIL_THE_DISK_IS_WELL: Duration = Duration::from_secs(30);
 /// Nothing is forgotten by the clock more often than this.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
@@ -189,7 +191,7 @@ impl JobManager {
     }
 
     /// Writes down what happened, then lets it be seen. What cannot be written (a full disk) still holds for this
-    /// process: the work is done, and whoever waits for it is told.
+    /// process; but a result that cannot be kept is none, and the job is done again later.
     async fn transition(&mut self, id: &JobId, event: JobEvent, result: Option<Vec<u8>>) {
         let Some(mut record) = self.table.after(id, event, Timestamp::now()) else { return };
         let (phase, mut changes) = (record.phase(), Vec::new());
@@ -197,12 +199,19 @@ impl JobManager {
             record.bytes = result.as_ref().map_or(0, |result| result.len() as u64);
             changes.push(Change::DropRecording(id.clone()));
             changes.extend(result.map(|result| Change::Result(id.clone(), result)));
+        }
+        changes.push(Change::Put(Box::new(record.clone())));
+        let has_result = changes.iter().any(|change| matches!(change, Change::Result(..)));
+        if self.write(changes).await.is_err() && has_result {
+            self.requeued("not_written");
+            let Some(again) = self.table.after(id, JobEvent::Later(UNTIL_THE_DISK_IS_WELL), Timestamp::now()) else {
+                return;
+            };
+            record = again;
+        } else if phase.is_end() {
             self.metrics.ended.with_label_values(&[phase.as_str()]).inc();
             debug!(job = %id, status = phase.as_str(), "a job has ended");
         }
-        changes.push(Change::Put(Box::new(record.clone())));
-        // The log has said why.
-        let _ = self.write(changes).await;
         if phase != Phase::Running
             && let Some(handle) = self.handles.remove(id)
         {
@@ -218,6 +227,7 @@ impl JobManager {
         match written.await.map_err(|error| error.to_string()).flatten() {
             Ok(()) => Ok(()),
             Err(reason) => {
+                self.metrics.unwritten.inc();
                 error!(reason, "a job could not be written down");
                 Err(())
             }
@@ -354,11 +364,13 @@ async fn recording(store: Arc<JobStore>, id: &JobId, hint: Option<String>) -> Re
     let read = tokio::task::spawn_blocking(move || store.recording(&key).map_err(|error| error.to_string()));
     // The pool refuses when the process ends.
     let read = read.await.map_err(|_| Problem::new(Kind::Stopping, "the server is stopping"))?;
-    let found = read.and_then(|bytes| bytes.ok_or_else(|| "it is not there".to_owned()));
-    let bytes = found.map_err(|reason| {
+    let bytes = read.map_err(|reason| {
         error!(job = %id, reason, "the recording of a job could not be read");
-        Problem::new(Kind::Invalid, "the recording of the job could not be read any more; send it again")
+        // The disk may do better later, and the job stays until then.
+        Problem::new(Kind::Unavailable, "the recording of the job cannot be read just now")
     })?;
+    let gone = || Problem::new(Kind::Invalid, "the recording of the job is not there any more; send it again");
+    let bytes = bytes.ok_or_else(gone)?;
     Ok(Recording { bytes, hint })
 }
 

@@ -1,6 +1,6 @@
 //! What jobs tell Prometheus.
 
-use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 /// From a command that was free to run at once to a meeting behind many others, in seconds.
 const BUCKETS: [f64; 10] = [0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0];
@@ -21,6 +21,8 @@ pub(super) struct Metrics {
     pub run: Histogram,
     /// Tries to deliver a webhook, by outcome.
     pub webhooks: IntCounterVec,
+    /// Changes of jobs that could not be written down.
+    pub unwritten: IntCounter,
 }
 
 // === impl Metrics ===
@@ -40,10 +42,15 @@ impl Metrics {
             )?,
             wait: seconds("sconce_jobs_wait_seconds", "Seconds from the arrival of a job to its beginning.")?,
             run: seconds("sconce_jobs_run_seconds", "Seconds from the last beginning of a job to its success.")?,
+            unwritten: IntCounter::new(
+                "sconce_jobs_unwritten_total",
+                "Changes of jobs that could not be written down.",
+            )?,
             webhooks: counter("sconce_jobs_webhooks_total", "Tries to deliver a webhook, by outcome.", "outcome")?,
         };
         registry.register(Box::new(metrics.held.clone()))?;
         registry.register(Box::new(metrics.bytes.clone()))?;
+        registry.register(Box::new(metrics.unwritten.clone()))?;
         for counter in [&metrics.ended, &metrics.requeued, &metrics.webhooks] {
             registry.register(Box::new(counter.clone()))?;
         }

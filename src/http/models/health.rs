@@ -12,7 +12,12 @@ use crate::{
 /// What `GET /health` answers with.
 pub(in crate::http) fn report(api: &Api) -> Value {
     let snapshot = api.service.lifecycle().snapshot();
-    json!({"status": state(api).as_str(), "load_mode": snapshot.mode, "models": models(api, &snapshot)})
+    let mut report =
+        json!({"status": state(api).as_str(), "load_mode": snapshot.mode, "models": models(api, &snapshot)});
+    if let Some(reason) = api.jobs.trouble() {
+        report["jobs"] = json!({"error": reason});
+    }
+    report
 }
 
 /// Whether requests should be sent here, or what the server is instead.

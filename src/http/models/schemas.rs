@@ -20,6 +20,15 @@ pub(in crate::http) struct Health {
     load_mode: LoadMode,
     #[schema(inline)]
     models: HealthModels,
+    /// What is wrong with jobs; absent where nothing is.
+    #[schema(inline, nullable = false)]
+    jobs: Option<HealthJobs>,
+}
+
+/// Jobs cannot be written down just now.
+#[derive(ToSchema)]
+struct HealthJobs {
+    error: String,
 }
 
 #[derive(ToSchema)]

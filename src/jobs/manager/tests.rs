@@ -302,3 +302,29 @@ async fn webhooks_without_a_key_or_to_other_hosts_are_refused() {
         assert!(refused.starts_with("webhook.url is not taken") && refused.contains(why), "{refused}");
     }
 }
+
+#[tokio::test]
+async fn a_disk_that_fails_loses_no_job() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, whole) = (dir.path().join("jobs.redb"), dir.path().join("whole"));
+    let (jobs, puppet) = start(Config { dir: Some(dir.path().to_owned()), ..config() });
+    let id = jobs.submit(to("wait")).await.unwrap().id;
+    puppet.has_begun(1).await;
+    assert_eq!(jobs.trouble(), None);
+
+    // A folder in place of the file: whatever is tried fails in the system.
+    jobs.store().close();
+    std::fs::rename(&path, &whole).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    assert_eq!(jobs.submit(to("work")).await, Err(Refusal::NotWritten));
+    assert!(jobs.trouble().is_some());
+    puppet.go.notify_one();
+    let kept = until(&jobs, &id, Phase::Queued).await;
+    assert_eq!(kept.state.phase(), Phase::Queued, "a result that cannot be kept is none");
+
+    std::fs::remove_dir(&path).unwrap();
+    std::fs::rename(&whole, &path).unwrap();
+    let other = jobs.submit(to("work")).await.unwrap().id;
+    until(&jobs, &other, Phase::Succeeded).await;
+    assert_eq!((jobs.trouble(), jobs.get(&id).await.unwrap().state.phase()), (None, Phase::Queued));
+}
