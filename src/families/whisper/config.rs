@@ -6,8 +6,22 @@ use crate::model::LoadError;
 
 const FILE: &str = "config.json";
 
-/// Sizes past which a file is foreign or broken: above the largest known model by a factor of ten or more.
+/// Of ids and of what no other bound is for: a file beyond is foreign or broken.
 const MOST: usize = 1 << 20;
+
+/// The largest sizes that are taken, each about ten times that of the largest Whisper there is. What is computed from
+/// them (memory of a load, of a slot, of a batch) stays far below what a `usize` holds, and is compared with the budget
+/// before anything is allocated.
+mod most {
+    pub const WIDTH: usize = 16_384;
+    pub const FEED_FORWARD: usize = 65_536;
+    pub const LAYERS: usize = 320;
+    pub const HEADS: usize = 256;
+    pub const MEL_BINS: usize = 1280;
+    /// Five minutes.
+    pub const SOURCE_POSITIONS: usize = 15_000;
+    pub const TARGET_POSITIONS: usize = 4480;
+}
 
 /// The sizes of a network, and the tokens that the file names.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,17 +61,17 @@ impl Config {
         fields.must_be("model_type", "whisper")?;
         fields.must_be("activation_function", "gelu")?;
         let config = Self {
-            d_model: fields.size("d_model")?,
-            encoder_layers: fields.size("encoder_layers")?,
-            encoder_attention_heads: fields.size("encoder_attention_heads")?,
-            encoder_ffn_dim: fields.size("encoder_ffn_dim")?,
-            decoder_layers: fields.size("decoder_layers")?,
-            decoder_attention_heads: fields.size("decoder_attention_heads")?,
-            decoder_ffn_dim: fields.size("decoder_ffn_dim")?,
-            num_mel_bins: fields.size("num_mel_bins")?,
-            max_source_positions: fields.size("max_source_positions")?,
-            max_target_positions: fields.size("max_target_positions")?,
-            vocab_size: fields.size("vocab_size")?,
+            d_model: fields.size_up_to("d_model", most::WIDTH)?,
+            encoder_layers: fields.size_up_to("encoder_layers", most::LAYERS)?,
+            encoder_attention_heads: fields.size_up_to("encoder_attention_heads", most::HEADS)?,
+            encoder_ffn_dim: fields.size_up_to("encoder_ffn_dim", most::FEED_FORWARD)?,
+            decoder_layers: fields.size_up_to("decoder_layers", most::LAYERS)?,
+            decoder_attention_heads: fields.size_up_to("decoder_attention_heads", most::HEADS)?,
+            decoder_ffn_dim: fields.size_up_to("decoder_ffn_dim", most::FEED_FORWARD)?,
+            num_mel_bins: fields.size_up_to("num_mel_bins", most::MEL_BINS)?,
+            max_source_positions: fields.size_up_to("max_source_positions", most::SOURCE_POSITIONS)?,
+            max_target_positions: fields.size_up_to("max_target_positions", most::TARGET_POSITIONS)?,
+            vocab_size: fields.size_up_to("vocab_size", MOST)?,
             scale_embedding: fields.flag("scale_embedding")?,
             decoder_start_token_id: fields.token("decoder_start_token_id")?,
             eos_token_id: fields.token("eos_token_id")?,
@@ -96,15 +110,19 @@ impl Fields<'_> {
         }
     }
 
-    fn size(&self, field: &str) -> Result<usize, LoadError> {
-        self.optional_size(field)?.ok_or_else(|| malformed(format!("{field} is missing")))
+    fn size_up_to(&self, field: &str, most: usize) -> Result<usize, LoadError> {
+        self.optional_size_up_to(field, most)?.ok_or_else(|| malformed(format!("{field} is missing")))
     }
 
     fn optional_size(&self, field: &str) -> Result<Option<usize>, LoadError> {
+        self.optional_size_up_to(field, MOST)
+    }
+
+    fn optional_size_up_to(&self, field: &str, most: usize) -> Result<Option<usize>, LoadError> {
         let Some(value) = self.get(field) else { return Ok(None) };
         match value.as_u64().and_then(|size| usize::try_from(size).ok()) {
-            Some(size @ 1..=MOST) => Ok(Some(size)),
-            _ => Err(malformed(format!("{field} is {value}, where a whole number from 1 to {MOST} is expected"))),
+            Some(size) if (1..=most).contains(&size) => Ok(Some(size)),
+            _ => Err(malformed(format!("{field} is {value}, where a whole number from 1 to {most} is expected"))),
         }
     }
 
@@ -171,6 +189,14 @@ mod tests {
         assert!(fault("decoder_layers", Value::Null).contains("decoder_layers is missing"));
         assert!(fault("eos_token_id", json!(-1)).contains("eos_token_id is -1"));
         assert!(fault("activation_function", json!("relu")).contains("activation_function is \"relu\""));
+    }
+
+    #[test]
+    fn sizes_that_no_machine_could_hold_are_refused_by_name() {
+        for field in ["d_model", "encoder_layers", "decoder_ffn_dim", "max_source_positions", "max_target_positions"] {
+            let reason = fault(field, json!(500_000));
+            assert!(reason.contains(&format!("{field} is 500000, where a whole number from 1 to")), "{reason}");
+        }
     }
 
     #[test]

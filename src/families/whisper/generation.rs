@@ -1,6 +1,8 @@
 //! How a checkpoint wants to be decoded: what its `generation_config.json` says, or what openai-whisper does where it says
 //! nothing.
 
+use std::collections::BTreeSet;
+
 use super::{config::Config, generation_config::GenerationConfig, tokens::Tokens};
 use crate::model::LoadError;
 
@@ -26,9 +28,11 @@ pub struct Generation {
 
 impl Generation {
     pub fn new(given: &GenerationConfig, tokens: &Tokens, config: &Config) -> Result<Self, LoadError> {
+        let (suppress, begin_suppress) = (suppress(given, tokens)?, begin_suppress(given, tokens)?);
+        something_left(tokens, &suppress, &begin_suppress)?;
         Ok(Self {
-            suppress: suppress(given, tokens)?,
-            begin_suppress: begin_suppress(given, tokens)?,
+            suppress,
+            begin_suppress,
             alignment_heads: alignment_heads(given, config)?,
             max_initial_timestamp: given.max_initial_timestamp_index.unwrap_or(MAX_INITIAL_TIMESTAMP),
             prompt_timestamps: given.prompt_timestamps.unwrap_or(true),
@@ -63,15 +67,36 @@ fn alignment_heads(given: &GenerationConfig, config: &Config) -> Result<Vec<(usi
     let Some(listed) = listed else {
         return Ok((layers / 2..layers).flat_map(|layer| (0..heads).map(move |head| (layer, head))).collect());
     };
-    match listed.iter().find(|(layer, head)| *layer >= layers || *head >= heads) {
-        None => Ok(listed.clone()),
-        Some((layer, head)) => Err(LoadError::Malformed {
-            file: "generation_config.json".to_owned(),
-            reason: format!(
-                "alignment_heads names head {head} of layer {layer}, and the decoder has {layers} layers of {heads} heads"
-            ),
-        }),
+    if let Some((layer, head)) = listed.iter().find(|(layer, head)| *layer >= layers || *head >= heads) {
+        return Err(malformed(format!(
+            "alignment_heads names head {head} of layer {layer}, and the decoder has {layers} layers of {heads} heads"
+        )));
     }
+    // The attention of each is kept for every token.
+    let mut seen = BTreeSet::new();
+    match listed.iter().find(|pair| !seen.insert(**pair)) {
+        None => Ok(listed.clone()),
+        Some((layer, head)) => Err(malformed(format!("alignment_heads names head {head} of layer {layer} twice"))),
+    }
+}
+
+/// A model that may say nothing would load, and fail at every request.
+fn something_left(tokens: &Tokens, suppress: &[u32], begin_suppress: &[u32]) -> Result<(), LoadError> {
+    if suppress.contains(&tokens.eot) {
+        return Err(malformed("suppress_tokens holds the token that ends a text".to_owned()));
+    }
+    let forbids = |list: &[u32], id: u32| list.binary_search(&id).is_ok();
+    if (0..tokens.eot).all(|id| forbids(suppress, id)) {
+        return Err(malformed("suppress_tokens leaves no token of text".to_owned()));
+    }
+    match (0..tokens.eot).all(|id| forbids(suppress, id) || forbids(begin_suppress, id)) {
+        true => Err(malformed("begin_suppress_tokens leaves no token that a text could begin with".to_owned())),
+        false => Ok(()),
+    }
+}
+
+fn malformed(reason: String) -> LoadError {
+    LoadError::Malformed { file: "generation_config.json".to_owned(), reason }
 }
 
 fn positive(listed: &[i64]) -> Vec<u32> {
@@ -113,6 +138,21 @@ mod tests {
             assert_eq!(generation.begin_suppress, [tokens.encode(" ").unwrap(), vec![tokens.eot]].concat());
             assert_eq!(generation.alignment_heads, [(1, 0), (1, 1)], "the upper half of two layers of two heads");
             assert_eq!((generation.max_initial_timestamp, generation.prompt_timestamps), (50, true));
+        }
+    }
+
+    #[test]
+    fn lists_that_leave_nothing_or_repeat_are_refused() {
+        let eot = fixtures::tokens().eot;
+        let all: Vec<u32> = (0..eot).collect();
+        for (json, part) in [
+            (format!("{{\"suppress_tokens\": {all:?}}}"), "leaves no token of text"),
+            (format!("{{\"suppress_tokens\": [{eot}]}}"), "the token that ends a text"),
+            (format!("{{\"begin_suppress_tokens\": {all:?}}}"), "could begin with"),
+            ("{\"alignment_heads\": [[1, 0], [0, 1], [1, 0]]}".to_owned(), "head 0 of layer 1 twice"),
+        ] {
+            let error = generation(&json).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
         }
     }
 
