@@ -41,6 +41,12 @@ pub struct App {
 pub enum BuildError {
     #[error("the models are not well configured:\n{}", list(.0))]
     Catalog(Vec<CatalogError>),
+    /// More likely a file that was emptied, or not written yet, than somebody who wants to serve nothing.
+    #[error(
+        "it names no model any more, and the one before named {before}; name at least one under [models], or restart the \
+         server to serve none of them"
+    )]
+    NoModels { before: usize },
     #[error(transparent)]
     Remote(#[from] RemoteError),
     #[error(transparent)]

@@ -51,6 +51,7 @@ impl Pull {
             true => available(&app.catalog()),
             false => resolve(&app.catalog(), &self.models)?,
         };
+        put_damaged_aside(&app, &names).await?;
         let lifecycle = app.service().lifecycle();
         let watching = (!self.quiet).then(|| progress::of_models(lifecycle.watch()));
         let outcomes = tokio::select! {
@@ -68,6 +69,17 @@ impl Pull {
         app.stop().await;
         Ok(code.map_or(ExitCode::SUCCESS, ExitCode::from))
     }
+}
+
+/// What is damaged is fetched again, also where its size is right.
+async fn put_damaged_aside(app: &App, names: &[ModelName]) -> anyhow::Result<()> {
+    let catalog = app.catalog();
+    for name in names {
+        for (_, source) in &catalog.resolve(Some(name.as_str()))?.parts {
+            app.store().put_damaged_aside(source).await?;
+        }
+    }
+    Ok(())
 }
 
 fn interrupted() -> u8 {

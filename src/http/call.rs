@@ -1,9 +1,9 @@
 //! What a protocol knows of a request beside what is asked.
 
-use actix_web::HttpRequest;
+use actix_web::{HttpRequest, web};
 
-use super::{access, problem::Problem, request_id::RequestId, served, wait};
-use crate::service::Call;
+use super::{access, api::Api, problem::Problem, request_id::RequestId, served, wait};
+use crate::{lifecycle::KeepAlive, service::Call};
 
 /// What a protocol knows of a request beside what is asked.
 pub(super) fn call(
@@ -18,4 +18,11 @@ pub(super) fn call(
     };
     let (id, served, allowance) = (RequestId::of(request), served::slot(request), access::allowance(request));
     Ok(Call { id, protocol, model, wait, time_limit: None, served, keep_alive: None, allowance })
+}
+
+/// How long the model is to stay, as far as the caller may say so: that a model goes or stays is administration, and of
+/// whom administration is closed to the wish is not kept.
+pub(super) fn keep_alive(request: &HttpRequest, wanted: Option<KeepAlive>) -> Option<KeepAlive> {
+    let api = request.app_data::<web::Data<Api>>()?;
+    wanted.filter(|_| api.administer(request).is_ok())
 }

@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufReader, BufWriter, Read, Write},
+    io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write},
     path::Path,
 };
 
@@ -111,10 +111,15 @@ impl Limits {
 // === impl Pass ===
 
 impl Pass<'_> {
-    fn zip(&mut self, file: BufReader<File>) -> Result<(), ArchiveError> {
+    fn zip(&mut self, mut file: BufReader<File>) -> Result<(), ArchiveError> {
+        let listed = listed(&mut file).map_err(broken)?;
         let mut archive = zip::ZipArchive::new(file).map_err(zip_trouble)?;
         if archive.len() > self.limits.entries {
             return Err(self.too_many());
+        }
+        // The library keeps the last of several entries of one name.
+        if listed.is_some_and(|listed| listed != archive.len()) {
+            return Err(refused("holds a file twice"));
         }
         for index in 0..archive.len() {
             let mut entry = archive.by_index(index).map_err(zip_trouble)?;
@@ -241,6 +246,22 @@ fn is_device(name: &str) -> bool {
     let numbered =
         |prefix: &str| stem.strip_prefix(prefix).is_some_and(|rest| matches!(rest.as_bytes(), [b'0'..=b'9']));
     matches!(stem.as_str(), "con" | "prn" | "aux" | "nul") || numbered("com") || numbered("lpt")
+}
+
+/// How many entries the end of a zip file says that it has; `None` where it does not say it there. APPNOTE 4.3.16.
+fn listed(file: &mut BufReader<File>) -> io::Result<Option<usize>> {
+    const SIGNATURE: &[u8] = b"PK\x05\x06";
+    /// Of the record itself, and of the longest comment after it.
+    const LONGEST: u64 = 22 + u16::MAX as u64;
+    let length = file.seek(SeekFrom::End(0))?;
+    file.seek(SeekFrom::Start(length.saturating_sub(LONGEST)))?;
+    let mut tail = Vec::new();
+    file.by_ref().take(LONGEST).read_to_end(&mut tail)?;
+    file.rewind()?;
+    let record = tail.windows(SIGNATURE.len()).rposition(|window| window == SIGNATURE).map(|at| &tail[at..]);
+    let count = record.and_then(|record| record.get(10..12)).map(|count| u16::from_le_bytes([count[0], count[1]]));
+    // All ones: another record says it, which is for more entries than a model has.
+    Ok(count.filter(|count| *count != u16::MAX).map(usize::from))
 }
 
 fn refused(reason: &str) -> ArchiveError {

@@ -67,6 +67,14 @@ impl Store {
         }
     }
 
+    /// Puts every damaged file of a source aside, in the cache that is written, so that the next fetch brings it anew: a
+    /// fetch alone compares sizes. Reads all of it. How many there were.
+    pub async fn put_damaged_aside(&self, source: &Source) -> Result<usize, StoreError> {
+        let Some(repo) = CachedRepo::of(source) else { return Ok(0) };
+        let cache = self.cache(source).to_owned();
+        blocking(move || Ok(put_aside(&cache, &repo))).await.map_err(StoreError::Cache)
+    }
+
     /// As [`Self::verify`], of everything in every cache, each file with the name of its repository.
     pub async fn verify_all(&self) -> Result<Vec<(String, FileReport)>, StoreError> {
         report_all(self.every_cache()).await
@@ -123,6 +131,26 @@ async fn report_all(caches: Vec<PathBuf>) -> Result<Vec<(String, FileReport)>, S
         Ok(reports)
     };
     blocking(work).await.map_err(StoreError::Cache)
+}
+
+fn put_aside(cache: &Path, repo: &CachedRepo) -> usize {
+    let (dir, mut aside) = (RepoDir::new(cache, repo), 0);
+    let commits = dir.commits();
+    let here = commits.iter().filter_map(|commit| Some((commit, LocalSnapshots::open(cache, repo, commit)?)));
+    for (commit, snapshots) in here {
+        for suspect in suspects(&snapshots) {
+            let path = snapshots.path(&suspect.file);
+            let damaged = matches!(examine(&snapshots, commit, suspect).state, FileState::Damaged(_));
+            // The bytes lie among the blobs, under their checksum.
+            if let Some(blob) = path.canonicalize().ok().filter(|_| damaged)
+                && let Some(name) = blob.file_name().and_then(|name| name.to_str())
+            {
+                dir.quarantine(&blob, name);
+                aside += 1;
+            }
+        }
+    }
+    aside
 }
 
 /// The files of the manifest, or all that lie there.

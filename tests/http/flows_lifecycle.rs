@@ -121,7 +121,8 @@ async fn concurrent_requests_cause_one_download_and_a_failed_one_can_be_tried_ag
     hub.fail_next(usize::MAX, 500, None);
     let server = serving(&hub, "on_demand", ONE).env("SCONCE_STORE__ATTEMPTS", "1").start();
     let ask = || server.transcribe(recording(WAV), ONE, &[]);
-    for answer in join_all((0..4).map(|_| ask())).await {
+    let in_a_hurry = || server.transcribe(recording(WAV), ONE, &[("wait", "0.4")]);
+    for answer in join_all((0..4).map(|_| in_a_hurry())).await {
         assert_eq!(answer.status(), 503);
     }
     assert!(model(&server, ONE).await["error"]["message"].as_str().unwrap().contains("500"));
@@ -223,11 +224,11 @@ async fn a_failed_preload_is_a_warning_and_the_model_is_lazy_if_that_is_wanted()
     hub.heal();
     // A request before it is time to try again is told when that is.
     loop {
-        let answer = server.transcribe(recording(WAV), ONE, &[]).await;
+        let answer = server.transcribe(recording(WAV), ONE, &[("wait", "0")]).await;
         if answer.status() == 200 {
             break;
         }
-        assert_eq!(answer.headers()["retry-after"], "1");
+        assert!(answer.headers().contains_key("retry-after"));
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
@@ -291,6 +292,31 @@ async fn a_request_says_how_long_its_model_stays() {
     let raw = server.post_bytes("/predict?keep_alive=0", "audio/wav", recording(WAV)).await;
     assert_eq!(raw.status(), 200, "also in a query");
     server.until_status_of(nano, "not_loaded").await;
+}
+
+#[tokio::test]
+async fn who_may_not_unload_a_model_cannot_do_so_by_the_time_that_it_is_to_stay() {
+    let nano = "sconce/whisper-nano.en";
+    let closed = Server::builder().env("SCONCE_HTTP__ADMIN", "false").start();
+    let raw = closed.post_bytes("/predict?keep_alive=0", "audio/wav", recording(WAV)).await;
+    assert_eq!(raw.status(), 200);
+    assert_eq!(model(&closed, nano).await["status"], "ready");
+    assert!(model(&closed, nano).await["expires_in_seconds"].as_f64().is_none_or(|seconds| seconds > 1.0));
+
+    let keys = Server::builder().env("SCONCE_ACCESS__KEYS", "infer").env("SCONCE_ACCESS__ADMIN_KEYS", "admin").start();
+    let ask = async |key: &str| {
+        let request = keys.client.post(keys.url("/predict?keep_alive=0")).bearer_auth(key);
+        request.header("content-type", "audio/wav").body(recording(WAV)).send().await.unwrap().status()
+    };
+    let status = async || {
+        let request = keys.client.get(keys.url("/models/status")).bearer_auth("admin");
+        request.send().await.unwrap().json::<Value>().await.unwrap()["models"][nano]["status"].clone()
+    };
+    assert_eq!((ask("infer").await.as_u16(), status().await), (200, json!("ready")));
+    assert_eq!(ask("admin").await, 200);
+    while status().await != "not_loaded" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]

@@ -98,6 +98,16 @@ async fn a_configuration_with_a_fault_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_configuration_that_names_no_model_any_more_changes_nothing() {
+    let (_folder, variables) = models();
+    let server = server(&borrowed(&variables));
+    let before = server.get_json("/v1/models").await;
+    server.reload(&[]).await;
+    assert_eq!(server.metric("sconce_config_reloads_total", &[("outcome", "refused")]).await, 1.0);
+    assert_eq!(server.get_json("/v1/models").await, before);
+}
+
+#[tokio::test]
 async fn another_device_or_number_of_threads_loads_the_model_anew() {
     let (_folder, variables) = models();
     let variables = borrowed(&variables);

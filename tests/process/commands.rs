@@ -60,6 +60,10 @@ fn pull_fills_the_cache_and_verify_checks_it() {
     let (stdout, _, code) = run("verify");
     assert_eq!(code, 1);
     assert!(stdout.contains("damaged"), "{stdout}");
+    let (stdout, stderr, code) = run("pull");
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    let (stdout, stderr, code) = run("verify");
+    assert_eq!(code, 0, "what verify finds pull mends: {stdout}{stderr}");
 }
 
 #[test]

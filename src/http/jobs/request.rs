@@ -45,6 +45,10 @@ pub(super) async fn read(api: &Api, request: &HttpRequest, body: Body) -> Result
     let key = key(request)?;
     let (mut fields, recording) = fields_and_recording(api, request, body).await?;
     let webhook = fields.remove("webhook").map(webhook).transpose()?;
+    if api.administer(request).is_err() {
+        // As of every other request.
+        fields.remove("keep_alive");
+    }
     let parameters = parameters(&mut fields);
     let mut native = NativeRequest::read(fields)?;
     api.service.check("jobs", native.common.model.as_deref(), native.task())?;

@@ -12,7 +12,11 @@ use super::{
     task::{Running, TaskRequest},
 };
 use crate::{
-    http::{api::Api, call::call, problem::Problem},
+    http::{
+        api::Api,
+        call::{call, keep_alive},
+        problem::Problem,
+    },
     service::{Call, Recording},
 };
 
@@ -46,8 +50,10 @@ impl Item {
     ) -> Result<Self, Problem> {
         let native = NativeRequest::read(fields)?;
         let common = &native.common;
-        let call =
-            Call { keep_alive: common.keep_alive, ..call(request, "vertex", common.model.clone(), common.wait)? };
+        let call = Call {
+            keep_alive: keep_alive(request, common.keep_alive),
+            ..call(request, "vertex", common.model.clone(), common.wait)?
+        };
         let output = output(&native);
         Ok(Self { call, request: native, body, default_audio: None, output })
     }

@@ -21,7 +21,7 @@ use crate::{
     http::{
         api::Api,
         body,
-        call::call,
+        call::{call, keep_alive},
         native::{
             audio,
             fields::{self, Fields},
@@ -211,7 +211,7 @@ async fn work(
     let work = (0..batch.count).map(|place| {
         let (batch, call) = (&batch, call(request, "oip", Some(entry.name.to_string()), None));
         async move {
-            let (call, TaskRequest::Transcribe(task)) = batch.task(api, place, call?).await?;
+            let (call, TaskRequest::Transcribe(task)) = batch.task(api, request, place, call?).await?;
             let timestamps = task.options.timestamps;
             Ok::<_, Problem>((api.service.transcribe(call, task).await?.whole().await?, timestamps))
         }
@@ -250,11 +250,17 @@ impl Batch {
     }
 
     /// What is to be done with one of the recordings.
-    async fn task(&self, api: &Api, place: usize, call: Call) -> Result<(Call, TaskRequest), Problem> {
+    async fn task(
+        &self,
+        api: &Api,
+        request: &HttpRequest,
+        place: usize,
+        call: Call,
+    ) -> Result<(Call, TaskRequest), Problem> {
         let own = self.options.iter().map(|(name, texts)| (name.clone(), texts[place % texts.len()].clone()));
         let native = NativeRequest::read(fields::merge(fields::from_texts(own), self.defaults.clone()))?;
         let wait = native.common.wait.map(|seconds| wait::seconds("wait", seconds)).transpose()?;
-        let call = Call { keep_alive: native.common.keep_alive, wait: wait.or(call.wait), ..call };
+        let call = Call { keep_alive: keep_alive(request, native.common.keep_alive), wait: wait.or(call.wait), ..call };
         Ok((call, TaskRequest::of(native, Some(self.recordings.take(api, place).await?))?))
     }
 }

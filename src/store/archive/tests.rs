@@ -146,6 +146,13 @@ fn nothing_is_written_twice() {
         let tar = names.iter().fold(Tar::new(), |tar, name| tar.file(name, b"1")).gz();
         assert!(refusal(Archive::TarGz, &tar).contains("twice"), "{names:?}");
     }
+    // The library writes no such zip file, and of one it reads it shows the last entry alone.
+    let mut bytes = zip(&[("config.jsoN", b"{}"), ("config.json", b"[]")]);
+    let places: Vec<_> = bytes.windows(11).enumerate().filter(|(_, name)| *name == b"config.jsoN").collect();
+    let places: Vec<usize> = places.into_iter().map(|(place, _)| place).collect();
+    assert_eq!(places.len(), 2, "before the file and in the directory");
+    places.into_iter().for_each(|place| bytes[place + 10] = b'n');
+    assert!(refusal(Archive::Zip, &bytes).contains("twice"));
 }
 
 #[test]

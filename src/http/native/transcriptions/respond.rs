@@ -9,7 +9,13 @@ use super::{
     render::{self, EventWriter},
 };
 use crate::{
-    http::{api::Api, call::call, form::Form, problem::Problem, sse},
+    http::{
+        api::Api,
+        call::{call, keep_alive},
+        form::Form,
+        problem::Problem,
+        sse,
+    },
     service::{Call, Transcription},
     speech::{TranscribeMode, TranscriptEvent},
 };
@@ -22,7 +28,8 @@ pub(in crate::http) async fn transcribe(
     mode: TranscribeMode,
 ) -> Result<HttpResponse, Problem> {
     let fields = Fields::take(form, mode)?;
-    let call = Call { keep_alive: fields.keep_alive, ..call(request, "openai", Some(fields.model), fields.wait)? };
+    let keep_alive = keep_alive(request, fields.keep_alive);
+    let call = Call { keep_alive, ..call(request, "openai", Some(fields.model), fields.wait)? };
     let transcription = api.service.transcribe(call, fields.request).await?;
     match fields.format {
         Format::Stream { logprobs } => streamed(transcription, logprobs).await,
