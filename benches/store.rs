@@ -169,7 +169,7 @@ fn fetch(endpoint: &str, cache: &str, breaks: bool) -> ExitCode {
         other_caches: Vec::new(),
         own_caches: Default::default(),
         quota: None,
-        endpoints: vec![endpoint.to_owned()],
+        endpoints: vec![endpoint.into()],
         token: None,
         offline: false,
         idle_timeout: Duration::from_secs(30),

@@ -54,8 +54,9 @@ async fn a_text_is_spoken_in_every_format() {
         ("wav", "audio/wav"),
     ] {
         let answer = server.post_json("/v1/audio/speech", &with(json!({"response_format": format, "seed": 1}))).await;
-        assert_eq!((answer.status().as_u16(), &answer.headers()["content-type"]), (200, media_type), "{format}");
-        assert_eq!(answer.headers()["x-sconce-model"], "sconce/lark.en");
+        assert_eq!(answer.status(), 200, "{format}");
+        assert_eq!(answer.headers()["content-type"], media_type);
+        assert_eq!(answer.headers()["x-sconce-device"], "cpu");
         let pcm = heard(&answer.bytes().await.unwrap());
         assert!((pcm.seconds() - whole.seconds()).abs() < 0.2, "{format}: {} of {}", pcm.seconds(), whole.seconds());
         let ratio = loudness(&pcm) / loudness(&whole);

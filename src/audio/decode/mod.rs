@@ -9,6 +9,7 @@ mod error;
 mod mp4;
 mod opus;
 mod reader;
+mod room;
 mod sink;
 
 use std::{
@@ -18,13 +19,11 @@ use std::{
 
 pub use conform::conform;
 pub use error::DecodeError;
+pub use room::Room;
 
 use super::Pcm;
 use reader::Reader;
 use sink::Sink;
-
-/// Asked with the bytes that the sound is to take in all; whether it may.
-pub type Room<'a> = dyn FnMut(usize) -> bool + 'a;
 
 /// Hertz, and so much of a file, to see whether it is one.
 const PROBE_RATE: u32 = 16_000;

@@ -5,7 +5,11 @@ use std::{fs, path::Path};
 use bytes::Bytes;
 use safetensors::SafeTensors;
 
-use super::{error::LarkError, vocoder::Vocoder, voice::Voice};
+use super::{
+    error::{LONGEST_SENTENCE, LarkError},
+    vocoder::Vocoder,
+    voice::Voice,
+};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/lark");
 const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/models/lark.en");

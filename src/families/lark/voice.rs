@@ -16,9 +16,9 @@ use crate::nn::weights::Weights;
 /// A voice with its front end.
 #[derive(Debug)]
 pub struct Voice {
-    config: Config,
-    front: FrontEnd,
-    net: LarkNet,
+    pub(super) config: Config,
+    pub(super) front: FrontEnd,
+    pub(super) net: LarkNet,
 }
 
 // === impl Voice ===
@@ -38,11 +38,6 @@ impl Voice {
     /// In Hz.
     pub fn sample_rate(&self) -> usize {
         self.config.signal.sample_rate
-    }
-
-    #[cfg(test)]
-    pub fn front_end(&self) -> &FrontEnd {
-        &self.front
     }
 
     /// Begins to say one sentence of normalised text. The same text, speed and seed give the same sound.
