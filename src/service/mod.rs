@@ -22,6 +22,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use futures::future::Either;
 use prometheus::Registry;
 use tokio::{sync::Semaphore, task::spawn_blocking};
 use tracing::instrument;
@@ -253,11 +254,23 @@ impl Service {
         account.model(&entry.name);
         // What is no recording costs no load, and what is one no memory before its model is there.
         self.probe(file, config.max_audio).await?;
+        let rate = known.input_rate(entry, T::KIND);
+        // Who may send so many seconds is told before anything is loaded, for which they have to be counted.
+        let sound = match call.allowance {
+            None => Either::Left(decode),
+            Some(allowance) => {
+                let decoded = decode(rate, config.max_audio).await?;
+                allowance.take_audio(decoded.1.seconds)?;
+                Either::Right(decoded)
+            }
+        };
         let options = AcquireOptions { timeout: call.wait.unwrap_or(config.wait), keep_alive: call.keep_alive };
         let lease = self.acquire(&entry.name, options).await?;
         call.served.by(&lease);
-        let (ask, original) = decode(known.input_rate(entry, T::KIND), config.max_audio).await?;
-        call.allowance.map_or(Ok(()), |allowance| allowance.take_audio(original.seconds))?;
+        let (ask, original) = match sound {
+            Either::Left(decode) => decode(rate, config.max_audio).await?,
+            Either::Right(decoded) => decoded,
+        };
         let (characters, ask) = (ask.characters(), at_rate_of(&lease, ask).await?);
         let deadline = Instant::now() + call.time_limit.unwrap_or(config.request_timeout);
         let (request, responses) = request(call.id, ask, Some(deadline));

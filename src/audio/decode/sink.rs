@@ -10,6 +10,9 @@ use crate::audio::{Pcm, Resampler};
 /// Full scale is 1; what claims to be this loud is no sound, and its square would not fit into an f32 spectrum.
 const LOUDEST: f32 = 32_768.0;
 
+/// Asked with the bytes that the sound is to take in all; whether it may.
+pub type Room<'a> = dyn FnMut(usize) -> bool + 'a;
+
 /// Collects packets of any shape as mono samples at one rate.
 pub(super) struct Sink<'a> {
     rate: u32,
