@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tracing::{error, info};
 
 use super::{App, BuildError, Config, models};
-use crate::{catalog::Catalog, telemetry};
+use crate::telemetry;
 
 // === impl App ===
 
@@ -32,9 +32,10 @@ impl App {
     /// The lifecycle comes first: a request by a new name must find its model there.
     async fn reconfigure(&self, config: Config) -> Result<(), BuildError> {
         let catalog = Arc::new(models::catalog(&config, &self.placer).map_err(BuildError::Catalog)?);
-        let named = |catalog: &Catalog| catalog.entries().filter(|entry| entry.listed).count();
-        if named(&catalog) == 0 && named(&self.catalog()) > 0 {
-            return Err(BuildError::NoModels { before: named(&self.catalog()) });
+        // The default model is listed even where nobody named it.
+        let before = self.catalog().listed().count();
+        if config.catalog.models.is_empty() && (before > 1 || !self.config.catalog.models.is_empty()) {
+            return Err(BuildError::NoModels { before });
         }
         let rules = models::rules(&config, &self.placer);
         telemetry::set_level(&config.telemetry.log_level);

@@ -10,7 +10,7 @@ use super::{
     setting::{Maybe, Setting, To},
     value::{COUNT, DURATION, FLAG, Kind, NAME, NAMES, Raw, items, text},
 };
-use crate::catalog::ModelConfig;
+use crate::{catalog::ModelConfig, remote::shown};
 
 /// The settings of one model.
 pub(super) static MODEL_SETTINGS: &[Setting<ModelConfig>] = &[
@@ -123,15 +123,13 @@ const SOURCE: Kind<String> = Kind {
     expected: "hf://org/name@revision, gs://bucket/prefix, s3://bucket/prefix, https://host/file, file:/folder or \
                embedded:name",
     parse: |raw| text(raw).filter(|text| text.contains(':')).map(str::to_owned),
-    show: |source| without_query(source),
+    show: |source| shown_source(source),
 };
 
-/// A signature in an address is a secret.
-fn without_query(source: &str) -> String {
-    match source.split_once('?') {
-        Some((place, query)) => format!("{place}?…{}", query.find('#').map_or("", |at| &query[at..])),
-        None => source.to_owned(),
-    }
+/// A signature in an address is a secret; a checksum after it is none.
+fn shown_source(source: &str) -> String {
+    let pin = source.find('#').map_or("", |at| &source[at..]);
+    format!("{}{pin}", shown(source))
 }
 
 /// What Vertex AI calls its copy of the model's files.
