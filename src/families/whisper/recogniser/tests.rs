@@ -232,8 +232,9 @@ fn a_slow_reader_is_waited_for_and_gets_the_same_segments() {
     let case = fixtures::read::<Vec<Case>>("transcriptions.json").remove(0);
     let expected = alone(&mut *model, case.ask.of(recording(case.seconds))).unwrap();
     let (slow, answers) = request("slow".to_owned(), case.ask.of(recording(case.seconds)), None);
-    // One segment, and the model waits until it is read.
-    let slow = slow.bounded(FlowLimits { bytes: 1, ..FlowLimits::default() });
+    // A few segments, and the model waits until they are read. A window makes several at once, which is within what
+    // the bound forgives.
+    let slow = slow.bounded(FlowLimits { bytes: 1024, ..FlowLimits::default() });
     let reader = std::thread::spawn(move || answer(answers));
     model.transcribe(&mut Batch::new(vec![slow], &mut Queue::default())).unwrap();
     assert_eq!(reader.join().unwrap().unwrap(), expected);
