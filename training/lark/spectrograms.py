@@ -22,7 +22,7 @@ def show(axis, samples: np.ndarray, name: str) -> None:
     """A spectrogram in decibels, up to 8 kHz."""
     power = 20 * np.log10(np.abs(stft(samples)).T[:400] + 1e-3)
     extent = (0, power.shape[1] * HOP / RATE, 0, 8)
-    axis.imshow(power, origin="lower", aspect="auto", extent=extent, vmin=-40, vmax=40, cmap="magma")
+    axis.imshow(power, origin="lower", aspect="auto", extent=extent, vmin=-30, vmax=35, cmap="gray_r")
     axis.set_ylabel(f"{name}, kHz")
 
 
@@ -44,7 +44,7 @@ def main():
         show(axes[1], lark(number, text, said), "lark")
         axes[0].set_title(text, fontsize=9)
         axes[1].set_xlabel("seconds")
-        figure.savefig(options.pictures / f"{number}.png", dpi=70)
+        figure.savefig(options.pictures / f"{number}.png", dpi=64)
         plt.close(figure)
 
 
