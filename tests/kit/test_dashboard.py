@@ -55,6 +55,8 @@ def traffic(server):
     assert server.ask("/predict", recording, {"Content-Type": "audio/wav"}).status == 401
     assert server.ask("/predict?model=openai/whisper-tiny", recording, wav).status == 503
     assert server.ask("/models/whisper-nano.en/unload", b"", KEY).status in (200, 202)
+    speech = b'{"model":"tts-1","voice":"alloy","input":"Good morning."}'
+    assert server.ask("/v1/audio/speech", speech, {"Content-Type": "application/json"} | KEY).status == 200
     update = b'{"update":true,"wait":true}'
     assert server.ask("/download-models", update, {"Content-Type": "application/json"} | KEY).status == 200
 

@@ -125,7 +125,7 @@ async fn each_phase_of_a_request_is_a_span_below_the_callers() {
     assert_eq!(request.kind, SpanKind::Server as i32);
     assert_eq!(attribute(request, "request_id").as_deref(), Some("mine-7"));
     assert_eq!(attribute(request, "http.response.status_code").as_deref(), Some("IntValue(200)"));
-    let phases = ["decode", "wait", "queue", "inference"].map(|name| one(&spans, name));
+    let phases = ["wait", "decode", "queue", "inference"].map(|name| one(&spans, name));
     for phase in phases {
         assert_eq!(phase.trace_id, request.trace_id, "{}", phase.name);
         assert_eq!(phase.parent_span_id, request.span_id, "{}", phase.name);

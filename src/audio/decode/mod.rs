@@ -9,7 +9,6 @@ mod error;
 mod mp4;
 mod opus;
 mod reader;
-mod room;
 mod sink;
 
 use std::{
@@ -19,10 +18,10 @@ use std::{
 
 pub use conform::conform;
 pub use error::DecodeError;
-pub use room::Room;
 
 use super::Pcm;
 use reader::Reader;
+pub use sink::Room;
 use sink::Sink;
 
 /// Hertz, and so much of a file, to see whether it is one.

@@ -16,7 +16,7 @@ use crate::{
     audio::AudioFormat,
     http::{api::Api, call::call, problem::Problem, sse},
     service::SpeakRequest,
-    speech::{Kind, SynthesizeOptions, VoiceInput},
+    speech::{Kind, SynthesizeOptions, TaskKind, VoiceInput},
     text::Markup,
 };
 
@@ -118,6 +118,7 @@ pub(in crate::http) async fn synthesize(
     let speech = Speech::read(json)?;
     let format = SoundFormat::new(speech.response_format.into(), speech.sample_rate)?;
     let (model, stream_format) = (speech.model.clone(), speech.stream_format);
+    api.service.check(protocol, Some(&model), TaskKind::Synthesize)?;
     let follows = api.service.follows_instructions(Some(&model))?;
     let ignored = (speech.instructions.is_some() && !follows).then_some("instructions");
     let voice = speech.voice(api).await?;
