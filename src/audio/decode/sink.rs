@@ -4,7 +4,7 @@ use std::{ops::Range, time::Duration};
 
 use symphonia::core::audio::GenericAudioBufferRef;
 
-use super::{DecodeError, room::Room};
+use super::DecodeError;
 use crate::audio::{Pcm, Resampler};
 
 /// Full scale is 1; what claims to be this loud is no sound, and its square would not fit into an f32 spectrum.
