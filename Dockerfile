@@ -43,6 +43,7 @@ RUN touch src/main.rs src/lib.rs \
     && install -D "target/${PROFILE}/sconce" /out/usr/local/bin/sconce \
     && rm -rf target
 COPY LICENSE /out/usr/share/doc/sconce/LICENSE
+COPY assets/models/lark.en/NOTICE /out/usr/share/doc/sconce/NOTICE
 COPY --chmod=0755 entrypoint.sh /out/usr/local/bin/entrypoint.sh
 # Certificates of the base may be years old or absent. The cache belongs to whoever runs the image: platforms choose users.
 RUN install -D -m 0644 /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ca-certificates.crt \

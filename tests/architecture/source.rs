@@ -83,7 +83,7 @@ pub fn sources() -> Vec<Source> {
     sources.sort_by(|a, b| a.path.cmp(&b.path));
     let tests: Vec<_> = sources.iter().flat_map(Source::test_files).collect();
     for source in sources.iter_mut().filter(|source| tests.iter().any(|module| source.module.starts_with(module))) {
-        source.tests = vec![0..source.code.len()];
+        source.tests = std::iter::once(0..source.code.len()).collect();
     }
     sources
 }

@@ -82,14 +82,20 @@ try:
 except openai.BadRequestError as raised:
     assert raised.param == "task" and raised.type == "invalid_request_error" and raised.code == "unsupported", raised
 
-# Speech: the request is understood, and told what is missing.
+# Speech.
+said = {"model": "tts-1", "voice": "alloy", "input": "Good morning."}
+spoken = client.audio.speech.create(**said, response_format="wav", speed=1.5).content
+assert spoken[:4] == b"RIFF" and len(spoken) > 10_000, len(spoken)
+with client.audio.speech.with_streaming_response.create(**said, response_format="mp3") as streamed:
+    blocks = list(streamed.iter_bytes(1024))
+assert streamed.headers["content-type"] == "audio/mpeg" and sum(map(len, blocks)) > 3_000, blocks[:1]
 try:
     client.audio.speech.create(model=MODEL, voice="alloy", input="Good morning.", response_format="wav", speed=1.5)
     raise AssertionError("a recogniser spoke")
 except openai.BadRequestError as raised:
     assert raised.param == "model" and "synthesize" in raised.message, raised
 try:
-    client.audio.speech.create(model=MODEL, voice={"id": "nobody"}, input="Good morning.")
+    client.audio.speech.create(**said | {"voice": {"id": "nobody"}})
     raise AssertionError("there is no such voice")
 except openai.NotFoundError as raised:
     assert raised.param == "voice", raised

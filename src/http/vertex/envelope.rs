@@ -35,6 +35,10 @@ pub(super) struct Envelope {
     parameters: Option<Fields>,
 }
 
+/// Instances of a request with an action, at most. It is done once, and told to each of them: Vertex AI wants a
+/// prediction for each instance.
+const MOST_OF_ACTION: usize = 8;
+
 /// One for each instance.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 pub(super) struct Predictions {
@@ -56,9 +60,12 @@ pub(super) async fn answer(api: &Api, request: &HttpRequest, value: Value) -> Re
     check_count(instances.len(), api.config.max_instances)?;
     let parameters = parameters.unwrap_or_default();
     if parameters.contains_key("action") {
-        // Done once, whatever the instances are.
+        if instances.len() > MOST_OF_ACTION {
+            let message = format!("an action is done once; send it with one instance, or at most {MOST_OF_ACTION}");
+            return Err(Problem::invalid("instances", message));
+        }
         let (status, outcome) = action::perform(api, request, parameters).await?;
-        return Ok(HttpResponse::build(status).json(Predictions { predictions: vec![outcome] }));
+        return Ok(HttpResponse::build(status).json(Predictions { predictions: vec![outcome; instances.len()] }));
     }
     let (defaults, request) = (Defaults::of(parameters)?, request.clone());
     let as_events = defaults.delivery.stream || events::accepted(&request);
