@@ -18,7 +18,7 @@ pub(super) trait Origin: Send + Sync {
     /// place has no such thing, a fingerprint of its listing.
     fn commit(&self) -> BoxFuture<'_, Result<String, StoreError>>;
 
-    /// Every file of a commit. Names stay inside their folder, see [`stays_inside`].
+    /// Every file of a commit. Names stay inside their folder, see [`names::stays_inside`](super::names::stays_inside).
     fn list<'a>(&'a self, commit: &'a str) -> BoxFuture<'a, Result<Vec<Listed>, StoreError>>;
 
     /// What a file should be, where the listing did not say so. Asked once per file that is to be fetched.

@@ -66,9 +66,9 @@ enum State {
 /// What the network is to do for a transcription next.
 #[derive(Debug, PartialEq)]
 pub enum NextStep {
-    /// The window from this frame on, encoded; then [`Transcription::listened`].
+    /// The window from this frame on, encoded; then [`Transcription::encoded`].
     Encode { seek: usize },
-    /// The logits after these tokens; then [`Transcription::hear`].
+    /// The logits after these tokens; then [`Transcription::take_logits`].
     Decode(DecoderInput),
     /// Where the decoder looks while it writes these tokens; then [`Transcription::align`].
     Align(Vec<u32>),

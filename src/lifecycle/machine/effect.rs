@@ -22,7 +22,7 @@ pub enum Effect<R: Resource, F> {
         spec: Arc<ModelSpec>,
         files: F,
     },
-    /// To be dropped; [`Event::Ended`] follows.
+    /// To be dropped; `Event::Ended` follows.
     Unload {
         resource: R,
     },
