@@ -72,9 +72,11 @@ impl Catalog {
     }
 
     /// The default model if it does the task; else the first that does, of those that the configuration names, or of
-    /// those inside this program.
+    /// those inside this program. A model whose family is found only when it is loaded is taken to hear: that is what the
+    /// default model is for, unless its family says otherwise.
     pub fn default_for(&self, task: TaskKind) -> &Entry {
-        let does = |entry: &&Entry| entry.family.is_none_or(|family| family.tasks().contains(&task));
+        let hears = task == TaskKind::Transcribe;
+        let does = |entry: &&Entry| entry.family.map_or(hears, |family| family.tasks().contains(&task));
         let embedded = |entry: &&Entry| entry.parts.iter().all(|(_, source)| matches!(source, Source::Embedded(_)));
         let inside = self.entries().filter(embedded);
         self.listed().chain(inside).find(does).unwrap_or_else(|| self.default())
