@@ -128,6 +128,18 @@ ROWS = {
             count("sconce_jobs_ended_total", "status"): "{{status}}",
             count("sconce_jobs_requeued_total", "reason"): "begun again: {{reason}}",
             count("sconce_jobs_webhooks_total", "outcome"): "webhook: {{outcome}}",
+            count("sconce_jobs_unwritten_total", "instance"): "not written down: {{instance}}",
+        }),
+    ],
+    "Speech": [
+        (LINES, "Time to the first sound", "s", {
+            quantile(0.5, "sconce_first_sound_seconds", "model"): "{{model}}, half of them",
+            quantile(0.95, "sconce_first_sound_seconds", "model"): "{{model}}, p95",
+        }),
+        (LINES, "Sound made per second", "s", {rate("sconce_speech_seconds_total", "model"): "{{model}}"}),
+        (LINES, "Characters per second", "short", {rate("sconce_characters_total", "model"): "{{model}}"}),
+        (LINES, "Share of the time that models wait for readers", "percentunit", {
+            rate("sconce_parked_seconds_total", "model"): "{{model}}",
         }),
     ],
 }
