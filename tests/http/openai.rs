@@ -126,8 +126,9 @@ async fn a_model_that_only_knows_english_does_not_translate() {
 
 /// Events of a stream, and how they were framed.
 fn events(text: &str) -> Vec<Value> {
-    let frames =
-        text.split_terminator("\n\n").map(|frame| frame.strip_prefix("data: ").unwrap_or_else(|| panic!("{frame}")));
+    // A comment keeps the connection open where nothing is said for a while.
+    let frames = text.split_terminator("\n\n").filter(|frame| !frame.starts_with(':'));
+    let frames = frames.map(|frame| frame.strip_prefix("data: ").unwrap_or_else(|| panic!("{frame}")));
     frames.map(|data| serde_json::from_str(data).unwrap()).collect()
 }
 
