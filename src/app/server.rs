@@ -145,13 +145,13 @@ async fn until_told(
 }
 
 /// Unready first, then a grace for load balancers, then no new connections, no new jobs and nobody who waits for a model;
-/// what runs is finished, or else answered just before the drain ends.
+/// whoever is here already and needs no load is served, or else answered just before the drain ends.
 async fn stop(server: &ServerConfig, app: &App, api: &http::Api, jobs: &Jobs, handle: ServerHandle) {
     let start = Instant::now();
     api.draining.begin();
     info!(grace_seconds = server.grace.as_secs_f64(), drain_seconds = server.drain.as_secs_f64(), "stopping");
     tokio::time::sleep(server.grace).await;
-    app.lifecycle.stop().await;
+    app.lifecycle.drain().await;
     let cut_off = async {
         tokio::time::sleep(server.drain.saturating_sub(last_answers(server.drain))).await;
         api.draining.cut_off();

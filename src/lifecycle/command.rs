@@ -22,6 +22,7 @@ pub(super) enum Command<E> {
     Ask { name: ModelName, condition: WaitCondition, explicit: bool, asked: AcquireRequest<E> },
     Update { name: ModelName, revision: Option<String>, asked: AcquireRequest<E> },
     Configure { config: Config, specs: Vec<Arc<ModelSpec>>, done: oneshot::Sender<()> },
+    Drain,
     Stop,
 }
 

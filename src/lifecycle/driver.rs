@@ -119,6 +119,7 @@ impl<B: Backend> Driver<B> {
                 self.apply(Event::Configure { rules: rules(&config), specs });
                 let _ = done.send(());
             }
+            Some(Command::Drain) => self.apply(Event::Drain),
             Some(Command::Stop) => self.apply(Event::Stop),
             None => {
                 self.deserted = true;

@@ -162,11 +162,11 @@ impl<E: Send + Sync + 'static> Lifecycle<E> {
         }
     }
 
-    /// Refuses everybody from now on, and those who wait for a model; who has one keeps it, and each is unloaded when its
-    /// leases end. Does not wait for that.
-    pub async fn stop(&self) {
+    /// Brings nothing in from now on: who waits for a model is refused, and whoever asks for one that is not in memory.
+    /// What is there serves on.
+    pub async fn drain(&self) {
         // It has stopped already.
-        let _ = self.commands.send(Command::Stop).await;
+        let _ = self.commands.send(Command::Drain).await;
     }
 
     /// Refuses everybody from now on, unloads each model when its leases end, and resolves when all are gone.

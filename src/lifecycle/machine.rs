@@ -78,7 +78,7 @@ impl<R: Resource, F: Clone> Machine<R, F> {
 
     /// Applies one event. Time never runs backwards from one call to the next.
     pub fn step(&mut self, now: Instant, event: Event<R, F>) -> Vec<Effect<R, F>> {
-        self.stopping |= matches!(event, Event::Stop);
+        self.stopping |= matches!(event, Event::Drain | Event::Stop);
         if let Event::Configure { rules, .. } = &event {
             // When models are loaded at the start is past.
             self.rules = Rules { mode: self.rules.mode, ..rules.clone() };
@@ -182,6 +182,7 @@ fn apply<R: Resource, F: Clone>(models: &mut Vec<Model<R, F>>, cx: &mut Context<
             }
         }
         Event::Released | Event::Tick => {}
+        Event::Drain => models.iter_mut().for_each(|model| model.drain(cx)),
         Event::Stop => models.iter_mut().for_each(|model| model.stop(cx)),
     }
 }

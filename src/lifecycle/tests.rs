@@ -369,7 +369,7 @@ async fn who_sits_a_failure_out_is_told_that_the_server_stops() {
     let lifecycle = server.lifecycle.clone();
     let stop = async {
         server.until("a", Status::Failed).await;
-        lifecycle.stop().await;
+        lifecycle.drain().await;
     };
     let at = Instant::now();
     let (waiting, ()) = tokio::join!(server.acquire("a"), stop);

@@ -195,6 +195,7 @@ def test_a_platform_may_choose_the_user(image, start):
 
 def test_a_request_that_runs_is_answered_before_the_end(image, start):
     server = start(image).opened()
+    assert "kitchen lights" in server.transcribed(), "from here on the model is in memory"
     body = RECORDING.read_bytes()
     head = "POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: audio/wav\r\nExpect: 100-continue\r\n"
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:

@@ -40,7 +40,7 @@ SLACK = 0.2
 """Seconds between what this process and nginx call one moment."""
 LONG = DOWN_FOR + 6
 """An outage that must be seen; one shorter than DOWN_FOR - 2 must not."""
-DECLARED = {"busy", "model_loading"}
+DECLARED = {"busy", "model_loading", "stopping"}
 """What a server under stress may say instead of an answer, with a Retry-After."""
 
 
@@ -235,6 +235,12 @@ class Night:
     def lost(self):
         return [request for request in self.requests if request.outcome == "failed" and not self.explained(request)]
 
+    def baseless(self):
+        """Requests that were told that a server stops, though none that held them was told to."""
+        told = [request for request in self.requests if request.why == "stopping"]
+        return [request for request in told
+                if not any(self.signals(each, self.tried[request.name]) for each in self.tried[request.name].holders)]
+
     def explained(self, request):
         """Whether every replica that held it went away meanwhile, and one of them by SIGKILL."""
         tried = self.tried[request.name]
@@ -307,6 +313,7 @@ def test_a_bad_night_loses_no_request_and_downloads_once(night, program, tmp_pat
     print(night.told())
     assert [replica.wrong for replica in night.replicas] == [[], [], []]
     assert len(night.requests) > SECONDS / 2
+    assert night.baseless() == []
     assert night.lost() == [], [(request, night.tried[request.name]) for request in night.lost()]
 
     assert night.during_download >= 1

@@ -14,6 +14,7 @@ pub(super) struct Context<'a, R: Resource, F> {
     pub rules: &'a Rules,
     pub numbers: &'a mut u64,
     pub started: bool,
+    /// Nothing is brought in any more.
     pub stopping: bool,
     pub out: Vec<Effect<R, F>>,
     /// Callers whose version did not come: the one that there is has to serve them.

@@ -55,6 +55,9 @@ pub enum Event<R, F> {
     Released,
     /// A deadline passed.
     Tick,
+    /// Nothing is brought in any more; what is in memory serves on.
+    Drain,
+    /// Nobody is served any more.
     Stop,
 }
 

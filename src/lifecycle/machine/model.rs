@@ -112,6 +112,19 @@ impl<R: Resource, F: Clone> Model<R, F> {
         self.retire_all(cx, Reason::Removed, &refusal);
     }
 
+    /// What is in memory serves on; everything else is given up, and who waits for it is told.
+    pub fn drain(&mut self, cx: &mut Context<'_, R, F>) {
+        if self.current.resource().is_none() {
+            return self.stop(cx);
+        }
+        if let Some(mut next) = self.next.take() {
+            next.take_waiters().iter().for_each(|waiter| cx.refuse(waiter, Unavailable::Stopping));
+            next.retire(cx, Reason::Stopping);
+            self.former.push(next);
+        }
+        self.current.take_waiters().iter().for_each(|waiter| cx.refuse(waiter, Unavailable::Stopping));
+    }
+
     /// Nobody is served any more; everything goes as soon as it can.
     pub fn stop(&mut self, cx: &mut Context<'_, R, F>) {
         self.retire_all(cx, Reason::Stopping, &Unavailable::Stopping);

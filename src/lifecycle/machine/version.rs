@@ -91,7 +91,8 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
     /// Somebody wants something of this model: it is answered at once, or waits for what its ask sets going.
     pub fn ask(&mut self, cx: &mut Context<'_, R, F>, waiter: Waiter, explicit: bool) {
         if cx.stopping {
-            return cx.refuse(&waiter, Unavailable::Stopping);
+            let lease = self.at_once(&waiter, cx.now, explicit).filter(|answer| matches!(answer, Answer::Lease(_)));
+            return cx.answer(&waiter, lease.unwrap_or(Answer::Refused(Unavailable::Stopping)));
         }
         if matches!(waiter.condition, WaitCondition::Lease { .. }) {
             self.pace.asked(cx.now);

@@ -24,6 +24,9 @@ fn every_order_of_events_keeps_the_promises() {
         let stops = random.random_bool(0.2);
         for event in 0..EVENTS {
             if stops && event == EVENTS / 2 {
+                world.step(Event::Drain);
+            }
+            if stops && event == 3 * EVENTS / 4 {
                 world.step(Event::Stop);
             }
             something_happens(&mut world, random);

@@ -411,6 +411,24 @@ fn a_model_that_breaks_is_brought_back_with_growing_pauses() {
 }
 
 #[test]
+fn draining_serves_by_what_is_in_memory_and_brings_nothing_in() {
+    let mut world = World::of(rules(), 3);
+    world.bring(0);
+    let (loading, downloading) = (world.ask(1), world.ask(2));
+    world.fetched(1, None);
+    world.step(Event::Drain);
+    assert_eq!(*world.refusal(loading), Unavailable::Stopping);
+    assert_eq!(*world.refusal(downloading), Unavailable::Stopping);
+    let (served, cold) = (world.ask(0), world.ask(2));
+    assert!(matches!(world.told[&served], Told::Leased));
+    assert_eq!(*world.refusal(cold), Unavailable::Stopping);
+
+    world.step(Event::Stop);
+    let late = world.ask(0);
+    assert_eq!(*world.refusal(late), Unavailable::Stopping);
+}
+
+#[test]
 fn stopping_refuses_everybody_and_unloads_when_leases_end() {
     let mut world = World::of(rules(), 4);
     world.bring(0);
