@@ -118,9 +118,11 @@ fn a_slow_reader_parks_the_model_and_loses_nothing() {
     assert!(!stage.executor.stalled(Duration::ZERO), "who waits for a reader is not stuck");
     assert_eq!(heard(slow), Ok(50));
     until("rest", || !stage.executor.pulse().busy());
-    let families = stage.registry.gather();
-    let parked = families.iter().find(|family| family.name() == "sconce_parked_seconds_total").unwrap();
-    assert!(parked.get_metric()[0].get_counter().get_value() > 0.0);
+    until("the time that it was parked", || {
+        let families = stage.registry.gather();
+        let parked = families.iter().find(|family| family.name() == "sconce_parked_seconds_total").unwrap();
+        parked.get_metric()[0].get_counter().get_value() > 0.0
+    });
 }
 
 #[test]
