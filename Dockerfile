@@ -32,13 +32,17 @@ WORKDIR /src
 # The dependencies, with an empty program: a change of ours does not build them again. They are a layer and not a cache
 # mount because a registry keeps layers too, for machines that build an image once, as those of CI do.
 COPY Cargo.toml Cargo.lock ./
+COPY crates/audio/Cargo.toml ./crates/audio/
+COPY crates/nn/Cargo.toml ./crates/nn/
 RUN sed -i '/^\[\[bench\]\]/,/^$/d' Cargo.toml \
-    && mkdir src && echo 'fn main() {}' > src/main.rs && touch src/lib.rs \
+    && mkdir src crates/audio/src crates/nn/src && echo 'fn main() {}' > src/main.rs \
+    && touch src/lib.rs crates/audio/src/lib.rs crates/nn/src/lib.rs \
     && cargo auditable build --locked --profile "${PROFILE}" --features "${FEATURES}"
 COPY assets/models ./assets/models
+COPY crates ./crates
 COPY src ./src
 # Cargo goes by times, and those of a checkout may be older than the empty program.
-RUN touch src/main.rs src/lib.rs \
+RUN touch src/main.rs src/lib.rs crates/audio/src/lib.rs crates/nn/src/lib.rs \
     && cargo auditable build --locked --profile "${PROFILE}" --features "${FEATURES}" \
     && install -D "target/${PROFILE}/sconce" /out/usr/local/bin/sconce \
     && rm -rf target

@@ -1,4 +1,10 @@
-.PHONY: check test fuzz bench run docs
+.PHONY: quick check test fuzz bench run docs
+
+# After each change: format, lints and the tests inside the libraries, in a minute or two on a warm tree.
+quick:
+	cargo fmt --check
+	cargo clippy --lib -- -D warnings
+	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --lib; else cargo test --lib; fi
 
 # Everything that needs no run of the server: formatting, lints, documentation, dependencies, layers.
 check:

@@ -8,7 +8,6 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)] // the log is for the server, the command line for people
 
 pub mod app;
-pub mod audio;
 pub mod catalog;
 pub mod cli;
 pub mod config;
@@ -17,7 +16,6 @@ pub mod http;
 pub mod jobs;
 pub mod lifecycle;
 pub mod model;
-pub mod nn;
 pub mod remote;
 pub mod runtime;
 pub mod service;
@@ -25,6 +23,10 @@ pub mod speech;
 pub mod store;
 pub mod telemetry;
 pub mod text;
+
+// Crates of their own, so that what computes is built optimised in tests too, and seldom.
+pub use sconce_audio as audio;
+pub use sconce_nn as nn;
 
 /// A model step allocates and frees the same large buffers again and again; glibc gives them back to the kernel each
 /// time and pays for every page when it takes them again.

@@ -1,4 +1,4 @@
-//! The files of `src/`, with comments, strings and characters blanked out.
+//! The files of our crates, with comments, strings and characters blanked out.
 
 use std::{
     fs,
@@ -8,7 +8,7 @@ use std::{
 
 /// A file of `src/`.
 pub struct Source {
-    /// From the crate's folder on.
+    /// From the folder of the program's crate on.
     pub path: PathBuf,
     /// `store/hub.rs` is `[store, hub]`, `store/mod.rs` is `[store]`.
     pub module: Vec<String>,
@@ -29,15 +29,20 @@ impl Source {
         Self { path, module, code, inline, tests }
     }
 
-    fn read(root: &Path, path: &Path) -> Self {
-        let relative = path.strip_prefix(root).expect("a file of src/");
-        let mut module: Vec<String> =
-            relative.with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect();
+    fn read(folder: &str, part_of: &[&str], path: &Path) -> Self {
+        let relative = path.strip_prefix(root().join(folder)).expect("a file below");
+        let below = relative.with_extension("");
+        let parts =
+            part_of.iter().copied().map(str::to_owned).chain(below.iter().map(|part| part.to_string_lossy().into()));
+        let mut module: Vec<String> = parts.collect();
         if ["mod", "lib", "main"].contains(&module.last().map_or("", String::as_str)) {
             module.pop();
         }
-        let text = fs::read_to_string(path).expect("source is UTF-8");
-        Self::new(Path::new("src").join(relative), module, &text)
+        let mut text = fs::read_to_string(path).expect("source is UTF-8");
+        if let [name, ..] = part_of {
+            text = text.replace("crate::", &format!("crate::{name}::"));
+        }
+        Self::new(Path::new(folder).join(relative), module, &text)
     }
 
     /// A line of it, for people.
@@ -64,27 +69,38 @@ impl Source {
     }
 }
 
-/// Everything in `src/`. A file that is declared for tests only is a test throughout.
+/// Where code is, and the module that the folder stands for: the crates beside the program's are modules of it, by name.
+const FOLDERS: [(&str, &[&str]); 3] = [("src", &[]), ("crates/audio/src", &["audio"]), ("crates/nn/src", &["nn"])];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Everything in our crates. A file that is declared for tests only is a test throughout.
 pub fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut folders = vec![root.clone()];
-    let mut sources = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).expect("src/ is readable") {
-            let path = entry.expect("src/ is readable").path();
-            match path.extension() {
-                None if path.is_dir() => folders.push(path),
-                Some(extension) if extension == "rs" => sources.push(Source::read(&root, &path)),
-                _ => {}
-            }
-        }
-    }
-    assert!(sources.len() > 10, "src/ holds more files than {}", sources.len());
+    let mut sources: Vec<_> = FOLDERS.iter().flat_map(|(folder, module)| sources_below(folder, module)).collect();
     sources.sort_by(|a, b| a.path.cmp(&b.path));
     let tests: Vec<_> = sources.iter().flat_map(Source::test_files).collect();
     for source in sources.iter_mut().filter(|source| tests.iter().any(|module| source.module.starts_with(module))) {
         source.tests = std::iter::once(0..source.code.len()).collect();
     }
+    sources
+}
+
+fn sources_below(folder: &str, module: &[&str]) -> Vec<Source> {
+    let mut folders = vec![root().join(folder)];
+    let mut sources = Vec::new();
+    while let Some(below) = folders.pop() {
+        for entry in fs::read_dir(&below).expect("the folder is readable") {
+            let path = entry.expect("the folder is readable").path();
+            match path.extension() {
+                None if path.is_dir() => folders.push(path),
+                Some(extension) if extension == "rs" => sources.push(Source::read(folder, module, &path)),
+                _ => {}
+            }
+        }
+    }
+    assert!(!sources.is_empty(), "{folder} holds no code");
     sources
 }
 

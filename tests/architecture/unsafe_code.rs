@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use crate::source::sources;
 
 const HOMES: [&str; 5] = [
-    "src/nn/cpu/",              // vector instructions, and threads that write parts of one buffer
-    "src/model/files.rs",       // to map a file is a promise that nobody cuts it short
-    "src/runtime/memory.rs",    // the allocator is a C library
-    "src/audio/decode/opus.rs", // libopus is C in Rust
-    "src/audio/encode/opus.rs",
+    "crates/nn/src/cpu/",              // vector instructions, and threads that write parts of one buffer
+    "src/model/files.rs",              // to map a file is a promise that nobody cuts it short
+    "src/runtime/memory.rs",           // the allocator is a C library
+    "crates/audio/src/decode/opus.rs", // libopus is C in Rust
+    "crates/audio/src/encode/opus.rs",
 ];
 
 #[test]

@@ -1,0 +1,65 @@
+//! Why bytes did not become sound.
+
+use std::time::Duration;
+
+use symphonia::core::errors::Error;
+
+use crate::UnusableRate;
+
+/// Bytes that do not become sound. The text is for the one who sent them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// No byte at all.
+    #[error("the audio is empty")]
+    Empty,
+    /// Not a format that is known here, or no audio file at all.
+    #[error("this is not audio in a known format (WAV, MP3, FLAC, Ogg, Opus, WebM, M4A, AAC, AIFF, CAF)")]
+    Unrecognised,
+    /// A known format that holds what nothing here decodes.
+    #[error("the audio is of a kind that is not supported: {0}")]
+    Unsupported(String),
+    /// A known format whose content makes no sense, from the start or before any sound came out.
+    #[error("the audio is damaged: {0}")]
+    Corrupt(String),
+    /// More sound than the caller takes.
+    #[error("the audio is longer than {} s", limit.as_secs_f64())]
+    TooLong { limit: Duration },
+    /// Whoever has the memory said no; see [`decode_within`](super::decode_within).
+    #[error("there is no memory for the sound")]
+    NoRoom,
+    /// Well formed, and no sound in it: no audio track, or not one sample.
+    #[error("there is no sound in the file")]
+    NoSound,
+}
+
+/// What opening a file can fail with. Symphonia tells an unknown format from an unsupported feature by its text only.
+pub(super) fn opening(error: Error) -> DecodeError {
+    match error {
+        Error::Unsupported(what) if what.starts_with("core (probe)") => DecodeError::Unrecognised,
+        Error::Unsupported(what) if what.contains("missing moov") => {
+            DecodeError::Corrupt("the index of the MP4 file is missing; was the recording interrupted?".to_owned())
+        }
+        other => reading(other),
+    }
+}
+
+/// What reading on can fail with, when nothing was heard before.
+pub(super) fn reading(error: Error) -> DecodeError {
+    match error {
+        Error::Unsupported(what) => DecodeError::Unsupported(what.to_owned()),
+        Error::DecodeError(what) | Error::LimitError(what) => DecodeError::Corrupt(what.to_owned()),
+        Error::IoError(_) => ends_early(),
+        _ => DecodeError::Corrupt("its parts do not fit together".to_owned()),
+    }
+}
+
+/// The bytes end before any sound.
+pub(super) fn ends_early() -> DecodeError {
+    DecodeError::Corrupt("it ends too early".to_owned())
+}
+
+impl From<UnusableRate> for DecodeError {
+    fn from(error: UnusableRate) -> Self {
+        Self::Unsupported(error.to_string())
+    }
+}

@@ -1,0 +1,37 @@
+//! Sound as numbers: decode, resample, spectra, encode. No model and no HTTP in here.
+//!
+//! - [`decode()`] turns the bytes of a file, whatever its format, into [`Pcm`] at the rate that is wanted;
+//!   ([`decode_within`] asks for the memory, [`probe()`] only looks whether they are such a file);
+//! - [`conform`] does the same for samples;
+//! - [`resample()`] brings [`Pcm`] to another rate;
+//! - [`Stft`] and [`LogMel`] make the spectra that models hear;
+//! - [`VoiceActivity`] finds where somebody speaks, and leaves out the rest;
+//! - [`Joiner`] makes one sound of blocks, without clicks and without what models leave at their ends;
+//! - [`normalize`] and [`Leveler`] bring sound to a loudness;
+//! - [`encode()`] turns [`Pcm`] into a file of any [`AudioFormat`], and [`Encoder`] a stream of samples into one of bytes.
+
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+#![deny(unsafe_code)] // what needs it says `allow` and why; `tests/architecture` lists the homes
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
+mod decode;
+mod encode;
+mod join;
+mod loudness;
+pub mod mel;
+mod pcm;
+mod resample;
+pub mod stft;
+#[cfg(test)]
+mod testing;
+mod voice;
+
+pub use decode::{DecodeError, Decoded, SourceFormat, conform, decode, decode_within, probe};
+pub use encode::{AudioFormat, EncodeError, Encoder, encode, encode_float_wav, encode_wav};
+pub use join::{JoinSettings, Joiner};
+pub use loudness::{CEILING, Immeasurable, Leveler, loudness, normalize};
+pub use mel::{LogMel, MelSpec, Spectrum};
+pub use pcm::Pcm;
+pub use resample::{Resampler, UnusableRate, resample};
+pub use stft::Stft;
+pub use voice::{Excerpt, Timeline, VoiceActivity};

@@ -1,0 +1,168 @@
+//! Softmax attention of many sequences at once, each over its own cache.
+
+use candle_core::{D, DType, Result, Tensor};
+
+use super::{
+    kv_cache::{KvCache, Store},
+    mask,
+};
+use crate::cpu::{
+    attention::{self, PanelQueries},
+    kv_panels::CacheShape,
+    matrix::with_rows,
+};
+
+/// Queries of one sequence, among those of others.
+#[derive(Clone, Copy, Debug)]
+pub struct SequenceQueries<'a> {
+    pub cache: &'a KvCache,
+    /// How many of the rows, in order.
+    pub queries: usize,
+    /// The queries belong to the last positions of the cache, and each sees only what is not after it.
+    pub causal: bool,
+}
+
+/// Attention of every query `[rows, heads * head_dim]` over its own sequence's cache. `[rows, heads * head_dim]`
+pub fn attend(queries: &Tensor, sequences: &[SequenceQueries<'_>]) -> Result<Tensor> {
+    let (rows, width) = queries.dims2()?;
+    check(sequences, rows)?;
+    let panels = sequences.iter().map(SequenceQueries::panels).collect::<Option<Vec<_>>>();
+    match panels {
+        Some(panels) => {
+            let out = with_rows(queries, |queries| attention::attend(queries, width, &panels))?;
+            Tensor::from_vec(out, (rows, width), queries.device())
+        }
+        None => attend_tensors(queries, sequences),
+    }
+}
+
+fn check(sequences: &[SequenceQueries<'_>], rows: usize) -> Result<()> {
+    for SequenceQueries { cache, queries, causal } in sequences {
+        if cache.is_empty() || (*causal && *queries > cache.len()) {
+            candle_core::bail!("{queries} queries over a cache of {} positions", cache.len());
+        }
+    }
+    let given = sequences.iter().map(|sequence| sequence.queries).sum::<usize>();
+    if given != rows {
+        candle_core::bail!("{rows} queries were given for sequences of {given}");
+    }
+    Ok(())
+}
+
+fn attend_tensors(queries: &Tensor, sequences: &[SequenceQueries<'_>]) -> Result<Tensor> {
+    let mut row = 0;
+    let mut parts = Vec::with_capacity(sequences.len());
+    for sequence in sequences {
+        let Store::Tensors { keys, values } = &sequence.cache.store else { candle_core::bail!("mixed caches") };
+        let queries = queries.narrow(0, row, sequence.queries)?;
+        let weights = sequence.weights_by_tensors(&queries, keys)?.to_dtype(queries.dtype())?;
+        let mixed = weights.matmul(&values.narrow(1, 0, sequence.cache.len())?)?;
+        parts.push(mixed.transpose(0, 1)?.flatten_from(1)?);
+        row += sequence.queries;
+    }
+    Tensor::cat(&parts, 0)
+}
+
+// === impl SequenceQueries ===
+
+impl<'a> SequenceQueries<'a> {
+    /// What attention weighs by: `[rows, heads * head_dim]` → `[heads, rows, positions]` in `f32`.
+    pub fn weights(&self, queries: &Tensor) -> Result<Tensor> {
+        let (rows, _) = queries.dims2()?;
+        check(std::slice::from_ref(self), rows)?;
+        match (&self.cache.store, self.panels()) {
+            (Store::Tensors { keys, .. }, _) => self.weights_by_tensors(queries, keys),
+            (Store::Panels(_), None) => candle_core::bail!("mixed caches"),
+            (Store::Panels(_), Some(panels)) => {
+                let weights = with_rows(queries, |queries| attention::weights(queries, panels))?;
+                Tensor::from_vec(weights, (self.cache.shape.heads, rows, self.cache.len()), queries.device())
+            }
+        }
+    }
+
+    fn panels(&self) -> Option<PanelQueries<'a>> {
+        match &self.cache.store {
+            Store::Panels(cache) => {
+                Some(PanelQueries { cache, len: self.cache.len(), queries: self.queries, causal: self.causal })
+            }
+            Store::Tensors { .. } => None,
+        }
+    }
+
+    fn weights_by_tensors(&self, queries: &Tensor, keys: &Tensor) -> Result<Tensor> {
+        let CacheShape { heads, head_dim, .. } = self.cache.shape;
+        let len = self.cache.len();
+        let queries = queries.reshape((self.queries, heads, head_dim))?.transpose(0, 1)?.contiguous()?;
+        let scores = queries.matmul(&keys.narrow(1, 0, len)?.transpose(1, 2)?)?.to_dtype(DType::F32)?;
+        let scores = match self.causal && self.queries > 1 {
+            true => scores.broadcast_add(&mask::causal(self.queries, len, scores.device())?)?,
+            false => scores,
+        };
+        candle_nn::ops::softmax(&scores, D::Minus1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+    use crate::{
+        attention::{KvCacheConfig, KvCacheDtype},
+        context::ComputeContext,
+        cpu::detect::SimdLevel,
+    };
+
+    fn numbers(rows: usize, width: usize, seed: f32) -> Result<Tensor> {
+        let data = (0..rows * width).map(|i| (i as f32 * 0.37 + seed).sin() * 2.0).collect::<Vec<_>>();
+        Tensor::from_vec(data, (rows, width), &Device::Cpu)
+    }
+
+    /// Two sequences of different lengths, filled in two goes, one rewound in between.
+    fn answers(context: &ComputeContext, dtype: KvCacheDtype, causal: bool) -> Result<(Tensor, Tensor)> {
+        let (heads, size) = (3, 40);
+        let config = KvCacheConfig { heads, head_dim: size, capacity: 130, dtype };
+        let mut long = KvCache::new(&config, context)?;
+        let mut short = KvCache::new(&config, context)?;
+        for (cache, len, seed) in [(&mut long, 129, 0.0), (&mut short, 5, 1.0)] {
+            cache.extend(&numbers(len, heads * size, seed)?, &numbers(len, heads * size, seed + 0.5)?)?;
+        }
+        short.truncate(3);
+        short.extend(&numbers(4, heads * size, 3.0)?, &numbers(4, heads * size, 4.0)?)?;
+        let sequences = [
+            SequenceQueries { cache: &long, queries: 70, causal },
+            SequenceQueries { cache: &short, queries: 2, causal },
+        ];
+        let queries = numbers(72, heads * size, 2.0)?;
+        Ok((attend(&queries, &sequences)?, sequences[0].weights(&queries.narrow(0, 0, 70)?)?))
+    }
+
+    #[test]
+    fn kernels_agree_with_plain_operations() -> Result<()> {
+        let context = ComputeContext::new(&Device::Cpu, DType::F32);
+        for causal in [false, true] {
+            let plain = answers(&ComputeContext { kernels: None, ..context.clone() }, KvCacheDtype::Full, causal)?;
+            for (dtype, tolerance) in [(KvCacheDtype::Full, 1e-5), (KvCacheDtype::Half, 3e-3)] {
+                for &level in SimdLevel::available() {
+                    let own = answers(&ComputeContext { kernels: Some(level), ..context.clone() }, dtype, causal)?;
+                    for (own, plain) in [(own.0, &plain.0), (own.1, &plain.1)] {
+                        let difference = (own - plain)?.abs()?.max_all()?.to_scalar::<f32>()?;
+                        assert!(difference < tolerance, "{level:?}, {dtype:?}, causal {causal}: {difference}");
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_full_cache_and_an_empty_one_are_errors() -> Result<()> {
+        let context = ComputeContext::new(&Device::Cpu, DType::F32);
+        let config = KvCacheConfig { heads: 1, head_dim: 4, capacity: 2, dtype: KvCacheDtype::Full };
+        let mut cache = KvCache::new(&config, &context)?;
+        let queries = numbers(1, 4, 0.0)?;
+        assert!(attend(&queries, &[SequenceQueries { cache: &cache, queries: 1, causal: false }]).is_err());
+        assert!(cache.extend(&numbers(3, 4, 0.0)?, &numbers(3, 4, 0.0)?).is_err());
+        Ok(())
+    }
+}

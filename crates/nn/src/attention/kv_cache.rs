@@ -1,0 +1,123 @@
+//! The keys and values of a sequence.
+
+use candle_core::{Result, Tensor};
+use half::f16;
+
+use crate::{
+    context::ComputeContext,
+    cpu::{
+        kv_panels::{CacheShape, KvPanels},
+        matrix::with_rows,
+    },
+};
+
+/// The keys and values of one sequence in one layer, in memory that is taken once.
+///
+/// There are as many heads of keys and values as of queries. Keys are scaled by `1/√head_dim` when they come in.
+#[derive(Debug)]
+pub struct KvCache {
+    pub(super) store: Store,
+    pub(super) shape: CacheShape,
+    pub(super) len: usize,
+}
+
+/// The sizes of a cache, and how exactly it keeps what it holds.
+#[derive(Clone, Copy, Debug)]
+pub struct KvCacheConfig {
+    pub heads: usize,
+    /// Numbers of a head.
+    pub head_dim: usize,
+    /// Positions.
+    pub capacity: usize,
+    pub dtype: KvCacheDtype,
+}
+
+/// How exactly our own kernels keep keys and values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KvCacheDtype {
+    /// As they are.
+    Full,
+    /// In half precision, which halves what each query has to read.
+    Half,
+}
+
+#[derive(Debug)]
+pub(super) enum Store {
+    Panels(KvPanels),
+    /// `[heads, capacity, head_dim]` each.
+    Tensors {
+        keys: Tensor,
+        values: Tensor,
+    },
+}
+
+// === impl KvCache ===
+
+impl KvCache {
+    pub fn new(config: &KvCacheConfig, context: &ComputeContext) -> Result<Self> {
+        let shape = config.shape();
+        let CacheShape { heads, head_dim, capacity } = shape;
+        let store = match (context.kernels, config.dtype) {
+            (Some(level), KvCacheDtype::Full) => Store::Panels(KvPanels::full(level, shape)),
+            (Some(level), KvCacheDtype::Half) => Store::Panels(KvPanels::half(level, shape)),
+            (None, _) => {
+                let zeros = || Tensor::zeros((heads, capacity, head_dim), context.activations(), &context.device);
+                Store::Tensors { keys: zeros()?, values: zeros()? }
+            }
+        };
+        Ok(Self { store, shape, len: 0 })
+    }
+
+    /// Positions that are filled.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Forgets every position from `len` on.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    /// Appends positions: `keys` and `values` are `[positions, heads * head_dim]`.
+    pub fn extend(&mut self, keys: &Tensor, values: &Tensor) -> Result<()> {
+        let CacheShape { heads, head_dim, capacity } = self.shape;
+        let (count, width) = keys.dims2()?;
+        if self.len + count > capacity || width != heads * head_dim || values.dims() != keys.dims() {
+            candle_core::bail!("{count} positions of {width} do not fit after {} of {capacity}", self.len);
+        }
+        match &mut self.store {
+            Store::Panels(panels) => {
+                with_rows(keys, |keys| panels.write_keys(self.len, keys))?;
+                with_rows(values, |values| panels.write_values(self.len, values))?;
+            }
+            Store::Tensors { keys: to_keys, values: to_values } => {
+                let by_head = |x: &Tensor| x.reshape((count, heads, head_dim))?.transpose(0, 1)?.contiguous();
+                to_keys.slice_set(&(by_head(keys)? * self.shape.scale())?, 1, self.len)?;
+                to_values.slice_set(&by_head(values)?, 1, self.len)?;
+            }
+        }
+        self.len += count;
+        Ok(())
+    }
+}
+
+// === impl KvCacheConfig ===
+
+impl KvCacheConfig {
+    /// Bytes that such a cache takes.
+    pub fn bytes(&self, context: &ComputeContext) -> usize {
+        match (context.kernels, self.dtype) {
+            (Some(_), KvCacheDtype::Full) => self.shape().numbers() * size_of::<f32>(),
+            (Some(_), KvCacheDtype::Half) => self.shape().numbers() * size_of::<f16>(),
+            (None, _) => 2 * self.heads * self.capacity * self.head_dim * context.activations().size_in_bytes(),
+        }
+    }
+
+    fn shape(&self) -> CacheShape {
+        CacheShape { heads: self.heads, head_dim: self.head_dim, capacity: self.capacity }
+    }
+}

@@ -1,0 +1,144 @@
+//! Slots for sequences that join and leave between two steps (continuous batching): their caches, all taken at once and
+//! used again.
+
+use candle_core::{Result, Tensor};
+
+use super::{
+    attend::SequenceQueries,
+    kv_cache::{KvCache, KvCacheConfig},
+};
+use crate::context::ComputeContext;
+
+/// The caches of a decoder for as many sequences as are worked on at once.
+#[derive(Debug)]
+pub struct Slots {
+    slots: Vec<Caches>,
+    free: Vec<usize>,
+    /// Tokens that a slot can hold.
+    capacity: usize,
+}
+
+/// A slot that is in use. It ends with [`Slots::close`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct Slot(usize);
+
+/// What a slot holds.
+#[derive(Clone, Copy, Debug)]
+pub struct SlotConfig {
+    pub layers: usize,
+    /// Of the tokens so far, in each layer.
+    pub self_attention: KvCacheConfig,
+    /// Of what the decoder listens to, in each layer.
+    pub cross_attention: KvCacheConfig,
+}
+
+/// One cache a layer.
+#[derive(Debug)]
+struct Caches {
+    self_attention: Vec<KvCache>,
+    cross_attention: Vec<KvCache>,
+}
+
+// === impl Slots ===
+
+impl Slots {
+    pub fn new(config: &SlotConfig, count: usize, context: &ComputeContext) -> Result<Self> {
+        let slots = (0..count).map(|_| Caches::new(config, context)).collect::<Result<_>>()?;
+        Ok(Self { slots, free: (0..count).rev().collect(), capacity: config.self_attention.capacity })
+    }
+
+    /// A slot without tokens, once `fill` has filled its caches of cross-attention, one per layer.
+    pub fn open(&mut self, fill: impl FnOnce(&mut [KvCache]) -> Result<()>) -> Result<Slot> {
+        let Some(&slot) = self.free.last() else { candle_core::bail!("all {} slots are in use", self.slots.len()) };
+        let Caches { self_attention, cross_attention } = &mut self.slots[slot];
+        cross_attention.iter_mut().for_each(|cache| cache.truncate(0));
+        fill(cross_attention)?;
+        self_attention.iter_mut().for_each(|cache| cache.truncate(0));
+        self.free.pop();
+        Ok(Slot(slot))
+    }
+
+    /// Tokens that the slot holds.
+    pub fn len(&self, slot: &Slot) -> usize {
+        self.slots[slot.0].self_attention.first().map_or(0, KvCache::len)
+    }
+
+    /// Slots that are free.
+    pub fn room(&self) -> usize {
+        self.free.len()
+    }
+
+    /// Forgets the tokens from `len` on. What the decoder listens to stays.
+    pub fn rewind(&mut self, slot: &Slot, len: usize) {
+        self.slots[slot.0].self_attention.iter_mut().for_each(|cache| cache.truncate(len));
+    }
+
+    pub fn close(&mut self, slot: Slot) {
+        self.free.push(slot.0);
+    }
+
+    /// Whether these tokens can be fed.
+    pub fn check(&self, rows: &[(&Slot, &[u32])]) -> Result<()> {
+        for (at, (slot, tokens)) in rows.iter().enumerate() {
+            let held = self.len(slot);
+            if tokens.is_empty() || held + tokens.len() > self.capacity {
+                candle_core::bail!("{} tokens cannot follow {held} where {} fit", tokens.len(), self.capacity);
+            }
+            if rows[..at].iter().any(|(other, _)| other == slot) {
+                candle_core::bail!("a slot was given twice");
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a layer's keys and values of new tokens, `[all tokens, width]`, to their slots.
+    pub fn extend(&mut self, layer: usize, rows: &[(&Slot, &[u32])], keys: &Tensor, values: &Tensor) -> Result<()> {
+        let mut first = 0;
+        for (slot, tokens) in rows {
+            let of_row = |x: &Tensor| x.narrow(0, first, tokens.len());
+            self.slots[slot.0].self_attention[layer].extend(&of_row(keys)?, &of_row(values)?)?;
+            first += tokens.len();
+        }
+        Ok(())
+    }
+
+    /// For [`super::attend()`]: every new token sees those before it.
+    pub fn self_attention(&self, layer: usize, rows: &[(&Slot, &[u32])]) -> Vec<SequenceQueries<'_>> {
+        let cache = |slot: &Slot| &self.slots[slot.0].self_attention[layer];
+        let queries = |(slot, tokens): &(&Slot, &[u32])| SequenceQueries {
+            cache: cache(slot),
+            queries: tokens.len(),
+            causal: true,
+        };
+        rows.iter().map(queries).collect()
+    }
+
+    /// For [`super::attend()`]: every new token sees all that the decoder listens to.
+    pub fn cross_attention(&self, layer: usize, rows: &[(&Slot, &[u32])]) -> Vec<SequenceQueries<'_>> {
+        let cache = |slot: &Slot| &self.slots[slot.0].cross_attention[layer];
+        let queries = |(slot, tokens): &(&Slot, &[u32])| SequenceQueries {
+            cache: cache(slot),
+            queries: tokens.len(),
+            causal: false,
+        };
+        rows.iter().map(queries).collect()
+    }
+}
+
+// === impl SlotConfig ===
+
+impl SlotConfig {
+    /// Bytes that a slot takes.
+    pub fn bytes(&self, context: &ComputeContext) -> usize {
+        self.layers * (self.self_attention.bytes(context) + self.cross_attention.bytes(context))
+    }
+}
+
+// === impl Caches ===
+
+impl Caches {
+    fn new(config: &SlotConfig, context: &ComputeContext) -> Result<Self> {
+        let caches = |of: &KvCacheConfig| (0..config.layers).map(|_| KvCache::new(of, context)).collect::<Result<_>>();
+        Ok(Self { self_attention: caches(&config.self_attention)?, cross_attention: caches(&config.cross_attention)? })
+    }
+}

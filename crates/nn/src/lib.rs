@@ -1,0 +1,27 @@
+//! Layers that several families share, one a file.
+//!
+//! Every layer exists in two forms behind one type: on the CPU our own kernels (`cpu`) work on weights where their file is
+//! mapped; on an accelerator the same layer is a few candle operations. [`ComputeContext`] chooses.
+
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+#![deny(unsafe_code)] // what needs it says `allow` and why; `tests/architecture` lists the homes
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
+pub mod attention;
+mod context;
+mod conv;
+#[allow(unsafe_code, reason = "vector instructions, and threads that write parts of one buffer")]
+mod cpu;
+mod embedding;
+mod linear;
+mod norm;
+mod threads;
+pub mod weights;
+
+pub use context::ComputeContext;
+pub use conv::Conv1d;
+pub use cpu::detect::SimdLevel;
+pub use embedding::{TiedEmbedding, sinusoids};
+pub use linear::{Epilogue, Linear};
+pub use norm::LayerNorm;
+pub use threads::Threads;

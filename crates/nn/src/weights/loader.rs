@@ -1,0 +1,87 @@
+//! Layers by name.
+
+use candle_core::Tensor;
+
+use super::tensors::{WeightError, Weights};
+use crate::{
+    context::ComputeContext,
+    conv::{Conv1d, TAPS},
+    embedding::TiedEmbedding,
+    linear::Linear,
+    norm::layer_norm::LayerNorm,
+};
+
+/// Takes weights by name and makes layers of them. Names are those of PyTorch's modules, without `.weight` and `.bias`.
+pub struct Loader<'a> {
+    pub weights: &'a mut Weights,
+    pub context: &'a ComputeContext,
+}
+
+/// Why a layer could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum LayerError {
+    #[error(transparent)]
+    Weights(#[from] WeightError),
+    #[error(transparent)]
+    Device(#[from] candle_core::Error),
+}
+
+pub type Loaded<T> = Result<T, LayerError>;
+
+/// Whether a layer has a bias.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bias {
+    Present,
+    Absent,
+}
+
+// === impl Loader ===
+
+impl Loader<'_> {
+    pub fn layer_norm(&mut self, name: &str, width: usize, epsilon: f32) -> Loaded<LayerNorm> {
+        let (weight, bias) = (self.numbers(name, "weight", &[width])?, self.numbers(name, "bias", &[width])?);
+        Ok(LayerNorm::new(weight, bias, epsilon, self.context)?)
+    }
+
+    /// `[rows, depth]` → `[rows, columns]`
+    pub fn linear(&mut self, name: &str, depth: usize, columns: usize) -> Loaded<Linear> {
+        let weight = self.weights.view(&format!("{name}.weight"), &[columns, depth])?;
+        let bias = self.numbers(name, "bias", &[columns])?;
+        Ok(Linear::new(&[weight], Some(bias), depth, self.context)?)
+    }
+
+    /// Several layers over the same input as one, `columns` of each.
+    pub fn fused(&mut self, name: &str, layers: &[(&str, Bias)], depth: usize, columns: usize) -> Loaded<Linear> {
+        let (mut weights, mut biases) = (Vec::new(), Vec::new());
+        for (layer, bias) in layers {
+            let name = format!("{name}.{layer}");
+            weights.push(self.weights.view(&format!("{name}.weight"), &[columns, depth])?);
+            biases.extend(match bias {
+                Bias::Absent => vec![0.0; columns],
+                Bias::Present => self.numbers(&name, "bias", &[columns])?,
+            });
+        }
+        Ok(Linear::new(&weights, Some(biases), depth, self.context)?)
+    }
+
+    pub fn conv1d(&mut self, name: &str, depth: usize, columns: usize, stride: usize) -> Loaded<Conv1d> {
+        let weight = self.numbers(name, "weight", &[columns, depth, TAPS])?;
+        let bias = self.numbers(name, "bias", &[columns])?;
+        Ok(Conv1d::new(&weight, bias, depth, stride, self.context)?)
+    }
+
+    pub fn tied_embedding(&mut self, name: &str, vocabulary: usize, width: usize) -> Loaded<TiedEmbedding> {
+        let table = self.weights.view(&format!("{name}.weight"), &[vocabulary, width])?;
+        Ok(TiedEmbedding::new(table, width, self.context)?)
+    }
+
+    /// A tensor as it is, `[rows, width]`; `name` is the whole of it.
+    pub fn table(&mut self, name: &str, rows: usize, width: usize) -> Loaded<Tensor> {
+        let table = self.weights.take(name, &[rows, width])?;
+        Ok(self.context.tensor(table, &[rows, width])?)
+    }
+
+    fn numbers(&mut self, name: &str, of: &str, shape: &[usize]) -> Result<Vec<f32>, WeightError> {
+        self.weights.take(&format!("{name}.{of}"), shape)
+    }
+}

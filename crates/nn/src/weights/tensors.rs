@@ -1,0 +1,129 @@
+//! The tensors of a model, by name.
+
+use std::collections::BTreeMap;
+
+use ::safetensors::Dtype;
+use bytes::Bytes;
+
+use super::{data::WeightData, safetensors, stored::Stored, torch};
+
+/// What is wrong with the tensors.
+#[derive(Debug, thiserror::Error)]
+pub enum WeightError {
+    #[error("{file} is not what it should be: {reason}")]
+    File { file: String, reason: String },
+    /// Reads well after the tensor's name.
+    #[error("the tensor {tensor} {reason}")]
+    Tensor { tensor: String, reason: String },
+}
+
+/// The tensors that nobody has taken yet.
+pub struct Weights {
+    tensors: BTreeMap<String, Stored>,
+    prefix: &'static str,
+}
+
+/// Names of PyTorch's files end with one of these; all others are safetensors.
+const TORCH: [&str; 4] = [".pt", ".pth", ".bin", ".ckpt"];
+
+// === impl Weights ===
+
+impl Weights {
+    /// From files of safetensors or of PyTorch, given by name and content. A `prefix` that names may or may not have is
+    /// left out from then on.
+    pub fn open(files: &[(String, Bytes)], prefix: &'static str) -> Result<Self, WeightError> {
+        let mut tensors = BTreeMap::new();
+        for (file, bytes) in files {
+            for (name, stored) in read(file, bytes)? {
+                tensors.insert(name.strip_prefix(prefix).unwrap_or(&name).to_owned(), stored);
+            }
+        }
+        Ok(Self { tensors, prefix })
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
+    }
+
+    /// The numbers of a tensor of this shape, row by row.
+    pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightError> {
+        self.view(name, shape).map(|numbers| numbers.to_vec())
+    }
+
+    /// The same, where they lie.
+    pub fn view(&mut self, name: &str, shape: &[usize]) -> Result<WeightData, WeightError> {
+        let stored = self.tensors.remove(name).ok_or_else(|| self.fault(name, "is missing".to_owned()))?;
+        if stored.shape != shape {
+            return Err(self.fault(name, format!("has the shape {:?}, where {shape:?} is expected", stored.shape)));
+        }
+        match stored.dtype {
+            Dtype::F32 => Ok(WeightData::F32(stored.bytes)),
+            Dtype::F16 => Ok(WeightData::F16(stored.bytes)),
+            Dtype::BF16 => Ok(WeightData::Bf16(stored.bytes)),
+            other => {
+                let reason = format!("is of type {other:?}, where F32, F16 or BF16 is expected");
+                Err(self.fault(name, reason))
+            }
+        }
+    }
+
+    /// Leaves a tensor out of [`Self::finish`].
+    pub fn ignore(&mut self, name: &str) {
+        self.tensors.remove(name);
+    }
+
+    /// Every tensor must have been taken.
+    pub fn finish(self) -> Result<(), WeightError> {
+        match self.tensors.keys().next() {
+            Some(name) => Err(self.fault(name, "is not part of such a model".to_owned())),
+            None => Ok(()),
+        }
+    }
+
+    /// How many numbers there are, and how many bytes they take.
+    pub fn size(&self) -> (usize, usize) {
+        let numbers = |stored: &Stored| stored.shape.iter().product::<usize>();
+        let add =
+            |(count, bytes): (usize, usize), stored: &Stored| (count + numbers(stored), bytes + stored.bytes.len());
+        self.tensors.values().fold((0, 0), add)
+    }
+
+    fn fault(&self, name: &str, reason: String) -> WeightError {
+        WeightError::Tensor { tensor: format!("{}{name}", self.prefix), reason }
+    }
+}
+
+fn read(file: &str, bytes: &Bytes) -> Result<Vec<(String, Stored)>, WeightError> {
+    let read = match TORCH.iter().any(|ending| file.ends_with(ending)) {
+        true => torch::read(bytes).map_err(|error| error.to_string()),
+        false => safetensors::read(bytes).map_err(|error| error.to_string()),
+    };
+    read.map_err(|reason| WeightError::File { file: file.to_owned(), reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixture(name: &str) -> (String, Bytes) {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/torch");
+        (name.to_owned(), std::fs::read(folder.join(name)).unwrap().into())
+    }
+
+    #[test]
+    fn a_checkpoint_of_pytorch_gives_its_weights_by_name() {
+        let mut weights = Weights::open(&[fixture("nested.pth")], "encoder.").unwrap();
+        assert_eq!(weights.take("0.bias", &[2]).unwrap(), [2.0, 2.25]);
+        assert_eq!(weights.take("half", &[3]).unwrap(), [4.0, 4.25, 4.5]);
+        let error = weights.take("long", &[3]).unwrap_err().to_string();
+        assert_eq!(error, "the tensor encoder.long is of type I64, where F32, F16 or BF16 is expected");
+    }
+
+    #[test]
+    fn a_file_that_is_not_what_its_name_says_is_named() {
+        let (_, zip) = fixture("nested.pth");
+        let error = |name: &str| Weights::open(&[(name.to_owned(), zip.slice(..9))], "").err().unwrap().to_string();
+        assert!(error("x.pth").starts_with("x.pth is not what it should be: it is not a zip"), "{}", error("x.pth"));
+        assert!(error("x.safetensors").starts_with("x.safetensors is not what"), "{}", error("x.safetensors"));
+    }
+}
