@@ -175,7 +175,8 @@ def keep_stages():
 @functools.cache
 def of_this_machine():
     """What the build takes from it: the compiler, certificates, and packages that were fetched before. ACCELERATOR is
-    said because buildah 1.28 does not look at its default in time."""
+    said because buildah 1.28 does not look at its default in time; PROFILE because link-time optimisation of the whole
+    program takes longer than all other tests. The release itself is built with it."""
     sysroot = run("rustc", "--print", "sysroot").stdout.strip()
     mounts = {
         sysroot: "/usr/local/rustup/host:ro",
@@ -183,12 +184,12 @@ def of_this_machine():
         STORE / "registry": "/usr/local/cargo/registry",
     }
     volumes = [part for here, there in mounts.items() for part in ["-v", f"{here}:{there}"]]
-    return ["--build-arg", "ACCELERATOR=cpu", *volumes]
+    return ["--build-arg", "ACCELERATOR=cpu", "--build-arg", "PROFILE=release", *volumes]
 
 
 @pytest.fixture(scope="session")
 def image():
-    """As `docker build .` makes it."""
+    """As `docker build .` makes it, but for the time that its optimisation takes."""
     return build_ours("localhost/sconce:test")
 
 

@@ -172,7 +172,9 @@ def judged(call, response, body):
         except (AssertionError, ValueError, KeyError) as error:
             return "failed", repr(error)
         return ("answered", "") if "kitchen lights" in heard else ("failed", f"heard {heard}")
-    code = next((code for code in DECLARED if f'"{code}"'.encode() in body.lower()), None)
+    # The Open Inference Protocol has texts and no codes.
+    text = body.lower().replace(b"the server is stopping", b"stopping")
+    code = next((code for code in DECLARED if f'"{code}"'.encode() in text), None)
     if code and response.headers["Retry-After"]:
         return "refused", code
     return "failed", body[:300].decode(errors="replace")
