@@ -176,6 +176,8 @@ fn fetch(endpoint: &str, cache: &str, breaks: bool) -> ExitCode {
         min_rate: 1000,
         attempts: 5,
         connections: 10,
+        xet: true,
+        xet_cache: 0,
         reserve: 0,
     };
     let store =

@@ -278,6 +278,21 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
          large file many times as fast as one; more bring little, and look like an attack.",
     ),
     Setting::new(
+        "store.xet",
+        "true",
+        &To::<Config, _>(&FLAG, |c, v| c.store.xet = v),
+        "Whether files that the hub keeps in chunks (Xet) come from its storage of chunks, over at most \
+         `store.connections` connections and with at most 256 MB of memory. Where that fails, and where a hub has no such \
+         storage, they come in ranges as all others do.",
+    ),
+    Setting::new(
+        "store.xet_cache",
+        "none",
+        &Maybe::<Config, _>("none", &SIZE, |c, v| c.store.xet_cache = v.unwrap_or_default()),
+        "Disk space for chunks that came, in `.xet` below the cache: of a new revision only what is not among them is \
+         fetched. By default none, because they take the place of the files once more.",
+    ),
+    Setting::new(
         "store.reserve",
         "256MB",
         &To::<Config, _>(&SIZE, |c, v| c.store.reserve = v),
@@ -810,6 +825,8 @@ pub(super) fn blank() -> Config {
             min_rate: u64::MAX,
             attempts: u32::MAX,
             connections: usize::MAX,
+            xet: true,
+            xet_cache: u64::MAX,
             reserve: u64::MAX,
         },
         budget: BudgetChoice::Auto,

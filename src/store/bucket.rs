@@ -60,7 +60,7 @@ impl<'a> Objects<'a> {
             Some(sha256) => Checksum::Sha256(sha256.to_owned()),
             None => Checksum::Unknown(version_of(&object.name, &object)),
         };
-        Listed { path: object.name, size: object.size, checksum: Some(checksum) }
+        Listed { path: object.name, size: object.size, checksum: Some(checksum), chunked: None }
     }
 
     async fn body(&self, file: &Listed, range: Range<u64>) -> Result<Body, StoreError> {

@@ -33,6 +33,11 @@ pub struct Config {
     pub attempts: u32,
     /// Connections that bring files at once, all of them together.
     pub connections: usize,
+    /// Whether files that the hub keeps as chunks come as such.
+    pub xet: bool,
+    /// Bytes of disk for chunks that were fetched, so that a revision that shares them with another needs only the rest.
+    /// 0: none are kept.
+    pub xet_cache: u64,
     /// Bytes of disk that a fetch leaves free.
     pub reserve: u64,
 }

@@ -73,7 +73,8 @@ impl Extents {
     }
 }
 
-fn cut(gap: Range<u64>, piece: u64) -> impl Iterator<Item = Range<u64>> {
+/// A range in pieces.
+pub(super) fn cut(gap: Range<u64>, piece: u64) -> impl Iterator<Item = Range<u64>> {
     let Range { start, end } = gap;
     (start..end).step_by(usize::try_from(piece.max(1)).unwrap_or(usize::MAX)).map(move |at| at..end.min(at + piece))
 }

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::{
     Config, EmbeddedModel, Source, StoreError, fetch::Busy, metrics::Metrics, sink::Buffers, space, transfer::Limits,
-    transport::Transport,
+    transport::Transport, xet::Xet,
 };
 use crate::remote::Buckets;
 
@@ -30,6 +30,8 @@ pub(super) struct Inner {
     pub failures: Mutex<BTreeMap<Source, &'static str>>,
     /// Made when the network is first needed: it reads the certificates of the system, which takes a while and may fail.
     pub transport: OnceLock<Transport>,
+    /// Made with the first repository of a hub.
+    pub xet: OnceLock<Option<Xet>>,
 }
 
 // === impl Store ===
@@ -48,8 +50,9 @@ impl Store {
         space::register(registry, &config.cache_dir).map_err(setup)?;
         let limits = Limits::of(&config);
         let (buffers, busy, failures) = (Buffers::default(), Busy::default(), Mutex::default());
-        let transport = OnceLock::new();
-        Ok(Self(Arc::new(Inner { config, buckets, embedded, metrics, limits, buffers, busy, failures, transport })))
+        let (transport, xet) = (OnceLock::new(), OnceLock::new());
+        let inner = Inner { config, buckets, embedded, metrics, limits, buffers, busy, failures, transport, xet };
+        Ok(Self(Arc::new(inner)))
     }
 
     /// What the last fetch of a source failed with, as [`StoreError::word`] has it; `None` after one that succeeded.

@@ -19,6 +19,7 @@ use super::{
     names::{is_plain_name, stays_inside},
     origin::{Body, Listed, Origin},
     transport::{Answer, Ask, Transport, TransportError},
+    xet::{Access, Xet},
 };
 use crate::remote::SecretUrl;
 
@@ -33,6 +34,8 @@ const FILES: usize = 100_000;
 /// One repository of the hub at one revision.
 pub(super) struct HubRepo<'a> {
     transport: &'a Transport,
+    /// `None`: everything comes by ranges.
+    xet: Option<&'a Xet>,
     /// In the order in which they are asked.
     endpoints: Vec<Endpoint<'a>>,
     repo: &'a str,
@@ -75,6 +78,8 @@ struct Entry {
     #[serde(default)]
     oid: String,
     lfs: Option<Pointer>,
+    #[serde(rename = "xetHash")]
+    xet: Option<String>,
 }
 
 /// What stands in git for a large file.
@@ -87,11 +92,18 @@ struct Pointer {
 // === impl HubRepo ===
 
 impl<'a> HubRepo<'a> {
-    pub(super) fn new(transport: &'a Transport, config: &'a Config, repo: &'a str, revision: &'a str) -> Self {
+    pub(super) fn new(
+        transport: &'a Transport,
+        xet: Option<&'a Xet>,
+        config: &'a Config,
+        repo: &'a str,
+        revision: &'a str,
+    ) -> Self {
         let token = config.token.as_ref().map(|token| token.0.as_str());
         let endpoint = |(index, url)| Endpoint { url, token: token.filter(|_| index == 0) };
         Self {
             transport,
+            xet,
             endpoints: config.endpoints.iter().enumerate().map(endpoint).collect(),
             repo,
             revision,
@@ -207,6 +219,29 @@ impl<'a> HubRepo<'a> {
             *known = Some(storage.clone());
         }
         self.body(endpoint, file, range, answer, &storage)
+    }
+
+    /// The storage of chunks is named anew for each stream, because what opens it lasts for minutes only.
+    async fn chunks(
+        &self,
+        xet: &Xet,
+        endpoint: &Endpoint<'a>,
+        commit: &str,
+        (hash, size): (&str, u64),
+        range: Range<u64>,
+    ) -> Result<Body, StoreError> {
+        let url = self.url(endpoint, &["api", "models"], &["xet-read-token", commit], "")?;
+        let (access, _): (Access, _) = self.json(endpoint, url).await?;
+        let from = range.start;
+        let chunks = xet.read(access, hash, size, range).await.map_err(|why| self.passing(endpoint, &why, None))?;
+        let (host, source_name) = (host(endpoint.url), self.source_name.clone());
+        let broken = move |reason: String| StoreError::Unreachable {
+            host: host.clone(),
+            source_name: source_name.clone(),
+            reason,
+            retry_after: None,
+        };
+        Ok(Body { from, ranged: true, chunks: chunks.map(move |chunk| chunk.map_err(&broken)).boxed() })
     }
 
     fn body(
@@ -328,6 +363,21 @@ impl Origin for HubRepo<'_> {
         let read = async move { self.first(|endpoint| self.bytes(endpoint, commit, file, &range)).await };
         read.boxed()
     }
+
+    fn stream<'b>(
+        &'b self,
+        commit: &'b str,
+        file: &'b Listed,
+        range: Range<u64>,
+    ) -> BoxFuture<'b, Result<Option<Body>, StoreError>> {
+        let stream = async move {
+            let (Some(xet), Some(hash), Some(hub)) = (self.xet, file.chunked.as_deref(), self.endpoints.first()) else {
+                return Ok(None);
+            };
+            self.chunks(xet, hub, commit, (hash, file.size), range).await.map(Some)
+        };
+        stream.boxed()
+    }
 }
 
 // === impl Entry ===
@@ -339,7 +389,8 @@ impl Entry {
             Some(Pointer { oid }) => oid,
         };
         let checksum = name.as_deref().and_then(Checksum::of_name);
-        (self.kind == "file").then_some(Listed { path: self.path, size: self.size, checksum })
+        let Self { path, size, xet: chunked, .. } = self;
+        (self.kind == "file").then_some(Listed { path, size, checksum, chunked })
     }
 }
 

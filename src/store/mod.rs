@@ -52,6 +52,7 @@ mod transport;
 mod unpack;
 mod verify;
 mod web;
+mod xet;
 
 pub use config::Config;
 pub use download::{Choose, Fetched};

@@ -31,6 +31,17 @@ pub(super) trait Origin: Send + Sync {
         file: &'a Listed,
         range: Range<u64>,
     ) -> BoxFuture<'a, Result<Body, StoreError>>;
+
+    /// The rest of a file from a place on as one stream, over connections of its own; `None` where the place has it only
+    /// by [`Self::read`]. Whoever fails at it goes on by that.
+    fn stream<'a>(
+        &'a self,
+        _commit: &'a str,
+        _file: &'a Listed,
+        _range: Range<u64>,
+    ) -> BoxFuture<'a, Result<Option<Body>, StoreError>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 }
 
 /// One file of a listing.
@@ -41,6 +52,8 @@ pub(super) struct Listed {
     pub size: u64,
     /// `None`: to be asked for.
     pub checksum: Option<Checksum>,
+    /// Its name in a storage of chunks, if the place has one.
+    pub chunked: Option<String>,
 }
 
 /// Bytes that arrive.

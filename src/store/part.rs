@@ -18,6 +18,7 @@ use super::{
     snapshots::{self, Found},
     transport::Transport,
     web::WebFile,
+    xet::Xet,
 };
 use crate::model::Location;
 
@@ -169,7 +170,7 @@ impl Store {
     fn origin<'a>(&'a self, source: &'a Source) -> Result<Box<dyn Origin + 'a>, StoreError> {
         match source {
             Source::Hub { repo, revision } => {
-                Ok(Box::new(HubRepo::new(self.transport()?, &self.0.config, repo, revision)))
+                Ok(Box::new(HubRepo::new(self.transport()?, self.xet(), &self.0.config, repo, revision)))
             }
             Source::Bucket(address) => Ok(Box::new(Objects::below(&self.0.buckets, address))),
             Source::File(link) => match link.location() {
@@ -181,6 +182,13 @@ impl Store {
                 Err(StoreError::Setup(format!("{source} is read in place and not fetched")))
             }
         }
+    }
+
+    /// `None` also where it cannot be set up: nothing depends on it.
+    fn xet(&self) -> Option<&Xet> {
+        let config = &self.0.config;
+        let made = || Xet::new(config).inspect_err(|reason| tracing::warn!(reason, "files come by ranges only")).ok();
+        config.xet.then(|| self.0.xet.get_or_init(made).as_ref()).flatten()
     }
 
     fn transport(&self) -> Result<&Transport, StoreError> {

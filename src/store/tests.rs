@@ -1,5 +1,6 @@
 //! The store against a hub that is broken on purpose.
 
+mod chunks;
 mod elsewhere;
 mod lookup;
 #[path = "../../tests/support/hub.rs"]
@@ -115,6 +116,8 @@ fn config(cache_dir: PathBuf, endpoint: &str) -> Config {
         min_rate: 0,
         attempts: 4,
         connections: 8,
+        xet: true,
+        xet_cache: 0,
         reserve: 0,
     }
 }

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     Config, StoreError,
+    extents::cut,
     origin::{Body, Listed, Origin},
     progress::Tracker,
     retry::RetryPolicy,
@@ -98,7 +99,7 @@ impl Transfer<'_> {
     }
 
     async fn pour(&self) -> Result<(), StoreError> {
-        let mut missing = self.sink.there.missing(self.file.size, PIECE);
+        let mut missing = self.streamed().await?;
         let Some(first) = missing.first_mut() else { return Ok(()) };
         let mut lead = first.clone();
         if lead.end < self.file.size {
@@ -110,6 +111,41 @@ impl Transfer<'_> {
         }
         let rest = missing.into_iter().filter(|range| !range.is_empty()).map(|range| self.piece(range));
         futures::stream::iter(rest).buffer_unordered(self.limits.at_once).try_for_each(|_| async { Ok(()) }).await
+    }
+
+    /// Pours what comes as a stream, and gives what is missing then, in pieces.
+    async fn streamed(&self) -> Result<Vec<Range<u64>>, StoreError> {
+        let (size, there) = (self.file.size, &self.sink.there);
+        let mut gaps = there.missing(size, size);
+        while let Some(Range { start: mut at, end }) = gaps.first().cloned() {
+            let before = at;
+            match self.stream(&mut at, end).await {
+                Ok(true) => drop(gaps.remove(0)),
+                Ok(false) => break,
+                Err(error @ StoreError::Changed { .. }) => return Err(error),
+                Err(error) => {
+                    gaps[0].start = at;
+                    tracing::info!(file = self.file.path, from_byte = at, %error, "going on by ranges");
+                    if at < before + WORTH_IT {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(gaps.into_iter().flat_map(|gap| cut(gap, PIECE)).collect())
+    }
+
+    /// Pours one range that comes as a stream. `false` where there is no such thing.
+    async fn stream(&self, at: &mut u64, end: u64) -> Result<bool, StoreError> {
+        let Ok(_permit) = self.limits.connections.acquire().await else { unreachable!("it is never closed") };
+        let opened = self.origin.stream(self.commit, self.file, *at..end);
+        let Ok(opened) = tokio::time::timeout(self.limits.idle, opened).await else {
+            return Err(self.passing("does not say where its chunks are"));
+        };
+        match opened? {
+            Some(body) => self.body(body, at, end).await.map(|()| true),
+            None => Ok(false),
+        }
     }
 
     /// Pours one range, over as many connections as it takes. Gives the place up to which bytes came: the end of the
@@ -128,22 +164,26 @@ impl Transfer<'_> {
     /// Pours what one connection brings.
     async fn connection(&self, at: &mut u64, end: &mut u64) -> Result<(), StoreError> {
         let Ok(_permit) = self.limits.connections.acquire().await else { unreachable!("it is never closed") };
-        let Body { from, ranged, mut chunks } = self.origin.read(self.commit, self.file, *at..*end).await?;
-        if !ranged && *end < self.file.size {
+        let body = self.origin.read(self.commit, self.file, *at..*end).await?;
+        if !body.ranged && *end < self.file.size {
             // What is there of the rest comes again.
             self.tracker.take_back(self.sink.there.bytes_in(*end..self.file.size));
             *end = self.file.size;
         }
+        self.body(body, at, *end).await
+    }
+
+    async fn body(&self, Body { from, mut chunks, .. }: Body, at: &mut u64, end: u64) -> Result<(), StoreError> {
         let (mut skip, mut pace) = (*at - from, Pace::new());
         while let Some(mut chunk) = self.next(&mut chunks, &mut pace).await? {
             let known = usize::try_from(skip).unwrap_or(usize::MAX).min(chunk.len());
             chunk.advance(known);
             skip -= known as u64;
-            if !self.take(at, *end, chunk).await? {
+            if !self.take(at, end, chunk).await? {
                 return Ok(());
             }
         }
-        if *at == *end { Ok(()) } else { Err(self.passing("ended the transfer too early")) }
+        if *at == end { Ok(()) } else { Err(self.passing("ended the transfer too early")) }
     }
 
     /// `false` if the disk failed.

@@ -37,7 +37,7 @@ impl<'a> WebFile<'a> {
             Some(sha256) => Checksum::Sha256(sha256.clone()),
             None => Checksum::Unknown(self.version(&answer, size)),
         };
-        Ok(Listed { path: self.link.name(), size, checksum: Some(checksum) })
+        Ok(Listed { path: self.link.name(), size, checksum: Some(checksum), chunked: None })
     }
 
     async fn get(&self, range: Range<u64>) -> Result<Answer, StoreError> {

@@ -14,7 +14,7 @@ use super::{Config, LogFormat};
 
 /// Libraries that tell of every file and every thread as if it were news, and of recordings that are none as if that were
 /// our fault: their senders are told. A filter that names one overrides this.
-const QUIET: &str = "symphonia=off,actix_server=warn";
+const QUIET: &str = "symphonia=off,actix_server=warn,xet_client=error,xet_data=error,xet_runtime=error";
 
 /// Which lines go through. It belongs to the process, like standard error itself.
 static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();

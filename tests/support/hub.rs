@@ -28,6 +28,12 @@ use actix_web::{
 use serde_json::json;
 use sha2::Digest;
 
+/// Bytes of a chunk of a file that lies in chunks.
+const XET_CHUNK: usize = 64 << 10;
+/// Bytes before each chunk.
+const XET_HEADER: usize = 8;
+/// What opens the storage of chunks.
+const XET_TOKEN: &str = "for the chunks alone";
 /// Bytes of a body that are handed out at a time.
 const CHUNK: usize = 16 << 10;
 
@@ -56,6 +62,8 @@ struct State {
     requests: Vec<(Method, String)>,
     /// Bytes of files that were sent.
     sent: u64,
+    /// Chunks that were sent, by name.
+    chunks: Vec<String>,
     /// Whether the storage was ever shown a token.
     token_leaked: bool,
     /// Bodies that wait for [`Hub::release`].
@@ -72,6 +80,8 @@ struct Versions {
 struct File {
     bytes: web::Bytes,
     large: bool,
+    /// Large, and to be had in chunks.
+    chunked: bool,
     sha256: String,
     git: String,
 }
@@ -240,6 +250,11 @@ impl Hub {
         self.state().sent
     }
 
+    /// Chunks that were sent so far.
+    pub fn chunks_sent(&self) -> usize {
+        self.state().chunks.len()
+    }
+
     /// Whether the storage, which is another host, was ever shown a token.
     pub fn token_leaked(&self) -> bool {
         self.state().token_leaked
@@ -293,6 +308,11 @@ impl Repo<'_> {
     }
 
     /// What `main` means now.
+    /// A large file that lies in chunks as well, each under its own name in the storage of chunks.
+    pub fn chunked(self, name: &str, bytes: impl Into<Vec<u8>>) -> Self {
+        self.put(name, File { chunked: true, ..File::new(bytes.into(), true) })
+    }
+
     pub fn commit(&self) -> String {
         self.hub.state().repos[&self.name].head.clone()
     }
@@ -323,6 +343,12 @@ impl State {
     fn is_large(&self, name: &str) -> bool {
         let heads = self.repos.values().filter_map(|versions| versions.commits.get(&versions.head));
         heads.filter_map(|files| files.get(name)).any(|file| file.large)
+    }
+
+    /// Every file that lies in chunks, of any commit.
+    fn chunked(&self) -> impl Iterator<Item = &File> {
+        let commits = self.repos.values().flat_map(|versions| versions.commits.values());
+        commits.flat_map(BTreeMap::values).filter(|file| file.chunked)
     }
 
     fn failure(&mut self, path: &str) -> Option<HttpResponse> {
@@ -367,7 +393,7 @@ impl State {
 
 impl File {
     fn new(bytes: Vec<u8>, large: bool) -> Self {
-        Self { sha256: sha256(&bytes), git: git(&bytes), bytes: bytes.into(), large }
+        Self { sha256: sha256(&bytes), git: git(&bytes), bytes: bytes.into(), large, chunked: false }
     }
 }
 
@@ -447,6 +473,15 @@ fn route(request: &HttpRequest, shared: &Arc<Shared>) -> Result<HttpResponse, Ht
             let siblings: Vec<_> = files.keys().map(|name| json!({ "rfilename": name })).collect();
             Ok(builder(200).json(json!({ "id": repo, "sha": commit, "siblings": siblings })))
         }
+        ["api", "models", org, name, "xet-read-token", revision] => {
+            admit(request, shared)?;
+            shared.state().commit(&format!("{org}/{name}"), revision)?;
+            let port = request.app_config().local_addr().port();
+            let url = format!("http://localhost:{port}/cas");
+            Ok(builder(200).json(json!({ "accessToken": XET_TOKEN, "exp": 4_000_000_000_u64, "casUrl": url })))
+        }
+        ["cas", "v1", "reconstructions", hash] => reconstruction(request, shared, hash),
+        ["cas", "chunks", hash] => chunk(shared, hash),
         ["api", "models", org, name, "tree", revision] => {
             admit(request, shared)?;
             let (state, repo) = (shared.state(), format!("{org}/{name}"));
@@ -529,6 +564,50 @@ fn download(
     Ok(response.body(body))
 }
 
+/// Which chunks make a part of a file, and where each is. Here every chunk is a xorb of its own.
+fn reconstruction(request: &HttpRequest, shared: &Arc<Shared>, hash: &str) -> Result<HttpResponse, HttpResponse> {
+    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if given != Some(&format!("Bearer {XET_TOKEN}")) {
+        return Err(builder(401).finish());
+    }
+    let state = shared.state();
+    let file = state.chunked().find(|file| file.sha256 == hash).ok_or_else(|| missing("EntryNotFound"))?;
+    let (start, end) = range(request, file.bytes.len()).unwrap_or((0, file.bytes.len()));
+    if start >= file.bytes.len() {
+        return Err(builder(416).finish());
+    }
+    let port = request.app_config().local_addr().port();
+    let first = start / XET_CHUNK;
+    let parts: Vec<&[u8]> = file.bytes.chunks(XET_CHUNK).collect();
+    let parts = &parts[first..end.div_ceil(XET_CHUNK)];
+    let whole = json!({ "start": 0, "end": 1 });
+    let terms = parts.iter().map(|part| json!({ "hash": sha256(part), "unpacked_length": part.len(), "range": whole }));
+    let place = |part: &&[u8]| {
+        let hash = sha256(part);
+        let url = format!("http://localhost:{port}/cas/chunks/{hash}");
+        let bytes = json!({ "start": 0, "end": part.len() + XET_HEADER - 1 });
+        (hash, json!([{ "range": whole, "url": url, "url_range": bytes }]))
+    };
+    Ok(builder(200).json(json!({
+        "offset_into_first_range": start - first * XET_CHUNK,
+        "terms": terms.collect::<Vec<_>>(),
+        "fetch_info": parts.iter().map(place).collect::<BTreeMap<_, _>>(),
+    })))
+}
+
+/// A chunk as it lies in a xorb: version, length, scheme 0 (as it is), length again, bytes.
+fn chunk(shared: &Arc<Shared>, hash: &str) -> Result<HttpResponse, HttpResponse> {
+    let mut state = shared.state();
+    let part = state.chunked().flat_map(|file| file.bytes.chunks(XET_CHUNK)).find(|part| sha256(part) == hash);
+    let part = part.ok_or_else(|| missing("EntryNotFound"))?.to_vec();
+    let length = &u32::try_from(part.len()).expect("a chunk is small").to_le_bytes()[..3];
+    let body = [&[0], length, &[0], length, &part].concat();
+    state.sent += body.len() as u64;
+    state.chunks.push(hash.to_owned());
+    let content_range = format!("bytes 0-{}/{}", body.len() - 1, body.len());
+    Ok(builder(206).insert_header((header::CONTENT_RANGE, content_range)).body(body))
+}
+
 /// The length of a body that is not sent.
 struct Empty(u64);
 
@@ -557,10 +636,16 @@ fn listed(name: &str, file: &File, off_by: i64) -> serde_json::Value {
     let (oid, size) = (&file.git, file.bytes.len() as i64 + if file.large { off_by } else { 0 });
     match file.large {
         false => json!({ "type": "file", "oid": oid, "size": size, "path": name }),
-        true => json!({
-            "type": "file", "oid": oid, "size": size, "path": name,
-            "lfs": { "oid": file.sha256, "size": size, "pointerSize": 134 },
-        }),
+        true => {
+            let mut entry = json!({
+                "type": "file", "oid": oid, "size": size, "path": name,
+                "lfs": { "oid": file.sha256, "size": size, "pointerSize": 134 },
+            });
+            if file.chunked {
+                entry["xetHash"] = json!(file.sha256);
+            }
+            entry
+        }
     }
 }
 

@@ -97,6 +97,8 @@ fn server(specs: Vec<ModelSpec>) -> (Lifecycle, TempDir) {
         min_rate: 0,
         attempts: 1,
         connections: 4,
+        xet: true,
+        xet_cache: 0,
         reserve: 0,
     };
     let store = Store::new(store, Buckets::new(BucketsConfig::default()), &[], &registry).unwrap();
