@@ -60,6 +60,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Faults> {
     sources.other_caches(&mut config, &report);
     config.remote.buckets.s3.identity = sources.identity();
     config.catalog.models = models::assemble(&listed, [&file, &environment], &mut report, &mut faults);
+    lexicon(&mut config, &report, &mut faults);
     contradictions(&config, &report, &mut faults);
     if faults.is_empty() { Ok(Loaded { config, report }) } else { Err(Faults(faults)) }
 }
@@ -69,6 +70,15 @@ pub fn needs_restart(before: &Report, now: &Report) -> Vec<String> {
     let fixed = settings::SETTINGS.iter().filter(|setting| !setting.live).map(|setting| setting.key);
     let value = |report: &Report, key: &str| report.get(key).map(|row| row.value.clone());
     fixed.filter(|key| value(before, key) != value(now, key)).map(str::to_owned).collect()
+}
+
+/// Reads the lexicon, if a layer names one.
+fn lexicon(config: &mut Config, report: &Report, faults: &mut Vec<Fault>) {
+    const NAME: &str = "speech.lexicon";
+    if let Some(Err(error)) = config.service.lexicon.as_mut().map(|lexicon| lexicon.read()) {
+        let origin = report.get(NAME).map_or(Origin::Default, |row| row.origin.clone());
+        faults.push(Fault { origin, problem: format!("{NAME}: {error}") });
+    }
 }
 
 /// What each setting may say alone, but not together.

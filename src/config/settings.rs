@@ -668,6 +668,20 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
          again. A step is short, except that a large encoder on a small CPU takes minutes.",
     ),
     Setting::new(
+        "speech.lexicon",
+        "none",
+        &Maybe::<Config, _>("none", &FILE, |c, v| c.service.lexicon = v.map(service::LexiconFile::new)),
+        "A TOML file that says how words are to be said, as `examples/pronunciations.toml` does: for names and terms that \
+         a voice says wrongly. It is read at the start and at every SIGHUP; a fault in it is a fault of the configuration.",
+    ).live(),
+    Setting::new(
+        "speech.normalize_loudness",
+        "false",
+        &To::<Config, _>(&FLAG, |c, v| c.service.normalize_loudness = v),
+        "Whether speech is brought to the loudness of EBU R128, -23 LUFS, without clipping, where a request does not say \
+         (`normalize_loudness`). Off, since it holds the first 0.4 s of sound back to measure them.",
+    ).live(),
+    Setting::new(
         "voices.dir",
         "none",
         &Maybe::<Config, _>("none", &PATH, |c, v| c.service.voices = v),
@@ -862,6 +876,8 @@ pub(super) fn blank() -> Config {
             max_decoded: usize::MAX,
             output: FlowLimits { bytes: usize::MAX, sound: Duration::MAX },
             input: FlowLimits { bytes: usize::MAX, sound: Duration::MAX },
+            lexicon: Some(service::LexiconFile::default()),
+            normalize_loudness: true,
             voices: Some(PathBuf::new()),
         },
         jobs: jobs::Config {

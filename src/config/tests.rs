@@ -484,6 +484,29 @@ fn a_named_file_must_be_there() {
 }
 
 #[test]
+fn a_lexicon_is_read_with_the_configuration_and_its_faults_are_told_by_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lexicon.toml");
+    let text = format!("[speech]\nlexicon = '{}'\n", path.display());
+    let faults = || given().file(&text).faults().iter().map(|fault| fault.replace(&text, "")).collect::<Vec<_>>();
+    let (place, path_text) = ("FILE:2: speech.lexicon: ", path.display().to_string());
+    assert!(faults()[0].starts_with(&format!("{place}{path_text} cannot be read")), "{:?}", faults());
+    for (lexicon, fault) in [
+        ("[words]\nnginx = 'engine x'\nsql = 7\n", "line 3 of the lexicon: the word \"sql\""),
+        ("[words]\nnginx = \n", "line 2 of the lexicon is no TOML"),
+        ("[word]\nnginx = 'engine x'\n", "line 1 of the lexicon: there is no \"word\""),
+    ] {
+        fs::write(&path, lexicon).unwrap();
+        assert!(faults()[0].starts_with(&format!("{place}{path_text}: {fault}")), "{:?}", faults());
+    }
+    fs::write(&path, "[words]\nnginx = 'engine x'\n").unwrap();
+    let loaded = given().file(&text).load();
+    let lexicon = loaded.config.service.lexicon.unwrap();
+    assert_eq!(lexicon.words(), &crate::text::Lexicon::parse("[words]\nnginx = 'engine x'\n").unwrap());
+    assert_eq!(loaded.report.get("speech.lexicon").unwrap().value, path_text);
+}
+
+#[test]
 fn a_word_that_is_no_level_does_not_silence_the_log() {
     assert_eq!(given().env("LOG_LEVEL", "inof").faults().len(), 1);
     assert_eq!(given().env("RUST_LOG", "info,sconce=verbose").faults().len(), 1);

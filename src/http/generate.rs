@@ -45,6 +45,8 @@ struct Generate {
     audio_prompt_path: Option<String>,
     /// A name or an alias; the default model if absent.
     model: Option<String>,
+    /// Whether the sound is brought to the loudness of EBU R128; `speech.normalize_loudness` if absent.
+    normalize_loudness: Option<bool>,
     /// Knobs of the model's family.
     options: Option<serde_json::Map<String, serde_json::Value>>,
 }
@@ -61,7 +63,8 @@ async fn generate(api: web::Data<Api>, request: HttpRequest, payload: web::Paylo
 }
 
 async fn answer(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
-    let Generate { text, voice, audio_prompt_path, model, options } = read(api, request, payload).await?;
+    let Generate { text, voice, audio_prompt_path, model, normalize_loudness, options } =
+        read(api, request, payload).await?;
     let voice = match (voice, audio_prompt_path) {
         (_, Some(path)) => {
             let recording = api.service.voices().at(path.into()).await?;
@@ -71,7 +74,7 @@ async fn answer(api: &Api, request: &HttpRequest, payload: web::Payload) -> Resu
         (None, None) => None,
     };
     let options = SynthesizeOptions { voice, options: options.unwrap_or_default(), ..SynthesizeOptions::default() };
-    let asked = SpeakRequest { text, markup: Markup::Plain, normalize: true, options };
+    let asked = SpeakRequest { text, markup: Markup::Plain, normalize: true, normalize_loudness, options };
     let speech = api.service.speak(call(request, "generate", model, None)?, asked).await?.whole().await?;
     let wav = spawn_blocking(move || encode_wav(&speech.audio)).await;
     let wav = wav.map_err(|_| Problem::new(Kind::Internal, "the sound could not be written"))?;

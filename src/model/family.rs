@@ -7,7 +7,7 @@ use candle_core::DType;
 use super::{Batch, DeviceId, LoadError, ModelFiles, Placement};
 use crate::{
     speech::{Convert, Synthesize, TaskKind, Transcribe},
-    text::{ChunkLimits, Script},
+    text::{ChunkLimits, LengthCheck, Script},
 };
 
 /// Hertz that models of speech hear at, unless their family says otherwise.
@@ -67,9 +67,19 @@ pub trait Family: Sync {
         ChunkLimits { target: 200, max: 300 }
     }
 
+    /// How long its models may take to say a text; what is shorter or longer is said once more, under another seed.
+    fn length_check(&self) -> LengthCheck {
+        LengthCheck::default()
+    }
+
     /// What its models can read aloud; any script, if empty.
     fn scripts(&self) -> &'static [Script] {
         &[]
+    }
+
+    /// The voices of its own that a model has, by its `config.json`; empty where only the model knows.
+    fn voices(&self, _config: &serde_json::Value) -> Vec<OwnVoice> {
+        Vec::new()
     }
 
     /// Whether its models speak as `instructions` say.
@@ -101,6 +111,16 @@ pub trait Family: Sync {
     fn footprint(&self, files: &ModelFiles, place: &Placement) -> Result<u64, LoadError>;
 
     fn load(&self, files: &ModelFiles, place: &Placement) -> Result<Box<dyn Model>, LoadError>;
+}
+
+/// A voice that a model has by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnVoice {
+    pub name: String,
+    /// As an ISO 639-1 code; where it speaks several, `None`.
+    pub language: Option<String>,
+    /// Hertz of its sound.
+    pub sample_rate: u32,
 }
 
 /// A well-known model.

@@ -12,7 +12,7 @@ mod request;
 mod signal;
 
 pub use batch::{Admission, Batch};
-pub use family::{Availability, Broken, Family, Model, Preset};
+pub use family::{Availability, Broken, Family, Model, OwnVoice, Preset};
 pub use files::{Location, ModelFiles};
 pub use flow::FlowLimits;
 pub use input::{Input, InputClosed, InputSender};

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use super::LexiconFile;
 use crate::model::FlowLimits;
 
 /// What the service needs to know.
@@ -21,6 +22,10 @@ pub struct Config {
     pub output: FlowLimits,
     /// What may wait of a live recording, or of a text that is being written, for its model.
     pub input: FlowLimits,
+    /// How words are said that models say wrongly; absent: as models do.
+    pub lexicon: Option<LexiconFile>,
+    /// Whether speech is brought to one loudness where a request does not say.
+    pub normalize_loudness: bool,
     /// Where recordings of speakers lie; absent: there are none.
     pub voices: Option<PathBuf>,
 }

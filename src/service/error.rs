@@ -10,7 +10,7 @@ use crate::{
     model::RequestError,
     runtime::Rejected,
     speech::{Fault, Kind, ModelName, TaskKind},
-    text::TextError,
+    text::{LengthVerdict, TextError},
 };
 
 /// Why a request got no answer, or not a whole one.
@@ -44,10 +44,36 @@ pub enum ServiceError {
     Text(#[from] TextError),
     #[error("the {0} of the voice cannot be changed by this model; leave it out")]
     Prosody(&'static str),
+    #[error(transparent)]
+    Stray(#[from] Stray),
     #[error("the answer is longer than {} s; it can be had as a stream", limit.as_secs_f64())]
     TooLong { limit: Duration },
     #[error("internal error: {0}")]
     Internal(&'static str),
+}
+
+/// What a model made of a text cannot be what the text says.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[error("the model {}, {}", told(.verdict, .spoken), if *.sent { "and its beginning was sent already" } else { "under two seeds" })]
+pub struct Stray {
+    pub verdict: LengthVerdict,
+    /// Before it ended, or was ended.
+    pub spoken: Duration,
+    /// Whether it was too late to try again.
+    pub sent: bool,
+}
+
+fn told(verdict: &LengthVerdict, spoken: &Duration) -> String {
+    let spoken = spoken.as_secs_f32();
+    match verdict {
+        LengthVerdict::TooShort { least } => {
+            format!("stopped after {spoken:.1} s of a text that takes {:.1} s at least", least.as_secs_f32())
+        }
+        LengthVerdict::TooLong { most } => {
+            format!("found no end within the {:.1} s that its text may take", most.as_secs_f32())
+        }
+        LengthVerdict::Fine => format!("spoke for {spoken:.1} s"),
+    }
 }
 
 fn it_can(tasks: &[TaskKind]) -> String {
@@ -79,6 +105,7 @@ impl ServiceError {
             | Self::Audio(_)
             | Self::Text(_)
             | Self::Prosody(_)
+            | Self::Stray(_)
             | Self::TooLong { .. }
             | Self::Internal(_) => None,
         }
@@ -92,7 +119,7 @@ impl Fault for ServiceError {
             Self::Audio(DecodeError::TooLong { .. }) | Self::TooLong { .. } => Kind::TooLarge,
             Self::Text(TextError::TooLong { .. }) => Kind::TooLarge,
             Self::Audio(_) | Self::Text(_) => Kind::Invalid,
-            Self::Internal(_) => Kind::Internal,
+            Self::Stray(_) | Self::Internal(_) => Kind::Internal,
             Self::Unknown(_)
             | Self::Allowance(_)
             | Self::Memory(_)
@@ -107,7 +134,7 @@ impl Fault for ServiceError {
     }
 
     fn permanent(&self) -> bool {
-        self.inner().map_or(!matches!(self, Self::Internal(_)), Fault::permanent)
+        self.inner().map_or(!matches!(self, Self::Stray(_) | Self::Internal(_)), Fault::permanent)
     }
 
     fn param(&self) -> Option<&str> {

@@ -6,6 +6,7 @@ mod answer;
 mod call;
 mod config;
 mod error;
+mod lexicon_file;
 mod memory;
 mod metrics;
 mod original;
@@ -31,12 +32,13 @@ pub use allowance::{Allowance, OverAllowance};
 pub use answer::{Answer, Transcription};
 pub use call::Call;
 pub use config::Config;
-pub use error::ServiceError;
+pub use error::{ServiceError, Stray};
+pub use lexicon_file::{LexiconFault, LexiconFile};
 pub use memory::{MemoryBudget, MemoryShare, OutOfMemory};
 pub use request::{AudioInput, ConvertRequest, Recording, TranscribeRequest};
 pub use served::Served;
 pub use sound::Sounding;
-pub use speak::{SpeakRequest, Speaking};
+pub use speak::{SpeakRequest, Speaking, rest_after};
 pub use voices::{Voice, VoiceError, Voices};
 
 use self::{
@@ -53,7 +55,7 @@ use crate::{
     model::{Availability, Family, InputSender, Request, Responses, request},
     runtime::Runnable,
     speech::{Convert, ModelName, Synthesize, Task, TaskKind, Transcribe},
-    text::ChunkLimits,
+    text::{ChunkLimits, LengthCheck},
 };
 
 /// The models of this server, ready to be asked.
@@ -182,15 +184,18 @@ impl Service {
         account.model(&entry.name);
         let limits = known.speech_limits(entry);
         let (characters, options) = (asked.text.chars().count(), asked.options.clone());
-        let chunks = spawn_blocking(move || asked.chunks(&limits))
+        let normalize_loudness = asked.normalize_loudness.unwrap_or(config.normalize_loudness);
+        let lexicon = config.lexicon.clone();
+        let chunks = spawn_blocking(move || asked.chunks(&limits, lexicon.as_ref().map(LexiconFile::words)))
             .await
             .map_err(|_| ServiceError::Internal("the text could not be read"))??;
         let wait = AcquireOptions { timeout: call.wait.unwrap_or(config.wait), keep_alive: call.keep_alive };
         let lease = self.acquire(&entry.name, wait).await?;
         call.served.by(&lease);
         let deadline = Instant::now() + call.time_limit.unwrap_or(config.request_timeout);
-        let (output, longest) = (config.output, config.max_audio);
-        Ok(SpeechStart { lease, id: call.id, deadline, output, longest, options, chunks, characters })
+        let (output, longest, check) = (config.output, config.max_audio, limits.check);
+        let id = call.id;
+        Ok(SpeechStart { lease, id, deadline, output, longest, options, chunks, check, normalize_loudness, characters })
     }
 
     /// Whether the model follows what `instructions` say; else they are to be told as ignored.
@@ -351,7 +356,8 @@ impl Known {
         let chunks = able().map(|family| family.chunk_limits()).min_by_key(|limits| limits.max).unwrap_or(usual);
         let scripts = entry.family.map(|family| family.scripts()).unwrap_or_default();
         let follows_instructions = entry.family.is_some_and(|family| family.follows_instructions());
-        SpeechLimits { max_text: self.config.max_text, chunks, scripts, follows_instructions }
+        let check = entry.family.map_or_else(LengthCheck::default, |family| family.length_check());
+        SpeechLimits { max_text: self.config.max_text, chunks, check, scripts, follows_instructions }
     }
 }
 

@@ -1,18 +1,25 @@
 //! A text, spoken: read as people read it, cut into chunks, said one after another by one model, and joined.
 
+mod attempt;
+mod output;
+
 use std::{
     collections::VecDeque,
     hash::{BuildHasher, RandomState},
     time::{Duration, Instant},
 };
 
-use super::{ServiceError, metrics::Account, speech_limits::SpeechLimits};
+use self::{
+    attempt::{Attempt, Step},
+    output::Output,
+};
+use super::{ServiceError, error::Stray, metrics::Account, speech_limits::SpeechLimits};
 use crate::{
-    audio::{JoinSettings, Joiner, Pcm},
+    audio::Pcm,
     lifecycle::Lease,
-    model::{FlowLimits, RequestError, Responses, request},
+    model::{FlowLimits, request},
     speech::{Measured, ModelName, Speech, SpeechEvent, SpeechSummary, Synthesize, SynthesizeOptions},
-    text::{self, Boundary, Chunk, Markup, Reading},
+    text::{self, Boundary, Chunk, LengthCheck, Lexicon, Markup, Reading},
 };
 
 /// The language of a text that does not say its own.
@@ -29,6 +36,8 @@ pub struct SpeakRequest {
     pub markup: Markup,
     /// Whether numbers, dates, abbreviations and Markdown are read as people read them.
     pub normalize: bool,
+    /// Whether the sound is brought to the loudness of EBU R128; as configured if absent.
+    pub normalize_loudness: Option<bool>,
     pub options: SynthesizeOptions,
 }
 
@@ -44,9 +53,14 @@ pub struct Speaking {
     longest: Duration,
     options: SynthesizeOptions,
     chunks: VecDeque<Chunk>,
-    /// The chunk that the model says now, and what ends with it.
-    now: Option<(Responses<Synthesize>, Boundary)>,
-    joiner: Option<Output>,
+    check: LengthCheck,
+    /// Nobody listens before the end.
+    patient: bool,
+    /// The chunk that the model says now.
+    now: Option<Attempt>,
+    normalize_loudness: bool,
+    /// From the first sound on.
+    sound: Option<Output>,
     /// Silence before the first sound.
     lead: Duration,
     /// Of the chunk that is said now, as a factor.
@@ -65,26 +79,25 @@ pub(super) struct SpeechStart {
     pub longest: Duration,
     pub options: SynthesizeOptions,
     pub chunks: VecDeque<Chunk>,
+    pub check: LengthCheck,
+    pub normalize_loudness: bool,
     pub characters: usize,
-}
-
-/// Where the sound of all chunks becomes one.
-struct Output {
-    joiner: Joiner,
-    rate: u32,
-    channels: usize,
 }
 
 // === impl SpeakRequest ===
 
 impl SpeakRequest {
     /// What is to be said, in chunks that the model can say. Takes time in proportion to the text.
-    pub(super) fn chunks(&self, limits: &SpeechLimits) -> Result<VecDeque<Chunk>, ServiceError> {
+    pub(super) fn chunks(
+        &self,
+        limits: &SpeechLimits,
+        lexicon: Option<&Lexicon>,
+    ) -> Result<VecDeque<Chunk>, ServiceError> {
         let reading = Reading {
             markup: self.markup,
             language: self.options.language.as_deref().unwrap_or(USUAL_LANGUAGE),
             normalize: self.normalize,
-            lexicon: None,
+            lexicon,
             limit: limits.max_text,
             scripts: limits.scripts,
         };
@@ -100,7 +113,9 @@ impl SpeakRequest {
 
 impl Speaking {
     pub(super) fn new(start: SpeechStart, account: Account) -> Self {
-        let SpeechStart { lease, id, deadline, output, longest, mut options, chunks, .. } = start;
+        let SpeechStart {
+            lease, id, deadline, output, longest, mut options, chunks, check, normalize_loudness, ..
+        } = start;
         // One for all chunks, so that the whole can be made again. Halved often enough for JSON's numbers.
         options.seed.get_or_insert_with(|| RandomState::new().hash_one("seed") >> 11);
         Self {
@@ -112,13 +127,22 @@ impl Speaking {
             longest,
             options,
             chunks,
+            check,
+            patient: false,
             now: None,
-            joiner: None,
+            normalize_loudness,
+            sound: None,
             lead: Duration::ZERO,
             gain: 1.0,
             summary: SpeechSummary::default(),
             over: false,
         }
+    }
+
+    /// For somebody who has no use for a part: each chunk is held back until all of it is there, so that what goes wrong in
+    /// the midst of it can be mended.
+    pub fn patiently(self) -> Self {
+        Self { patient: true, ..self }
     }
 
     /// Who speaks.
@@ -148,7 +172,11 @@ impl Speaking {
     ///
     /// # Errors
     /// Beside those of the model, [`ServiceError::TooLong`] where there is more than is gathered at once.
-    pub async fn whole(mut self) -> Result<Speech, ServiceError> {
+    pub async fn whole(self) -> Result<Speech, ServiceError> {
+        self.patiently().gathered().await
+    }
+
+    async fn gathered(mut self) -> Result<Speech, ServiceError> {
         let (mut blocks, mut length) = (Vec::new(), Duration::ZERO);
         while let Some(piece) = self.next().await {
             match piece? {
@@ -172,62 +200,83 @@ impl Speaking {
 
     async fn advance(&mut self) -> Result<SpeechEvent, ServiceError> {
         loop {
-            let mut samples = Vec::new();
-            match &mut self.now {
-                Some((responses, end)) => match responses.next().await.unwrap_or(Err(RequestError::Gone))? {
-                    SpeechEvent::Audio(pcm) => self.push(&pcm, &mut samples)?,
-                    SpeechEvent::Done(summary) => {
-                        let gap = gap(*end);
-                        self.now = None;
-                        self.add(summary);
-                        if let Some(output) = &mut self.joiner {
-                            output.joiner.end_block(gap, &mut samples);
-                        }
+            let samples = match &mut self.now {
+                Some(attempt) => match attempt.next().await? {
+                    Step::Sound(blocks) => self.push(&blocks)?,
+                    Step::Done(blocks, summary) => self.end_chunk(&blocks, summary)?,
+                    Step::Stray(stray) => {
+                        self.try_again(stray)?;
+                        continue;
                     }
                 },
                 None => match self.chunks.pop_front() {
-                    Some(chunk) => self.begin(chunk)?,
+                    Some(chunk) => {
+                        self.begin(chunk, 1)?;
+                        continue;
+                    }
                     None => return Ok(self.finish()),
                 },
-            }
-            if let Some(pcm) = self.joiner.as_ref().and_then(|output| output.pcm(samples)) {
+            };
+            if let Some(pcm) = self.sound.as_ref().and_then(|sound| sound.pcm(samples)) {
                 return Ok(SpeechEvent::Audio(pcm));
             }
         }
     }
 
-    /// Gives the model its next chunk.
-    fn begin(&mut self, chunk: Chunk) -> Result<(), ServiceError> {
+    /// Gives the model its next chunk, for the `number`th time.
+    fn begin(&mut self, chunk: Chunk, number: u32) -> Result<(), ServiceError> {
         if chunk.spans.is_empty() {
-            self.lead += gap(chunk.end);
+            self.lead += rest_after(chunk.end);
             return Ok(());
         }
         self.gain = 10.0_f32.powf(chunk.prosody().volume / 20.0);
         let pace = self.options.speed.unwrap_or(1.0) * chunk.prosody().rate;
-        let options = SynthesizeOptions { speed: Some(pace), ..self.options.clone() };
+        let seed = self.options.seed.map(|seed| seed.wrapping_add(u64::from(number - 1)));
+        let options = SynthesizeOptions { speed: Some(pace), seed, ..self.options.clone() };
         let ask = Synthesize { text: chunk.text(), options };
         let (request, responses) = request(self.id.clone(), ask, Some(self.deadline));
         self.lease.submit(request.bounded(self.output))?;
-        self.now = Some((responses, chunk.end));
+        self.now = Some(Attempt::new(chunk, responses, (self.check, pace), number, self.patient));
         Ok(())
     }
 
-    fn push(&mut self, pcm: &Pcm, samples: &mut Vec<f32>) -> Result<(), ServiceError> {
-        let (rate, channels) = (pcm.rate(), pcm.channels());
-        let lead = std::mem::take(&mut self.lead);
-        let output = self.joiner.get_or_insert_with(|| {
-            let silence = (lead.as_secs_f64() * f64::from(rate)) as usize * channels;
-            samples.resize(silence, 0.0);
-            Output { joiner: Joiner::new(rate, channels, &JoinSettings::default()), rate, channels }
-        });
-        if (output.rate, output.channels) != (rate, channels) {
-            return Err(ServiceError::Internal("the model changed its sample rate"));
+    /// What cannot be what the text says is said once more, as long as nobody heard it.
+    fn try_again(&mut self, stray: Stray) -> Result<(), ServiceError> {
+        let Some(attempt) = self.now.take() else { return Ok(()) };
+        match attempt.again() {
+            Some(number) => {
+                tracing::warn!(request = self.id, model = %self.model(), %stray, "a chunk is said once more");
+                self.begin(attempt.chunk, number)
+            }
+            None => Err(stray.into()),
         }
-        match self.gain {
-            1.0 => output.joiner.push(pcm.samples(), samples),
-            gain => output.joiner.push(&pcm.samples().iter().map(|sample| sample * gain).collect::<Vec<_>>(), samples),
+    }
+
+    /// Blocks of the chunk at hand.
+    fn push(&mut self, blocks: &[Pcm]) -> Result<Vec<f32>, ServiceError> {
+        let mut samples = Vec::new();
+        for pcm in blocks {
+            let sound = match &mut self.sound {
+                Some(sound) => sound,
+                none => {
+                    let sound = none.insert(Output::new(pcm, self.normalize_loudness)?);
+                    samples.append(&mut sound.silence(std::mem::take(&mut self.lead)));
+                    sound
+                }
+            };
+            samples.append(&mut sound.push(pcm, self.gain)?);
         }
-        Ok(())
+        Ok(samples)
+    }
+
+    fn end_chunk(&mut self, blocks: &[Pcm], summary: SpeechSummary) -> Result<Vec<f32>, ServiceError> {
+        let mut samples = self.push(blocks)?;
+        self.add(summary);
+        let end = self.now.take().map_or(Boundary::Word, |attempt| attempt.chunk.end);
+        if let Some(sound) = &mut self.sound {
+            samples.append(&mut sound.end_block(rest_after(end)));
+        }
+        Ok(samples)
     }
 
     fn add(&mut self, chunk: SpeechSummary) {
@@ -237,27 +286,15 @@ impl Speaking {
 
     /// What was held back, then the end.
     fn finish(&mut self) -> SpeechEvent {
-        let mut samples = Vec::new();
-        if let Some(Output { joiner, rate, channels }) = self.joiner.take() {
-            joiner.finish(&mut samples);
-            if !samples.is_empty() {
-                return SpeechEvent::Audio(Pcm::interleaved(samples, rate, channels));
-            }
+        match self.sound.take().and_then(Output::finish) {
+            Some(pcm) => SpeechEvent::Audio(pcm),
+            None => SpeechEvent::Done(std::mem::take(&mut self.summary)),
         }
-        SpeechEvent::Done(std::mem::take(&mut self.summary))
-    }
-}
-
-// === impl Output ===
-
-impl Output {
-    fn pcm(&self, samples: Vec<f32>) -> Option<Pcm> {
-        (!samples.is_empty()).then(|| Pcm::interleaved(samples, self.rate, self.channels))
     }
 }
 
 /// How long the voice rests after a chunk.
-fn gap(end: Boundary) -> Duration {
+pub fn rest_after(end: Boundary) -> Duration {
     match end {
         Boundary::Word | Boundary::Clause => Duration::ZERO,
         Boundary::Sentence => AFTER_SENTENCE,

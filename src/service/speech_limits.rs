@@ -1,6 +1,6 @@
 //! What a model can be given to speak.
 
-use crate::text::{ChunkLimits, Script};
+use crate::text::{ChunkLimits, LengthCheck, Script};
 
 /// What a model can be given to speak.
 #[derive(Clone, Copy, Debug)]
@@ -9,6 +9,8 @@ pub(super) struct SpeechLimits {
     pub max_text: usize,
     /// Of what the model says in one go.
     pub chunks: ChunkLimits,
+    /// How long it may take to say a text.
+    pub check: LengthCheck,
     /// That the model speaks; any, if empty.
     pub scripts: &'static [Script],
     /// Whether it follows `instructions`.

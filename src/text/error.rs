@@ -32,6 +32,13 @@ pub enum TextError {
     Ssml { place: Place, what: SsmlFault },
 }
 
+impl TextError {
+    /// Whether nothing is wrong but that there is nothing to be said.
+    pub fn is_nothing(&self) -> bool {
+        matches!(self, Self::Empty | Self::Blank | Self::OnlyControl | Self::OnlyPunctuation | Self::OnlyEmoji)
+    }
+}
+
 /// What is wrong with a length of time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PauseFault {

@@ -24,6 +24,9 @@ impl Default for LengthCheck {
     }
 }
 
+/// The name of a letter takes as long as so many letters of a word.
+const SPELLED: f32 = 4.0;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LengthVerdict {
     Fine,
@@ -50,11 +53,22 @@ impl LengthCheck {
 
     /// The least and the most that `text` may take: what a family may also cap its steps by.
     pub fn bounds(&self, text: &str, rate: f32) -> (Duration, Duration) {
-        let letters: f32 = text.chars().map(weight).sum();
+        let (mut least, mut most) = (0.0, 0.0);
+        for word in text.split_whitespace() {
+            let letters: f32 = word.chars().map(weight).sum();
+            least += letters;
+            most += if may_be_spelled(word) { SPELLED * letters } else { letters };
+        }
         let rate = if rate > 0.0 { rate } else { 1.0 };
         let seconds = |seconds: f32| Duration::try_from_secs_f32(seconds / rate).unwrap_or(Duration::MAX);
-        (seconds(letters * self.fastest), seconds(letters * self.slowest + self.slack))
+        (seconds(least * self.fastest), seconds(most * self.slowest + self.slack))
     }
+}
+
+/// Whether a word may be said letter by letter: one letter alone, or capitals.
+fn may_be_spelled(word: &str) -> bool {
+    let capitals = word.chars().any(char::is_uppercase) && !word.chars().any(char::is_lowercase);
+    capitals || word.chars().filter(|c| c.is_alphabetic()).count() == 1
 }
 
 /// How many letters of English a character takes as long as.
@@ -88,6 +102,13 @@ mod tests {
         assert_eq!(judge("Yes.", 1.5), LengthVerdict::Fine);
         assert_eq!(judge("你好，世界。今天天气很好。", 3.0), LengthVerdict::Fine);
         assert_eq!(judge("1234567890", 4.5), LengthVerdict::Fine);
+    }
+
+    #[test]
+    fn what_may_be_spelled_may_take_longer() {
+        assert_eq!(judge("A B C D E F G H I J K L M N O P Q R S T U V W X Y Z", 14.0), LengthVerdict::Fine);
+        assert_eq!(judge("NASA, FBI, CIA, HTML", 9.0), LengthVerdict::Fine);
+        assert!(matches!(judge("nasa, fbi, cia, html", 9.0), LengthVerdict::TooLong { .. }));
     }
 
     #[test]

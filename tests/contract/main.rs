@@ -5,7 +5,9 @@
 mod family;
 
 mod bad_input;
+mod lengths;
 mod live;
+mod loudness;
 mod misbehaviour;
 mod page;
 mod speaking;

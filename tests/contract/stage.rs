@@ -10,8 +10,9 @@ use sconce::{
     config::{self, Sources},
     families::whisper::Whisper,
     model::Family,
-    service::{Answer, Call, Served, Service, ServiceError},
+    service::{Answer, Call, Served, Service, ServiceError, SpeakRequest, Speaking},
     speech::{Speech, SpeechEvent, Synthesize, SynthesizeOptions, Task},
+    text::Markup,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -51,6 +52,14 @@ impl Stage {
 
     pub async fn try_speak(&self, asked: Synthesize) -> Result<Answer<Synthesize>, ServiceError> {
         in_time(self.service().synthesize(call(), asked)).await
+    }
+
+    /// The same by way of reading and chunks.
+    pub async fn read(&self, asked: Synthesize) -> Speaking {
+        let Synthesize { text, options } = asked;
+        let (markup, normalize, normalize_loudness) = (Markup::Plain, true, None);
+        let asked = SpeakRequest { text, markup, normalize, normalize_loudness, options };
+        in_time(self.service().speak(call(), asked)).await.unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Whether the model waits for those who read or write.

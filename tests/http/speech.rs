@@ -120,6 +120,50 @@ async fn pauses_and_ssml_are_followed() {
 }
 
 #[tokio::test]
+async fn a_lexicon_says_how_words_are_said_and_is_read_anew() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("lexicon.toml");
+    std::fs::write(&file, "[words]\nnginx = 'a very long name for something short'\n").unwrap();
+    let setting = [("SCONCE_SPEECH__LEXICON", file.to_str().unwrap())];
+    let server = Server::builder().env(setting[0].0, setting[0].1).start();
+    let say = async |input: &str| {
+        let fields = json!({"response_format": "pcm", "seed": 1, "input": input});
+        spoken(&server, fields).await
+    };
+    let (long, short) = ("A very long name for something short.", "Engine x.");
+    let long = say(long).await.len() as f64;
+    assert!((say("Nginx.").await.len() as f64 / long - 1.0).abs() < 0.1);
+    assert!((say(short).await.len() as f64) < 0.7 * long);
+
+    std::fs::write(&file, "[words]\nnginx = 7\n").unwrap();
+    server.reload(&setting).await;
+    assert_eq!(server.metric("sconce_config_reloads_total", &[("outcome", "refused")]).await, 1.0);
+    assert!((say("Nginx.").await.len() as f64 / long - 1.0).abs() < 0.1, "nothing changed");
+    std::fs::write(&file, "[words]\nnginx = 'engine x'\n").unwrap();
+    server.reload(&setting).await;
+    assert!((say("Nginx.").await.len() as f64) < 0.7 * long);
+}
+
+#[tokio::test]
+async fn speech_can_be_had_at_the_loudness_of_r128() {
+    let server = Server::start();
+    let lufs = async |path: &str, body: &Value| {
+        let answer = server.post_json(path, body).await;
+        assert_eq!(answer.status(), 200, "{body}");
+        let pcm = heard(&answer.bytes().await.unwrap());
+        (pcm.seconds(), sconce::audio::loudness(&pcm).unwrap().unwrap())
+    };
+    let body = |normalize: bool| with(json!({"response_format": "wav", "seed": 1, "normalize_loudness": normalize}));
+    let (seconds, usual) = lufs("/v1/audio/speech", &body(false)).await;
+    assert!((usual + 23.0).abs() > 2.0, "{usual} LUFS is no test");
+    let (levelled_seconds, levelled) = lufs("/v1/audio/speech", &body(true)).await;
+    assert!((levelled + 23.0).abs() < 1.5, "{levelled}");
+    assert!((levelled_seconds - seconds).abs() < 0.01, "{levelled_seconds} {seconds}");
+    let generated = json!({"text": TEXT, "model": "lark.en", "normalize_loudness": true});
+    assert!((lufs("/generate", &generated).await.1 + 23.0).abs() < 1.5);
+}
+
+#[tokio::test]
 async fn a_model_without_a_voice_names_one_that_has() {
     let server = Server::start();
     let answer = server.post_json("/v1/audio/speech", &with(json!({"model": "whisper-nano.en"}))).await;
@@ -177,6 +221,7 @@ async fn what_is_wrong_with_a_request_is_said() {
         (json!({"speed": "fast"}), 400, json!("speed"), "f32"),
         (json!({"sample_rate": 1}), 400, json!("sample_rate"), "8000"),
         (json!({"response_format": "midi"}), 400, json!("response_format"), "flac"),
+        (json!({"normalize_loudness": "loud"}), 400, json!("normalize_loudness"), "boolean"),
         (json!({"stream_format": "rtp"}), 400, json!("stream_format"), "sse"),
         (json!({"langauge": "en"}), 400, json!("langauge"), "response_format"),
         (json!({"model": "nobody"}), 404, json!("model"), "nobody"),

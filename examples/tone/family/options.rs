@@ -6,12 +6,16 @@ use sconce::model::RequestError;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// The family's own knobs. Two of them make it misbehave, for those who test what is around it.
+/// The family's own knobs. They make it misbehave, for those who test what is around it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// The text again and again, without an end.
     pub endless: bool,
+    /// An end after so many letters.
+    pub ends_after: Option<usize>,
+    /// Both of these under this seed only.
+    pub only_seed: Option<u64>,
     /// Panic instead of the block of that number.
     pub panic_at: Option<usize>,
 }

@@ -48,6 +48,10 @@ impl Toned for Synthesize {
             let message = "the text has nothing in it that could be said".to_owned();
             return Err(RequestError::Invalid { param: "text", message });
         }
+        let (seed, mut knobs) = (options::seed(asked.seed), Options::parse(&asked.options)?);
+        if knobs.only_seed.is_some_and(|only| only != seed) {
+            (knobs.endless, knobs.ends_after) = (false, None);
+        }
         Ok(Saying {
             letters: text.chars().collect(),
             next: 0,
@@ -55,8 +59,8 @@ impl Toned for Synthesize {
             samples: 0,
             pitch: voice::pitch(asked.voice.as_ref())?,
             speed: options::speed(asked.speed)?,
-            seed: options::seed(asked.seed),
-            options: Options::parse(&asked.options)?,
+            seed,
+            options: knobs,
             word: None,
             marks: Vec::new(),
         })
@@ -72,6 +76,9 @@ impl Toned for Synthesize {
     fn next(saying: &mut Saying) -> Option<Pcm> {
         if saying.options.endless && saying.next == saying.letters.len() {
             saying.next = 0;
+        }
+        if saying.options.ends_after.is_some_and(|letters| saying.blocks >= letters) {
+            return None;
         }
         let letter = *saying.letters.get(saying.next)?;
         assert!(saying.options.panic_at != Some(saying.blocks), "it was asked to");

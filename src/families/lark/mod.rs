@@ -27,7 +27,7 @@ use serde_json::Value;
 
 use self::{speaker::Speaker, voice::Voice};
 use crate::{
-    model::{Availability, DeviceId, Family, LoadError, Model, ModelFiles, Placement, Preset},
+    model::{Availability, DeviceId, Family, LoadError, Model, ModelFiles, OwnVoice, Placement, Preset},
     speech::TaskKind,
     text::Script,
 };
@@ -62,6 +62,13 @@ impl Family for Lark {
 
     fn scripts(&self) -> &'static [Script] {
         &[Script::Latin]
+    }
+
+    fn voices(&self, config: &Value) -> Vec<OwnVoice> {
+        let rate = config["signal"]["sample_rate"].as_u64().and_then(|rate| u32::try_from(rate).ok());
+        let language = config["language"].as_str().map(str::to_owned);
+        let voice = |sample_rate| OwnVoice { name: speaker::NAME.to_owned(), language, sample_rate };
+        rate.map(voice).into_iter().collect()
     }
 
     fn dtypes(&self, _device: DeviceId) -> &'static [DType] {

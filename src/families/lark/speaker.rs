@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The only voice.
-const NAME: &str = "lark";
+pub const NAME: &str = "lark";
 /// What is said before anybody asks.
 const WARM_UP: &str = "Hello.";
 

@@ -52,6 +52,9 @@ pub(in crate::http) struct Speech {
     input_type: InputType,
     /// Whether numbers, dates, abbreviations and Markdown are read as people read them; `true` if absent.
     normalize: Option<bool>,
+    /// Whether the sound is brought to the loudness of EBU R128, -23 LUFS, without clipping;
+    /// `speech.normalize_loudness` if absent.
+    normalize_loudness: Option<bool>,
     /// Knobs of the model's family.
     options: Option<Map<String, Value>>,
 }
@@ -231,7 +234,8 @@ impl Speech {
             InputType::Text => Markup::Plain,
             InputType::Ssml => Markup::Ssml,
         };
-        SpeakRequest { text: self.input, markup, normalize: self.normalize.unwrap_or(true), options }
+        let (text, normalize_loudness) = (self.input, self.normalize_loudness);
+        SpeakRequest { text, markup, normalize: self.normalize.unwrap_or(true), normalize_loudness, options }
     }
 }
 

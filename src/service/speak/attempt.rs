@@ -1,0 +1,101 @@
+//! One try of a model at a chunk, and whether what comes of it can be what the text says.
+//!
+//! A model that misses its end murmurs on, and one that loses its thread stops at the first word. A try that ends too soon
+//! or goes on too long ([`LengthCheck`]) is made once more, under another seed, as long as nothing of it has left. So that
+//! this is worth something and the first sound comes no later for it, the beginning of a try is held back, but no more
+//! than half a second of sound; who waits for the whole anyway has each chunk held back until it ends.
+
+use std::time::Duration;
+
+use crate::{
+    audio::Pcm,
+    model::{RequestError, Responses},
+    service::{ServiceError, error::Stray},
+    speech::{SpeechEvent, SpeechSummary, Synthesize},
+    text::{Chunk, LengthCheck, LengthVerdict},
+};
+
+/// Sound of a try that is held back at most, where somebody listens. Models that fail at once end within it, and those
+/// that speak make it sooner than a listener notices.
+const DOUBT: Duration = Duration::from_millis(500);
+/// Tries of a chunk.
+const TRIES: u32 = 2;
+
+/// What is to be said, and how long that may take.
+pub(super) struct Attempt {
+    pub chunk: Chunk,
+    text: String,
+    responses: Responses<Synthesize>,
+    check: LengthCheck,
+    /// Times the usual speed.
+    pace: f32,
+    /// From 1.
+    number: u32,
+    spoken: Duration,
+    /// As long as it may be made again.
+    held: Option<Vec<Pcm>>,
+    /// So much sound, and it is let go.
+    doubt: Duration,
+}
+
+/// What came of a moment of it.
+pub(super) enum Step {
+    /// Sound that may leave, if any.
+    Sound(Vec<Pcm>),
+    Done(Vec<Pcm>, SpeechSummary),
+    /// It is not to be believed.
+    Stray(Stray),
+}
+
+// === impl Attempt ===
+
+impl Attempt {
+    /// `patient`: the whole is waited for.
+    pub fn new(
+        chunk: Chunk,
+        responses: Responses<Synthesize>,
+        (check, pace): (LengthCheck, f32),
+        number: u32,
+        patient: bool,
+    ) -> Self {
+        let text = chunk.text();
+        let (least, _) = check.bounds(&text, pace);
+        let doubt = if patient { Duration::MAX } else { least.min(DOUBT) };
+        Self { chunk, text, responses, check, pace, number, spoken: Duration::ZERO, held: Some(Vec::new()), doubt }
+    }
+
+    pub async fn next(&mut self) -> Result<Step, ServiceError> {
+        match self.responses.next().await.unwrap_or(Err(RequestError::Gone))? {
+            SpeechEvent::Audio(pcm) => {
+                self.spoken += pcm.duration();
+                match self.verdict() {
+                    verdict @ LengthVerdict::TooLong { .. } => Ok(self.stray(verdict)),
+                    _ => Ok(Step::Sound(self.release(pcm))),
+                }
+            }
+            SpeechEvent::Done(summary) => match self.verdict() {
+                LengthVerdict::Fine => Ok(Step::Done(self.held.take().unwrap_or_default(), summary)),
+                verdict => Ok(self.stray(verdict)),
+            },
+        }
+    }
+
+    /// The number of the next try, if there may be one.
+    pub fn again(&self) -> Option<u32> {
+        (self.held.is_some() && self.number < TRIES).then_some(self.number + 1)
+    }
+
+    fn release(&mut self, pcm: Pcm) -> Vec<Pcm> {
+        let Some(held) = &mut self.held else { return vec![pcm] };
+        held.push(pcm);
+        if self.spoken < self.doubt { Vec::new() } else { self.held.take().unwrap_or_default() }
+    }
+
+    fn verdict(&self) -> LengthVerdict {
+        self.check.judge(&self.text, self.pace, self.spoken)
+    }
+
+    fn stray(&self, verdict: LengthVerdict) -> Step {
+        Step::Stray(Stray { verdict, spoken: self.spoken, sent: self.held.is_none() })
+    }
+}

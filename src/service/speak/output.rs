@@ -1,0 +1,87 @@
+//! Where the sound of all chunks becomes one.
+
+use std::time::Duration;
+
+use crate::{
+    audio::{JoinSettings, Joiner, Leveler, Pcm},
+    service::ServiceError,
+};
+
+/// What loudness is brought to, in LUFS: the programme level of EBU R128.
+const LOUDNESS: f64 = -23.0;
+
+/// Where the sound of all chunks becomes one. Each method gives what is ready by then.
+pub(super) struct Output {
+    joiner: Joiner,
+    leveler: Option<Leveler>,
+    rate: u32,
+    channels: usize,
+}
+
+// === impl Output ===
+
+impl Output {
+    /// For sound like this.
+    pub fn new(first: &Pcm, level: bool) -> Result<Self, ServiceError> {
+        let (rate, channels) = (first.rate(), first.channels());
+        let leveler = level.then(|| Leveler::new(rate, channels, LOUDNESS)).transpose();
+        let leveler = leveler.map_err(|_| ServiceError::Internal("the loudness of this sound cannot be measured"))?;
+        Ok(Self { joiner: Joiner::new(rate, channels, &JoinSettings::default()), leveler, rate, channels })
+    }
+
+    /// Silence, before any sound.
+    pub fn silence(&mut self, length: Duration) -> Vec<f32> {
+        let samples = (length.as_secs_f64() * f64::from(self.rate)) as usize * self.channels;
+        self.level(vec![0.0; samples])
+    }
+
+    /// A block of the chunk at hand, so many times as loud.
+    pub fn push(&mut self, pcm: &Pcm, gain: f32) -> Result<Vec<f32>, ServiceError> {
+        if (pcm.rate(), pcm.channels()) != (self.rate, self.channels) {
+            return Err(ServiceError::Internal("the model changed its sample rate"));
+        }
+        let mut joined = Vec::new();
+        match gain {
+            1.0 => self.joiner.push(pcm.samples(), &mut joined),
+            gain => {
+                let louder: Vec<f32> = pcm.samples().iter().map(|sample| sample * gain).collect();
+                self.joiner.push(&louder, &mut joined);
+            }
+        }
+        Ok(self.level(joined))
+    }
+
+    /// The chunk is over, and the next one, if any is heard, begins after so long.
+    pub fn end_block(&mut self, gap: Duration) -> Vec<f32> {
+        let mut joined = Vec::new();
+        self.joiner.end_block(gap, &mut joined);
+        self.level(joined)
+    }
+
+    pub fn pcm(&self, samples: Vec<f32>) -> Option<Pcm> {
+        (!samples.is_empty()).then(|| Pcm::interleaved(samples, self.rate, self.channels))
+    }
+
+    /// What was held back.
+    pub fn finish(self) -> Option<Pcm> {
+        let Self { joiner, leveler, rate, channels } = self;
+        let (mut joined, mut levelled) = (Vec::new(), Vec::new());
+        joiner.finish(&mut joined);
+        let samples = match leveler {
+            Some(mut leveler) => {
+                leveler.push(&joined, &mut levelled);
+                leveler.finish(&mut levelled);
+                levelled
+            }
+            None => joined,
+        };
+        (!samples.is_empty()).then(|| Pcm::interleaved(samples, rate, channels))
+    }
+
+    fn level(&mut self, samples: Vec<f32>) -> Vec<f32> {
+        let Some(leveler) = &mut self.leveler else { return samples };
+        let mut levelled = Vec::new();
+        leveler.push(&samples, &mut levelled);
+        levelled
+    }
+}
