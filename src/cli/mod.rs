@@ -9,8 +9,10 @@ mod progress;
 mod pull;
 mod serve;
 mod signals;
+mod speak;
 mod transcribe;
 mod verify;
+mod voices;
 
 use std::{future::Future, process::ExitCode};
 
@@ -47,6 +49,8 @@ enum Command {
     Models,
     /// Write recordings down
     Transcribe(transcribe::Args),
+    Speak(speak::Args),
+    Voices(voices::Args),
     /// Ask a running server whether it is healthy; the exit code is 0 if so
     Healthcheck(healthcheck::Healthcheck),
     /// Print the effective configuration and where each value came from
@@ -116,9 +120,17 @@ fn run(loaded: Loaded, sources: Sources, command: Command) -> ExitCode {
         Command::Cache(cache) => on_runtime(cache.run(config)),
         Command::Models => on_runtime(models::run(config)),
         Command::Transcribe(args) => on_runtime(transcribe::run(args, config)),
+        Command::Speak(args) => on_runtime(speak::run(args, named_model(&loaded), config)),
+        Command::Voices(args) => on_runtime(voices::run(args, config)),
         Command::Healthcheck(check) => on_runtime(check.run(config)),
         Command::CheckConfig => ExitCode::SUCCESS,
     }
+}
+
+/// The model that the command line names, not the one that a server would have as its default.
+fn named_model(loaded: &Loaded) -> Option<String> {
+    let row = loaded.report.get("default_model").filter(|row| matches!(row.origin, Origin::Flag(_)));
+    row.map(|row| row.value.clone())
 }
 
 /// Runs a command to its end, and does not wait for what it left behind.

@@ -20,6 +20,7 @@ use crate::{
 
 const BYTES: &str = "{prefix}  {bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left  {msg}";
 const SOUND: &str = "{bar:30} {percent}%  {eta} left";
+const TEXT: &str = "{bar:30} {percent}%  {eta} left  {msg}";
 const BUSY: &str = "{spinner} {prefix}  {msg} {elapsed}";
 
 /// A bar for bytes that arrive.
@@ -30,6 +31,11 @@ pub(super) fn of_bytes(name: &str) -> ProgressBar {
 /// A bar over a recording of so many seconds; its positions are milliseconds.
 pub(super) fn of_sound(seconds: f64) -> ProgressBar {
     ProgressBar::new((seconds * 1000.0) as u64).with_style(style(SOUND))
+}
+
+/// A bar over a text of so many bytes.
+pub(super) fn of_text(bytes: u64) -> ProgressBar {
+    ProgressBar::new(bytes).with_style(style(TEXT))
 }
 
 /// Shows how models come in, until it is aborted.
@@ -114,7 +120,7 @@ mod tests {
 
     #[test]
     fn templates_are_well_formed() {
-        for template in [BYTES, SOUND, BUSY] {
+        for template in [BYTES, SOUND, TEXT, BUSY] {
             ProgressStyle::with_template(template).unwrap();
         }
     }

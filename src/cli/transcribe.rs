@@ -1,6 +1,7 @@
 //! `sconce transcribe`: the server's own way from sound to text, without a server.
 
 use std::{
+    io::{self, Read, stdin},
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -26,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Recordings, of any common format
+    /// Recordings, of any common format; - reads one from standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[arg(long, default_value = "text")]
@@ -70,7 +71,7 @@ pub(super) async fn run(args: Args, config: app::Config) -> anyhow::Result<ExitC
 }
 
 async fn transcribe(args: &Args, file: &Path, service: &Service) -> anyhow::Result<Transcript> {
-    let bytes = tokio::fs::read(file).await.context("cannot be read")?;
+    let bytes = read(file).await.context("cannot be read")?;
     let watching = progress::of_models(service.lifecycle().watch());
     let id = file.display().to_string();
     let (served, wait) = (Served::default(), Some(PATIENCE));
@@ -89,6 +90,15 @@ async fn transcribe(args: &Args, file: &Path, service: &Service) -> anyhow::Resu
         }
     }
     anyhow::bail!("the transcription broke off")
+}
+
+async fn read(file: &Path) -> io::Result<Vec<u8>> {
+    if file.as_os_str() != "-" {
+        return tokio::fs::read(file).await;
+    }
+    let mut bytes = Vec::new();
+    stdin().lock().read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn advance(bar: &ProgressBar, segment: Segment) -> Segment {

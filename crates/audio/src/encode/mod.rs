@@ -34,7 +34,8 @@ pub struct Encoder {
     channels: usize,
     resampler: Resampler,
     codec: Box<dyn Codec>,
-    started: bool,
+    /// Bytes of the start of the stream, once it was given.
+    started: Option<usize>,
     /// Samples of a frame that is not whole yet.
     partial: Vec<f32>,
     clipped: Vec<f32>,
@@ -84,7 +85,7 @@ impl Encoder {
             channels,
             resampler: Resampler::with_channels(from, rate, channels)?,
             codec: contained(format, || codec(format, rate, channels))?,
-            started: false,
+            started: None,
             partial: Vec::new(),
             clipped: Vec::new(),
             resampled: Vec::new(),
@@ -126,8 +127,24 @@ impl Encoder {
         Ok(out)
     }
 
+    /// As [`finish`](Self::finish), and what the first bytes of a file are to be instead of those of the stream, now that
+    /// its length is known; `None` where the format has no place for it at its start.
+    ///
+    /// # Errors
+    /// As of [`push`](Self::push).
+    pub fn finish_file(mut self) -> Result<(Vec<u8>, Option<Vec<u8>>), EncodeError> {
+        let mut out = Vec::new();
+        self.end(&mut out)?;
+        let head = self.codec.head().filter(|head| Some(head.len()) == self.started);
+        Ok((out, head))
+    }
+
     fn start(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        if std::mem::replace(&mut self.started, true) { Ok(()) } else { self.codec.start(out) }
+        if self.started.is_none() {
+            self.codec.start(out)?;
+            self.started = Some(out.len());
+        }
+        Ok(())
     }
 
     /// Fills up the frame that is not whole yet; returns the samples after it.

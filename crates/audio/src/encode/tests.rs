@@ -60,6 +60,29 @@ fn streamed(pcm: &Pcm, format: AudioFormat, piece: usize) -> Vec<u8> {
     stream
 }
 
+/// What [`Encoder::finish_file`] makes of it.
+fn filed(pcm: &Pcm, format: AudioFormat) -> Vec<u8> {
+    let mut encoder = Encoder::new(format, pcm.rate(), pcm.channels()).unwrap();
+    let mut file = encoder.push(pcm.samples()).unwrap();
+    let (end, head) = encoder.finish_file().unwrap();
+    file.extend(end);
+    if let Some(head) = head {
+        file[..head.len()].copy_from_slice(&head);
+    }
+    file
+}
+
+#[test]
+fn a_file_that_was_streamed_can_be_given_its_length_afterwards() {
+    let pcm = sound(24_000, 1, 0.7);
+    for format in AudioFormat::ALL {
+        // The tag of MP3 has no place in a stream.
+        let expected =
+            if format == AudioFormat::Mp3 { streamed(&pcm, format, 999) } else { encode(&pcm, format).unwrap() };
+        assert!(filed(&pcm, format) == expected, "{format}");
+    }
+}
+
 /// At the rate that it was written at, mixed to mono.
 fn heard(format: AudioFormat, file: &[u8], pcm: &Pcm) -> Result<Decoded, DecodeError> {
     let rate = format.nearest_rate(pcm.rate());
