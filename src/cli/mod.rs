@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod cache;
+mod exit;
 mod healthcheck;
 mod models;
 mod out;
@@ -18,6 +19,7 @@ use std::{future::Future, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
+use self::exit::USAGE;
 use crate::{
     app::BuildError,
     catalog::Catalog,
@@ -56,9 +58,6 @@ enum Command {
     /// Print the effective configuration and where each value came from
     CheckConfig,
 }
-
-/// The exit code of a usage or configuration error, as clap has it too.
-const USAGE: u8 = 2;
 
 /// The program: exit code 0 is success, 1 is failure, 2 is wrong usage or configuration.
 pub fn main() -> ExitCode {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use tokio::task::JoinHandle;
 
-use super::{out::say, progress, signals::Signals};
+use super::{exit::INTERRUPTED, out::say, progress, signals::Signals};
 use crate::{
     app::{self, App},
     catalog::{Catalog, ModelConfig},
@@ -21,8 +21,6 @@ const NOT_FOUND: u8 = 3;
 const DENIED: u8 = 4;
 const NETWORK: u8 = 5;
 const DISK: u8 = 6;
-/// As a shell has it for SIGINT.
-const INTERRUPTED: u8 = 130;
 
 /// Fetch models into the cache, for an image build, an init container or a job
 ///

@@ -6,14 +6,14 @@ use futures::{Stream, StreamExt};
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
-use super::signals::{self, Signals};
+use super::{
+    exit::INTERRUPTED,
+    signals::{self, Signals},
+};
 use crate::{
     app,
     config::{self, Loaded, Report, Sources},
 };
-
-/// The exit code of a process that a signal ended: 128 + SIGINT.
-const INTERRUPTED: u8 = 130;
 
 pub(super) async fn serve(loaded: Loaded, sources: Sources) -> anyhow::Result<ExitCode> {
     let Loaded { config, report } = loaded;

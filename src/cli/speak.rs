@@ -19,15 +19,15 @@ use self::{
     sound::{SoundFormat, Stream},
     speaker::Speaker,
 };
-use super::{USAGE, signals::Signals};
+use super::{
+    exit::{INTERRUPTED, USAGE},
+    signals::Signals,
+};
 use crate::{
     app::{self, App},
     audio::AudioFormat,
     text::Markup,
 };
-
-/// As a shell has it for SIGINT.
-const INTERRUPTED: u8 = 130;
 
 /// Speak a text, or a whole book
 ///

@@ -44,7 +44,7 @@ pub enum ServiceError {
     Text(#[from] TextError),
     #[error("the {0} of the voice cannot be changed by this model; leave it out")]
     Prosody(&'static str),
-    #[error(transparent)]
+    #[error("{}, {}", .0, why_at_last(.0))]
     Stray(#[from] Stray),
     #[error("the answer is longer than {} s; it can be had as a stream", limit.as_secs_f64())]
     TooLong { limit: Duration },
@@ -54,13 +54,18 @@ pub enum ServiceError {
 
 /// What a model made of a text cannot be what the text says.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-#[error("the model {}, {}", told(.verdict, .spoken), if *.sent { "and its beginning was sent already" } else { "under two seeds" })]
+#[error("the model {}", told(.verdict, .spoken))]
 pub struct Stray {
     pub verdict: LengthVerdict,
     /// Before it ended, or was ended.
     pub spoken: Duration,
     /// Whether it was too late to try again.
     pub sent: bool,
+}
+
+/// Why it is not tried again.
+fn why_at_last(stray: &Stray) -> &'static str {
+    if stray.sent { "and its beginning was sent already" } else { "under two seeds" }
 }
 
 fn told(verdict: &LengthVerdict, spoken: &Duration) -> String {

@@ -81,6 +81,7 @@ impl Book<'_> {
             let key = self.speaker.key(passage);
             if blocks.has(&key) {
                 made.push((key, *end));
+                bar.reset_eta(); // it took no time, and tells nothing of the others
             } else {
                 match self.make(&blocks, &key, passage, &bar).await? {
                     Said::Sound => made.push((key, *end)),

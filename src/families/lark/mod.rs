@@ -29,7 +29,7 @@ use self::{speaker::Speaker, voice::Voice};
 use crate::{
     model::{Availability, DeviceId, Family, LoadError, Model, ModelFiles, OwnVoice, Placement, Preset},
     speech::TaskKind,
-    text::Script,
+    text::{LengthCheck, Script},
 };
 
 const PART: &str = "model";
@@ -62,6 +62,11 @@ impl Family for Lark {
 
     fn scripts(&self) -> &'static [Script] {
         &[Script::Latin]
+    }
+
+    /// How long each sound lasts is planned before the first is made, and no seed changes it: there is no end to be missed.
+    fn length_check(&self) -> LengthCheck {
+        LengthCheck::NONE
     }
 
     fn voices(&self, config: &Value) -> Vec<OwnVoice> {

@@ -59,8 +59,9 @@ impl Attempt {
         patient: bool,
     ) -> Self {
         let text = chunk.text();
-        let (least, _) = check.bounds(&text, pace);
-        let doubt = if patient { Duration::MAX } else { least.min(DOUBT) };
+        let (least, most) = check.bounds(&text, pace);
+        // What has no bound is believed, and would be held without one.
+        let doubt = if patient && most < Duration::MAX { Duration::MAX } else { least.min(DOUBT) };
         Self { chunk, text, responses, check, pace, number, spoken: Duration::ZERO, held: Some(Vec::new()), doubt }
     }
 
