@@ -21,6 +21,9 @@ use crate::{
 
 /// Bytes of a packed body that are unpacked at once. Deflate makes at most 1032 times as much of them.
 const PACKED_PIECE: usize = 1024;
+/// For so long a body that is too large is read and thrown away. A connection that is closed with bytes unread is reset,
+/// and whoever still sends, a proxy above all, never sees why.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// What is made of a JSON body.
 struct Parsed {
@@ -62,12 +65,13 @@ async fn count(request: &HttpRequest, api: &Api, body: &Body) -> Result<(), Prob
 }
 
 /// The same, where what a body holds is for the route to find out.
-pub(super) async fn read_unseen(request: &HttpRequest, payload: web::Payload, api: &Api) -> Result<Body, Problem> {
+pub(super) async fn read_unseen(request: &HttpRequest, mut payload: web::Payload, api: &Api) -> Result<Body, Problem> {
     let media_type =
         request.mime_type().map_err(|_| Problem::invalid("Content-Type", "Content-Type is not a media type"))?;
     refuse_unknown_encoding(request)?;
     let Config { body_limit, body_timeout, .. } = api.config;
     if declared(request).is_some_and(|length| length > body_limit as u64) {
+        discard(&mut payload, body_limit).await;
         return Err(too_large(body_limit));
     }
     let payload = Decompress::from_headers(in_pieces(request, payload), request.headers());
@@ -98,6 +102,21 @@ pub(super) async fn optional<T: DeserializeOwned + Default>(
     let body = read_unseen(request, payload, api).await?;
     count(request, api, &body).await?;
     if body.bytes.is_empty() { Ok(T::default()) } else { body.json() }
+}
+
+/// Reads no more than as much again as a body may have.
+async fn discard(payload: &mut (impl Stream<Item = Result<Bytes, PayloadError>> + Unpin), limit: usize) {
+    let rest = async {
+        let mut read = 0;
+        while let Some(Ok(chunk)) = payload.next().await {
+            read += chunk.len();
+            if read > limit {
+                break;
+            }
+        }
+    };
+    // Whoever is slower has heard enough of it, or never will.
+    drop(tokio::time::timeout(LINGER, rest).await);
 }
 
 /// The length of the body as it is sent, if the head says it.
@@ -134,6 +153,7 @@ async fn collect(
         let chunk = chunk.map_err(|error| Problem::new(Kind::Invalid, format!("the body broke off: {error}")))?;
         let length = bytes.len() + chunk.len();
         if length > limit {
+            discard(&mut payload, limit).await;
             return Err(too_large(limit));
         }
         share.resize(length)?;
