@@ -15,8 +15,6 @@ use crate::{
 
 /// How like a known name an unknown one must be to be suggested, from 0 to 1; as for names of models.
 const LIKE: f64 = 0.82;
-/// What says which voices a model has.
-const CONFIG: &str = "config.json";
 
 /// List the voices of the models that are configured or inside this program, and the recordings in `voices.dir`
 #[derive(Debug, clap::Args)]
@@ -31,7 +29,8 @@ struct Row {
     voice: String,
     /// `None`: any model that speaks with a voice it is shown.
     model: Option<String>,
-    language: Option<String>,
+    /// ISO 639-1 codes; empty: whatever it is given.
+    languages: &'static [&'static str],
     /// Hertz.
     sample_rate: u32,
     /// The source of the model, or the folder of the recording.
@@ -44,14 +43,11 @@ pub(super) async fn run(args: Args, config: app::Config) -> anyhow::Result<ExitC
     let mut rows = Vec::new();
     let catalog = app.catalog();
     for entry in catalog.entries().filter(|entry| speaks(entry)) {
-        match own(&app, entry) {
-            Some(voices) => rows.extend(voices.into_iter().map(|voice| row(entry, voice))),
-            None => eprintln!("the voices of {0} are not known before it is here: sconce pull {0}", entry.name),
-        }
+        rows.extend(own(entry).iter().map(|voice| row(entry, voice)));
     }
     for voice in app.service().voices().list().await? {
         let (sample_rate, origin) = (voice.sample_rate, folder.clone());
-        rows.push(Row { voice: voice.name, model: None, language: None, sample_rate, origin });
+        rows.push(Row { voice: voice.name, model: None, languages: &[], sample_rate, origin });
     }
     app.stop().await;
     if args.json {
@@ -71,11 +67,11 @@ pub(super) async fn find(app: &App, model: Option<&str>, name: &str) -> anyhow::
         return Ok(VoiceInput::Reference(recordings.reference(name.to_owned()).await?));
     }
     let catalog = app.catalog();
-    let own = own(app, catalog.resolve_for(model, TaskKind::Synthesize)?).unwrap_or_default();
+    let own = own(catalog.resolve_for(model, TaskKind::Synthesize)?);
     if own.is_empty() || own.iter().any(|voice| voice.name == name) {
         return Ok(VoiceInput::Named(name.to_owned()));
     }
-    known.extend(own.into_iter().map(|voice| voice.name));
+    known.extend(own.iter().map(|voice| voice.name.to_owned()));
     let meant = nearest(name, &known).map_or_else(String::new, |near| format!(" did you mean {near:?}?"));
     anyhow::bail!("there is no voice {name:?};{meant} there are: {}", known.join(", "))
 }
@@ -93,24 +89,22 @@ fn speaks(entry: &Entry) -> bool {
     able && (entry.listed || inside) && entry.availability == Availability::Available
 }
 
-/// The model's own voices; `None` as long as its files are not here.
-fn own(app: &App, entry: &Entry) -> Option<Vec<OwnVoice>> {
-    let (family, (part, _)) = (entry.family?, entry.parts.first()?);
-    let choose = |part: &str, listing: &[String]| family.files(part, listing);
-    let fetched = app.store().local(&entry.parts, &choose).ok()??;
-    Some(family.voices(&fetched.files.json(part, CONFIG).ok()?))
+/// The model's own voices, as far as its family knows them.
+fn own(entry: &Entry) -> &'static [OwnVoice] {
+    entry.family.map(|family| family.voices()).unwrap_or_default()
 }
 
-fn row(entry: &Entry, voice: OwnVoice) -> Row {
-    let OwnVoice { name, language, sample_rate } = voice;
+fn row(entry: &Entry, voice: &OwnVoice) -> Row {
+    let &OwnVoice { name, languages, sample_rate } = voice;
     let origin = entry.parts.iter().map(|(_, source)| source.to_string()).collect::<Vec<_>>().join(" ");
-    Row { voice: name, model: Some(entry.name.to_string()), language, sample_rate, origin }
+    Row { voice: name.to_owned(), model: Some(entry.name.to_string()), languages, sample_rate, origin }
 }
 
 fn print(rows: &[Row]) {
     let cells = |row: &Row| {
-        let or_any = |text: &Option<String>| text.clone().unwrap_or_else(|| "any".to_owned());
-        [row.voice.clone(), or_any(&row.model), or_any(&row.language), format!("{} Hz", row.sample_rate)]
+        let or_any = |text: String| if text.is_empty() { "any".to_owned() } else { text };
+        let (model, languages) = (row.model.clone().unwrap_or_default(), row.languages.join(","));
+        [row.voice.clone(), or_any(model), or_any(languages), format!("{} Hz", row.sample_rate)]
     };
     let rows: Vec<_> = rows.iter().map(|row| (cells(row), &row.origin)).collect();
     let width = |column: usize| rows.iter().map(|(cells, _)| cells[column].chars().count()).max().unwrap_or(0);

@@ -77,14 +77,14 @@ pub trait Family: Sync {
         &[]
     }
 
-    /// The voices of its own that a model has, by its `config.json`; empty where only the model knows.
-    fn voices(&self, _config: &serde_json::Value) -> Vec<OwnVoice> {
-        Vec::new()
-    }
-
     /// Whether its models speak as `instructions` say.
     fn follows_instructions(&self) -> bool {
         false
+    }
+
+    /// Voices that its models have themselves, the usual one first; empty where each model has others, or none.
+    fn voices(&self) -> &'static [OwnVoice] {
+        &[]
     }
 
     /// The types of weights and activations that it can compute in on such a device.
@@ -113,16 +113,6 @@ pub trait Family: Sync {
     fn load(&self, files: &ModelFiles, place: &Placement) -> Result<Box<dyn Model>, LoadError>;
 }
 
-/// A voice that a model has by itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OwnVoice {
-    pub name: String,
-    /// As an ISO 639-1 code; where it speaks several, `None`.
-    pub language: Option<String>,
-    /// Hertz of its sound.
-    pub sample_rate: u32,
-}
-
 /// A well-known model.
 #[derive(Debug)]
 pub struct Preset {
@@ -137,6 +127,17 @@ pub struct Preset {
     pub licence: &'static str,
     /// Parameters in millions, for people.
     pub million_parameters: u32,
+}
+
+/// A voice that models of a family have themselves.
+#[derive(Debug)]
+pub struct OwnVoice {
+    /// As requests name it.
+    pub name: &'static str,
+    /// ISO 639-1 codes of what it speaks; empty: whatever it is given.
+    pub languages: &'static [&'static str],
+    /// Of its sound, in hertz.
+    pub sample_rate: u32,
 }
 
 /// Whether this build can serve a model.

@@ -6,6 +6,7 @@ mod answer;
 mod call;
 mod config;
 mod error;
+mod inquiry;
 mod lexicon_file;
 mod memory;
 mod metrics;
@@ -13,11 +14,13 @@ mod original;
 mod request;
 mod served;
 mod sound;
+mod sound_stream;
 mod speak;
 mod speech_limits;
 mod voices;
 
 use std::{
+    collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -38,6 +41,7 @@ pub use memory::{MemoryBudget, MemoryShare, OutOfMemory};
 pub use request::{AudioInput, ConvertRequest, Recording, TranscribeRequest};
 pub use served::Served;
 pub use sound::Sounding;
+pub use sound_stream::SoundStream;
 pub use speak::{SpeakRequest, Speaking, rest_after};
 pub use voices::{Voice, VoiceError, Voices};
 
@@ -55,7 +59,7 @@ use crate::{
     model::{Availability, Family, InputSender, Request, Responses, request},
     runtime::Runnable,
     speech::{Convert, ModelName, Synthesize, Task, TaskKind, Transcribe},
-    text::{ChunkLimits, LengthCheck},
+    text::{Chunk, ChunkLimits, LengthCheck},
 };
 
 /// The models of this server, ready to be asked.
@@ -140,6 +144,11 @@ impl Service {
         Err(error)
     }
 
+    /// Memory of sound that is gathered before it is sent, as much as the share is made to be.
+    pub fn sound_memory(&self) -> MemoryShare {
+        self.decoded.nothing()
+    }
+
     /// How long a recording is.
     pub async fn seconds(&self, recording: Recording) -> Result<f64, ServiceError> {
         let longest = self.config().max_audio;
@@ -182,19 +191,17 @@ impl Service {
         let known = self.known.load_full();
         let (config, entry) = (&known.config, entry(&known.catalog, call.model.as_deref(), TaskKind::Synthesize)?);
         account.model(&entry.name);
-        let limits = known.speech_limits(entry);
         let (characters, options) = (asked.text.chars().count(), asked.options.clone());
-        let normalize_loudness = asked.normalize_loudness.unwrap_or(config.normalize_loudness);
-        let lexicon = config.lexicon.clone();
-        let chunks = spawn_blocking(move || asked.chunks(&limits, lexicon.as_ref().map(LexiconFile::words)))
-            .await
-            .map_err(|_| ServiceError::Internal("the text could not be read"))??;
+        let (limits, normalize_loudness) = (known.speech_limits(entry), asked.normalize_loudness);
+        let (check, normalize_loudness) = (limits.check, normalize_loudness.unwrap_or(config.normalize_loudness));
+        let chunks = read_aloud(asked, limits, config.lexicon.clone()).await?;
         let wait = AcquireOptions { timeout: call.wait.unwrap_or(config.wait), keep_alive: call.keep_alive };
         let lease = self.acquire(&entry.name, wait).await?;
         call.served.by(&lease);
+        // Once for all chunks.
+        let options = at_rate_of(&lease, Synthesize { text: String::new(), options }).await?.options;
         let deadline = Instant::now() + call.time_limit.unwrap_or(config.request_timeout);
-        let (output, longest, check) = (config.output, config.max_audio, limits.check);
-        let id = call.id;
+        let (output, longest, id) = (config.output, config.max_audio, call.id);
         Ok(SpeechStart { lease, id, deadline, output, longest, options, chunks, check, normalize_loudness, characters })
     }
 
@@ -315,6 +322,16 @@ impl Service {
         self.metrics.decode_seconds.observe(start.elapsed().as_secs_f64());
         pcm
     }
+}
+
+/// What is to be said, on a thread that may work.
+async fn read_aloud(
+    asked: SpeakRequest,
+    limits: SpeechLimits,
+    lexicon: Option<LexiconFile>,
+) -> Result<VecDeque<Chunk>, ServiceError> {
+    let read = spawn_blocking(move || asked.chunks(&limits, lexicon.as_ref().map(LexiconFile::words))).await;
+    read.map_err(|_| ServiceError::Internal("the text could not be read"))?
 }
 
 /// A request to which nothing is added.

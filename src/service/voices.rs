@@ -110,6 +110,11 @@ impl Voices {
         .await
     }
 
+    /// A voice that a caller shows with a request.
+    pub async fn of_sample(&self, sample: Recording) -> Result<ReferenceVoice, VoiceError> {
+        self.blocking(move |_| reference(&sample.bytes, sample.hint.as_deref())).await
+    }
+
     /// The recording at a path that a caller gave, which must lie in the folder: as it is, or from there on.
     pub async fn at(&self, path: PathBuf) -> Result<Voice, VoiceError> {
         self.blocking(move |shared| {

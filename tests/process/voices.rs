@@ -14,7 +14,7 @@ fn voices_are_those_of_models_and_the_recordings() {
     let (stdout, stderr, code) = outcome(sconce(&cache).args(["voices", "--json"]));
     assert_eq!(code, 0, "{stderr}");
     let lark = json!({
-        "voice": "lark", "model": "sconce/lark.en", "language": "en", "sample_rate": 24_000, "origin": "embedded:lark.en",
+        "voice": "lark", "model": "sconce/lark.en", "languages": ["en"], "sample_rate": 24_000, "origin": "embedded:lark.en",
     });
     assert_eq!(serde_json::from_str::<serde_json::Value>(&stdout).unwrap(), json!([lark]));
 

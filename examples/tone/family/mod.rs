@@ -8,7 +8,7 @@ mod voice;
 
 use candle_core::DType;
 use sconce::{
-    model::{Batch, Broken, DeviceId, Family, LoadError, Model, ModelFiles, Placement, Preset},
+    model::{Batch, Broken, DeviceId, Family, LoadError, Model, ModelFiles, OwnVoice, Placement, Preset},
     speech::{Convert, Synthesize, TaskKind},
 };
 
@@ -34,6 +34,10 @@ impl Family for Tone {
 
     fn input_rate(&self, _task: TaskKind) -> u32 {
         RATE
+    }
+
+    fn voices(&self) -> &'static [OwnVoice] {
+        voice::OWN
     }
 
     fn dtypes(&self, _device: DeviceId) -> &'static [DType] {

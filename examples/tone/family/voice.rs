@@ -1,10 +1,21 @@
 //! A voice is a pitch.
 
-use sconce::{audio::Pcm, model::RequestError, speech::VoiceInput};
+use sconce::{
+    audio::Pcm,
+    model::{OwnVoice, RequestError},
+    speech::VoiceInput,
+};
 
-/// The model's own voices, in hertz.
-const OWN: [(&str, f32); 3] = [("low", 110.0), ("middle", 220.0), ("high", 440.0)];
+use super::RATE;
+
+/// The model's own voices, and the pitch of each, in hertz.
+pub const OWN: &[OwnVoice] = &[own_voice("middle"), own_voice("low"), own_voice("high")];
+const PITCHES: [(&str, f32); 3] = [("low", 110.0), ("middle", 220.0), ("high", 440.0)];
 const DEFAULT: f32 = 220.0;
+
+const fn own_voice(name: &'static str) -> OwnVoice {
+    OwnVoice { name, languages: &[], sample_rate: RATE }
+}
 
 /// The pitch of a voice, in hertz.
 pub fn pitch(voice: Option<&VoiceInput>) -> Result<f32, RequestError> {
@@ -19,9 +30,9 @@ pub fn pitch(voice: Option<&VoiceInput>) -> Result<f32, RequestError> {
 }
 
 fn own(name: &str) -> Result<f32, RequestError> {
-    let found = OWN.iter().find(|(own, _)| *own == name);
+    let found = PITCHES.iter().find(|(own, _)| *own == name);
     found.map(|(_, pitch)| *pitch).ok_or_else(|| {
-        let names = OWN.map(|(own, _)| own).join(", ");
+        let names = PITCHES.map(|(own, _)| own).join(", ");
         RequestError::Invalid { param: "voice", message: format!("there is no voice {name:?}; there are {names}") }
     })
 }

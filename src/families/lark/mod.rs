@@ -69,11 +69,8 @@ impl Family for Lark {
         LengthCheck::NONE
     }
 
-    fn voices(&self, config: &Value) -> Vec<OwnVoice> {
-        let rate = config["signal"]["sample_rate"].as_u64().and_then(|rate| u32::try_from(rate).ok());
-        let language = config["language"].as_str().map(str::to_owned);
-        let voice = |sample_rate| OwnVoice { name: speaker::NAME.to_owned(), language, sample_rate };
-        rate.map(voice).into_iter().collect()
+    fn voices(&self) -> &'static [OwnVoice] {
+        &[OwnVoice { name: speaker::NAME, languages: &["en"], sample_rate: 24_000 }]
     }
 
     fn dtypes(&self, _device: DeviceId) -> &'static [DType] {
