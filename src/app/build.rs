@@ -120,7 +120,7 @@ impl App {
 
     /// Begins with what earlier processes left. Only a server does so: two at once cannot have the same `jobs.dir`.
     pub(super) fn jobs(&self) -> Result<Jobs, JobsError> {
-        let worker = http::JobWorker::new(&self.service, self.config.jobs.time_limit);
+        let worker = http::JobWorker::new(&self.service, &self.remote, self.config.jobs.time_limit);
         Jobs::start(self.config.jobs.clone(), Arc::new(worker), self.remote.clone(), &self.registry)
     }
 

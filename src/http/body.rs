@@ -1,12 +1,13 @@
 //! Request bodies: bounded, and of a known type.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::{HttpMessage, HttpRequest, dev::Decompress, error::PayloadError, http::header, web};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use mime::Mime;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::{
     api::Api,
@@ -42,6 +43,8 @@ pub(super) enum Shape {
     Form,
     /// A recording as it is.
     Sound,
+    /// A text as it is, plain or SSML.
+    Text,
     /// None was named, or one that is not taken.
     Other,
 }
@@ -206,6 +209,8 @@ impl Body {
             (mime::MULTIPART, subtype) if subtype == mime::FORM_DATA => Shape::Form,
             (mime::AUDIO | mime::VIDEO, _) | (mime::APPLICATION, mime::OCTET_STREAM) => Shape::Sound,
             (mime::APPLICATION, subtype) if subtype == "ogg" => Shape::Sound,
+            (mime::TEXT, mime::PLAIN) => Shape::Text,
+            _ if self.is_ssml() => Shape::Text,
             _ => Shape::Other,
         }
     }
@@ -213,6 +218,30 @@ impl Body {
     /// Whether it says that it is a recording.
     pub fn is_sound(&self) -> bool {
         matches!(self.shape(), Shape::Sound)
+    }
+
+    /// By its registered type (RFC 4267).
+    fn is_ssml(&self) -> bool {
+        self.media_type.as_ref().is_some_and(|media_type| media_type.essence_str() == "application/ssml+xml")
+    }
+
+    /// What a body that is text says beside the text.
+    pub fn text_fields(&self) -> Map<String, Value> {
+        let ssml = self.is_ssml().then(|| ("input_type".to_owned(), Value::from("ssml")));
+        ssml.into_iter().collect()
+    }
+
+    /// A body that is text: a copy, whose memory is taken for as long as the request lasts.
+    pub fn text(&self, api: &Api, request: &HttpRequest) -> Result<Arc<str>, Problem> {
+        if let Some(charset) = self.media_type.as_ref().and_then(|media_type| media_type.get_param(mime::CHARSET))
+            && charset != mime::UTF_8
+        {
+            return Err(Problem::invalid("Content-Type", format!("the charset is {charset}; send utf-8")));
+        }
+        let share = api.bodies.share(self.bytes.len())?;
+        request.extensions_mut().insert(Parsed { _share: share });
+        let wrong = |_| Problem::invalid("text", "the body is no UTF-8 text");
+        std::str::from_utf8(&self.bytes).map(Arc::from).map_err(wrong)
     }
 
     /// The answer to a body that a route does not take.

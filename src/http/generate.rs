@@ -10,13 +10,13 @@ use super::{
     api::Api,
     body::{self, Shape},
     call::call,
-    native::voice,
+    native::voice::{AskedVoice, Speaker},
     problem::Problem,
 };
 use crate::{
     audio::encode_wav,
     service::SpeakRequest,
-    speech::{Kind, SynthesizeOptions, VoiceInput},
+    speech::{Kind, SynthesizeOptions, TaskKind, VoiceInput},
     text::Markup,
 };
 
@@ -70,7 +70,11 @@ async fn answer(api: &Api, request: &HttpRequest, payload: web::Payload) -> Resu
             let recording = api.service.voices().at(path.into()).await?;
             Some(VoiceInput::Reference(api.service.voices().reference(recording.name).await?))
         }
-        (Some(name), None) => voice::named(api, &name).await?,
+        (Some(name), None) => {
+            let (service, task) = (&api.service, TaskKind::Synthesize);
+            service.check("generate", model.as_deref(), task)?;
+            AskedVoice::named(&name)?.find_named(Speaker { service, model: model.as_deref(), task }).await?
+        }
         (None, None) => None,
     };
     let options = SynthesizeOptions { voice, options: options.unwrap_or_default(), ..SynthesizeOptions::default() };

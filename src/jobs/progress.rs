@@ -7,11 +7,13 @@ use tokio::sync::watch;
 
 use super::state::Phase;
 
-/// How much of the sound is done, in seconds.
+/// How much of the sound is done, in seconds: of a recording what was heard, of speech what was made.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, utoipa::ToSchema)]
 pub struct Progress {
     pub seconds: f64,
-    pub of: f64,
+    /// In all; absent where nobody knows before the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<f64>,
 }
 
 /// What readers of one job see.
@@ -76,6 +78,11 @@ impl Pieces {
             progress_state.progress = Some(progress);
         });
     }
+
+    /// So far it is, with nothing that could be shown.
+    pub fn reach(&self, progress: Progress) {
+        self.0.send_modify(|progress_state| progress_state.progress = Some(progress));
+    }
 }
 
 // === impl Feed ===
@@ -123,7 +130,7 @@ mod tests {
         assert_eq!(early.next().await, Some(Event::Phase(Phase::Queued)));
         progress_state.send_modify(|progress_state| progress_state.turn(Phase::Running));
         for n in 0..3 {
-            pieces.add(Progress { seconds: f64::from(n), of: 3.0 }, json!(n));
+            pieces.add(Progress { seconds: f64::from(n), of: Some(3.0) }, json!(n));
         }
         let mut late = Feed::new(progress_state.subscribe());
         for reader in [&mut early, &mut late] {
@@ -134,7 +141,7 @@ mod tests {
         }
         progress_state.send_modify(|progress_state| progress_state.turn(Phase::Queued));
         progress_state.send_modify(|progress_state| progress_state.turn(Phase::Running));
-        pieces.add(Progress { seconds: 1.0, of: 3.0 }, json!("again"));
+        pieces.add(Progress { seconds: 1.0, of: Some(3.0) }, json!("again"));
         assert_eq!(late.next().await, Some(Event::Phase(Phase::Running)));
         assert_eq!(late.next().await, Some(Event::Piece(json!("again").into())));
         progress_state.send_modify(|progress_state| progress_state.turn(Phase::Succeeded));

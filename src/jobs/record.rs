@@ -46,11 +46,11 @@ pub struct WorkItem {
     pub recording: Option<Recording>,
 }
 
-/// A recording as it came in.
+/// A recording as it came in, or a text: what lies beside a job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recording {
     pub bytes: Bytes,
-    /// A media type or a file name, which may be wrong.
+    /// What it is, in the worker's words: a media type, or a file name, which may be wrong.
     pub hint: Option<String>,
 }
 

@@ -4,6 +4,7 @@ Arguments: the server as host:port, the folder of recordings.
 """
 
 import base64
+import io
 import json
 import sys
 import wave
@@ -89,6 +90,37 @@ for binary in (True, False):
     inputs = [tensor("samples", "FP32", samples[np.newaxis], binary), hertz]
     assert words(client.infer(MODEL, inputs).as_numpy("text")[0]) == SAID
 
+# texts, spoken: rows of samples, and files where they are named
+speaks = client.get_model_metadata("lark.en")
+assert speaks["inputs"][0] == {"name": "text", "datatype": "BYTES", "shape": [-1]}, speaks
+spoken = {}
+for binary in (True, False):
+    named = ("audio", "lengths", "sample_rate", "wav")
+    result = client.infer(
+        "lark.en",
+        [
+            strings("text", b"Good morning.", b"Good evening, everybody.", binary=binary),
+            strings("voice", b"lark", binary=binary),
+            tensor("speed", "FP32", np.array([1.5], dtype=np.float32), binary),
+        ],
+        outputs=[triton.InferRequestedOutput(name, binary_data=binary) for name in named],
+        parameters={"seed": 7},
+    )
+    sound, lengths = result.as_numpy("audio"), result.as_numpy("lengths")
+    assert sound.dtype == np.float32 and sound.shape == (2, lengths.max()), (sound.dtype, sound.shape, lengths)
+    assert not sound[0, lengths[0] :].any() and lengths[0] < lengths[1], lengths
+    assert list(result.as_numpy("sample_rate")) == [24000, 24000]
+    for row, file in enumerate(result.as_numpy("wav")):
+        with wave.open(io.BytesIO(file if binary else base64.b64decode(file))) as file:
+            assert (file.getframerate(), file.getnframes()) == (24000, lengths[row])
+    spoken[binary] = sound
+assert np.allclose(spoken[True], spoken[False], atol=1e-6), "the same seed says the same"
+assert set(client.infer("lark.en", [strings("text", b"Hi.")]).get_response()["outputs"][i]["name"] for i in range(3)) == {
+    "audio",
+    "lengths",
+    "sample_rate",
+}
+
 # side by side
 waiting = [client.async_infer(MODEL, [strings("audio", wav)]) for _ in range(2)]
 assert all(words(one.get_result().as_numpy("text")[0]) == SAID for one in waiting)
@@ -111,6 +143,10 @@ raises(lambda: client.infer("whisper-nanno.en", [strings("audio", wav)]), "404",
 raises(lambda: client.infer(MODEL, [strings("audio", b"no sound")]), "400", "audio")
 raises(lambda: client.infer(MODEL, [strings("audio", wav), strings("language", b"klingon")]), "400", "English")
 raises(lambda: client.infer(MODEL, [strings("sound", wav)]), "400", "audio")
+raises(lambda: client.infer(MODEL, [strings("text", b"Hi.")]), "501", "does not synthesize")
+raises(lambda: client.infer("lark.en", [strings("audio", wav)]), "501", "does not transcribe")
+raises(lambda: client.infer("lark.en", [strings("text", b"?!")]), "400", "punctuation")
+raises(lambda: client.infer("lark.en", [strings("text", b"Hi."), strings("voice", b"larc")]), "400", "did you mean lark?")
 raises(lambda: client.infer(MODEL, [strings("audio", wav)], model_version="7"), "404", "version")
 raises(lambda: client.load_model("nobody"), "404", "nobody")
 raises(lambda: client.load_model("nano", config="{}"), "501", "config")

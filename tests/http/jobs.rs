@@ -114,7 +114,8 @@ async fn a_wrong_request_fails_at_once_and_a_wrong_recording_at_the_end() {
         let body: Value = answer.json().await.unwrap();
         assert_eq!(body["error"]["details"][1]["fieldViolations"][0]["field"], param, "{body}");
     }
-    assert_eq!(server.post_bytes("/v1/jobs", "text/plain", lights()).await.status(), 415);
+    assert_eq!(server.post_bytes("/v1/jobs", "image/png", lights()).await.status(), 415);
+    assert_eq!(server.post_bytes("/v1/jobs", "text/plain", lights()).await.status(), 400, "no text");
     assert_eq!(server.get_json("/v1/jobs").await["jobs"], json!([]), "nothing of all that was taken");
     let job = ended(&server, &post(&server, "/v1/jobs", b"no sound".to_vec()).await).await;
     assert_eq!((&job["status"], &job["error"]["status"]), (&json!("failed"), &json!("INVALID_ARGUMENT")), "{job}");
@@ -195,6 +196,62 @@ async fn a_job_waits_for_its_model_and_ends_when_that_can_never_come() {
         }
     };
     assert_eq!(words(job["result"]["text"].as_str().unwrap()), words(LIGHTS));
+}
+
+#[tokio::test]
+async fn a_text_is_spoken_by_a_job() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let dir = folder.path().display().to_string();
+    let start = || Server::builder().env("SCONCE_JOBS__DIR", &dir).env("SCONCE_SERVER__DRAIN", "1ms");
+    let server = start().start();
+    let request = json!({"text": "Good morning.", "seed": 1, "response_format": "mp3"});
+    let native: Value = server.post_json("/predict", &json!({"instances": [request]})).await.json().await.unwrap();
+    let job = ended(&server, &accepted(server.post_json("/v1/jobs", &request).await).await).await;
+    assert_eq!(job["result"], native["predictions"][0]);
+    assert_eq!(job["result"]["audio"]["mime_type"], "audio/mpeg");
+    let plain = accepted(server.post_bytes("/v1/jobs?seed=1", "text/plain", b"Good morning.".to_vec()).await).await;
+    assert_eq!(ended(&server, &plain).await["result"]["audio"]["mime_type"], "audio/wav");
+
+    // Long enough to be in the middle of it when the server stops.
+    let text = "The river is wide here, and nobody knows how deep it may be. ".repeat(400);
+    let id = accepted(server.post_json("/v1/jobs", &json!({"text": text, "response_format": "opus"})).await).await;
+    let path = format!("/v1/jobs/{id}");
+    let progress = async |server: &Server| {
+        let start = Instant::now();
+        loop {
+            let job = server.get_json(&path).await;
+            if !job["progress"].is_null() {
+                return job["progress"].clone();
+            }
+            assert!(start.elapsed() < Duration::from_secs(60), "nothing was made: {job}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let made = progress(&server).await;
+    assert!(made["seconds"].as_f64().unwrap() > 0.0 && made.get("of").is_none(), "{made}");
+    server.stop();
+    let server = start().start();
+    progress(&server).await;
+    assert_eq!(server.client.delete(server.url(&path)).send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_text_that_cannot_be_spoken_makes_no_job() {
+    let server = Server::start();
+    for (request, param, part) in [
+        (json!({"text": "?!"}), "text", "punctuation"),
+        (json!({"text": "a", "voice": "larc"}), "voice", "did you mean lark?"),
+        (json!({"text": "a", "voice": {"content": "UklGRg=="}}), "voice", "/v1/audio/voices"),
+        (json!({"text": "a", "output_uri": 7}), "output_uri", "gs://"),
+        (json!({"text": "a", "model": "whisper-nano.en"}), "model", "does not synthesize"),
+    ] {
+        let answer = server.post_json("/v1/jobs", &request).await;
+        assert_eq!(answer.status(), 400, "{request}");
+        let body: Value = answer.json().await.unwrap();
+        assert_eq!(body["error"]["details"][1]["fieldViolations"][0]["field"], param, "{body}");
+        assert!(body["error"]["message"].as_str().unwrap().contains(part), "{body}");
+    }
+    assert_eq!(server.get_json("/v1/jobs").await["jobs"], json!([]));
 }
 
 #[tokio::test]

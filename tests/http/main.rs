@@ -23,6 +23,7 @@ mod predict;
 mod recordings;
 mod reload;
 mod speech;
+mod spoken;
 mod switch;
 mod vertex;
 mod voices;

@@ -244,7 +244,7 @@ async fn what_is_wrong_is_said_in_the_protocols_shape() {
         (json!({}), 400, "inputs"),
         (json!([]), 400, "Inference-Header-Content-Length: 0"),
         (json!({"inputs": []}), 400, "audio is missing"),
-        (json!({"inputs": [text("text")]}), 400, "audio is missing"),
+        (json!({"inputs": [text("text")]}), 501, "does not synthesize"),
         (json!({"inputs": [audio(WAV), text("voice")]}), 400, "there are audio, samples"),
         (json!({"inputs": [audio(WAV), samples(json!([2]))]}), 400, "in place of audio"),
         (json!({"inputs": [samples(json!([1, 2, 1]))]}), 400, "[recordings, samples]"),

@@ -232,14 +232,16 @@ async fn bodies_of_openais_clients_are_answered_as_they_want_it() {
 }
 
 #[tokio::test]
-async fn what_no_model_here_does_is_said() {
+async fn what_a_model_does_not_do_is_said() {
     let server = Server::start();
     let audio = base64_of(WAV);
     for (body, task) in [
-        (json!({"text": "good morning"}), "synthesize"),
-        (json!({"text": "good morning", "voice": "anna"}), "synthesize"),
+        (json!({"model": "whisper-1", "text": "good morning"}), "synthesize"),
+        (json!({"model": "whisper-1", "text": "good morning", "voice": "anna"}), "synthesize"),
         (json!({"audio": audio, "voice": "anna"}), "convert"),
-        (json!({"instances": [{"text": "good morning"}]}), "synthesize"),
+        (json!({"model": "lark.en", "audio": audio}), "transcribe"),
+        (json!({"model": "lark.en", "audio": audio, "voice": "lark"}), "convert"),
+        (json!({"instances": [{"model": "whisper-1", "text": "good morning"}]}), "synthesize"),
         (json!({"model": "whisper-1", "input": "good morning", "voice": "anna"}), "synthesize"),
     ] {
         let (status, answer) = post(&server, &body).await;

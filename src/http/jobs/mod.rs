@@ -48,9 +48,15 @@ struct Filter {
     tag = "jobs",
     params(("Idempotency-Key" = Option<String>, Header, description = "The same key and request again is the same job")),
     request_body(
-        content((serde_json::Value = "application/json"), (Vec<u8> = "audio/*"), (Vec<u8> = "multipart/form-data")),
-        description = "A native request, as `/predict` takes it without an envelope, with an optional `webhook: {url}`. \
-                       For raw audio, the fields are query parameters.",
+        content(
+            (serde_json::Value = "application/json"),
+            (Vec<u8> = "audio/*"),
+            (String = "text/plain"),
+            (String = "application/ssml+xml"),
+            (Vec<u8> = "multipart/form-data"),
+        ),
+        description = "A native request, as `/predict` takes it without an envelope, with an optional `webhook: {url}` \
+                       and `output_uri`. For raw audio or text, the fields are query parameters.",
     ),
     responses(
         (status = 202, body = JobBody, headers(("Location" = String, description = "Where the job is"))),

@@ -11,6 +11,8 @@ use crate::{
         body::{Body, Shape},
         form::Form,
         native::{
+            content::{Content, Matter},
+            delivery::output_uri,
             fields::{self, Fields},
             request::NativeRequest,
             task::TaskRequest,
@@ -18,10 +20,13 @@ use crate::{
         problem::Problem,
     },
     jobs::{self, JobRequest},
-    service::{Recording, ServiceError},
+    service::{AudioInput, Recording, ServiceError},
 };
 
-const TAKEN: &str = "application/json, multipart/form-data, audio/*, video/* or application/octet-stream";
+const TAKEN: &str = "application/json, multipart/form-data, audio/*, video/*, application/octet-stream, text/plain or \
+                     application/ssml+xml";
+/// What a text is kept as beside its job; no recording is.
+const TEXT: &str = "text/plain";
 const KEY: &str = "idempotency-key";
 /// Longer keys are refused: they are kept as long as the job.
 const LONGEST_KEY: usize = 255;
@@ -43,51 +48,81 @@ struct Object {
 /// A request, checked as far as it can be without doing it: a wrong one fails now and not later.
 pub(super) async fn read(api: &Api, request: &HttpRequest, body: Body) -> Result<JobRequest, Problem> {
     let key = key(request)?;
-    let (mut fields, recording) = fields_and_recording(api, request, body).await?;
+    let (mut fields, body) = fields_and_body(api, request, body).await?;
     let webhook = fields.remove("webhook").map(webhook).transpose()?;
     if api.administer(request).is_err() {
         // As of every other request.
         fields.remove("keep_alive");
     }
-    let parameters = parameters(&mut fields);
-    let mut native = NativeRequest::read(fields)?;
+    let parameters = parameters(&fields);
+    output_uri(&mut fields)?;
+    let mut native = NativeRequest::read(&api.service, fields, body, &Content::default())?;
     api.service.check("jobs", native.common.model.as_deref(), native.task())?;
-    let recording = native.take_audio(api, recording, None).await?;
-    TaskRequest::of(native, recording.clone().map(Into::into))?;
+    let text = match &native.content.matter {
+        Some(Matter::Text(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let audio = native.take_audio(api).await?;
+    let voice = native.find_named_voice(&api.service).await?;
+    let model = native.common.model.clone();
+    TaskRequest::of(&api.service, native, audio.clone(), voice)?.check(&api.service, model.as_deref()).await?;
+    let recording = match audio {
+        Some(AudioInput::Encoded(recording)) => Some(recording),
+        _ => None,
+    };
     // Now and not when it runs: who has nothing left is told so, and a job that was taken is done.
     if let (Some(allowance), Some(recording)) = (access::allowance(request), &recording) {
         allowance.take_audio(api.service.seconds(recording.clone()).await?).map_err(ServiceError::from)?;
     }
-    let recording = recording.map(|Recording { bytes, hint }| jobs::Recording { bytes, hint });
+    let recording = match (text, recording) {
+        (Some(text), _) => Some(kept_text(&text)),
+        (None, Some(recording)) => Some(kept(recording)),
+        (None, None) => None,
+    };
     Ok(JobRequest { parameters, recording, webhook, key })
 }
 
-/// What is kept of a request beside its recording, which is not copied for it.
-fn parameters(fields: &mut Fields) -> Value {
-    let audio = fields.remove("audio");
-    let parameters = Value::Object(fields::normal(fields.clone()));
-    fields.extend(audio.map(|audio| ("audio".to_owned(), audio)));
-    parameters
+/// What is kept of a request beside its recording or its text, which is not copied for it.
+fn parameters(fields: &Fields) -> Value {
+    let others = fields.iter().filter(|(name, _)| !["audio", "text"].contains(&name.as_str()));
+    Value::Object(fields::normal(others.map(|(name, value)| (name.clone(), value.clone())).collect()))
 }
 
-/// What a body says, and the recording where it is one or holds one.
-async fn fields_and_recording(
-    api: &Api,
-    request: &HttpRequest,
-    body: Body,
-) -> Result<(Fields, Option<Recording>), Problem> {
+fn kept_text(text: &str) -> jobs::Recording {
+    jobs::Recording { bytes: text.to_owned().into(), hint: Some(TEXT.to_owned()) }
+}
+
+fn kept(Recording { bytes, hint }: Recording) -> jobs::Recording {
+    jobs::Recording { bytes, hint: hint.filter(|hint| hint != TEXT) }
+}
+
+/// What was kept, as a request works on it.
+pub(super) fn matter(jobs::Recording { bytes, hint }: jobs::Recording) -> Result<Matter, Problem> {
+    if hint.as_deref() != Some(TEXT) {
+        return Ok(Matter::Sound(Recording { bytes, hint }.into()));
+    }
+    let damaged = |_| Problem::invalid("text", "the text of the job is damaged; send it again");
+    std::str::from_utf8(&bytes).map(|text| Matter::Text(text.into())).map_err(damaged)
+}
+
+/// What a body says, and what is to be worked on where the body is that or holds it as a file.
+async fn fields_and_body(api: &Api, request: &HttpRequest, body: Body) -> Result<(Fields, Option<Matter>), Problem> {
     match body.shape() {
         Shape::Json => Ok((fields::object(body.parse(api).await?)?, None)),
         Shape::Sound => {
             let hint = body.media_type.as_ref().map(ToString::to_string);
-            Ok((fields::query(request)?, Some(Recording { bytes: body.bytes, hint })))
+            Ok((fields::query(request)?, Some(Matter::Sound(Recording { bytes: body.bytes, hint }.into()))))
+        }
+        Shape::Text => {
+            let fields = fields::merge(body.text_fields(), fields::query(request)?);
+            Ok((fields, Some(Matter::Text(body.text(api, request)?))))
         }
         Shape::Form => {
             let mut form = Form::read(api, request, body).await?;
             let file = form.file()?;
             let mut fields = fields::query(request)?;
             fields.extend(values(form.into_texts()));
-            Ok((fields, Some(file)))
+            Ok((fields, Some(Matter::Sound(file.into()))))
         }
         Shape::Other => Err(body.not_taken(TAKEN)),
     }

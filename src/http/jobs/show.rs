@@ -17,7 +17,7 @@ pub(super) struct JobBody {
     started_at: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ended_at: Option<f64>,
-    /// While it runs: how much of the recording is written down.
+    /// While it runs: how much of the recording is written down, or how much sound was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<Progress>,
     /// When it has succeeded: what `/predict` would have answered. Lists leave it out.

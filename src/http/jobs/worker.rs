@@ -5,24 +5,30 @@ use std::time::Duration;
 use futures::{FutureExt, future::BoxFuture};
 use serde_json::{Value, json};
 
-use super::show::JobBody;
+use super::{request, show::JobBody};
 use crate::{
     http::{
         native::{
+            content::Content,
+            delivery::{deliver, output_uri},
             fields,
             request::NativeRequest,
-            task::{Piece, TaskRequest},
+            task::{Keep, Piece, TaskRequest},
         },
         problem::Problem,
         wait,
     },
-    jobs::{self, Pieces, Progress, View, WorkItem, Worker},
-    service::{Call, Recording, Served, Service},
+    jobs::{Pieces, Progress, View, WorkItem, Worker},
+    remote::Remote,
+    service::{Call, Served, Service},
 };
 
 /// Does jobs by the service.
+#[derive(Clone)]
 pub struct JobWorker {
     service: Service,
+    /// Where answers are written to.
+    remote: Remote,
     /// Of one job, once its model is there.
     time_limit: Duration,
 }
@@ -31,14 +37,14 @@ pub struct JobWorker {
 
 impl JobWorker {
     /// A job may take longer than a request that somebody waits for.
-    pub fn new(service: &Service, time_limit: Duration) -> Self {
-        Self { service: service.clone(), time_limit }
+    pub fn new(service: &Service, remote: &Remote, time_limit: Duration) -> Self {
+        Self { service: service.clone(), remote: remote.clone(), time_limit }
     }
 }
 
 impl Worker for JobWorker {
     fn work(&self, item: WorkItem, pieces: Pieces) -> BoxFuture<'static, Result<Value, Problem>> {
-        run(self.service.clone(), self.time_limit, item, pieces).boxed()
+        run(self.clone(), item, pieces).boxed()
     }
 
     fn show(&self, view: &View) -> Value {
@@ -46,9 +52,13 @@ impl Worker for JobWorker {
     }
 }
 
-async fn run(service: Service, time_limit: Duration, item: WorkItem, pieces: Pieces) -> Result<Value, Problem> {
+async fn run(worker: JobWorker, item: WorkItem, pieces: Pieces) -> Result<Value, Problem> {
+    let JobWorker { service, remote, time_limit } = worker;
     let WorkItem { id, parameters, recording } = item;
-    let request = NativeRequest::read(fields::object(parameters)?)?;
+    let mut fields = fields::object(parameters)?;
+    let output = output_uri(&mut fields)?;
+    let body = recording.map(request::matter).transpose()?;
+    let mut request = NativeRequest::read(&service, fields, body, &Content::default())?;
     let common = &request.common;
     let call = Call {
         id: id.to_string(),
@@ -60,10 +70,14 @@ async fn run(service: Service, time_limit: Duration, item: WorkItem, pieces: Pie
         keep_alive: common.keep_alive,
         allowance: None,
     };
-    let format = common.response_format.unwrap_or_default();
-    let audio = recording.map(|jobs::Recording { bytes, hint }| Recording { bytes, hint }.into());
-    let running = TaskRequest::of(request, audio)?.start(&service, call, format).await?;
+    let voice = request.find_named_voice(&service).await?;
+    let audio = request.take_sound();
+    let running = TaskRequest::of(&service, request, audio, voice)?.start(&service, call, Keep::Sound).await?;
     let of = running.seconds();
-    let whole = running.whole(|Piece { value, seconds, .. }| pieces.add(Progress { seconds, of }, value));
-    Ok(whole.await?.into_json())
+    let whole = running.whole(|piece| match piece {
+        Piece::Segment(segment, seconds) => pieces.add(Progress { seconds, of }, segment),
+        // All of it would be in memory twice.
+        Piece::Sound(_, seconds) => pieces.reach(Progress { seconds, of }),
+    });
+    Ok(deliver(&remote, whole.await?, output).await?.into_json())
 }

@@ -1,9 +1,9 @@
 //! How the answers of a request are given.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{fields::Fields, format::Format};
-use crate::http::problem::Problem;
+use super::{fields::Fields, prediction::Prediction};
+use crate::{http::problem::Problem, remote::Remote};
 
 /// What is said beside the request itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,10 +31,23 @@ impl Delivery {
     }
 
     /// The object below the prefix that an instance without one of its own is written to.
-    pub fn output_of(&self, instance: usize, format: Format) -> Option<String> {
+    pub fn output_of(&self, instance: usize, extension: &str) -> Option<String> {
         let prefix = self.output_uri.as_ref()?.trim_end_matches('/');
-        Some(format!("{prefix}/{instance}.{}", format.extension()))
+        Some(format!("{prefix}/{instance}.{extension}"))
     }
+}
+
+/// What is to be sent: the answer, or where it was written.
+pub(in crate::http) async fn deliver(
+    remote: &Remote,
+    prediction: Prediction,
+    output: Option<String>,
+) -> Result<Prediction, Problem> {
+    let Some(uri) = output else { return Ok(prediction) };
+    let (content_type, bytes) = prediction.into_file();
+    let written = remote.write(&uri, bytes, content_type).await;
+    written.map_err(|error| Problem::from(error).about("output_uri"))?;
+    Ok(Prediction::Json(json!({"uri": uri})))
 }
 
 /// Takes the field `output_uri` out of others.
@@ -50,8 +63,6 @@ pub(in crate::http) fn output_uri(fields: &mut Fields) -> Result<Option<String>,
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn delivery(fields: Value) -> Result<Delivery, Problem> {
@@ -64,9 +75,9 @@ mod tests {
     #[test]
     fn each_instance_has_an_object_of_its_own() {
         let delivery = delivery(json!({"output_uri": "gs://bucket/out/"})).unwrap();
-        assert_eq!(delivery.output_of(0, Format::Json).unwrap(), "gs://bucket/out/0.json");
-        assert_eq!(delivery.output_of(12, Format::Srt).unwrap(), "gs://bucket/out/12.srt");
-        assert_eq!(Delivery::default().output_of(0, Format::Json), None);
+        assert_eq!(delivery.output_of(0, "json").unwrap(), "gs://bucket/out/0.json");
+        assert_eq!(delivery.output_of(12, "srt").unwrap(), "gs://bucket/out/12.srt");
+        assert_eq!(Delivery::default().output_of(0, "json"), None);
     }
 
     #[test]

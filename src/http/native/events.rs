@@ -1,5 +1,5 @@
-//! Answers while they are made, as server-sent events: `{"segment"}` as soon as each is final, then `{"prediction"}`, or
-//! `{"error"}`. In the envelope each says of which `instance` it is.
+//! Answers while they are made, as server-sent events: `{"segment"}`, or `{"audio"}` with a stretch of sound, as soon as
+//! each is final, then `{"prediction"}`, or `{"error"}`. In the envelope each says of which `instance` it is.
 
 use actix_web::{HttpRequest, HttpResponse, http::header};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     item::{Item, RunningItem},
-    task::{Piece, Step},
+    task::Step,
 };
 use crate::http::{api::Api, problem::Problem, sse};
 
@@ -73,7 +73,7 @@ fn written(event: Result<Value, Problem>) -> Value {
 
 fn of_item(api: Api, item: Item) -> impl Stream<Item = Result<Value, Problem>> {
     let start = async move {
-        let running = item.start(&api).await?;
+        let running = item.start_streaming(&api).await?;
         Ok::<_, Problem>(steps(api, running))
     };
     stream::once(start).try_flatten()
@@ -83,7 +83,7 @@ fn steps(api: Api, running: RunningItem) -> impl Stream<Item = Result<Value, Pro
     stream::unfold((api, Some(running)), |(api, item)| async move {
         let mut item = item?;
         match item.running.next().await? {
-            Ok(Step::Piece(Piece { name, value, .. })) => Some((Ok(json!({name: value})), (api, Some(item)))),
+            Ok(Step::Piece(piece)) => Some((Ok(piece.event()), (api, Some(item)))),
             Ok(Step::Whole(whole)) => {
                 let sent = item.deliver(&api, whole).await;
                 Some((sent.map(|sent| json!({"prediction": sent.into_json()})), (api, None)))

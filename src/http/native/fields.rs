@@ -38,7 +38,11 @@ fn kind(value: &Value) -> &'static str {
 /// Texts as JSON has them: numbers are numbers, the rest is text.
 pub(in crate::http) fn from_texts(texts: impl IntoIterator<Item = (String, String)>) -> Fields {
     let value = |(name, text): (String, String)| match name.as_str() {
-        "wait" | "temperature" => (name, text.trim().parse::<f64>().map_or_else(|_| text.into(), Value::from)),
+        "wait" | "temperature" | "speed" => {
+            (name, text.trim().parse::<f64>().map_or_else(|_| text.into(), Value::from))
+        }
+        "seed" | "sample_rate" => (name, text.trim().parse::<u64>().map_or_else(|_| text.into(), Value::from)),
+        "normalize" | "normalize_loudness" => (name, text.trim().parse::<bool>().map_or_else(|_| text.into(), Value::from)),
         "options" => (name, serde_json::from_str(&text).unwrap_or(Value::String(text))),
         _ => (name, Value::String(text)),
     };

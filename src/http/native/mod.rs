@@ -1,6 +1,7 @@
 //! What the protocols share: a request in our own words, what is made of it, and how its answer is written.
 
 pub(super) mod audio;
+pub(super) mod content;
 pub(super) mod delivery;
 pub(super) mod events;
 pub(super) mod fields;
@@ -8,7 +9,9 @@ mod format;
 pub(super) mod item;
 pub(super) mod prediction;
 pub(super) mod request;
-mod sound;
+pub(super) mod sound;
+pub(super) mod sound_response;
+mod speak;
 pub(super) mod speech;
 pub(super) mod task;
 pub(super) mod transcriptions;

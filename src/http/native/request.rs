@@ -1,6 +1,6 @@
 //! A request in our own words: an instance with its `parameters`, or a body without an envelope with its query.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -14,25 +14,24 @@ use utoipa::{
 
 use super::{
     audio,
+    content::{Content, ContentFields, Matter},
     fields::{self, Fields},
-    format::Format,
+    format::{Format, TextFormat},
+    sound::SoundFormat,
+    speak::{ConvertFields, SpeakFields},
+    voice::{AskedVoice, Speaker},
 };
 use crate::{
+    audio::AudioFormat,
     http::{api::Api, problem::Problem},
     lifecycle::KeepAlive,
-    service::Recording,
-    speech::{Kind, TaskKind, TranscribeOptions},
+    service::{AudioInput, Service},
+    speech::{Kind, TaskKind, TranscribeOptions, VoiceInput},
 };
 
-/// What is said whatever is to be done. What is missing in the end the task says.
+/// What is said whatever is to be done.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 pub(in crate::http) struct Common {
-    /// The recording: base64, `{"content": base64}`, or `{"uri": "gs://…"}`, `s3://…`, `https://…`.
-    pub audio: Option<Value>,
-    /// What is to be spoken, in place of a recording.
-    pub text: Option<String>,
-    /// Whose voice is to speak; beside a recording, whose it is to become.
-    pub voice: Option<Value>,
     /// A name or an alias; the default model if absent.
     pub model: Option<String>,
     /// Seconds to wait for the model.
@@ -40,30 +39,38 @@ pub(in crate::http) struct Common {
     /// How long the model is to stay in memory afterwards.
     #[schema(value_type = Option<String>)]
     pub keep_alive: Option<KeepAlive>,
-    pub response_format: Option<Format>,
+    response_format: Option<Format>,
 }
 
-/// A request, understood but for its recording.
+/// A request, understood but for what it works on and with, which is as it was sent.
 #[derive(Clone, Debug)]
 pub(in crate::http) struct NativeRequest {
     pub common: Common,
+    pub content: Content,
     pub options: TaskOptions,
 }
 
 /// What is said of the task.
 #[derive(Clone, Debug)]
 pub(in crate::http) enum TaskOptions {
-    Transcribe(TranscribeOptions),
-    /// Whether a model here does that is for the service to say; what it would read is left unread.
-    Unread(TaskKind),
+    Transcribe(TranscribeOptions, TextFormat),
+    Synthesize(SpeakFields, SoundAnswer),
+    Convert(ConvertFields, SoundAnswer),
 }
 
-/// Fields that hold what is worked on, and may be as large as a body.
-const CONTENT: [&str; 3] = ["audio", "text", "voice"];
-/// Bytes of text in any other field. No model hears more than a few hundred words of a prompt.
+/// How an answer that is sound is given.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::http) struct SoundAnswer {
+    pub format: SoundFormat,
+    /// As a file, where it stands by itself; else as an object with the file in it.
+    pub as_file: bool,
+}
+
+/// Bytes of text in a field that is no content. No model hears more than a few hundred words of a prompt.
 const LONGEST_OPTION: usize = 64 << 10;
 
 static COMMON: LazyLock<Vec<String>> = LazyLock::new(names::<Common>);
+static CONTENT: LazyLock<Vec<String>> = LazyLock::new(names::<ContentFields>);
 
 /// The names of the fields of a struct.
 fn names<T: PartialSchema>() -> Vec<String> {
@@ -73,44 +80,84 @@ fn names<T: PartialSchema>() -> Vec<String> {
 // === impl NativeRequest ===
 
 impl NativeRequest {
-    pub fn read(fields: Fields) -> Result<Self, Problem> {
+    /// `body` is what is worked on where the body is that, and `defaults` what many requests share.
+    pub fn read(service: &Service, fields: Fields, body: Option<Matter>, defaults: &Content) -> Result<Self, Problem> {
+        Self::read_where(|model, task| service.can(model, task), fields, body, defaults)
+    }
+
+    /// Where `can` says which model does what.
+    fn read_where(
+        can: impl Fn(Option<&str>, TaskKind) -> bool,
+        mut fields: Fields,
+        body: Option<Matter>,
+        defaults: &Content,
+    ) -> Result<Self, Problem> {
+        let content = Content::take(&mut fields)?.with_body(body)?.or(defaults);
         check_texts(&fields)?;
         let is_common = |(name, _): &(String, Value)| COMMON.contains(name);
         let (common, options): (Fields, Fields) = fields::without_nulls(fields).into_iter().partition(is_common);
         let common: Common = fields::read(common)?;
-        Ok(Self { options: TaskOptions::read(common.task(), options)?, common })
+        let tasks = content.tasks();
+        // What the model does of what can be asked for; if nothing, it is the service that says so.
+        let task = tasks.iter().find(|task| can(common.model.as_deref(), **task)).unwrap_or(&tasks[0]);
+        let options = TaskOptions::read(*task, options, common.response_format.unwrap_or_default())?;
+        Ok(Self { common, content, options })
     }
 
     pub fn task(&self) -> TaskKind {
-        self.common.task()
-    }
-
-    /// Takes the recording, if there is one: the body as it is, or what the field `audio` holds, or what is where that
-    /// points to; else that of the `default`, which many requests share.
-    pub async fn take_audio(
-        &mut self,
-        api: &Api,
-        body: Option<Recording>,
-        default: Option<Arc<Value>>,
-    ) -> Result<Option<Recording>, Problem> {
-        match (body, self.common.audio.take().map(Arc::new).or(default)) {
-            (Some(_), Some(_)) => Err(Problem::invalid("audio", "the body is the recording; audio is one too many")),
-            (Some(body), None) => Ok(Some(body)),
-            (None, Some(audio)) => Ok(Some(audio::recording(api, audio).await?)),
-            (None, None) => Ok(None),
+        match self.options {
+            TaskOptions::Transcribe(..) => TaskKind::Transcribe,
+            TaskOptions::Synthesize(..) => TaskKind::Synthesize,
+            TaskOptions::Convert(..) => TaskKind::Convert,
         }
     }
-}
 
-// === impl Common ===
+    /// Of a file that holds the answer.
+    pub fn extension(&self) -> &'static str {
+        match &self.options {
+            TaskOptions::Transcribe(_, format) => format.extension(),
+            TaskOptions::Synthesize(_, answer) | TaskOptions::Convert(_, answer) => answer.format.format.extension(),
+        }
+    }
 
-impl Common {
-    /// What is to be done, by what is there to do it with.
-    fn task(&self) -> TaskKind {
-        match (&self.text, &self.voice) {
-            (Some(_), _) => TaskKind::Synthesize,
-            (None, Some(_)) => TaskKind::Convert,
-            (None, None) => TaskKind::Transcribe,
+    /// The voice that is asked for, if one is, as a model is given it.
+    pub async fn find_voice(&self, api: &Api) -> Result<Option<VoiceInput>, Problem> {
+        match self.asked_voice()? {
+            Some(voice) => voice.find(api, self.speaker(&api.service)).await,
+            None => Ok(None),
+        }
+    }
+
+    /// [`Self::find_voice`] where nothing is read from elsewhere.
+    pub async fn find_named_voice(&self, service: &Service) -> Result<Option<VoiceInput>, Problem> {
+        match self.asked_voice()? {
+            Some(voice) => voice.find_named(self.speaker(service)).await,
+            None => Ok(None),
+        }
+    }
+
+    fn asked_voice(&self) -> Result<Option<AskedVoice>, Problem> {
+        let asked = self.content.voice.as_ref().filter(|_| self.task() != TaskKind::Transcribe);
+        asked.map(AskedVoice::read).transpose()
+    }
+
+    fn speaker<'a>(&'a self, service: &'a Service) -> Speaker<'a> {
+        Speaker { service, model: self.common.model.as_deref(), task: self.task() }
+    }
+
+    /// Has the recording here, if there is one and it is elsewhere, or base64.
+    pub async fn take_audio(&mut self, api: &Api) -> Result<Option<AudioInput>, Problem> {
+        match self.content.matter.take_if(|matter| matches!(matter, Matter::Audio(_))) {
+            Some(Matter::Audio(audio)) => Ok(Some(audio::recording(api, audio).await?.into())),
+            _ => Ok(self.take_sound()),
+        }
+    }
+
+    /// The recording, if it is here.
+    pub fn take_sound(&mut self) -> Option<AudioInput> {
+        match self.content.matter.take_if(|matter| matches!(matter, Matter::Sound(_))) {
+            Some(Matter::Sound(sound)) => Some(sound),
+            _ => None,
         }
     }
 }
@@ -118,17 +165,38 @@ impl Common {
 // === impl TaskOptions ===
 
 impl TaskOptions {
-    fn read(task: TaskKind, options: Fields) -> Result<Self, Problem> {
+    fn read(task: TaskKind, options: Fields, format: Format) -> Result<Self, Problem> {
         match task {
-            TaskKind::Transcribe => Ok(Self::Transcribe(known::<TranscribeOptions>(options)?.checked()?)),
-            TaskKind::Synthesize | TaskKind::Convert => Ok(Self::Unread(task)),
+            TaskKind::Transcribe => {
+                Ok(Self::Transcribe(known::<TranscribeOptions>(options)?.checked()?, format.of_text()?))
+            }
+            TaskKind::Synthesize => {
+                let fields = known::<SpeakFields>(options)?.checked()?;
+                let answer = SoundAnswer::new(format, task, fields.sample_rate)?;
+                Ok(Self::Synthesize(fields, answer))
+            }
+            TaskKind::Convert => {
+                let fields = known::<ConvertFields>(options)?;
+                let answer = SoundAnswer::new(format, task, fields.sample_rate)?;
+                Ok(Self::Convert(fields, answer))
+            }
         }
+    }
+}
+
+// === impl SoundAnswer ===
+
+impl SoundAnswer {
+    fn new(format: Format, task: TaskKind, rate: Option<u32>) -> Result<Self, Problem> {
+        let as_file = format != Format::Json;
+        let format: AudioFormat = format.of_sound(task)?;
+        Ok(Self { format: SoundFormat::new(format, rate)?, as_file })
     }
 }
 
 /// What is said of a request is held for as long as it waits, and once for each instance: there it is no document.
 fn check_texts(fields: &Fields) -> Result<(), Problem> {
-    for (name, value) in fields.iter().filter(|(name, _)| !CONTENT.contains(&name.as_str())) {
+    for (name, value) in fields {
         let length = text_in(value);
         if length > LONGEST_OPTION {
             let message = format!("{name} has {length} bytes of text; {LONGEST_OPTION} at most would be right");
@@ -154,7 +222,7 @@ fn known<T: DeserializeOwned + PartialSchema>(options: Fields) -> Result<T, Prob
     match options.keys().find(|name| !names.contains(name)) {
         None => fields::read(options),
         Some(name) => {
-            let known = COMMON.iter().chain(&names).map(String::as_str).collect::<Vec<_>>().join(", ");
+            let known = CONTENT.iter().chain(&*COMMON).chain(&names).map(String::as_str).collect::<Vec<_>>().join(", ");
             Err(Problem::invalid(name, format!("there is no field {name:?} here; there are {known}")))
         }
     }
@@ -163,8 +231,15 @@ fn known<T: DeserializeOwned + PartialSchema>(options: Fields) -> Result<T, Prob
 /// The fields of all tasks. What belongs to another task than the one that is asked for is refused by name.
 impl PartialSchema for NativeRequest {
     fn schema() -> RefOr<Schema> {
-        let mut all = fields::described::<Common>();
-        all.properties.extend(fields::described::<TranscribeOptions>().properties);
+        let mut all = fields::described::<ContentFields>();
+        for fields in [
+            fields::described::<Common>(),
+            fields::described::<ConvertFields>(),
+            fields::described::<SpeakFields>(),
+            fields::described::<TranscribeOptions>(),
+        ] {
+            all.properties.extend(fields.properties);
+        }
         all.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
         RefOr::T(Schema::Object(all))
     }
@@ -172,7 +247,10 @@ impl PartialSchema for NativeRequest {
 
 impl ToSchema for NativeRequest {
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        <ContentFields as ToSchema>::schemas(schemas);
         <Common as ToSchema>::schemas(schemas);
+        <ConvertFields as ToSchema>::schemas(schemas);
+        <SpeakFields as ToSchema>::schemas(schemas);
         <TranscribeOptions as ToSchema>::schemas(schemas);
     }
 }
@@ -182,8 +260,14 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    /// Of a model that does these.
+    fn request_to(tasks: &[TaskKind], value: Value) -> Result<NativeRequest, Problem> {
+        let can = |_: Option<&str>, task| tasks.contains(&task);
+        NativeRequest::read_where(can, fields::object(value)?, None, &Content::default())
+    }
+
     fn request(value: Value) -> Result<NativeRequest, Problem> {
-        NativeRequest::read(fields::object(value)?)
+        request_to(&TaskKind::ALL, value)
     }
 
     #[test]
@@ -208,10 +292,29 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_says_the_task() {
-        let task = |value| request(value).unwrap().task();
-        assert_eq!(task(json!({"audio": "UklGRg==", "language": null})), TaskKind::Transcribe);
-        assert_eq!(task(json!({"audio": "UklGRg==", "voice": "anna"})), TaskKind::Convert);
-        assert_eq!(task(json!({"text": "hello", "voice": "anna"})), TaskKind::Synthesize);
+    fn the_fields_and_the_model_say_the_task() {
+        let task = |tasks: &[TaskKind], value| request_to(tasks, value).unwrap().task();
+        let audio = json!({"audio": "UklGRg=="});
+        assert_eq!(task(&TaskKind::ALL, audio.clone()), TaskKind::Transcribe);
+        assert_eq!(task(&[TaskKind::Convert], audio.clone()), TaskKind::Convert);
+        assert_eq!(task(&[TaskKind::Synthesize], audio), TaskKind::Transcribe, "which the service refuses");
+        assert_eq!(task(&[TaskKind::Transcribe], json!({"audio": "", "voice": "anna"})), TaskKind::Convert);
+        assert_eq!(task(&[TaskKind::Transcribe], json!({"text": "hello"})), TaskKind::Synthesize);
+    }
+
+    #[test]
+    fn a_field_of_another_task_is_refused_by_name() {
+        for (wrong, field) in [
+            (json!({"text": "hello", "timestamps": "word"}), "timestamps"),
+            (json!({"text": "hello", "response_format": "srt"}), "response_format"),
+            (json!({"text": "hello", "speed": 0}), "speed"),
+            (json!({"text": "hello", "sample_rate": 1}), "sample_rate"),
+            (json!({"audio": "", "voice": "anna", "speed": 1}), "speed"),
+            (json!({"audio": "", "response_format": "mp3"}), "response_format"),
+            (json!({"audio": "", "response_format": "midi"}), "response_format"),
+        ] {
+            let problem = request(wrong.clone()).unwrap_err();
+            assert_eq!(problem.param.as_deref(), Some(field), "{wrong}: {problem}");
+        }
     }
 }

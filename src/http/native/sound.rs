@@ -1,4 +1,4 @@
-//! Speech as bytes of a format, while it is made.
+//! Sound as bytes of a format, while it is made.
 
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
@@ -6,8 +6,8 @@ use tokio::task::spawn_blocking;
 use crate::{
     audio::{AudioFormat, EncodeError, Encoder, Pcm},
     http::problem::Problem,
-    service::Speaking,
-    speech::{Kind, SpeechEvent, SpeechSummary},
+    service::SoundStream,
+    speech::{Kind, ModelName, SpeechEvent, SpeechSummary},
 };
 
 /// Hertz that sound can be asked for in.
@@ -23,12 +23,20 @@ pub(in crate::http) struct SoundFormat {
     pub rate: Option<u32>,
 }
 
-/// Speech that is being encoded.
-pub(in crate::http) struct EncodedSpeech {
-    speaking: Speaking,
+/// Sound that is being encoded.
+pub(in crate::http) struct EncodedSound {
+    stream: SoundStream,
     format: SoundFormat,
     encoder: Option<Encoder>,
-    /// What is known when all was said.
+    /// Of what is written, in hertz, once something is.
+    rate: Option<u32>,
+    /// Seconds that were made.
+    seconds: f64,
+    /// Bytes of the start of the stream.
+    start: usize,
+    /// What stands in place of the start in a file, where that is another.
+    head: Option<Vec<u8>>,
+    /// What is known when all was made.
     pub summary: Option<SpeechSummary>,
 }
 
@@ -51,17 +59,42 @@ impl SoundFormat {
     }
 }
 
-// === impl EncodedSpeech ===
+// === impl EncodedSound ===
 
-impl EncodedSpeech {
-    pub fn new(speaking: Speaking, format: SoundFormat) -> Self {
-        Self { speaking, format, encoder: None, summary: None }
+impl EncodedSound {
+    pub fn new(stream: impl Into<SoundStream>, format: SoundFormat) -> Self {
+        let stream = stream.into();
+        Self { stream, format, encoder: None, rate: None, seconds: 0.0, start: 0, head: None, summary: None }
+    }
+
+    /// Who makes it.
+    pub fn model(&self) -> &ModelName {
+        self.stream.model()
+    }
+
+    pub fn format(&self) -> AudioFormat {
+        self.format.format
+    }
+
+    /// Of what is written, in hertz, once something is.
+    pub fn rate(&self) -> Option<u32> {
+        self.rate
+    }
+
+    /// Seconds that were made so far.
+    pub fn seconds(&self) -> f64 {
+        self.seconds
+    }
+
+    /// Seconds that it will be, where that is known before it is made.
+    pub fn expected(&self) -> Option<f64> {
+        self.stream.seconds()
     }
 
     /// The next bytes; `None` after the last, or after a problem.
     pub async fn next(&mut self) -> Option<Result<Bytes, Problem>> {
         loop {
-            let bytes = match self.speaking.next().await? {
+            let bytes = match self.stream.next().await? {
                 Ok(SpeechEvent::Audio(pcm)) => self.push(pcm).await,
                 Ok(SpeechEvent::Done(summary)) => {
                     self.summary = Some(summary);
@@ -76,24 +109,47 @@ impl EncodedSpeech {
         }
     }
 
+    /// Makes a file of all the bytes that came: of some formats the beginning says how long it is.
+    pub fn complete(&mut self, file: &mut Vec<u8>) {
+        if let Some(head) = self.head.take() {
+            file.splice(..self.start, head);
+        }
+    }
+
     /// Encoding a second of sound takes up to a twentieth of one, so it is not for a thread of HTTP.
     async fn push(&mut self, pcm: Pcm) -> Result<Vec<u8>, Problem> {
-        let encoder = match self.encoder.take() {
-            Some(encoder) => encoder,
-            None => self.format.encoder(pcm.rate(), pcm.channels()).map_err(failed)?,
+        self.seconds += pcm.seconds();
+        let (encoder, mut start) = match self.encoder.take() {
+            Some(encoder) => (encoder, Vec::new()),
+            None => self.begin(&pcm)?,
         };
         let work = move || {
             let mut encoder = encoder;
             encoder.push(pcm.samples()).map(|bytes| (encoder, bytes))
         };
         let encoded = spawn_blocking(work).await.map_err(|_| Problem::new(Kind::Internal, "the encoder failed"))?;
-        let (encoder, bytes) = encoded.map_err(failed)?;
+        let (encoder, mut bytes) = encoded.map_err(failed)?;
         self.encoder = Some(encoder);
-        Ok(bytes)
+        if start.is_empty() {
+            return Ok(bytes);
+        }
+        start.append(&mut bytes);
+        Ok(start)
+    }
+
+    /// An encoder for such sound, and the start of the stream.
+    fn begin(&mut self, pcm: &Pcm) -> Result<(Encoder, Vec<u8>), Problem> {
+        let mut encoder = self.format.encoder(pcm.rate(), pcm.channels()).map_err(failed)?;
+        let start = encoder.push(&[]).map_err(failed)?;
+        (self.rate, self.start) = (Some(encoder.rate()), start.len());
+        Ok((encoder, start))
     }
 
     fn finish(&mut self) -> Result<Vec<u8>, Problem> {
-        self.encoder.take().map_or_else(|| Ok(Vec::new()), |encoder| encoder.finish().map_err(failed))
+        let Some(encoder) = self.encoder.take() else { return Ok(Vec::new()) };
+        let (bytes, head) = encoder.finish_file().map_err(failed)?;
+        self.head = head;
+        Ok(bytes)
     }
 }
 

@@ -1,23 +1,21 @@
 //! Speech as OpenAI's clients ask for it, wherever they send it.
 
-use actix_web::{HttpRequest, HttpResponse, error, http::header};
-use base64::{Engine, prelude::BASE64_STANDARD};
-use bytes::Bytes;
-use futures::stream;
+use std::collections::BTreeMap;
+
+use actix_web::{HttpRequest, HttpResponse, http::header};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::{
-    sound::{EncodedSpeech, SoundFormat},
-    voice,
+    sound::{EncodedSound, SoundFormat},
+    sound_response::{FileFormat, StreamFormat, respond},
+    speak::{InputType, SpeakFields},
+    voice::{AskedVoice, Speaker},
 };
 use crate::{
-    audio::AudioFormat,
-    http::{api::Api, call::call, problem::Problem, sse},
-    service::SpeakRequest,
-    speech::{Kind, SynthesizeOptions, TaskKind, VoiceInput},
-    text::Markup,
+    http::{api::Api, call::call, problem::Problem},
+    speech::{Kind, TaskKind},
 };
 
 /// Names fields of a request that the model does not follow.
@@ -36,7 +34,7 @@ pub(in crate::http) struct Speech {
     /// How to say it, in words. A model that does not follow it is told by the header `x-sconce-ignored`.
     instructions: Option<String>,
     #[serde(default)]
-    response_format: Format,
+    response_format: FileFormat,
     /// 0.25 to 4.
     #[schema(minimum = 0.25, maximum = 4.0)]
     speed: Option<f32>,
@@ -61,11 +59,18 @@ pub(in crate::http) struct Speech {
 
 /// A voice of the model by its name, or one of `/v1/audio/voices`.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(untagged, expecting = "voice should be a name, or {\"id\": …} with a voice of /v1/audio/voices")]
+#[serde(
+    untagged,
+    expecting = "voice should be a name, {\"id\": …} with a voice of /v1/audio/voices, or names with weights as {\"a\": \
+                 0.7, \"b\": 0.3}"
+)]
 #[schema(as = SpeechVoice)]
 pub(in crate::http) enum Voice {
+    /// Also `a:0.7,b:0.3`, which is something between the two, where the model can do that.
     Name(String),
     Custom(CustomVoice),
+    /// Names with weights: something between them, where the model can do that.
+    Blend(BTreeMap<String, f32>),
 }
 
 /// A voice of `/v1/audio/voices`.
@@ -75,42 +80,6 @@ pub(in crate::http) struct CustomVoice {
     id: String,
 }
 
-/// How the sound is written.
-#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-#[schema(as = SpeechFormat)]
-pub(in crate::http) enum Format {
-    #[default]
-    Mp3,
-    /// In Ogg.
-    Opus,
-    /// In ADTS.
-    Aac,
-    Flac,
-    Wav,
-    /// Signed 16-bit little-endian samples, at 24 kHz unless `sample_rate` says otherwise.
-    Pcm,
-}
-
-/// How the sound is sent.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(in crate::http) enum StreamFormat {
-    #[default]
-    Audio,
-    Sse,
-}
-
-/// What the text is written in.
-#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(in crate::http) enum InputType {
-    /// Plain text or Markdown, with pauses such as `[pause:0.5s]`.
-    #[default]
-    Text,
-    Ssml,
-}
-
 /// Answers a body of theirs, whatever route it was sent to.
 pub(in crate::http) async fn synthesize(
     api: &Api,
@@ -118,74 +87,31 @@ pub(in crate::http) async fn synthesize(
     json: &[u8],
     protocol: &'static str,
 ) -> Result<HttpResponse, Problem> {
-    let speech = Speech::read(json)?;
-    let format = SoundFormat::new(speech.response_format.into(), speech.sample_rate)?;
-    let (model, stream_format) = (speech.model.clone(), speech.stream_format);
-    api.service.check(protocol, Some(&model), TaskKind::Synthesize)?;
-    let follows = api.service.follows_instructions(Some(&model))?;
-    let ignored = (speech.instructions.is_some() && !follows).then_some("instructions");
-    let voice = speech.voice(api).await?;
-    let call = call(request, protocol, Some(model), None)?;
-    let speaking = api.service.speak(call, speech.request(voice)).await.map_err(about_input)?;
-    let mut sound = EncodedSpeech::new(speaking, format);
-    // Before the status is sent, so that a request which fails at once fails with its status.
-    let first = sound.next().await.transpose().map_err(|problem| problem.renamed("text", "input"))?;
-    let mut response = match stream_format {
-        StreamFormat::Audio => audio(sound, first, format.format),
-        StreamFormat::Sse => sse::response(events(sound, first)),
-    };
+    answer(api, request, Speech::read(json)?, protocol).await.map_err(|problem| problem.renamed("text", "input"))
+}
+
+async fn answer(
+    api: &Api,
+    request: &HttpRequest,
+    speech: Speech,
+    protocol: &'static str,
+) -> Result<HttpResponse, Problem> {
+    let Speech { model, input, voice, response_format, stream_format, .. } = &speech;
+    let (format, stream_format) = (SoundFormat::new((*response_format).into(), speech.sample_rate)?, *stream_format);
+    let (asked, task) = (voice.asked()?, TaskKind::Synthesize);
+    let fields = speech.fields().checked()?;
+    api.service.check(protocol, Some(model), task)?;
+    let follows = api.service.follows_instructions(Some(model))?;
+    let ignored = (fields.instructions.is_some() && !follows).then_some("instructions");
+    let voice = asked.find_named(Speaker { service: &api.service, model: Some(model), task }).await?;
+    let call = call(request, protocol, Some(model.clone()), None)?;
+    let speaking = api.service.speak(call, fields.request(input.clone(), voice)).await?;
+    let mut response = respond(EncodedSound::new(speaking, format), stream_format).await?;
     if let Some(field) = ignored {
-        response
-            .headers_mut()
-            .insert(header::HeaderName::from_static(IGNORED), header::HeaderValue::from_static(field));
+        let name = header::HeaderName::from_static(IGNORED);
+        response.headers_mut().insert(name, header::HeaderValue::from_static(field));
     }
     Ok(response)
-}
-
-fn about_input(error: crate::service::ServiceError) -> Problem {
-    Problem::from(error).renamed("text", "input")
-}
-
-/// A failure in its midst breaks the body off: it is never a short success.
-fn audio(sound: EncodedSpeech, first: Option<Bytes>, format: AudioFormat) -> HttpResponse {
-    let body = stream::unfold((sound, first), |(mut sound, first)| async move {
-        let bytes = match first {
-            Some(bytes) => Ok(bytes),
-            None => sound.next().await?.map_err(|problem| error::ErrorInternalServerError(problem.message)),
-        };
-        Some((bytes, (sound, None)))
-    });
-    HttpResponse::Ok()
-        .content_type(format.media_type())
-        // nginx would gather the stream otherwise.
-        .insert_header(("x-accel-buffering", "no"))
-        .streaming(body)
-}
-
-/// `speech.audio.delta` with base64, then `speech.audio.done`; or an error.
-fn events(sound: EncodedSpeech, first: Option<Bytes>) -> impl stream::Stream<Item = Value> {
-    stream::unfold((Some(sound), first), |(sound, first)| async move {
-        let mut sound = sound?;
-        let next = match first {
-            Some(bytes) => Some(Ok(bytes)),
-            None => sound.next().await,
-        };
-        Some(match next {
-            Some(Ok(bytes)) => (delta(&bytes), (Some(sound), None)),
-            Some(Err(problem)) => (problem.openai_body(), (None, None)),
-            None => (done(&sound), (None, None)),
-        })
-    })
-}
-
-fn delta(bytes: &Bytes) -> Value {
-    json!({"type": "speech.audio.delta", "audio": BASE64_STANDARD.encode(bytes)})
-}
-
-/// Models here do not count what they read in tokens.
-fn done(sound: &EncodedSpeech) -> Value {
-    let tokens = sound.summary.as_ref().map_or(0, |summary| summary.tokens);
-    json!({"type": "speech.audio.done", "usage": {"input_tokens": 0, "output_tokens": tokens, "total_tokens": tokens}})
 }
 
 // === impl Speech ===
@@ -195,59 +121,34 @@ impl Speech {
         let mut reader = serde_json::Deserializer::from_slice(json);
         let speech: Self = serde_path_to_error::deserialize(&mut reader).map_err(|error| wrong(&error))?;
         reader.end().map_err(|error| Problem::new(Kind::Invalid, format!("the body is more than JSON: {error}")))?;
-        speech.checked()
+        Ok(speech)
     }
 
-    fn checked(self) -> Result<Self, Problem> {
-        if matches!(&self.voice, Voice::Name(name) if name.trim().is_empty()) {
-            return Err(Problem::invalid("voice", "voice is empty; the name of a voice would be right"));
-        }
-        match self.speed {
-            Some(speed) if !(0.25..=4.0).contains(&speed) => {
-                Err(Problem::invalid("speed", format!("speed is {speed}; 0.25 to 4 would be right")))
-            }
-            _ => Ok(self),
-        }
-    }
-
-    async fn voice(&self, api: &Api) -> Result<Option<VoiceInput>, Problem> {
-        match &self.voice {
-            Voice::Name(name) => voice::named(api, name).await,
-            Voice::Custom(voice) => {
-                let found = api.service.voices().reference(voice.id.clone()).await;
-                Ok(Some(VoiceInput::Reference(found.map_err(|error| Problem::from(error).about("voice"))?)))
-            }
-        }
-    }
-
-    fn request(self, voice: Option<VoiceInput>) -> SpeakRequest {
-        let options = SynthesizeOptions {
-            voice,
-            language: self.language,
+    fn fields(&self) -> SpeakFields {
+        SpeakFields {
+            language: self.language.clone(),
             speed: self.speed,
-            instructions: self.instructions,
-            temperature: None,
+            instructions: self.instructions.clone(),
             seed: self.seed,
-            options: self.options.unwrap_or_default(),
-        };
-        let markup = match self.input_type {
-            InputType::Text => Markup::Plain,
-            InputType::Ssml => Markup::Ssml,
-        };
-        let (text, normalize_loudness) = (self.input, self.normalize_loudness);
-        SpeakRequest { text, markup, normalize: self.normalize.unwrap_or(true), normalize_loudness, options }
+            sample_rate: self.sample_rate,
+            input_type: self.input_type,
+            normalize: self.normalize,
+            normalize_loudness: self.normalize_loudness,
+            options: self.options.clone(),
+        }
     }
 }
 
-impl From<Format> for AudioFormat {
-    fn from(format: Format) -> Self {
-        match format {
-            Format::Mp3 => Self::Mp3,
-            Format::Opus => Self::Opus,
-            Format::Aac => Self::Aac,
-            Format::Flac => Self::Flac,
-            Format::Wav => Self::Wav,
-            Format::Pcm => Self::Pcm,
+// === impl Voice ===
+
+impl Voice {
+    fn asked(&self) -> Result<AskedVoice, Problem> {
+        match self {
+            Self::Name(name) => AskedVoice::named(name),
+            Self::Custom(voice) => Ok(AskedVoice::Id(voice.id.clone())),
+            Self::Blend(voices) => {
+                Ok(AskedVoice::Blend(voices.iter().map(|(name, weight)| (name.clone(), *weight)).collect()))
+            }
         }
     }
 }

@@ -1,33 +1,64 @@
 //! The one place where a native request becomes that of a task, and where what a task answers becomes a prediction.
 
-use serde_json::Value;
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use serde_json::{Value, json};
 
 use super::{
-    format::Format,
-    prediction::{self, Prediction},
-    request::{NativeRequest, TaskOptions},
+    content::Matter,
+    format::TextFormat,
+    prediction::{self, Prediction, Sound, SoundFile},
+    request::{NativeRequest, SoundAnswer, TaskOptions},
+    sound::EncodedSound,
 };
 use crate::{
     http::problem::Problem,
-    service::{AudioInput, Call, Service, TranscribeRequest, Transcription},
-    speech::{Kind, Segment, TaskKind, Timestamps, Transcript, TranscriptEvent},
+    service::{
+        AudioInput, Call, ConvertRequest, Service, ServiceError, SpeakRequest, TranscribeRequest, Transcription,
+    },
+    speech::{Kind, Segment, Timestamps, Transcript, TranscriptEvent, VoiceInput},
+    text::TextError,
 };
 
 /// What is to be done, understood.
 #[derive(Clone, Debug)]
 pub(in crate::http) enum TaskRequest {
-    Transcribe(TranscribeRequest),
+    Transcribe(TranscribeRequest, TextFormat),
+    Synthesize(Box<SpeakRequest>, SoundAnswer),
+    Convert(Box<ConvertRequest>, SoundAnswer),
+}
+
+/// Whether sound is kept until all of it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::http) enum Keep {
+    /// The whole answer has it.
+    Sound,
+    /// Its pieces are sent as they come.
+    Nothing,
 }
 
 /// A request that a model works on. Dropping it stops the work.
 pub(in crate::http) enum Running {
     Transcribe {
-        transcription: Transcription,
+        transcription: Box<Transcription>,
         timestamps: Timestamps,
         /// Those that came so far.
         segments: Vec<Segment>,
-        format: Format,
+        format: TextFormat,
     },
+    Sound(Box<RunningSound>),
+}
+
+/// Sound that is being made.
+pub(in crate::http) struct RunningSound {
+    sound: EncodedSound,
+    as_file: bool,
+    /// What came so far, if it is kept.
+    file: Option<SoundFile>,
+    /// Seconds that are kept, at most.
+    longest: std::time::Duration,
+    ignored: Vec<&'static str>,
+    over: bool,
 }
 
 /// What comes of a request while a model works on it.
@@ -38,53 +69,102 @@ pub(in crate::http) enum Step {
 }
 
 /// A part of an answer.
-pub(in crate::http) struct Piece {
-    /// What it is called in an event.
-    pub name: &'static str,
-    pub value: Value,
-    /// How far the answer is with it, in seconds of sound.
-    pub seconds: f64,
+pub(in crate::http) enum Piece {
+    /// And where it ends, in seconds of the recording.
+    Segment(Value, f64),
+    /// And how many seconds of sound there are with it.
+    Sound(Bytes, f64),
 }
 
 // === impl TaskRequest ===
 
 impl TaskRequest {
-    /// `audio` is the request's recording, if it has one.
-    pub fn of(request: NativeRequest, audio: Option<AudioInput>) -> Result<Self, Problem> {
+    /// `audio` is the request's recording, if it has one, and `voice` whose voice it wants.
+    pub fn of(
+        service: &Service,
+        request: NativeRequest,
+        audio: Option<AudioInput>,
+        voice: Option<VoiceInput>,
+    ) -> Result<Self, Problem> {
+        let missing = |name, what| Problem::invalid(name, format!("the field {name}, with the {what}, is missing"));
+        let audio = || audio.ok_or_else(|| missing("audio", "recording"));
         match request.options {
-            TaskOptions::Transcribe(options) => {
-                let missing = || Problem::invalid("audio", "the field audio, with the recording, is missing");
-                let audio = audio.ok_or_else(missing)?;
-                Ok(Self::Transcribe(TranscribeRequest { audio, options, voice_activity: None }))
+            TaskOptions::Transcribe(options, format) => {
+                Ok(Self::Transcribe(TranscribeRequest { audio: audio()?, options, voice_activity: None }, format))
             }
-            TaskOptions::Unread(task) => Err(unserved(task)),
+            TaskOptions::Synthesize(fields, answer) => match request.content.matter {
+                Some(Matter::Text(text)) => {
+                    let text = bounded(&text, service.config().max_text)?;
+                    Ok(Self::Synthesize(Box::new(fields.request(text, voice)), answer))
+                }
+                _ => Err(missing("text", "words")),
+            },
+            TaskOptions::Convert(fields, answer) => {
+                let request = ConvertRequest { audio: audio()?, options: fields.options(voice) };
+                Ok(Self::Convert(Box::new(request), answer))
+            }
+        }
+    }
+
+    /// What is wrong with it as far as can be told without the model: a text is read, and thrown away.
+    pub async fn check(self, service: &Service, model: Option<&str>) -> Result<(), Problem> {
+        match self {
+            Self::Synthesize(request, _) => Ok(service.check_text(model, *request).await?),
+            Self::Transcribe(..) | Self::Convert(..) => Ok(()),
         }
     }
 
     /// Brings the request to its model.
-    pub async fn start(self, service: &Service, call: Call, format: Format) -> Result<Running, Problem> {
+    pub async fn start(self, service: &Service, call: Call, keep: Keep) -> Result<Running, Problem> {
         match self {
-            Self::Transcribe(request) => {
+            Self::Transcribe(request, format) => {
                 let timestamps = request.options.timestamps;
-                let transcription = service.transcribe(call, request).await?;
+                let transcription = Box::new(service.transcribe(call, request).await?);
                 Ok(Running::Transcribe { transcription, timestamps, segments: Vec::new(), format })
+            }
+            Self::Synthesize(request, answer) => {
+                let instructed = request.options.instructions.is_some();
+                let follows = !instructed || service.follows_instructions(call.model.as_deref())?;
+                let ignored = if follows { Vec::new() } else { vec!["instructions"] };
+                let sound = EncodedSound::new(service.speak(call, *request).await?, answer.format);
+                Ok(Running::sound(service, sound, answer, keep, ignored))
+            }
+            Self::Convert(request, answer) => {
+                let sound = EncodedSound::new(service.convert(call, *request).await?, answer.format);
+                Ok(Running::sound(service, sound, answer, keep, Vec::new()))
             }
         }
     }
 }
 
-/// A family may do what a route cannot ask for.
-pub(in crate::http) fn unserved(task: TaskKind) -> Problem {
-    Problem::new(Kind::Unsupported, format!("this route cannot be asked to {task}"))
+/// A copy of a text, unless it is longer than any that is spoken.
+fn bounded(text: &str, limit: usize) -> Result<String, Problem> {
+    match text.chars().count() {
+        length if length > limit => Err(ServiceError::from(TextError::TooLong { length, limit }).into()),
+        _ => Ok(text.to_owned()),
+    }
 }
 
 // === impl Running ===
 
 impl Running {
+    fn sound(
+        service: &Service,
+        sound: EncodedSound,
+        answer: SoundAnswer,
+        keep: Keep,
+        ignored: Vec<&'static str>,
+    ) -> Self {
+        let file = (keep == Keep::Sound).then(|| SoundFile::new(service.sound_memory()));
+        let (as_file, longest) = (answer.as_file, service.config().max_audio);
+        Self::Sound(Box::new(RunningSound { sound, as_file, file, longest, ignored, over: false }))
+    }
+
     /// Length of the recording, or of what is made, as far as that is known from the start.
-    pub fn seconds(&self) -> f64 {
+    pub fn seconds(&self) -> Option<f64> {
         match self {
-            Self::Transcribe { transcription, .. } => transcription.seconds(),
+            Self::Transcribe { transcription, .. } => Some(transcription.seconds()),
+            Self::Sound(running) => running.sound.expected(),
         }
     }
 
@@ -94,8 +174,7 @@ impl Running {
             Self::Transcribe { transcription, timestamps, segments, format } => {
                 Some(match transcription.next().await? {
                     Ok(TranscriptEvent::Segment(segment)) => {
-                        let value = prediction::segment(&segment, *timestamps);
-                        let piece = Piece { name: "segment", value, seconds: segment.end };
+                        let piece = Piece::Segment(prediction::segment(&segment, *timestamps), segment.end);
                         segments.push(segment);
                         Ok(Step::Piece(piece))
                     }
@@ -107,6 +186,7 @@ impl Running {
                     Err(error) => Err(error.into()),
                 })
             }
+            Self::Sound(running) => running.next().await,
         }
     }
 
@@ -119,5 +199,60 @@ impl Running {
             }
         }
         Err(Problem::new(Kind::Internal, "internal error: the answer ended without its last piece"))
+    }
+}
+
+// === impl RunningSound ===
+
+impl RunningSound {
+    async fn next(&mut self) -> Option<Result<Step, Problem>> {
+        if self.over {
+            return None;
+        }
+        let step = match self.sound.next().await {
+            Some(Ok(bytes)) => self.keep(&bytes).map(|()| Step::Piece(Piece::Sound(bytes, self.sound.seconds()))),
+            Some(Err(problem)) => Err(problem),
+            None => self.whole().map(Step::Whole),
+        };
+        self.over = !matches!(step, Ok(Step::Piece(_)));
+        Some(step)
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        if self.sound.seconds() > self.longest.as_secs_f64() {
+            return Err(ServiceError::TooLong { limit: self.longest }.into());
+        }
+        Ok(file.push(bytes).map_err(ServiceError::from)?)
+    }
+
+    fn whole(&mut self) -> Result<Prediction, Problem> {
+        let silent = || Problem::new(Kind::Internal, "internal error: the model made no sound");
+        let sample_rate = Some(self.sound.rate().ok_or_else(silent)?);
+        let mut file = self.file.take();
+        if let Some(file) = &mut file {
+            self.sound.complete(&mut file.bytes);
+        }
+        Ok(Prediction::Sound(Box::new(Sound {
+            file,
+            format: self.sound.format(),
+            as_file: self.as_file,
+            sample_rate,
+            model: self.sound.model().clone(),
+            summary: self.sound.summary.take().unwrap_or_default(),
+            ignored: std::mem::take(&mut self.ignored),
+        })))
+    }
+}
+
+// === impl Piece ===
+
+impl Piece {
+    /// As it stands in an event.
+    pub fn event(&self) -> Value {
+        match self {
+            Self::Segment(segment, _) => json!({"segment": segment}),
+            Self::Sound(bytes, _) => json!({"audio": {"content": BASE64_STANDARD.encode(bytes)}}),
+        }
     }
 }

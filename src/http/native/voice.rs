@@ -1,19 +1,206 @@
-//! Whose voice is to speak, by its name.
+//! Whose voice is to speak: a name, something between several, or a recording of the speaker.
 
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::audio;
 use crate::{
     http::{api::Api, problem::Problem},
-    speech::VoiceInput,
+    service::{Service, VoiceError},
+    speech::{Kind, TaskKind, VoiceBlend, VoiceInput},
 };
 
 /// OpenAI's own voices, which clients have built in: here they are the model's default voice.
 const OPENAI: [&str; 13] =
     ["alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage", "shimmer", "verse"];
+/// Bytes of a voice that is named; that of a folder has 64 letters.
+const LONGEST: usize = 1024;
+/// How alike a name has to be to one that there is, to be what was meant: 1 is the same.
+const LIKE: f64 = 0.7;
 
-/// A recording among this server's voices, else one of the model's own, which the model knows by its name.
-pub(in crate::http) async fn named(api: &Api, name: &str) -> Result<Option<VoiceInput>, Problem> {
-    let voices = api.service.voices();
-    if voices.list().await?.iter().any(|voice| voice.name == name) {
-        return Ok(Some(VoiceInput::Reference(voices.reference(name.to_owned()).await?)));
+/// A voice as it is asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::http) enum AskedVoice {
+    /// Of this server, or else one of the model's own.
+    Name(String),
+    /// Of this server.
+    Id(String),
+    /// Names with weights.
+    Blend(Vec<(String, f32)>),
+    /// A recording of the speaker, as the field `audio` has it.
+    Sample(Arc<Value>),
+}
+
+/// For whom a voice is looked for.
+#[derive(Clone, Copy)]
+pub(in crate::http) struct Speaker<'a> {
+    pub service: &'a Service,
+    /// As the request names it.
+    pub model: Option<&'a str>,
+    pub task: TaskKind,
+}
+
+// === impl AskedVoice ===
+
+impl AskedVoice {
+    pub fn read(value: &Arc<Value>) -> Result<Self, Problem> {
+        match &**value {
+            Value::String(text) => Self::named(text),
+            Value::Object(fields) if fields.values().all(Value::is_number) => {
+                let weight = |value: &Value| value.as_f64().unwrap_or_default() as f32;
+                Ok(Self::Blend(fields.iter().map(|(name, value)| (name.clone(), weight(value))).collect()))
+            }
+            Value::Object(fields) => match (fields.len(), fields.get("id").and_then(Value::as_str)) {
+                (1, Some(id)) => Ok(Self::Id(id.to_owned())),
+                _ if ["content", "b64", "uri"].iter().any(|name| fields.contains_key(*name)) => {
+                    Ok(Self::Sample(value.clone()))
+                }
+                _ => Err(wrong()),
+            },
+            _ => Err(wrong()),
+        }
     }
-    Ok((!OPENAI.contains(&name)).then(|| VoiceInput::Named(name.to_owned())))
+
+    /// A name, or `a:0.7,b:0.3`.
+    pub fn named(text: &str) -> Result<Self, Problem> {
+        if text.trim().is_empty() {
+            return Err(Problem::invalid("voice", "voice is empty; the name of a voice would be right"));
+        }
+        if text.len() > LONGEST {
+            let message = format!("voice has {} bytes; {LONGEST} at most would be right", text.len());
+            return Err(Problem::new(Kind::TooLarge, message).about("voice"));
+        }
+        let weighted = |part: &str| {
+            let (name, weight) = part.rsplit_once(':')?;
+            Some((name.trim().to_owned(), weight.trim().parse().ok()?))
+        };
+        match text.split(',').map(weighted).collect::<Option<Vec<_>>>() {
+            Some(voices) => Ok(Self::Blend(voices)),
+            None if text.contains(',') => {
+                Err(Problem::invalid("voice", format!("voice is {text:?}; a name, or a:0.7,b:0.3, would be right")))
+            }
+            None => Ok(Self::Name(text.to_owned())),
+        }
+    }
+
+    /// The voice as a model is given it; `None`: the model's default.
+    pub async fn find(self, api: &Api, speaker: Speaker<'_>) -> Result<Option<VoiceInput>, Problem> {
+        match self {
+            Self::Sample(value) => {
+                let sample = audio::recording(api, value).await.map_err(|problem| problem.about("voice"))?;
+                Ok(Some(VoiceInput::Reference(speaker.service.voices().of_sample(sample).await.map_err(of_voice)?)))
+            }
+            named => named.find_named(speaker).await,
+        }
+    }
+
+    /// [`Self::find`] where nothing is read from elsewhere.
+    pub async fn find_named(self, speaker: Speaker<'_>) -> Result<Option<VoiceInput>, Problem> {
+        match self {
+            Self::Name(name) if OPENAI.contains(&name.as_str()) => Ok(speaker.of_server(&name).await?),
+            Self::Name(name) => speaker.named(&name).await.map(Some),
+            Self::Id(id) => {
+                let found = speaker.service.voices().reference(id).await.map_err(of_voice)?;
+                Ok(Some(VoiceInput::Reference(found)))
+            }
+            Self::Blend(names) => {
+                let mut voices = Vec::new();
+                for (name, weight) in names {
+                    voices.push((speaker.named(&name).await?, weight));
+                }
+                let blend = VoiceBlend::new(voices).map_err(|error| Problem::invalid("voice", error.to_string()))?;
+                Ok(Some(VoiceInput::Blend(blend)))
+            }
+            Self::Sample(_) => {
+                let message = "a voice is named here; POST /v1/audio/voices takes the recording of one";
+                Err(Problem::new(Kind::Unsupported, message).about("voice"))
+            }
+        }
+    }
+}
+
+// === impl Speaker ===
+
+impl Speaker<'_> {
+    /// A recording among this server's voices, else one of the model's own. A model of which is not known which it has
+    /// says itself whether it has this one.
+    async fn named(self, name: &str) -> Result<VoiceInput, Problem> {
+        if let Some(reference) = self.of_server(name).await? {
+            return Ok(reference);
+        }
+        let own = self.service.own_voices(self.model, self.task)?;
+        if own.is_empty() || own.iter().any(|voice| voice.name == name) {
+            return Ok(VoiceInput::Named(name.to_owned()));
+        }
+        let others = self.service.voices().list().await?;
+        let known = own.iter().map(|voice| voice.name).chain(others.iter().map(|voice| voice.name.as_str()));
+        Err(unknown(name, &known.collect::<Vec<_>>()))
+    }
+
+    async fn of_server(self, name: &str) -> Result<Option<VoiceInput>, Problem> {
+        let voices = self.service.voices();
+        match voices.find(name.to_owned()).await {
+            Ok(_) => Ok(Some(VoiceInput::Reference(voices.reference(name.to_owned()).await.map_err(of_voice)?))),
+            Err(error @ (VoiceError::Folder(_) | VoiceError::Broken)) => Err(error.into()),
+            // A file that is no recording of a voice is none.
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+fn of_voice(error: VoiceError) -> Problem {
+    Problem::from(error).about("voice")
+}
+
+fn unknown(name: &str, known: &[&str]) -> Problem {
+    let likeness = |known: &str| strsim::jaro_winkler(&name.to_lowercase(), &known.to_lowercase());
+    let rated = known.iter().map(|known| (likeness(known), known)).filter(|(likeness, _)| *likeness >= LIKE);
+    let nearest = rated.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, nearest)| format!(" (did you mean {nearest}?)"));
+    let there_are = if known.len() == 1 { "there is" } else { "there are" };
+    let (nearest, list) = (nearest.unwrap_or_default(), known.join(", "));
+    Problem::invalid("voice", format!("there is no voice {name:?}{nearest}; {there_are} {list}"))
+}
+
+fn wrong() -> Problem {
+    let message = "voice should be a name, {\"id\": …} with a voice of /v1/audio/voices, names with weights as \
+                   {\"a\": 0.7, \"b\": 0.3}, or a recording as audio has it";
+    Problem::invalid("voice", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(value: Value) -> Result<AskedVoice, Problem> {
+        AskedVoice::read(&Arc::new(value))
+    }
+
+    #[test]
+    fn a_blend_is_written_in_two_ways() {
+        let blend = AskedVoice::Blend(vec![("a".to_owned(), 0.75), ("b".to_owned(), 0.25)]);
+        assert_eq!(read(json!("a:0.75, b:0.25")).unwrap(), blend);
+        assert_eq!(read(json!({"a": 0.75, "b": 0.25})).unwrap(), blend);
+        assert_eq!(read(json!("anna")).unwrap(), AskedVoice::Name("anna".to_owned()));
+        assert_eq!(read(json!("model:anna")).unwrap(), AskedVoice::Name("model:anna".to_owned()));
+        assert_eq!(read(json!({"id": "anna"})).unwrap(), AskedVoice::Id("anna".to_owned()));
+        assert!(matches!(read(json!({"uri": "gs://a/b"})).unwrap(), AskedVoice::Sample(_)));
+    }
+
+    #[test]
+    fn what_is_no_voice_is_refused() {
+        for wrong in [json!(""), json!(7), json!(["a"]), json!({"name": "anna"}), json!("a,b"), json!("a:0.5,b:x")] {
+            assert_eq!(read(wrong.clone()).unwrap_err().param.as_deref(), Some("voice"), "{wrong}");
+        }
+        assert!(read(json!("a".repeat(2000))).is_err());
+    }
+
+    #[test]
+    fn the_nearest_voice_is_named() {
+        let problem = unknown("larc", &["lark", "anna"]);
+        assert_eq!(problem.message, "there is no voice \"larc\" (did you mean lark?); there are lark, anna");
+        assert_eq!(unknown("x", &["lark"]).message, "there is no voice \"x\"; there is lark");
+    }
 }

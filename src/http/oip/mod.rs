@@ -3,8 +3,10 @@
 
 mod address;
 mod answer;
+mod batch;
 mod health;
 mod infer;
+mod made;
 mod models;
 mod repository;
 mod request;

@@ -31,7 +31,8 @@ pub(super) struct Metadata {
     /// The revision that serves, once one is known.
     versions: Vec<String>,
     platform: String,
-    /// `{"name", "datatype", "shape"}`; -1 is a side of any length. `parameters.optional` may be left out.
+    /// `{"name", "datatype", "shape"}`; -1 is a side of any length. `parameters.optional`: an
+    /// input may be left out, and an output is there only if it is named.
     #[schema(value_type = Vec<Object>)]
     inputs: Vec<Value>,
     #[schema(value_type = Vec<Object>)]
@@ -157,15 +158,12 @@ pub(super) fn version(api: &Api, entry: &Entry) -> Option<String> {
 fn describe(api: &Api, entry: &Entry) -> Metadata {
     // Of a model whose family is not known yet, whatever it may turn out to be.
     let tasks = entry.family.map_or(&TaskKind::ALL[..], |family| family.tasks());
-    let described = |ports: fn(TaskKind) -> &'static [signature::Port]| {
-        tasks.iter().flat_map(|task| ports(*task)).map(signature::Port::metadata).collect()
-    };
     Metadata {
         name: entry.slug.clone(),
         versions: version(api, entry).into_iter().collect(),
         platform: entry.family.map_or("sconce".to_owned(), |family| format!("sconce_{}", family.name())),
-        inputs: described(signature::inputs),
-        outputs: described(signature::outputs),
+        inputs: signature::described(tasks, signature::inputs),
+        outputs: signature::described(tasks, signature::outputs),
     }
 }
 

@@ -3,16 +3,20 @@
 use serde_json::{Value, json};
 
 use super::tensor::Datatype;
-use crate::speech::TaskKind;
+use crate::{http::problem::Problem, speech::TaskKind};
 
 /// An input or an output.
 pub(super) struct Port {
     pub name: &'static str,
     pub datatype: Datatype,
-    /// -1 is a side of any length; the first one counts recordings.
+    /// -1 is a side of any length; the first one counts recordings or texts.
     shape: &'static [i64],
-    optional: bool,
+    /// Of an input: it may be left out. Of an output: it is there only if it is named.
+    pub optional: bool,
 }
+
+/// What is to be spoken.
+pub(super) const TEXT: &str = "text";
 
 /// The recording as a file of any format.
 pub(super) const AUDIO: &str = "audio";
@@ -42,6 +46,39 @@ const TRANSCRIBE_OUTPUTS: &[Port] = &[
     needed("segments", Datatype::Bytes, EACH),
 ];
 
+const SYNTHESIZE_INPUTS: &[Port] = &[
+    needed(TEXT, Datatype::Bytes, EACH),
+    optional("voice", Datatype::Bytes, EACH),
+    optional("language", Datatype::Bytes, EACH),
+    optional("speed", Datatype::Fp32, EACH),
+    optional("instructions", Datatype::Bytes, EACH),
+    optional("input_type", Datatype::Bytes, EACH),
+    optional("normalize", Datatype::Bool, EACH),
+    optional("normalize_loudness", Datatype::Bool, EACH),
+    optional("options", Datatype::Bytes, EACH),
+];
+
+const CONVERT_INPUTS: &[Port] = &[
+    needed(AUDIO, Datatype::Bytes, EACH),
+    optional(SAMPLES, Datatype::Fp32, &[-1, -1]),
+    optional(SAMPLE_RATE, Datatype::Int32, &[1]),
+    optional("voice", Datatype::Bytes, EACH),
+    optional("options", Datatype::Bytes, EACH),
+];
+
+/// Of sound at the model's own rate, a row each, the shorter ones with silence behind them.
+const SOUND_OUTPUTS: &[Port] = &[
+    needed(AUDIO, Datatype::Fp32, &[-1, -1]),
+    needed(LENGTHS, Datatype::Int64, EACH),
+    needed(SAMPLE_RATE, Datatype::Int32, EACH),
+    optional(WAV, Datatype::Bytes, EACH),
+];
+
+/// Samples of each row of sound.
+pub(super) const LENGTHS: &str = "lengths";
+/// The same sound as a file.
+pub(super) const WAV: &str = "wav";
+
 const fn needed(name: &'static str, datatype: Datatype, shape: &'static [i64]) -> Port {
     Port { name, datatype, shape, optional: false }
 }
@@ -54,24 +91,44 @@ const fn optional(name: &'static str, datatype: Datatype, shape: &'static [i64])
 pub(super) fn inputs(task: TaskKind) -> &'static [Port] {
     match task {
         TaskKind::Transcribe => TRANSCRIBE_INPUTS,
-        // A model that does nothing else cannot be asked over this protocol.
-        TaskKind::Synthesize | TaskKind::Convert => &[],
+        TaskKind::Synthesize => SYNTHESIZE_INPUTS,
+        TaskKind::Convert => CONVERT_INPUTS,
     }
 }
 
 pub(super) fn outputs(task: TaskKind) -> &'static [Port] {
     match task {
         TaskKind::Transcribe => TRANSCRIBE_OUTPUTS,
-        TaskKind::Synthesize | TaskKind::Convert => &[],
+        TaskKind::Synthesize | TaskKind::Convert => SOUND_OUTPUTS,
     }
+}
+
+/// The ports of one side over all tasks of a model, each once; what one of the tasks does without is optional.
+pub(super) fn described(tasks: &[TaskKind], ports: fn(TaskKind) -> &'static [Port]) -> Vec<Value> {
+    let mut seen: Vec<&Port> = Vec::new();
+    for port in tasks.iter().flat_map(|task| ports(*task)) {
+        if !seen.iter().any(|other| other.name == port.name) {
+            seen.push(port);
+        }
+    }
+    let needed = |port: &Port| {
+        tasks.iter().all(|task| ports(*task).iter().any(|other| other.name == port.name && !other.optional))
+    };
+    seen.into_iter().map(|port| port.metadata(!needed(port))).collect()
+}
+
+/// The refusal of a port that is not among these.
+pub(super) fn unknown(what: &str, name: &str, ports: &[Port]) -> Problem {
+    let known = ports.iter().map(|port| port.name).collect::<Vec<_>>().join(", ");
+    Problem::invalid(name, format!("there is no {what} {name:?} here; there are {known}"))
 }
 
 // === impl Port ===
 
 impl Port {
-    pub fn metadata(&self) -> Value {
+    fn metadata(&self, optional: bool) -> Value {
         let mut value = json!({"name": self.name, "datatype": self.datatype, "shape": self.shape});
-        if self.optional {
+        if optional {
             value["parameters"] = json!({"optional": true});
         }
         value

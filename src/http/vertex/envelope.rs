@@ -1,7 +1,5 @@
 //! `{"instances": […], "parameters": {…}}` → `{"predictions": […]}`, one for each instance, in order.
 
-use std::sync::Arc;
-
 use actix_web::{HttpRequest, HttpResponse};
 use futures::{StreamExt, stream};
 use serde::Deserialize;
@@ -12,10 +10,12 @@ use crate::{
     http::{
         api::Api,
         native::{
+            content::Content,
             delivery::{Delivery, output_uri},
             events::{self, AT_ONCE},
             fields::{self, Fields},
             item::Item,
+            prediction::Prediction,
             request::NativeRequest,
         },
         problem::Problem,
@@ -42,15 +42,16 @@ const MOST_OF_ACTION: usize = 8;
 /// One for each instance.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 pub(super) struct Predictions {
-    /// `{"text", "language", "duration", "model", "segments"}`, a text in another `response_format`, `{"uri"}` where the
-    /// answer was written, or `{"error"}`.
+    /// `{"text", "language", "duration", "model", "segments"}`, a text in another `response_format`,
+    /// `{"audio": {"content", "mime_type", "sample_rate", "duration"}, "model", "seed"}`, `{"uri"}` where the answer was
+    /// written, or `{"error"}`.
     predictions: Vec<Value>,
 }
 
 /// What holds for all instances. It is there once, however many they are.
 struct Defaults {
     fields: Fields,
-    audio: Option<Arc<Value>>,
+    content: Content,
     delivery: Delivery,
 }
 
@@ -67,11 +68,11 @@ pub(super) async fn answer(api: &Api, request: &HttpRequest, value: Value) -> Re
         let (status, outcome) = action::perform(api, request, parameters).await?;
         return Ok(HttpResponse::build(status).json(Predictions { predictions: vec![outcome; instances.len()] }));
     }
-    let (defaults, request) = (Defaults::of(parameters)?, request.clone());
+    let (defaults, request, reading) = (Defaults::of(parameters)?, request.clone(), api.clone());
     let as_events = defaults.delivery.stream || events::accepted(&request);
     // Made one by one as their turn comes.
     let instances = instances.into_iter().enumerate();
-    let items = instances.map(move |(place, instance)| item(&request, place, instance, &defaults));
+    let items = instances.map(move |(place, instance)| item(&reading, &request, place, instance, &defaults));
     if as_events {
         return events::envelope(api.clone(), items).await;
     }
@@ -94,35 +95,33 @@ fn check_count(count: usize, most: usize) -> Result<(), Problem> {
 impl Defaults {
     fn of(mut parameters: Fields) -> Result<Self, Problem> {
         let delivery = Delivery::take(&mut parameters)?;
-        let audio = parameters.remove("audio").filter(|audio| !audio.is_null()).map(Arc::new);
-        Ok(Self { fields: parameters, audio, delivery })
+        let content = Content::take(&mut parameters)?;
+        Ok(Self { fields: parameters, content, delivery })
     }
 }
 
-fn item(request: &HttpRequest, place: usize, instance: Value, defaults: &Defaults) -> Result<Item, Problem> {
+fn item(api: &Api, request: &HttpRequest, place: usize, instance: Value, defaults: &Defaults) -> Result<Item, Problem> {
     let mut fields = fields::object(instance)?;
     let own = output_uri(&mut fields)?;
-    let output = |native: &NativeRequest| {
-        own.or_else(|| defaults.delivery.output_of(place, native.common.response_format.unwrap_or_default()))
-    };
-    let item = Item::new(request, fields::merge(fields, defaults.fields.clone()), None, output)?;
-    Ok(item.with_default_audio(defaults.audio.clone()))
+    let output = |native: &NativeRequest| own.or_else(|| defaults.delivery.output_of(place, native.extension()));
+    Item::new(api, request, fields::merge(fields, defaults.fields.clone()), None, &defaults.content, output)
 }
 
-async fn predict(api: &Api, items: impl Iterator<Item = Result<Item, Problem>>) -> Vec<Result<Value, Problem>> {
-    let work = items.map(|item| async move { Ok(item?.predict(api).await?.into_json()) });
+async fn predict(api: &Api, items: impl Iterator<Item = Result<Item, Problem>>) -> Vec<Result<Prediction, Problem>> {
+    let work = items.map(|item| async move { item?.predict(api).await });
     stream::iter(work).buffered(AT_ONCE).collect().await
 }
 
 /// One bad instance does not fail the others; when none is good, the first one's failure is the whole answer's, so that
 /// a caller of a loading model sees its 503.
-fn predictions(answers: Vec<Result<Value, Problem>>) -> Result<HttpResponse, Problem> {
+fn predictions(answers: Vec<Result<Prediction, Problem>>) -> Result<HttpResponse, Problem> {
     if let Some(Err(first)) = answers.first()
         && answers.iter().all(Result::is_err)
     {
         return Err(first.clone());
     }
-    let shown =
-        |answer: Result<Value, Problem>| answer.unwrap_or_else(|problem| json!({"error": problem.google_body()}));
+    let shown = |answer: Result<Prediction, Problem>| {
+        answer.map_or_else(|problem| json!({"error": problem.google_body()}), Prediction::into_json)
+    };
     Ok(HttpResponse::Ok().json(Predictions { predictions: answers.into_iter().map(shown).collect() }))
 }

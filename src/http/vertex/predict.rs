@@ -10,6 +10,7 @@ use crate::{
         body::{self, Body, Shape},
         form::Form,
         native::{
+            content::{Content, Matter},
             delivery::Delivery,
             events,
             fields::{self, Fields},
@@ -23,7 +24,8 @@ use crate::{
     speech::{Kind, TranscribeMode},
 };
 
-const TAKEN: &str = "application/json, multipart/form-data, audio/*, video/* or application/octet-stream";
+const TAKEN: &str = "application/json, multipart/form-data, audio/*, video/*, application/octet-stream, text/plain or \
+                     application/ssml+xml";
 
 /// What can be asked in JSON.
 #[derive(utoipa::ToSchema)]
@@ -43,19 +45,23 @@ enum PredictResponse {
     Prediction(serde_json::Map<String, Value>),
 }
 
-/// One or many instances, a recording as it is, or what OpenAI's clients send; also the route in `AIP_PREDICT_ROUTE`.
+/// One or many instances, a recording or a text as it is, or what OpenAI's clients send; also the route in `AIP_PREDICT_ROUTE`.
 #[utoipa::path(
     post, path = "/predict", operation_id = "predict", tag = "Vertex AI",
     request_body(content(
         (PredictRequest = "application/json"),
         (Vec<u8> = "audio/wav"),
         (Vec<u8> = "application/octet-stream"),
+        (String = "text/plain"),
+        (String = "application/ssml+xml"),
     )),
     responses((status = 200, description = "Predictions, or one without the envelope; as events if they were asked for", content(
         (PredictResponse = "application/json"),
         (String = "text/plain"),
         (String = "application/x-subrip"),
         (String = "text/vtt"),
+        (Vec<u8> = "audio/wav"),
+        (Vec<u8> = "audio/mpeg"),
         (String = "text/event-stream"),
     ))),
 )]
@@ -70,6 +76,7 @@ pub(in crate::http) async fn predict(api: web::Data<Api>, request: HttpRequest, 
         (Value = "application/json"),
         (String = "audio/*"),
         (String = "application/octet-stream"),
+        (String = "text/plain"),
         (Value = "multipart/form-data"),
     )),
     responses((status = 200, description = "Predictions, or one without the envelope", body = Value)),
@@ -83,6 +90,7 @@ async fn answer(api: &Api, request: &HttpRequest, payload: web::Payload) -> Resu
     match body.shape() {
         Shape::Json => json_body(api, request, body).await,
         Shape::Sound => sound_body(api, request, body).await,
+        Shape::Text => text_body(api, request, body).await,
         Shape::Form => form_body(api, request, body).await,
         Shape::Other => Err(body.not_taken(TAKEN)),
     }
@@ -108,7 +116,13 @@ async fn json_body(api: &Api, request: &HttpRequest, body: Body) -> Result<HttpR
 
 async fn sound_body(api: &Api, request: &HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
     let hint = body.media_type.as_ref().map(ToString::to_string);
-    single(api, request, Fields::new(), Some(Recording { bytes: body.bytes, hint })).await
+    single(api, request, Fields::new(), Some(Matter::Sound(Recording { bytes: body.bytes, hint }.into()))).await
+}
+
+/// To be spoken.
+async fn text_body(api: &Api, request: &HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
+    let (text, fields) = (body.text(api, request)?, body.text_fields());
+    single(api, request, fields, Some(Matter::Text(text))).await
 }
 
 async fn form_body(api: &Api, request: &HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
@@ -117,7 +131,7 @@ async fn form_body(api: &Api, request: &HttpRequest, body: Body) -> Result<HttpR
         return transcriptions::transcribe(api, request, form, TranscribeMode::Transcribe).await;
     }
     let file = form.file()?;
-    single(api, request, fields::from_texts(form.into_texts()), Some(file)).await
+    single(api, request, fields::from_texts(form.into_texts()), Some(Matter::Sound(file.into()))).await
 }
 
 /// A request without the envelope is answered without one. What its body does not say its query may.
@@ -125,15 +139,15 @@ async fn single(
     api: &Api,
     request: &HttpRequest,
     mut fields: Fields,
-    body: Option<Recording>,
+    body: Option<Matter>,
 ) -> Result<HttpResponse, Problem> {
     let mut query = fields::query(request)?;
     let (own, other) = (Delivery::take(&mut fields)?, Delivery::take(&mut query)?);
     let output = own.output_uri.or(other.output_uri);
-    let item = Item::new(request, fields::merge(fields, query), body, |_| output)?;
+    let item = Item::new(api, request, fields::merge(fields, query), body, &Content::default(), |_| output)?;
     if own.stream || other.stream || events::accepted(request) {
         return events::single(api.clone(), item).await;
     }
-    let (media_type, body) = item.predict(api).await?.into_file();
+    let (media_type, body) = item.predict(api).await?.into_body();
     Ok(HttpResponse::Ok().content_type(media_type).body(body))
 }
