@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Fields that hold a recording; every other one is text.
-const RECORDINGS: [&str; 2] = ["file", "audio_sample"];
+const RECORDINGS: [&str; 3] = ["file", "audio_sample", "target"];
 
 /// Bytes of all fields together that are text: none of them is a document.
 const MOST_TEXT: usize = 1 << 20;
@@ -95,7 +95,11 @@ impl Form {
 
     pub fn recording(&mut self, name: &str) -> Result<Recording, Problem> {
         let missing = || Problem::invalid(name, format!("the field {name}, with the recording, is missing"));
-        self.recordings.remove(name).ok_or_else(missing)
+        self.optional_recording(name).ok_or_else(missing)
+    }
+
+    pub fn optional_recording(&mut self, name: &str) -> Option<Recording> {
+        self.recordings.remove(name)
     }
 
     /// A field that may stand once. Empty text counts as absent, as HTML forms send it.

@@ -4,11 +4,15 @@
 #[path = "../../examples/tone/family/mod.rs"]
 mod family;
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod bad_input;
 mod lengths;
 mod live;
 mod loudness;
 mod misbehaviour;
 mod page;
+mod protocols;
 mod speaking;
 mod stage;

@@ -17,7 +17,7 @@ use sconce::{
 use serde_json::json;
 use tempfile::TempDir;
 
-const FAMILIES: &[&dyn Family] = &[&Whisper, &crate::family::Tone];
+pub const FAMILIES: &[&dyn Family] = &[&Whisper, &crate::family::Tone];
 /// Nothing in a test takes longer; a hang becomes a failure.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -30,8 +30,7 @@ pub struct Stage {
 impl Stage {
     /// Must be within a tokio runtime.
     pub fn new(settings: &[(&str, &str)]) -> Self {
-        let folder = TempDir::new().unwrap();
-        std::fs::write(folder.path().join("config.json"), json!({"model_type": "tone"}).to_string()).unwrap();
+        let folder = tones();
         let source = format!("file:{}", folder.path().display());
         let cache = folder.path().join("cache").display().to_string();
         let usual = [("MODEL_ID", "tone"), ("SCONCE_MODELS__TONE__SOURCE", &source), ("HF_HUB_CACHE", &cache)];
@@ -81,6 +80,13 @@ impl Stage {
         };
         family.map_or(0.0, |family| family.get_metric().iter().map(value).sum())
     }
+}
+
+/// The folder of a model of tones.
+pub fn tones() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join("config.json"), json!({"model_type": "tone"}).to_string()).unwrap();
+    folder
 }
 
 pub fn call() -> Call {

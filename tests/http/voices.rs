@@ -18,6 +18,13 @@ async fn add(server: &Server, name: &str, sample: Vec<u8>) -> Response {
     server.client.post(server.url("/v1/audio/voices")).multipart(form).send().await.unwrap()
 }
 
+/// The recordings in the list, without the voices that models have themselves.
+async fn listed(server: &Server) -> Value {
+    let mut list = server.get_json("/v1/audio/voices").await;
+    list["data"].as_array_mut().unwrap().retain(|voice| voice["origin"] == "folder");
+    list
+}
+
 async fn remove(server: &Server, name: &str) -> Response {
     server.client.delete(server.url(&format!("/v1/audio/voices/{name}"))).send().await.unwrap()
 }
@@ -32,7 +39,7 @@ async fn problem(answer: Response) -> (u16, Value, String) {
 async fn a_voice_comes_and_goes_and_outlives_the_server() {
     let folder = TempDir::new().unwrap();
     let first = server(&folder);
-    assert_eq!(first.get_json("/v1/audio/voices").await, json!({"object": "list", "data": []}));
+    assert_eq!(listed(&first).await, json!({"object": "list", "data": []}));
     let added: Value = add(&first, "anna", recording(SAMPLE)).await.json().await.unwrap();
     assert_eq!((&added["id"], &added["object"]), (&json!("anna"), &json!("audio.voice")), "{added}");
     assert!((added["duration"].as_f64().unwrap() - 12.9).abs() < 1.0 && added["created_at"].as_u64().unwrap() > 0);
@@ -40,11 +47,11 @@ async fn a_voice_comes_and_goes_and_outlives_the_server() {
     assert_eq!(std::fs::read(folder.path().join("voices/anna.flac")).unwrap(), recording(SAMPLE));
     first.stop();
     let second = server(&folder);
-    assert_eq!(second.get_json("/v1/audio/voices").await["data"], json!([added]));
+    assert_eq!(listed(&second).await["data"], json!([added]));
     let removed: Value = remove(&second, "anna").await.json().await.unwrap();
     assert_eq!(removed, json!({"id": "anna", "object": "audio.voice.deleted", "deleted": true}));
     assert_eq!(remove(&second, "anna").await.status(), 404);
-    assert_eq!(second.get_json("/v1/audio/voices").await["data"], json!([]));
+    assert_eq!(listed(&second).await["data"], json!([]));
 }
 
 #[tokio::test]
@@ -87,7 +94,7 @@ async fn voices_are_added_and_removed_only_where_that_is_open() {
     let nowhere = Server::start();
     let (status, _, message) = problem(add(&nowhere, "anna", recording(SAMPLE)).await).await;
     assert_eq!((status, message.contains("voices.dir")), (403, true), "{message}");
-    assert_eq!(nowhere.get_json("/v1/audio/voices").await["data"], json!([]));
+    assert_eq!(listed(&nowhere).await["data"], json!([]));
     let dir = folder.path().display().to_string();
     let closed = Server::builder().env("SCONCE_VOICES__DIR", &dir).env("SCONCE_HTTP__ADMIN", "false").start();
     std::fs::write(folder.path().join("ben.flac"), recording(SAMPLE)).unwrap();
@@ -95,5 +102,21 @@ async fn voices_are_added_and_removed_only_where_that_is_open() {
         let (status, _, message) = problem(answer).await;
         assert_eq!((status, message.contains("http.admin")), (403, true), "{message}");
     }
-    assert_eq!(closed.get_json("/v1/audio/voices").await["data"][0]["id"], "ben");
+    assert_eq!(listed(&closed).await["data"][0]["id"], "ben");
+}
+
+#[tokio::test]
+async fn the_voices_of_models_are_listed_with_who_has_them() {
+    let list = Server::start().get_json("/v1/audio/voices").await;
+    let lark = json!({
+        "id": "lark",
+        "object": "audio.voice",
+        "name": "lark",
+        "origin": "model",
+        "type": "model",
+        "model": "sconce/lark.en",
+        "languages": ["en"],
+        "sample_rate": 24_000,
+    });
+    assert_eq!(list, json!({"object": "list", "data": [lark]}));
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use reqwest::{Client, Response, multipart};
-use sconce::app::Config;
+use sconce::{app::Config, model::Family};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
@@ -36,6 +36,8 @@ pub struct Server {
 /// How a server is to be.
 pub struct ServerBuilder {
     variables: BTreeMap<String, String>,
+    /// Those of the program, if absent.
+    families: Option<&'static [&'static dyn Family]>,
     cache: TempDir,
 }
 
@@ -51,6 +53,11 @@ impl ServerBuilder {
     pub fn hub(self, hub: &Hub) -> Self {
         let endpoint = hub.url();
         self.env("HF_ENDPOINT", &endpoint)
+    }
+
+    /// Other kinds of models than those of the program.
+    pub fn families(self, families: &'static [&'static dyn Family]) -> Self {
+        Self { families: Some(families), ..self }
     }
 
     pub fn start(self) -> Server {
@@ -72,7 +79,7 @@ impl ServerBuilder {
 
     /// The built program, in a process of its own.
     pub fn spawn(self) -> Server {
-        let Self { variables, cache } = self;
+        let Self { variables, cache, .. } = self;
         let mut command = Command::new(env!("CARGO_BIN_EXE_sconce"));
         command.env_clear().envs(variables).env("LOG_FORMAT", "json").current_dir(cache.path());
         let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
@@ -93,7 +100,10 @@ impl ServerBuilder {
 impl ServerBuilder {
     fn config(&self) -> Result<Config, String> {
         let sources = sconce::config::Sources { environment: self.variables.clone(), ..Default::default() };
-        sconce::config::load(&sources).map(|loaded| loaded.config).map_err(|faults| faults.to_string())
+        let loaded = sconce::config::load(&sources).map_err(|faults| faults.to_string())?;
+        let mut config = loaded.config;
+        config.catalog.families = self.families.unwrap_or(config.catalog.families);
+        Ok(config)
     }
 }
 
@@ -104,7 +114,7 @@ impl Server {
     pub fn builder() -> ServerBuilder {
         let cache = TempDir::new().unwrap();
         let folder = cache.path().display().to_string();
-        let builder = ServerBuilder { variables: BTreeMap::new(), cache };
+        let builder = ServerBuilder { variables: BTreeMap::new(), families: None, cache };
         builder.env("PORT", "0").env("SCONCE_SERVER__HOST", "127.0.0.1").env("HF_HUB_CACHE", &folder)
     }
 

@@ -45,14 +45,33 @@ pub(super) struct Voice {
     /// `audio.voice`
     pub object: &'static str,
     pub name: String,
-    /// Seconds since 1970.
-    pub created_at: u64,
-    /// `audio_sample`
+    pub origin: VoiceOrigin,
+    /// `audio_sample` of a recording, `model` of a model's own.
     pub r#type: &'static str,
-    /// Seconds.
-    pub duration: f64,
+    /// Who has it, of a model's own; a recording is for whichever model speaks by one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// ISO 639-1 codes of what a model's own voice speaks; empty: whatever it is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub languages: Option<Vec<&'static str>>,
+    /// Of a recording: seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<u64>,
+    /// Of a recording: seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration: Option<f64>,
     /// Hertz.
     pub sample_rate: u32,
+}
+
+/// Where a voice comes from.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum VoiceOrigin {
+    /// A model has it itself.
+    Model,
+    /// The folder of voices, put there by hand or by `POST /v1/audio/voices`.
+    Folder,
 }
 
 /// The list of `GET /v1/audio/voices`.

@@ -4,6 +4,7 @@ mod bodies;
 mod models;
 mod speech;
 mod transcriptions;
+mod voice_conversions;
 mod voices;
 
 use actix_web::web;
@@ -19,6 +20,7 @@ use super::native::transcriptions::bodies::{Event, VerboseTranscription};
         models::list,
         models::one,
         speech::speech,
+        voice_conversions::voice_conversions,
         voices::list,
         voices::create,
         voices::delete
@@ -32,6 +34,9 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.service(web::resource("/v1/audio/transcriptions").route(web::post().to(transcriptions::transcriptions)))
         .service(web::resource("/v1/audio/translations").route(web::post().to(transcriptions::translations)))
         .service(web::resource("/v1/audio/speech").route(web::post().to(speech::speech)))
+        .service(
+            web::resource("/v1/audio/voice-conversions").route(web::post().to(voice_conversions::voice_conversions)),
+        )
         .service(
             web::resource("/v1/audio/voices").route(web::get().to(voices::list)).route(web::post().to(voices::create)),
         )

@@ -4,25 +4,30 @@ use std::time::UNIX_EPOCH;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::bodies::{Voice, VoiceDeleted, VoiceForm, Voices};
+use super::bodies::{Voice, VoiceDeleted, VoiceForm, VoiceOrigin, Voices};
 use crate::{
+    catalog::Entry,
     http::{
         api::Api,
         body::{self, Shape},
         form::Form,
         problem::Problem,
     },
+    model::{Availability, OwnVoice},
     service,
     speech::Kind,
 };
 
 const KNOWN: &str = "name, audio_sample, type and consent";
 
-/// All voices, by name.
+/// All voices: recordings by name, then those that models have themselves.
 #[utoipa::path(get, path = "/v1/audio/voices", operation_id = "voices", tag = "OpenAI", responses((status = 200, body = Voices)))]
 pub(super) async fn list(api: web::Data<Api>) -> HttpResponse {
     match api.service.voices().list().await {
-        Ok(voices) => HttpResponse::Ok().json(Voices { object: "list", data: voices.into_iter().map(voice).collect() }),
+        Ok(voices) => {
+            let data = voices.into_iter().map(voice).chain(own_voices(&api)).collect();
+            HttpResponse::Ok().json(Voices { object: "list", data })
+        }
         Err(error) => Problem::from(error).openai(),
     }
 }
@@ -77,15 +82,44 @@ async fn remove(api: &Api, request: &HttpRequest, name: String) -> Result<String
     Ok(name)
 }
 
+/// Of every model that this build can serve and whose family is known.
+fn own_voices(api: &Api) -> Vec<Voice> {
+    let catalog = api.service.catalog();
+    let available = catalog.entries().filter(|entry| entry.availability == Availability::Available);
+    let voices = available.flat_map(|entry| {
+        let own = entry.family.map(|family| family.voices()).unwrap_or_default();
+        own.iter().map(|voice| own_voice(entry, voice))
+    });
+    voices.collect()
+}
+
+fn own_voice(entry: &Entry, voice: &OwnVoice) -> Voice {
+    Voice {
+        id: voice.name.to_owned(),
+        object: "audio.voice",
+        name: voice.name.to_owned(),
+        origin: VoiceOrigin::Model,
+        r#type: "model",
+        model: Some(entry.name.to_string()),
+        languages: Some(voice.languages.to_vec()),
+        created_at: None,
+        duration: None,
+        sample_rate: voice.sample_rate,
+    }
+}
+
 fn voice(voice: service::Voice) -> Voice {
     let created = voice.created.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     Voice {
         id: voice.name.clone(),
         object: "audio.voice",
         name: voice.name,
-        created_at: created,
+        origin: VoiceOrigin::Folder,
         r#type: "audio_sample",
-        duration: voice.seconds,
+        model: None,
+        languages: None,
+        created_at: Some(created),
+        duration: Some(voice.seconds),
         sample_rate: voice.sample_rate,
     }
 }
