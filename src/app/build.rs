@@ -130,12 +130,18 @@ impl App {
             remote: self.remote.clone(),
             jobs,
             registry: self.registry.clone(),
+            name: self.name(),
             config: self.config.http.clone(),
             draining: http::Draining::default(),
             bodies: MemoryBudget::new(self.config.http.bodies_limit, "bodies", "limits.max_bodies"),
             parsers: http::Parsers::new(),
             gate: Gate::new(self.keyring.clone(), &self.config.http),
         }
+    }
+
+    fn name(&self) -> String {
+        let named = self.config.http.server_name.clone();
+        named.or_else(|| Host::here().name()).unwrap_or_else(|| "sconce".to_owned())
     }
 
     pub(super) fn keyring(&self) -> &Keyring {

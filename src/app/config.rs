@@ -23,7 +23,7 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BudgetChoice {
     None,
-    /// What is free at the start, less the reserve.
+    /// What this process may have in all, of an accelerator what is free at the start, less the reserve.
     Auto,
     Bytes(u64),
 }

@@ -61,6 +61,9 @@ impl Builder {
     /// The place of the default model, and what follows from it.
     pub(super) fn finish(&mut self, config: &Config) -> (Names, usize) {
         (0..self.entries.len()).for_each(|place| self.arrange(place));
+        if config.only_configured == Some(true) && self.faults.is_empty() {
+            self.keep_configured(config);
+        }
         let mut names = Names::new(&self.entries, &mut self.faults);
         names.slugs(&mut self.entries);
         let default = self.default(config, &names).unwrap_or_else(|fault| {
@@ -73,6 +76,17 @@ impl Builder {
             entry.listed = true;
         }
         (names, default)
+    }
+
+    /// Leaves the models that the configuration names, the default one, and those inside this program.
+    fn keep_configured(&mut self, config: &Config) {
+        let default = self.default(config, &Names::new(&self.entries, &mut Vec::new())).ok();
+        let stays = |(place, entry): (usize, &Entry)| entry.listed || Some(place) == default || is_inside(entry);
+        let stays: Vec<bool> = self.entries.iter().enumerate().map(stays).collect();
+        let moved = |place: usize| stays[..place].iter().filter(|stays| **stays).count();
+        self.configured.iter_mut().for_each(|(place, _)| *place = moved(*place));
+        let mut each = stays.iter();
+        self.entries.retain(|_| each.next() == Some(&true));
     }
 
     fn preset(&mut self, family: &'static dyn Family, preset: &Preset) {
@@ -182,9 +196,8 @@ impl Builder {
         if let Some(asked) = &config.default {
             return names.get(asked).ok_or_else(|| CatalogError::Default(unknown(asked, &self.entries, names)));
         }
-        let embedded = |entry: &Entry| entry.parts.iter().any(|(_, source)| matches!(source, Source::Embedded(_)));
         let first = self.configured.first().map(|(place, _)| *place);
-        let inside = || self.entries.iter().position(embedded);
+        let inside = || self.entries.iter().position(is_inside);
         match first.or_else(inside) {
             Some(place) => Ok(place),
             // Something was configured and refused, which has been said.
@@ -214,6 +227,11 @@ pub(super) fn unknown(asked: &str, entries: &[Entry], names: &Names) -> Unknown 
     let (listed, others): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| entry.listed);
     let known = listed.into_iter().chain(others).map(name).collect();
     Unknown { asked: asked.to_owned(), nearest, known }
+}
+
+/// Whether its files are in this program.
+fn is_inside(entry: &Entry) -> bool {
+    entry.parts.iter().any(|(_, source)| matches!(source, Source::Embedded(_)))
 }
 
 /// An entry that nothing is known of but its name and where it comes from.

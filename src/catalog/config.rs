@@ -16,6 +16,8 @@ pub struct Config {
     pub models: Vec<ModelConfig>,
     /// The model of a request that names none. Absent: the embedded one.
     pub default: Option<String>,
+    /// Whether there is no preset that the configuration does not name. Absent, which is no.
+    pub only_configured: Option<bool>,
 }
 
 /// `[models.<name>]` of the configuration file, or one name of `MODEL_ID`.
@@ -46,6 +48,6 @@ pub struct ModelConfig {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { families: FAMILIES, models: Vec::new(), default: None }
+        Self { families: FAMILIES, models: Vec::new(), default: None, only_configured: None }
     }
 }

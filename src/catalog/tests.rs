@@ -89,7 +89,7 @@ fn in_parts(name: &str, parts: &[(&str, &str)]) -> ModelConfig {
 }
 
 fn catalog(models: impl Into<Vec<ModelConfig>>) -> Result<Catalog, Vec<CatalogError>> {
-    Catalog::new(&Config { families: FAMILIES, models: models.into(), default: None })
+    Catalog::new(&Config { families: FAMILIES, models: models.into(), ..Config::default() })
 }
 
 fn faults(models: impl Into<Vec<ModelConfig>>) -> Vec<String> {
@@ -134,7 +134,7 @@ fn the_default_is_the_first_that_is_configured_else_the_one_inside() {
     assert_eq!(listed, ["acme/ears-large", "acme/ears-tiny"]);
 
     let models = vec![named("tiny"), named("choir")];
-    let config = Config { families: FAMILIES, models, default: Some("choir".to_owned()) };
+    let config = Config { families: FAMILIES, models, default: Some("choir".to_owned()), only_configured: None };
     assert_eq!(Catalog::new(&config).unwrap().default().name.as_str(), "bell/choir");
     let none = Catalog::new(&Config { families: &[], ..Config::default() }).unwrap_err();
     assert!(none[0].to_string().contains("set MODEL_ID"), "{none:?}");
@@ -258,7 +258,8 @@ fn all_faults_are_told_at_once() {
 fn one_model_with_two_revisions_is_a_fault() {
     let faults = faults([named("acme/ears-tiny@v1"), named("acme/ears-tiny@v2")]);
     assert!(faults[0].contains("configured twice, with the sources hf://acme/ears-tiny@v1 and"), "{faults:?}");
-    let config = Config { families: FAMILIES, models: vec![], default: Some("ears-tinny".into()) };
+    let config =
+        Config { families: FAMILIES, models: vec![], default: Some("ears-tinny".into()), only_configured: None };
     let default = Catalog::new(&config).unwrap_err();
     assert!(default[0].to_string().starts_with("the default model is unknown: there is no model"), "{default:?}");
 }
@@ -316,4 +317,22 @@ fn faults_of_parts_are_told_at_once() {
     for text in expected {
         assert!(faults.iter().any(|fault| fault.contains(text)), "{text}\n{faults:#?}");
     }
+}
+
+#[test]
+fn where_only_configured_models_are_served_the_presets_are_unknown() {
+    let only = |models: Vec<ModelConfig>, default: Option<&str>| {
+        let default = default.map(str::to_owned);
+        Catalog::new(&Config { families: FAMILIES, models, default, only_configured: Some(true) }).unwrap()
+    };
+    let names = |catalog: &Catalog| catalog.entries().map(|entry| entry.name.to_string()).collect::<Vec<_>>();
+    assert_eq!(names(&only(vec![], None)), ["acme/ears-nano"], "what is inside the program costs nothing");
+
+    let catalog = only(vec![ModelConfig { preload: Some(true), ..named("choir") }], None);
+    assert_eq!(names(&catalog), ["acme/ears-nano", "bell/choir"]);
+    assert_eq!(catalog.default().name.as_str(), "bell/choir");
+    assert!(catalog.entries().all(|entry| entry.preload == (entry.name.as_str() == "bell/choir")));
+    let unknown = catalog.resolve(Some("tiny")).unwrap_err();
+    assert_eq!(unknown.known, ["bell/choir", "acme/ears-nano"]);
+    assert_eq!(names(&only(vec![], Some("ears-large"))), ["acme/ears-large", "acme/ears-nano"]);
 }

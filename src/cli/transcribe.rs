@@ -75,8 +75,17 @@ async fn transcribe(args: &Args, file: &Path, service: &Service) -> anyhow::Resu
     let watching = progress::of_models(service.lifecycle().watch());
     let id = file.display().to_string();
     let (served, wait) = (Served::default(), Some(PATIENCE));
-    let call =
-        Call { id, protocol: "cli", model: None, wait, time_limit: None, served, keep_alive: None, allowance: None };
+    let call = Call {
+        id,
+        protocol: "cli",
+        model: None,
+        wait,
+        time_limit: None,
+        deadline: None,
+        served,
+        keep_alive: None,
+        allowance: None,
+    };
     let mut transcription = service.transcribe(call, listen(args, file, bytes)).await?;
     watching.abort();
     let (bar, mut segments) = (progress::of_sound(transcription.seconds()), Vec::new());

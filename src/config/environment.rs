@@ -30,7 +30,8 @@ pub(super) fn read(environment: &Environment, names: &[String], faults: &mut Vec
             continue;
         }
         let given = Given { raw: Raw::Text(value.clone()), origin: Origin::Variable(name.clone()) };
-        match variable.strip_prefix(MODELS) {
+        let ours = SETTINGS.iter().any(|setting| setting.variable() == variable);
+        match variable.strip_prefix(MODELS).filter(|_| !ours) {
             Some(rest) => model(rest, given, names, &mut layer, faults),
             None => setting(&variable, given, &mut layer.values, faults),
         }

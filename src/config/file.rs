@@ -55,14 +55,19 @@ impl Reader<'_> {
 
     fn models(&mut self, models: &DeTable<'_>, layer: &mut Layer) {
         for (name, value) in models {
+            let full = format!("models.{}", name.get_ref());
+            if setting(SETTINGS, &full).is_some() {
+                self.value(name.span().start, &full, &full, SETTINGS, value.get_ref(), &mut layer.values);
+                continue;
+            }
             let DeValue::Table(table) = value.get_ref() else {
-                let problem = format!("models.{} must be a table: [models.{0}]", name.get_ref());
+                let problem = format!("{full} must be a table: [{full}]");
                 self.fault(name.span().start, problem);
                 continue;
             };
             let model = layer.models.entry(name.get_ref().to_string()).or_default();
             for (key, value) in table {
-                let (at, full) = (key.span().start, format!("models.{}.{}", name.get_ref(), key.get_ref()));
+                let (at, full) = (key.span().start, format!("{full}.{}", key.get_ref()));
                 match value.get_ref() {
                     DeValue::Table(parts) if key.get_ref() == PARTS => self.parts(&full, parts, model),
                     _ if key.get_ref() == PARTS => self.fault(at, format!("{full} must be a table: [{full}]")),
@@ -112,7 +117,7 @@ impl Reader<'_> {
 
     fn unknown_section(&mut self, at: usize, name: &str) {
         let sections = SETTINGS.iter().filter_map(|setting| setting.key.rsplit_once('.')).map(|(section, _)| section);
-        let known = sections.chain(["models"]).map(str::to_owned);
+        let known = sections.map(str::to_owned);
         self.faults.push(Fault::unknown(self.origin(at), name, known));
     }
 

@@ -83,6 +83,12 @@ pub(super) const BOUND: Kind<NonZeroU32> =
 
 pub(super) const SHARE: Kind<f64> = Kind { expected: "a number from 0 to 1", parse: share, show: f64::to_string };
 
+pub(super) const WORD: Kind<String> = Kind {
+    expected: "visible ASCII without blanks",
+    parse: |raw| text(raw).filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic())).map(str::to_owned),
+    show: String::clone,
+};
+
 pub(super) const KEYS: Kind<Vec<Digest>> = Kind {
     expected: "keys of visible ASCII, or sha256: and 64 hexadecimal digits, separated by commas",
     parse: |raw| some(raw)?.iter().map(|key| Digest::parse(key)).collect(),

@@ -61,6 +61,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Faults> {
     config.remote.buckets.s3.identity = sources.identity();
     config.catalog.models = models::assemble(&listed, [&file, &environment], &mut report, &mut faults);
     lexicon(&mut config, &report, &mut faults);
+    config.catalog.only_configured.get_or_insert(config.http.access.asks_for_keys());
     contradictions(&config, &report, &mut faults);
     if faults.is_empty() { Ok(Loaded { config, report }) } else { Err(Faults(faults)) }
 }

@@ -93,6 +93,13 @@ pub(super) static MODEL_SETTINGS: &[Setting<ModelConfig>] = &[
     )
     .live(),
     Setting::new(
+        "queue",
+        "general",
+        &Maybe::<ModelConfig, _>("general", &COUNT, |m, v| m.overrides.queue = v),
+        "Requests that may wait for it; one more is answered with 429 at once. `general`: as `runtime.queue` says.",
+    )
+    .live(),
+    Setting::new(
         "threads",
         "general",
         &Maybe::<ModelConfig, _>("general", &COUNT, |m, v| m.overrides.threads = v),

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU32, path::PathBuf, ti
 use super::{
     kinds::{
         ADDRESS, BOUND, BUDGET, BYTES, DEVICE, DTYPE, FILE, KEYS, LOAD_MODE, LOG_FORMAT, LOG_LEVEL, ON_PRELOAD_FAILURE,
-        ORIGINS, PATH, PATHS, SHARE, WEIGHTS, WHOLE,
+        ORIGINS, PATH, PATHS, SHARE, WEIGHTS, WHOLE, WORD,
     },
     models,
     setting::{Maybe, Plain, Setting, To},
@@ -53,6 +53,16 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
          says why. `exit`: end the process. `lazy`: go on, with a warning; the first request tries again.",
     ),
     Setting::new(
+        "models.only_configured",
+        "auto",
+        &Maybe::<Config, _>("auto", &FLAG, |c, v| c.catalog.only_configured = v),
+        "Whether only models that the configuration names can be asked for, the default one and those inside the program \
+         among them; else every preset can, and the first caller who names one has it fetched and loaded. `auto`: yes \
+         where there are keys (`access.*`) or `AIP_MODE` is set, since a key to ask models is none to fill a disk.",
+    )
+    .hints(&[Plain { name: "AIP_MODE", read: |_| Some("true".to_owned()) }])
+    .live(),
+    Setting::new(
         "server.host",
         "0.0.0.0",
         &To::<Config, _>(&ADDRESS, |c, v| c.server.bind = v),
@@ -69,6 +79,13 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
     )
     .plain(&[Plain::same("AIP_HTTP_PORT"), Plain::same("PORT")])
     .flag("port", "PORT"),
+    Setting::new(
+        "server.name",
+        "hostname",
+        &Maybe::<Config, _>("hostname", &WORD, |c, v| c.http.server_name = v),
+        "What this replica is called, in the header `x-sconce-server` of every answer, in `/health` and in \
+         `/models/status`: who has a problem can say which of many it was. `hostname`: as the machine or the pod is.",
+    ),
     Setting::new(
         "server.workers",
         "2",
@@ -156,8 +173,8 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         "none",
         &Maybe::<Config, _>("none", &FILE, |c, v| c.http.access.file = v),
         "A file of further keys: one per line, or, if its name ends in `.toml`, `[[keys]]` tables with `name`, `key`, \
-         `scopes`, `requests_per_minute`, `audio_seconds_per_minute` and `concurrency`. Changes are taken over while \
-         the server runs (`server.reload`).",
+         `scopes`, `requests_per_minute`, `audio_seconds_per_minute`, `characters_per_minute` and `concurrency`. Changes \
+         are taken over while the server runs (`server.reload`).",
     ),
     Setting::new(
         "access.requests_per_minute",
@@ -172,6 +189,13 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         &Maybe::<Config, _>("none", &BOUND, |c, v| c.http.access.limits.audio_seconds_per_minute = v),
         "Seconds of recordings that a key may send in a minute, unless the file of keys says otherwise. It bounds the \
          longest single recording as well.",
+    ),
+    Setting::new(
+        "access.characters_per_minute",
+        "none",
+        &Maybe::<Config, _>("none", &BOUND, |c, v| c.http.access.limits.characters_per_minute = v),
+        "Characters of text that a key may have spoken in a minute, unless the file of keys says otherwise. It bounds the \
+         longest single text as well.",
     ),
     Setting::new(
         "access.concurrency",
@@ -471,11 +495,11 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
     .flag("max-resident", "COUNT").live(),
     Setting::new(
         "memory.budget",
-        "none",
+        "auto",
         &To::<Config, _>(&BUDGET, |c, v| c.budget = v),
-        "Memory that models may take together on each device; idle ones make room for others. `auto`: what is free at \
-         the start, by the machine and by the limits of the container, less `memory.reserve`. By default there is no \
-         bound, because only who runs the machine knows what else it holds.",
+        "Memory that models may take together on each device; idle ones make room for others, and one that could never fit \
+         is refused with 507 before it kills the process. `auto`: of main memory what the machine has or the limits of \
+         the container allow, of an accelerator what is free at the start, each less `memory.reserve`. `none`: no bound.",
     )
     .live(),
     Setting::new(
@@ -891,6 +915,7 @@ pub(super) fn blank() -> Config {
             webhook_secret: Some(Secret(String::new())),
         },
         http: http::Config {
+            server_name: Some(String::new()),
             body_limit: usize::MAX,
             bodies_limit: usize::MAX,
             max_instances: usize::MAX,
@@ -908,6 +933,7 @@ pub(super) fn blank() -> Config {
                 limits: http::access::Limits {
                     requests_per_minute: Some(NonZeroU32::MAX),
                     audio_seconds_per_minute: Some(NonZeroU32::MAX),
+                    characters_per_minute: Some(NonZeroU32::MAX),
                     concurrency: Some(NonZeroU32::MAX),
                 },
                 concurrency: Some(usize::MAX),

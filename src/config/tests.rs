@@ -617,3 +617,22 @@ fn the_page_about_configuration_is_fresh() {
     let page = fs::read_to_string(path).unwrap_or_default();
     assert!(page == docs(), "docs/CONFIGURATION.md is stale: UPDATE_DOCS=1 cargo test --lib config");
 }
+
+#[test]
+fn only_configured_models_are_served_where_callers_have_keys_or_vertex_calls() {
+    let only = |given: Given| given.load().config.catalog.only_configured;
+    assert_eq!(only(Given::default()), Some(false));
+    assert_eq!(only(Given::default().env("SCONCE_ACCESS__KEYS", "sk-user")), Some(true));
+    assert_eq!(only(Given::default().env("AIP_MODE", "PREDICTION")), Some(true));
+    assert_eq!(
+        only(Given::default().env("AIP_MODE", "PREDICTION").file("[models]\nonly_configured = false")),
+        Some(false)
+    );
+    let both = "[models]\nonly_configured = true\n[models.\"openai/whisper-tiny\"]\npinned = true";
+    assert_eq!(only(Given::default().file(both)), Some(true));
+    assert_eq!(only(Given::default().file(both).env("SCONCE_MODELS__ONLY_CONFIGURED", "auto")), Some(false));
+    assert_eq!(
+        Given::default().file("[models]\nonly = true").faults(),
+        ["FILE:2: models.only must be a table: [models.only]"]
+    );
+}

@@ -26,6 +26,8 @@ pub struct Api {
     pub jobs: Jobs,
     pub registry: Registry,
     pub config: Config,
+    /// What this replica is called.
+    pub name: String,
     pub draining: Draining,
     /// Request bodies, and what is made of them before a model has it.
     pub bodies: MemoryBudget,

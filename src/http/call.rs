@@ -17,7 +17,8 @@ pub(super) fn call(
         None => wait::preferred_wait(request),
     };
     let (id, served, allowance) = (RequestId::of(request), served::slot(request), access::allowance(request));
-    Ok(Call { id, protocol, model, wait, time_limit: None, served, keep_alive: None, allowance })
+    let deadline = wait::deadline(request, None)?;
+    Ok(Call { id, protocol, model, wait, time_limit: None, deadline, served, keep_alive: None, allowance })
 }
 
 /// How long the model is to stay, as far as the caller may say so: that a model goes or stays is administration, and of

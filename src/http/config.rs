@@ -7,6 +7,8 @@ use super::access::Config as AccessConfig;
 /// What the HTTP surface needs to know.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// What this replica is called, as a header may say it; absent: as its machine is.
+    pub server_name: Option<String>,
     /// Largest request body, in bytes.
     pub body_limit: usize,
     /// Bytes of request bodies that are in memory at once.

@@ -99,6 +99,6 @@ impl fmt::Display for CutOff {
 impl ResponseError for CutOff {
     fn error_response(&self) -> HttpResponse {
         let problem = Problem { retry_after: Some(RETURN), ..Problem::new(Kind::Stopping, self.to_string()) };
-        problem.answer(self.0)
+        problem.passing().answer(self.0)
     }
 }

@@ -12,10 +12,11 @@ use super::{
     call::call,
     native::voice::{AskedVoice, Speaker},
     problem::Problem,
+    wait,
 };
 use crate::{
     audio::encode_wav,
-    service::SpeakRequest,
+    service::{Call, SpeakRequest},
     speech::{Kind, SynthesizeOptions, TaskKind, VoiceInput},
     text::Markup,
 };
@@ -49,6 +50,8 @@ struct Generate {
     normalize_loudness: Option<bool>,
     /// Knobs of the model's family.
     options: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Seconds in which the whole answer is wanted; the header `X-Request-Timeout` says the same.
+    timeout: Option<f64>,
 }
 
 /// Text to a WAV file.
@@ -63,7 +66,7 @@ async fn generate(api: web::Data<Api>, request: HttpRequest, payload: web::Paylo
 }
 
 async fn answer(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
-    let Generate { text, voice, audio_prompt_path, model, normalize_loudness, options } =
+    let Generate { text, voice, audio_prompt_path, model, normalize_loudness, options, timeout } =
         read(api, request, payload).await?;
     let voice = match (voice, audio_prompt_path) {
         (_, Some(path)) => {
@@ -79,7 +82,8 @@ async fn answer(api: &Api, request: &HttpRequest, payload: web::Payload) -> Resu
     };
     let options = SynthesizeOptions { voice, options: options.unwrap_or_default(), ..SynthesizeOptions::default() };
     let asked = SpeakRequest { text, markup: Markup::Plain, normalize: true, normalize_loudness, options };
-    let speech = api.service.speak(call(request, "generate", model, None)?, asked).await?.whole().await?;
+    let call = Call { deadline: wait::deadline(request, timeout)?, ..call(request, "generate", model, None)? };
+    let speech = api.service.speak(call, asked).await?.whole().await?;
     let wav = spawn_blocking(move || encode_wav(&speech.audio)).await;
     let wav = wav.map_err(|_| Problem::new(Kind::Internal, "the sound could not be written"))?;
     Ok(HttpResponse::Ok().content_type("audio/wav").body(wav))

@@ -15,6 +15,7 @@ mod form;
 mod generate;
 mod jobs;
 mod json;
+mod methods;
 mod models;
 mod native;
 mod oip;

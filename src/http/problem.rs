@@ -2,8 +2,10 @@
 
 pub(super) mod schemas;
 
+use std::time::Duration;
+
 use actix_web::{HttpResponse, http::StatusCode, http::header};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 pub(super) use crate::speech::Problem;
 
@@ -11,6 +13,9 @@ use crate::speech::Kind;
 
 /// Longest `Retry-After`, in seconds: the official OpenAI client ignores longer ones.
 const LONGEST_RETRY_AFTER: u64 = 120;
+
+/// Where it is shown how far a model is.
+const STATUS_URL: &str = "/models/status";
 
 /// A protocol's way to write an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,12 +59,30 @@ impl Problem {
             _ => "server_error",
         };
         let (message, code) = (&self.message, code(self.kind));
-        json!({"error": {"message": message, "type": family, "param": self.param, "code": code}})
+        let mut error = Map::new();
+        error.insert("message".to_owned(), message.as_str().into());
+        error.insert("type".to_owned(), family.into());
+        error.insert("param".to_owned(), self.param.as_deref().into());
+        error.insert("code".to_owned(), code.into());
+        error.extend(self.outlook());
+        json!({"error": error})
+    }
+
+    /// Of a model that would have to come first: where to look, and when it is expected, if that can be told.
+    fn outlook(&self) -> Map<String, Value> {
+        let mut outlook = Map::new();
+        if let Some(awaited) = &self.awaited {
+            outlook.insert("status_url".to_owned(), STATUS_URL.into());
+            outlook.extend(awaited.eta.map(|eta| ("eta_seconds".to_owned(), whole_seconds(eta).into())));
+        }
+        outlook
     }
 
     /// As the Open Inference Protocol has it: a text, and one of the few statuses that it knows.
     pub(super) fn oip(&self) -> HttpResponse {
-        self.response(oip_status(self.kind)).json(json!({"error": self.message}))
+        let mut body = self.outlook();
+        body.insert("error".to_owned(), self.message.as_str().into());
+        self.response(oip_status(self.kind)).json(body)
     }
 
     /// As Google's APIs write it; our own routes do the same.
@@ -84,7 +107,8 @@ impl Problem {
             fields
         };
         let (reason, domain) = (code(self.kind).to_uppercase(), "sconce");
-        let mut details = vec![detail("ErrorInfo", json!({"reason": reason, "domain": domain, "metadata": {}}))];
+        let metadata = self.metadata();
+        let mut details = vec![detail("ErrorInfo", json!({"reason": reason, "domain": domain, "metadata": metadata}))];
         if let Some(param) = &self.param {
             let violation = json!({"field": param, "description": self.message});
             details.push(detail("BadRequest", json!({"fieldViolations": [violation]})));
@@ -95,6 +119,14 @@ impl Problem {
         details
     }
 
+    /// What stands in `google.rpc.ErrorInfo`, whose values are texts.
+    fn metadata(&self) -> Map<String, Value> {
+        let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let outlook = self.outlook().into_iter().map(|(name, value)| (name, text(value).into()));
+        let model = self.awaited.iter().map(|awaited| ("model".to_owned(), awaited.model.as_str().into()));
+        model.chain(outlook).collect()
+    }
+
     fn response(&self, status: StatusCode) -> actix_web::HttpResponseBuilder {
         let mut response = HttpResponse::build(status);
         if let Some(seconds) = self.retry_seconds() {
@@ -103,13 +135,19 @@ impl Problem {
         if self.permanent && status.is_server_error() {
             // Clients repeat a 5xx unless they are told that it is of no use.
             response.insert_header(("x-should-retry", "false"));
+        } else if !self.permanent && self.retry_after.is_some() {
+            response.insert_header(("x-should-retry", "true"));
         }
         response
     }
 
     fn retry_seconds(&self) -> Option<u64> {
-        self.retry_after.map(|after| (after.as_secs_f64().ceil() as u64).clamp(1, LONGEST_RETRY_AFTER))
+        self.retry_after.map(|after| whole_seconds(after).clamp(1, LONGEST_RETRY_AFTER))
     }
+}
+
+fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs_f64().ceil() as u64
 }
 
 /// The one place where meaning becomes a status.
@@ -119,6 +157,7 @@ fn status(kind: Kind) -> StatusCode {
         Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
         Kind::Forbidden => StatusCode::FORBIDDEN,
         Kind::NotFound => StatusCode::NOT_FOUND,
+        Kind::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
         Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::TooSlow => StatusCode::REQUEST_TIMEOUT,
         Kind::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -146,6 +185,7 @@ fn code(kind: Kind) -> &'static str {
     match kind {
         Kind::Invalid => "invalid_request",
         Kind::NotFound => "not_found",
+        Kind::WrongMethod => "method_not_allowed",
         Kind::Unsupported => "unsupported",
         Kind::TooLarge => "too_large",
         Kind::TooSlow => "request_timeout",
@@ -168,6 +208,7 @@ fn rpc_status(kind: Kind) -> &'static str {
     match kind {
         Kind::Invalid | Kind::Unsupported | Kind::TooLarge | Kind::UnsupportedMedia => "INVALID_ARGUMENT",
         Kind::NotFound => "NOT_FOUND",
+        Kind::WrongMethod => "UNIMPLEMENTED",
         Kind::Busy | Kind::WontFit => "RESOURCE_EXHAUSTED",
         Kind::Loading | Kind::Unavailable | Kind::Stopping => "UNAVAILABLE",
         Kind::Deadline | Kind::TooSlow => "DEADLINE_EXCEEDED",
@@ -180,9 +221,8 @@ fn rpc_status(kind: Kind) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+    use crate::speech::Awaited;
 
     fn loading(seconds: f64, permanent: bool) -> Problem {
         let retry_after = Some(Duration::from_secs_f64(seconds));
@@ -198,11 +238,28 @@ mod tests {
     }
 
     #[test]
-    fn only_a_permanent_server_error_forbids_a_retry() {
-        let forbids = |problem: Problem| problem.google().headers().contains_key("x-should-retry");
-        assert!(forbids(loading(1.0, true)));
-        assert!(!forbids(loading(1.0, false)));
-        assert!(!forbids(Problem::new(Kind::Invalid, "no")));
+    fn clients_are_told_whether_a_retry_helps_where_they_would_guess() {
+        let says = |problem: Problem| {
+            problem.openai().headers().get("x-should-retry").map(|says| says.to_str().unwrap().to_owned())
+        };
+        assert_eq!(says(loading(1.0, true)).as_deref(), Some("false"));
+        assert_eq!(says(loading(1.0, false)).as_deref(), Some("true"));
+        assert_eq!(says(Problem::busy("full", Duration::from_secs(1))).as_deref(), Some("true"));
+        assert_eq!(says(Problem::new(Kind::Deadline, "late").passing()), None, "perhaps, with more time");
+        assert_eq!(says(Problem::new(Kind::Invalid, "no")), None, "nobody repeats a 400");
+    }
+
+    #[test]
+    fn each_protocol_says_where_to_look_and_when_the_model_is_expected() {
+        let awaited = |eta| Some(Awaited { model: "acme/m".to_owned(), eta });
+        let problem = Problem { awaited: awaited(Some(Duration::from_secs_f64(11.2))), ..loading(5.0, false) };
+        let error = &problem.openai_body()["error"];
+        assert_eq!((&error["status_url"], &error["eta_seconds"]), (&json!("/models/status"), &json!(12)));
+        let metadata = json!({"model": "acme/m", "status_url": "/models/status", "eta_seconds": "12"});
+        assert_eq!(problem.google_body()["details"][0]["metadata"], metadata);
+        let unknown = Problem { awaited: awaited(None), ..loading(5.0, false) };
+        assert!(unknown.openai_body()["error"].get("eta_seconds").is_none());
+        assert_eq!(unknown.outlook(), *json!({"status_url": "/models/status"}).as_object().unwrap());
     }
 
     #[test]

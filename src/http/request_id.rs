@@ -21,6 +21,15 @@ const LONGEST: usize = 128;
 #[derive(Clone, Debug)]
 pub struct RequestId(HeaderValue);
 
+/// When a request came.
+#[derive(Clone, Copy)]
+struct Arrived(Instant);
+
+/// When a request came which came through `layer`; else now.
+pub(super) fn arrived(request: &HttpRequest) -> Instant {
+    request.extensions().get::<Arrived>().map_or_else(Instant::now, |arrived| arrived.0)
+}
+
 // === impl RequestId ===
 
 impl RequestId {
@@ -54,6 +63,7 @@ pub(super) async fn layer<B: MessageBody>(request: ServiceRequest, next: Next<B>
     let (method, path) = (request.method().clone(), request.path().to_owned());
     let span = trace::span(&request, id.as_str());
     request.extensions_mut().insert(id.clone());
+    request.extensions_mut().insert(Arrived(start));
     let mut response = next.call(request).instrument(span.clone()).await?;
     trace::answered(&span, &response);
     let (status, seconds) = (response.status().as_u16(), start.elapsed().as_secs_f64());

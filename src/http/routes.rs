@@ -4,24 +4,38 @@ use actix_cors::Cors;
 use actix_web::{
     HttpRequest, HttpResponse,
     dev::HttpServiceFactory,
-    http::{Method, header},
+    http::{
+        Method,
+        header::{self, HeaderName, HeaderValue},
+    },
     middleware, web,
 };
 
-use super::{admin, api::Api, generate, jobs, oip, openai, openapi, problem::Problem, request_id, served, vertex};
+use super::{
+    admin, api::Api, generate, jobs, methods, oip, openai, openapi, problem::Problem, request_id, served, vertex,
+};
 use crate::speech::Kind;
+
+/// Which replica answered.
+const SERVER: HeaderName = HeaderName::from_static("x-sconce-server");
 
 /// Every route, under the layers that hold for all of them; the last is the outermost.
 pub fn routes(api: Api) -> impl HttpServiceFactory {
     let (health, predict) = (api.config.health_route.clone(), api.config.predict_route.clone());
+    let name = HeaderValue::try_from(&api.name).unwrap_or_else(|_| HeaderValue::from_static("sconce"));
     let (gate, cors) = (api.gate.clone(), cors(&api.config.cors_origins));
-    let (draining, at_the_end) = (api.draining.clone(), api.gate.clone());
+    let (draining, at_the_end, to_routes) = (api.draining.clone(), api.gate.clone(), api.gate.clone());
     web::scope("")
+        .wrap(middleware::from_fn(move |request, next| {
+            let gate = to_routes.clone();
+            async move { methods::layer(gate.routes(), request, next).await }
+        }))
         .wrap(middleware::from_fn(served::layer))
         .wrap(middleware::from_fn(move |request, next| gate.clone().pass(request, next)))
         // Outside of the gate: a preflight has no key, and a page may read why it was refused.
         .wrap(middleware::Condition::new(!api.config.cors_origins.is_empty(), cors))
         .wrap(middleware::from_fn(request_id::layer))
+        .wrap(middleware::DefaultHeaders::new().add((SERVER, name)))
         .wrap(middleware::from_fn(move |request, next| {
             let (draining, gate) = (draining.clone(), at_the_end.clone());
             async move { draining.pass(gate.routes(), request, next).await }
@@ -56,9 +70,9 @@ fn literal_pattern(path: &str) -> String {
 /// What pages of these origins may do.
 fn cors(origins: &[String]) -> Cors {
     let open = Cors::default()
-        .allowed_methods([Method::GET, Method::POST, Method::DELETE])
+        .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::DELETE])
         .allow_any_header()
-        .expose_headers([header::RETRY_AFTER, request_id::HEADER])
+        .expose_headers([header::RETRY_AFTER, request_id::HEADER, SERVER])
         .max_age(3600);
     origins.iter().fold(open, |cors, origin| match origin.as_str() {
         "*" => cors.allow_any_origin().send_wildcard(),

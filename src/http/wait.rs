@@ -1,10 +1,10 @@
 //! How long a caller waits for a model.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::HttpRequest;
 
-use super::problem::Problem;
+use super::{problem::Problem, request_id};
 
 /// Nobody waits longer for a model, whatever they ask.
 pub(super) const LONGEST_WAIT: f64 = 3600.0;
@@ -15,6 +15,21 @@ pub(super) fn seconds(param: &str, value: f64) -> Result<Duration, Problem> {
     fine.then(|| Duration::from_secs_f64(value)).ok_or_else(|| {
         Problem::invalid(param, format!("{param} is {value}; 0 to {LONGEST_WAIT} seconds would be right"))
     })
+}
+
+/// Seconds in which the caller wants its answer, counted from when the request came.
+const TIMEOUT: &str = "x-request-timeout";
+
+/// When the caller does not want an answer any more: the sooner of what a field says, in seconds, and of what the header
+/// does.
+pub(super) fn deadline(request: &HttpRequest, field: Option<f64>) -> Result<Option<Instant>, Problem> {
+    let header = request.headers().get(TIMEOUT).map(|value| {
+        let number = value.to_str().ok().and_then(|text| text.trim().parse().ok());
+        seconds("X-Request-Timeout", number.unwrap_or(f64::NAN))
+    });
+    let field = field.map(|value| seconds("timeout", value)).transpose()?;
+    let timeout = header.transpose()?.into_iter().chain(field).min();
+    Ok(timeout.map(|timeout| request_id::arrived(request) + timeout))
 }
 
 /// `Prefer: wait=10` (RFC 7240). A preference that cannot be read is not kept, as the RFC has it.

@@ -80,7 +80,7 @@ impl JobManager {
         let Config { dir, at_once, keep, max_count, max_bytes, attempts, webhook_secret, .. } = config;
         let webhooks = webhook_secret.map(|secret| WebhookSender::new(remote, secret));
         Self {
-            table: JobTable::new(Limits { keep, max_count, max_bytes, attempts }, records),
+            table: JobTable::new(Limits { keep, max_count, max_bytes, attempts, at_once }, records),
             store,
             durable: dir.is_some(),
             worker,
@@ -173,9 +173,9 @@ impl JobManager {
         self.write(changes).await.map_err(|()| Refusal::NotWritten)?;
         forgotten.iter().for_each(|id| self.table.forget(id));
         info!(job = %record.id, bytes = record.bytes, "a job was taken");
-        let view = record.view(None);
+        let id = record.id.clone();
         self.table.insert(*record);
-        Ok(view)
+        self.table.view(&principal, &id).ok_or_else(|| Refusal::Unknown(id.to_string()))
     }
 
     async fn remove(&mut self, principal: &Principal, id: &JobId) -> Result<Option<View>, Refusal> {

@@ -1,6 +1,6 @@
 //! A job as it is written down, as it is asked for, and as it is shown.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -61,9 +61,20 @@ pub struct View {
     pub created: Timestamp,
     pub state: State,
     pub progress: Option<Progress>,
+    /// Of one that waits for its turn.
+    pub turn: Option<Turn>,
     pub webhook: Option<Webhook>,
     /// Of one that succeeded; lists leave it out.
     pub result: Option<Value>,
+}
+
+/// When a job that waits may be begun.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Turn {
+    /// 1: the next.
+    pub position: usize,
+    /// Until it is done, if those before it take as long as those that ended lately; `None` while none has.
+    pub eta: Option<Duration>,
 }
 
 /// A job, as it is written down. Its recording and its result lie beside it.
@@ -198,6 +209,7 @@ impl Record {
             created: self.created,
             state: self.state.clone(),
             progress,
+            turn: None,
             webhook: self.webhook.clone(),
             result: None,
         }

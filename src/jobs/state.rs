@@ -130,6 +130,14 @@ impl State {
         }
     }
 
+    /// How long it took, if it succeeded.
+    pub(super) fn took(&self) -> Option<Duration> {
+        match self {
+            Self::Succeeded { since, at } => Some(at.since(*since)),
+            _ => None,
+        }
+    }
+
     /// When it was begun, as far as that is known.
     pub fn since(&self) -> Option<Timestamp> {
         match self {

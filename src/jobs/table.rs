@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::{
     error::Refusal,
     progress::{Feed, Pieces, ProgressState},
-    record::{Delivery, JobId, JobRequest, Principal, Record, View, digest},
+    record::{Delivery, JobId, JobRequest, Principal, Record, Turn, View, digest},
     state::{JobEvent, Phase, State},
     timestamp::Timestamp,
 };
@@ -19,7 +19,12 @@ pub(super) struct Limits {
     pub max_count: usize,
     pub max_bytes: u64,
     pub attempts: u32,
+    /// Jobs that are worked on at once, at least 1.
+    pub at_once: usize,
 }
+
+/// Of the jobs that succeeded last, so many tell how long one takes.
+const RECENT: usize = 20;
 
 pub(super) struct JobTable {
     limits: Limits,
@@ -164,14 +169,39 @@ impl JobTable {
     }
 
     pub fn view(&self, principal: &Principal, id: &JobId) -> Option<View> {
-        self.seen(principal, id).map(Entry::view)
+        let view = self.seen(principal, id).map(Entry::view)?;
+        Some(self.with_turns(vec![view]).remove(0))
+    }
+
+    /// Adds to those that wait when their turn comes. Everybody's jobs are counted: they are begun in one order.
+    fn with_turns(&self, mut views: Vec<View>) -> Vec<View> {
+        if views.iter().all(|view| view.state.phase() != Phase::Queued) {
+            return views;
+        }
+        let (seconds, at_once) = (self.usual_seconds(), self.limits.at_once.max(1));
+        let places: BTreeMap<_, _> = self.queued().enumerate().map(|(before, (id, _))| (id, before)).collect();
+        for view in &mut views {
+            view.turn = places.get(&view.id).map(|before| {
+                let rounds = before / at_once + 1;
+                let eta = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds * rounds as f64).ok());
+                Turn { position: before + 1, eta }
+            });
+        }
+        views
+    }
+
+    /// The mean of the jobs that succeeded last.
+    fn usual_seconds(&self) -> Option<f64> {
+        let took = self.records().rev().filter_map(|record| record.state.took());
+        let took: Vec<_> = took.take(RECENT).map(|took| took.as_secs_f64()).collect();
+        (!took.is_empty()).then(|| took.iter().sum::<f64>() / took.len() as f64)
     }
 
     /// Newest first.
     pub fn list(&self, principal: &Principal, phase: Option<Phase>, limit: usize) -> Vec<View> {
         let fits =
             |entry: &&Entry| principal.sees(&entry.record) && phase.is_none_or(|phase| entry.record.phase() == phase);
-        self.entries.values().rev().filter(fits).take(limit).map(Entry::view).collect()
+        self.with_turns(self.entries.values().rev().filter(fits).take(limit).map(Entry::view).collect())
     }
 
     pub fn feed(&self, principal: &Principal, id: &JobId) -> Option<Feed> {
@@ -201,7 +231,7 @@ impl JobTable {
         self.entries.get(id).filter(|entry| principal.sees(&entry.record))
     }
 
-    fn records(&self) -> impl Iterator<Item = &Record> {
+    fn records(&self) -> impl DoubleEndedIterator<Item = &Record> {
         self.entries.values().map(|entry| &entry.record)
     }
 }

@@ -98,7 +98,7 @@ impl Local {
             device: placed.device,
             input_rates: family.tasks().iter().map(|task| (*task, family.input_rate(*task))).collect(),
             max_batch: placed.placement.max_batch,
-            queue: self.runtime.queue,
+            queue: spec.overrides.queue.unwrap_or(self.runtime.queue),
             cold: spec.overrides.cold,
             scale: self.scale.clone(),
             leak_threshold: self.runtime.leak_threshold,

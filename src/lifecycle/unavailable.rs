@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::speech::{Fault, Kind, ModelName};
+use crate::speech::{Awaited, Fault, Kind, ModelName};
 
 /// Another server, or this one started anew, is there so soon.
 const AFTER_A_STOP: Duration = Duration::from_secs(1);
@@ -15,13 +15,13 @@ pub enum Unavailable {
     Failed { model: ModelName, reason: String, retry_after: Option<Duration>, permanent: bool },
     /// It is on its way, and the caller's timeout is over.
     #[error("the model {model} is {doing}; GET /models/status shows its progress")]
-    NotYet { model: ModelName, doing: String, retry_after: Duration },
+    NotYet { model: ModelName, doing: String, retry_after: Duration, eta: Option<Duration> },
     /// As many as may wait for it do so already.
     #[error("{waiting} requests already wait for the model {model}; limits.waiters sets the limit")]
     Crowded { model: ModelName, waiting: usize, retry_after: Duration },
     /// Other models hold the memory that it needs.
     #[error("the model {model} has no room in memory: {reason}")]
-    NoRoom { model: ModelName, reason: String, retry_after: Duration },
+    NoRoom { model: ModelName, reason: String, retry_after: Duration, eta: Option<Duration> },
     /// It needs more than all models may have together.
     #[error("the model {model} needs {need} bytes of memory on {device}, where all models together may take {budget}")]
     WontFit { model: ModelName, need: u64, budget: u64, device: String },
@@ -81,6 +81,20 @@ impl Fault for Unavailable {
             | Self::Stopping => false,
             Self::WontFit { .. } | Self::NotServed { .. } | Self::NoRevision { .. } => true,
         }
+    }
+
+    fn awaited(&self) -> Option<Awaited> {
+        let (model, eta) = match self {
+            Self::NotYet { model, eta, .. } | Self::NoRoom { model, eta, .. } => (model, *eta),
+            Self::Failed { model, .. } | Self::Crowded { model, .. } => (model, None),
+            Self::WontFit { .. }
+            | Self::NotServed { .. }
+            | Self::NotUpdated { .. }
+            | Self::UpdateGivenUp { .. }
+            | Self::NoRevision { .. }
+            | Self::Stopping => return None,
+        };
+        Some(Awaited { model: model.to_string(), eta })
     }
 
     fn param(&self) -> Option<&str> {

@@ -67,6 +67,8 @@ pub struct PlacementOverrides {
     pub threads: Option<usize>,
     /// Requests that it works on at once, at most.
     pub max_batch: Option<usize>,
+    /// Requests that may wait for it.
+    pub queue: Option<usize>,
     /// Serve it without a first inference: the first request pays for what that would have prepared.
     pub cold: bool,
 }
@@ -80,6 +82,7 @@ impl PlacementOverrides {
         self.dtype = other.dtype.or(self.dtype);
         self.threads = other.threads.or(self.threads);
         self.max_batch = other.max_batch.or(self.max_batch);
+        self.queue = other.queue.or(self.queue);
         self.cold |= other.cold;
     }
 }

@@ -70,6 +70,13 @@ impl Host {
             .reduce(|a, b| DeviceMemory { free: a.free.min(b.free), total: a.total.min(b.total) })
     }
 
+    /// What the machine, or the container, is called, where that is a word.
+    pub fn name(&self) -> Option<String> {
+        let name = self.read("proc/sys/kernel/hostname").or_else(|| self.read("etc/hostname"))?;
+        let name = name.trim();
+        (!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic())).then(|| name.to_owned())
+    }
+
     /// Processors that this process may use; honours affinity and quotas.
     pub fn processors() -> usize {
         thread::available_parallelism().map_or(1, usize::from)

@@ -16,7 +16,7 @@ pub struct Placer {
     config: Config,
     /// Accelerators that answered at the start.
     accelerators: Vec<DeviceId>,
-    /// Bytes that were free at the start, less the reserve, of each device that tells.
+    /// Bytes that models may take of each device that tells.
     rooms: BTreeMap<DeviceId, u64>,
     // Locked for a look or a change.
     promised: Mutex<BTreeMap<ModelName, (DeviceId, u64)>>,
@@ -36,8 +36,10 @@ impl Placer {
     pub fn new(config: &Config, devices: Arc<dyn Devices>) -> Result<Self, PlacementError> {
         let accelerators = devices.accelerators();
         let room = |device: DeviceId| {
-            let free = devices.memory(device)?.free;
-            Some((device, free.saturating_sub(config.reserve)))
+            let memory = devices.memory(device)?;
+            // What others hold of main memory now, caches among it, says little of later; an accelerator is shared by few.
+            let most = if device.is_accelerator() { memory.free } else { memory.total };
+            Some((device, most.saturating_sub(config.reserve)))
         };
         let rooms = accelerators.iter().copied().chain([DeviceId::Cpu]).filter_map(room).collect();
         let placer = Self { devices, config: config.clone(), accelerators, rooms, promised: Mutex::default() };
@@ -93,7 +95,8 @@ impl Placer {
         self.candidates(&PlacementOverrides::default()).unwrap_or_default()
     }
 
-    /// Bytes that models may take of each device, as measured at the start, less the reserve.
+    /// Bytes that models may take of each device: of the CPU what this process may have in all, of an accelerator what was
+    /// free at the start, less the reserve.
     pub fn rooms(&self) -> &BTreeMap<DeviceId, u64> {
         &self.rooms
     }
@@ -242,9 +245,9 @@ mod tests {
     }
 
     #[test]
-    fn the_room_of_a_device_is_what_is_free_less_the_reserve() {
+    fn the_room_of_a_device_is_what_there_is_less_the_reserve() {
         let placer = placer(&config(), &[(CUDA0, 800), (CUDA1, 50)]).unwrap();
-        assert_eq!(*placer.rooms(), BTreeMap::from([(DeviceId::Cpu, 900), (CUDA0, 700), (CUDA1, 0)]));
+        assert_eq!(*placer.rooms(), BTreeMap::from([(DeviceId::Cpu, 1900), (CUDA0, 700), (CUDA1, 0)]));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::{
     lifecycle::Unavailable,
     model::RequestError,
     runtime::Rejected,
-    speech::{Fault, Kind, ModelName, TaskKind},
+    speech::{Awaited, Fault, Kind, ModelName, TaskKind},
     text::{LengthVerdict, TextError},
 };
 
@@ -140,6 +140,10 @@ impl Fault for ServiceError {
 
     fn permanent(&self) -> bool {
         self.inner().map_or(!matches!(self, Self::Stray(_) | Self::Internal(_)), Fault::permanent)
+    }
+
+    fn awaited(&self) -> Option<Awaited> {
+        self.inner().and_then(Fault::awaited)
     }
 
     fn param(&self) -> Option<&str> {

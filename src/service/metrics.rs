@@ -218,6 +218,7 @@ fn outcome(kind: Kind) -> &'static str {
     match kind {
         Kind::Invalid => "invalid",
         Kind::NotFound => "not_found",
+        Kind::WrongMethod => "wrong_method",
         Kind::Unsupported => "unsupported",
         Kind::TooLarge => "too_large",
         Kind::TooSlow => "too_slow",

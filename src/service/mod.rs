@@ -55,8 +55,8 @@ use self::{
 use crate::{
     audio::{self, Pcm, VoiceActivity},
     catalog::{Catalog, Entry},
-    lifecycle::{AcquireOptions, Lease, Lifecycle},
-    model::{Availability, Family, InputSender, Request, Responses, request},
+    lifecycle::{AcquireOptions, Lease, Lifecycle, Unavailable},
+    model::{Availability, Family, InputSender, Request, RequestError, Responses, request},
     runtime::Runnable,
     speech::{Convert, ModelName, Synthesize, Task, TaskKind, Transcribe},
     text::{Chunk, ChunkLimits, LengthCheck},
@@ -195,12 +195,13 @@ impl Service {
         let (limits, normalize_loudness) = (known.speech_limits(entry), asked.normalize_loudness);
         let (check, normalize_loudness) = (limits.check, normalize_loudness.unwrap_or(config.normalize_loudness));
         let chunks = read_aloud(asked, limits, config.lexicon.clone()).await?;
-        let wait = AcquireOptions { timeout: call.wait.unwrap_or(config.wait), keep_alive: call.keep_alive };
-        let lease = self.acquire(&entry.name, wait).await?;
-        call.served.by(&lease);
+        if let Some(allowance) = &call.allowance {
+            allowance.take_characters(characters)?;
+        }
+        let lease = self.acquire(&entry.name, &call, config.wait).await?;
         // Once for all chunks.
         let options = at_rate_of(&lease, Synthesize { text: String::new(), options }).await?.options;
-        let deadline = Instant::now() + call.time_limit.unwrap_or(config.request_timeout);
+        let deadline = call.ends(config.request_timeout);
         let (output, longest, id) = (config.output, config.max_audio, call.id);
         Ok(SpeechStart { lease, id, deadline, output, longest, options, chunks, check, normalize_loudness, characters })
     }
@@ -268,23 +269,22 @@ impl Service {
         self.probe(file, config.max_audio).await?;
         let rate = known.input_rate(entry, T::KIND);
         // Who may send so many seconds is told before anything is loaded, for which they have to be counted.
-        let sound = match call.allowance {
+        let sound = match &call.allowance {
             None => Either::Left(decode),
             Some(allowance) => {
                 let decoded = decode(rate, config.max_audio).await?;
                 allowance.take_audio(decoded.1.seconds)?;
+                allowance.take_characters(decoded.0.characters())?;
                 Either::Right(decoded)
             }
         };
-        let options = AcquireOptions { timeout: call.wait.unwrap_or(config.wait), keep_alive: call.keep_alive };
-        let lease = self.acquire(&entry.name, options).await?;
-        call.served.by(&lease);
+        let lease = self.acquire(&entry.name, &call, config.wait).await?;
         let (ask, original) = match sound {
             Either::Left(decode) => decode(rate, config.max_audio).await?,
             Either::Right(decoded) => decoded,
         };
         let (characters, ask) = (ask.characters(), at_rate_of(&lease, ask).await?);
-        let deadline = Instant::now() + call.time_limit.unwrap_or(config.request_timeout);
+        let deadline = call.ends(config.request_timeout);
         let (request, responses) = request(call.id, ask, Some(deadline));
         let (request, input) = open(request.bounded(config.output));
         lease.submit(request)?;
@@ -292,8 +292,15 @@ impl Service {
     }
 
     #[instrument(name = "wait", level = "debug", skip_all, fields(%model))]
-    async fn acquire(&self, model: &ModelName, options: AcquireOptions) -> Result<Lease, ServiceError> {
-        Ok(self.lifecycle.acquire(model, options).await?)
+    async fn acquire(&self, model: &ModelName, call: &Call, usual: Duration) -> Result<Lease, ServiceError> {
+        let options = AcquireOptions { timeout: call.patience(usual), keep_alive: call.keep_alive };
+        let lease = self.lifecycle.acquire(model, options).await;
+        let lease = lease.map_err(|error| match error {
+            // That it had no more time says more than how far the model was.
+            Unavailable::NotYet { .. } | Unavailable::NoRoom { .. } if call.is_over() => RequestError::Deadline.into(),
+            error => ServiceError::from(error),
+        });
+        lease.inspect(|lease| call.served.by(lease))
     }
 
     async fn probe(&self, file: Option<Recording>, longest: Duration) -> Result<(), ServiceError> {

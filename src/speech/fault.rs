@@ -10,6 +10,8 @@ pub enum Kind {
     Invalid,
     /// No model or route of that name.
     NotFound,
+    /// The route has no such method.
+    WrongMethod,
     /// Understood, but this model or build cannot do it.
     Unsupported,
     /// The body or the recording exceeds a limit.
@@ -62,4 +64,17 @@ pub trait Fault: std::error::Error + Send + Sync {
     fn param(&self) -> Option<&str> {
         None
     }
+
+    /// The model that would have to come first, and what is known of when.
+    fn awaited(&self) -> Option<Awaited> {
+        None
+    }
+}
+
+/// A model that a request waited for in vain.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
+pub struct Awaited {
+    pub model: String,
+    /// Until it is there, as far as that can be told.
+    pub eta: Option<Duration>,
 }

@@ -14,7 +14,7 @@ mod transcript;
 mod voice;
 
 pub use convert::{Convert, ConvertOptions};
-pub use fault::{Fault, Kind};
+pub use fault::{Awaited, Fault, Kind};
 pub use name::ModelName;
 pub use problem::Problem;
 pub use size::{Measured, Size};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::fault::{Fault, Kind};
+use super::fault::{Awaited, Fault, Kind};
 
 /// What a [`Fault`] says, as a value that can be sent to a client or written down for later.
 #[derive(Clone, Debug, PartialEq, thiserror::Error, Deserialize, Serialize)]
@@ -19,6 +19,9 @@ pub struct Problem {
     pub retry_after: Option<Duration>,
     /// Whether the same request will meet it again.
     pub permanent: bool,
+    /// The model that would have to come first.
+    #[serde(default)]
+    pub awaited: Option<Awaited>,
 }
 
 // === impl Problem ===
@@ -26,7 +29,7 @@ pub struct Problem {
 impl Problem {
     /// One that the same request will meet again.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), param: None, retry_after: None, permanent: true }
+        Self { kind, message: message.into(), param: None, retry_after: None, permanent: true, awaited: None }
     }
 
     /// A request field that is not what it should be.
@@ -70,6 +73,7 @@ impl<F: Fault> From<F> for Problem {
             param: fault.param().map(str::to_owned),
             retry_after: fault.retry_after(),
             permanent: fault.permanent(),
+            awaited: fault.awaited(),
         }
     }
 }

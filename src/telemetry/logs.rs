@@ -12,9 +12,11 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, filter::ParseError, fmt, re
 
 use super::{Config, LogFormat};
 
-/// Libraries that tell of every file and every thread as if it were news, and of recordings that are none as if that were
-/// our fault: their senders are told. A filter that names one overrides this.
-const QUIET: &str = "symphonia=off,actix_server=warn,xet_client=error,xet_data=error,xet_runtime=error";
+/// Libraries that tell of every file and every thread as if it were news, and of recordings that are none, and connections
+/// that speak no HTTP or break off, as if that were our fault: their senders are told, and anybody could fill the log. A
+/// filter that names one overrides this.
+const QUIET: &str = "symphonia=off,actix_server=warn,actix_http::h1::dispatcher=off,actix_http::h2::dispatcher=off,\
+                     xet_client=error,xet_data=error,xet_runtime=error";
 
 /// Which lines go through. It belongs to the process, like standard error itself.
 static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();

@@ -91,6 +91,7 @@ pub fn tones() -> TempDir {
 
 pub fn call() -> Call {
     Call {
+        deadline: None,
         id: "test".to_owned(),
         protocol: "test",
         model: Some("tone".to_owned()),

@@ -210,6 +210,26 @@ async fn audio_beyond_the_allowance_is_refused_before_work_starts() {
     assert_eq!(server.metric("sconce_key_audio_seconds_total", &[("key", "team")]).await, 4.0);
 }
 
+#[tokio::test]
+async fn characters_beyond_the_allowance_are_refused_before_work_starts() {
+    let keys = KeyFile::new("[[keys]]\nname = 'team'\nkey = 'sk-team'\ncharacters_per_minute = 20\n");
+    let server =
+        Server::builder().env("SCONCE_ACCESS__FILE", &keys.path()).env("SCONCE_ACCESS__OPEN_METRICS", "true").start();
+    let speak = async |text: &str| {
+        let request = server.client.post(server.url("/v1/audio/speech")).bearer_auth("sk-team");
+        request.json(&json!({"model": "tts-1", "input": text, "voice": "alloy"})).send().await.unwrap()
+    };
+    let long = speak("This is a sentence of more characters than that.").await;
+    assert_eq!(long.status(), 413, "more than the allowance can ever hold");
+    assert_eq!(speak("Good evening.").await.status(), 200);
+    let refused = speak("Good evening.").await;
+    assert_eq!(refused.status(), 429);
+    assert!(refused.headers().contains_key("retry-after"));
+    assert!(refused.text().await.unwrap().contains("characters"));
+    assert_eq!(server.metric("sconce_key_characters_total", &[("key", "team")]).await, 13.0);
+    assert_eq!(server.metric("sconce_refused_total", &[("reason", "characters")]).await, 2.0);
+}
+
 /// A request whose body does not end.
 fn half_a_request(server: &Server) -> TcpStream {
     let mut stream = TcpStream::connect(server.address).unwrap();
@@ -330,4 +350,36 @@ async fn https_is_served_with_the_configured_certificate_and_with_a_new_one_once
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(secure_health(&server, first).await, None);
+}
+
+/// The status of a request for a preset that the configuration does not name; the hub is closed, so that none comes.
+async fn asks_for_a_preset(server: ServerBuilder, key: Option<&str>) -> (u16, Vec<String>) {
+    let server = server.env("HF_HUB_OFFLINE", "1").start();
+    let with_key = |request: reqwest::RequestBuilder| key.iter().fold(request, |request, key| request.bearer_auth(key));
+    let asked = server.client.post(server.url("/v1/audio/transcriptions"));
+    let asked = with_key(asked.multipart(form(sound::silence(1.0), "openai/whisper-tiny", &[]))).send().await.unwrap();
+    let known = with_key(server.client.get(server.url("/models/status"))).send().await.unwrap();
+    let known: Value = known.json().await.unwrap();
+    (asked.status().as_u16(), known["models"].as_object().unwrap().keys().cloned().collect())
+}
+
+#[tokio::test]
+async fn where_there_are_keys_only_configured_models_can_be_asked_for() {
+    let open = Server::builder();
+    assert_eq!(asks_for_a_preset(open, None).await.0, 503, "known, and not to be had without the hub");
+
+    let (status, known) = asks_for_a_preset(locked(), Some("sk-user")).await;
+    assert_eq!(status, 404);
+    assert!(known.iter().all(|name| name.starts_with("sconce/")), "{known:?}");
+    assert!(known.contains(&NANO.to_owned()), "{known:?}");
+
+    let named = locked().env("MODEL_ID", "embedded,openai/whisper-tiny");
+    assert_eq!(asks_for_a_preset(named, Some("sk-user")).await.0, 503);
+    let opened = locked().env("SCONCE_MODELS__ONLY_CONFIGURED", "false");
+    assert_eq!(asks_for_a_preset(opened, Some("sk-user")).await.0, 503);
+
+    let vertex = Server::builder().env("AIP_MODE", "PREDICTION");
+    assert_eq!(asks_for_a_preset(vertex, None).await.0, 404);
+    let closed = Server::builder().env("SCONCE_MODELS__ONLY_CONFIGURED", "true");
+    assert_eq!(asks_for_a_preset(closed, None).await.0, 404);
 }

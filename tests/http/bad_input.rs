@@ -193,6 +193,27 @@ async fn options_of_the_family_are_checked() {
 }
 
 #[tokio::test]
+async fn numbers_that_json_does_not_have_are_refused_by_name() {
+    let server = Server::start();
+    for (query, field) in [
+        ("temperature=NaN&wait=5", "temperature"),
+        ("wait=inf", "wait"),
+        ("temperature=-Infinity", "temperature"),
+        ("wait=1e999", "wait"),
+    ] {
+        let answer = server.post_bytes(&format!("/predict?{query}"), "audio/wav", recording(WAV)).await;
+        let status = answer.status();
+        let body: Value = answer.json().await.unwrap();
+        assert_eq!(
+            (status.as_u16(), &body["error"]["details"][1]["fieldViolations"][0]["field"]),
+            (400, &json!(field))
+        );
+        let (status, message) = failure(server.transcribe(recording(WAV), MODEL, &[(field, "NaN")]).await).await;
+        assert_eq!((status, message.contains(field)), (400, true), "{message}");
+    }
+}
+
+#[tokio::test]
 async fn routes_and_methods_that_there_are_not() {
     let server = Server::start();
     assert_eq!(server.get("/nowhere").await.status(), 404);

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use futures::future::join_all;
 use serde_json::{Value, json};
 
 use crate::{
     recordings::words,
-    support::{Server, ServerBuilder, hub::Hub, publish_nano, recording},
+    support::{Server, ServerBuilder, hub::Hub, publish_nano, recording, server::form, sound},
 };
 
 const MODEL: &str = "acme/nano";
@@ -112,9 +113,10 @@ async fn who_does_not_wait_is_told_when_to_come_back() {
         assert_eq!(answer.status(), 503);
         assert!(answer.headers()["retry-after"].to_str().unwrap().parse::<u64>().unwrap() >= 1);
         assert!(answer.headers()["retry-after-ms"].to_str().unwrap().parse::<u64>().unwrap() >= 1);
-        assert!(!answer.headers().contains_key("x-should-retry"));
+        assert_eq!(answer.headers()["x-should-retry"], "true");
         let body: Value = answer.json().await.unwrap();
         assert_eq!(body["error"]["code"], "model_loading");
+        assert_eq!(body["error"]["status_url"], "/models/status");
         assert!(body["error"]["message"].as_str().unwrap().contains("/models/status"), "{body}");
     }
     assert!(start.elapsed() < Duration::from_secs(20), "the callers waited for the stalled hub");
@@ -169,4 +171,126 @@ async fn events_follow_a_model_on_its_way() {
     };
     tokio::time::timeout(Duration::from_secs(60), read).await.unwrap();
     assert!(text.starts_with("data: {") && text.contains("downloading"), "{text}");
+}
+
+/// The status, what is said where the protocol has room for it, and whether a retry helps.
+async fn refusal(answer: reqwest::Response) -> (u16, Value, Value) {
+    let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+    let body: Value = answer.json().await.unwrap();
+    let retry = json!(headers.get("x-should-retry").map(|value| value.to_str().unwrap()));
+    (status, body, retry)
+}
+
+/// A request on each protocol that gives the whole answer so many seconds, by header or by field.
+async fn in_every_protocol(server: &Server, seconds: &str, by_field: bool) -> Vec<reqwest::Response> {
+    let field = by_field.then(|| seconds.parse::<f64>().unwrap());
+    let header = |request: reqwest::RequestBuilder| match by_field {
+        true => request,
+        false => request.header("x-request-timeout", seconds),
+    };
+    let wav = BASE64_STANDARD.encode(recording(WAV));
+    let fields: &[_] = if by_field { &[("timeout", seconds)] } else { &[] };
+    let openai = server.client.post(server.url("/v1/audio/transcriptions"));
+    let envelope = json!({"instances": [{"audio": wav}], "parameters": {"timeout": field}});
+    let input = json!({"name": "audio", "shape": [1], "datatype": "BYTES", "data": [wav]});
+    let micros = field.map(|seconds| (seconds * 1e6) as u64);
+    let parameters = micros.map_or(json!({}), |micros| json!({"timeout": micros}));
+    let infer = json!({"inputs": [input], "parameters": parameters});
+    let native = json!({"audio": wav, "timeout": field});
+    let requests = [
+        openai.multipart(form(recording(WAV), MODEL, fields)),
+        server.client.post(server.url("/predict")).json(&native),
+        server.client.post(server.url("/predict")).json(&envelope),
+        server.client.post(server.url("/v2/models/nano/infer")).json(&infer),
+    ];
+    join_all(requests.map(|request| async { header(request).send().await.unwrap() })).await
+}
+
+#[tokio::test]
+async fn a_deadline_holds_for_the_whole_answer_in_every_protocol() {
+    let hub = hub();
+    hub.stall();
+    let server = on_demand(&hub).start();
+    for by_field in [true, false] {
+        let start = Instant::now();
+        let mut answers = in_every_protocol(&server, "0.5", by_field).await.into_iter().map(refusal);
+        assert!(start.elapsed() >= Duration::from_millis(450), "they waited as long as they might");
+        assert!(start.elapsed() < Duration::from_secs(20), "they waited for the stalled hub");
+        let (status, body, _) = answers.next().unwrap().await;
+        assert_eq!((status, &body["error"]["code"]), (504, &json!("deadline_exceeded")));
+        let (status, body, _) = answers.next().unwrap().await;
+        assert_eq!((status, &body["error"]["status"]), (504, &json!("DEADLINE_EXCEEDED")), "{body}");
+        let (_, body, _) = answers.next().unwrap().await;
+        assert!(body.to_string().contains("DEADLINE_EXCEEDED"), "{body}");
+        // The Open Inference Protocol has no status of its own for it.
+        assert_eq!(answers.next().unwrap().await.0, 503);
+    }
+    for wrong in ["soon", "-1", "NaN", "99999999"] {
+        let request = server.client.post(server.url("/predict")).header("x-request-timeout", wrong);
+        let (status, body, _) = refusal(request.json(&json!({"audio": "AAAA"})).send().await.unwrap()).await;
+        assert_eq!(status, 400, "{wrong}: {body}");
+        assert!(body["error"]["message"].as_str().unwrap().contains("X-Request-Timeout"), "{body}");
+    }
+    hub.release();
+    server.until_status_of(MODEL, "downloading").await;
+    for answer in in_every_protocol(&server, "60", false).await {
+        assert_eq!(answer.status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn what_a_model_needs_is_told_where_each_protocol_has_room_for_it() {
+    let hub = hub();
+    hub.stall();
+    let server = on_demand(&hub).env("SCONCE_LIMITS__WAIT", "0s").start();
+    let mut answers = in_every_protocol(&server, "60", false).await.into_iter().map(refusal);
+    let (status, body, retry) = answers.next().unwrap().await;
+    assert_eq!((status, &body["error"]["status_url"], retry), (503, &json!("/models/status"), json!("true")));
+    let (status, body, retry) = answers.next().unwrap().await;
+    let metadata = &body["error"]["details"][0]["metadata"];
+    assert_eq!((status, &metadata["model"], retry), (503, &json!(MODEL), json!("true")));
+    assert_eq!(metadata["status_url"], "/models/status");
+    answers.next();
+    let (status, body, _) = answers.next().unwrap().await;
+    assert_eq!((status, &body["status_url"]), (503, &json!("/models/status")));
+    assert!(body["error"].is_string(), "{body}");
+    hub.release();
+}
+
+#[tokio::test]
+async fn every_answer_says_which_replica_it_is_from() {
+    let server = Server::builder().env("SCONCE_SERVER__NAME", "sconce-7").start();
+    for (path, status) in [("/health", 200), ("/models/status", 200), ("/nowhere", 404), ("/predict", 405)] {
+        let answer = server.get(path).await;
+        assert_eq!(answer.status(), status, "{path}");
+        assert_eq!(answer.headers()["x-sconce-server"], "sconce-7", "{path}");
+    }
+    assert_eq!(server.get_json("/health").await["server"], "sconce-7");
+    assert_eq!(server.get_json("/models/status").await["server"], "sconce-7");
+    let unnamed = Server::start();
+    let name = unnamed.get_json("/health").await["server"].as_str().unwrap().to_owned();
+    assert!(!name.is_empty());
+    assert_eq!(unnamed.get("/ping").await.headers()["x-sconce-server"], name.as_str());
+}
+
+#[tokio::test]
+async fn a_model_may_have_a_queue_of_its_own() {
+    let server = Server::builder()
+        .env("MODEL_ID", "whisper-nano.en")
+        .env("SCONCE_MODELS__WHISPER_NANO_EN__QUEUE", "1")
+        .env("SCONCE_MODELS__WHISPER_NANO_EN__MAX_BATCH", "1")
+        .start();
+    server.post_json("/download-models", &json!({})).await;
+    let ask = |_| server.transcribe(sound::babble(20.0), "whisper-nano.en", &[]);
+    let statuses: Vec<_> = join_all((0..8).map(ask)).await.iter().map(|answer| answer.status().as_u16()).collect();
+    assert!(statuses.contains(&200) && statuses.contains(&429), "{statuses:?}");
+}
+
+#[tokio::test]
+async fn a_budget_holds_without_being_asked_for() {
+    let server = Server::builder().env("SCONCE_MEMORY__RESERVE", "900TB").start();
+    let (status, body, retry) = refusal(server.transcribe(recording(WAV), "whisper-nano.en", &[]).await).await;
+    assert_eq!((status, &body["error"]["code"], retry), (507, &json!("model_wont_fit"), json!("false")));
+    let unbound = Server::builder().env("SCONCE_MEMORY__RESERVE", "900TB").env("SCONCE_MEMORY__BUDGET", "none").start();
+    assert_eq!(unbound.transcribe(recording(WAV), "whisper-nano.en", &[]).await.status(), 200);
 }

@@ -268,3 +268,18 @@ async fn a_key_pays_for_the_sound_of_a_job_when_it_is_taken() {
     assert_eq!(spent.status(), 429);
     assert!(spent.headers().contains_key("retry-after"));
 }
+
+#[tokio::test]
+async fn a_job_that_waits_is_told_its_place_and_when_it_may_be_done() {
+    let server = Server::start();
+    let first = post(&server, "/v1/jobs", lights()).await;
+    assert!(ended(&server, &first).await.get("position").is_none());
+    post(&server, "/v1/jobs", sound::babble(120.0)).await;
+    let (second, third) = (post(&server, "/v1/jobs", lights()).await, post(&server, "/v1/jobs", lights()).await);
+    let job = async |id: &str| server.get_json(&format!("/v1/jobs/{id}")).await;
+    let (second, third) = (job(&second).await, job(&third).await);
+    assert_eq!(third["status"], "queued", "{third}");
+    let position = |job: &Value| job["position"].as_u64().unwrap_or_default();
+    assert!(position(&third) == position(&second) + 1, "{second} {third}");
+    assert!(third["eta_seconds"].as_f64().unwrap() > 0.0, "{third}");
+}

@@ -15,6 +15,7 @@ mod flows_devices;
 mod flows_lifecycle;
 mod health;
 mod jobs;
+mod methods;
 mod oip;
 mod openai;
 mod openapi;

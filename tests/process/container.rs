@@ -107,6 +107,6 @@ async fn its_limits_bound_the_threads_of_a_model_and_the_memory_of_all() {
     }
     for groups in [V1, V2] {
         let limited = threads_and_budget(None, Some(&groups)).await;
-        assert_eq!(limited, (1, 799_000_000), "{}", groups.ours);
+        assert_eq!(limited, (1, 899_000_000), "{}", groups.ours);
     }
 }

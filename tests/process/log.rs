@@ -1,5 +1,11 @@
 //! What is in the log, and what is not.
 
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -44,6 +50,14 @@ async fn what_callers_do_wrong_is_told_to_them_and_not_in_the_log() {
     assert_eq!(post("/predict", "application/json", unknown.into()).await.unwrap().status(), 404);
     assert_eq!(post("/predict", "application/json", b"{".to_vec()).await.unwrap().status(), 400);
     assert_eq!(post("/nowhere", "audio/wav", Vec::new()).await.unwrap().status(), 404);
+    for junk in [
+        &b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"[..],
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        &[0; 4096],
+        b"GET / HTTP/9\r\n\r\n",
+    ] {
+        speak(&program.address, junk);
+    }
     program.terminate();
     program.line("stopped");
     let serious = |line: &&Value| line["level"] != "INFO";
@@ -52,6 +66,15 @@ async fn what_callers_do_wrong_is_told_to_them_and_not_in_the_log() {
         serious,
         ["no keys: whoever reaches the port may use this server; access.keys or access.file closes it"]
     );
+}
+
+/// Says what is not HTTP, and listens until the connection is closed.
+fn speak(address: &str, junk: &[u8]) {
+    let mut connection = TcpStream::connect(address).unwrap();
+    connection.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    // It may be closed before all of it is sent.
+    let _ = connection.write_all(junk);
+    let _ = connection.read_to_end(&mut Vec::new());
 }
 
 #[test]

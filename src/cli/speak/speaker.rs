@@ -156,6 +156,7 @@ impl<'a> Speaker<'a> {
             model: self.model.clone(),
             wait: Some(PATIENCE),
             time_limit: Some(PATIENCE),
+            deadline: None,
             served: Served::default(),
             keep_alive: None,
             allowance: None,

@@ -20,3 +20,12 @@ pub struct Config {
     /// Requests that ask for work, of all callers together, that may be under way at once.
     pub concurrency: Option<usize>,
 }
+
+// === impl Config ===
+
+impl Config {
+    /// Whether requests need a key. A file of keys says so even where it is empty by now.
+    pub fn asks_for_keys(&self) -> bool {
+        !self.keys.is_empty() || !self.admin_keys.is_empty() || self.file.is_some()
+    }
+}

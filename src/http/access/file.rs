@@ -33,6 +33,7 @@ struct Entry {
     scopes: Vec<Scope>,
     requests_per_minute: Option<std::num::NonZeroU32>,
     audio_seconds_per_minute: Option<std::num::NonZeroU32>,
+    characters_per_minute: Option<std::num::NonZeroU32>,
     concurrency: Option<std::num::NonZeroU32>,
 }
 
@@ -93,6 +94,7 @@ impl Entry {
         let limits = Limits {
             requests_per_minute: self.requests_per_minute,
             audio_seconds_per_minute: self.audio_seconds_per_minute,
+            characters_per_minute: self.characters_per_minute,
             concurrency: self.concurrency,
         };
         Ok(Key { name: self.name, digest, scopes: self.scopes, limits })

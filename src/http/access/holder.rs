@@ -33,7 +33,17 @@ struct Meters {
     limits: Limits,
     requests: Option<DefaultDirectRateLimiter>,
     audio: Option<DefaultDirectRateLimiter>,
+    characters: Option<DefaultDirectRateLimiter>,
     slots: Option<Arc<Semaphore>>,
+}
+
+/// Why a bucket does not give what is asked of it.
+enum Short {
+    ForNow {
+        retry_after: Duration,
+    },
+    /// It holds less when it is full.
+    ForEver,
 }
 
 // === impl Holder ===
@@ -69,6 +79,24 @@ impl Holder {
         })
     }
 
+    /// Takes so much out of a bucket, if there is one; the error says how much it holds as well.
+    fn take(
+        &self,
+        bucket: Option<&DefaultDirectRateLimiter>,
+        per_minute: Option<NonZeroU32>,
+        amount: NonZeroU32,
+        why: Refusal,
+    ) -> Result<(), (Short, u32)> {
+        let Some((bucket, per_minute)) = bucket.zip(per_minute) else { return Ok(()) };
+        let short = match bucket.check_n(amount) {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(until)) => Short::ForNow { retry_after: until.wait_time_from(DefaultClock::default().now()) },
+            Err(_) => Short::ForEver,
+        };
+        self.metrics.refused(&self.key.name, why);
+        Err((short, per_minute.get()))
+    }
+
     /// One of the places for requests that are under way; `None` where they are not counted.
     pub(super) fn slot(&self) -> Result<Option<OwnedSemaphorePermit>, Problem> {
         let Some(slots) = &self.meters.slots else { return Ok(None) };
@@ -83,26 +111,31 @@ impl Holder {
 impl Allowance for Holder {
     fn take_audio(&self, seconds: f64) -> Result<(), OverAllowance> {
         let whole = NonZeroU32::new(seconds.ceil() as u32).unwrap_or(NonZeroU32::MIN);
-        if let Some((bucket, per_minute)) = self.meters.audio.as_ref().zip(self.key.limits.audio_seconds_per_minute) {
-            let refused = match bucket.check_n(whole) {
-                Ok(Ok(())) => None,
-                Ok(Err(until)) => Some(OverAllowance::Spent {
-                    who: self.key.name.clone(),
-                    per_minute: per_minute.get(),
-                    retry_after: until.wait_time_from(DefaultClock::default().now()),
-                }),
-                Err(_) => Some(OverAllowance::TooLong {
-                    who: self.key.name.clone(),
-                    per_minute: per_minute.get(),
-                    seconds: whole.get(),
-                }),
-            };
-            if let Some(refused) = refused {
-                self.metrics.refused(&self.key.name, Refusal::Audio);
-                return Err(refused);
+        let per_minute = self.key.limits.audio_seconds_per_minute;
+        self.take(self.meters.audio.as_ref(), per_minute, whole, Refusal::Audio).map_err(|(short, per_minute)| {
+            let who = self.key.name.clone();
+            match short {
+                Short::ForNow { retry_after } => OverAllowance::Spent { who, per_minute, retry_after },
+                Short::ForEver => OverAllowance::TooLong { who, per_minute, seconds: whole.get() },
             }
-        }
+        })?;
         self.metrics.heard(&self.key.name, seconds);
+        Ok(())
+    }
+
+    fn take_characters(&self, characters: usize) -> Result<(), OverAllowance> {
+        let Some(whole) = u32::try_from(characters).ok().and_then(NonZeroU32::new) else { return Ok(()) };
+        let per_minute = self.key.limits.characters_per_minute;
+        self.take(self.meters.characters.as_ref(), per_minute, whole, Refusal::Characters).map_err(
+            |(short, per_minute)| {
+                let who = self.key.name.clone();
+                match short {
+                    Short::ForNow { retry_after } => OverAllowance::CharactersSpent { who, per_minute, retry_after },
+                    Short::ForEver => OverAllowance::TextTooLong { who, per_minute, characters: whole.get() },
+                }
+            },
+        )?;
+        self.metrics.read(&self.key.name, characters);
         Ok(())
     }
 }
@@ -123,6 +156,7 @@ impl Meters {
             limits,
             requests: limits.requests_per_minute.map(bucket),
             audio: limits.audio_seconds_per_minute.map(bucket),
+            characters: limits.characters_per_minute.map(bucket),
             slots: limits.concurrency.map(slots),
         }
     }

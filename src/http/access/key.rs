@@ -27,6 +27,8 @@ pub enum Scope {
 pub struct Limits {
     pub requests_per_minute: Option<NonZeroU32>,
     pub audio_seconds_per_minute: Option<NonZeroU32>,
+    /// Of texts that are spoken.
+    pub characters_per_minute: Option<NonZeroU32>,
     /// Requests under way at once.
     pub concurrency: Option<NonZeroU32>,
 }
@@ -98,6 +100,7 @@ impl Limits {
         Self {
             requests_per_minute: self.requests_per_minute.or(defaults.requests_per_minute),
             audio_seconds_per_minute: self.audio_seconds_per_minute.or(defaults.audio_seconds_per_minute),
+            characters_per_minute: self.characters_per_minute.or(defaults.characters_per_minute),
             concurrency: self.concurrency.or(defaults.concurrency),
         }
     }

@@ -11,6 +11,8 @@ pub(super) struct Metrics {
     requests: IntCounterVec,
     /// Seconds of sound that were taken from allowances, by key.
     audio_seconds: CounterVec,
+    /// Characters that were taken from allowances, by key.
+    characters: IntCounterVec,
     /// Requests that were refused at the gate, by key and reason.
     refused: IntCounterVec,
     /// Changes of the file of keys, by outcome.
@@ -25,6 +27,7 @@ pub(super) enum Refusal {
     Scope,
     Requests,
     Audio,
+    Characters,
     Concurrency,
 }
 
@@ -45,6 +48,10 @@ impl Metrics {
                 Opts::new("sconce_key_audio_seconds_total", "Seconds of sound that were let in, by key."),
                 &["key"],
             )?,
+            characters: IntCounterVec::new(
+                Opts::new("sconce_key_characters_total", "Characters of text that were let in, by key."),
+                &["key"],
+            )?,
             refused: IntCounterVec::new(
                 Opts::new("sconce_refused_total", "Requests that were refused at the gate, by key and reason."),
                 &["key", "reason"],
@@ -57,6 +64,7 @@ impl Metrics {
         registry.register(Box::new(metrics.keys.clone()))?;
         registry.register(Box::new(metrics.requests.clone()))?;
         registry.register(Box::new(metrics.audio_seconds.clone()))?;
+        registry.register(Box::new(metrics.characters.clone()))?;
         registry.register(Box::new(metrics.refused.clone()))?;
         registry.register(Box::new(metrics.reloads.clone()))?;
         Ok(metrics)
@@ -72,6 +80,10 @@ impl Metrics {
 
     pub fn heard(&self, key: &str, seconds: f64) {
         self.audio_seconds.with_label_values(&[key]).inc_by(seconds);
+    }
+
+    pub fn read(&self, key: &str, characters: usize) {
+        self.characters.with_label_values(&[key]).inc_by(characters as u64);
     }
 
     pub fn refused(&self, key: &str, why: Refusal) {
@@ -93,6 +105,7 @@ impl Refusal {
             Self::Scope => "scope",
             Self::Requests => "requests",
             Self::Audio => "audio",
+            Self::Characters => "characters",
             Self::Concurrency => "concurrency",
         }
     }

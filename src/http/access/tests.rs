@@ -27,6 +27,7 @@ pub(in crate::http) fn config() -> Config {
 
 pub(in crate::http) fn http(access: Config) -> crate::http::Config {
     crate::http::Config {
+        server_name: None,
         body_limit: 1,
         bodies_limit: usize::MAX,
         max_instances: usize::MAX,

@@ -74,6 +74,9 @@ pub(super) async fn read(api: &Api, request: &HttpRequest, body: Body) -> Result
     if let (Some(allowance), Some(recording)) = (access::allowance(request), &recording) {
         allowance.take_audio(api.service.seconds(recording.clone()).await?).map_err(ServiceError::from)?;
     }
+    if let (Some(allowance), Some(text)) = (access::allowance(request), &text) {
+        allowance.take_characters(text.chars().count()).map_err(ServiceError::from)?;
+    }
     let recording = match (text, recording) {
         (Some(text), _) => Some(kept_text(&text)),
         (None, Some(recording)) => Some(kept(recording)),

@@ -20,6 +20,12 @@ pub(super) struct JobBody {
     /// While it runs: how much of the recording is written down, or how much sound was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<Progress>,
+    /// While it waits: 1 is begun next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<usize>,
+    /// While it waits: seconds until it may be done, by how long the last jobs took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    eta_seconds: Option<f64>,
     /// When it has succeeded: what `/predict` would have answered. Lists leave it out.
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<Value>,
@@ -56,6 +62,8 @@ impl From<&View> for JobBody {
             started_at: view.state.since().map(|since| since.seconds()),
             ended_at: view.state.end().map(|end| end.seconds()),
             progress: view.progress,
+            position: view.turn.map(|turn| turn.position),
+            eta_seconds: view.turn.and_then(|turn| turn.eta).map(|eta| eta.as_secs_f64()),
             result: view.result.clone(),
             error,
             webhook: webhook.map(|webhook| WebhookBody { url: webhook.url.clone(), status: webhook.state() }),

@@ -60,12 +60,15 @@ async fn run(worker: JobWorker, item: WorkItem, pieces: Pieces) -> Result<Value,
     let body = recording.map(request::matter).transpose()?;
     let mut request = NativeRequest::read(&service, fields, body, &Content::default())?;
     let common = &request.common;
+    // Nobody waits: it is counted from when the model is there.
+    let timeout = common.timeout.map(|seconds| wait::seconds("timeout", seconds)).transpose()?;
     let call = Call {
         id: id.to_string(),
         protocol: "jobs",
         model: common.model.clone(),
         wait: common.wait.map(|seconds| wait::seconds("wait", seconds)).transpose()?,
-        time_limit: Some(time_limit),
+        time_limit: Some(timeout.map_or(time_limit, |timeout| timeout.min(time_limit))),
+        deadline: None,
         served: Served::default(),
         keep_alive: common.keep_alive,
         allowance: None,

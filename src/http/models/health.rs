@@ -12,8 +12,8 @@ use crate::{
 /// What `GET /health` answers with.
 pub(in crate::http) fn report(api: &Api) -> Value {
     let snapshot = api.service.lifecycle().snapshot();
-    let mut report =
-        json!({"status": state(api).as_str(), "load_mode": snapshot.mode, "models": models(api, &snapshot)});
+    let (status, models) = (state(api).as_str(), models(api, &snapshot));
+    let mut report = json!({"status": status, "server": api.name, "load_mode": snapshot.mode, "models": models});
     if let Some(reason) = api.jobs.trouble() {
         report["jobs"] = json!({"error": reason});
     }

@@ -14,6 +14,8 @@ use crate::http::{problem::schemas::GoogleError, wait};
 /// How the server is.
 #[derive(ToSchema)]
 pub(in crate::http) struct Health {
+    /// What this replica is called.
+    server: String,
     #[schema(inline)]
     status: HealthStatus,
     #[schema(inline)]
@@ -88,6 +90,8 @@ pub(in crate::http) struct Liveness {
 /// Every model that there is.
 #[derive(ToSchema)]
 pub(in crate::http) struct ModelsStatus {
+    /// What this replica is called.
+    server: String,
     #[schema(inline)]
     load_mode: LoadMode,
     /// The model of requests that name none.

@@ -10,7 +10,8 @@ pub(in crate::http) fn report(api: &Api) -> Value {
     let (catalog, snapshot) = (api.service.catalog(), &api.service.lifecycle().snapshot());
     let models: serde_json::Map<_, _> =
         catalog.entries().map(|entry| (entry.name.to_string(), model(entry, snapshot))).collect();
-    json!({"load_mode": snapshot.mode, "default": catalog.default().name, "models": models})
+    let default = &catalog.default().name;
+    json!({"server": api.name, "load_mode": snapshot.mode, "default": default, "models": models})
 }
 
 /// Who follows events wants to see what moves: models that nobody asked for are left out.

@@ -35,18 +35,24 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// Texts as JSON has them: numbers are numbers, the rest is text.
+/// Texts as JSON has them: numbers are numbers, the rest is text. JSON has no `NaN` and no infinity, so they are text as
+/// well, which is refused where a number belongs.
 pub(in crate::http) fn from_texts(texts: impl IntoIterator<Item = (String, String)>) -> Fields {
     let value = |(name, text): (String, String)| match name.as_str() {
-        "wait" | "temperature" | "speed" => {
-            (name, text.trim().parse::<f64>().map_or_else(|_| text.into(), Value::from))
-        }
+        "wait" | "timeout" | "temperature" | "speed" => (name, number(text)),
         "seed" | "sample_rate" => (name, text.trim().parse::<u64>().map_or_else(|_| text.into(), Value::from)),
-        "normalize" | "normalize_loudness" => (name, text.trim().parse::<bool>().map_or_else(|_| text.into(), Value::from)),
+        "normalize" | "normalize_loudness" => {
+            (name, text.trim().parse::<bool>().map_or_else(|_| text.into(), Value::from))
+        }
         "options" => (name, serde_json::from_str(&text).unwrap_or(Value::String(text))),
         _ => (name, Value::String(text)),
     };
     texts.into_iter().map(value).collect()
+}
+
+fn number(text: String) -> Value {
+    let number = text.trim().parse::<f64>().ok().and_then(serde_json::Number::from_f64);
+    number.map_or(Value::String(text), Value::Number)
 }
 
 /// Those in the query of a request.
@@ -104,7 +110,9 @@ mod tests {
         let texts = [("temperature", "0.5"), ("wait", "3"), ("prompt", "7")];
         let fields = from_texts(texts.map(|(name, text)| (name.to_owned(), text.to_owned())));
         assert_eq!(Value::Object(fields), json!({"temperature": 0.5, "wait": 3.0, "prompt": "7"}));
-        assert_eq!(from_texts([("wait".to_owned(), "soon".to_owned())])["wait"], "soon");
+        for none in ["soon", "NaN", "inf", "-Infinity"] {
+            assert_eq!(from_texts([("wait".to_owned(), none.to_owned())])["wait"], none);
+        }
     }
 
     #[test]

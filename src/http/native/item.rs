@@ -15,6 +15,7 @@ use crate::{
         api::Api,
         call::{call, keep_alive},
         problem::Problem,
+        wait,
     },
     service::Call,
 };
@@ -50,6 +51,7 @@ impl Item {
         let common = &native.common;
         let call = Call {
             keep_alive: keep_alive(request, common.keep_alive),
+            deadline: wait::deadline(request, common.timeout)?,
             ..call(request, "vertex", common.model.clone(), common.wait)?
         };
         let output = output(&native);

@@ -36,6 +36,8 @@ pub(in crate::http) struct Common {
     pub model: Option<String>,
     /// Seconds to wait for the model.
     pub wait: Option<f64>,
+    /// Seconds in which the whole answer is wanted; the header `X-Request-Timeout` says the same.
+    pub timeout: Option<f64>,
     /// How long the model is to stay in memory afterwards.
     #[schema(value_type = Option<String>)]
     pub keep_alive: Option<KeepAlive>,

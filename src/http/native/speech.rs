@@ -14,7 +14,8 @@ use super::{
     voice::{AskedVoice, Speaker},
 };
 use crate::{
-    http::{api::Api, call::call, problem::Problem},
+    http::{api::Api, call::call, problem::Problem, wait},
+    service::Call,
     speech::{Kind, TaskKind},
 };
 
@@ -55,6 +56,8 @@ pub(in crate::http) struct Speech {
     normalize_loudness: Option<bool>,
     /// Knobs of the model's family.
     options: Option<Map<String, Value>>,
+    /// Seconds in which the whole answer is wanted; the header `X-Request-Timeout` says the same.
+    timeout: Option<f64>,
 }
 
 /// A voice of the model by its name, or one of `/v1/audio/voices`.
@@ -104,7 +107,8 @@ async fn answer(
     let follows = api.service.follows_instructions(Some(model))?;
     let ignored = (fields.instructions.is_some() && !follows).then_some("instructions");
     let voice = asked.find_named(Speaker { service: &api.service, model: Some(model), task }).await?;
-    let call = call(request, protocol, Some(model.clone()), None)?;
+    let deadline = wait::deadline(request, speech.timeout)?;
+    let call = Call { deadline, ..call(request, protocol, Some(model.clone()), None)? };
     let speaking = api.service.speak(call, fields.request(input.clone(), voice)).await?;
     let mut response = respond(EncodedSound::new(speaking, format), stream_format).await?;
     if let Some(field) = ignored {

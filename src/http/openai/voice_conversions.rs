@@ -16,13 +16,15 @@ use crate::{
             voice::{AskedVoice, Speaker},
         },
         problem::Problem,
+        wait,
     },
     lifecycle::KeepAlive,
     service::{Call, ConvertRequest, Recording},
     speech::{ConvertOptions, TaskKind, VoiceInput},
 };
 
-const KNOWN: &str = "file, model, voice, target, response_format, sample_rate, stream, seed, options, wait, keep_alive";
+const KNOWN: &str =
+    "file, model, voice, target, response_format, sample_rate, stream, seed, options, wait, timeout, keep_alive";
 
 /// The form of a conversion.
 #[derive(ToSchema)]
@@ -49,6 +51,8 @@ pub(super) struct VoiceConversionForm {
     options: Option<String>,
     /// Seconds to wait for the model.
     wait: Option<f64>,
+    /// Seconds in which the whole answer is wanted; the header `X-Request-Timeout` says the same.
+    timeout: Option<f64>,
     /// How long the model is to stay in memory afterwards.
     keep_alive: Option<String>,
 }
@@ -62,6 +66,7 @@ struct Fields {
     stream_format: StreamFormat,
     options: ConvertOptions,
     wait: Option<f64>,
+    timeout: Option<f64>,
     keep_alive: Option<KeepAlive>,
 }
 
@@ -95,10 +100,11 @@ async fn answer(api: &Api, request: &HttpRequest, payload: web::Payload) -> Resu
         return Err(body.not_taken("multipart/form-data, with the recording as the field file"));
     };
     let fields = Fields::take(Form::read(api, request, body).await?)?;
-    let Fields { file, model, voice, format, stream_format, options, wait, keep_alive: stay } = fields;
+    let Fields { file, model, voice, format, stream_format, options, wait, timeout, keep_alive: stay } = fields;
     api.service.check("openai", model.as_deref(), TaskKind::Convert)?;
     let voice = voice.find(api, model.as_deref()).await?;
-    let call = Call { keep_alive: keep_alive(request, stay), ..call(request, "openai", model, wait)? };
+    let deadline = wait::deadline(request, timeout)?;
+    let call = Call { keep_alive: keep_alive(request, stay), deadline, ..call(request, "openai", model, wait)? };
     let asked = ConvertRequest { audio: file.into(), options: ConvertOptions { voice, ..options } };
     let converted =
         api.service.convert(call, asked).await.map_err(|error| Problem::from(error).renamed("audio", "file"));
@@ -122,6 +128,7 @@ impl Fields {
             stream_format: if stream { StreamFormat::Sse } else { StreamFormat::Audio },
             options: ConvertOptions { voice: None, seed: form.parse("seed", "a whole number")?, options },
             wait: form.parse("wait", "a number of seconds")?,
+            timeout: form.parse("timeout", "a number of seconds")?,
             keep_alive: form.parse("keep_alive", "a number of seconds, or a duration such as 5m")?,
         };
         form.finish(KNOWN)?;

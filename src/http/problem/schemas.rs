@@ -25,6 +25,12 @@ struct OpenAiErrorBody {
     param: Option<String>,
     /// A word for programs.
     code: String,
+    /// Where a model that has to come first shows how far it is.
+    #[schema(nullable = false)]
+    status_url: Option<String>,
+    /// Seconds until it is expected, where that can be told.
+    #[schema(nullable = false)]
+    eta_seconds: Option<u64>,
 }
 
 /// An error as Google's APIs write it.
@@ -44,7 +50,8 @@ struct GoogleErrorBody {
     message: String,
     /// A name of google.rpc.Code.
     status: String,
-    /// What a program wants to know, in the types of google/rpc/error_details.proto.
+    /// What a program wants to know, in the types of google/rpc/error_details.proto. The metadata of `ErrorInfo` hold
+    /// `model`, `status_url` and `eta_seconds` of a model that has to come first.
     details: Vec<serde_json::Map<String, Value>>,
 }
 
@@ -54,4 +61,10 @@ struct GoogleErrorBody {
 pub(in crate::http) struct OipError {
     /// What was wrong, and what would be right.
     error: String,
+    /// Where a model that has to come first shows how far it is.
+    #[schema(nullable = false)]
+    status_url: Option<String>,
+    /// Seconds until it is expected, where that can be told.
+    #[schema(nullable = false)]
+    eta_seconds: Option<u64>,
 }

@@ -6,7 +6,7 @@ use crate::{jobs::record::Recording, speech::Problem};
 const KEEP: Duration = Duration::from_secs(100);
 
 fn limits() -> Limits {
-    Limits { keep: KEEP, max_count: 3, max_bytes: 10, attempts: 2 }
+    Limits { keep: KEEP, max_count: 3, max_bytes: 10, attempts: 2, at_once: 1 }
 }
 
 fn request(bytes: usize) -> JobRequest {
@@ -153,4 +153,26 @@ fn a_webhook_is_due_at_the_end_and_given_up_after_six_tries() {
     }
     assert_eq!((waits, delivery), (vec![1, 5, 25, 125, 625], Delivery::GivenUp));
     assert_eq!(delivery_after(3, true, now), Delivery::Delivered);
+}
+
+#[test]
+fn who_waits_is_told_its_place_and_when_it_may_be_done() {
+    let limits = Limits { max_count: 10, max_bytes: 100, at_once: 2, ..limits() };
+    let (mut table, now) = (JobTable::new(limits, vec![]), Timestamp::now());
+    let later = |milliseconds| now.after(Duration::from_millis(milliseconds));
+    let ids: Vec<_> = (0..4).map(|at| take(&mut table, &request(1), later(at)).unwrap()).collect();
+    let turn = |table: &JobTable, id: &JobId| table.view(&Principal::ANYBODY, id).unwrap().turn;
+    assert_eq!(turn(&table, &ids[3]), Some(Turn { position: 4, eta: None }));
+
+    happen(&mut table, &ids[0], JobEvent::Start, now);
+    happen(&mut table, &ids[0], JobEvent::Done, later(6000));
+    assert_eq!(turn(&table, &ids[0]), None);
+    let turns: Vec<_> = ids[1..].iter().map(|id| turn(&table, id).unwrap()).collect();
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    assert_eq!(
+        turns.iter().map(|turn| (turn.position, turn.eta)).collect::<Vec<_>>(),
+        [(1, seconds(6)), (2, seconds(6)), (3, seconds(12))]
+    );
+    let listed = table.list(&Principal::ANYBODY, Some(Phase::Queued), 1);
+    assert_eq!(listed[0].turn.unwrap().position, 3, "newest first");
 }

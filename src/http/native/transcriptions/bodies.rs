@@ -37,6 +37,8 @@ pub(in crate::http) struct TranscriptionForm {
     stream: Option<bool>,
     /// Seconds to wait for the model, if it is not in memory.
     wait: Option<f64>,
+    /// Seconds in which the whole answer is wanted; the header `X-Request-Timeout` says the same.
+    timeout: Option<f64>,
     /// How long the model is to stay in memory afterwards: seconds, or a duration such as `5m`.
     keep_alive: Option<String>,
 }

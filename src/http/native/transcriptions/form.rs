@@ -10,7 +10,7 @@ use crate::{
 
 const FORMATS: &str = "json, text, srt, verbose_json or vtt";
 const KNOWN: &str = "file, model, language, prompt, response_format, temperature, timestamp_granularities[], stream, \
-                     include[], chunking_strategy, wait, keep_alive";
+                     include[], chunking_strategy, wait, timeout, keep_alive";
 
 /// The fields that OpenAI's clients send, those that no model here does included.
 const THEIRS: [&str; 14] = [
@@ -39,6 +39,7 @@ pub(in crate::http) fn is_theirs(form: &Form) -> bool {
 pub(super) struct Fields {
     pub model: String,
     pub wait: Option<f64>,
+    pub timeout: Option<f64>,
     pub keep_alive: Option<KeepAlive>,
     pub format: Format,
     pub request: TranscribeRequest,
@@ -66,6 +67,7 @@ impl Fields {
         let fields = Self {
             model: form.text("model")?.ok_or_else(|| Problem::invalid("model", "the field model is missing"))?,
             wait: form.parse("wait", "a number of seconds")?,
+            timeout: form.parse("timeout", "a number of seconds")?,
             keep_alive: form.parse("keep_alive", "a number of seconds, or a duration such as 5m")?,
             format,
             request: TranscribeRequest {

@@ -14,7 +14,7 @@ use crate::{
         call::{call, keep_alive},
         form::Form,
         problem::Problem,
-        sse,
+        sse, wait,
     },
     service::{Call, Transcription},
     speech::{TranscribeMode, TranscriptEvent},
@@ -29,7 +29,8 @@ pub(in crate::http) async fn transcribe(
 ) -> Result<HttpResponse, Problem> {
     let fields = Fields::take(form, mode)?;
     let keep_alive = keep_alive(request, fields.keep_alive);
-    let call = Call { keep_alive, ..call(request, "openai", Some(fields.model), fields.wait)? };
+    let deadline = wait::deadline(request, fields.timeout)?;
+    let call = Call { keep_alive, deadline, ..call(request, "openai", Some(fields.model), fields.wait)? };
     let transcription = api.service.transcribe(call, fields.request).await?;
     match fields.format {
         Format::Stream { logprobs } => streamed(transcription, logprobs).await,

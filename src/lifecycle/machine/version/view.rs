@@ -231,7 +231,7 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
         let remaining = self.remaining(now);
         let doing =
             remaining.map_or(doing.clone(), |remaining| format!("{doing} and expected in {}", about(remaining)));
-        Unavailable::NotYet { model: self.spec.name.clone(), doing, retry_after: return_in(remaining) }
+        Unavailable::NotYet { model: self.spec.name.clone(), doing, retry_after: return_in(remaining), eta: remaining }
     }
 
     pub(super) fn without_room(&self, reason: String, estimate: Option<&QueueEstimate>) -> Unavailable {
@@ -242,8 +242,8 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
             }
             None => reason,
         };
-        let retry_after = return_in(estimate.map(|estimate| estimate.wait));
-        Unavailable::NoRoom { model: self.spec.name.clone(), reason, retry_after }
+        let eta = estimate.map(|estimate| estimate.wait);
+        Unavailable::NoRoom { model: self.spec.name.clone(), reason, retry_after: return_in(eta), eta }
     }
 }
 
