@@ -456,13 +456,14 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
     ),
     Setting::new(
         "runtime.weights",
-        "map",
-        &To::<Config, _>(&WEIGHTS, |c, v| c.runtime.weights = v),
+        "auto",
+        &Maybe::<Config, _>("auto", &WEIGHTS, |c, v| c.runtime.weights = v),
         "How the CPU has weights that stay as their file has them. `map`: where the file is mapped, so that a load copies \
          nothing, and what a load brought is read again if the system took it back. The file must then stay as it is: one \
          that somebody cuts short while its model is loaded ends the process (SIGBUS). This server never does that to a \
          file, on any machine that shares its folder. `copy`: in memory of the model's own. Right where others may write \
-         to the files, and on network file systems, which may fail long after a load.",
+         to the files, and on network file systems, which may fail long after a load. `auto`: `copy` for a model in a \
+         folder (`file:`) whose files this process could write to, else `map`.",
     ),
     Setting::new(
         "runtime.threads",
@@ -484,6 +485,14 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         &To::<Config, _>(&COUNT, |c, v| c.runtime.max_batch = v),
         "Requests that a model works on at once, at most. Each takes memory for its caches; with 8 those stay \
          small beside the weights.",
+    ),
+    Setting::new(
+        "runtime.max_failures",
+        "5",
+        &To::<Config, _>(&COUNT, |c, v| c.runtime.max_failures = v),
+        "A model that fails so many requests in a row, for no reason of theirs, is taken out, and loaded anew by the next \
+         request after `retry.first_delay`; if it goes on so, the pauses double up to `retry.max_delay`. Five are no \
+         accident: its files were changed under it, or its memory was.",
     ),
     Setting::new(
         "memory.max_resident",
@@ -872,11 +881,12 @@ pub(super) fn blank() -> Config {
         runtime: runtime::Config {
             queue: usize::MAX,
             max_batch: usize::MAX,
+            max_failures: usize::MAX,
             threads: Some(usize::MAX),
             device: DeviceChoice::Only(DeviceId::Metal),
             require_gpu: true,
             dtype: DTypeChoice::Bf16,
-            weights: Backing::Copied,
+            weights: Some(Backing::Copied),
             reserve: u64::MAX,
             leak_threshold: u64::MAX,
             vllm_metric: true,

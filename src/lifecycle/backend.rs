@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::ModelSpec;
 use crate::{
+    model::Family,
     runtime::Pulse,
     speech::{Fault, Kind},
     store::{Phase, Provenance},
@@ -74,6 +75,8 @@ pub struct Loaded<E> {
 /// What is known of a loaded model.
 #[derive(Clone, Debug)]
 pub struct Facts {
+    /// Who runs it, where that is a family of models.
+    pub family: Option<&'static dyn Family>,
     pub pulse: Arc<Pulse>,
     pub device: String,
     pub dtype: String,

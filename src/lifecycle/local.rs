@@ -12,7 +12,7 @@ use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::{Backend, Ended, Facts, Failure, FamilyChoice, Fetched, Loaded, ModelSpec, Obstacle, Progress, Report};
 use crate::{
-    model::{Family, ModelFiles, Placement},
+    model::{Backing, Family, ModelFiles, Placement},
     runtime::{self, Event, Executor, Placed, Placer, Scale, Setup},
     store::{self, Phase, Provenance, Source, Store, StoreError},
 };
@@ -78,7 +78,10 @@ impl Local {
     }
 
     fn start(&self, spec: &ModelSpec, files: &Readable) -> Result<(Started, mpsc::Receiver<Event>), Failure> {
-        let placed = self.placer.place(&spec.name, &spec.overrides).map_err(|error| Failure::of(&error))?;
+        let mut placed = self.placer.place(&spec.name, &spec.overrides).map_err(|error| Failure::of(&error))?;
+        if self.runtime.weights.is_none() && in_folder(spec) && files.files.are_writable() {
+            placed.placement.weights = Backing::Copied;
+        }
         let (sender, events) = mpsc::channel(EVENTS);
         let Readable { files, family, .. } = files.clone();
         let (setup, dtype) = (self.setup(spec, &placed, family), placed.placement.dtype.as_str().to_owned());
@@ -99,6 +102,7 @@ impl Local {
             input_rates: family.tasks().iter().map(|task| (*task, family.input_rate(*task))).collect(),
             max_batch: placed.placement.max_batch,
             queue: spec.overrides.queue.unwrap_or(self.runtime.queue),
+            max_failures: self.runtime.max_failures,
             cold: spec.overrides.cold,
             scale: self.scale.clone(),
             leak_threshold: self.runtime.leak_threshold,
@@ -135,12 +139,12 @@ impl Backend for Local {
     }
 
     fn load(&self, spec: &ModelSpec, files: &Readable) -> BoxFuture<'static, Result<Loaded<Executor>, Failure>> {
-        let (started, pin) = (self.start(spec, files), files.pin.clone());
+        let (started, pin, family) = (self.start(spec, files), files.pin.clone(), files.family);
         async move {
             let (Started { executor, dtype }, mut events) = started?;
             let (load, resident, warm) = ready(&mut events).await?;
             let (pulse, device) = (executor.pulse().clone(), executor.device().to_string());
-            let facts = Facts { pulse, device, dtype, load, warm, resident };
+            let facts = Facts { family: Some(family), pulse, device, dtype, load, warm, resident };
             Ok(Loaded { executor, facts, ended: ended(events).map(move |ended| last(ended, pin)).boxed() })
         }
         .boxed()
@@ -164,6 +168,11 @@ async fn family(
         serde_json::from_slice(&bytes).map_err(|error| for_good(format!("{CONFIG} is not JSON: {error}")))?;
     let known = families.iter().copied().find(|family| family.recognises(&config));
     known.ok_or_else(|| unsupported(foreign(&config)))
+}
+
+/// Whether its files are somebody else's, and are read in place.
+fn in_folder(spec: &ModelSpec) -> bool {
+    spec.parts.iter().any(|(_, source)| matches!(source, Source::Folder(_)))
 }
 
 fn foreign(config: &serde_json::Value) -> String {

@@ -9,7 +9,11 @@ use std::{
 use serde::{Serialize, Serializer};
 
 use super::{LoadMode, Obstacle, Progress};
-use crate::{runtime::Pulse, speech::ModelName, store::Provenance};
+use crate::{
+    runtime::Pulse,
+    speech::{ModelName, TaskKind},
+    store::Provenance,
+};
 
 /// The state of all models at one moment. Serialises as the body of `GET /models/status`.
 #[derive(Clone, Debug, Serialize)]
@@ -49,6 +53,11 @@ pub struct ModelStatus {
     /// Part → where its files came from.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub parts: BTreeMap<String, Provenance>,
+    /// Who runs it and what it can do; when ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub family: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<&'static [TaskKind]>,
     /// `cpu`, `cuda:0`, `metal`; when ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,

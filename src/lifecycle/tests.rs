@@ -141,6 +141,7 @@ impl Backend for Fake {
             fake.0.lock().fuses.insert(name.clone(), fuse);
             let (burning, out) = oneshot::channel::<()>();
             let facts = Facts {
+                family: None,
                 pulse: Arc::new(Pulse::default()),
                 device: "cpu".to_owned(),
                 dtype: "f32".to_owned(),

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use memmap2::{Mmap, MmapMut};
 use rayon::prelude::*;
 
-use super::{Backing, LoadError};
+use super::{Backing, LoadError, mapped::Mapped};
 
 /// Bytes of a large file that one thread reads at a time.
 const PIECE: usize = 4 << 20;
@@ -59,9 +59,18 @@ impl ModelFiles {
         self.parts.contains_key(part)
     }
 
+    /// Whether this process could write to any of the files that lie on a disk; then others may as well.
+    pub fn are_writable(&self) -> bool {
+        let disk = self.iter().filter_map(|(_, _, location)| match location {
+            Location::Disk(path) => Some(path),
+            Location::Embedded(_) => None,
+        });
+        disk.into_iter().any(|path| File::options().write(true).open(path).is_ok())
+    }
+
     /// A file, mapped: only what is looked at is read.
     pub fn open(&self, part: &str, file: &str) -> Result<Bytes, LoadError> {
-        self.bytes(part, file, |path| map(path).map(Bytes::from_owner))
+        self.bytes(part, file, |path| Mapped::open(path).map(Bytes::from_owner))
     }
 
     /// A file of weights, read from front to back by every thread of the current pool: nobody waits for it later.
@@ -99,17 +108,10 @@ impl ModelFiles {
 
 // === reading ===
 
-#[allow(unsafe_code, reason = "to map a file is a promise that nobody cuts it short")]
-fn map(path: &Path) -> io::Result<Mmap> {
-    // SAFETY: files in the store are published by rename and never written again. For files that others may write to
-    // there is `Backing::Copied`.
-    unsafe { Mmap::map(&File::open(path)?) }
-}
-
 fn mapped_whole(path: &Path) -> io::Result<Bytes> {
-    let map = map(path)?;
-    pieces(map.len()).try_for_each(|(at, len)| populate(&map, at, len))?;
-    Ok(Bytes::from_owner(map))
+    let mapped = Mapped::open(path)?;
+    pieces(mapped.len()).try_for_each(|(at, len)| populate(mapped.map(), at, len))?;
+    Ok(Bytes::from_owner(mapped))
 }
 
 fn copied(path: &Path) -> io::Result<Bytes> {

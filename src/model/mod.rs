@@ -7,9 +7,11 @@ mod files;
 mod flow;
 mod input;
 mod load_error;
+mod mapped;
 mod placement;
 mod request;
 mod signal;
+mod streak;
 
 pub use batch::{Admission, Batch};
 pub use family::{Availability, Broken, Family, Model, OwnVoice, Preset};
@@ -20,6 +22,7 @@ pub use load_error::LoadError;
 pub use placement::{Backing, DTypeChoice, DeviceChoice, DeviceId, Placement, PlacementOverrides};
 pub use request::{Request, RequestError, Responses, request};
 pub use signal::Signal;
+pub use streak::Streak;
 
 #[cfg(test)]
 mod tests;

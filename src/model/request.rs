@@ -8,7 +8,7 @@ use std::{
 use tracing::{Span, debug_span};
 
 use super::{
-    FlowLimits, Input, InputSender, Signal,
+    FlowLimits, Input, InputSender, Signal, Streak,
     flow::{End, Flow},
 };
 use crate::speech::{Fault, Kind, Task};
@@ -37,6 +37,8 @@ pub struct Request<T: Task> {
     input: Option<Arc<Flow<T::Input>>>,
     /// Its place in the batch, once a model works on it.
     place: Option<Arc<()>>,
+    /// Where its outcome counts.
+    streak: Option<Arc<Streak>>,
 }
 
 type Output<T> = Arc<Flow<Result<<T as Task>::Piece, RequestError>>>;
@@ -80,6 +82,7 @@ pub fn request<T: Task>(id: String, ask: T, deadline: Option<Instant>) -> (Reque
         output: Some(output.clone()),
         input: None,
         place: None,
+        streak: None,
     };
     (request, Responses(output))
 }
@@ -92,6 +95,12 @@ impl<T: Task> Request<T> {
         if let Some(output) = &self.output {
             output.limit(limits);
         }
+        self
+    }
+
+    /// Has its outcome counted.
+    pub fn counted(mut self, streak: &Arc<Streak>) -> Self {
+        self.streak = Some(streak.clone());
         self
     }
 
@@ -179,6 +188,7 @@ impl<T: Task> Request<T> {
     pub fn finish(mut self, last: T::Piece) {
         self.emit(last);
         if let Some(output) = self.output.take() {
+            self.streak.iter().for_each(|streak| streak.succeeded());
             output.close();
         }
     }
@@ -189,6 +199,10 @@ impl<T: Task> Request<T> {
 
     fn end(&mut self, error: RequestError) {
         if let Some(output) = self.output.take() {
+            // What callers do wrong, or decide, tells nothing of the model.
+            if matches!(error, RequestError::Broken | RequestError::Overrun) {
+                self.streak.iter().for_each(|streak| streak.failed());
+            }
             output.emit(Err(error));
             output.close();
         }

@@ -39,7 +39,8 @@ impl Executor {
         let metrics = metrics.of(&setup.name);
         let queue = Arc::new(Queue::new(setup.queue, pulse.clone(), metrics.clone()));
         let (name, device, input_rates) = (setup.name.clone(), setup.device, setup.input_rates.clone());
-        let worker = Worker { setup, queue: queue.clone(), pulse: pulse.clone(), metrics, on_event };
+        let streak = Arc::default();
+        let worker = Worker { setup, queue: queue.clone(), pulse: pulse.clone(), metrics, streak, on_event };
         thread::Builder::new().name(format!("model:{}", slug(&name))).spawn(move || worker.run(load))?;
         Ok(Self { name, device, input_rates, queue, pulse })
     }

@@ -76,7 +76,7 @@ impl Placer {
         let opened = self.devices.open(device)?;
         let placement = Placement {
             dtype: overrides.dtype.unwrap_or(self.config.dtype).on(device),
-            weights: self.config.weights,
+            weights: self.config.weights.unwrap_or_default(),
             device: opened,
             threads: overrides.threads.or(self.config.threads).unwrap_or_else(Host::processors).max(1),
             max_batch: overrides.max_batch.unwrap_or(self.config.max_batch).max(1),

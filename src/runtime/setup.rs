@@ -20,6 +20,8 @@ pub struct Setup {
     pub max_batch: usize,
     /// Requests that may wait.
     pub queue: usize,
+    /// Requests that it may fail in a row, for no reason of theirs, before it is taken out.
+    pub max_failures: usize,
     /// Without a first inference.
     pub cold: bool,
     /// What the model's memory is weighed on.

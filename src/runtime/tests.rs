@@ -111,7 +111,8 @@ pub(super) fn config() -> Config {
         device: DeviceChoice::Auto,
         require_gpu: false,
         dtype: DTypeChoice::Auto,
-        weights: Backing::Mapped,
+        max_failures: 3,
+        weights: Some(Backing::Mapped),
         reserve: 0,
         leak_threshold: 0,
         vllm_metric: true,
@@ -132,6 +133,7 @@ fn setup() -> Setup {
         input_rates: BTreeMap::from([(TaskKind::Transcribe, 16_000)]),
         max_batch: 4,
         queue: 4,
+        max_failures: 3,
         cold: false,
         scale: Scale::new(Arc::new(Installed::new(Host::here()))),
         leak_threshold: 1 << 20,
@@ -336,6 +338,25 @@ fn newcomers_join_between_two_steps() {
     until("the measure of the batch", || bench.metric("sconce_batch_size") == 1.0);
     assert_eq!(bench.metric("sconce_compute_seconds"), 1.0);
     assert_eq!(bench.metric("sconce_queue_seconds"), 3.0);
+}
+
+#[test]
+fn a_model_that_fails_every_request_is_taken_out() {
+    let outcomes = [false, false, true, false, false, false];
+    let mut outcomes = outcomes.into_iter();
+    let mut bench = Bench::new(4, move |jobs| {
+        for job in jobs.admit(1) {
+            match outcomes.next() {
+                Some(true) => job.finish(done()),
+                _ => job.fail(RequestError::Broken),
+            }
+        }
+        Ok(())
+    });
+    let answers: Vec<_> = (0..6).map(|_| answer(bench.submit()).is_ok()).collect();
+    assert_eq!(answers, [false, false, true, false, false, false]);
+    let Event::Ended { died: Some(reason), .. } = bench.event() else { panic!("it should have gone") };
+    assert!(reason.contains("3 requests in a row"), "{reason}");
 }
 
 #[test]

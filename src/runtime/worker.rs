@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{Event, Pulse, Runnable, Setup, StartError, memory::Held, metrics::ModelMetrics, queue::Queue, work::each};
-use crate::model::{Admission, Batch, Broken, LoadError, Model, Request, RequestError, Signal};
+use crate::model::{Admission, Batch, Broken, LoadError, Model, Request, RequestError, Signal, Streak};
 
 /// Everything that the thread owns but the model.
 pub(super) struct Worker<F> {
@@ -16,6 +16,8 @@ pub(super) struct Worker<F> {
     pub queue: Arc<Queue>,
     pub pulse: Arc<Pulse>,
     pub metrics: ModelMetrics,
+    /// Of requests that failed.
+    pub streak: Arc<Streak>,
     pub on_event: F,
 }
 
@@ -26,6 +28,7 @@ type Loaded = (Box<dyn Model>, Option<Held>);
 struct Newcomers<'a> {
     queue: &'a Queue,
     pulse: &'a Pulse,
+    streak: &'a Arc<Streak>,
     taken: usize,
     /// How long the model waited for callers.
     parked: Duration,
@@ -113,8 +116,8 @@ impl<F: FnMut(Event)> Worker<F> {
 
     fn batch<T: Runnable>(&mut self, model: &mut dyn Model, first: Request<T>) -> Result<(), String> {
         let began = Instant::now();
-        let mut newcomers =
-            Newcomers { queue: &self.queue, pulse: &self.pulse, taken: 1, parked: Duration::ZERO, idle: false };
+        let (first, queue, pulse, streak) = (first.counted(&self.streak), &self.queue, &self.pulse, &self.streak);
+        let mut newcomers = Newcomers { queue, pulse, streak, taken: 1, parked: Duration::ZERO, idle: false };
         let ran = {
             let _busy = self.pulse.begin();
             let most = model.max_batch().max(1);
@@ -125,7 +128,17 @@ impl<F: FnMut(Event)> Worker<F> {
         let (requests, parked, took) = (newcomers.taken, newcomers.parked, began.elapsed());
         self.metrics.ran(T::KIND, requests, took.saturating_sub(parked), parked);
         self.queue.measured(requests, took);
-        self.verdict(ran)
+        self.verdict(ran)?;
+        self.check_streak()
+    }
+
+    fn check_streak(&self) -> Result<(), String> {
+        let failures = self.streak.length();
+        if failures < self.setup.max_failures {
+            return Ok(());
+        }
+        tracing::error!(model = %self.setup.name, failures, "the model fails every request");
+        Err(format!("the model failed {failures} requests in a row"))
     }
 
     fn verdict(&self, ran: Result<Result<(), Broken>, Box<dyn Any + Send>>) -> Result<(), String> {
@@ -177,7 +190,7 @@ impl<T: Runnable> Admission<T> for Newcomers<'_> {
         // The kind was looked at, so `unwrap` gives the request.
         let request = T::unwrap(self.queue.next(T::KIND, self.idle)?)?;
         self.taken += 1;
-        Some(request)
+        Some(request.counted(self.streak))
     }
 
     fn step(&mut self) {

@@ -7,7 +7,7 @@ use crate::source::sources;
 
 const HOMES: [&str; 5] = [
     "crates/nn/src/cpu/",              // vector instructions, and threads that write parts of one buffer
-    "src/model/files.rs",              // to map a file is a promise that nobody cuts it short
+    "src/model/mapped.rs",             // to map a file is a promise that nobody cuts it short
     "src/runtime/memory.rs",           // the allocator is a C library
     "crates/audio/src/decode/opus.rs", // libopus is C in Rust
     "crates/audio/src/encode/opus.rs",

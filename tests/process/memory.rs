@@ -41,6 +41,7 @@ fn program(cache: &TempDir, leak_threshold: &str, log_level: &str) -> Program {
     let mut command = sconce(cache);
     command.env("PORT", "0").env("SCONCE_MODELS__M__SOURCE", format!("file:{}", folder.display()));
     command.env("SCONCE_MODELS__M__WARM_UP", "false").env("SCONCE_MEMORY__LEAK_THRESHOLD", leak_threshold);
+    command.env("SCONCE_RUNTIME__WEIGHTS", "map");
     Program::start(command.env("LOG_LEVEL", log_level))
 }
 

@@ -1,7 +1,7 @@
 //! The built program, started with an environment of its own.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio},
     time::{Duration, Instant},
 };
@@ -60,6 +60,13 @@ impl Program {
             line.clear();
         }
         panic!("the log ended without {message:?}");
+    }
+
+    /// What stands on standard error beyond what was read, when the program has ended.
+    pub fn last_words(&mut self) -> String {
+        let mut words = String::new();
+        self.log.read_to_string(&mut words).unwrap();
+        words
     }
 
     pub fn url(&self, path: &str) -> String {

@@ -25,8 +25,10 @@ fn model(entry: &Entry, snapshot: &Snapshot) -> Value {
     let status = snapshot.model(&entry.name);
     let mut value = status.map_or_else(|| json!({"status": "not_loaded"}), |status| json!(status));
     value["aliases"] = json!(entry.aliases);
-    value["family"] = json!(entry.family.map(|family| family.name()));
-    value["tasks"] = json!(entry.family.map(|family| family.tasks()));
+    // Of a model of one's own they are known once it is loaded, and until then they are null.
+    let known = |value: Value, learned: &Value| if value.is_null() { learned.clone() } else { value };
+    value["family"] = known(json!(entry.family.map(|family| family.name())), &value["family"]);
+    value["tasks"] = known(json!(entry.family.map(|family| family.tasks())), &value["tasks"]);
     value["source"] = entry.parts.iter().map(|(part, source)| (part.clone(), json!(source.to_string()))).collect();
     availability::write(&mut value, entry, status);
     value

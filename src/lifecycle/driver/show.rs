@@ -35,6 +35,8 @@ fn status<E, F>(view: View<'_, LoadedModel<E>, Arc<Fetched<F>>>, now: Instant) -
         revision: view.stock.and_then(|stock| stock.revision.clone()),
         update: view.update.map(update_status),
         parts: view.stock.map(|stock| stock.files.parts.clone()).unwrap_or_default(),
+        family: facts.and_then(|facts| facts.family).map(|family| family.name()),
+        tasks: facts.and_then(|facts| facts.family).map(|family| family.tasks()),
         device: facts.map(|facts| facts.device.clone()),
         dtype: facts.map(|facts| facts.dtype.clone()),
         footprint_bytes: view.stock.map(|stock| stock.footprint),
