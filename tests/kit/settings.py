@@ -89,6 +89,7 @@ KINDS = {
             text(r"^([1-9][0-9]{0,17}|[1-9][0-9]{0,5}(\.[0-9]{1,3})? ?[kKMGT]i?B?)$"),
         ]
     },
+    "word": text("^[!-~]+$"),
     "text": SOMETHING,
     "texts": {"anyOf": [SOMETHING, {"type": "array", "items": SOMETHING, "minItems": 1}]},
     "url": text(f"^{URL}$"),
@@ -111,6 +112,7 @@ TAKES = {
     "a number from 0 to 1": "share",
     "a duration such as 500ms, 30s, 5m or 2h": "duration",
     "a size of at least 1 byte, such as 100MB or 8GiB": "size",
+    "visible ASCII without blanks": "word",
     "a text": "text",
     "a name": "text",
     "a file": "text",
