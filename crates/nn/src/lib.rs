@@ -8,6 +8,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod attention;
+mod audio_encoder;
 mod context;
 mod conv;
 #[allow(unsafe_code, reason = "vector instructions, and threads that write parts of one buffer")]
@@ -15,9 +16,12 @@ mod cpu;
 mod embedding;
 mod linear;
 mod norm;
+pub mod sampler;
 mod threads;
+mod transformer;
 pub mod weights;
 
+pub use audio_encoder::{AudioEncoder, AudioEncoderConfig};
 pub use context::ComputeContext;
 pub use conv::Conv1d;
 pub use cpu::detect::SimdLevel;
@@ -25,3 +29,4 @@ pub use embedding::{TiedEmbedding, sinusoids};
 pub use linear::{Epilogue, Linear};
 pub use norm::LayerNorm;
 pub use threads::Threads;
+pub use transformer::{EPSILON, Mlp, SelfAttention};

@@ -5,6 +5,8 @@ mod tests;
 
 use std::ops::Range;
 
+use crate::nn::sampler::log_sum_exp;
+
 /// Every rule of one model.
 #[derive(Clone, Debug)]
 pub struct LogitFilters {
@@ -89,16 +91,6 @@ impl TimestampRules {
         let (text, times) = logits.split_at(logits.len().min(self.first as usize));
         log_sum_exp(times) > greatest(text)
     }
-}
-
-/// Natural logarithm of the sum of exponentials; negative infinity of nothing.
-pub fn log_sum_exp(logits: &[f32]) -> f32 {
-    let greatest = greatest(logits);
-    if greatest == f32::NEG_INFINITY {
-        return greatest;
-    }
-    let sum: f32 = logits.iter().map(|logit| (logit - greatest).exp()).sum();
-    greatest + sum.ln()
 }
 
 fn greatest(logits: &[f32]) -> f32 {

@@ -21,7 +21,6 @@ mod preprocessor;
 mod presets;
 mod recogniser;
 mod repository;
-mod sampling;
 mod segments;
 mod token_bytes;
 mod tokens;

@@ -1,11 +1,12 @@
 //! Which files of a repository make a model, or a part of one.
 
-use crate::model::{LoadError, ModelFiles};
+use crate::{
+    model::{LoadError, ModelFiles},
+    nn::weights,
+};
 
 pub const CONFIG: &str = "config.json";
 pub const VOCABULARY: &str = "tokenizer.json";
-const WEIGHTS: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
 const WELCOME: [&str; 2] = ["generation_config.json", "preprocessor_config.json"];
 
 /// A Whisper is all in one place, or its vocabulary has a place of its own: what is left of a training run often lacks
@@ -45,14 +46,7 @@ fn network(listing: &[String]) -> Result<Vec<String>, LoadError> {
     let has = |name: &str| listing.iter().any(|file| file == name);
     let mut files = vec![needed(listing, CONFIG)?];
     files.extend(WELCOME.into_iter().filter(|name| has(name)).map(str::to_owned));
-    if has(WEIGHTS) {
-        files.push(WEIGHTS.to_owned());
-    } else if has(INDEX) {
-        files.push(INDEX.to_owned());
-        files.extend(shards(listing)?);
-    } else {
-        return Err(LoadError::Missing(format!("{WEIGHTS} (or {INDEX} with its shards)")));
-    }
+    files.extend(weights::listed(listing).map_err(LoadError::Missing)?);
     Ok(files)
 }
 
@@ -62,19 +56,6 @@ fn vocabulary(listing: &[String]) -> Result<Vec<String>, LoadError> {
 
 fn needed(listing: &[String], name: &str) -> Result<String, LoadError> {
     listing.iter().find(|file| *file == name).cloned().ok_or_else(|| LoadError::Missing(name.to_owned()))
-}
-
-/// `model-00001-of-00002.safetensors` and so on, all of them.
-fn shards(listing: &[String]) -> Result<Vec<String>, LoadError> {
-    let count = listing.iter().find_map(|file| shard_count(file)).unwrap_or(1);
-    let names = (1..=count).map(|number| format!("model-{number:05}-of-{count:05}.safetensors"));
-    names.map(|name| if listing.contains(&name) { Ok(name) } else { Err(LoadError::Missing(name)) }).collect()
-}
-
-fn shard_count(file: &str) -> Option<u32> {
-    let (number, count) = file.strip_prefix("model-")?.strip_suffix(".safetensors")?.split_once("-of-")?;
-    number.parse::<u32>().ok()?;
-    count.parse().ok().filter(|count| (1..100_000).contains(count))
 }
 
 #[cfg(test)]

@@ -13,13 +13,13 @@ use rand::{SeedableRng, rngs::StdRng};
 use super::{
     decoding_config::DecodingConfig,
     history::History,
-    sampling::argmax,
     transcription_options::TranscriptionOptions,
     window::{DecodeResult, DecoderInput, NoDistribution, Window},
     words::{self, Attention},
 };
 use crate::{
     model::RequestError,
+    nn::sampler::argmax,
     speech::{Segment, Summary, Transcribe},
 };
 use draft::Draft;

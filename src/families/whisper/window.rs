@@ -6,9 +6,9 @@ use rand::rngs::StdRng;
 use super::{
     decoding_config::DecodingConfig,
     fallback::{Quality, compression_ratio},
-    sampling::{probability, sample},
     transcription_options::TranscriptionOptions,
 };
+use crate::nn::sampler::{probability, sample};
 
 /// A window that is being decoded.
 #[derive(Debug)]

@@ -10,5 +10,5 @@ mod torch;
 
 pub use data::WeightData;
 pub use loader::{Bias, LayerError, Loaded, Loader};
-pub use shards::{INDEX, SINGLE, ShardIndex};
+pub use shards::{INDEX, SINGLE, ShardIndex, listed};
 pub use tensors::{WeightError, Weights};

@@ -15,6 +15,31 @@ pub struct ShardIndex {
     weight_map: BTreeMap<String, String>,
 }
 
+/// The files of weights among those of a repository: the single one, or else the index and every shard, as
+/// `model-00001-of-00002.safetensors`.
+///
+/// # Errors
+/// The name of the file that is missing.
+pub fn listed(listing: &[String]) -> Result<Vec<String>, String> {
+    let has = |name: &str| listing.iter().any(|file| file == name);
+    if has(SINGLE) {
+        return Ok(vec![SINGLE.to_owned()]);
+    }
+    if !has(INDEX) {
+        return Err(format!("{SINGLE} (or {INDEX} with its shards)"));
+    }
+    let count = listing.iter().find_map(|file| shard_count(file)).unwrap_or(1);
+    let names = (1..=count).map(|number| format!("model-{number:05}-of-{count:05}.safetensors"));
+    let shards = names.map(|name| if has(&name) { Ok(name) } else { Err(name) });
+    std::iter::once(Ok(INDEX.to_owned())).chain(shards).collect()
+}
+
+fn shard_count(file: &str) -> Option<u32> {
+    let (number, count) = file.strip_prefix("model-")?.strip_suffix(".safetensors")?.split_once("-of-")?;
+    number.parse::<u32>().ok()?;
+    count.parse().ok().filter(|count| (1..100_000).contains(count))
+}
+
 // === impl ShardIndex ===
 
 impl ShardIndex {

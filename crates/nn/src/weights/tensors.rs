@@ -82,10 +82,16 @@ impl Weights {
 
     /// How many numbers there are, and how many bytes they take.
     pub fn size(&self) -> (usize, usize) {
+        self.size_under("")
+    }
+
+    /// The same of those whose names begin so.
+    pub fn size_under(&self, beginning: &str) -> (usize, usize) {
         let numbers = |stored: &Stored| stored.shape.iter().product::<usize>();
         let add =
             |(count, bytes): (usize, usize), stored: &Stored| (count + numbers(stored), bytes + stored.bytes.len());
-        self.tensors.values().fold((0, 0), add)
+        let named = self.tensors.iter().filter(|(name, _)| name.starts_with(beginning));
+        named.map(|(_, stored)| stored).fold((0, 0), add)
     }
 
     fn fault(&self, name: &str, reason: String) -> WeightError {

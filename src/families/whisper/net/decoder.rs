@@ -3,13 +3,13 @@
 use candle_core::{DType, Result, Tensor};
 
 use super::{
+    cross_attention::CrossAttention,
     features::{Alignment, Features},
-    layers::{CrossAttention, EPSILON, Mlp, SelfAttention},
 };
 use crate::{
     families::whisper::config::Config,
     nn::{
-        ComputeContext, LayerNorm, TiedEmbedding,
+        ComputeContext, EPSILON, LayerNorm, Mlp, SelfAttention, TiedEmbedding,
         attention::{KvCache, KvCacheConfig, KvCacheDtype, SequenceQueries, Slot, SlotConfig, Slots, attend},
         weights::{Loaded, Loader},
     },

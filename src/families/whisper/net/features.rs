@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 /// What the encoder heard in one window, `[positions, d_model]`.
 #[derive(Clone, Debug)]
-pub struct Features(pub(super) Tensor);
+pub struct Features(pub(in crate::families::whisper) Tensor);
 
 /// Where the decoder looked while it read tokens.
 #[derive(Clone, Debug)]

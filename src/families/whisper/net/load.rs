@@ -3,15 +3,12 @@
 use bytes::Bytes;
 use candle_core::DType;
 
-use super::{
-    decoder::{self, Decoder},
-    encoder::Encoder,
-};
+use super::decoder::{self, Decoder};
 use crate::{
     families::whisper::config::Config,
     model::{Backing, LoadError, ModelFiles, Placement},
     nn::{
-        ComputeContext,
+        AudioEncoder, AudioEncoderConfig, ComputeContext,
         weights::{INDEX, Loader, SINGLE, ShardIndex, Weights},
     },
 };
@@ -40,15 +37,19 @@ pub(super) fn footprint(
 
 /// Bytes of the encoder's activations at their widest, and of the logits of a full batch.
 fn workspace(config: &Config, placement: &Placement) -> usize {
-    let Config { d_model, encoder_ffn_dim, max_source_positions, encoder_attention_heads, .. } = *config;
-    // Input, projections, keys and values, output; or input, norm, inner layer, output.
-    let widest = (8 * d_model).max(3 * d_model + encoder_ffn_dim);
-    // Without our own kernels the scores of all heads exist at once, twice.
-    let scores = if placement.device.is_cpu() { 0 } else { 2 * encoder_attention_heads * max_source_positions };
-    // A layer's weights in the form that a matrix unit takes.
-    let split = d_model * encoder_ffn_dim;
-    let logits = 2 * placement.max_batch * config.vocab_size;
-    (max_source_positions * (widest + scores) + split + logits) * size_of::<f32>()
+    let logits = 2 * placement.max_batch * config.vocab_size * size_of::<f32>();
+    encoder_config(config).workspace(&placement.device) + logits
+}
+
+fn encoder_config(config: &Config) -> AudioEncoderConfig {
+    AudioEncoderConfig {
+        bands: config.num_mel_bins,
+        positions: config.max_source_positions,
+        width: config.d_model,
+        layers: config.encoder_layers,
+        heads: config.encoder_attention_heads,
+        inner: config.encoder_ffn_dim,
+    }
 }
 
 pub(super) fn read(
@@ -57,12 +58,12 @@ pub(super) fn read(
     part: &str,
     backing: Backing,
     context: &ComputeContext,
-) -> Result<(Encoder, Decoder), LoadError> {
+) -> Result<(AudioEncoder, Decoder), LoadError> {
     let mut weights = weights(files, part, |name| files.weights(part, name, backing))?;
     // The same numbers as the token embeddings.
     weights.ignore("proj_out.weight");
     let mut loader = Loader { weights: &mut weights, context };
-    let encoder = Encoder::load(&mut loader, config)?;
+    let encoder = AudioEncoder::load(&mut loader, "encoder", encoder_config(config))?;
     let decoder = Decoder::load(&mut loader, config)?;
     weights.finish()?;
     Ok((encoder, decoder))

@@ -3,10 +3,9 @@
 //! [`Net`] is weights only. What belongs to a request lives in [`Slots`]: each holds the keys and values of one decoder
 //! sequence, and sequences join ([`Net::open`]) and leave ([`Slots::close`]) between two steps.
 
+mod cross_attention;
 mod decoder;
-mod encoder;
 mod features;
-mod layers;
 mod load;
 mod network;
 #[cfg(test)]

@@ -4,7 +4,6 @@ use candle_core::{DType, Result, Tensor};
 
 use super::{
     decoder::{self, Decoder},
-    encoder::Encoder,
     features::{Alignment, Features},
     load,
 };
@@ -12,7 +11,7 @@ use crate::{
     families::whisper::config::Config,
     model::{LoadError, ModelFiles, Placement},
     nn::{
-        ComputeContext, Threads,
+        AudioEncoder, ComputeContext, Threads,
         attention::{Slot, Slots},
     },
 };
@@ -21,7 +20,7 @@ use crate::{
 pub struct Net {
     config: Config,
     pub(super) context: ComputeContext,
-    encoder: Encoder,
+    encoder: AudioEncoder,
     decoder: Decoder,
     /// Everything is computed on these threads, candle's own operations too.
     threads: Threads,
@@ -70,7 +69,7 @@ impl Net {
 
     /// Log-mel windows, each `[num_mel_bins, 2 * max_source_positions]` row by row.
     pub fn encode(&self, mels: &[&[f32]]) -> Result<Vec<Features>> {
-        let encode = |mel: &&[f32]| self.encoder.forward(&self.config, &self.context, mel).map(Features);
+        let encode = |mel: &&[f32]| self.encoder.forward(&self.context, mel).map(Features);
         self.threads.install(|| mels.iter().map(encode).collect())
     }
 

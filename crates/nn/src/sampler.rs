@@ -2,8 +2,6 @@
 
 use rand::{Rng, rngs::StdRng};
 
-use super::filters::log_sum_exp;
-
 /// A token and the natural logarithm of its probability.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SampledToken {
@@ -25,6 +23,16 @@ pub fn sample(logits: &[f32], temperature: f32, rng: &mut StdRng) -> Option<Samp
 /// The probability of one token.
 pub fn probability(logits: &[f32], token: u32) -> f32 {
     logits.get(token as usize).map_or(0.0, |logit| (logit - log_sum_exp(logits)).exp())
+}
+
+/// The natural logarithm of the sum of the exponentials; minus infinity of none.
+pub fn log_sum_exp(logits: &[f32]) -> f32 {
+    let greatest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    if greatest == f32::NEG_INFINITY {
+        return greatest;
+    }
+    let sum: f32 = logits.iter().map(|logit| (logit - greatest).exp()).sum();
+    greatest + sum.ln()
 }
 
 /// The first of the greatest.

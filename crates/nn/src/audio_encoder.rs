@@ -1,0 +1,115 @@
+//! The encoder that Whisper made common: two convolutions, of which the second halves the frames of a log-mel, and
+//! transformer layers that see the whole window.
+
+use candle_core::{Device, Result, Tensor};
+
+use crate::{
+    attention::{KvCache, KvCacheConfig, KvCacheDtype, SequenceQueries, attend},
+    context::ComputeContext,
+    conv::Conv1d,
+    embedding::sinusoids,
+    linear::Epilogue,
+    norm::LayerNorm,
+    transformer::{EPSILON, Mlp, SelfAttention},
+    weights::{Loaded, Loader},
+};
+
+/// The sizes of an encoder.
+#[derive(Clone, Copy, Debug)]
+pub struct AudioEncoderConfig {
+    /// Bands of the log-mel.
+    pub bands: usize,
+    /// Positions of a window; it has twice as many frames.
+    pub positions: usize,
+    pub width: usize,
+    pub layers: usize,
+    pub heads: usize,
+    /// Width between the two layers of a feed-forward part.
+    pub inner: usize,
+}
+
+/// The layers, weights only.
+#[derive(Debug)]
+pub struct AudioEncoder {
+    config: AudioEncoderConfig,
+    conv1: Conv1d,
+    conv2: Conv1d,
+    /// `[positions, width]`
+    positions: Tensor,
+    layers: Vec<(SelfAttention, Mlp)>,
+    norm: LayerNorm,
+}
+
+// === impl AudioEncoderConfig ===
+
+impl AudioEncoderConfig {
+    /// Bytes of the activations of a window at their widest.
+    pub fn workspace(&self, device: &Device) -> usize {
+        // Input, projections, keys and values, output; or input, norm, inner layer, output.
+        let widest = (8 * self.width).max(3 * self.width + self.inner);
+        // Without our own kernels the scores of all heads exist at once, twice.
+        let scores = if device.is_cpu() { 0 } else { 2 * self.heads * self.positions };
+        // A layer's weights in the form that a matrix unit takes.
+        let split = self.width * self.inner;
+        (self.positions * (widest + scores) + split) * size_of::<f32>()
+    }
+
+    /// One cache, for one layer after the other.
+    fn cache(&self) -> KvCacheConfig {
+        let head_dim = self.width / self.heads;
+        KvCacheConfig { heads: self.heads, head_dim, capacity: self.positions, dtype: KvCacheDtype::Full }
+    }
+}
+
+// === impl AudioEncoder ===
+
+impl AudioEncoder {
+    /// `name`: what the names of its tensors begin with, without the dot.
+    pub fn load(loader: &mut Loader<'_>, name: &str, config: AudioEncoderConfig) -> Loaded<Self> {
+        let width = config.width;
+        let layer = |loader: &mut Loader<'_>, at: usize| {
+            let name = format!("{name}.layers.{at}");
+            let attention = SelfAttention::load(loader, &name, width)?;
+            Loaded::Ok((attention, Mlp::load(loader, &name, width, config.inner)?))
+        };
+        Ok(Self {
+            conv1: loader.conv1d(&format!("{name}.conv1"), config.bands, width, 1)?,
+            conv2: loader.conv1d(&format!("{name}.conv2"), width, width, 2)?,
+            positions: positions(loader, &format!("{name}.embed_positions.weight"), &config)?,
+            layers: (0..config.layers).map(|at| layer(loader, at)).collect::<Loaded<_>>()?,
+            norm: loader.layer_norm(&format!("{name}.layer_norm"), width, EPSILON)?,
+            config,
+        })
+    }
+
+    /// `mel`: `[bands, 2 * positions]`, row by row → `[positions, width]`
+    pub fn forward(&self, context: &ComputeContext, mel: &[f32]) -> Result<Tensor> {
+        let (bands, frames) = (self.config.bands, 2 * self.config.positions);
+        if mel.len() != bands * frames {
+            candle_core::bail!("a window has {bands} bands of {frames} frames, which {} numbers are not", mel.len());
+        }
+        let mel = Tensor::from_slice(mel, (bands, frames), &context.device)?.to_dtype(context.activations())?;
+        let x = self.conv1.forward(&mel.t()?.contiguous()?, Epilogue::Gelu)?;
+        let x = self.conv2.forward(&x, Epilogue::Gelu)?;
+        let mut x = (x + &self.positions)?;
+        let mut cache = KvCache::new(&self.config.cache(), context)?;
+        for (attention, mlp) in &self.layers {
+            let [queries, keys, values] = attention.project_in(&x)?;
+            cache.truncate(0);
+            cache.extend(&keys, &values)?;
+            let sequence = SequenceQueries { cache: &cache, queries: self.config.positions, causal: false };
+            x = attention.project_out(&attend(&queries, &[sequence])?, &x)?;
+            x = mlp.forward(&x)?;
+        }
+        self.norm.forward(&x)
+    }
+}
+
+/// The table in the file, or the sinusoids that it would hold.
+fn positions(loader: &mut Loader<'_>, name: &str, config: &AudioEncoderConfig) -> Loaded<Tensor> {
+    let (count, width) = (config.positions, config.width);
+    if loader.weights.has(name) {
+        return loader.table(name, count, width);
+    }
+    Ok(loader.context.tensor(sinusoids(count, width), &[count, width])?)
+}

@@ -1,0 +1,75 @@
+//! The layers of a transformer that normalises before each of them, with GELU between the two of its feed-forward part.
+
+use candle_core::{Result, Tensor};
+
+use crate::{
+    linear::{Epilogue, Linear},
+    norm::LayerNorm,
+    weights::{Bias, Loaded, Loader},
+};
+
+/// Of every norm.
+pub const EPSILON: f32 = 1e-5;
+
+/// Queries, keys and values of a sequence that attends to itself. Keys have no bias.
+#[derive(Debug)]
+pub struct SelfAttention {
+    norm: LayerNorm,
+    projections: Linear,
+    out: Linear,
+}
+
+/// The feed-forward part.
+#[derive(Debug)]
+pub struct Mlp {
+    norm: LayerNorm,
+    up: Linear,
+    down: Linear,
+}
+
+// === impl SelfAttention ===
+
+impl SelfAttention {
+    /// `layer`: the name of the layer, in which this is `self_attn`.
+    pub fn load(loader: &mut Loader<'_>, layer: &str, width: usize) -> Loaded<Self> {
+        let attention = format!("{layer}.self_attn");
+        let projections = [("q_proj", Bias::Present), ("k_proj", Bias::Absent), ("v_proj", Bias::Present)];
+        Ok(Self {
+            norm: loader.layer_norm(&format!("{layer}.self_attn_layer_norm"), width, EPSILON)?,
+            projections: loader.fused(&attention, &projections, width, width)?,
+            out: loader.linear(&format!("{attention}.out_proj"), width, width)?,
+        })
+    }
+
+    /// Queries, keys and values, `[rows, width]` each.
+    pub fn project_in(&self, x: &Tensor) -> Result<[Tensor; 3]> {
+        let all = self.projections.forward(&self.norm.forward(x)?, Epilogue::None)?;
+        let width = all.dim(1)? / 3;
+        let part = |at: usize| all.narrow(1, at * width, width);
+        Ok([part(0)?, part(1)?, part(2)?])
+    }
+
+    /// What was attended to, projected and added to `x`.
+    pub fn project_out(&self, attended: &Tensor, x: &Tensor) -> Result<Tensor> {
+        self.out.forward(attended, Epilogue::Add(x))
+    }
+}
+
+// === impl Mlp ===
+
+impl Mlp {
+    /// `inner`: the width between its two layers.
+    pub fn load(loader: &mut Loader<'_>, layer: &str, width: usize, inner: usize) -> Loaded<Self> {
+        Ok(Self {
+            norm: loader.layer_norm(&format!("{layer}.final_layer_norm"), width, EPSILON)?,
+            up: loader.linear(&format!("{layer}.fc1"), width, inner)?,
+            down: loader.linear(&format!("{layer}.fc2"), inner, width)?,
+        })
+    }
+
+    /// Added to `x`.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let inner = self.up.forward(&self.norm.forward(x)?, Epilogue::Gelu)?;
+        self.down.forward(&inner, Epilogue::Add(x))
+    }
+}
