@@ -143,12 +143,12 @@ mod handler {
                 let mut ours: libc::sigaction = std::mem::zeroed();
                 let mut before: libc::sigaction = std::mem::zeroed();
                 ours.sa_sigaction = tell as extern "C" fn(_, _, _) as libc::sighandler_t;
-                ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+                // On the stack of the thread, which has room: the one for signals may hold little more than the registers
+                // of a large processor.
+                ours.sa_flags = libc::SA_SIGINFO;
                 libc::sigaction(libc::SIGBUS, std::ptr::null(), &raw mut before);
                 BEFORE.store(Box::into_raw(Box::new(before)), SeqCst);
                 libc::sigaction(libc::SIGBUS, &raw const ours, std::ptr::null_mut());
-                // What is called for the first time is looked up, for which the stack of a signal has no room.
-                libc::write(libc::STDERR_FILENO, std::ptr::null(), 0);
             }
         });
     }

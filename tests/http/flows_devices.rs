@@ -130,7 +130,7 @@ async fn a_pinned_model_stays_where_others_go() {
     let server = builder
         .env("SCONCE_MODELS__PINNED__PINNED", "true")
         .env("SCONCE_MODELS__PINNED__IDLE_TTL", "1ms")
-        .env("SCONCE_MODELS__BRIEF__IDLE_TTL", "1ms")
+        .env("SCONCE_MODELS__BRIEF__IDLE_TTL", "500ms")
         .env("SCONCE_MEMORY__MAX_RESIDENT", "1")
         .start();
     let load = async |name: &str| server.post_json(&format!("/models/{name}/load"), &json!({})).await;
