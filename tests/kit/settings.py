@@ -178,9 +178,13 @@ def models_schema():
     return {"type": "object", "propertyNames": {"pattern": f"^({MODEL})$"}, "additionalProperties": closed(properties)}
 
 
+OPEN = {"speech.lexicon"}
+"""Files that hold no secret."""
+
+
 def secret_names():
     """Settings that a Secret may give: those that are never shown, the name that belongs to one, and files of them."""
-    files = [setting.key for setting in settings() if setting.takes == "a file, or none"]
+    files = [setting.key for setting in settings() if setting.takes == "a file, or none" and setting.key not in OPEN]
     hidden = [setting.key for setting in settings() if setting.secret]
     return sorted([*hidden, *files, "remote.s3.access_key_id", "remote.gcs.credentials"])
 

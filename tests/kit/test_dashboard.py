@@ -33,6 +33,7 @@ LEFT_OUT = {
     "sconce_config_reloads_total",
     "sconce_download_seconds",
     "sconce_key_audio_seconds_total",
+    "sconce_key_characters_total",
     "sconce_key_reloads_total",
     "sconce_keys",
 }
