@@ -249,6 +249,7 @@ async fn compute(app: &App, wav: &[u8]) {
         model: None,
         wait,
         time_limit: None,
+        deadline: None,
         served,
         keep_alive: None,
         allowance: None,

@@ -23,7 +23,7 @@ use crate::{
 /// What is to be done, understood.
 #[derive(Clone, Debug)]
 pub(in crate::http) enum TaskRequest {
-    Transcribe(TranscribeRequest, TextFormat),
+    Transcribe(Box<TranscribeRequest>, TextFormat),
     Synthesize(Box<SpeakRequest>, SoundAnswer),
     Convert(Box<ConvertRequest>, SoundAnswer),
 }
@@ -90,7 +90,8 @@ impl TaskRequest {
         let audio = || audio.ok_or_else(|| missing("audio", "recording"));
         match request.options {
             TaskOptions::Transcribe(options, format) => {
-                Ok(Self::Transcribe(TranscribeRequest { audio: audio()?, options, voice_activity: None }, format))
+                let request = TranscribeRequest { audio: audio()?, options, voice_activity: None };
+                Ok(Self::Transcribe(Box::new(request), format))
             }
             TaskOptions::Synthesize(fields, answer) => match request.content.matter {
                 Some(Matter::Text(text)) => {
@@ -119,7 +120,7 @@ impl TaskRequest {
         match self {
             Self::Transcribe(request, format) => {
                 let timestamps = request.options.timestamps;
-                let transcription = Box::new(service.transcribe(call, request).await?);
+                let transcription = Box::new(service.transcribe(call, *request).await?);
                 Ok(Running::Transcribe { transcription, timestamps, segments: Vec::new(), format })
             }
             Self::Synthesize(request, answer) => {

@@ -55,7 +55,7 @@ impl Making {
         match task {
             TaskRequest::Transcribe(request, _) => {
                 let timestamps = request.options.timestamps;
-                Ok(Made::Text(service.transcribe(call, request).await?.whole().await?, timestamps))
+                Ok(Made::Text(service.transcribe(call, *request).await?.whole().await?, timestamps))
             }
             TaskRequest::Synthesize(request, _) => {
                 self.gather(service, service.speak(call, *request).await?.into()).await
