@@ -589,7 +589,7 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         &To::<Config, _>(&BYTES, |c, v| c.service.max_decoded = v),
         "Decoded sound that is in memory at once, over all requests; more is answered with 429. A recording takes it \
          while it is decoded and until it is answered, whatever its file is: 24 kB can be two hours, 460 MB of samples. \
-         The default holds two of those.",
+         The default holds two of those. Speech that is gathered for an answer in one piece counts as well.",
     ),
     Setting::new(
         "limits.output_buffer",
