@@ -141,8 +141,10 @@ TOGETHER_IN_THE_SERVER = [
     "its source is wrong",
     "the source of its part",
     "is no revision",
+    # Whether a file is there is for the machine to say that it is on.
+    "cannot be read: No such file or directory",
 ]
-"""Faults that are about several settings at once: the server's to find."""
+"""Faults that are about several settings at once, or about the machine: the server's to find."""
 
 
 def test_whatever_the_schema_allows_makes_manifests_and_a_configuration(program, tmp_path):
