@@ -22,7 +22,7 @@ from server import free_port, until
 
 pytestmark = pytest.mark.timeout(BUILD_PATIENCE)
 
-SMALL = 150_000_000
+SMALL = 165_000_000
 SCONCE = "/usr/local/bin/sconce"
 WAV = {"Content-Type": "audio/wav"}
 STRICT = [f"--health-cmd={SCONCE} healthcheck", "--health-start-period=0s", "--health-retries=1"]
