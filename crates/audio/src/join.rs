@@ -48,6 +48,14 @@ impl Joiner {
         seam.end(frames(*rate, gap) * seam.channels, out);
     }
 
+    /// Where a moment of the present block, in seconds from its beginning, lies in all that was put out, in seconds. What
+    /// is dropped lies where the sound goes on after it. `None` as long as nothing of the block is heard.
+    pub fn place(&self, seconds: f64) -> Option<f64> {
+        let Self { trim, seam, rate } = self;
+        let frame = (seconds * f64::from(*rate)).max(0.0).round() as usize;
+        trim.place(frame, seam).map(|frame| frame as f64 / f64::from(*rate))
+    }
+
     /// The last block is over: fades out.
     pub fn finish(mut self, out: &mut Vec<f32>) {
         let Self { trim, seam, .. } = &mut self;

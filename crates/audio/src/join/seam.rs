@@ -17,13 +17,24 @@ pub(super) struct Seam {
     begun: usize,
     /// Whether anything was heard at all: no gap comes before the first sound.
     heard: bool,
+    /// Samples that were put out.
+    sent: usize,
 }
 
 // === impl Seam ===
 
 impl Seam {
     pub fn new(channels: usize, fade: usize) -> Self {
-        Self { channels, fade, held: VecDeque::new(), overlap: VecDeque::new(), gap: 0, begun: 0, heard: false }
+        Self {
+            channels,
+            fade,
+            held: VecDeque::new(),
+            overlap: VecDeque::new(),
+            gap: 0,
+            begun: 0,
+            heard: false,
+            sent: 0,
+        }
     }
 
     /// The present stretch goes on: fades in, over what came before.
@@ -42,6 +53,14 @@ impl Seam {
         }
         let ready = self.held.len().saturating_sub(self.fade * self.channels);
         out.extend(self.held.drain(..ready));
+        self.sent += ready;
+    }
+
+    /// Where the next frame will lie in all that is put out.
+    pub fn next_frame(&self) -> usize {
+        let rests = self.begun == 0 && self.heard && self.gap > 0;
+        let rest = if rests { self.overlap.len() + self.gap } else { 0 };
+        (self.sent + self.held.len() + rest) / self.channels
     }
 
     /// Samples that are held back.
@@ -54,6 +73,7 @@ impl Seam {
     fn begin(&mut self, out: &mut Vec<f32>) {
         let gap = std::mem::take(&mut self.gap);
         if std::mem::replace(&mut self.heard, true) && gap > 0 {
+            self.sent += self.overlap.len() + gap;
             out.extend(self.overlap.drain(..));
             out.resize(out.len() + gap, 0.0);
         }
@@ -84,6 +104,7 @@ impl Seam {
         self.held.append(&mut self.overlap);
         let excess = self.held.len().saturating_sub(self.fade * self.channels);
         out.extend(self.held.drain(..excess));
+        self.sent += excess;
         self.overlap = std::mem::take(&mut self.held);
         self.begun = 0;
     }
@@ -91,6 +112,7 @@ impl Seam {
     /// What is held fades to silence.
     pub fn fade_out(&mut self, out: &mut Vec<f32>) {
         self.lower();
+        self.sent += self.held.len() + self.overlap.len();
         out.extend(self.held.drain(..));
         out.extend(self.overlap.drain(..));
         self.begun = 0;

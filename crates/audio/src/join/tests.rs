@@ -195,3 +195,38 @@ fn channels_stay_side_by_side() {
     assert_eq!(left, mono);
     assert!(both.chunks(2).all(|frame| frame[0] == -frame[1]));
 }
+
+#[test]
+fn a_moment_of_a_block_is_found_in_the_whole() {
+    let (mut joiner, mut out) = (Joiner::new(RATE, 1, &JoinSettings::default()), Vec::new());
+    let click = |at: f64| {
+        let mut block = [silence(0.3), speech(1.0), silence(3.0), speech(1.0), murmur(0.5)].concat();
+        block[samples(at)] = 0.9; // above all speech
+        block
+    };
+    let mut found = Vec::new();
+    for at in [0.35, 1.2, 4.4, 5.1] {
+        joiner.push(&click(at), &mut out);
+        found.push(joiner.place(at).unwrap());
+        joiner.end_block(millis(250), &mut out);
+    }
+    joiner.finish(&mut out);
+    let loud = out.iter().enumerate().filter(|(_, sample)| **sample > 0.6).map(|(at, _)| at as f64 / f64::from(RATE));
+    assert!(loud.clone().count() == 4, "{:?}", loud.collect::<Vec<_>>());
+    for (found, loud) in found.into_iter().zip(loud) {
+        assert!((found - loud).abs() < 1e-3, "{found} {loud}");
+    }
+}
+
+#[test]
+fn what_is_dropped_lies_where_the_sound_goes_on() {
+    let (mut joiner, mut out) = (Joiner::new(RATE, 1, &JoinSettings::default()), Vec::new());
+    assert_eq!(joiner.place(0.0), None);
+    joiner.push(&[silence(1.0), speech(0.5), silence(9.0), speech(0.5), silence(1.0)].concat(), &mut out);
+    let place = |seconds| joiner.place(seconds).unwrap();
+    assert_eq!(place(0.2), 0.0);
+    assert!((place(5.0) - place(9.0)).abs() < 1e-9 && place(5.0) < place(10.6));
+    let end = place(99.0);
+    joiner.finish(&mut out);
+    assert!((end - out.len() as f64 / f64::from(RATE)).abs() < 0.02, "{end}");
+}

@@ -35,6 +35,10 @@ pub(super) struct Trim {
     quiet: VecDeque<f32>,
     /// Whether something between `after` and `quiet` was dropped.
     cut: bool,
+    /// Frames of this block that were judged.
+    judged: usize,
+    /// Where the stretches of this block begin, and where in all that was put out, in frames.
+    starts: Vec<(usize, usize)>,
 }
 
 // === impl Trim ===
@@ -57,6 +61,8 @@ impl Trim {
             after: Vec::new(),
             quiet: VecDeque::new(),
             cut: false,
+            judged: 0,
+            starts: Vec::new(),
         }
     }
 
@@ -89,7 +95,19 @@ impl Trim {
         } else {
             self.wait();
         }
+        self.judged += self.pending.len() / seam.channels;
         self.pending.clear();
+    }
+
+    /// Where a frame of the block lies in all that was put out.
+    pub fn place(&self, frame: usize, seam: &Seam) -> Option<usize> {
+        let begun = self.starts.partition_point(|(start, _)| *start <= frame);
+        let end = seam.next_frame() + self.after.len() / seam.channels;
+        let next = self.starts.get(begun).map_or(end, |(_, place)| *place);
+        match begun.checked_sub(1) {
+            Some(stretch) => self.starts.get(stretch).map(|(start, place)| (place + frame - start).min(next)),
+            None => self.starts.first().map(|(_, place)| *place),
+        }
     }
 
     /// Sound begins: the margins, and the pause between them.
@@ -102,6 +120,9 @@ impl Trim {
         } else {
             let early = self.quiet.len().saturating_sub(self.lead);
             self.quiet.drain(..early);
+        }
+        if self.cut || !self.heard {
+            self.starts.push((self.judged - self.quiet.len() / seam.channels, seam.next_frame()));
         }
         seam.push(self.quiet.make_contiguous(), out);
         self.forget();
@@ -127,7 +148,8 @@ impl Trim {
         }
         self.pending.clear();
         self.forget();
-        (self.open, self.heard, self.loudest) = (false, false, 0.0);
+        (self.open, self.heard, self.loudest, self.judged) = (false, false, 0.0, 0);
+        self.starts.clear();
     }
 
     /// Samples that are held back.
