@@ -89,7 +89,14 @@ fn load_once(folder: &Path) {
         files.insert("model", &name, Location::Disk(path));
     }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let place = Placement { device: Device::Cpu, dtype: DType::F32, weights: Backing::Mapped, threads, max_batch: 1 };
+    let place = Placement {
+        device: Device::Cpu,
+        dtype: DType::F32,
+        weights: Backing::Mapped,
+        threads,
+        max_batch: 1,
+        references: Default::default(),
+    };
     black_box(FAMILIES[0].load(&files, &place).expect("a model"));
 }
 

@@ -1,8 +1,7 @@
 //! A server with a kind of models of its own, which has a bug: it panics when it is given silence.
 //!
 //! It shows what a family is, and how a program serves one that is not in `sconce::families`. And it is for a drill: that
-//! a panic harms one request and no other, and that somebody hears of it. It takes its configuration as `sconce serve`
-//! does, without the command line.
+//! a panic harms one request and no other, and that somebody hears of it.
 //!
 //! ```sh
 //! mkdir -p /tmp/fragile && echo '{"model_type":"fragile"}' > /tmp/fragile/config.json
@@ -11,15 +10,11 @@
 
 use std::process::ExitCode;
 
-use futures::stream;
 use sconce::{
-    app,
     audio::Pcm,
-    config::{self, Overrides, Sources},
     families::whisper::Whisper,
     model::{Batch, Broken, Family, LoadError, Model, ModelFiles, Placement, Preset},
     speech::{Segment, Summary, TaskKind, Transcribe, TranscriptEvent},
-    telemetry,
 };
 
 const FAMILIES: &[&dyn Family] = &[&Whisper, &Fragile];
@@ -95,20 +90,6 @@ fn segment(text: String, end: f64) -> Segment {
     }
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
-    let loaded = match config::load(&Sources::of_process(Overrides::default())) {
-        Ok(loaded) => loaded,
-        Err(faults) => {
-            eprintln!("{faults}");
-            return Ok(ExitCode::from(2));
-        }
-    };
-    let mut config = loaded.config;
-    config.catalog.families = FAMILIES;
-    let _outlet = telemetry::init(&config.telemetry)?;
-    let listener = app::bind(&config.server)?;
-    let interrupt = async { drop(tokio::signal::ctrl_c().await) };
-    app::run(config, listener, stream::pending(), interrupt).await?;
-    Ok(ExitCode::SUCCESS)
+fn main() -> ExitCode {
+    sconce::cli::serving(FAMILIES)
 }

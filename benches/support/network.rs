@@ -29,7 +29,14 @@ pub fn net(width: usize, heads: usize, layers: usize, threads: usize) -> Net {
     whisper::weights(&file, &json, Numbers::F16);
     let mut files = ModelFiles::default();
     files.insert("model", "model.safetensors", Location::Disk(file));
-    let place = Placement { device: Device::Cpu, dtype: DType::F32, weights: Backing::Mapped, threads, max_batch: 8 };
+    let place = Placement {
+        device: Device::Cpu,
+        dtype: DType::F32,
+        weights: Backing::Mapped,
+        threads,
+        max_batch: 8,
+        references: Default::default(),
+    };
     // What is mapped stays when its name is gone.
     Net::load(Config::from_json(&json).expect("a valid configuration"), &files, "model", &place).expect("a network")
 }

@@ -81,6 +81,7 @@ impl App {
             &registry,
         )?;
         let executors = runtime::Metrics::register(&registry, &config.runtime)?;
+        placer.references().register(&registry)?;
         let backend =
             lifecycle::Local::new(store.clone(), config.runtime.clone(), executors.clone(), placer.clone(), scale);
         let metrics = lifecycle::Metrics::register(&registry)?;

@@ -54,6 +54,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Faults> {
     let flags = Layer { values: sources.overrides.values(), ..Layer::default() };
 
     let mut config = settings::blank();
+    config.catalog.families = sources.families.unwrap_or(config.catalog.families);
     let values = [&hints, &file.values, &environment.values, &flags.values];
     settle(&mut config, "", settings::SETTINGS, &values, (&mut report, &mut faults));
     sources.token(&mut config, &mut report, &mut faults);
@@ -61,6 +62,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, Faults> {
     config.remote.buckets.s3.identity = sources.identity();
     config.catalog.models = models::assemble(&listed, [&file, &environment], &mut report, &mut faults);
     lexicon(&mut config, &report, &mut faults);
+    let beside = config.service.voices.as_ref().map(|voices| voices.join(".references"));
+    config.runtime.references.folder = config.runtime.references.folder.or(beside);
     config.catalog.only_configured.get_or_insert(config.http.access.asks_for_keys());
     contradictions(&config, &report, &mut faults);
     if faults.is_empty() { Ok(Loaded { config, report }) } else { Err(Faults(faults)) }

@@ -15,7 +15,7 @@ use crate::{
     app::{BudgetChoice, Config, ServerConfig},
     catalog, http, jobs,
     lifecycle::{self, LoadMode, OnPreloadFailure},
-    model::{Backing, DTypeChoice, DeviceChoice, DeviceId, FlowLimits},
+    model::{Backing, DTypeChoice, DeviceChoice, DeviceId, FlowLimits, ReferenceCacheConfig},
     remote::{self, BucketsConfig, GcsConfig, S3Config, WebConfig},
     runtime, service,
     store::{self, Secret},
@@ -715,6 +715,26 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
          (`normalize_loudness`). Off, since it holds the first 0.4 s of sound back to measure them.",
     ).live(),
     Setting::new(
+        "speech.reference_cache",
+        "auto",
+        &Maybe::<Config, _>("auto", &PATH, |c, v| c.runtime.references.folder = v),
+        "Folder in which what models compute of a reference recording is kept, so that a voice costs nothing the second time, \
+         also after a restart; several processes may share it. What is in it tells a voice as the recording does. `auto`: \
+         `.references` in `voices.dir`, and without that in memory only.",
+    ),
+    Setting::new(
+        "speech.reference_cache_size",
+        "1GB",
+        &To::<Config, _>(&SIZE, |c, v| c.runtime.references.disk = v),
+        "Bytes in that folder, at most. What was used longest ago goes first.",
+    ),
+    Setting::new(
+        "speech.reference_cache_memory",
+        "64MB",
+        &To::<Config, _>(&SIZE, |c, v| c.runtime.references.memory = v),
+        "Bytes of it in memory, at most. What was used longest ago goes first.",
+    ),
+    Setting::new(
         "voices.dir",
         "none",
         &Maybe::<Config, _>("none", &PATH, |c, v| c.service.voices = v),
@@ -889,6 +909,7 @@ pub(super) fn blank() -> Config {
             weights: Some(Backing::Copied),
             reserve: u64::MAX,
             leak_threshold: u64::MAX,
+            references: ReferenceCacheConfig { memory: u64::MAX, folder: None, disk: u64::MAX },
             vllm_metric: true,
         },
         lifecycle: lifecycle::Config {

@@ -16,11 +16,13 @@ use super::{
     setting::Plain,
     value::Raw,
 };
-use crate::{app::Config, catalog::ModelConfig, store::Secret};
+use crate::{app::Config, catalog::ModelConfig, model::Family, store::Secret};
 
 /// Everything that a configuration is made from.
 #[derive(Default)]
 pub struct Sources {
+    /// The kinds of models that the program can serve, where they are not those of the library.
+    pub families: Option<&'static [&'static dyn Family]>,
     pub environment: Environment,
     pub overrides: Overrides,
     /// Configuration files to look for when nothing names one; the first that exists is read.
@@ -71,7 +73,8 @@ impl Sources {
     pub fn of_process(overrides: Overrides) -> Self {
         let text = |os: std::ffi::OsString| os.to_string_lossy().into_owned();
         let environment = std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
-        Self { environment, overrides, search: vec!["sconce.toml".into(), SYSTEM_FILE.into()] }
+        let search = vec!["sconce.toml".into(), SYSTEM_FILE.into()];
+        Self { families: None, environment, overrides, search }
     }
 
     /// The models that `--model` or else `MODEL_ID` lists.

@@ -82,6 +82,11 @@ pub trait Family: Sync {
         false
     }
 
+    /// Whether its models speak higher or lower where a text asks for it.
+    fn follows_pitch(&self) -> bool {
+        false
+    }
+
     /// Voices that its models have themselves, the usual one first; empty where each model has others, or none.
     fn voices(&self) -> &'static [OwnVoice] {
         &[]

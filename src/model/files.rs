@@ -11,6 +11,7 @@ use std::{
 use bytes::Bytes;
 use memmap2::{Mmap, MmapMut};
 use rayon::prelude::*;
+use sha2::{Digest, Sha256};
 
 use super::{Backing, LoadError, mapped::Mapped};
 
@@ -57,6 +58,25 @@ impl ModelFiles {
     /// Whether there are files of a part, by which a family tells its layouts apart.
     pub fn has_part(&self, part: &str) -> bool {
         self.parts.contains_key(part)
+    }
+
+    /// What tells these files of a part from others in the same place, also in another process, in hexadecimal. It is
+    /// cheap: of a file on a disk it knows the path, the length and the time of the last change, not the content.
+    pub fn fingerprint(&self, part: &str) -> Result<String, LoadError> {
+        let mut all = Sha256::new();
+        for (name, location) in self.parts.get(part).into_iter().flatten() {
+            let said = match location {
+                Location::Embedded(bytes) => hex::encode(Sha256::digest(bytes)),
+                Location::Disk(path) => {
+                    let read = |source| LoadError::Read { file: name.clone(), source };
+                    // Links lead to what the hub's cache names by its content.
+                    let (path, about) = (path.canonicalize().map_err(read)?, path.metadata().map_err(read)?);
+                    format!("{} {} {:?}", path.display(), about.len(), about.modified().map_err(read)?)
+                }
+            };
+            all.update(format!("{name}\n{said}\n"));
+        }
+        Ok(hex::encode(all.finalize()))
     }
 
     /// Whether this process could write to any of the files that lie on a disk; then others may as well.
@@ -175,6 +195,25 @@ mod tests {
         let copy = files.weights("model", "weights", Backing::Copied).unwrap();
         File::options().write(true).open(path).unwrap().set_len(1).unwrap();
         assert!(copy.iter().all(|&byte| byte == 7));
+    }
+
+    #[test]
+    fn other_files_have_another_fingerprint() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights");
+        let of = |location: Location| {
+            let mut files = ModelFiles::default();
+            files.insert("model", "weights", location);
+            files.fingerprint("model")
+        };
+        std::fs::write(&path, "one").unwrap();
+        let first = of(Location::Disk(path.clone())).unwrap();
+        assert_eq!(of(Location::Disk(path.clone())).unwrap(), first);
+        std::fs::write(&path, "another").unwrap();
+        let changed = of(Location::Disk(path)).unwrap();
+        let (a, b) = (of(Location::Embedded(b"a")).unwrap(), of(Location::Embedded(b"b")).unwrap());
+        assert!(first != changed && a != b && a != first);
+        assert!(of(Location::Disk("/nowhere/at/all".into())).is_err());
     }
 
     #[test]

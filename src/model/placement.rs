@@ -4,6 +4,8 @@ use std::fmt;
 
 use candle_core::{DType, Device};
 
+use super::ReferenceCache;
+
 /// Where a model is to live.
 #[derive(Clone, Debug)]
 pub struct Placement {
@@ -16,6 +18,8 @@ pub struct Placement {
     pub threads: usize,
     /// Requests that it may be asked to work on at once, at least 1; its caches are sized for them.
     pub max_batch: usize,
+    /// Where what is computed of reference recordings is kept.
+    pub references: ReferenceCache,
 }
 
 /// What is behind the memory of weights that stay as their file has them.

@@ -12,7 +12,7 @@ use futures::{FutureExt, executor::block_on};
 use super::*;
 use crate::{
     audio::Pcm,
-    speech::{Convert, ConvertOptions, SpeechEvent, SpeechSummary, Synthesize, SynthesizeOptions},
+    speech::{Convert, ConvertOptions, SpeechEvent, SpeechSummary, Synthesize},
 };
 
 const RATE: u32 = 8_000;
@@ -31,7 +31,7 @@ fn speak() -> (Request<Synthesize>, Responses<Synthesize>) {
 }
 
 fn speak_until(deadline: Option<Instant>) -> (Request<Synthesize>, Responses<Synthesize>) {
-    request("test".to_owned(), Synthesize { text: "la".to_owned(), options: SynthesizeOptions::default() }, deadline)
+    request("test".to_owned(), Synthesize { text: "la".to_owned(), ..Synthesize::default() }, deadline)
 }
 
 /// So many seconds of sound.

@@ -1,6 +1,6 @@
 //! What the runtime needs to know.
 
-use crate::model::{Backing, DTypeChoice, DeviceChoice};
+use crate::model::{Backing, DTypeChoice, DeviceChoice, ReferenceCacheConfig};
 
 /// What the runtime needs to know.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct Config {
     pub reserve: u64,
     /// A model that keeps more bytes than this when it is unloaded is reported as a leak.
     pub leak_threshold: u64,
+    /// What is kept of reference recordings.
+    pub references: ReferenceCacheConfig,
     /// Whether `vllm:num_requests_waiting` is registered.
     pub vllm_metric: bool,
 }

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 use super::{Config, Devices, Host, PlacementError};
 use crate::{
-    model::{DeviceChoice, DeviceId, Family, Placement, PlacementOverrides},
+    model::{DeviceChoice, DeviceId, Family, Placement, PlacementOverrides, ReferenceCache},
     speech::ModelName,
 };
 
@@ -18,6 +18,7 @@ pub struct Placer {
     accelerators: Vec<DeviceId>,
     /// Bytes that models may take of each device that tells.
     rooms: BTreeMap<DeviceId, u64>,
+    references: ReferenceCache,
     // Locked for a look or a change.
     promised: Mutex<BTreeMap<ModelName, (DeviceId, u64)>>,
 }
@@ -42,7 +43,9 @@ impl Placer {
             Some((device, most.saturating_sub(config.reserve)))
         };
         let rooms = accelerators.iter().copied().chain([DeviceId::Cpu]).filter_map(room).collect();
-        let placer = Self { devices, config: config.clone(), accelerators, rooms, promised: Mutex::default() };
+        let references = ReferenceCache::new(&config.references);
+        let promised = Mutex::default();
+        let placer = Self { devices, config: config.clone(), accelerators, rooms, references, promised };
         placer.check(&PlacementOverrides::default())?;
         Ok(placer)
     }
@@ -80,6 +83,7 @@ impl Placer {
             device: opened,
             threads: overrides.threads.or(self.config.threads).unwrap_or_else(Host::processors).max(1),
             max_batch: overrides.max_batch.unwrap_or(self.config.max_batch).max(1),
+            references: self.references.clone(),
         };
         Ok(Placed { device, placement })
     }
@@ -87,6 +91,11 @@ impl Placer {
     /// Remembers that a model will take so many bytes of a device.
     pub fn promise(&self, name: &ModelName, device: DeviceId, bytes: u64) {
         self.promised.lock().insert(name.clone(), (device, bytes));
+    }
+
+    /// What families computed of reference recordings.
+    pub fn references(&self) -> &ReferenceCache {
+        &self.references
     }
 
     /// Where models without wishes of their own live.

@@ -17,8 +17,8 @@ use super::*;
 use crate::{
     audio::Pcm,
     model::{
-        Backing, Batch, Broken, DTypeChoice, DeviceChoice, DeviceId, LoadError, Model, PlacementOverrides, Request,
-        RequestError, Responses, request,
+        Backing, Batch, Broken, DTypeChoice, DeviceChoice, DeviceId, LoadError, Model, PlacementOverrides,
+        ReferenceCacheConfig, Request, RequestError, Responses, request,
     },
     speech::{Fault, Kind, ModelName, Summary, TaskKind, Transcribe, TranscribeOptions, TranscriptEvent},
 };
@@ -115,6 +115,7 @@ pub(super) fn config() -> Config {
         weights: Some(Backing::Mapped),
         reserve: 0,
         leak_threshold: 0,
+        references: ReferenceCacheConfig { memory: 0, folder: None, disk: 0 },
         vllm_metric: true,
     }
 }

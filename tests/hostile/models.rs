@@ -37,8 +37,14 @@ fn load(name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
     let path = folder.path().join("file");
     fs::write(&path, bytes).unwrap();
     files.insert("model", name, Location::Disk(path));
-    let place =
-        Placement { device: Device::Cpu, dtype: DType::F32, weights: Backing::Mapped, threads: 1, max_batch: 2 };
+    let place = Placement {
+        device: Device::Cpu,
+        dtype: DType::F32,
+        weights: Backing::Mapped,
+        threads: 1,
+        max_batch: 2,
+        references: Default::default(),
+    };
     for family in FAMILIES {
         let loaded = catch_unwind(AssertUnwindSafe(|| {
             let footprint = family.footprint(&files, &place).map_err(|error| error.to_string());

@@ -6,13 +6,15 @@ use sconce::{
     speech::{SpeechEvent, SpeechSummary, Task},
 };
 
+use super::voice::Voices;
+
 /// A task that is answered in tones.
 pub trait Toned: Task<Piece = SpeechEvent> {
     /// How far an answer is.
     type Progress;
 
     /// Or what is wrong with the request.
-    fn begin(request: &Request<Self>) -> Result<Self::Progress, RequestError>
+    fn begin(request: &Request<Self>, voices: &Voices) -> Result<Self::Progress, RequestError>
     where
         Self: Sized;
 
@@ -36,14 +38,14 @@ struct Row<T: Toned> {
 }
 
 /// Works until nobody is left.
-pub fn work<T: Toned>(requests: &mut Batch<'_, T>) {
+pub fn work<T: Toned>(requests: &mut Batch<'_, T>, voices: &Voices) {
     let mut rows: Vec<Row<T>> = Vec::new();
     loop {
         let newcomers = requests.admit_live(usize::MAX);
         if rows.is_empty() && newcomers.is_empty() {
             return;
         }
-        rows.extend(newcomers.into_iter().filter_map(Row::new));
+        rows.extend(newcomers.into_iter().filter_map(|request| Row::new(request, voices)));
         rows.extract_if(.., |row| row.is_over()).for_each(Row::end);
         // Every row, so no `any`, which would stop at the first.
         let moved = rows.iter_mut().filter_map(Row::step).count();
@@ -59,8 +61,8 @@ pub fn work<T: Toned>(requests: &mut Batch<'_, T>) {
 
 impl<T: Toned> Row<T> {
     /// Answers at once what cannot be said.
-    fn new(request: Request<T>) -> Option<Self> {
-        match T::begin(&request) {
+    fn new(request: Request<T>, voices: &Voices) -> Option<Self> {
+        match T::begin(&request, voices) {
             Ok(progress) => Some(Self { request, progress, whole: false, done: false }),
             Err(error) => {
                 request.fail(error);

@@ -8,7 +8,7 @@ use sconce::{
     speech::{Convert, SpeechSummary},
 };
 
-use super::{RATE, batch::Toned, options::Options, voice};
+use super::{RATE, batch::Toned, options::Options, voice::Voices};
 
 /// A tenth of a second.
 const BLOCK: usize = RATE as usize / 10;
@@ -24,10 +24,10 @@ pub struct Humming {
 impl Toned for Convert {
     type Progress = Humming;
 
-    fn begin(request: &Request<Self>) -> Result<Humming, RequestError> {
+    fn begin(request: &Request<Self>, voices: &Voices) -> Result<Humming, RequestError> {
         let Convert { audio, options } = request.ask();
         Options::parse(&options.options)?;
-        let pitch = voice::pitch(options.voice.as_ref())?.into();
+        let pitch = voices.pitch(options.voice.as_ref())?.into();
         Ok(Humming { sound: audio.samples().iter().copied().collect(), samples: 0, pitch })
     }
 

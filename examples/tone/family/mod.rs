@@ -12,15 +12,18 @@ use sconce::{
     speech::{Convert, Synthesize, TaskKind},
 };
 
+use self::voice::Voices;
+
 /// Hertz of all sound, in and out.
 pub const RATE: u32 = 24_000;
 
 /// The family. A `config.json` with `"model_type": "tone"` is all there is of a model.
 pub struct Tone;
 
-/// A model. What it says depends on the request alone, so it holds nothing but how many it works on at once.
+/// A model.
 struct Tones {
     max_batch: usize,
+    voices: Voices,
 }
 
 impl Family for Tone {
@@ -60,8 +63,9 @@ impl Family for Tone {
         Ok(0)
     }
 
-    fn load(&self, _files: &ModelFiles, place: &Placement) -> Result<Box<dyn Model>, LoadError> {
-        Ok(Box::new(Tones { max_batch: place.max_batch }))
+    fn load(&self, files: &ModelFiles, place: &Placement) -> Result<Box<dyn Model>, LoadError> {
+        let voices = Voices { references: place.references.clone(), fingerprint: files.fingerprint("model")? };
+        Ok(Box::new(Tones { max_batch: place.max_batch, voices }))
     }
 }
 
@@ -71,12 +75,12 @@ impl Model for Tones {
     }
 
     fn synthesize(&mut self, requests: &mut Batch<'_, Synthesize>) -> Result<(), Broken> {
-        batch::work(requests);
+        batch::work(requests, &self.voices);
         Ok(())
     }
 
     fn convert(&mut self, requests: &mut Batch<'_, Convert>) -> Result<(), Broken> {
-        batch::work(requests);
+        batch::work(requests, &self.voices);
         Ok(())
     }
 }

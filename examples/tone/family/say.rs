@@ -12,7 +12,7 @@ use super::{
     RATE,
     batch::Toned,
     options::{self, Options},
-    voice,
+    voice::Voices,
 };
 
 /// A letter lasts so many seconds.
@@ -42,8 +42,8 @@ pub struct Saying {
 impl Toned for Synthesize {
     type Progress = Saying;
 
-    fn begin(request: &Request<Self>) -> Result<Saying, RequestError> {
-        let Synthesize { text, options: asked } = request.ask();
+    fn begin(request: &Request<Self>, voices: &Voices) -> Result<Saying, RequestError> {
+        let Synthesize { text, options: asked, .. } = request.ask();
         if request.is_whole() && text.trim().is_empty() {
             let message = "the text has nothing in it that could be said".to_owned();
             return Err(RequestError::Invalid { param: "text", message });
@@ -57,7 +57,7 @@ impl Toned for Synthesize {
             next: 0,
             blocks: 0,
             samples: 0,
-            pitch: voice::pitch(asked.voice.as_ref())?,
+            pitch: voices.pitch(asked.voice.as_ref())?,
             speed: options::speed(asked.speed)?,
             seed,
             options: knobs,

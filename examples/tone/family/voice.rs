@@ -1,9 +1,10 @@
 //! A voice is a pitch.
 
+use candle_core::{Device, Tensor};
 use sconce::{
     audio::Pcm,
-    model::{OwnVoice, RequestError},
-    speech::VoiceInput,
+    model::{OwnVoice, ReferenceCache, ReferenceKey, ReferenceTensors, RequestError},
+    speech::{ReferenceVoice, VoiceInput},
 };
 
 use super::RATE;
@@ -17,16 +18,40 @@ const fn own_voice(name: &'static str) -> OwnVoice {
     OwnVoice { name, languages: &[], sample_rate: RATE }
 }
 
-/// The pitch of a voice, in hertz.
-pub fn pitch(voice: Option<&VoiceInput>) -> Result<f32, RequestError> {
-    match voice {
-        None => Ok(DEFAULT),
-        Some(VoiceInput::Named(name)) => own(name),
-        Some(VoiceInput::Reference(reference)) => Ok(crossings(&reference.audio)),
-        Some(VoiceInput::Blend(blend)) => {
-            blend.voices().iter().map(|(voice, weight)| Ok(weight * pitch(Some(voice))?)).sum()
+/// The voices of a model: its own, and what it knows of those that it was shown.
+pub struct Voices {
+    pub references: ReferenceCache,
+    /// Of the files that the model was loaded from.
+    pub fingerprint: String,
+}
+
+impl Voices {
+    /// The pitch of a voice, in hertz.
+    pub fn pitch(&self, voice: Option<&VoiceInput>) -> Result<f32, RequestError> {
+        match voice {
+            None => Ok(DEFAULT),
+            Some(VoiceInput::Named(name)) => own(name),
+            Some(VoiceInput::Reference(reference)) => self.of_reference(reference),
+            Some(VoiceInput::Blend(blend)) => {
+                blend.voices().iter().map(|(voice, weight)| Ok(weight * self.pitch(Some(voice))?)).sum()
+            }
         }
     }
+
+    /// As it was found when the recording was first shown.
+    fn of_reference(&self, reference: &ReferenceVoice) -> Result<f32, RequestError> {
+        let parameters = [("rate", f64::from(RATE))];
+        let encoder = ("tone", self.fingerprint.as_str());
+        let key = ReferenceKey { recording: &reference.sha256, encoder, parameters: &parameters };
+        let compute = || Tensor::new(crossings(&reference.audio), &Device::Cpu).map(|pitch| named("pitch", pitch));
+        let found = self.references.get_or_compute(&key, compute).ok();
+        let pitch = found.as_ref().and_then(|tensors| tensors.get("pitch")?.to_scalar().ok());
+        pitch.ok_or(RequestError::Broken)
+    }
+}
+
+fn named(name: &str, tensor: Tensor) -> ReferenceTensors {
+    [(name.to_owned(), tensor)].into_iter().collect()
 }
 
 fn own(name: &str) -> Result<f32, RequestError> {

@@ -64,7 +64,14 @@ fn nano_files() -> ModelFiles {
 }
 
 fn place() -> Placement {
-    Placement { device: Device::Cpu, dtype: DType::F32, weights: Backing::Mapped, threads: 2, max_batch: 8 }
+    Placement {
+        device: Device::Cpu,
+        dtype: DType::F32,
+        weights: Backing::Mapped,
+        threads: 2,
+        max_batch: 8,
+        references: Default::default(),
+    }
 }
 
 fn nano() -> Box<dyn Model> {

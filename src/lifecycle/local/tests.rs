@@ -10,7 +10,7 @@ use crate::{
     lifecycle::{AcquireOptions, Budget, Config, Lifecycle, LoadMode, Metrics, OnPreloadFailure, Status, Unavailable},
     model::{
         Backing, Batch, Broken, DTypeChoice, DeviceChoice, DeviceId, LoadError, Model, PlacementOverrides, Preset,
-        Request, RequestError, request,
+        ReferenceCacheConfig, Request, RequestError, request,
     },
     remote::{Buckets, BucketsConfig},
     runtime::{Host, Installed},
@@ -113,6 +113,7 @@ fn server(specs: Vec<ModelSpec>) -> (Lifecycle, TempDir) {
         max_failures: 5,
         reserve: 0,
         leak_threshold: 1 << 30,
+        references: ReferenceCacheConfig { memory: 0, folder: None, disk: 0 },
         vllm_metric: false,
     };
     let devices = Arc::new(Installed::new(Host::here()));

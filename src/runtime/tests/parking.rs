@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     model::FlowLimits,
-    speech::{Convert, ConvertOptions, SpeechEvent, SpeechSummary, Synthesize, SynthesizeOptions},
+    speech::{Convert, ConvertOptions, SpeechEvent, SpeechSummary, Synthesize},
 };
 
 const RATE: u32 = 8_000;
@@ -79,7 +79,7 @@ impl Stage {
 
     /// To speak so many seconds, of which two may wait for the reader.
     fn speak(&self, seconds: usize, deadline: Option<Instant>) -> Responses<Synthesize> {
-        let ask = Synthesize { text: "a".repeat(seconds), options: SynthesizeOptions::default() };
+        let ask = Synthesize { text: "a".repeat(seconds), ..Synthesize::default() };
         let (request, responses) = request("test".to_owned(), ask, deadline);
         let limits = FlowLimits { bytes: usize::MAX, sound: Duration::from_secs(2) };
         self.executor.submit(request.bounded(limits)).expect("room in the queue");
@@ -178,7 +178,7 @@ fn one_who_leaves_frees_the_model() {
 #[test]
 fn a_task_that_a_model_does_not_do_is_refused() {
     let bench = Bench::new(4, obliging);
-    let ask = Synthesize { text: "a".to_owned(), options: SynthesizeOptions::default() };
+    let ask = Synthesize { text: "a".to_owned(), ..Synthesize::default() };
     let (request, mut responses) = request("test".to_owned(), ask, None);
     bench.executor.submit(request).unwrap();
     let answer = responses.blocking_next().unwrap().unwrap_err();

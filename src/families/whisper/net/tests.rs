@@ -41,7 +41,14 @@ fn files(model: &str) -> ModelFiles {
 }
 
 fn placement(threads: usize) -> Placement {
-    Placement { device: Device::Cpu, dtype: DType::F32, weights: Backing::Mapped, threads, max_batch: 4 }
+    Placement {
+        device: Device::Cpu,
+        dtype: DType::F32,
+        weights: Backing::Mapped,
+        threads,
+        max_batch: 4,
+        references: Default::default(),
+    }
 }
 
 fn net(model: &str, kernels: Option<SimdLevel>) -> Net {

@@ -110,7 +110,14 @@ impl Admission<Transcribe> for Queue {
 }
 
 fn model(max_batch: usize) -> Box<dyn Model> {
-    let place = Placement { device: Device::Cpu, dtype: DType::F32, weights: Backing::Mapped, threads: 1, max_batch };
+    let place = Placement {
+        device: Device::Cpu,
+        dtype: DType::F32,
+        weights: Backing::Mapped,
+        threads: 1,
+        max_batch,
+        references: Default::default(),
+    };
     Whisper.load(&fixtures::files(), &place).unwrap()
 }
 
