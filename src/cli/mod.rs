@@ -2,14 +2,19 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod cache;
+mod call;
+mod convert;
 mod exit;
 mod healthcheck;
 mod models;
 mod out;
+mod output_file;
 mod progress;
 mod pull;
+mod recording;
 mod serve;
 mod signals;
+mod sound;
 mod speak;
 mod transcribe;
 mod verify;
@@ -24,6 +29,7 @@ use crate::{
     app::BuildError,
     catalog::Catalog,
     config::{self, Loaded, Origin, Overrides, Sources},
+    model::Family,
     telemetry,
 };
 
@@ -52,6 +58,7 @@ enum Command {
     /// Write recordings down
     Transcribe(transcribe::Args),
     Speak(speak::Args),
+    Convert(convert::Args),
     Voices(voices::Args),
     /// Ask a running server whether it is healthy; the exit code is 0 if so
     Healthcheck(healthcheck::Healthcheck),
@@ -61,8 +68,17 @@ enum Command {
 
 /// The program: exit code 0 is success, 1 is failure, 2 is wrong usage or configuration.
 pub fn main() -> ExitCode {
+    start(None)
+}
+
+/// The same for a program that serves other kinds of models than the library has.
+pub fn serving(families: &'static [&'static dyn Family]) -> ExitCode {
+    start(Some(families))
+}
+
+fn start(families: Option<&'static [&'static dyn Family]>) -> ExitCode {
     let Args { overrides, command } = Args::parse();
-    let sources = Sources::of_process(overrides);
+    let sources = Sources { families, ..Sources::of_process(overrides) };
     let loaded = match config::load(&sources) {
         Ok(loaded) => loaded,
         Err(faults) => {
@@ -120,6 +136,7 @@ fn run(loaded: Loaded, sources: Sources, command: Command) -> ExitCode {
         Command::Models => on_runtime(models::run(config)),
         Command::Transcribe(args) => on_runtime(transcribe::run(args, config)),
         Command::Speak(args) => on_runtime(speak::run(args, named_model(&loaded), config)),
+        Command::Convert(args) => on_runtime(convert::run(args, named_model(&loaded), config)),
         Command::Voices(args) => on_runtime(voices::run(args, config)),
         Command::Healthcheck(check) => on_runtime(check.run(config)),
         Command::CheckConfig => ExitCode::SUCCESS,

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write},
+    path::Path,
     time::Duration,
 };
 
@@ -42,8 +43,15 @@ pub(super) struct Stream<W> {
 // === impl SoundFormat ===
 
 impl SoundFormat {
-    pub fn new(format: AudioFormat, rate: Option<u32>) -> Self {
-        Self { format, rate: rate.or((format == AudioFormat::Pcm).then_some(BARE_RATE)) }
+    /// As it is named, else by the extension of the file.
+    pub fn of(named: Option<AudioFormat>, path: Option<&Path>, rate: Option<u32>) -> Result<Self, String> {
+        let extension = path.and_then(Path::extension).map(|extension| extension.to_string_lossy());
+        let format = match (named, extension) {
+            (Some(format), _) => format,
+            (None, Some(extension)) => extension.parse().map_err(|error| format!("{error}; --format names one"))?,
+            (None, None) => AudioFormat::Wav,
+        };
+        Ok(Self { format, rate: rate.or((format == AudioFormat::Pcm).then_some(BARE_RATE)) })
     }
 
     /// As the model makes it, 16 bits a sample.

@@ -3,7 +3,6 @@
 mod blocks;
 mod book;
 mod player;
-mod sound;
 mod speaker;
 mod words;
 
@@ -16,12 +15,12 @@ use std::{
 use self::{
     book::{Book, Ended},
     player::Player,
-    sound::{SoundFormat, Stream},
     speaker::Speaker,
 };
 use super::{
     exit::{INTERRUPTED, USAGE},
     signals::Signals,
+    sound::{SoundFormat, Stream},
 };
 use crate::{
     app::{self, App},
@@ -54,7 +53,7 @@ pub(super) struct Args {
     /// Hertz, 8000 to 48000; the model's own if absent
     #[arg(long, value_name = "HERTZ", value_parser = clap::value_parser!(u32).range(8_000..=48_000))]
     sample_rate: Option<u32>,
-    /// A voice of the model or a recording in `voices.dir`; `sconce voices` lists both
+    /// A voice of the model or a recording in `voices.dir`, which `sconce voices` lists, or the file of a recording
     #[arg(long)]
     voice: Option<String>,
     /// Of the text, for example en; English if absent
@@ -144,16 +143,11 @@ impl Args {
 
     /// As it is named, else by the extension of the file.
     fn format(&self, target: &Target<'_>) -> Result<SoundFormat, String> {
-        let extension = match target {
-            Target::File(path) => path.extension().map(|extension| extension.to_string_lossy()),
+        let path = match target {
+            Target::File(path) => Some(*path),
             Target::Output | Target::Player => None,
         };
-        let format = match (self.format, extension) {
-            (Some(format), _) => format,
-            (None, Some(extension)) => extension.parse().map_err(|error| format!("{error}; --format names one"))?,
-            (None, None) => AudioFormat::Wav,
-        };
-        Ok(SoundFormat::new(format, self.sample_rate))
+        SoundFormat::of(self.format, path, self.sample_rate)
     }
 
     fn manner(&self, target: &Target<'_>) -> speaker::Manner<'_> {

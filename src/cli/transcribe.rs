@@ -1,10 +1,8 @@
 //! `sconce transcribe`: the server's own way from sound to text, without a server.
 
 use std::{
-    io::{self, Read, stdin},
     path::{Path, PathBuf},
     process::ExitCode,
-    time::Duration,
 };
 
 use anyhow::Context;
@@ -13,17 +11,15 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::{
+    call::call,
     out::{self, say},
-    progress,
+    progress, recording,
 };
 use crate::{
     app::{self, App},
-    service::{Call, Recording, Served, Service, TranscribeRequest},
+    service::{Recording, Service, TranscribeRequest},
     speech::{Segment, Timestamps, TranscribeMode, TranscribeOptions, Transcript, TranscriptEvent},
 };
-
-/// A person who waits for a download sees its progress, and may stop it.
-const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -71,22 +67,10 @@ pub(super) async fn run(args: Args, config: app::Config) -> anyhow::Result<ExitC
 }
 
 async fn transcribe(args: &Args, file: &Path, service: &Service) -> anyhow::Result<Transcript> {
-    let bytes = read(file).await.context("cannot be read")?;
+    let recording = recording::read(file).await.context("cannot be read")?;
     let watching = progress::of_models(service.lifecycle().watch());
     let id = file.display().to_string();
-    let (served, wait) = (Served::default(), Some(PATIENCE));
-    let call = Call {
-        id,
-        protocol: "cli",
-        model: None,
-        wait,
-        time_limit: None,
-        deadline: None,
-        served,
-        keep_alive: None,
-        allowance: None,
-    };
-    let mut transcription = service.transcribe(call, listen(args, file, bytes)).await?;
+    let mut transcription = service.transcribe(call(id, None), listen(args, recording)).await?;
     watching.abort();
     let (bar, mut segments) = (progress::of_sound(transcription.seconds()), Vec::new());
     while let Some(piece) = transcription.next().await {
@@ -101,23 +85,14 @@ async fn transcribe(args: &Args, file: &Path, service: &Service) -> anyhow::Resu
     anyhow::bail!("the transcription broke off")
 }
 
-async fn read(file: &Path) -> io::Result<Vec<u8>> {
-    if file.as_os_str() != "-" {
-        return tokio::fs::read(file).await;
-    }
-    let mut bytes = Vec::new();
-    stdin().lock().read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
 fn advance(bar: &ProgressBar, segment: Segment) -> Segment {
     bar.set_position((segment.end * 1000.0) as u64);
     segment
 }
 
-fn listen(args: &Args, file: &Path, bytes: Vec<u8>) -> TranscribeRequest {
+fn listen(args: &Args, recording: Recording) -> TranscribeRequest {
     TranscribeRequest {
-        audio: Recording { bytes: bytes.into(), hint: Some(file.display().to_string()) }.into(),
+        audio: recording.into(),
         options: TranscribeOptions {
             language: args.language.clone(),
             mode: if args.translate { TranscribeMode::Translate } else { TranscribeMode::Transcribe },

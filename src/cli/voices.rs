@@ -1,10 +1,11 @@
 //! `sconce voices`, and which voice a name means.
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
+use anyhow::Context;
 use serde::Serialize;
 
-use super::out::say;
+use super::{out::say, recording};
 use crate::{
     app::{self, App},
     catalog::Entry,
@@ -12,9 +13,6 @@ use crate::{
     speech::{TaskKind, VoiceInput},
     store::Source,
 };
-
-/// How like a known name an unknown one must be to be suggested, from 0 to 1; as for names of models.
-const LIKE: f64 = 0.82;
 
 /// List the voices of the models that are configured or inside this program, and the recordings in `voices.dir`
 #[derive(Debug, clap::Args)]
@@ -58,28 +56,15 @@ pub(super) async fn run(args: Args, config: app::Config) -> anyhow::Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whose voice a name means: that of a recording, else one of the model's own. A model that does not tell its voices says
-/// itself whether it has this one.
-pub(super) async fn find(app: &App, model: Option<&str>, name: &str) -> anyhow::Result<VoiceInput> {
-    let recordings = app.service().voices();
-    let mut known: Vec<String> = recordings.list().await?.into_iter().map(|voice| voice.name).collect();
-    if known.iter().any(|known| known == name) {
-        return Ok(VoiceInput::Reference(recordings.reference(name.to_owned()).await?));
+/// The voice that somebody names for a task of a model, or the file of a recording of it.
+pub(super) async fn find(app: &App, model: Option<&str>, task: TaskKind, name: &str) -> anyhow::Result<VoiceInput> {
+    let voices = app.service().voices();
+    // A name has neither a dot nor a slash.
+    if name.contains(['.', '/']) && Path::new(name).is_file() {
+        let recording = recording::read(Path::new(name)).await.with_context(|| format!("{name} cannot be read"))?;
+        return Ok(VoiceInput::Reference(voices.of_sample(recording).await.with_context(|| name.to_owned())?));
     }
-    let catalog = app.catalog();
-    let own = own(catalog.resolve_for(model, TaskKind::Synthesize)?);
-    if own.is_empty() || own.iter().any(|voice| voice.name == name) {
-        return Ok(VoiceInput::Named(name.to_owned()));
-    }
-    known.extend(own.iter().map(|voice| voice.name.to_owned()));
-    let meant = nearest(name, &known).map_or_else(String::new, |near| format!(" did you mean {near:?}?"));
-    anyhow::bail!("there is no voice {name:?};{meant} there are: {}", known.join(", "))
-}
-
-fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a String> {
-    let likeness = |known: &String| strsim::jaro_winkler(&name.to_lowercase(), &known.to_lowercase());
-    let rated = known.iter().map(|known| (likeness(known), known)).filter(|(likeness, _)| *likeness >= LIKE);
-    rated.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known)
+    Ok(app.service().voice(model, task, name).await?)
 }
 
 /// Whether it is one of those that somebody here can ask to speak without naming its source.

@@ -3,21 +3,25 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
-use tokio::task::spawn_blocking;
 use utoipa::ToSchema;
 
 use super::{
     api::Api,
     body::{self, Shape},
     call::call,
-    native::voice::{AskedVoice, Speaker},
+    native::{
+        request::SoundAnswer,
+        sound::SoundFormat,
+        task::{Keep, TaskRequest},
+        voice::{AskedVoice, Speaker},
+    },
     problem::Problem,
     wait,
 };
 use crate::{
-    audio::encode_wav,
+    audio::AudioFormat,
     service::{Call, SpeakRequest},
-    speech::{Kind, SynthesizeOptions, TaskKind, VoiceInput},
+    speech::{SynthesizeOptions, TaskKind, VoiceInput},
     text::Markup,
 };
 
@@ -83,10 +87,10 @@ async fn answer(api: &Api, request: &HttpRequest, payload: web::Payload) -> Resu
     let options = SynthesizeOptions { voice, options: options.unwrap_or_default(), ..SynthesizeOptions::default() };
     let asked = SpeakRequest { text, markup: Markup::Plain, normalize: true, normalize_loudness, options };
     let call = Call { deadline: wait::deadline(request, timeout)?, ..call(request, "generate", model, None)? };
-    let speech = api.service.speak(call, asked).await?.whole().await?;
-    let wav = spawn_blocking(move || encode_wav(&speech.audio)).await;
-    let wav = wav.map_err(|_| Problem::new(Kind::Internal, "the sound could not be written"))?;
-    Ok(HttpResponse::Ok().content_type("audio/wav").body(wav))
+    let wav = SoundAnswer { format: SoundFormat::new(AudioFormat::Wav, None)?, as_file: true };
+    let running = TaskRequest::Synthesize(Box::new(asked), wav).start(&api.service, call, Keep::Sound).await?;
+    let (media_type, file) = running.whole(|_| {}).await?.into_file();
+    Ok(HttpResponse::Ok().content_type(media_type).body(file))
 }
 
 async fn read(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<Generate, Problem> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{allowance::OverAllowance, memory::OutOfMemory};
+use super::{allowance::OverAllowance, memory::OutOfMemory, voices::VoiceError};
 use crate::{
     audio::DecodeError,
     catalog::Unknown,
@@ -42,10 +42,12 @@ pub enum ServiceError {
     Request(#[from] RequestError),
     #[error(transparent)]
     Text(#[from] TextError),
+    #[error(transparent)]
+    Voice(#[from] VoiceError),
     #[error("the {0} of the voice cannot be changed by this model; leave it out")]
     Prosody(&'static str),
     #[error("{}, {}", .0, why_at_last(.0))]
-    Stray(#[from] Stray),
+    ImplausibleLength(#[from] ImplausibleLength),
     #[error("the answer is longer than {} s; it can be had as a stream", limit.as_secs_f64())]
     TooLong { limit: Duration },
     #[error("internal error: {0}")]
@@ -55,7 +57,7 @@ pub enum ServiceError {
 /// What a model made of a text cannot be what the text says.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[error("the model {}", told(.verdict, .spoken))]
-pub struct Stray {
+pub struct ImplausibleLength {
     pub verdict: LengthVerdict,
     /// Before it ended, or was ended.
     pub spoken: Duration,
@@ -64,8 +66,8 @@ pub struct Stray {
 }
 
 /// Why it is not tried again.
-fn why_at_last(stray: &Stray) -> &'static str {
-    if stray.sent { "and its beginning was sent already" } else { "under two seeds" }
+fn why_at_last(implausible: &ImplausibleLength) -> &'static str {
+    if implausible.sent { "and its beginning was sent already" } else { "under two seeds" }
 }
 
 fn told(verdict: &LengthVerdict, spoken: &Duration) -> String {
@@ -105,12 +107,13 @@ impl ServiceError {
             Self::Model(error) => Some(error),
             Self::Queue(error) => Some(error),
             Self::Request(error) => Some(error),
+            Self::Voice(error) => Some(error),
             Self::Unsupported { .. }
             | Self::WrongTask { .. }
             | Self::Audio(_)
             | Self::Text(_)
             | Self::Prosody(_)
-            | Self::Stray(_)
+            | Self::ImplausibleLength(_)
             | Self::TooLong { .. }
             | Self::Internal(_) => None,
         }
@@ -124,13 +127,14 @@ impl Fault for ServiceError {
             Self::Audio(DecodeError::TooLong { .. }) | Self::TooLong { .. } => Kind::TooLarge,
             Self::Text(TextError::TooLong { .. }) => Kind::TooLarge,
             Self::Audio(_) | Self::Text(_) => Kind::Invalid,
-            Self::Stray(_) | Self::Internal(_) => Kind::Internal,
+            Self::ImplausibleLength(_) | Self::Internal(_) => Kind::Internal,
             Self::Unknown(_)
             | Self::Allowance(_)
             | Self::Memory(_)
             | Self::Model(_)
             | Self::Queue(_)
-            | Self::Request(_) => self.inner().map_or(Kind::Internal, Fault::kind),
+            | Self::Request(_)
+            | Self::Voice(_) => self.inner().map_or(Kind::Internal, Fault::kind),
         }
     }
 
@@ -139,7 +143,7 @@ impl Fault for ServiceError {
     }
 
     fn permanent(&self) -> bool {
-        self.inner().map_or(!matches!(self, Self::Stray(_) | Self::Internal(_)), Fault::permanent)
+        self.inner().map_or(!matches!(self, Self::ImplausibleLength(_) | Self::Internal(_)), Fault::permanent)
     }
 
     fn awaited(&self) -> Option<Awaited> {

@@ -1,7 +1,10 @@
 //! What can be found out before anything is asked of a model.
 
-use super::{Service, ServiceError, SpeakRequest, entry, read_aloud};
-use crate::{model::OwnVoice, speech::TaskKind};
+use super::{Service, ServiceError, SpeakRequest, VoiceError, entry, read_aloud};
+use crate::{
+    model::OwnVoice,
+    speech::{TaskKind, VoiceInput},
+};
 
 impl Service {
     /// Whether a model can be asked for a task, as far as is known before it is loaded. Nothing is counted.
@@ -13,6 +16,21 @@ impl Service {
     pub fn own_voices(&self, model: Option<&str>, task: TaskKind) -> Result<&'static [OwnVoice], ServiceError> {
         let catalog = self.catalog();
         Ok(entry(&catalog, model, task)?.family.map(|family| family.voices()).unwrap_or_default())
+    }
+
+    /// The voice that a name means to the model of a request: a recording of this server, else one of the model's own. A
+    /// model of which is not known which it has says itself whether it has this one.
+    pub async fn voice(&self, model: Option<&str>, task: TaskKind, name: &str) -> Result<VoiceInput, ServiceError> {
+        if let Some(reference) = self.voices.of_name(name).await? {
+            return Ok(VoiceInput::Reference(reference));
+        }
+        let own = self.own_voices(model, task)?;
+        if own.is_empty() || own.iter().any(|voice| voice.name == name) {
+            return Ok(VoiceInput::Named(name.to_owned()));
+        }
+        let others = self.voices.list().await?.into_iter().map(|voice| voice.name);
+        let known = own.iter().map(|voice| voice.name.to_owned()).chain(others).collect();
+        Err(VoiceError::Unknown { asked: name.to_owned(), known }.into())
     }
 
     /// Reads a text as [`speak`](Self::speak) does, and says what is wrong with it.

@@ -35,7 +35,7 @@ pub use allowance::{Allowance, OverAllowance};
 pub use answer::{Answer, Transcription};
 pub use call::Call;
 pub use config::Config;
-pub use error::{ServiceError, Stray};
+pub use error::{ImplausibleLength, ServiceError};
 pub use lexicon_file::{LexiconFault, LexiconFile};
 pub use memory::{MemoryBudget, MemoryShare, OutOfMemory};
 pub use request::{AudioInput, ConvertRequest, Recording, TranscribeRequest};
@@ -43,7 +43,7 @@ pub use served::Served;
 pub use sound::Sounding;
 pub use sound_stream::SoundStream;
 pub use speak::{SpeakRequest, Speaking, rest_after};
-pub use voices::{Voice, VoiceError, Voices};
+pub use voices::{Voice, VoiceError, VoiceNotes, Voices};
 
 use self::{
     metrics::{Account, Metrics},
@@ -200,7 +200,7 @@ impl Service {
         }
         let lease = self.acquire(&entry.name, &call, config.wait).await?;
         // Once for all chunks.
-        let options = at_rate_of(&lease, Synthesize { text: String::new(), options }).await?.options;
+        let options = at_rate_of(&lease, Synthesize { options, ..Synthesize::default() }).await?.options;
         let deadline = call.ends(config.request_timeout);
         let (output, longest, id) = (config.output, config.max_audio, call.id);
         Ok(SpeechStart { lease, id, deadline, output, longest, options, chunks, check, normalize_loudness, characters })
@@ -380,8 +380,9 @@ impl Known {
         let chunks = able().map(|family| family.chunk_limits()).min_by_key(|limits| limits.max).unwrap_or(usual);
         let scripts = entry.family.map(|family| family.scripts()).unwrap_or_default();
         let follows_instructions = entry.family.is_some_and(|family| family.follows_instructions());
+        let follows_pitch = entry.family.is_some_and(|family| family.follows_pitch());
         let check = entry.family.map_or_else(LengthCheck::default, |family| family.length_check());
-        SpeechLimits { max_text: self.config.max_text, chunks, check, scripts, follows_instructions }
+        SpeechLimits { max_text: self.config.max_text, chunks, check, scripts, follows_instructions, follows_pitch }
     }
 }
 

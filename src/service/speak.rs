@@ -13,12 +13,12 @@ use self::{
     attempt::{Attempt, Step},
     output::Output,
 };
-use super::{ServiceError, error::Stray, metrics::Account, speech_limits::SpeechLimits};
+use super::{ServiceError, error::ImplausibleLength, metrics::Account, speech_limits::SpeechLimits};
 use crate::{
     audio::Pcm,
     lifecycle::Lease,
     model::{FlowLimits, request},
-    speech::{Measured, ModelName, Speech, SpeechEvent, SpeechSummary, Synthesize, SynthesizeOptions},
+    speech::{Measured, ModelName, Pronunciation, Speech, SpeechEvent, SpeechSummary, Synthesize, SynthesizeOptions},
     text::{self, Boundary, Chunk, LengthCheck, Lexicon, Markup, Reading},
 };
 
@@ -102,7 +102,7 @@ impl SpeakRequest {
             scripts: limits.scripts,
         };
         let chunks: VecDeque<Chunk> = text::chunks(&text::read(&self.text, &reading)?, limits.chunks).into();
-        match chunks.iter().any(|chunk| chunk.prosody().pitch != 0.0) {
+        match !limits.follows_pitch && chunks.iter().any(|chunk| chunk.prosody().pitch != 0.0) {
             true => Err(ServiceError::Prosody("pitch")),
             false => Ok(chunks),
         }
@@ -204,8 +204,8 @@ impl Speaking {
                 Some(attempt) => match attempt.next().await? {
                     Step::Sound(blocks) => self.push(&blocks)?,
                     Step::Done(blocks, summary) => self.end_chunk(&blocks, summary)?,
-                    Step::Stray(stray) => {
-                        self.try_again(stray)?;
+                    Step::ImplausibleLength(implausible) => {
+                        self.try_again(implausible)?;
                         continue;
                     }
                 },
@@ -233,7 +233,8 @@ impl Speaking {
         let pace = self.options.speed.unwrap_or(1.0) * chunk.prosody().rate;
         let seed = self.options.seed.map(|seed| seed.wrapping_add(u64::from(number - 1)));
         let options = SynthesizeOptions { speed: Some(pace), seed, ..self.options.clone() };
-        let ask = Synthesize { text: chunk.text(), options };
+        let (text, pitch) = (chunk.text(), chunk.prosody().pitch);
+        let ask = Synthesize { text, pronunciations: pronunciations(&chunk), pitch, options };
         let (request, responses) = request(self.id.clone(), ask, Some(self.deadline));
         self.lease.submit(request.bounded(self.output))?;
         self.now = Some(Attempt::new(chunk, responses, (self.check, pace), number, self.patient));
@@ -241,14 +242,14 @@ impl Speaking {
     }
 
     /// What cannot be what the text says is said once more, as long as nobody heard it.
-    fn try_again(&mut self, stray: Stray) -> Result<(), ServiceError> {
+    fn try_again(&mut self, implausible: ImplausibleLength) -> Result<(), ServiceError> {
         let Some(attempt) = self.now.take() else { return Ok(()) };
         match attempt.again() {
             Some(number) => {
-                tracing::warn!(request = self.id, model = %self.model(), %stray, "a chunk is said once more");
+                tracing::warn!(request = self.id, model = %self.model(), %implausible, "a chunk is said once more");
                 self.begin(attempt.chunk, number)
             }
-            None => Err(stray.into()),
+            None => Err(implausible.into()),
         }
     }
 
@@ -279,9 +280,13 @@ impl Speaking {
         Ok(samples)
     }
 
+    /// Of a chunk whose sound was pushed.
     fn add(&mut self, chunk: SpeechSummary) {
         self.summary.tokens += chunk.tokens;
         self.summary.seed = self.options.seed;
+        if let Some(sound) = &self.sound {
+            self.summary.marks.extend(chunk.marks.into_iter().filter_map(|mark| sound.placed(mark)));
+        }
     }
 
     /// What was held back, then the end.
@@ -291,6 +296,17 @@ impl Speaking {
             None => SpeechEvent::Done(std::mem::take(&mut self.summary)),
         }
     }
+}
+
+/// How stretches of a chunk's text sound.
+fn pronunciations(chunk: &Chunk) -> Vec<Pronunciation> {
+    let mut end = 0;
+    let spans = chunk.spans.iter().filter_map(|span| {
+        let start = end;
+        end += span.text.len();
+        span.phonemes.as_ref().map(|ipa| Pronunciation { range: start..end, ipa: ipa.clone() })
+    });
+    spans.collect()
 }
 
 /// How long the voice rests after a chunk.

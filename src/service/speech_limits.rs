@@ -15,4 +15,6 @@ pub(super) struct SpeechLimits {
     pub scripts: &'static [Script],
     /// Whether it follows `instructions`.
     pub follows_instructions: bool,
+    /// Whether it speaks higher or lower where a text asks for it.
+    pub follows_pitch: bool,
 }

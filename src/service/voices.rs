@@ -6,6 +6,7 @@
 mod error;
 mod folder;
 mod length;
+mod notes;
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 pub use error::VoiceError;
+pub use notes::VoiceNotes;
 
 use self::length::{LONGEST, SHORTEST};
 use super::{Recording, sound::ANY_RATE};
@@ -105,9 +107,18 @@ impl Voices {
         self.blocking(move |shared| {
             let (_, path) = shared.named(&name)?;
             let (bytes, hint) = (std::fs::read(&path)?, path.file_name().and_then(|name| name.to_str()));
-            reference(&bytes, hint)
+            Ok(ReferenceVoice { transcript: folder::transcript(&path)?, ..reference(&bytes, hint)? })
         })
         .await
+    }
+
+    /// [`Self::reference`], if there is a voice of that name. A file that is no recording of a voice is none.
+    pub async fn of_name(&self, name: &str) -> Result<Option<ReferenceVoice>, VoiceError> {
+        match self.find(name.to_owned()).await {
+            Ok(voice) => self.reference(voice.name).await.map(Some),
+            Err(error @ (VoiceError::Folder(_) | VoiceError::Broken)) => Err(error),
+            Err(_) => Ok(None),
+        }
     }
 
     /// A voice that a caller shows with a request.
@@ -125,9 +136,10 @@ impl Voices {
         .await
     }
 
-    /// Keeps a recording under a name that is still free.
-    pub async fn add(&self, name: String, sample: Recording) -> Result<Voice, VoiceError> {
+    /// Keeps a recording under a name that is still free, and what is written about it beside it.
+    pub async fn add(&self, name: String, sample: Recording, notes: VoiceNotes) -> Result<Voice, VoiceError> {
         self.blocking(move |shared| {
+            notes.check()?;
             let target = shared.folder.as_deref().ok_or(VoiceError::NoFolder)?;
             folder::check_name(&name)?;
             if shared.files()?.contains_key(&name) {
@@ -135,6 +147,7 @@ impl Voices {
             }
             let decoded = listen(&sample.bytes, sample.hint.as_deref(), ANY_RATE)?;
             let path = folder::write(target, &name, extension(decoded.source.container), &sample.bytes)?;
+            folder::write_notes(&path, &notes)?;
             shared.look(&name, &path)
         })
         .await
@@ -144,6 +157,7 @@ impl Voices {
         self.blocking(move |shared| {
             let (_, path) = shared.named(&name)?;
             std::fs::remove_file(&path).map_err(VoiceError::from)?;
+            folder::remove_notes(&path);
             shared.known.lock().remove(&path);
             Ok(())
         })

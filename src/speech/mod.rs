@@ -19,7 +19,7 @@ pub use name::ModelName;
 pub use problem::Problem;
 pub use size::{Measured, Size};
 pub use speech_event::{Mark, MarkKind, Speech, SpeechEvent, SpeechSummary};
-pub use synthesize::{Synthesize, SynthesizeOptions};
+pub use synthesize::{Pronunciation, Synthesize, SynthesizeOptions};
 pub use task::{Piece, Task, TaskKind};
 pub use transcribe::{
     Logprob, Segment, Summary, Timestamps, Transcribe, TranscribeMode, TranscribeOptions, TranscriptEvent, Word,

@@ -1,15 +1,31 @@
 //! To speak: text in, sound out.
 
+use std::ops::Range;
+
 use serde_json::{Map, Value};
 
 use super::{SpeechEvent, Task, TaskKind, VoiceInput};
 
 /// A text to be spoken, and how.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Synthesize {
     /// Of a text that is still being written, its beginning.
     pub text: String,
+    /// In the order of the text, none across another. A family without phonemes reads `text`.
+    pub pronunciations: Vec<Pronunciation>,
+    /// Semitones above the voice's usual pitch; 0 but for a family that
+    /// [follows it](crate::model::Family::follows_pitch).
+    pub pitch: f32,
     pub options: SynthesizeOptions,
+}
+
+/// How a stretch of a text sounds, where its writer or a lexicon says so.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pronunciation {
+    /// Bytes of the text.
+    pub range: Range<usize>,
+    /// In the International Phonetic Alphabet.
+    pub ipa: String,
 }
 
 /// What a caller may say about speech. Made where a request is read, and handed on as it is.

@@ -190,6 +190,50 @@ async fn voices_come_from_the_folder_and_from_the_model() {
 }
 
 #[tokio::test]
+async fn what_was_found_out_about_a_voice_outlives_the_server() {
+    let (_, folder) = builder();
+    let source = format!("file:{}", folder.path().display());
+    let voices = folder.path().join("voices");
+    std::fs::create_dir(&voices).unwrap();
+    std::fs::write(voices.join("anna.wav"), hum(2.0, 330.0)).unwrap();
+    let start = || {
+        Server::builder()
+            .families(FAMILIES)
+            .env("MODEL_ID", "tone")
+            .env("SCONCE_MODELS__TONE__SOURCE", &source)
+            .env("SCONCE_MODELS__TONE__FAMILY", "tone")
+            .env("SCONCE_VOICES__DIR", &voices.display().to_string())
+            .start()
+    };
+    let found = async |server: &Server| {
+        let count = async |found| server.metric("sconce_reference_cache_total", &[("found", found)]).await;
+        [count("computed").await, count("disk").await, count("memory").await]
+    };
+    let inline = json!({"content": BASE64_STANDARD.encode(hum(2.0, 110.0))});
+    let speak = async |server: &Server, voice: Value| {
+        let answer = server.post_json("/predict", &json!({"text": "aaaa", "voice": voice, "seed": 1})).await;
+        assert_eq!(answer.status(), 200);
+        answer.json::<Value>().await.unwrap()["audio"]["content"].clone()
+    };
+    let first = start();
+    assert_eq!(found(&first).await, [0.0; 3]);
+    let (named, shown) = (speak(&first, json!("anna")).await, speak(&first, inline.clone()).await);
+    assert_eq!(found(&first).await, [2.0, 0.0, 0.0]);
+    assert_eq!(speak(&first, json!("anna")).await, named);
+    assert_eq!(found(&first).await, [2.0, 0.0, 1.0]);
+    drop(first);
+    let second = start();
+    assert_eq!((speak(&second, json!("anna")).await, speak(&second, inline).await), (named.clone(), shown));
+    assert_eq!(found(&second).await, [0.0, 2.0, 0.0]);
+    let listed = second.get_json("/v1/audio/voices").await;
+    assert_eq!(listed["data"].as_array().unwrap().len(), 4, "what is kept is no voice: {listed}");
+    // Another recording under the old name is another voice.
+    std::fs::write(voices.join("anna.wav"), hum(2.0, 220.0)).unwrap();
+    assert_ne!(speak(&second, json!("anna")).await, named);
+    assert_eq!(found(&second).await, [1.0, 2.0, 0.0]);
+}
+
+#[tokio::test]
 async fn rows_of_samples_are_converted() {
     let (builder, _folder) = builder();
     let server = builder.start();
@@ -231,10 +275,10 @@ async fn a_job_converts_and_says_how_far_it_is() {
     assert_eq!((&audio["mime_type"], &audio["duration"]), (&json!("audio/flac"), &json!(1.0)), "{last}");
     let sound = BASE64_STANDARD.decode(audio["content"].as_str().unwrap()).unwrap();
     assert!(near(pitch(&sound), 110.0));
-    // What never ends is seen on its way, and cancelled.
-    let endless = json!({"text": "on and on ", "model": "tone", "options": {"endless": true}});
-    let endless: Value = server.post_json("/v1/jobs", &endless).await.json().await.unwrap();
-    let path = format!("/v1/jobs/{}", endless["id"].as_str().unwrap());
+    // What takes long is seen on its way, and cancelled.
+    let long = json!({"text": "on and on ".repeat(4000), "model": "tone", "speed": 4.0});
+    let long: Value = server.post_json("/v1/jobs", &long).await.json().await.unwrap();
+    let path = format!("/v1/jobs/{}", long["id"].as_str().unwrap());
     for _ in 0..500 {
         if server.get_json(&path).await["progress"]["seconds"].as_f64().is_some_and(|seconds| seconds > 0.0) {
             assert_eq!(server.client.delete(server.url(&path)).send().await.unwrap().status(), 200);

@@ -55,7 +55,7 @@ impl Stage {
 
     /// The same by way of reading and chunks.
     pub async fn read(&self, asked: Synthesize) -> Speaking {
-        let Synthesize { text, options } = asked;
+        let Synthesize { text, options, .. } = asked;
         let (markup, normalize, normalize_loudness) = (Markup::Plain, true, None);
         let asked = SpeakRequest { text, markup, normalize, normalize_loudness, options };
         in_time(self.service().speak(call(), asked)).await.unwrap_or_else(|error| panic!("{error}"))
@@ -109,7 +109,8 @@ pub fn say(text: &str) -> Synthesize {
 }
 
 pub fn say_with(text: &str, options: SynthesizeOptions) -> Synthesize {
-    Synthesize { text: text.to_owned(), options: SynthesizeOptions { seed: options.seed.or(Some(1)), ..options } }
+    let options = SynthesizeOptions { seed: options.seed.or(Some(1)), ..options };
+    Synthesize { text: text.to_owned(), options, ..Synthesize::default() }
 }
 
 /// With one of the family's own knobs.

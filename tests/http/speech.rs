@@ -99,6 +99,9 @@ async fn sound_comes_as_events_where_they_are_asked_for() {
     let (done, deltas) = events.split_last().unwrap();
     assert_eq!(done["type"], "speech.audio.done");
     assert!(done["usage"]["total_tokens"].is_u64(), "{done}");
+    let seconds = whole.len() as f64 / 48_000.0;
+    let marks = done["marks"].as_array().unwrap();
+    assert!(marks.len() > 2 && marks.iter().all(|mark| mark["end"].as_f64().unwrap() <= seconds + 0.01), "{done}");
     assert!(deltas.len() > 1 && deltas.iter().all(|delta| delta["type"] == "speech.audio.delta"));
     let sound = deltas.iter().flat_map(|delta| BASE64_STANDARD.decode(delta["audio"].as_str().unwrap()).unwrap());
     assert_eq!(sound.collect::<Vec<u8>>(), whole);
@@ -117,6 +120,66 @@ async fn pauses_and_ssml_are_followed() {
     assert!((1.5..2.5).contains(&(paused - plain)), "{paused} {plain}");
     let ssml = say("<speak>Stop. <break time=\"2s\"/> Go on.</speak>", "ssml").await;
     assert!((ssml - paused).abs() < 0.3, "{ssml} {paused}");
+}
+
+#[tokio::test]
+async fn words_have_their_place_in_the_sound() {
+    let server = Server::start();
+    let body = json!({"text": "Stop. [pause:2s] Go on, it is 7.", "model": "lark.en", "seed": 1});
+    let prediction: Value = server.post_json("/predict", &body).await.json().await.unwrap();
+    let sound = BASE64_STANDARD.decode(prediction["audio"]["content"].as_str().unwrap()).unwrap();
+    let pcm = heard(&sound);
+    let marks: Vec<(String, f64, f64)> = prediction["marks"]
+        .as_array()
+        .unwrap_or_else(|| panic!("{prediction}"))
+        .iter()
+        .map(|mark| {
+            assert_eq!(mark["kind"], "word");
+            let at = |name: &str| mark[name].as_f64().unwrap();
+            (mark["text"].as_str().unwrap().to_owned(), at("start"), at("end"))
+        })
+        .collect();
+    let words: Vec<&str> = marks.iter().map(|(word, ..)| word.as_str()).collect();
+    assert_eq!(words, ["Stop", "Go", "on", "it", "is", "seven"]);
+    let mut before = 0.0;
+    for (word, start, end) in &marks {
+        assert!(before <= *start && start < end && *end <= pcm.seconds() + 0.01, "{word}: {start} to {end}");
+        before = *end;
+    }
+    let loud = |from: f64, to: f64| {
+        let at = |seconds: f64| (seconds * f64::from(pcm.rate())) as usize;
+        let part = &pcm.samples()[at(from)..at(to).min(pcm.samples().len())];
+        (part.iter().map(|x| x * x).sum::<f32>() / part.len() as f32).sqrt()
+    };
+    assert!(marks[1].1 - marks[0].2 > 1.8, "the pause lies between them: {marks:?}");
+    assert!(loud(marks[0].2 + 0.2, marks[1].1 - 0.2) < 1e-3, "and is silent");
+    for (word, start, end) in &marks {
+        assert!(loud(*start, *end) > 0.01, "{word} is heard where it is said to be");
+    }
+}
+
+#[tokio::test]
+async fn phonemes_and_pitch_of_ssml_are_followed() {
+    let server = Server::start();
+    let say = async |inner: &str| {
+        let fields = json!({"response_format": "pcm", "seed": 1, "input": format!("<speak>{inner}</speak>"),
+                            "input_type": "ssml"});
+        spoken(&server, fields).await
+    };
+    let plain = say("I like the cat.").await;
+    assert_eq!(say("I like the <phoneme ph=\"kˈæt\">cat</phoneme>.").await, plain, "as it is said anyway");
+    let other = say("I like the <phoneme ph=\"dˈɔɡ\">cat</phoneme>.").await;
+    assert_eq!(other, say("I like the <phoneme ph=\"dˈɔɡ\">horse</phoneme>.").await);
+    assert_ne!(other, plain);
+    let high = say("<prosody pitch=\"+6st\">I like the cat.</prosody>").await;
+    assert!(high.len().abs_diff(plain.len()) < 4800 && high != plain);
+    let fields = json!({"model": "tts-1", "voice": "alloy", "input_type": "ssml",
+                        "input": "<speak><phoneme ph=\"fyːs\">Füße</phoneme></speak>"});
+    let refused = server.post_json("/v1/audio/speech", &fields).await;
+    assert_eq!(refused.status(), 400);
+    let refused: Value = refused.json().await.unwrap();
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(message.contains("'y' in the pronunciation \"fyːs\"") && message.contains("English"), "{message}");
 }
 
 #[tokio::test]
@@ -160,7 +223,7 @@ async fn speech_can_be_had_at_the_loudness_of_r128() {
     assert!((levelled + 23.0).abs() < 1.5, "{levelled}");
     assert!((levelled_seconds - seconds).abs() < 0.01, "{levelled_seconds} {seconds}");
     let generated = json!({"text": TEXT, "model": "lark.en", "normalize_loudness": true});
-    assert!((lufs("/generate", &generated).await.1 + 23.0).abs() < 1.5);
+    assert!((lufs("/generate", &generated).await.1 + 23.0).abs() < 2.5, "of any seed");
 }
 
 #[tokio::test]

@@ -22,7 +22,12 @@ QUERIES = {
     f"{panel['title']} {target['refId']}": target["expr"] for panel in PANELS for target in panel["targets"]
 }
 KEY = {"Authorization": "Bearer one-key"}
-SETTINGS = {"SCONCE_ACCESS__ADMIN_KEYS": "one-key", "SCONCE_ACCESS__OPEN_METRICS": "true", "MODEL_ID": "acme/nano"}
+SETTINGS = {
+    "SCONCE_ACCESS__ADMIN_KEYS": "one-key",
+    "SCONCE_ACCESS__OPEN_METRICS": "true",
+    "SCONCE_MODELS__ONLY_CONFIGURED": "false",
+    "MODEL_ID": "acme/nano",
+}
 
 RARE = {"sconce_jobs_requeued_total", "sconce_jobs_webhooks_total"}
 """What no server says before a job was interrupted, or a webhook sent."""

@@ -7,6 +7,7 @@ mod clients;
 mod clocks;
 mod commands;
 mod container;
+mod convert;
 mod cut;
 mod jobs;
 mod keys;

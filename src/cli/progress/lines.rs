@@ -37,7 +37,12 @@ impl Lines {
         let progress = model.progress.as_ref().filter(|_| model.status == Status::Downloading)?;
         let percent = percent(progress)?;
         let said = Said { phase: progress.phase, percent, at: now };
-        if self.0.get(&model.name).is_some_and(|before| !before.is_outdated_by(&said)) {
+        let worth_it = match self.0.get(&model.name) {
+            Some(before) => before.is_outdated_by(&said),
+            // What is all here is looked through in a moment.
+            None => percent < 100 || is_lengthy(said.phase),
+        };
+        if !worth_it {
             return None;
         }
         self.0.insert(model.name.clone(), said);
@@ -49,10 +54,13 @@ impl Lines {
 
 impl Said {
     fn is_outdated_by(&self, now: &Self) -> bool {
-        let lengthy = |phase: Phase| matches!(phase, Phase::Waiting | Phase::Downloading | Phase::Unpacking);
-        let another = self.phase != now.phase && lengthy(now.phase);
+        let another = self.phase != now.phase && is_lengthy(now.phase);
         another || now.percent / STEP != self.percent / STEP || now.at.saturating_duration_since(self.at) >= SILENCE
     }
+}
+
+fn is_lengthy(phase: Phase) -> bool {
+    matches!(phase, Phase::Waiting | Phase::Downloading | Phase::Unpacking)
 }
 
 /// `None` before it is known how much there is.

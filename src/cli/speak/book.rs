@@ -1,23 +1,21 @@
 //! A text to a file, which is there whole or not at all. What has more than one passage is made in blocks that outlive the
 //! process.
 
-use std::{
-    fs::{self, OpenOptions, Permissions},
-    io::{self, BufWriter, Seek, Write},
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-};
+use std::{fs::OpenOptions, io::BufWriter, path::Path};
 
 use anyhow::Context;
 use indicatif::ProgressBar;
 
 use super::{
     blocks::Blocks,
-    sound::{SoundError, SoundFormat, Stream},
     speaker::{Passage, Said, SpeakError, Speaker},
 };
 use crate::{
-    cli::progress,
+    cli::{
+        output_file::{OutputFile, is_special},
+        progress,
+        sound::{SoundError, SoundFormat, Stream},
+    },
     service::{ServiceError, rest_after},
     text::Boundary,
 };
@@ -62,7 +60,7 @@ impl Book<'_> {
     }
 
     async fn write_at_once(&self) -> anyhow::Result<()> {
-        let mut target = Target::beside(self.path)?;
+        let mut target = OutputFile::beside(self.path)?;
         let mut stream = Stream::new(BufWriter::new(target.file.as_file_mut()), self.format);
         let head = self.speaker.say_all(self.passages, &mut stream).await?;
         drop(stream);
@@ -71,7 +69,7 @@ impl Book<'_> {
 
     async fn write_in_blocks(&self) -> anyhow::Result<()> {
         // Whether the file can be written is better known before an hour of speech than after it.
-        let target = Target::beside(self.path)?;
+        let target = OutputFile::beside(self.path)?;
         let blocks = Blocks::beside(&target.path)?;
         let bytes = self.passages.iter().map(|(passage, _)| passage.len() as u64).sum();
         let bar = progress::of_text(bytes);
@@ -119,7 +117,7 @@ impl Book<'_> {
     }
 
     /// All blocks, one after another, as one sound.
-    async fn join(&self, blocks: &Blocks, made: &[(String, Boundary)], mut target: Target) -> anyhow::Result<()> {
+    async fn join(&self, blocks: &Blocks, made: &[(String, Boundary)], mut target: OutputFile) -> anyhow::Result<()> {
         let mut stream = Stream::new(BufWriter::new(target.file.as_file_mut()), self.format);
         for (key, end) in made {
             blocks.read(key, |pcm| stream.push(pcm)).map_err(|error: SoundError| SpeakError::from(error))?;
@@ -131,46 +129,4 @@ impl Book<'_> {
         drop(stream);
         target.publish(head)
     }
-}
-
-/// A file that takes its place when it is whole.
-struct Target {
-    file: tempfile::NamedTempFile,
-    path: PathBuf,
-}
-
-// === impl Target ===
-
-impl Target {
-    fn beside(path: &Path) -> anyhow::Result<Self> {
-        let cannot = || format!("{} cannot be written", path.display());
-        anyhow::ensure!(!path.is_dir(), "{}: it is a folder", cannot());
-        // A link stays one.
-        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        // As a shell would make it, not for its owner alone.
-        let open = Permissions::from_mode(0o666);
-        let file = tempfile::Builder::new().prefix(".sconce-").permissions(open).tempfile_in(folder);
-        Ok(Self { file: file.map_err(plain).with_context(cannot)?, path })
-    }
-
-    /// Puts `head` over the first bytes.
-    fn publish(mut self, head: Option<Vec<u8>>) -> anyhow::Result<()> {
-        let cannot = || format!("{} cannot be written", self.path.display());
-        if let Some(head) = head {
-            let file = self.file.as_file_mut();
-            file.rewind().and_then(|()| file.write_all(&head)).with_context(cannot)?;
-        }
-        self.file.persist(&self.path).map_err(|error| error.error).with_context(cannot).map(drop)
-    }
-}
-
-/// Without the path of the temporary file.
-fn plain(error: io::Error) -> io::Error {
-    error.raw_os_error().map_or(error, io::Error::from_raw_os_error)
-}
-
-/// A pipe or a device, which no file may take the place of.
-fn is_special(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir())
 }

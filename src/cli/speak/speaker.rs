@@ -1,23 +1,25 @@
 //! Who speaks: a model of this machine, in one manner, passage by passage.
 
-use std::{io::Write, time::Duration};
+use std::io::Write;
 
 use anyhow::Context;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::sound::{SoundError, Stream};
 use crate::{
     app::App,
     audio::Pcm,
-    cli::{progress, voices},
-    service::{Call, LexiconFile, Served, Service, ServiceError, SpeakRequest, rest_after},
+    cli::{
+        call::{PATIENCE, call},
+        progress,
+        sound::{SoundError, Stream},
+        voices,
+    },
+    service::{Call, LexiconFile, Service, ServiceError, SpeakRequest, rest_after},
     speech::{SpeechEvent, SynthesizeOptions, TaskKind, VoiceInput},
     text::{Boundary, Markup, TextError, passages},
 };
 
-/// A person who waits for a download sees its progress, and may stop it; and a player takes as long as the sound is.
-const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 /// Bytes of a passage: some two minutes of speech, which is what is spoken again after an interruption.
 const PASSAGE: usize = 2000;
 
@@ -70,7 +72,7 @@ impl<'a> Speaker<'a> {
     pub async fn new(app: &'a App, model: Option<String>, manner: Manner<'_>) -> anyhow::Result<Self> {
         let Manner { voice, language, speed, seed, markup, patient } = manner;
         let voice = match voice {
-            Some(name) => Some(voices::find(app, model.as_deref(), name).await?),
+            Some(name) => Some(voices::find(app, model.as_deref(), TaskKind::Synthesize, name).await?),
             None => None,
         };
         let options = SynthesizeOptions { voice, language, speed, seed, ..SynthesizeOptions::default() };
@@ -150,17 +152,8 @@ impl<'a> Speaker<'a> {
     }
 
     fn call(&self) -> Call {
-        Call {
-            id: "speak".to_owned(),
-            protocol: "cli",
-            model: self.model.clone(),
-            wait: Some(PATIENCE),
-            time_limit: Some(PATIENCE),
-            deadline: None,
-            served: Served::default(),
-            keep_alive: None,
-            allowance: None,
-        }
+        let time_limit = Some(PATIENCE); // a player takes as long as the sound is
+        Call { time_limit, ..call("speak".to_owned(), self.model.clone()) }
     }
 }
 

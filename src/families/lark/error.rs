@@ -20,6 +20,8 @@ pub enum LarkError {
     Lexicon(String),
     #[error("there is no symbol {0:?} in the alphabet of this voice")]
     Symbol(char),
+    #[error("{sound:?} in the pronunciation {ipa:?} is no sound of this voice; the IPA of English would be right")]
+    Sound { sound: char, ipa: String },
     #[error("a sentence of {0} sounds is too long; at most {LONGEST_SENTENCE} are spoken in one go")]
     TooLong(usize),
     #[error("nothing in the text can be said")]
@@ -50,7 +52,7 @@ impl LarkError {
     /// What a caller is told; `Err` where the model itself is at fault.
     pub fn of_request(self) -> Result<RequestError, Self> {
         let param = match self {
-            Self::TooLong(_) | Self::Nothing | Self::Symbol(_) => "text",
+            Self::TooLong(_) | Self::Nothing | Self::Symbol(_) | Self::Sound { .. } => "text",
             Self::Speed(_) => "speed",
             Self::Config(_) | Self::Lexicon(_) | Self::Weights(_) | Self::Network(_) => return Err(self),
         };

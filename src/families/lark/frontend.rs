@@ -2,15 +2,17 @@
 //!
 //! Numbers, abbreviations and signs are to be words already.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use super::{
     alphabet::{Alphabet, EDGE},
     config::Config,
     error::LarkError,
+    ipa,
     letters::GraphemeToPhoneme,
     lexicon::Lexicon,
 };
+use crate::speech::Pronunciation;
 
 /// Capital letters that are spelt out where no lexicon has them as a word: at most this many.
 const LONGEST_INITIALS: usize = 5;
@@ -27,10 +29,35 @@ pub struct FrontEnd {
     before_vowel: BTreeMap<String, Vec<u8>>,
 }
 
-/// A piece of text.
+/// A text as the networks read it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Phrase {
+    /// Symbols, with silence at both ends. Empty where nothing in the text can be said.
+    pub ids: Vec<u8>,
+    pub words: Vec<SpokenWord>,
+}
+
+/// A word, and what it became.
 #[derive(Clone, Debug, PartialEq)]
-enum Token {
+pub struct SpokenWord {
+    /// Bytes of the text.
+    pub text: Range<usize>,
+    /// Of `ids`.
+    pub symbols: Range<usize>,
+}
+
+/// A piece of text, by its bytes.
+#[derive(Clone, Debug, PartialEq)]
+struct Token {
+    range: Range<usize>,
+    kind: TokenKind,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum TokenKind {
     Word(String),
+    /// A word whose symbols are known.
+    Sounds(Vec<u8>),
     /// A mark that the alphabet has.
     Mark(u8),
 }
@@ -57,50 +84,76 @@ impl FrontEnd {
         &self.letters
     }
 
-    /// The symbols of a text, with silence at both ends. Empty where nothing in it can be said.
-    pub fn ids(&self, text: &str) -> Result<Vec<u8>, LarkError> {
-        let tokens = self.tokens(text);
-        if !tokens.iter().any(|token| matches!(token, Token::Word(_))) {
-            return Ok(Vec::new());
-        }
-        let space = self.alphabet.index(' ');
-        let (mut said, mut following): (Vec<Vec<u8>>, Vec<u8>) = (Vec::new(), Vec::new());
-        for token in tokens.iter().rev() {
-            match token {
-                Token::Mark(mark) => {
-                    said.push(vec![*mark]);
+    /// What a text becomes, where some stretches of it sound as they are said to.
+    pub fn read(&self, text: &str, pronunciations: &[Pronunciation]) -> Result<Phrase, LarkError> {
+        let tokens = self.tokens(text, pronunciations)?;
+        let (mut said, mut following): (Vec<(Range<usize>, Vec<u8>)>, Vec<u8>) = (Vec::new(), Vec::new());
+        for Token { range, kind } in tokens.into_iter().rev() {
+            let sounds = match kind {
+                TokenKind::Mark(mark) => {
                     following.clear();
+                    said.push((0..0, vec![mark]));
+                    continue;
                 }
-                Token::Word(word) => {
-                    following = self.pronounce(word, &following)?;
-                    said.push(space.into_iter().chain(following.iter().copied()).collect());
-                }
-            }
+                TokenKind::Sounds(sounds) => sounds,
+                TokenKind::Word(word) => self.pronounce(&word, &following)?,
+            };
+            following.clone_from(&sounds);
+            said.push((range, sounds));
         }
-        let mut ids: Vec<u8> = said.into_iter().rev().flatten().collect();
-        if ids.first().copied() == space {
-            ids.remove(0);
-        }
-        ids.insert(0, EDGE);
-        ids.push(EDGE);
-        Ok(ids)
+        said.reverse();
+        Ok(self.phrase(&said))
     }
 
-    fn tokens(&self, text: &str) -> Vec<Token> {
-        let (mut tokens, mut word) = (Vec::new(), String::new());
-        for letter in text.chars().map(|letter| if letter == '’' { '\'' } else { letter }).chain([' ']) {
+    /// Words and marks in a row, each word with its place in the text.
+    fn phrase(&self, said: &[(Range<usize>, Vec<u8>)]) -> Phrase {
+        let mut phrase = Phrase { ids: vec![EDGE], words: Vec::new() };
+        for (text, sounds) in said {
+            let is_word = !text.is_empty();
+            phrase.ids.extend(self.alphabet.index(' ').filter(|_| is_word && phrase.ids.len() > 1));
+            let start = phrase.ids.len();
+            phrase.ids.extend(sounds);
+            if is_word {
+                phrase.words.push(SpokenWord { text: text.clone(), symbols: start..phrase.ids.len() });
+            }
+        }
+        phrase.ids.push(EDGE);
+        if phrase.words.is_empty() { Phrase::default() } else { phrase }
+    }
+
+    fn tokens(&self, text: &str, pronunciations: &[Pronunciation]) -> Result<Vec<Token>, LarkError> {
+        let (mut tokens, mut at) = (Vec::new(), 0);
+        for Pronunciation { range, ipa } in pronunciations {
+            self.split(text, at..range.start, &mut tokens);
+            let sounds = ipa::symbols(&self.alphabet, ipa)?;
+            tokens.push(Token { range: range.clone(), kind: TokenKind::Sounds(sounds) });
+            at = range.end;
+        }
+        self.split(text, at..text.len(), &mut tokens);
+        Ok(tokens)
+    }
+
+    /// The words and marks in some bytes of a text.
+    fn split(&self, text: &str, bytes: Range<usize>, tokens: &mut Vec<Token>) {
+        let (mut word, mut begun) = (String::new(), bytes.start);
+        let letters = text.get(bytes.clone()).unwrap_or_default().char_indices();
+        for (at, letter) in letters.map(|(at, letter)| (bytes.start + at, letter)).chain([(bytes.end, ' ')]) {
+            let letter = if letter == '’' { '\'' } else { letter };
             if letter.is_alphabetic() || (letter == '\'' && !word.is_empty()) {
+                if word.is_empty() {
+                    begun = at;
+                }
                 word.push(letter);
                 continue;
             }
             if !word.is_empty() {
-                tokens.push(Token::Word(std::mem::take(&mut word)));
+                tokens.push(Token { range: begun..at, kind: TokenKind::Word(std::mem::take(&mut word)) });
             }
             if letter != ' ' && letter.is_ascii_punctuation() || matches!(letter, '—' | '…') {
-                tokens.extend(self.alphabet.index(letter).map(Token::Mark));
+                let kind = self.alphabet.index(letter).map(TokenKind::Mark);
+                tokens.extend(kind.map(|kind| Token { range: at..at, kind }));
             }
         }
-        tokens
     }
 
     /// How a word is said before these sounds.

@@ -10,6 +10,7 @@ mod convnext;
 mod dense;
 mod error;
 mod frontend;
+mod ipa;
 mod istft;
 mod letters;
 mod lexicon;
@@ -67,6 +68,10 @@ impl Family for Lark {
     /// How long each sound lasts is planned before the first is made, and no seed changes it: there is no end to be missed.
     fn length_check(&self) -> LengthCheck {
         LengthCheck::NONE
+    }
+
+    fn follows_pitch(&self) -> bool {
+        true
     }
 
     fn voices(&self) -> &'static [OwnVoice] {

@@ -59,7 +59,6 @@ pub struct Plan {
     /// Of each frame in Hz, 0 where there is no voice.
     pub f0: Vec<f32>,
     /// Steps of each symbol.
-    #[cfg_attr(not(test), expect(dead_code, reason = "held against the reference"))]
     pub lengths: Vec<usize>,
 }
 

@@ -2,7 +2,11 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use super::{error::LarkError, utterance::Utterance, voice::Voice};
+use super::{
+    error::LarkError,
+    utterance::Utterance,
+    voice::{Manner, Voice},
+};
 use crate::{
     audio::Pcm,
     model::{Batch, Broken, Model, Request, RequestError},
@@ -65,8 +69,9 @@ impl Speaker {
             request.fail(error);
             return Ok(None);
         }
-        let Synthesize { text, options } = request.ask();
-        match self.voice.synthesize(text, options.speed.unwrap_or(1.0), seed) {
+        let Synthesize { text, pronunciations, pitch, options } = request.ask();
+        let manner = Manner { speed: options.speed.unwrap_or(1.0), pitch: *pitch, seed };
+        match self.voice.synthesize(text, pronunciations, manner) {
             Ok(utterance) => {
                 let rate = self.voice.sample_rate() as u32;
                 Ok(Some(Row { request, utterance, rate, seed, samples: 0, done: false }))
@@ -90,7 +95,12 @@ impl Model for Speaker {
 
     fn warm_up(&mut self) -> Result<(), Broken> {
         let broken = |error: LarkError| Broken(error.into());
-        self.voice.synthesize(WARM_UP, 1.0, 0).map_err(broken)?.try_for_each(|block| block.map(drop)).map_err(broken)
+        let manner = Manner { speed: 1.0, pitch: 0.0, seed: 0 };
+        self.voice
+            .synthesize(WARM_UP, &[], manner)
+            .map_err(broken)?
+            .try_for_each(|block| block.map(drop))
+            .map_err(broken)
     }
 }
 
@@ -147,7 +157,8 @@ impl Row<'_> {
         match self.request.over() {
             Some(error) => self.request.fail(error),
             None => {
-                let summary = SpeechSummary { seconds, seed: Some(self.seed), ..SpeechSummary::default() };
+                let (seed, marks) = (Some(self.seed), self.utterance.into_marks());
+                let summary = SpeechSummary { seconds, seed, marks, ..SpeechSummary::default() };
                 self.request.finish(SpeechEvent::Done(summary));
             }
         }

@@ -8,8 +8,9 @@ use safetensors::SafeTensors;
 use super::{
     error::{LONGEST_SENTENCE, LarkError},
     vocoder::Vocoder,
-    voice::Voice,
+    voice::{Manner, Voice},
 };
+use crate::speech::Pronunciation;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/lark");
 const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/models/lark.en");
@@ -69,7 +70,12 @@ fn assert_close(what: &str, ours: &[f32], theirs: &[f32], tolerance: f32) {
 /// All that the networks say, beside the reference.
 fn compare(voice: &Voice, reference: &Reference, tolerance: f32) {
     let ids = reference.bytes("ids");
-    assert_eq!(voice.front.ids(&reference.metadata("text")).unwrap(), ids, "{}", reference.metadata("sounds"));
+    assert_eq!(
+        voice.front.read(&reference.metadata("text"), &[]).unwrap().ids,
+        ids,
+        "{}",
+        reference.metadata("sounds")
+    );
     let plan = voice.net.plan(&ids, 1.0).unwrap();
     assert_eq!(plan.lengths, reference.numbers("lengths"));
     assert_close("pitch", &plan.f0, &reference.floats("f0"), tolerance * 200.0);
@@ -81,7 +87,7 @@ fn compare(voice: &Voice, reference: &Reference, tolerance: f32) {
 fn the_tiny_voice_says_what_the_reference_says() {
     let (voice, reference) = (tiny(), Reference::open("tiny"));
     compare(&voice, &reference, 1e-3);
-    let letters = voice.front.ids("larks").unwrap();
+    let letters = voice.front.read("larks", &[]).unwrap().ids;
     assert_eq!(letters[1..letters.len() - 1], reference.bytes("word.larks"), "a word that the lexicon lacks");
 }
 
@@ -143,7 +149,7 @@ fn noise_has_the_power_that_its_bands_say() {
 #[test]
 fn blocks_are_cut_out_of_the_whole() {
     let voice = tiny();
-    let ids = voice.front.ids("Hello there, hello, the apple to the lark").unwrap();
+    let ids = voice.front.read("Hello there, hello, the apple to the lark", &[]).unwrap().ids;
     let plan = voice.net.plan(&ids, 0.5).unwrap();
     let whole = voice.net.decode(&plan, 0..plan.steps()).unwrap();
     let width = whole.len() / plan.steps();
@@ -157,7 +163,11 @@ fn blocks_are_cut_out_of_the_whole() {
 }
 
 fn speak(voice: &Voice, text: &str, speed: f32, seed: u64) -> Vec<f32> {
-    voice.synthesize(text, speed, seed).unwrap().flat_map(Result::unwrap).collect()
+    voice.synthesize(text, &[], manner(speed, seed)).unwrap().flat_map(Result::unwrap).collect()
+}
+
+fn manner(speed: f32, seed: u64) -> Manner {
+    Manner { speed, pitch: 0.0, seed }
 }
 
 #[test]
@@ -183,7 +193,7 @@ fn speed_is_honoured() {
 #[test]
 fn the_first_block_is_short_and_all_blocks_make_the_length() {
     let voice = tiny();
-    let utterance = voice.synthesize("hello there, the apple to the lark", 0.25, 1).unwrap();
+    let utterance = voice.synthesize("hello there, the apple to the lark", &[], manner(0.25, 1)).unwrap();
     let steps: usize = utterance.lengths().iter().sum();
     let blocks: Vec<usize> = utterance.map(|block| block.unwrap().len()).collect();
     let signal = &voice.config.signal;
@@ -196,12 +206,12 @@ fn the_first_block_is_short_and_all_blocks_make_the_length() {
 fn what_cannot_be_said_is_refused() {
     let voice = tiny();
     for nothing in ["", "   ", "?!", "🎵", "123", "…"] {
-        assert!(matches!(voice.synthesize(nothing, 1.0, 1), Err(LarkError::Nothing)), "{nothing:?}");
+        assert!(matches!(voice.synthesize(nothing, &[], manner(1.0, 1)), Err(LarkError::Nothing)), "{nothing:?}");
     }
     let long = "lark ".repeat(LONGEST_SENTENCE);
-    assert!(matches!(voice.synthesize(&long, 1.0, 1), Err(LarkError::TooLong(_))));
+    assert!(matches!(voice.synthesize(&long, &[], manner(1.0, 1)), Err(LarkError::TooLong(_))));
     for speed in [0.0, -1.0, 0.1, 5.0, f32::NAN, f32::INFINITY] {
-        assert!(matches!(voice.synthesize("lark", speed, 1), Err(LarkError::Speed(_))), "{speed}");
+        assert!(matches!(voice.synthesize("lark", &[], manner(speed, 1)), Err(LarkError::Speed(_))), "{speed}");
     }
 }
 
@@ -209,7 +219,7 @@ fn what_cannot_be_said_is_refused() {
 fn marks_cling_and_small_words_mind_what_follows() {
     let voice = tiny();
     let said = |text: &str| {
-        let ids = voice.front.ids(text).unwrap();
+        let ids = voice.front.read(text, &[]).unwrap().ids;
         voice.front.alphabet().spell(&ids[1..ids.len() - 1])
     };
     assert_eq!(said("Hello — the apple; THE LARK!"), "həlˈO— ði ˈæpᵊl; ðə lˈɑɹk!");
@@ -217,6 +227,71 @@ fn marks_cling_and_small_words_mind_what_follows() {
     assert_eq!(said("(lark) 'lark' \"lark\""), "lˈɑɹk lˈɑɹk lˈɑɹk");
     assert_eq!(said("lark's lark’s"), "lˈɑɹks lˈɑɹks");
     assert_eq!(said("BX"), "bˈiˈɛks", "letters by their names");
+}
+
+#[test]
+fn a_word_sounds_as_its_pronunciation_says() {
+    let voice = load(SHIPPED);
+    let said = |text: &str, range: std::ops::Range<usize>, ipa: &str| {
+        let pronunciation = Pronunciation { range, ipa: ipa.to_owned() };
+        let phrase = voice.front.read(text, &[pronunciation]);
+        phrase.map(|phrase| voice.front.alphabet().spell(&phrase.ids[1..phrase.ids.len() - 1]))
+    };
+    assert_eq!(said("a tomato.", 2..8, "təˈmɑːtoʊ").unwrap(), "ə təmˈɑtO.");
+    assert_eq!(said("gif", 0..3, "/d͡ʒɪf/").unwrap(), "ʤɪf");
+    assert_eq!(said("rare, chair", 6..11, "t͡ʃeɪɚ").unwrap().split(' ').next_back().unwrap(), "ʧAəɹ");
+    let error = said("fuß", 0..4, "fyːs").unwrap_err().to_string();
+    assert!(error.starts_with("'y' in the pronunciation \"fyːs\" is no sound"), "{error}");
+    assert!(said("x", 0..1, "a!").is_err(), "a mark is no sound");
+}
+
+#[test]
+fn words_lie_where_they_are_heard() {
+    let voice = load(SHIPPED);
+    let text = "Good morning, it is half past seven.";
+    let utterance = voice.synthesize(text, &[], manner(1.0, 1)).unwrap();
+    let steps: usize = utterance.lengths().iter().sum();
+    let marks = utterance.into_marks();
+    let words: Vec<&str> = marks.iter().map(|mark| mark.text.as_str()).collect();
+    assert_eq!(words, ["Good", "morning", "it", "is", "half", "past", "seven"]);
+    let mut before = 0.0;
+    for mark in &marks {
+        assert!(before <= mark.start && mark.start < mark.end, "{mark:?}");
+        before = mark.end;
+    }
+    assert!(marks[0].start > 0.0, "there is silence at the beginning");
+    assert!(before <= steps as f64 * 0.025, "{before}");
+    let slow = voice.synthesize(text, &[], manner(0.5, 1)).unwrap().into_marks();
+    assert!((slow[6].end / before - 2.0).abs() < 0.2, "{} {before}", slow[6].end);
+}
+
+#[test]
+fn pitch_moves_the_voice_and_nothing_else() {
+    let voice = load(SHIPPED);
+    let say = |pitch| -> Vec<f32> {
+        let manner = Manner { pitch, ..manner(1.0, 1) };
+        voice.synthesize("Are you all here now?", &[], manner).unwrap().flat_map(Result::unwrap).collect()
+    };
+    let [low, plain, high] = [-12.0, 0.0, 12.0].map(|pitch| {
+        let samples = say(pitch);
+        assert_eq!(samples.len(), say(0.0).len());
+        period(&samples)
+    });
+    assert!((low / plain - 2.0).abs() < 0.2 && (plain / high - 2.0).abs() < 0.2, "{low} {plain} {high}");
+}
+
+/// Samples after which the loudest tenth of a second is most like itself.
+fn period(samples: &[f32]) -> f32 {
+    let size = 2400;
+    let power = |at: &usize| samples[*at..at + size].iter().map(|x| x * x).sum::<f32>();
+    let at = (0..samples.len() - 2 * size).step_by(240).max_by(|a, b| power(a).total_cmp(&power(b))).unwrap();
+    let like = |lag: usize| {
+        let (one, other) = (&samples[at..at + size], &samples[at + lag..at + lag + size]);
+        one.iter().zip(other).map(|(a, b)| a * b).sum::<f32>() / (power(&at) * power(&(at + lag))).sqrt()
+    };
+    // The first of those that are nearly as like as the likest: a double period is as like.
+    let likest = (40..480).map(like).fold(0.0, f32::max);
+    (40..480).find(|&lag| like(lag) > 0.85 * likest && like(lag) >= like(lag + 1)).unwrap() as f32
 }
 
 #[test]

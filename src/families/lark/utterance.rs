@@ -8,6 +8,7 @@ use super::{
     net::{LarkNet, Plan},
     vocoder::Vocoder,
 };
+use crate::speech::Mark;
 
 /// Steps of the first block: the fewer, the sooner the first sound.
 const FIRST: usize = 24;
@@ -23,20 +24,26 @@ pub struct Utterance<'a> {
     vocoder: Vocoder,
     /// Steps so far.
     step: usize,
+    /// Where the words lie, in seconds.
+    marks: Vec<Mark>,
 }
 
 // === impl Utterance ===
 
 impl<'a> Utterance<'a> {
-    pub(super) fn new(net: &'a LarkNet, plan: Plan, signal: &Signal, seed: u64) -> Self {
+    pub(super) fn new(net: &'a LarkNet, plan: Plan, signal: &Signal, seed: u64, marks: Vec<Mark>) -> Self {
         let vocoder = Vocoder::new(signal, &plan.f0, seed);
-        Self { net, plan, vocoder, step: 0 }
+        Self { net, plan, vocoder, step: 0, marks }
     }
 
     /// Steps of each symbol, silence at both ends among them.
     #[cfg(test)]
     pub fn lengths(&self) -> &[usize] {
         &self.plan.lengths
+    }
+
+    pub fn into_marks(self) -> Vec<Mark> {
+        self.marks
     }
 
     fn block(&mut self, steps: Range<usize>) -> Result<Vec<f32>, LarkError> {

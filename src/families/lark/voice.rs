@@ -5,13 +5,16 @@ use bytes::Bytes;
 use super::{
     config::Config,
     error::{LONGEST_SENTENCE, LarkError, SPEEDS},
-    frontend::FrontEnd,
+    frontend::{FrontEnd, Phrase, SpokenWord},
     letters::GraphemeToPhoneme,
     lexicon::Lexicon,
     net::LarkNet,
     utterance::Utterance,
 };
-use crate::nn::weights::Weights;
+use crate::{
+    nn::weights::Weights,
+    speech::{Mark, MarkKind, Pronunciation},
+};
 
 /// A voice with its front end.
 #[derive(Debug)]
@@ -19,6 +22,16 @@ pub struct Voice {
     pub(super) config: Config,
     pub(super) front: FrontEnd,
     pub(super) net: LarkNet,
+}
+
+/// How a sentence is said.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// Times the voice's own.
+    pub speed: f32,
+    /// Semitones above the voice's own.
+    pub pitch: f32,
+    pub seed: u64,
 }
 
 // === impl Voice ===
@@ -40,22 +53,44 @@ impl Voice {
         self.config.signal.sample_rate
     }
 
-    /// Begins to say one sentence of normalised text. The same text, speed and seed give the same sound.
-    pub fn synthesize(&self, text: &str, speed: f32, seed: u64) -> Result<Utterance<'_>, LarkError> {
-        self.synthesize_symbols(&self.front.ids(text)?, speed, seed)
-    }
-
-    /// The same for symbols, with silence at both ends.
-    pub fn synthesize_symbols(&self, ids: &[u8], speed: f32, seed: u64) -> Result<Utterance<'_>, LarkError> {
+    /// Begins to say one sentence of normalised text. The same text and manner give the same sound.
+    pub fn synthesize(
+        &self,
+        text: &str,
+        pronunciations: &[Pronunciation],
+        manner: Manner,
+    ) -> Result<Utterance<'_>, LarkError> {
+        let Manner { speed, pitch, seed } = manner;
+        let phrase = self.front.read(text, pronunciations)?;
         if !SPEEDS.contains(&speed) {
             return Err(LarkError::Speed(speed));
         }
-        match ids.len() {
+        match phrase.ids.len() {
             0 => return Err(LarkError::Nothing),
             length if length > LONGEST_SENTENCE => return Err(LarkError::TooLong(length)),
             _ => {}
         }
-        let plan = self.net.plan(ids, speed)?;
-        Ok(Utterance::new(&self.net, plan, &self.config.signal, seed))
+        let mut plan = self.net.plan(&phrase.ids, speed)?;
+        // The spectrum stays as it is: the same mouth, at another pitch.
+        plan.f0.iter_mut().for_each(|f0| *f0 *= (pitch / 12.0).exp2());
+        let marks = self.marks(text, &phrase, &plan.lengths);
+        Ok(Utterance::new(&self.net, plan, &self.config.signal, seed, marks))
+    }
+
+    /// Where the words lie.
+    fn marks(&self, text: &str, phrase: &Phrase, lengths: &[usize]) -> Vec<Mark> {
+        let signal = &self.config.signal;
+        let step = (signal.frames_per_step * signal.hop) as f64 / signal.sample_rate as f64;
+        let (mut ends, mut steps) = (vec![0.0], 0);
+        ends.extend(lengths.iter().map(|length| {
+            steps += length;
+            steps as f64 * step
+        }));
+        let mark = |word: &SpokenWord| {
+            let text = text.get(word.text.clone())?.to_owned();
+            let (start, end) = (*ends.get(word.symbols.start)?, *ends.get(word.symbols.end)?);
+            Some(Mark { kind: MarkKind::Word, text, start, end })
+        };
+        phrase.words.iter().filter_map(mark).collect()
     }
 }

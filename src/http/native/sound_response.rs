@@ -12,6 +12,7 @@ use super::sound::EncodedSound;
 use crate::{
     audio::AudioFormat,
     http::{problem::Problem, sse},
+    speech::SpeechSummary,
 };
 
 /// How the sound is written.
@@ -89,10 +90,15 @@ fn delta(bytes: &Bytes) -> Value {
     json!({"type": "speech.audio.delta", "audio": BASE64_STANDARD.encode(bytes)})
 }
 
-/// Models here do not count what they read in tokens.
+/// Models here do not count what they read in tokens. `marks` is a field of ours, where the model knows them.
 fn done(sound: &EncodedSound) -> Value {
-    let tokens = sound.summary.as_ref().map_or(0, |summary| summary.tokens);
-    json!({"type": "speech.audio.done", "usage": {"input_tokens": 0, "output_tokens": tokens, "total_tokens": tokens}})
+    let SpeechSummary { tokens, marks, .. } = sound.summary.clone().unwrap_or_default();
+    let usage = json!({"input_tokens": 0, "output_tokens": tokens, "total_tokens": tokens});
+    let mut done = json!({"type": "speech.audio.done", "usage": usage});
+    if !marks.is_empty() {
+        done["marks"] = json!(marks);
+    }
+    done
 }
 
 // === impl FileFormat ===

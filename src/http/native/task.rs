@@ -127,7 +127,9 @@ impl TaskRequest {
                 let instructed = request.options.instructions.is_some();
                 let follows = !instructed || service.follows_instructions(call.model.as_deref())?;
                 let ignored = if follows { Vec::new() } else { vec!["instructions"] };
-                let sound = EncodedSound::new(service.speak(call, *request).await?, answer.format);
+                let speaking = service.speak(call, *request).await?;
+                let speaking = if keep == Keep::Sound { speaking.patiently() } else { speaking };
+                let sound = EncodedSound::new(speaking, answer.format);
                 Ok(Running::sound(service, sound, answer, keep, ignored))
             }
             Self::Convert(request, answer) => {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::audio;
 use crate::{
     http::{api::Api, problem::Problem},
-    service::{Service, VoiceError},
+    service::{Service, ServiceError, VoiceError},
     speech::{Kind, TaskKind, VoiceBlend, VoiceInput},
 };
 
@@ -16,8 +16,6 @@ const OPENAI: [&str; 13] =
     ["alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage", "shimmer", "verse"];
 /// Bytes of a voice that is named; that of a folder has 64 letters.
 const LONGEST: usize = 1024;
-/// How alike a name has to be to one that there is, to be what was meant: 1 is the same.
-const LIKE: f64 = 0.7;
 
 /// A voice as it is asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,43 +121,21 @@ impl AskedVoice {
 // === impl Speaker ===
 
 impl Speaker<'_> {
-    /// A recording among this server's voices, else one of the model's own. A model of which is not known which it has
-    /// says itself whether it has this one.
     async fn named(self, name: &str) -> Result<VoiceInput, Problem> {
-        if let Some(reference) = self.of_server(name).await? {
-            return Ok(reference);
-        }
-        let own = self.service.own_voices(self.model, self.task)?;
-        if own.is_empty() || own.iter().any(|voice| voice.name == name) {
-            return Ok(VoiceInput::Named(name.to_owned()));
-        }
-        let others = self.service.voices().list().await?;
-        let known = own.iter().map(|voice| voice.name).chain(others.iter().map(|voice| voice.name.as_str()));
-        Err(unknown(name, &known.collect::<Vec<_>>()))
+        self.service.voice(self.model, self.task, name).await.map_err(|error| match error {
+            // The name is in the body, not in the address.
+            ServiceError::Voice(error @ VoiceError::Unknown { .. }) => Problem::invalid("voice", error.to_string()),
+            error => error.into(),
+        })
     }
 
     async fn of_server(self, name: &str) -> Result<Option<VoiceInput>, Problem> {
-        let voices = self.service.voices();
-        match voices.find(name.to_owned()).await {
-            Ok(_) => Ok(Some(VoiceInput::Reference(voices.reference(name.to_owned()).await.map_err(of_voice)?))),
-            Err(error @ (VoiceError::Folder(_) | VoiceError::Broken)) => Err(error.into()),
-            // A file that is no recording of a voice is none.
-            Err(_) => Ok(None),
-        }
+        Ok(self.service.voices().of_name(name).await.map_err(of_voice)?.map(VoiceInput::Reference))
     }
 }
 
 fn of_voice(error: VoiceError) -> Problem {
     Problem::from(error).about("voice")
-}
-
-fn unknown(name: &str, known: &[&str]) -> Problem {
-    let likeness = |known: &str| strsim::jaro_winkler(&name.to_lowercase(), &known.to_lowercase());
-    let rated = known.iter().map(|known| (likeness(known), known)).filter(|(likeness, _)| *likeness >= LIKE);
-    let nearest = rated.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, nearest)| format!(" (did you mean {nearest}?)"));
-    let there_are = if known.len() == 1 { "there is" } else { "there are" };
-    let (nearest, list) = (nearest.unwrap_or_default(), known.join(", "));
-    Problem::invalid("voice", format!("there is no voice {name:?}{nearest}; {there_are} {list}"))
 }
 
 fn wrong() -> Problem {
@@ -195,12 +171,5 @@ mod tests {
             assert_eq!(read(wrong.clone()).unwrap_err().param.as_deref(), Some("voice"), "{wrong}");
         }
         assert!(read(json!("a".repeat(2000))).is_err());
-    }
-
-    #[test]
-    fn the_nearest_voice_is_named() {
-        let problem = unknown("larc", &["lark", "anna"]);
-        assert_eq!(problem.message, "there is no voice \"larc\" (did you mean lark?); there are lark, anna");
-        assert_eq!(unknown("x", &["lark"]).message, "there is no voice \"x\"; there is lark");
     }
 }

@@ -33,7 +33,9 @@ pub(super) struct VoiceForm {
     audio_sample: Vec<u8>,
     /// `audio_sample`, if anything.
     r#type: Option<String>,
-    /// Taken, as official clients send it, and not looked at: who may lend a voice is settled outside.
+    /// What is said in the recording, for models that want to know it; at most 4096 bytes.
+    transcript: Option<String>,
+    /// That the speaker agreed, in whatever words; at most 4096 bytes. Kept beside the recording, and not looked at.
     consent: Option<String>,
 }
 

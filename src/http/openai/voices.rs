@@ -18,7 +18,7 @@ use crate::{
     speech::Kind,
 };
 
-const KNOWN: &str = "name, audio_sample, type and consent";
+const KNOWN: &str = "name, audio_sample, transcript, consent and type";
 
 /// All voices: recordings by name, then those that models have themselves.
 #[utoipa::path(get, path = "/v1/audio/voices", operation_id = "voices", tag = "OpenAI", responses((status = 200, body = Voices)))]
@@ -69,11 +69,11 @@ async fn add(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<
         let message = format!("a voice of the type {other:?} cannot be made here; type can be audio_sample");
         return Err(Problem::new(Kind::Unsupported, message).about("type"));
     }
-    let _ = form.text("consent")?;
+    let notes = service::VoiceNotes { transcript: form.text("transcript")?, consent: form.text("consent")? };
     let name = form.text("name")?.ok_or_else(|| Problem::invalid("name", "the field name is missing"))?;
     let sample = form.recording("audio_sample")?;
     form.finish(KNOWN)?;
-    Ok(api.service.voices().add(name, sample).await?)
+    Ok(api.service.voices().add(name, sample, notes).await?)
 }
 
 async fn remove(api: &Api, request: &HttpRequest, name: String) -> Result<String, Problem> {

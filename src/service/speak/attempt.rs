@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::{
     audio::Pcm,
     model::{RequestError, Responses},
-    service::{ServiceError, error::Stray},
+    service::{ServiceError, error::ImplausibleLength},
     speech::{SpeechEvent, SpeechSummary, Synthesize},
     text::{Chunk, LengthCheck, LengthVerdict},
 };
@@ -44,7 +44,7 @@ pub(super) enum Step {
     Sound(Vec<Pcm>),
     Done(Vec<Pcm>, SpeechSummary),
     /// It is not to be believed.
-    Stray(Stray),
+    ImplausibleLength(ImplausibleLength),
 }
 
 // === impl Attempt ===
@@ -70,13 +70,13 @@ impl Attempt {
             SpeechEvent::Audio(pcm) => {
                 self.spoken += pcm.duration();
                 match self.verdict() {
-                    verdict @ LengthVerdict::TooLong { .. } => Ok(self.stray(verdict)),
+                    verdict @ LengthVerdict::TooLong { .. } => Ok(self.implausible(verdict)),
                     _ => Ok(Step::Sound(self.release(pcm))),
                 }
             }
             SpeechEvent::Done(summary) => match self.verdict() {
                 LengthVerdict::Fine => Ok(Step::Done(self.held.take().unwrap_or_default(), summary)),
-                verdict => Ok(self.stray(verdict)),
+                verdict => Ok(self.implausible(verdict)),
             },
         }
     }
@@ -96,7 +96,7 @@ impl Attempt {
         self.check.judge(&self.text, self.pace, self.spoken)
     }
 
-    fn stray(&self, verdict: LengthVerdict) -> Step {
-        Step::Stray(Stray { verdict, spoken: self.spoken, sent: self.held.is_none() })
+    fn implausible(&self, verdict: LengthVerdict) -> Step {
+        Step::ImplausibleLength(ImplausibleLength { verdict, spoken: self.spoken, sent: self.held.is_none() })
     }
 }

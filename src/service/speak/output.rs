@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     audio::{JoinSettings, Joiner, Leveler, Pcm},
     service::ServiceError,
+    speech::Mark,
 };
 
 /// What loudness is brought to, in LUFS: the programme level of EBU R128.
@@ -16,6 +17,8 @@ pub(super) struct Output {
     leveler: Option<Leveler>,
     rate: u32,
     channels: usize,
+    /// Samples of silence before everything, over all channels.
+    lead: usize,
 }
 
 // === impl Output ===
@@ -26,12 +29,13 @@ impl Output {
         let (rate, channels) = (first.rate(), first.channels());
         let leveler = level.then(|| Leveler::new(rate, channels, LOUDNESS)).transpose();
         let leveler = leveler.map_err(|_| ServiceError::Internal("the loudness of this sound cannot be measured"))?;
-        Ok(Self { joiner: Joiner::new(rate, channels, &JoinSettings::default()), leveler, rate, channels })
+        Ok(Self { joiner: Joiner::new(rate, channels, &JoinSettings::default()), leveler, rate, channels, lead: 0 })
     }
 
     /// Silence, before any sound.
     pub fn silence(&mut self, length: Duration) -> Vec<f32> {
         let samples = (length.as_secs_f64() * f64::from(self.rate)) as usize * self.channels;
+        self.lead += samples;
         self.level(vec![0.0; samples])
     }
 
@@ -58,13 +62,20 @@ impl Output {
         self.level(joined)
     }
 
+    /// A mark of the chunk at hand, at its place in the whole; `None` where nothing of the chunk is heard.
+    pub fn placed(&self, mark: Mark) -> Option<Mark> {
+        let lead = (self.lead / self.channels) as f64 / f64::from(self.rate);
+        let place = |seconds| self.joiner.place(seconds).map(|place| lead + place);
+        Some(Mark { start: place(mark.start)?, end: place(mark.end)?, ..mark })
+    }
+
     pub fn pcm(&self, samples: Vec<f32>) -> Option<Pcm> {
         (!samples.is_empty()).then(|| Pcm::interleaved(samples, self.rate, self.channels))
     }
 
     /// What was held back.
     pub fn finish(self) -> Option<Pcm> {
-        let Self { joiner, leveler, rate, channels } = self;
+        let Self { joiner, leveler, rate, channels, .. } = self;
         let (mut joined, mut levelled) = (Vec::new(), Vec::new());
         joiner.finish(&mut joined);
         let samples = match leveler {

@@ -2,11 +2,14 @@
 
 use std::io;
 
-use super::length::{LONGEST, SHORTEST};
+use super::length::{LONGEST, LONGEST_NOTE, SHORTEST};
 use crate::{
     audio::DecodeError,
     speech::{Fault, Kind},
 };
+
+/// How alike a name has to be to one that there is, to be what was meant: 1 is the same. Names of voices are short.
+const LIKE: f64 = 0.7;
 
 /// Why a voice cannot be had, added or removed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -15,7 +18,7 @@ pub enum VoiceError {
     NoFolder,
     #[error("{asked:?} is no name for a voice; 1 to 64 letters, digits, '-' and '_' would be right")]
     Name { asked: String },
-    #[error("there is no voice {asked:?}; {}", there_are(.known))]
+    #[error("there is no voice {asked:?}{}; {}", did_you_mean(asked, known), there_are(.known))]
     Unknown { asked: String, known: Vec<String> },
     #[error("there is a voice {name:?} already; remove it first, or choose another name")]
     Exists { name: String },
@@ -25,6 +28,8 @@ pub enum VoiceError {
         "the recording is {seconds:.2} s long; {} to {} s tell a voice", SHORTEST.as_secs(), LONGEST.as_secs()
     )]
     TooShort { seconds: f64 },
+    #[error("the {what} has more than {LONGEST_NOTE} bytes")]
+    Note { what: &'static str },
     #[error("the recording is silent")]
     Silent,
     #[error("there is no such recording in the folder of voices; GET /v1/audio/voices lists what there is")]
@@ -35,9 +40,18 @@ pub enum VoiceError {
     Broken,
 }
 
+/// The most like of those that there are, if any is.
+fn did_you_mean(asked: &str, known: &[String]) -> String {
+    let asked = asked.to_lowercase();
+    let rated = known.iter().map(|name| (strsim::jaro_winkler(&asked, &name.to_lowercase()), name));
+    let nearest = rated.filter(|(likeness, _)| *likeness >= LIKE).max_by(|a, b| a.0.total_cmp(&b.0));
+    nearest.map_or_else(String::new, |(_, name)| format!(" (did you mean {name}?)"))
+}
+
 fn there_are(known: &[String]) -> String {
     match known {
         [] => "there are none here".to_owned(),
+        [only] => format!("there is {only}"),
         known => format!("there are: {}", known.join(", ")),
     }
 }
@@ -58,6 +72,7 @@ impl Fault for VoiceError {
                 Kind::Invalid
             }
             Self::Unknown { .. } => Kind::NotFound,
+            Self::Note { .. } => Kind::TooLarge,
             Self::Outside => Kind::Invalid,
             Self::Folder(_) => Kind::Unavailable,
             Self::Broken => Kind::Internal,
@@ -73,6 +88,7 @@ impl Fault for VoiceError {
         match self {
             Self::Name { .. } | Self::Unknown { .. } | Self::Exists { .. } => Some("name"),
             Self::Sample(_) | Self::TooShort { .. } | Self::Silent => Some("audio_sample"),
+            Self::Note { what } => Some(what),
             Self::Outside => Some("audio_prompt_path"),
             Self::NoFolder | Self::Folder(_) | Self::Broken => None,
         }

@@ -2,15 +2,18 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    io::{self, Write},
+    fs::{self, File},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
 };
 
 use tempfile::NamedTempFile;
 
-use super::VoiceError;
+use super::{VoiceError, length::LONGEST_NOTE, notes::VoiceNotes};
 
+/// `anna.transcript.txt` beside `anna.wav`. No voice has such a name, for the dot in it.
+const TRANSCRIPT: &str = "transcript.txt";
+const CONSENT: &str = "consent.txt";
 /// Characters of a name, at most.
 const LONGEST_NAME: usize = 64;
 
@@ -53,6 +56,34 @@ pub(super) fn write(folder: &Path, name: &str, extension: &str, bytes: &[u8]) ->
             Err(VoiceError::Exists { name: name.to_owned() })
         }
         Err(error) => Err(error.error.into()),
+    }
+}
+
+/// What is said in a recording, where it stands beside it.
+pub(super) fn transcript(voice: &Path) -> Result<Option<String>, VoiceError> {
+    let mut text = String::new();
+    let file = match File::open(voice.with_extension(TRANSCRIPT)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    file.take(LONGEST_NOTE as u64).read_to_string(&mut text)?;
+    Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty()))
+}
+
+/// Writes beside a recording what is known about it.
+pub(super) fn write_notes(voice: &Path, notes: &VoiceNotes) -> Result<(), VoiceError> {
+    for (extension, note) in [(TRANSCRIPT, &notes.transcript), (CONSENT, &notes.consent)] {
+        if let Some(note) = note {
+            fs::write(voice.with_extension(extension), note)?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn remove_notes(voice: &Path) {
+    for extension in [TRANSCRIPT, CONSENT] {
+        // There may be none.
+        drop(fs::remove_file(voice.with_extension(extension)));
     }
 }
 

@@ -23,7 +23,7 @@ fn voices() -> (TempDir, Voices) {
 async fn a_voice_is_added_listed_found_and_removed() {
     let (folder, voices) = voices();
     assert_eq!(voices.list().await.unwrap(), []);
-    let added = voices.add("Anna_2".to_owned(), tone(2.0, 0.5)).await.unwrap();
+    let added = voices.add("Anna_2".to_owned(), tone(2.0, 0.5), VoiceNotes::default()).await.unwrap();
     assert_eq!((added.name.as_str(), added.seconds, added.sample_rate), ("Anna_2", 2.0, 24_000));
     assert_eq!(voices.list().await.unwrap(), std::slice::from_ref(&added));
     assert_eq!(voices.find("Anna_2".to_owned()).await, Ok(added));
@@ -43,7 +43,7 @@ async fn what_is_no_sample_of_a_voice_is_refused() {
         (Recording { bytes: b"no sound at all, however long".as_slice().into(), hint: None }, "known format"),
         (Recording { bytes: Default::default(), hint: None }, "empty"),
     ] {
-        let error = voices.add("anna".to_owned(), sample).await.unwrap_err();
+        let error = voices.add("anna".to_owned(), sample, VoiceNotes::default()).await.unwrap_err();
         assert!(error.to_string().contains(said), "{error}");
         assert_eq!((error.kind(), error.param()), (crate::speech::Kind::Invalid, Some("audio_sample")));
     }
@@ -55,7 +55,7 @@ async fn names_that_could_mean_anything_else_are_refused() {
     let (folder, voices) = voices();
     let long = "a".repeat(65);
     for name in ["", ".", "..", "../anna", "a/b", "/etc/passwd", "a.b", "Jürgen", "a b", "a\0", &long] {
-        let error = voices.add(name.to_owned(), tone(2.0, 0.5)).await.unwrap_err();
+        let error = voices.add(name.to_owned(), tone(2.0, 0.5), VoiceNotes::default()).await.unwrap_err();
         assert_eq!(error, VoiceError::Name { asked: name.to_owned() });
     }
     assert!(!folder.path().join("voices").exists());
@@ -65,8 +65,9 @@ async fn names_that_could_mean_anything_else_are_refused() {
 async fn a_name_that_is_taken_is_not_taken_again_whatever_the_format() {
     let (_folder, voices) = voices();
     let flac = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/recordings/good-morning.flac")).unwrap();
-    voices.add("anna".to_owned(), tone(2.0, 0.5)).await.unwrap();
-    let again = voices.add("anna".to_owned(), Recording { bytes: flac.into(), hint: None }).await;
+    voices.add("anna".to_owned(), tone(2.0, 0.5), VoiceNotes::default()).await.unwrap();
+    let again =
+        voices.add("anna".to_owned(), Recording { bytes: flac.into(), hint: None }, VoiceNotes::default()).await;
     assert_eq!(again, Err(VoiceError::Exists { name: "anna".to_owned() }));
     assert_eq!(voices.find("anna".to_owned()).await.unwrap().seconds, 2.0);
 }
@@ -88,16 +89,16 @@ async fn files_put_there_by_hand_count_and_those_that_are_none_do_not() {
 #[tokio::test]
 async fn an_unknown_voice_is_answered_with_those_that_there_are() {
     let (_folder, voices) = voices();
-    voices.add("anna".to_owned(), tone(2.0, 0.5)).await.unwrap();
+    voices.add("anna".to_owned(), tone(2.0, 0.5), VoiceNotes::default()).await.unwrap();
     let error = voices.find("hanna".to_owned()).await.unwrap_err();
-    assert!(error.to_string().contains("\"hanna\"; there are: anna"), "{error}");
+    assert!(error.to_string().contains("\"hanna\" (did you mean anna?); there is anna"), "{error}");
     assert_eq!(error.kind(), crate::speech::Kind::NotFound);
 }
 
 #[tokio::test]
 async fn a_path_leads_nowhere_but_into_the_folder() {
     let (folder, voices) = voices();
-    voices.add("anna".to_owned(), tone(2.0, 0.5)).await.unwrap();
+    voices.add("anna".to_owned(), tone(2.0, 0.5), VoiceNotes::default()).await.unwrap();
     let inside = folder.path().join("voices");
     std::fs::write(folder.path().join("secret.wav"), tone(2.0, 0.5).bytes).unwrap();
     std::fs::create_dir(inside.join("more")).unwrap();
@@ -127,7 +128,7 @@ async fn a_path_leads_nowhere_but_into_the_folder() {
 async fn without_a_folder_there_are_no_voices() {
     let voices = Voices::new(None);
     assert_eq!(voices.list().await.unwrap(), []);
-    assert_eq!(voices.add("anna".to_owned(), tone(2.0, 0.5)).await, Err(VoiceError::NoFolder));
+    assert_eq!(voices.add("anna".to_owned(), tone(2.0, 0.5), VoiceNotes::default()).await, Err(VoiceError::NoFolder));
     assert_eq!(voices.at("anna.wav".into()).await, Err(VoiceError::Outside));
     assert!(matches!(voices.find("anna".to_owned()).await, Err(VoiceError::Unknown { .. })));
 }
@@ -135,7 +136,32 @@ async fn without_a_folder_there_are_no_voices() {
 #[tokio::test]
 async fn of_many_who_want_one_name_at_once_one_gets_it() {
     let (_folder, voices) = voices();
-    let tries = (0..8).map(|_| voices.add("anna".to_owned(), tone(2.0, 0.5)));
+    let tries = (0..8).map(|_| voices.add("anna".to_owned(), tone(2.0, 0.5), VoiceNotes::default()));
     let outcomes = futures::future::join_all(tries).await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn what_is_written_about_a_voice_comes_with_it_and_goes_with_it() {
+    let (folder, voices) = voices();
+    let note = |text: &str| Some(text.to_owned());
+    let notes = VoiceNotes { transcript: note(" So she said. \n"), consent: note("Anna agreed.") };
+    voices.add("anna".to_owned(), tone(2.0, 0.5), notes).await.unwrap();
+    voices.add("ben".to_owned(), tone(2.0, 0.5), VoiceNotes::default()).await.unwrap();
+    let transcript = async |name: &str| voices.reference(name.to_owned()).await.unwrap().transcript;
+    assert_eq!(transcript("anna").await.as_deref(), Some("So she said."));
+    assert_eq!(transcript("ben").await, None);
+    let named: Vec<String> = voices.list().await.unwrap().into_iter().map(|voice| voice.name).collect();
+    assert_eq!(named, ["anna", "ben"]);
+    let place = folder.path().join("voices");
+    assert_eq!(std::fs::read_to_string(place.join("anna.consent.txt")).unwrap(), "Anna agreed.");
+    std::fs::write(place.join("ben.transcript.txt"), "By hand.").unwrap();
+    assert_eq!(transcript("ben").await.as_deref(), Some("By hand."));
+    for name in ["anna", "ben"] {
+        voices.remove(name.to_owned()).await.unwrap();
+    }
+    assert_eq!(std::fs::read_dir(place).unwrap().count(), 0);
+    let long = VoiceNotes { transcript: Some("a".repeat(4097)), consent: None };
+    let error = voices.add("anna".to_owned(), tone(2.0, 0.5), long).await.unwrap_err();
+    assert_eq!((error.param(), error.kind()), (Some("transcript"), crate::speech::Kind::TooLarge));
 }
