@@ -2,6 +2,8 @@
 
 mod build;
 mod config;
+mod connection;
+mod listener;
 mod metrics;
 mod models;
 mod reload;

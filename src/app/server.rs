@@ -8,12 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web::{HttpServer, dev::ServerHandle};
+use actix_web::dev::ServerHandle;
 use futures::{Stream, StreamExt};
 use tracing::{info, warn};
 
 use super::{
-    App, BuildError, Config, ServerConfig, secrets,
+    App, BuildError, Config, ServerConfig, listener, secrets,
     systemd::Systemd,
     tls::{Certificate, TlsError},
 };
@@ -86,24 +86,8 @@ pub async fn run(
     let secrets = secrets::watch(server.reload, app.keyring().clone(), certificate.clone())?;
     let jobs = app.jobs()?;
     let api = app.api(jobs.clone());
-    let http = HttpServer::new({
-        let api = api.clone();
-        move || actix_web::App::new().service(http::routes(api.clone()))
-    })
-    .workers(server.workers)
-    // A client that hangs up cancels its request; see docs/ARCHITECTURE.md.
-    .h1_allow_half_closed(false)
-    .max_connections(server.max_connections.div_ceil(server.workers))
-    .keep_alive(server.keep_alive)
-    .client_request_timeout(server.head_timeout)
-    .client_disconnect_timeout(server.disconnect_timeout)
-    .shutdown_timeout(server.drain.as_secs().max(1))
-    .disable_signals();
-    let http = match &certificate {
-        Some(certificate) => http.listen_rustls_0_23(listener, certificate.server_config()?)?,
-        None => http.listen(listener)?,
-    }
-    .run();
+    let tls = certificate.as_ref().map(|certificate| certificate.server_config()).transpose()?;
+    let http = listener::serve(&server, api.clone(), listener, tls)?;
     let handle = http.handle();
     let serving = tokio::spawn(http);
     app.keyring().say();

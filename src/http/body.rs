@@ -2,7 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix_web::{HttpMessage, HttpRequest, dev::Decompress, error::PayloadError, http::header, web};
+use actix_web::{
+    HttpMessage, HttpRequest, HttpResponse,
+    dev::Decompress,
+    error::PayloadError,
+    http::header::{self, HeaderMap},
+    web,
+};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use mime::Mime;
@@ -12,6 +18,7 @@ use serde_json::{Map, Value};
 use super::{
     api::Api,
     config::Config,
+    exchange,
     json::{self, Counted},
     problem::Problem,
 };
@@ -73,7 +80,7 @@ pub(super) async fn read_unseen(request: &HttpRequest, mut payload: web::Payload
         request.mime_type().map_err(|_| Problem::invalid("Content-Type", "Content-Type is not a media type"))?;
     refuse_unknown_encoding(request)?;
     let Config { body_limit, body_timeout, .. } = api.config;
-    if declared(request).is_some_and(|length| length > body_limit as u64) {
+    if length(request.headers()).is_some_and(|length| length > body_limit as u64) {
         discard(&mut payload, body_limit).await;
         return Err(too_large(body_limit));
     }
@@ -81,7 +88,16 @@ pub(super) async fn read_unseen(request: &HttpRequest, mut payload: web::Payload
     let bytes = tokio::time::timeout(body_timeout, collect(payload, body_limit, &api.bodies))
         .await
         .map_err(|_| too_slow(body_timeout))??;
+    exchange::work(request);
     Ok(Body { bytes, media_type })
+}
+
+/// The answer to a request whose sender waits to be told to go on with its body (`Expect: 100-continue`), where that is
+/// larger than any is taken.
+pub fn refuse_body(api: &Api, path: &str, headers: &HeaderMap) -> Option<HttpResponse> {
+    let limit = api.config.body_limit;
+    let refused = length(headers).is_some_and(|length| length > limit as u64);
+    refused.then(|| too_large(limit).answer(api.gate.routes().shape(path)))
 }
 
 /// The memory that JSON takes when it is parsed, if it holds no more than `most` values.
@@ -123,8 +139,8 @@ async fn discard(payload: &mut (impl Stream<Item = Result<Bytes, PayloadError>> 
 }
 
 /// The length of the body as it is sent, if the head says it.
-fn declared(request: &HttpRequest) -> Option<u64> {
-    request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
 /// What is packed is unpacked a little at a time: a piece of the network's size could become a thousand times as much

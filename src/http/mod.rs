@@ -11,6 +11,7 @@ mod body;
 mod call;
 mod config;
 mod draining;
+mod exchange;
 mod form;
 mod generate;
 mod jobs;
@@ -32,8 +33,10 @@ mod vertex;
 mod wait;
 
 pub use api::Api;
+pub use body::refuse_body;
 pub use config::Config;
 pub use draining::Draining;
+pub use exchange::{Exchange, Stage};
 pub use jobs::JobWorker;
 pub use parsers::Parsers;
 pub use request_id::RequestId;

@@ -12,7 +12,8 @@ use actix_web::{
 };
 
 use super::{
-    admin, api::Api, generate, jobs, methods, oip, openai, openapi, problem::Problem, request_id, served, vertex,
+    admin, api::Api, exchange, generate, jobs, methods, oip, openai, openapi, problem::Problem, request_id, served,
+    vertex,
 };
 use crate::speech::Kind;
 
@@ -40,6 +41,7 @@ pub fn routes(api: Api) -> impl HttpServiceFactory {
             let (draining, gate) = (draining.clone(), at_the_end.clone());
             async move { draining.pass(gate.routes(), request, next).await }
         }))
+        .wrap(middleware::from_fn(exchange::layer))
         .app_data(web::Data::new(api))
         // First: they may look like others, as `/v1/models/m:predict` does.
         .configure(|app| literally(app, health, web::get().to(admin::health)))

@@ -1,0 +1,69 @@
+//! How far a connection is with a request, for whoever has to know whether its client may go.
+
+use std::{cell::Cell, rc::Rc};
+
+use actix_web::{
+    Error, HttpRequest,
+    body::{BodySize, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::{
+        Version,
+        header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+    },
+    middleware::Next,
+};
+
+/// How far a connection is with a request. A clone is the same; a connection lives on one thread.
+#[derive(Clone, Debug, Default)]
+pub struct Exchange(Rc<Cell<Stage>>);
+
+/// How far a connection is with a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stage {
+    /// It is at rest, a request comes in, or a whole answer goes out.
+    #[default]
+    Reading,
+    /// A request is here, and its answer has not begun.
+    Working,
+    /// The same, in a version of HTTP in which nothing may be said meanwhile.
+    WorkingHttp10,
+    /// An answer goes out while it is made.
+    Streaming,
+}
+
+// === impl Exchange ===
+
+impl Exchange {
+    pub fn stage(&self) -> Stage {
+        self.0.get()
+    }
+
+    fn of(request: &HttpRequest) -> Option<&Self> {
+        request.conn_data::<Self>()
+    }
+}
+
+/// The whole request is here.
+pub(super) fn work(request: &HttpRequest) {
+    if let Some(exchange) = Exchange::of(request) {
+        let may_speak = request.version() == Version::HTTP_11;
+        exchange.0.set(if may_speak { Stage::Working } else { Stage::WorkingHttp10 });
+    }
+}
+
+/// The layer that sees when an answer begins.
+pub(super) async fn layer<B: MessageBody>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
+    let exchange = Exchange::of(request.request()).cloned();
+    // A body is read by whoever wants it, who then says that it is here.
+    let has_body = request.headers().contains_key(TRANSFER_ENCODING)
+        || request.headers().get(CONTENT_LENGTH).is_some_and(|length| length != "0");
+    match has_body {
+        true => exchange.iter().for_each(|exchange| exchange.0.set(Stage::Reading)),
+        false => work(request.request()),
+    }
+    let response = next.call(request).await;
+    let whole = |response: &ServiceResponse<B>| response.response().body().size() != BodySize::Stream;
+    let stage = if response.as_ref().map_or(true, whole) { Stage::Reading } else { Stage::Streaming };
+    exchange.iter().for_each(|exchange| exchange.0.set(stage));
+    response
+}
