@@ -95,7 +95,7 @@ fn added(smaps: &str) -> Held {
 /// Gives memory that was freed, by this thread or by threads that have ended, back to the system. The allocator keeps
 /// it otherwise, for the next who asks.
 #[allow(unsafe_code, reason = "the allocator is a C library")]
-pub(super) fn trim() {
+pub fn trim() {
     // SAFETY: it may be called at any time.
     unsafe { libmimalloc_sys::mi_collect(true) };
 }

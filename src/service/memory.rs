@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::speech::{Fault, Kind};
+use crate::{
+    runtime,
+    speech::{Fault, Kind},
+};
 
 /// Bytes that all requests together may take for one purpose. A clone is the same budget.
 #[derive(Clone, Debug)]
@@ -26,6 +29,8 @@ pub struct MemoryShare {
 
 /// So many bytes are counted as one.
 const UNIT: usize = 1024;
+/// After so many bytes the allocator is asked to give them back to the system.
+const LARGE: usize = 1 << 20;
 
 /// Why there is no memory for a request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -97,6 +102,15 @@ impl MemoryShare {
     /// Ties the share to what it is of: it is given back when the last clone of these bytes is gone.
     pub fn hold(self, bytes: Vec<u8>) -> Bytes {
         Bytes::from_owner(Held { bytes, _share: self })
+    }
+}
+
+/// The allocator keeps what was freed for whoever asks next, which after a large request is nobody.
+impl Drop for MemoryShare {
+    fn drop(&mut self) {
+        if self.permit.as_ref().is_some_and(|permit| permit.num_permits() >= LARGE / UNIT) {
+            runtime::trim();
+        }
     }
 }
 

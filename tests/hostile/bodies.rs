@@ -32,7 +32,7 @@ fn corpus() -> Vec<Value> {
 }
 
 /// Any JSON, of some depth.
-fn anything() -> impl Strategy<Value = Value> {
+pub fn anything() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),

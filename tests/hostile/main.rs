@@ -9,5 +9,6 @@ mod support;
 mod audio;
 mod bodies;
 mod chance;
+mod growth;
 mod limits;
 mod models;

@@ -14,6 +14,7 @@ mod disconnect;
 mod flows_devices;
 mod flows_lifecycle;
 mod health;
+mod hub_scenarios;
 mod jobs;
 mod methods;
 mod oip;

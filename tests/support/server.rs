@@ -99,11 +99,10 @@ impl ServerBuilder {
 
 impl ServerBuilder {
     fn config(&self) -> Result<Config, String> {
-        let sources = sconce::config::Sources { environment: self.variables.clone(), ..Default::default() };
+        let (families, environment) = (self.families, self.variables.clone());
+        let sources = sconce::config::Sources { families, environment, ..Default::default() };
         let loaded = sconce::config::load(&sources).map_err(|faults| faults.to_string())?;
-        let mut config = loaded.config;
-        config.catalog.families = self.families.unwrap_or(config.catalog.families);
-        Ok(config)
+        Ok(loaded.config)
     }
 }
 
