@@ -21,9 +21,13 @@ check:
 # that has them; .ci/run installs one. The deployment kit (image, chart, scripts, rules) is tested by KIT_PYTHON with what
 # tests/kit/requirements.txt names, and with the tools that the machine has.
 test:
-	@if cargo nextest --version >/dev/null 2>&1; \
-	then cargo nextest run $(if $(TEST_PYTHON),,-E 'not test(/\bclients::/)') && cargo test --doc; \
-	else cargo test $(if $(TEST_PYTHON),,-- --skip clients::); fi
+	@start=$$(date +%s); \
+	if cargo nextest --version >/dev/null 2>&1; \
+	then cargo nextest run --no-run && echo "PART: building the tests took $$(($$(date +%s) - start)) s" \
+	    && cargo nextest run $(if $(TEST_PYTHON),,-E 'not test(/\bclients::/)') && cargo test --doc; \
+	else cargo test --no-run && echo "PART: building the tests took $$(($$(date +%s) - start)) s" \
+	    && cargo test $(if $(TEST_PYTHON),,-- --skip clients::); fi \
+	    && echo "PART: building and running them took $$(($$(date +%s) - start)) s"
 	@if [ -n "$(KIT_PYTHON)" ]; \
 	then SCONCE_PROGRAM=$(or $(CARGO_TARGET_DIR),target)/debug/sconce $(KIT_PYTHON) -m pytest tests/kit; \
 	else echo "NOT RUN: the tests of the deployment kit; KIT_PYTHON names no interpreter that has tests/kit/requirements.txt"; fi

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use futures::future::join_all;
 use reqwest::Response;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::{Server, hub::Hub, publish_nano, recording, server::form, sound};
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{Server, server::ServerBuilder};
 
 /// Every route with a `GET`, and those whose size is the same a moment later.
-const LOOKS: [(&str, bool); 19] = [
+const LOOKS: [(&str, bool); 20] = [
     ("/health", false),
     ("/health/live", true),
     ("/health/ready", true),
@@ -22,6 +22,7 @@ const LOOKS: [(&str, bool); 19] = [
     ("/v1/models/sconce/whisper-nano.en", true),
     ("/v1/jobs", true),
     ("/v1/audio/voices", true),
+    ("/v1/audio/models", true),
     ("/v2", true),
     ("/v2/health/live", true),
     ("/v2/health/ready", true),

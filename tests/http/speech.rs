@@ -64,6 +64,102 @@ async fn a_text_is_spoken_in_every_format() {
     }
 }
 
+/// What other people's program says of a file, or decodes of it.
+fn program(name: &str, arguments: &[&str], file: &[u8]) -> Option<Vec<u8>> {
+    let path = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(path.path(), file).unwrap();
+    let arguments =
+        arguments.iter().map(|argument| if *argument == "FILE" { path.path().to_str().unwrap() } else { argument });
+    match std::process::Command::new(name).args(arguments).stdin(std::process::Stdio::null()).output() {
+        Ok(done) => {
+            assert!(done.status.success(), "{name}: {}", String::from_utf8_lossy(&done.stderr));
+            Some(done.stdout)
+        }
+        Err(_) => {
+            eprintln!("SKIPPED: {name} is not installed");
+            None
+        }
+    }
+}
+
+/// Samples at 24 kHz that ffmpeg decodes.
+fn played(file: &[u8]) -> Option<Vec<f32>> {
+    let raw = program("ffmpeg", &["-v", "error", "-i", "FILE", "-ar", "24000", "-f", "f32le", "-"], file)?;
+    Some(raw.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect())
+}
+
+/// How many decibels a sound is above its difference to another, which begins at most a tenth of a second later.
+fn likeness(sound: &[f32], other: &[f32]) -> (usize, f32) {
+    let at = |lag: usize| {
+        let pairs = || sound.iter().zip(&other[lag..]);
+        let (power, error) =
+            pairs().fold((0.0, 0.0), |(power, error), (a, b)| (power + a * a, error + (a - b).powi(2)));
+        (lag, 10.0 * (power / f32::max(error, 1e-12)).log10())
+    };
+    (0..2400.min(other.len())).map(at).max_by(|a, b| a.1.total_cmp(&b.1)).unwrap()
+}
+
+#[tokio::test]
+async fn players_find_every_format_right_streamed_and_whole_and_hear_the_same() {
+    let server = Server::start();
+    let fields = |format: &str| json!({"response_format": format, "seed": 1});
+    let wav = spoken(&server, fields("wav")).await;
+    let Some(sound) = played(&wav) else { return };
+    assert!((2.0..8.0).contains(&(sound.len() as f64 / 24_000.0)));
+    // What a codec may lose, in decibels below the sound, and how much later it may begin, in samples.
+    for (format, container, codec, least, delay) in [
+        ("wav", "wav", "pcm_s16le", 90.0, 0),
+        ("flac", "flac", "flac", 90.0, 0),
+        ("mp3", "mp3", "mp3", 12.0, 1105),
+        ("opus", "ogg", "opus", 9.0, 0),
+        ("aac", "aac", "aac", 12.0, 2048),
+    ] {
+        let streamed = spoken(&server, fields(format)).await;
+        let path = format!("/predict?response_format={format}&seed=1&model=lark.en");
+        let whole = server.post_bytes(&path, "text/plain", TEXT.as_bytes().to_vec()).await;
+        let whole = whole.bytes().await.unwrap().to_vec();
+        for (how, file) in [("streamed", streamed), ("whole", whole)] {
+            let entries = "format=format_name:stream=codec_name,sample_rate,channels";
+            let Some(probe) =
+                program("ffprobe", &["-v", "error", "-show_entries", entries, "-of", "csv=p=0", "FILE"], &file)
+            else {
+                return;
+            };
+            let rate = if format == "opus" { 48_000 } else { 24_000 };
+            assert_eq!(String::from_utf8_lossy(&probe), format!("{codec},{rate},1\n{container}\n"), "{format}, {how}");
+            let Some(other) = played(&file) else { return };
+            let (lag, decibels) = likeness(&sound, &other);
+            eprintln!("{format}, {how}: {decibels:.1} dB, {lag} samples later");
+            assert!(decibels > least && lag <= delay, "{format}, {how}: {decibels} dB, {lag} samples later");
+        }
+    }
+}
+
+#[tokio::test]
+async fn open_webui_and_home_assistant_are_served_as_they_ask() {
+    let server = Server::start();
+    // Open WebUI fills its menus, and takes whatever comes for mp3.
+    let voices = server.get_json("/v1/audio/voices").await;
+    let lark = voices["voices"].as_array().unwrap().iter().find(|voice| voice["id"] == "lark").unwrap().clone();
+    assert_eq!(lark, json!({"id": "lark", "name": "lark"}));
+    let models = server.get_json("/v1/audio/models").await;
+    assert!(models["models"].as_array().unwrap().contains(&json!({"id": "sconce/lark.en", "name": "sconce/lark.en"})));
+    let webui = json!({"model": "sconce/lark.en", "input": "Good morning.", "voice": "lark"});
+    // Home Assistant streams through OpenAI's client, with all that it knows.
+    let home = json!({"model": "gpt-4o-mini-tts", "voice": "marin", "input": "The door is open.",
+                      "instructions": "Speak calmly.", "speed": 1.0, "response_format": "mp3"});
+    for (body, ignored) in [(webui, false), (home, true)] {
+        let request = server.client.post(server.url("/v1/audio/speech")).bearer_auth("sk-none");
+        let answer = request.header("x-openwebui-user-name", "Anna").json(&body).send().await.unwrap();
+        assert_eq!(
+            (answer.status().as_u16(), &answer.headers()["content-type"]),
+            (200, &"audio/mpeg".parse().unwrap())
+        );
+        assert_eq!(answer.headers().contains_key("x-sconce-ignored"), ignored, "{:?}", answer.headers());
+        assert!(heard(&answer.bytes().await.unwrap()).seconds() > 0.4);
+    }
+}
+
 #[tokio::test]
 async fn bare_samples_have_the_rate_that_is_asked_for() {
     let server = Server::start();

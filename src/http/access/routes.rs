@@ -61,6 +61,7 @@ const TABLE: &[Route] = &[
     Route::infer("/v2/models/").below(),
     Route::infer("/v2/repository/index"),
     Route::look("/v1/audio/voices").below(),
+    Route::look("/v1/audio/models"),
     Route::infer("/v1/").below(),
 ];
 

@@ -82,6 +82,21 @@ pub(super) struct Voices {
     /// `list`
     pub object: &'static str,
     pub data: Vec<Voice>,
+    /// The same by id and name only, where Open WebUI looks for them.
+    pub voices: Vec<Named>,
+}
+
+/// What somebody can choose.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Named {
+    pub id: String,
+    pub name: String,
+}
+
+/// The list of `GET /v1/audio/models`.
+#[derive(Serialize, ToSchema)]
+pub(super) struct AudioModels {
+    pub models: Vec<Named>,
 }
 
 /// The answer to `DELETE /v1/audio/voices/{name}`.

@@ -19,6 +19,7 @@ use super::native::transcriptions::bodies::{Event, VerboseTranscription};
         transcriptions::translations,
         models::list,
         models::one,
+        models::speaking,
         speech::speech,
         voice_conversions::voice_conversions,
         voices::list,
@@ -41,6 +42,7 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
             web::resource("/v1/audio/voices").route(web::get().to(voices::list)).route(web::post().to(voices::create)),
         )
         .service(web::resource("/v1/audio/voices/{name}").route(web::delete().to(voices::delete)))
+        .service(web::resource("/v1/audio/models").route(web::get().to(models::speaking)))
         .service(web::resource("/v1/models").route(web::get().to(models::list)))
         .service(web::resource("/v1/models/{id:.+}").route(web::get().to(models::one)));
 }

@@ -2,11 +2,12 @@
 
 use actix_web::{HttpResponse, web};
 
-use super::bodies::{Model, Models};
+use super::bodies::{AudioModels, Model, Models, Named};
 use crate::{
     catalog::Entry,
     http::{api::Api, problem::Problem},
     model::Availability,
+    speech::TaskKind,
 };
 
 /// Every model that this build can serve.
@@ -15,6 +16,21 @@ pub(super) async fn list(api: web::Data<Api>) -> HttpResponse {
     let catalog = api.service.catalog();
     let available = catalog.entries().filter(|entry| entry.availability == Availability::Available);
     HttpResponse::Ok().json(Models { object: "list", data: available.map(model).collect() })
+}
+
+/// Every model that speaks, as Open WebUI asks for them.
+#[utoipa::path(
+    get, path = "/v1/audio/models", operation_id = "audio_models", tag = "OpenAI",
+    responses((status = 200, body = AudioModels)),
+)]
+pub(super) async fn speaking(api: web::Data<Api>) -> HttpResponse {
+    let catalog = api.service.catalog();
+    let speaks = |entry: &&Entry| {
+        let able = entry.family.is_some_and(|family| family.tasks().contains(&TaskKind::Synthesize));
+        able && entry.availability == Availability::Available
+    };
+    let named = |entry: &Entry| Named { id: entry.name.to_string(), name: entry.name.to_string() };
+    HttpResponse::Ok().json(AudioModels { models: catalog.entries().filter(speaks).map(named).collect() })
 }
 
 /// One model by name or alias. A name may hold a `/`, as it is or as `%2F`.

@@ -4,7 +4,7 @@ use std::time::UNIX_EPOCH;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::bodies::{Voice, VoiceDeleted, VoiceForm, VoiceOrigin, Voices};
+use super::bodies::{Named, Voice, VoiceDeleted, VoiceForm, VoiceOrigin, Voices};
 use crate::{
     catalog::Entry,
     http::{
@@ -25,8 +25,10 @@ const KNOWN: &str = "name, audio_sample, transcript, consent and type";
 pub(super) async fn list(api: web::Data<Api>) -> HttpResponse {
     match api.service.voices().list().await {
         Ok(voices) => {
-            let data = voices.into_iter().map(voice).chain(own_voices(&api)).collect();
-            HttpResponse::Ok().json(Voices { object: "list", data })
+            let data: Vec<Voice> = voices.into_iter().map(voice).chain(own_voices(&api)).collect();
+            let named = |voice: &Voice| Named { id: voice.id.clone(), name: voice.name.clone() };
+            let voices = data.iter().map(named).collect();
+            HttpResponse::Ok().json(Voices { object: "list", data, voices })
         }
         Err(error) => Problem::from(error).openai(),
     }
