@@ -138,6 +138,7 @@ ROWS = {
         }),
         (LINES, "Sound made per second", "s", {rate("sconce_speech_seconds_total", "model"): "{{model}}"}),
         (LINES, "Characters per second", "short", {rate("sconce_characters_total", "model"): "{{model}}"}),
+        (LINES, "Voices of recordings per second", "short", {rate("sconce_reference_cache_total", "found"): "{{found}}"}),
         (LINES, "Share of the time that models wait for readers", "percentunit", {
             rate("sconce_parked_seconds_total", "model"): "{{model}}",
         }),
