@@ -2,10 +2,11 @@
 //! `cargo bench --bench faults` runs it against the real program.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+#[path = "support/program.rs"]
+mod program;
+
 use std::{
-    net::TcpListener,
     path::PathBuf,
-    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -14,6 +15,8 @@ use tokio::{
     net::TcpStream,
     task::JoinSet,
 };
+
+use self::program::Program;
 
 const RECORDING: &str = "assets/recordings/turn-on-the-kitchen-lights.wav";
 const SLOW: usize = 500;
@@ -39,7 +42,8 @@ fn main() {
 
 /// Health, a real request and memory, while the crowd is there.
 async fn measure(crowd: &str, probes: usize, gather: impl FnOnce(u16) -> JoinSet<()>) {
-    let server = Server::exec().await;
+    let server = Program::exec(&[]);
+    server.healthy().await;
     let wav = std::fs::read(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(RECORDING)).expect("a recording");
     server.predict(&wav).await;
     let crowd_of = gather(server.port);
@@ -58,7 +62,7 @@ async fn measure(crowd: &str, probes: usize, gather: impl FnOnce(u16) -> JoinSet
         server.predict(&wav).await;
         requests.push(start.elapsed());
     }
-    let memory = server.memory_mib();
+    let memory = server.peak() / (1 << 20);
     drop(crowd_of);
     println!(
         "{crowd:48} /health p50 {:6.2} ms  p99 {:6.2} ms   2.7 s of sound p50 {:7.1} ms   memory {memory:4} MiB   n {probes}",
@@ -141,51 +145,5 @@ async fn endless(port: u16) -> std::io::Result<()> {
     let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
     loop {
         socket.write_all(chunk.as_bytes()).await?;
-    }
-}
-
-/// A server as a process of its own.
-struct Server {
-    child: Child,
-    port: u16,
-    client: reqwest::Client,
-}
-
-impl Server {
-    async fn exec() -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sconce"));
-        let command = command.env_clear().env("PORT", free.port().to_string()).env("SCONCE_SERVER__HOST", "127.0.0.1");
-        let child = command.stderr(Stdio::null()).spawn().expect("the program starts");
-        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let server = Self { child, port: free.port(), client };
-        while server.client.get(server.url("/health")).send().await.is_err() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        server
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
-    }
-
-    async fn predict(&self, wav: &[u8]) {
-        let request = self.client.post(self.url("/predict")).header("content-type", "audio/wav");
-        let answer = request.body(wav.to_vec()).send().await.expect("an answer");
-        assert_eq!(answer.status(), 200);
-    }
-
-    /// What it had in memory at its worst.
-    fn memory_mib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0");
-        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0) / 1024
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

@@ -3,10 +3,11 @@
 //! it; each line says how often it was measured.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+#[path = "support/program.rs"]
+mod program;
+
 use std::{
-    net::TcpListener,
     path::PathBuf,
-    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -17,6 +18,8 @@ use sconce::{
     service::{Call, Recording, Served, TranscribeRequest},
     speech::TranscribeOptions,
 };
+
+use self::program::{Program, report};
 
 const RECORDING: &str = "assets/recordings/turn-on-the-kitchen-lights.wav";
 const STARTS: usize = 20;
@@ -42,73 +45,10 @@ fn main() {
     });
 }
 
-/// Prints the lowest, the middle and the 99th percentile of some durations.
-fn report(what: &str, durations: &mut [Duration]) {
-    durations.sort();
-    let at = |part: f64| durations[((durations.len() - 1) as f64 * part).round() as usize].as_secs_f64() * 1000.0;
-    let count = durations.len();
-    println!("{what:58} min {:8.2} ms   median {:8.2} ms   p99 {:8.2} ms   n {count}", at(0.0), at(0.5), at(0.99));
-}
-
-/// A server as a process of its own.
-struct Server {
-    child: Child,
-    port: u16,
-    client: reqwest::Client,
-}
-
-impl Server {
-    fn exec() -> Self {
-        Self::exec_with(&[])
-    }
-
-    fn exec_with(variables: &[(&str, &str)]) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sconce"));
-        let command = command.env_clear().env("PORT", free.port().to_string()).env("SCONCE_SERVER__HOST", "127.0.0.1");
-        let child = command.envs(variables.iter().copied()).stderr(Stdio::null()).spawn().expect("the program starts");
-        Self { child, port: free.port(), client: client() }
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
-    }
-
-    async fn healthy(&self) {
-        let healthy =
-            async || self.client.get(self.url("/health")).send().await.is_ok_and(|answer| answer.status() == 200);
-        while !healthy().await {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    }
-
-    fn post(&self, path: &str) -> reqwest::RequestBuilder {
-        self.client.post(self.url(path))
-    }
-
-    /// The body of a success, or that there was none.
-    async fn answer(&self, request: reqwest::RequestBuilder) -> Option<bytes::Bytes> {
-        let answer = request.send().await.expect("an answer");
-        if answer.status() == 200 { Some(answer.bytes().await.expect("a body")) } else { None }
-    }
-
-    async fn predict(&self, wav: &[u8]) -> String {
-        let request = self.client.post(self.url("/predict")).header("content-type", "audio/wav");
-        let answer = request.body(wav.to_vec()).send().await.expect("an answer");
-        assert_eq!(answer.status(), 200);
-        answer.text().await.expect("a text")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().expect("a client")
+/// The body of a success, or that there was none.
+async fn answer(request: reqwest::RequestBuilder) -> Option<bytes::Bytes> {
+    let answer = request.send().await.expect("an answer");
+    if answer.status() == 200 { Some(answer.bytes().await.expect("a body")) } else { None }
 }
 
 fn wav() -> Vec<u8> {
@@ -119,7 +59,7 @@ async fn starts(count: usize) -> Vec<Duration> {
     let mut durations = Vec::new();
     for _ in 0..count {
         let start = Instant::now();
-        Server::exec().healthy().await;
+        Program::exec(&[]).healthy().await;
         durations.push(start.elapsed());
     }
     durations
@@ -129,7 +69,7 @@ async fn first_texts(count: usize) -> Vec<Duration> {
     let (wav, mut durations) = (wav(), Vec::new());
     for _ in 0..count {
         let start = Instant::now();
-        let server = Server::exec();
+        let server = Program::exec(&[]);
         server.healthy().await;
         server.predict(&wav).await;
         durations.push(start.elapsed());
@@ -147,7 +87,7 @@ async fn first_and_second(warm_up: bool, count: usize) {
     ];
     let (mut firsts, mut seconds, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..count {
-        let server = Server::exec_with(&variables);
+        let server = Program::exec(&variables);
         server.healthy().await;
         for durations in [&mut firsts, &mut seconds] {
             let start = Instant::now();
@@ -163,7 +103,7 @@ async fn first_and_second(warm_up: bool, count: usize) {
 }
 
 /// A way in: its name, and the request with a recording.
-type Protocol = (&'static str, fn(&Server, &[u8]) -> reqwest::RequestBuilder);
+type Protocol = (&'static str, fn(&Program, &[u8]) -> reqwest::RequestBuilder);
 
 const PROTOCOLS: [Protocol; 4] = [
     ("/predict, the recording as it is", |server, wav| {
@@ -186,14 +126,14 @@ const PROTOCOLS: [Protocol; 4] = [
 
 /// The same recording by every protocol and straight to the service, in turn, so that a noisy machine is noisy to all.
 async fn overhead(what: &str, body: &[u8], count: usize) {
-    let server = Server::exec();
+    let server = Program::exec(&[]);
     server.healthy().await;
     let config = config::load(&Sources::default()).expect("the defaults are right").config;
     let app = App::build(config).expect("the defaults are right");
     let mut protocols = Vec::new();
     for (name, request) in PROTOCOLS {
         // A build may lack one of them.
-        match server.answer(request(&server, body)).await {
+        match answer(request(&server, body)).await {
             Some(_) => protocols.push((name, request, Vec::new())),
             None => println!("{what}: {name} is not served by this build"),
         }
@@ -206,7 +146,7 @@ async fn overhead(what: &str, body: &[u8], count: usize) {
         bare.push(start.elapsed());
         for (_, request, durations) in &mut protocols {
             let start = Instant::now();
-            server.answer(request(&server, body)).await.expect("it was served before");
+            answer(request(&server, body)).await.expect("it was served before");
             durations.push(start.elapsed());
         }
     }
@@ -264,7 +204,7 @@ async fn compute(app: &App, wav: &[u8]) {
 
 /// Twice as many callers as cores keep the model busy while one asks for the health.
 async fn health_under_load(probes: usize) {
-    let (wav, server) = (wav(), Server::exec());
+    let (wav, server) = (wav(), Program::exec(&[]));
     server.healthy().await;
     server.predict(&wav).await;
     let callers = 2 * std::thread::available_parallelism().map_or(1, usize::from);

@@ -3,10 +3,12 @@
 //! runs it; each line says how often it was measured.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+#[path = "support/program.rs"]
+mod program;
+
 use std::{
     io::Read,
-    net::TcpListener,
-    process::{Child, Command, Stdio},
+    process::Stdio,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -17,6 +19,8 @@ use std::{
 
 use futures::StreamExt;
 use serde_json::json;
+
+use self::program::{Program, peak, report, sconce};
 
 const SENTENCE: &str = "Good morning. It is 7:30, and the train leaves at eight.";
 const REQUESTS: usize = 200;
@@ -36,8 +40,8 @@ fn main() {
     let listened = if quick { Duration::from_secs(1) } else { LISTENED };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        let server = Server::exec();
-        server.speak(SENTENCE).await.whole().await;
+        let server = Program::exec(&[("SCONCE_LIMITS__MAX_TEXT", "2000000")]);
+        speak(&server, SENTENCE).await.whole().await;
         report("a request to its first sound, alone", &mut first_sounds(&server, times(REQUESTS)).await);
         let load = Load::on_every_core();
         report("a request to its first sound, every core busy", &mut first_sounds(&server, times(REQUESTS)).await);
@@ -48,50 +52,17 @@ fn main() {
     });
 }
 
-/// Prints the lowest, the middle and the 99th percentile of some durations.
-fn report(what: &str, durations: &mut [Duration]) {
-    durations.sort();
-    let at = |part: f64| durations[((durations.len() - 1) as f64 * part).round() as usize].as_secs_f64() * 1000.0;
-    let count = durations.len();
-    println!("{what:58} min {:8.2} ms   median {:8.2} ms   p99 {:8.2} ms   n {count}", at(0.0), at(0.5), at(0.99));
-}
-
-/// A server as a process of its own.
-struct Server {
-    child: Child,
-    port: u16,
-    client: reqwest::Client,
-}
-
-impl Server {
-    fn exec() -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
-        let mut command = sconce();
-        command.env("PORT", free.port().to_string()).env("SCONCE_LIMITS__MAX_TEXT", "2000000").stderr(Stdio::null());
-        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        Self { child: command.spawn().expect("the program starts"), port: free.port(), client }
-    }
-
-    /// Begins to have a text spoken, as bare samples.
-    async fn speak(&self, text: &str) -> Sound {
-        let body = json!({"model": "tts-1", "voice": "alloy", "response_format": "pcm", "input": text});
-        let url = format!("http://127.0.0.1:{}/v1/audio/speech", self.port);
-        let answer = loop {
-            match self.client.post(&url).json(&body).send().await {
-                Ok(answer) => break answer,
-                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await, // it starts
-            }
-        };
-        assert_eq!(answer.status(), 200);
-        Sound(Box::pin(answer.bytes_stream()))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Begins to have a text spoken, as bare samples.
+async fn speak(server: &Program, text: &str) -> Sound {
+    let body = json!({"model": "tts-1", "voice": "alloy", "response_format": "pcm", "input": text});
+    let answer = loop {
+        match server.post("/v1/audio/speech").json(&body).send().await {
+            Ok(answer) => break answer,
+            Err(_) => tokio::time::sleep(Duration::from_millis(5)).await, // it starts
+        }
+    };
+    assert_eq!(answer.status(), 200);
+    Sound(Box::pin(answer.bytes_stream()))
 }
 
 /// Samples that come from a server.
@@ -112,17 +83,11 @@ impl Sound {
     }
 }
 
-fn sconce() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sconce"));
-    command.env_clear().env("SCONCE_SERVER__HOST", "127.0.0.1");
-    command
-}
-
-async fn first_sounds(server: &Server, count: usize) -> Vec<Duration> {
+async fn first_sounds(server: &Program, count: usize) -> Vec<Duration> {
     let mut durations = Vec::new();
     for _ in 0..count {
         let start = Instant::now();
-        let mut sound = server.speak(SENTENCE).await;
+        let mut sound = speak(&server, SENTENCE).await;
         while sound.next().await.expect("some sound") == 0 {}
         durations.push(start.elapsed());
         sound.whole().await;
@@ -131,12 +96,12 @@ async fn first_sounds(server: &Server, count: usize) -> Vec<Duration> {
 }
 
 /// Seconds of sound for a second of work, of a text of about a minute.
-async fn pace(server: &Server, count: usize) {
+async fn pace(server: &Program, count: usize) {
     let text = format!("{SENTENCE} ").repeat(12);
     let mut paces = Vec::new();
     for _ in 0..count {
         let start = Instant::now();
-        let seconds = server.speak(&text).await.whole().await;
+        let seconds = speak(&server, &text).await.whole().await;
         paces.push(seconds / start.elapsed().as_secs_f64());
     }
     paces.sort_by(f64::total_cmp);
@@ -163,14 +128,14 @@ fn execs(count: usize) -> Vec<Duration> {
 }
 
 /// What a process held at most, while a text of 1 MB is spoken to somebody who listens as fast as it comes.
-async fn memory(server: &Server, listened: Duration) {
+async fn memory(server: &Program, listened: Duration) {
     let text = format!("{SENTENCE}\n\n").repeat(1_000_000 / (SENTENCE.len() + 2));
-    println!("{:58} {:8.1} MB", "peak memory of the server before", peak(server.child.id()));
-    let (mut sound, start, mut bytes) = (server.speak(&text).await, Instant::now(), 0);
+    println!("{:58} {:8.1} MB", "peak memory of the server before", server.peak() as f64 / 1e6);
+    let (mut sound, start, mut bytes) = (speak(&server, &text).await, Instant::now(), 0);
     while start.elapsed() < listened {
         bytes += sound.next().await.unwrap_or(0);
     }
-    told("of the server", server.child.id(), bytes);
+    told("of the server", server.peak(), bytes);
     drop(sound);
 
     let file = tempfile::NamedTempFile::new().expect("a file");
@@ -183,22 +148,14 @@ async fn memory(server: &Server, listened: Duration) {
     while start.elapsed() < listened {
         bytes += output.read(&mut piece).expect("some sound");
     }
-    told("of `sconce speak`", child.id(), bytes);
+    told("of `sconce speak`", peak(child.id()), bytes);
     let _ = child.kill();
     let _ = child.wait();
 }
 
-fn told(whose: &str, id: u32, bytes: usize) {
+fn told(whose: &str, peak: u64, bytes: usize) {
     let what = format!("peak memory {whose}, {:.0} s into a text of 1 MB", bytes as f64 / PER_SECOND);
-    println!("{what:58} {:8.1} MB", peak(id));
-}
-
-/// Megabytes that a process held at most, as Linux counts them.
-fn peak(id: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kibibytes: f64 = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(f64::NAN);
-    kibibytes * 1024.0 / 1e6
+    println!("{what:58} {:8.1} MB", peak as f64 / 1e6);
 }
 
 /// A thread for each core that does nothing but keep it busy, as long as the value lives.
