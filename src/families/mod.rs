@@ -2,9 +2,10 @@
 
 pub mod lark;
 mod load_error;
+pub mod voxtral;
 pub mod whisper;
 
 use crate::model::Family;
 
 /// Every family in this build.
-pub const FAMILIES: &[&dyn Family] = &[&whisper::Whisper, &lark::Lark];
+pub const FAMILIES: &[&dyn Family] = &[&whisper::Whisper, &voxtral::Voxtral, &lark::Lark];

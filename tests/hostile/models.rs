@@ -20,6 +20,9 @@ use crate::{
 };
 
 const MODEL: &str = "assets/models/whisper-nano.en";
+/// The other kind that hears, with other files.
+const VOXTRAL: &str = "tests/fixtures/voxtral";
+const VOXTRAL_TEXTS: [&str; 3] = ["config.json", "generation_config.json", "tekken.json"];
 const WEIGHTS: &str = "model.safetensors";
 const TEXTS: [&str; 4] = ["config.json", "generation_config.json", "preprocessor_config.json", "tokenizer.json"];
 
@@ -29,10 +32,14 @@ fn file(name: &str) -> Vec<u8> {
 
 /// Loads the model with one file in place of its own: it is loaded, or the error says which file or tensor is at fault.
 fn load(name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
+    load_of(MODEL, &TEXTS, name, bytes)
+}
+
+fn load_of(model: &str, texts: &[&str], name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
     let folder = TempDir::new().unwrap();
     let mut files = ModelFiles::default();
-    for own in TEXTS.iter().chain([&WEIGHTS]).filter(|own| **own != name) {
-        files.insert("model", own, Location::Disk(checkout(MODEL).join(own)));
+    for own in texts.iter().chain([&WEIGHTS]).filter(|own| **own != name) {
+        files.insert("model", own, Location::Disk(checkout(model).join(own)));
     }
     let path = folder.path().join("file");
     fs::write(&path, bytes).unwrap();
@@ -113,27 +120,54 @@ fn damaged_texts_are_refused_or_loaded() {
 }
 
 /// The header of the weights, and what follows it.
-fn weights() -> (Value, Vec<u8>) {
-    let bytes = file(WEIGHTS);
+fn weights(bytes: &[u8]) -> (Value, Vec<u8>) {
     let length = usize::try_from(u64::from_le_bytes(bytes[..8].try_into().unwrap())).unwrap();
     (serde_json::from_slice(&bytes[8..8 + length]).unwrap(), bytes[8 + length..].to_vec())
 }
 
 #[test]
 fn headers_of_weights_that_lie_are_refused_or_loaded() {
-    let (header, data) = weights();
+    let (header, data) = weights(&file(WEIGHTS));
+    each(25, lies(), |lie| load(WEIGHTS, &lying(&header, &data, lie)));
+}
+
+/// Of which tensor, which field, and what it says.
+type Lie = (prop::sample::Index, &'static str, Value);
+
+fn lies() -> impl Strategy<Value = Lie> {
     let field = select(vec!["dtype", "shape", "data_offsets"]);
     let lie = prop_oneof![
         odd(),
         select(vec![json!("F16"), json!("F64"), json!("U8"), json!([384, 384]), json!([0, u64::MAX])])
     ];
-    each(25, (any::<prop::sample::Index>(), field, lie), |(place, field, lie)| {
-        let mut header = header.clone();
-        let names: Vec<_> = header.as_object().unwrap().keys().cloned().collect();
-        header[place.get(&names)][field] = lie;
-        let text = header.to_string();
-        load(WEIGHTS, &[&(text.len() as u64).to_le_bytes(), text.as_bytes(), &data].concat())
+    (any::<prop::sample::Index>(), field, lie)
+}
+
+fn lying(header: &Value, data: &[u8], (place, field, lie): Lie) -> Vec<u8> {
+    let mut header = header.clone();
+    let names: Vec<_> = header.as_object().unwrap().keys().cloned().collect();
+    header[place.get(&names)][field] = lie;
+    let text = header.to_string();
+    [&(text.len() as u64).to_le_bytes(), text.as_bytes(), data].concat()
+}
+
+/// The sizes of a Voxtral stand one level deeper than those of a Whisper.
+#[test]
+fn a_voxtral_with_odd_values_or_damaged_files_is_refused_or_loaded() {
+    let own = |name: &str| fs::read(checkout(VOXTRAL).join(name)).unwrap();
+    let load = |name: &str, bytes: &[u8]| load_of(VOXTRAL, &VOXTRAL_TEXTS, name, bytes);
+    each(15, (select(vec!["audio_config", "text_config"]), changes()), |(part, changes)| {
+        let mut config: Value = serde_json::from_slice(&own("config.json")).unwrap();
+        let fields = config[part].as_object_mut().unwrap();
+        for (place, value) in changes {
+            let keys: Vec<_> = fields.keys().cloned().collect();
+            drop(fields.insert(place.get(&keys).clone(), value.unwrap_or_default()));
+        }
+        load("config.json", config.to_string().as_bytes())
     });
+    each(15, (select(VOXTRAL_TEXTS.to_vec()), edits()), |(name, edits)| load(name, &edited(&own(name), &edits)));
+    let (header, data) = weights(&own(WEIGHTS));
+    each(15, lies(), |lie| load(WEIGHTS, &lying(&header, &data, lie)));
 }
 
 #[test]

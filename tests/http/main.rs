@@ -29,3 +29,4 @@ mod spoken;
 mod switch;
 mod vertex;
 mod voices;
+mod voxtral;

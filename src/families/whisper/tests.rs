@@ -1,5 +1,6 @@
 //! The shipped model hears the shipped recordings.
 
+mod candle;
 mod reference;
 
 use std::{fs, path::PathBuf, time::Duration};

@@ -1,0 +1,132 @@
+//! What is wrong with files is said, and none of it is a panic.
+
+use super::*;
+
+fn fault(files: &ModelFiles) -> String {
+    match Voxtral.load(files, &place(DType::F32)) {
+        Ok(_) => panic!("it loads"),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn listed(names: &[&str]) -> Result<Vec<String>, String> {
+    let listing: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    Voxtral.files("model", &listing).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_repository_gives_what_is_needed_and_no_weights_twice() {
+    let (one, two) = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors");
+    let index = "model.safetensors.index.json";
+    let all = [
+        "README.md",
+        "config.json",
+        "consolidated.safetensors",
+        "generation_config.json",
+        one,
+        two,
+        index,
+        "params.json",
+        "preprocessor_config.json",
+        "tekken.json",
+    ];
+    assert_eq!(listed(&all).unwrap(), ["config.json", "tekken.json", "generation_config.json", index, one, two]);
+    let single = ["config.json", "tekken.json", "model.safetensors"];
+    assert_eq!(listed(&single).unwrap(), single);
+    for missing in ["config.json", "tekken.json", one, index] {
+        let names: Vec<&str> = all.iter().copied().filter(|name| *name != missing).collect();
+        let error = listed(&names).unwrap_err();
+        assert!(error.contains(missing), "{error}");
+    }
+}
+
+#[test]
+fn the_configuration_is_recognised_by_its_type_or_its_architecture() {
+    assert!(Voxtral.recognises(&config_json()));
+    assert!(Voxtral.recognises(&serde_json::json!({"architectures": ["VoxtralForConditionalGeneration"]})));
+    for other in [serde_json::json!({"model_type": "whisper"}), serde_json::json!([]), Value::Null] {
+        assert!(!Voxtral.recognises(&other), "{other}");
+    }
+}
+
+#[test]
+fn a_tensor_that_is_missing_or_one_too_many_is_named() {
+    for name in [
+        "language_model.model.layers.1.mlp.up_proj.weight",
+        "language_model.lm_head.weight",
+        "multi_modal_projector.linear_2.weight",
+        "audio_tower.layers.0.fc1.bias",
+    ] {
+        let without = renamed(|own| (own != name).then(|| own.to_owned()));
+        assert_eq!(fault(&files_with("model.safetensors", without)), format!("the tensor {name} is missing"));
+        let other = renamed(|own| Some(if own == name { format!("{own}.2") } else { own.to_owned() }));
+        assert!(fault(&files_with("model.safetensors", other)).contains(&format!("the tensor {name} is missing")));
+    }
+    let mut deeper = config_json();
+    deeper["text_config"]["num_hidden_layers"] = 1.into();
+    let error = fault(&files_with("config.json", deeper.to_string().into()));
+    assert!(error.contains("language_model.model.layers.1") && error.contains("is not part"), "{error}");
+    let mut wider = config_json();
+    wider["text_config"]["intermediate_size"] = 97.into();
+    let error = fault(&files_with("config.json", wider.to_string().into()));
+    assert!(error.contains("has the shape") && error.contains("mlp"), "{error}");
+}
+
+#[test]
+fn a_vocabulary_that_does_not_fit_is_refused() {
+    let mut tekken: Value = serde_json::from_slice(&fixture("tekken.json")).unwrap();
+    let tokens = tekken["config"]["default_vocab_size"].as_u64().unwrap();
+    tekken["config"]["default_vocab_size"] = (tokens + 1).into();
+    let error = fault(&files_with("tekken.json", tekken.to_string().into()));
+    assert!(error.contains("tekken.json") && error.contains("tokens, and the model"), "{error}");
+    for broken in [&b""[..], b"{}", b"[", &fixture("tekken.json")[..1000]] {
+        let error = fault(&files_with("tekken.json", broken.to_vec()));
+        assert!(error.starts_with("tekken.json is not"), "{error}");
+    }
+}
+
+#[test]
+fn the_names_that_newer_transformers_write_and_shards_load_as_well() {
+    let newer = renamed(|name| {
+        let inner = name.strip_prefix("language_model.");
+        Some(match inner.map(|inner| inner.strip_prefix("model.").unwrap_or(inner)) {
+            Some("lm_head.weight") => "lm_head.weight".to_owned(),
+            Some(inner) => format!("model.language_model.{inner}"),
+            None => format!("model.{name}"),
+        })
+    });
+    let tokens = [1, 3, 25];
+    let first = |files: &ModelFiles| {
+        let net = net(files, DType::F32);
+        net.feed(&mut net.sequence(), &net.embed(&tokens).unwrap()).unwrap()
+    };
+    let expected = first(&files());
+    assert_eq!(first(&files_with("model.safetensors", newer)), expected);
+
+    let halves = ["language_model", "audio_tower"].map(|half| {
+        let in_first = |name: &str| name.starts_with("language_model");
+        renamed(|name| (in_first(name) == (half == "language_model")).then(|| name.to_owned()))
+    });
+    let mut sharded = ModelFiles::default();
+    for name in ["config.json", "tekken.json"] {
+        sharded.insert("model", name, Location::Disk(folder().join(name)));
+    }
+    let mut map = serde_json::Map::new();
+    for (number, half) in halves.into_iter().enumerate() {
+        let file = format!("model-{:05}-of-00002.safetensors", number + 1);
+        for name in safetensors::SafeTensors::deserialize(&half).unwrap().names() {
+            map.insert(name.to_owned(), file.clone().into());
+        }
+        sharded.insert("model", &file, Location::Embedded(half.leak()));
+    }
+    let index = serde_json::json!({ "weight_map": map }).to_string();
+    sharded.insert("model", "model.safetensors.index.json", Location::Embedded(index.into_bytes().leak()));
+    assert_eq!(first(&sharded), expected);
+}
+
+#[test]
+fn the_footprint_grows_with_the_type_and_is_more_than_the_weights() {
+    let of = |dtype| Voxtral.footprint(&files(), &place(dtype)).unwrap();
+    let weights = fixture("model.safetensors").len() as u64;
+    assert!(of(DType::F16) > weights && of(DType::F32) > of(DType::F16), "{} {}", of(DType::F32), of(DType::F16));
+}

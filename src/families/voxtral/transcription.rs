@@ -1,0 +1,125 @@
+//! One request from its prompt to its last token. Knows no network: it says what to feed and is told the logits.
+
+use std::sync::Arc;
+
+use rand::{SeedableRng, rngs::StdRng};
+
+use super::{decoding_config::DecodingConfig, options::TranscriptionOptions, sentences::Sentences};
+use crate::{
+    model::RequestError,
+    nn::sampler::sample,
+    speech::{Segment, Summary, Transcribe},
+};
+
+/// Of a recording whose language nobody named: the model hears it and does not tell (ISO 639-2).
+const UNDETERMINED: &str = "und";
+
+/// A request that is being answered.
+pub struct Transcription {
+    decoding: Arc<DecodingConfig>,
+    options: TranscriptionOptions,
+    rng: StdRng,
+    /// The prompt after the windows.
+    closing: Vec<u32>,
+    sentences: Sentences,
+    /// Tokens made.
+    made: usize,
+    state: State,
+}
+
+/// ```text
+/// Opening ──► Hearing (each window) ──► Closing ──► Writing (each token) ──► Done
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum State {
+    Opening,
+    Hearing(usize),
+    Closing,
+    /// After this token.
+    Writing([u32; 1]),
+    Done,
+}
+
+/// What the network is to be fed next; then [`Transcription::take_logits`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum NextStep<'a> {
+    Tokens(&'a [u32]),
+    /// The window of this number.
+    Window(usize),
+    /// It is over.
+    Done,
+}
+
+/// The network gave numbers that are no distribution.
+#[derive(Debug, PartialEq, thiserror::Error)]
+#[error("the logits are no distribution")]
+pub struct NoDistribution;
+
+// === impl Transcription ===
+
+impl Transcription {
+    pub fn new(decoding: Arc<DecodingConfig>, ask: &Transcribe) -> Result<Self, RequestError> {
+        let options = TranscriptionOptions::new(ask, &decoding)?;
+        let closing = decoding.closing(options.language.as_deref()).map_err(|error| {
+            tracing::warn!(%error, "a language could not be encoded");
+            RequestError::Invalid {
+                param: "language",
+                message: "the model cannot read this language's code".to_owned(),
+            }
+        })?;
+        let state = if options.windows == 0 { State::Done } else { State::Opening };
+        let (rng, sentences) = (StdRng::seed_from_u64(options.seed), Sentences::default());
+        Ok(Self { decoding, options, rng, closing, sentences, made: 0, state })
+    }
+
+    /// Windows that the recording fills.
+    pub fn windows(&self) -> usize {
+        self.options.windows
+    }
+
+    pub fn next_step(&self) -> NextStep<'_> {
+        match &self.state {
+            State::Opening => NextStep::Tokens(&self.decoding.opening),
+            State::Hearing(window) => NextStep::Window(*window),
+            State::Closing => NextStep::Tokens(&self.closing),
+            State::Writing(last) => NextStep::Tokens(last),
+            State::Done => NextStep::Done,
+        }
+    }
+
+    /// Takes the logits `[vocabulary]` after what was fed; gives the sentences that are whole.
+    pub fn take_logits(&mut self, logits: &[f32]) -> Result<Vec<Segment>, NoDistribution> {
+        self.state = match self.state {
+            State::Opening => State::Hearing(0),
+            State::Hearing(window) if window + 1 < self.options.windows => State::Hearing(window + 1),
+            State::Hearing(_) => State::Closing,
+            State::Closing | State::Writing(_) => return self.write(logits),
+            State::Done => State::Done,
+        };
+        Ok(Vec::new())
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.state == State::Done
+    }
+
+    pub fn summary(&self) -> Summary {
+        let language = self.options.language.clone().unwrap_or_else(|| UNDETERMINED.to_owned());
+        Summary { language, duration: self.options.duration, tokens: self.made }
+    }
+
+    fn write(&mut self, logits: &[f32]) -> Result<Vec<Segment>, NoDistribution> {
+        let choice = sample(logits, self.options.temperature, &mut self.rng).ok_or(NoDistribution)?;
+        if self.decoding.is_end(choice.token) {
+            self.state = State::Done;
+            return Ok(self.sentences.finish(&self.options).into_iter().collect());
+        }
+        self.made += 1;
+        let bytes = self.decoding.tekken.bytes(choice.token);
+        let sentence = self.sentences.push(choice.token, bytes, choice.logprob, &self.options);
+        let is_last = self.made >= self.options.max_new_tokens;
+        self.state = if is_last { State::Done } else { State::Writing([choice.token]) };
+        let rest = if is_last { self.sentences.finish(&self.options) } else { None };
+        Ok(sentence.into_iter().chain(rest).collect())
+    }
+}
