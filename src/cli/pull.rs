@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 
 use tokio::task::JoinHandle;
+use tracing::Instrument;
 
 use super::{exit::INTERRUPTED, out::say, progress, signals::Signals};
 use crate::{
@@ -74,7 +75,8 @@ async fn put_damaged_aside(app: &App, names: &[ModelName]) -> anyhow::Result<()>
     let catalog = app.catalog();
     for name in names {
         for (_, source) in &catalog.resolve(Some(name.as_str()))?.parts {
-            app.store().put_damaged_aside(source).await?;
+            let span = tracing::error_span!("pull", model = %name);
+            app.store().put_damaged_aside(source).instrument(span).await?;
         }
     }
     Ok(())
@@ -135,7 +137,8 @@ fn named(name: &str) -> ModelConfig {
 /// Whether the model is on this machine now.
 fn tell(name: &ModelName, outcome: &Result<ModelStatus, Unavailable>) -> bool {
     match outcome {
-        Ok(ModelStatus { fetched: true, revision, .. }) => {
+        // An older copy may be here though the newer one did not come.
+        Ok(ModelStatus { fetched: true, error: None, revision, .. }) => {
             say!("{name}  {}", revision.as_deref().unwrap_or("on this machine"));
             return true;
         }

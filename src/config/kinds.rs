@@ -8,6 +8,7 @@ use crate::{
     http::access::Digest,
     lifecycle::{LoadMode, OnPreloadFailure},
     model::{Backing, DTypeChoice, DeviceChoice, DeviceId},
+    store::Verify,
     telemetry::LogFormat,
 };
 
@@ -39,6 +40,11 @@ const BACKINGS: &[(&str, Backing)] = &[("map", Backing::Mapped), ("copy", Backin
 
 pub(super) const WEIGHTS: Kind<Backing> =
     Kind { expected: "map or copy", parse: |raw| choice(raw, BACKINGS), show: |backing| word(backing, BACKINGS) };
+
+const VERIFIES: &[(&str, Verify)] = &[("fetch", Verify::Fetch), ("load", Verify::Load)];
+
+pub(super) const VERIFY: Kind<Verify> =
+    Kind { expected: "fetch or load", parse: |raw| choice(raw, VERIFIES), show: |verify| word(verify, VERIFIES) };
 
 const LOG_FORMATS: &[(&str, LogFormat)] =
     &[("auto", LogFormat::Auto), ("pretty", LogFormat::Pretty), ("json", LogFormat::Json)];

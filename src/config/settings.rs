@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU32, path::PathBuf, ti
 use super::{
     kinds::{
         ADDRESS, BOUND, BUDGET, BYTES, DEVICE, DTYPE, FILE, KEYS, LOAD_MODE, LOG_FORMAT, LOG_LEVEL, ON_PRELOAD_FAILURE,
-        ORIGINS, PATH, PATHS, SHARE, WEIGHTS, WHOLE, WORD,
+        ORIGINS, PATH, PATHS, SHARE, VERIFY, WEIGHTS, WHOLE, WORD,
     },
     models,
     setting::{Maybe, Plain, Setting, To},
@@ -320,8 +320,17 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         "store.reserve",
         "256MB",
         &To::<Config, _>(&SIZE, |c, v| c.store.reserve = v),
-        "Disk space that a download leaves free. One that would not is refused before its first byte, with what it \
-         needs and what there is.",
+        "Disk space that a download leaves free. One that would not is refused before its first byte, with what the \
+         model lacks in all and what there is. A `config.json`, which says what else is needed, comes all the same.",
+    ),
+    Setting::new(
+        "store.verify",
+        "fetch",
+        &To::<Config, _>(&VERIFY, |c, v| c.store.verify = v),
+        "When files are held against their sha256. `fetch`: when they come, which is enough where only servers like this \
+         one write to the cache. `load`: before each load as well, which reads and hashes all of them (about a second for \
+         each gigabyte, and longer from a slow disk); what is damaged is named, put aside and fetched again. Of files in a \
+         folder (`file:`) no checksum is known.",
     ),
     Setting::new(
         "remote.allow_buckets",
@@ -895,6 +904,7 @@ pub(super) fn blank() -> Config {
             xet: true,
             xet_cache: u64::MAX,
             reserve: u64::MAX,
+            verify: store::Verify::Load,
         },
         budget: BudgetChoice::Auto,
         catalog: catalog::Config { default: Some(String::new()), ..Default::default() },

@@ -3,6 +3,7 @@
 pub mod lark;
 mod load_error;
 pub mod voxtral;
+mod weight_files;
 pub mod whisper;
 
 use crate::model::Family;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
-use super::ModelSpec;
+use super::{Budget, ModelSpec};
 use crate::{
     model::Family,
     runtime::Pulse,
@@ -20,7 +20,17 @@ pub trait Backend: Send + Sync + 'static {
     /// A loaded model; when the last `Arc` of one goes, it unloads.
     type Executor: Send + Sync + 'static;
 
-    fn fetch(&self, spec: &ModelSpec, report: Report) -> BoxFuture<'static, Result<Fetched<Self::Files>, Failure>>;
+    /// What of a model is on this machine, if all of it is. Asks nobody, and may look at disks.
+    fn look(&self, spec: &ModelSpec) -> BoxFuture<'static, Option<OnDisk>>;
+
+    /// With a `budget` a model that can never fit into it is refused before its weights come, as far as they can be
+    /// weighed until then: [`Obstacle::TooLarge`].
+    fn fetch(
+        &self,
+        spec: &ModelSpec,
+        budget: Option<Budget>,
+        report: Report,
+    ) -> BoxFuture<'static, Result<Fetched<Self::Files>, Failure>>;
 
     /// Loads and warms up. An error means that whatever was loaded is out of memory again.
     fn load(
@@ -58,6 +68,15 @@ pub struct Fetched<F> {
     pub bytes: u64,
     /// Bytes that came over the network.
     pub downloaded: u64,
+    /// The commit that they are of, where the source has such a thing.
+    pub revision: Option<String>,
+    /// Part → where its files came from.
+    pub parts: BTreeMap<String, Provenance>,
+}
+
+/// The files of a model, found where an earlier fetch left them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OnDisk {
     /// The commit that they are of, where the source has such a thing.
     pub revision: Option<String>,
     /// Part → where its files came from.
@@ -108,12 +127,22 @@ pub struct Failure {
 }
 
 /// Why a model cannot be had here, whoever asks and however often.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Obstacle {
     /// This build or this machine lacks what it needs.
     Unsupported,
     /// Its files are given only to those who were accepted for it.
     Gated,
+    TooLarge(TooLarge),
+}
+
+/// A model that needs more memory than all models together may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TooLarge {
+    /// Bytes.
+    pub need: u64,
+    /// Where: `cpu`, `cuda:0`, `metal`.
+    pub device: Arc<str>,
 }
 
 /// Why a download or a load began.
@@ -135,6 +164,14 @@ impl Failure {
         let obstacle = (fault.kind() == Kind::Unsupported).then_some(Obstacle::Unsupported);
         let (permanent, retry_after) = (fault.permanent(), fault.retry_after());
         Self { reason: fault.to_string(), permanent, retry_after, obstacle }
+    }
+
+    /// A model that was weighed and can never fit.
+    pub fn too_large(need: u64, device: &str) -> Self {
+        let reason =
+            format!("it needs {need} bytes of memory on {device}, more than all models together may take there");
+        let obstacle = Some(Obstacle::TooLarge(TooLarge { need, device: device.into() }));
+        Self { reason, permanent: true, retry_after: None, obstacle }
     }
 
     pub fn transient(reason: impl Into<String>) -> Self {

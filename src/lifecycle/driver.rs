@@ -10,16 +10,17 @@ use tokio::{
     sync::{Notify, mpsc, oneshot, watch},
     task::AbortHandle,
 };
-use tracing::{Instrument, debug_span};
+use tracing::{Instrument, error_span};
 
 use super::{
-    Backend, Config, Facts, Failure, Fetched, LoadMode, Loaded, Metrics, ModelSpec, Progress, Unavailable,
+    Backend, Budget, Config, Facts, Failure, Fetched, LoadMode, Loaded, Metrics, ModelSpec, OnDisk, Progress,
+    Unavailable,
     clock::{at, now},
     command::{AcquireRequest, Command, Granted, Reply},
     lease_pool::Wake,
     loaded_model::LoadedModel,
     log::{self, Details},
-    machine::{Answer, Attempt, Effect, Event, Machine, Rules, Stock, VersionId, WaitCondition, Waiter},
+    machine::{Answer, Attempt, Effect, Event, Machine, Note, Rules, Stock, VersionId, WaitCondition, Waiter},
     residency::Limits,
     shared::Shared,
 };
@@ -42,11 +43,18 @@ pub(super) struct Driver<B: Backend> {
     reporter: mpsc::Sender<EventOf<B>>,
     replies: HashMap<u64, oneshot::Sender<Reply<B::Executor>>>,
     fetches: HashMap<Attempt, AbortHandle>,
+    /// What was found on this machine of models that nobody fetched yet.
+    on_disk: HashMap<ModelName, OnDisk>,
+    sightings: mpsc::Receiver<Sighting>,
+    scout: mpsc::Sender<Sighting>,
     waiters: u64,
     /// Who asks just now: what he gets at once, he did not wait for.
     newcomer: Option<u64>,
     shared: Arc<Shared>,
 }
+
+/// A model, and what of it is on this machine.
+type Sighting = (ModelName, Option<OnDisk>);
 
 type EventOf<B> = Event<LoadedModel<<B as Backend>::Executor>, Arc<Fetched<<B as Backend>::Files>>>;
 
@@ -62,7 +70,9 @@ impl<B: Backend> Driver<B> {
     ) -> (Self, Arc<Shared>) {
         let machine = Machine::new(rules(&config), specs.into_iter().map(Arc::new).collect());
         let (reporter, events) = mpsc::channel(EVENTS);
-        let first = Arc::new(show::snapshot(config.mode, &machine));
+        let (scout, sightings) = mpsc::channel(EVENTS);
+        let on_disk = HashMap::new();
+        let first = Arc::new(show::snapshot(config.mode, &machine, &on_disk));
         let shared = Arc::new(Shared {
             now: ArcSwap::new(first.clone()),
             changes: watch::Sender::new(first),
@@ -80,6 +90,9 @@ impl<B: Backend> Driver<B> {
             reporter,
             replies: HashMap::new(),
             fetches: HashMap::new(),
+            on_disk,
+            sightings,
+            scout,
             waiters: 0,
             newcomer: None,
             shared: shared.clone(),
@@ -89,6 +102,7 @@ impl<B: Backend> Driver<B> {
 
     pub async fn run(mut self) {
         self.apply(Event::Start);
+        self.look_at(self.machine.specs().cloned().collect());
         while !(self.machine.stopping() && self.machine.at_rest()) {
             self.wait().await;
         }
@@ -101,6 +115,7 @@ impl<B: Backend> Driver<B> {
             command = self.inbox.recv(), if !self.deserted => self.command(command),
             // Never closed: the driver holds a sender itself.
             Some(event) = self.events.recv() => self.apply(event),
+            Some((model, found)) = self.sightings.recv() => self.saw(model, found),
             () = wake.woken() => self.look_around(),
             () = at(deadline) => self.apply(Event::Tick),
         }
@@ -117,6 +132,7 @@ impl<B: Backend> Driver<B> {
             Some(Command::Update { name, revision, asked }) => self.update(name, revision, asked),
             Some(Command::Configure { config, specs, done }) => {
                 self.apply(Event::Configure { rules: rules(&config), specs });
+                self.look_at(self.machine.specs().cloned().collect());
                 let _ = done.send(());
             }
             Some(Command::Drain) => self.apply(Event::Drain),
@@ -178,20 +194,27 @@ impl<B: Backend> Driver<B> {
 
     fn carry_out(&mut self, effect: Effect<LoadedModel<B::Executor>, Arc<Fetched<B::Files>>>) {
         match effect {
-            Effect::Fetch { attempt, spec } => self.fetch(attempt, &spec),
+            Effect::Fetch { attempt, spec, budget } => self.fetch(attempt, &spec, budget),
             Effect::CancelFetch { attempt } => self.cancel(attempt),
             Effect::Load { attempt, spec, files } => self.load(attempt, &spec, &files),
             Effect::Unload { resource } => drop(resource),
             Effect::Answer { waiter, answer } => self.answer(waiter, answer),
             Effect::Exit { reason } => drop(self.shared.fatal.send_replace(Some(reason))),
-            Effect::Note(note) => log::write(&note, self, &self.shared.metrics),
+            Effect::Note(note) => {
+                log::write(&note, self, &self.shared.metrics);
+                if let Note::Failed { model, .. } = &note {
+                    // What was here may be it no more.
+                    self.look_at(self.machine.configured(model).cloned().into_iter().collect());
+                }
+            }
         }
     }
 
-    fn fetch(&mut self, attempt: Attempt, spec: &ModelSpec) {
+    fn fetch(&mut self, attempt: Attempt, spec: &ModelSpec, budget: Option<Budget>) {
         let (report, progress) = watch::channel(Progress::default());
-        let span = debug_span!(parent: None, "download", model = %spec.name);
-        let fetch = contained(self.backend.fetch(spec, report)).instrument(span);
+        // Of the highest level: each line of the log that comes out of it names the model by it, whatever the level is.
+        let span = error_span!(parent: None, "download", model = %spec.name);
+        let fetch = contained(self.backend.fetch(spec, budget, report)).instrument(span);
         let reporter = self.reporter.clone();
         let task = tokio::spawn(async move {
             let telling = tell(progress, |progress| reporter.send(Event::Progress { attempt, progress }));
@@ -209,7 +232,7 @@ impl<B: Backend> Driver<B> {
     }
 
     fn load(&mut self, attempt: Attempt, spec: &ModelSpec, files: &Fetched<B::Files>) {
-        let span = debug_span!(parent: None, "load", model = %spec.name);
+        let span = error_span!(parent: None, "load", model = %spec.name);
         let load = contained(self.backend.load(spec, &files.files)).instrument(span);
         let (reporter, wake) = (self.reporter.clone(), self.shared.wake.clone());
         tokio::spawn(async move {
@@ -237,8 +260,31 @@ impl<B: Backend> Driver<B> {
         });
     }
 
+    /// Has somebody look what of these is on this machine, one after the other, away from all that anybody waits for.
+    fn look_at(&self, specs: Vec<Arc<ModelSpec>>) {
+        let looks: Vec<_> = specs.iter().map(|spec| (spec.name.clone(), self.backend.look(spec))).collect();
+        let scout = self.scout.clone();
+        tokio::spawn(async move {
+            for (model, look) in looks {
+                // A panic of the backend is nothing that was found.
+                let found = AssertUnwindSafe(look).catch_unwind().await.unwrap_or_default();
+                if scout.send((model, found)).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    fn saw(&mut self, model: ModelName, found: Option<OnDisk>) {
+        match found {
+            Some(found) => self.on_disk.insert(model, found),
+            None => self.on_disk.remove(&model),
+        };
+        self.publish();
+    }
+
     fn publish(&self) {
-        let next = Arc::new(show::snapshot(self.mode, &self.machine));
+        let next = Arc::new(show::snapshot(self.mode, &self.machine, &self.on_disk));
         let before = self.shared.now.swap(next.clone());
         self.shared.metrics.publish(&next, &before);
         if next.differs(&before) {

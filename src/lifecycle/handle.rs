@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{
-    AcquireOptions, Backend, Config, Lease, Metrics, ModelSpec, ModelStatus, Snapshot, Unavailable,
+    AcquireOptions, Backend, Config, Lease, Metrics, ModelSpec, ModelStatus, Obstacle, Snapshot, TooLarge, Unavailable,
     clock::now,
     command::{AcquireRequest, Command, Reply},
     driver::Driver,
@@ -254,6 +254,12 @@ impl ErrorStatus {
     fn of(refusal: &Unavailable) -> Self {
         let (permanent, retry_after) = (refusal.permanent(), refusal.retry_after());
         let retry_at = retry_after.map(|after| now() + after);
-        Self { message: refusal.to_string(), permanent, attempts: 0, retry_at, obstacle: None }
+        let obstacle = match refusal {
+            Unavailable::WontFit { need, device, .. } => {
+                Some(Obstacle::TooLarge(TooLarge { need: *need, device: device.as_str().into() }))
+            }
+            _ => None,
+        };
+        Self { message: refusal.to_string(), permanent, attempts: 0, retry_at, obstacle }
     }
 }

@@ -10,19 +10,25 @@ use futures::{FutureExt, future::BoxFuture};
 use parking_lot::Mutex;
 use tokio::{sync::mpsc, task::spawn_blocking};
 
-use super::{Backend, Ended, Facts, Failure, FamilyChoice, Fetched, Loaded, ModelSpec, Obstacle, Progress, Report};
+use super::{
+    Backend, Budget, Ended, Facts, Failure, FamilyChoice, Fetched, Loaded, ModelSpec, Obstacle, OnDisk, Progress,
+    Report,
+};
 use crate::{
     model::{Backing, Family, ModelFiles, Placement},
     runtime::{self, Event, Executor, Placed, Placer, Scale, Setup},
-    store::{self, Phase, Provenance, Source, Store, StoreError},
+    store::{self, FetchPlan, Phase, Provenance, Source, Store, StoreError},
 };
 
 /// What says of which family a model is.
 const CONFIG: &str = "config.json";
 /// An executor reports three events at most.
 const EVENTS: usize = 4;
+/// For a look at what is to come. It saves a download that is of no use, and is no reason to begin one late.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// Models of this machine.
+#[derive(Clone)]
 pub struct Local {
     store: Store,
     runtime: runtime::Config,
@@ -36,6 +42,8 @@ pub struct Local {
 pub struct Readable {
     files: ModelFiles,
     family: &'static dyn Family,
+    /// Part → where its files came from.
+    parts: BTreeMap<String, Provenance>,
     /// Nobody clears the files away meanwhile.
     pin: Option<Arc<store::CommitPin>>,
 }
@@ -95,6 +103,36 @@ impl Local {
         }
     }
 
+    /// Refuses a model that can never fit before its weights come. What cannot be told so early is told when they are here.
+    async fn weigh_ahead(
+        &self,
+        spec: &ModelSpec,
+        family: &'static dyn Family,
+        plan: &mut FetchPlan,
+        budget: &Budget,
+    ) -> Result<(), Failure> {
+        let placed = self.placer.place(&spec.name, &spec.overrides).map_err(|error| Failure::of(&error))?;
+        let device = placed.device.to_string();
+        let Some(limit) = budget.on(&device) else { return Ok(()) };
+        let files = match tokio::time::timeout(LOOK, self.store.preview(plan)).await {
+            Ok(Ok(Some(files))) => files,
+            Ok(Ok(None)) | Err(_) => return Ok(()),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "not weighed before it is fetched");
+                return Ok(());
+            }
+        };
+        let readable = Readable { files, family, parts: BTreeMap::new(), pin: None };
+        match footprint(readable, placed.placement).await {
+            Ok(need) if need > limit => Err(Failure::too_large(need, &device)),
+            Ok(_) => Ok(()),
+            Err(Failure { reason, .. }) => {
+                tracing::debug!(reason, "not weighed before it is fetched");
+                Ok(())
+            }
+        }
+    }
+
     fn setup(&self, spec: &ModelSpec, placed: &Placed, family: &dyn Family) -> Setup {
         Setup {
             name: spec.name.clone(),
@@ -114,24 +152,41 @@ impl Backend for Local {
     type Files = Readable;
     type Executor = Executor;
 
-    fn fetch(&self, spec: &ModelSpec, report: Report) -> BoxFuture<'static, Result<Fetched<Readable>, Failure>> {
-        let (store, placer, spec) = (self.store.clone(), self.placer.clone(), spec.clone());
+    fn look(&self, spec: &ModelSpec) -> BoxFuture<'static, Option<OnDisk>> {
+        let (store, spec) = (self.store.clone(), spec.clone());
+        async move { spawn_blocking(move || on_disk(&store, &spec)).await.unwrap_or_default() }.boxed()
+    }
+
+    fn fetch(
+        &self,
+        spec: &ModelSpec,
+        budget: Option<Budget>,
+        report: Report,
+    ) -> BoxFuture<'static, Result<Fetched<Readable>, Failure>> {
+        let (local, spec) = (self.clone(), spec.clone());
         async move {
+            let Self { store, placer, .. } = &local;
             let meter = Meter::default();
             let tell = |progress: store::Progress| {
                 report.send_replace(meter.read(&progress, Instant::now()));
             };
-            let family = family(&store, spec.families, &spec.parts, &tell).await?;
+            let family = family(store, spec.families, &spec.parts, &tell).await?;
             placer.check_dtype(family, &spec.overrides).map_err(|error| Failure::of(&error))?;
             let choose = |part: &str, listing: &[String]| family.files(part, listing);
-            let fetched = store.fetch(&spec.parts, &choose, &tell).await.map_err(|error| of_store(&error))?;
+            let plan = store.plan(&spec.parts, &choose, &tell).await;
+            let mut plan = plan.map_err(|error| of_store(&error))?;
+            if let Some(budget) = &budget {
+                local.weigh_ahead(&spec, family, &mut plan, budget).await?;
+            }
+            let fetched = store.carry_out(plan, &choose, &tell).await.map_err(|error| of_store(&error))?;
             let downloaded = meter.downloaded();
-            let readable = Readable { files: fetched.files, family, pin: fetched.pin };
+            let parts = fetched.parts.clone();
+            let readable = Readable { files: fetched.files, family, parts, pin: fetched.pin };
             let Placed { device, placement } =
                 placer.place(&spec.name, &spec.overrides).map_err(|error| Failure::of(&error))?;
             let footprint = footprint(readable.clone(), placement).await?;
             placer.promise(&spec.name, device, footprint);
-            let revision = revision(&spec, &fetched.parts);
+            let revision = revision(&spec.parts, &fetched.parts);
             let (device, parts) = (device.to_string(), fetched.parts);
             Ok(Fetched { files: readable, footprint, device, bytes: fetched.bytes, downloaded, revision, parts })
         }
@@ -139,9 +194,12 @@ impl Backend for Local {
     }
 
     fn load(&self, spec: &ModelSpec, files: &Readable) -> BoxFuture<'static, Result<Loaded<Executor>, Failure>> {
-        let (started, pin, family) = (self.start(spec, files), files.pin.clone(), files.family);
+        let (local, spec, files) = (self.clone(), spec.clone(), files.clone());
         async move {
-            let (Started { executor, dtype }, mut events) = started?;
+            let checked = local.store.check_load(&spec.parts, &files.parts, &files.files).await;
+            checked.map_err(|error| of_store(&error))?;
+            let (Started { executor, dtype }, mut events) = local.start(&spec, &files)?;
+            let Readable { pin, family, .. } = files;
             let (load, resident, warm) = ready(&mut events).await?;
             let (pulse, device) = (executor.pulse().clone(), executor.device().to_string());
             let facts = Facts { family: Some(family), pulse, device, dtype, load, warm, resident };
@@ -164,10 +222,28 @@ async fn family(
     };
     let (_, source) = parts.first().ok_or_else(|| for_good("it has no source".to_owned()))?;
     let bytes = store.peek(source, CONFIG, tell).await.map_err(|error| of_store(&error))?;
+    recognised(families, &bytes)
+}
+
+/// The first family that recognises a `config.json`.
+fn recognised(families: &[&'static dyn Family], config: &[u8]) -> Result<&'static dyn Family, Failure> {
     let config: serde_json::Value =
-        serde_json::from_slice(&bytes).map_err(|error| for_good(format!("{CONFIG} is not JSON: {error}")))?;
+        serde_json::from_slice(config).map_err(|error| for_good(format!("{CONFIG} is not JSON: {error}")))?;
     let known = families.iter().copied().find(|family| family.recognises(&config));
     known.ok_or_else(|| unsupported(foreign(&config)))
+}
+
+/// What of a model is on this machine, if all of it is. Looks at disks.
+fn on_disk(store: &Store, spec: &ModelSpec) -> Option<OnDisk> {
+    let family = match spec.families {
+        FamilyChoice::Known(family) => family,
+        FamilyChoice::Among(families) => {
+            let (_, source) = spec.parts.first()?;
+            recognised(families, &store.peek_here(source, CONFIG).ok()??).ok()?
+        }
+    };
+    let parts = store.local(&spec.parts, &|part, listing| family.files(part, listing)).ok()??.parts;
+    Some(OnDisk { revision: revision(&spec.parts, &parts), parts })
 }
 
 /// Whether its files are somebody else's, and are read in place.
@@ -184,9 +260,9 @@ fn foreign(config: &serde_json::Value) -> String {
 
 /// The commit that the files are of; of a model in several parts, all of them in their order. `None` where a part has no
 /// such thing, since what it holds may be another thing the next time.
-fn revision(spec: &ModelSpec, parts: &BTreeMap<String, Provenance>) -> Option<String> {
+fn revision(sources: &[(String, Source)], parts: &BTreeMap<String, Provenance>) -> Option<String> {
     let commit = |(part, _): &(String, Source)| parts.get(part)?.commit.clone();
-    let commits: Option<Vec<String>> = spec.parts.iter().map(commit).collect();
+    let commits: Option<Vec<String>> = sources.iter().map(commit).collect();
     commits.map(|commits| commits.join("+"))
 }
 

@@ -119,6 +119,11 @@ impl<R: Resource, F: Clone> Machine<R, F> {
         self.models.iter().find(|model| model.name() == name && !model.removed()).map(Model::configured)
     }
 
+    /// All of them, in the order of the configuration.
+    pub fn specs(&self) -> impl Iterator<Item = &Arc<ModelSpec>> {
+        self.models.iter().filter(|model| !model.removed()).map(Model::configured)
+    }
+
     pub fn stock(&self, id: VersionId) -> Option<&Stock<F>> {
         self.version(id)?.stock()
     }

@@ -28,7 +28,9 @@ mod shared;
 mod snapshot;
 mod unavailable;
 
-pub use backend::{Backend, Cause, Ended, Facts, Failure, Fetched, Loaded, Obstacle, Progress, Report};
+pub use backend::{
+    Backend, Cause, Ended, Facts, Failure, Fetched, Loaded, Obstacle, OnDisk, Progress, Report, TooLarge,
+};
 pub use config::{Config, LoadMode, OnPreloadFailure};
 pub use handle::{Lifecycle, Target};
 pub use keep_alive::{KeepAlive, NoKeepAlive};

@@ -25,6 +25,9 @@ use crate::{
     speech::{Fault, Kind, ModelName},
 };
 
+/// Bytes that every model takes.
+const FOOTPRINT: u64 = 100;
+const WEIGH: Duration = Duration::from_secs(1);
 const FETCH: Duration = Duration::from_secs(3);
 const LOAD: Duration = Duration::from_secs(2);
 const UNLOAD: Duration = Duration::from_secs(1);
@@ -48,6 +51,9 @@ struct State {
     loads: BTreeMap<String, VecDeque<Turn>>,
     resident: usize,
     most_resident: usize,
+    on_disk: BTreeMap<String, OnDisk>,
+    /// Models are weighed before they are fetched.
+    weighs_ahead: bool,
     /// Lets a loaded model break.
     fuses: BTreeMap<String, oneshot::Sender<Ended>>,
 }
@@ -108,11 +114,27 @@ impl Backend for Fake {
     type Files = ();
     type Executor = Candle;
 
-    fn fetch(&self, spec: &ModelSpec, report: Report) -> BoxFuture<'static, Result<Fetched<()>, Failure>> {
+    fn look(&self, spec: &ModelSpec) -> BoxFuture<'static, Option<OnDisk>> {
+        let (fake, name) = (self.clone(), spec.name.to_string());
+        async move { fake.0.lock().on_disk.get(&name).cloned() }.boxed()
+    }
+
+    fn fetch(
+        &self,
+        spec: &ModelSpec,
+        budget: Option<Budget>,
+        report: Report,
+    ) -> BoxFuture<'static, Result<Fetched<()>, Failure>> {
         let (fake, name) = (self.clone(), spec.name.to_string());
         let revision = spec.revision().map(str::to_owned);
         async move {
             fake.log("fetch", &name);
+            if fake.0.lock().weighs_ahead {
+                time::sleep(WEIGH).await;
+                if budget.and_then(|budget| budget.on("cpu")).is_some_and(|limit| limit < FOOTPRINT) {
+                    return Err(Failure::too_large(FOOTPRINT, "cpu"));
+                }
+            }
             for bytes_done in [25, 50, 75, 100] {
                 time::sleep(FETCH / 4).await;
                 report.send_replace(Progress { bytes_done, bytes_total: 100, ..Progress::default() });
@@ -121,7 +143,7 @@ impl Backend for Fake {
             play(turn)?;
             let revision = Some(revision.unwrap_or_else(|| "0123abc".to_owned()));
             let (device, parts) = ("cpu".to_owned(), Default::default());
-            Ok(Fetched { files: (), footprint: 100, device, bytes: 100, downloaded: 100, revision, parts })
+            Ok(Fetched { files: (), footprint: FOOTPRINT, device, bytes: 100, downloaded: 100, revision, parts })
         }
         .boxed()
     }
@@ -502,6 +524,87 @@ async fn an_explicit_ask_tries_again_at_once_what_failed_for_good() {
     let status = fetched[0].1.as_ref().unwrap();
     assert!(status.fetched && status.status == Status::NotLoaded);
     assert_eq!(server.fake.happened(), ["fetch a", "fetch a"]);
+}
+
+fn within(bytes: u64) -> Config {
+    Config { memory_budget: Budget { each: Some(bytes), ..Budget::default() }, ..config() }
+}
+
+fn weighing_ahead() -> Fake {
+    let fake = Fake::default();
+    fake.0.lock().weighs_ahead = true;
+    fake
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_can_never_fit_is_refused_before_it_is_fetched() {
+    let server = Server::with(within(99), vec![spec("a")], weighing_ahead());
+    assert!(matches!(server.acquire("a").await, Err(Unavailable::WontFit { need: 100, budget: 99, .. })));
+    let status = server.status("a");
+    assert!(status.status == Status::Failed && !status.fetched && status.error.unwrap().permanent);
+    assert!(server.acquire("a").await.is_err());
+    assert_eq!(server.fake.happened(), ["fetch a"], "it is not tried again");
+
+    let fetched = server.lifecycle.prepare(&[name("a")], Target::Fetched, None).await;
+    assert!(fetched[0].1.as_ref().unwrap().fetched, "who wants the files alone gets them");
+    assert!(matches!(server.acquire("a").await, Err(Unavailable::WontFit { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_wants_the_files_gets_them_though_others_are_refused_the_model() {
+    let server = Server::with(within(99), vec![spec("a")], weighing_ahead());
+    let names = [name("a")];
+    let fetched = async {
+        time::sleep(WEIGH / 2).await;
+        server.lifecycle.prepare(&names, Target::Fetched, None).await
+    };
+    let (refused, fetched) = tokio::join!(server.acquire("a"), fetched);
+    assert!(matches!(refused, Err(Unavailable::WontFit { .. })));
+    let status = fetched[0].1.as_ref().unwrap();
+    assert!(status.fetched && status.error.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_that_are_raised_while_a_model_is_weighed_count() {
+    let server = Server::with(within(99), vec![spec("a")], weighing_ahead());
+    let raise = async {
+        time::sleep(WEIGH / 2).await;
+        server.lifecycle.reconfigure(within(100), vec![spec("a")]).await;
+    };
+    let (lease, ()) = tokio::join!(server.acquire("a"), raise);
+    lease.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_whose_model_can_never_fit_says_so_at_its_start() {
+    let config = Config { mode: LoadMode::Startup, ..within(99) };
+    let preloaded = ModelSpec { preload: true, ..spec("a") };
+    let server = Server::with(config, vec![preloaded], weighing_ahead());
+    server.until("a", Status::Failed).await;
+    time::sleep(Duration::from_secs(10_000)).await;
+    let snapshot = server.lifecycle.snapshot();
+    assert!(!snapshot.preload_complete && snapshot.preload_failed.as_ref().unwrap().contains("100 bytes"));
+    assert_eq!(server.fake.happened(), ["fetch a"], "it is not tried again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_that_are_here_are_known_before_anybody_asks() {
+    let fake = Fake::default();
+    let found = OnDisk { revision: Some("0123abc".to_owned()), ..OnDisk::default() };
+    fake.0.lock().on_disk.insert("a".to_owned(), found);
+    let server = Server::with(config(), vec![spec("a"), spec("b")], fake);
+    let mut watch = server.lifecycle.watch();
+    let seen = watch.wait_for(|snapshot| snapshot.model(&name("a")).unwrap().fetched);
+    time::timeout(PATIENCE, seen).await.expect("in time").unwrap();
+    assert_eq!(server.status("a").revision.as_deref(), Some("0123abc"));
+    assert!(!server.status("b").fetched);
+
+    server.fake.0.lock().on_disk.clear();
+    server.fake.fetch_next("a", no_such_repository());
+    assert!(server.acquire("a").await.is_err());
+    let mut watch = server.lifecycle.watch();
+    let gone = watch.wait_for(|snapshot| !snapshot.model(&name("a")).unwrap().fetched);
+    time::timeout(PATIENCE, gone).await.expect("after a failure it is looked again").unwrap();
 }
 
 #[tokio::test(start_paused = true)]

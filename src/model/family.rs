@@ -112,7 +112,10 @@ pub trait Family: Sync {
     /// Which of the files in a repository a part needs. Pure.
     fn files(&self, part: &str, listing: &[String]) -> Result<Vec<String>, LoadError>;
 
-    /// Bytes of device memory that the model will take, weights and caches, from the headers alone.
+    /// Bytes of device memory that the model will take, weights and caches, from the headers alone. It is asked before the
+    /// files are fetched as well: then `config.json`, `*.index.json` and the headers of safetensors are known
+    /// ([`ModelFiles::beginning`]), and the sizes of all. A family that needs more gets [`LoadError::Ahead`] by it, and is
+    /// asked again when the files are here.
     fn footprint(&self, files: &ModelFiles, place: &Placement) -> Result<u64, LoadError>;
 
     fn load(&self, files: &ModelFiles, place: &Placement) -> Result<Box<dyn Model>, LoadError>;

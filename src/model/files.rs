@@ -30,6 +30,12 @@ pub enum Location {
     Disk(PathBuf),
     /// Inside this program.
     Embedded(&'static [u8]),
+    /// Still where it comes from: what it begins with, which may be nothing, and how many bytes it has. Enough to weigh a
+    /// model before it is fetched, never to load one.
+    Ahead {
+        beginning: Bytes,
+        size: u64,
+    },
 }
 
 // === impl ModelFiles ===
@@ -67,6 +73,7 @@ impl ModelFiles {
         for (name, location) in self.parts.get(part).into_iter().flatten() {
             let said = match location {
                 Location::Embedded(bytes) => hex::encode(Sha256::digest(bytes)),
+                Location::Ahead { size, .. } => format!("{size} to come"),
                 Location::Disk(path) => {
                     let read = |source| LoadError::Read { file: name.clone(), source };
                     // Links lead to what the hub's cache names by its content.
@@ -83,7 +90,7 @@ impl ModelFiles {
     pub fn are_writable(&self) -> bool {
         let disk = self.iter().filter_map(|(_, _, location)| match location {
             Location::Disk(path) => Some(path),
-            Location::Embedded(_) => None,
+            Location::Embedded(_) | Location::Ahead { .. } => None,
         });
         disk.into_iter().any(|path| File::options().write(true).open(path).is_ok())
     }
@@ -106,7 +113,24 @@ impl ModelFiles {
         match location.ok_or_else(|| LoadError::Missing(file.to_owned()))? {
             Location::Embedded(bytes) => Ok(Bytes::from_static(bytes)),
             Location::Disk(path) => read(path).map_err(|source| LoadError::Read { file: file.to_owned(), source }),
+            Location::Ahead { beginning, size } if beginning.len() as u64 == *size => Ok(beginning.clone()),
+            Location::Ahead { .. } => Err(LoadError::Ahead(file.to_owned())),
         }
+    }
+
+    /// What a file begins with, as much as is known (all of it where it is here), and how many bytes it has.
+    pub fn beginning(&self, part: &str, file: &str) -> Result<(Bytes, u64), LoadError> {
+        if let Some(Location::Ahead { beginning, size }) = self.parts.get(part).and_then(|files| files.get(file)) {
+            return Ok((beginning.clone(), *size));
+        }
+        let bytes = self.open(part, file)?;
+        let size = bytes.len() as u64;
+        Ok((bytes, size))
+    }
+
+    /// Bytes of a file.
+    pub fn size(&self, part: &str, file: &str) -> Result<u64, LoadError> {
+        self.beginning(part, file).map(|(_, size)| size)
     }
 
     /// A JSON file, parsed into `T`.
@@ -214,6 +238,19 @@ mod tests {
         let (a, b) = (of(Location::Embedded(b"a")).unwrap(), of(Location::Embedded(b"b")).unwrap());
         assert!(first != changed && a != b && a != first);
         assert!(of(Location::Disk("/nowhere/at/all".into())).is_err());
+    }
+
+    #[test]
+    fn a_file_that_is_still_to_come_has_a_size_and_a_beginning_and_cannot_be_read() {
+        let mut files = ModelFiles::default();
+        let ahead = |beginning: &'static [u8], size| Location::Ahead { beginning: Bytes::from_static(beginning), size };
+        files.insert("model", "weights", ahead(b"{", 100));
+        files.insert("model", "config.json", ahead(b"{}", 2));
+        assert_eq!(files.beginning("model", "weights").unwrap(), (Bytes::from_static(b"{"), 100));
+        assert_eq!(files.size("model", "weights").unwrap(), 100);
+        assert_eq!(&*files.open("model", "config.json").unwrap(), b"{}", "all of it is known");
+        let error = files.weights("model", "weights", Backing::Mapped).unwrap_err();
+        assert_eq!(error.to_string(), "weights is not here yet");
     }
 
     #[test]

@@ -15,6 +15,9 @@ pub enum LoadError {
     Tensor { tensor: String, reason: String },
     #[error("this build cannot run it: {0}")]
     Unsupported(String),
+    /// Of a model that is weighed before its files come.
+    #[error("{0} is not here yet")]
+    Ahead(String),
     #[error("{file} could not be read")]
     Read { file: String, source: std::io::Error },
     #[error("the device failed: {0}")]
@@ -27,14 +30,17 @@ impl Fault for LoadError {
     fn kind(&self) -> Kind {
         match self {
             Self::Unsupported(_) => Kind::Unsupported,
-            Self::Missing(_) | Self::Malformed { .. } | Self::Tensor { .. } | Self::Read { .. } | Self::Device(_) => {
-                Kind::Unavailable
-            }
+            Self::Missing(_)
+            | Self::Malformed { .. }
+            | Self::Tensor { .. }
+            | Self::Ahead(_)
+            | Self::Read { .. }
+            | Self::Device(_) => Kind::Unavailable,
         }
     }
 
     fn permanent(&self) -> bool {
-        !matches!(self, Self::Read { .. } | Self::Device(_))
+        !matches!(self, Self::Ahead(_) | Self::Read { .. } | Self::Device(_))
     }
 
     fn retry_after(&self) -> Option<Duration> {

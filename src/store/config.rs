@@ -40,6 +40,17 @@ pub struct Config {
     pub xet_cache: u64,
     /// Bytes of disk that a fetch leaves free.
     pub reserve: u64,
+    pub verify: Verify,
+}
+
+/// When files are held against their checksums.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// When they are fetched.
+    #[default]
+    Fetch,
+    /// Before each load as well.
+    Load,
 }
 
 // === impl Config ===

@@ -1,17 +1,17 @@
 //! The files of a whole model, and single ones: [`Store::fetch`], [`Store::local`] and [`Store::peek`].
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, io, sync::Arc};
 
 use super::{
     CommitPin, Progress, Provenance, Source, Store, StoreError,
     cached_repo::CachedRepo,
     files::blocking,
     folder,
-    part::{Part, start},
+    part::{Part, PartPlan, start},
     progress::Tracker,
     snapshots::{self, Found},
 };
-use crate::model::{LoadError, ModelFiles};
+use crate::model::{LoadError, Location, ModelFiles};
 
 /// Which files a part needs, by its name and the listing of its source; `Family::files` in most cases.
 pub type Choose<'a> = dyn Fn(&str, &[String]) -> Result<Vec<String>, LoadError> + Sync + 'a;
@@ -28,6 +28,9 @@ pub struct Fetched {
     pub pin: Option<Arc<CommitPin>>,
 }
 
+/// What there is to do for a model. Made by [`Store::plan`]; [`Store::preview`] looks ahead, [`Store::carry_out`] does it.
+pub struct FetchPlan(pub(super) Vec<PartPlan>);
+
 // === impl Store ===
 
 impl Store {
@@ -40,18 +43,28 @@ impl Store {
         file: &str,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Vec<u8>, StoreError> {
-        let path = match source {
-            Source::Embedded(name) => {
-                let found = self.embedded(name)?.file(file).map(<[u8]>::to_vec);
-                return found.ok_or_else(|| StoreError::no_file(source, file));
-            }
-            Source::Folder(folder) => folder::file(folder, file)?.path,
-            _ => match self.cached(source, file) {
-                Some(found) => found.path,
-                None => self.noting(source, self.fetch_one(source, file, progress).await)?,
-            },
+        let location = match self.locate(source, file)? {
+            Some(location) => location,
+            None => Location::Disk(self.noting(source, self.fetch_one(source, file, progress).await)?),
         };
-        blocking(move || std::fs::read(path)).await.map_err(StoreError::Cache)
+        blocking(move || read(&location)).await.map_err(StoreError::Cache)
+    }
+
+    /// As [`Self::peek`], without the network: `None` where the file is not on this machine. Blocks for moments.
+    pub fn peek_here(&self, source: &Source, file: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let location = self.locate(source, file)?;
+        location.map(|location| read(&location).map_err(StoreError::Cache)).transpose()
+    }
+
+    fn locate(&self, source: &Source, file: &str) -> Result<Option<Location>, StoreError> {
+        match source {
+            Source::Embedded(name) => {
+                let found = self.embedded(name)?.file(file).map(Location::Embedded);
+                found.map(Some).ok_or_else(|| StoreError::no_file(source, file))
+            }
+            Source::Folder(folder) => Ok(Some(Location::Disk(folder::file(folder, file)?.path))),
+            _ => Ok(self.cached(source, file).map(|found| Location::Disk(found.path))),
+        }
     }
 
     /// Makes all parts of a model lie on this machine, verified. `choose` says which files are needed; progress goes to
@@ -62,22 +75,44 @@ impl Store {
         choose: &Choose<'_>,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Fetched, StoreError> {
+        let plan = self.plan(parts, choose, progress).await?;
+        self.carry_out(plan, choose, progress).await
+    }
+
+    /// The first half of [`Self::fetch`]: finds out what is here and what is to come. Nothing is written.
+    pub async fn plan(
+        &self,
+        parts: &[(String, Source)],
+        choose: &Choose<'_>,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<FetchPlan, StoreError> {
         progress(Progress::default());
         let mut steps = Vec::new();
         for (part, source) in parts {
             let chosen = |listing: &[String]| choose(part, listing).map_err(|error| StoreError::unfit(source, error));
-            steps.push(self.noting(source, self.plan(source, &chosen).await)?);
+            let step = self.noting(source, self.plan_part(source, &chosen).await)?;
+            steps.push(PartPlan { part: part.clone(), source: source.clone(), step });
         }
-        let tracker = Tracker::new(start(&steps), progress);
+        Ok(FetchPlan(steps))
+    }
+
+    /// The second half of [`Self::fetch`]. Whether there is room for all of it is settled before the first byte.
+    pub async fn carry_out(
+        &self,
+        FetchPlan(plan): FetchPlan,
+        choose: &Choose<'_>,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<Fetched, StoreError> {
+        self.make_room(&plan, self.0.config.reserve).await?;
+        let tracker = Tracker::new(start(plan.iter().map(|part| &part.step)), progress);
         let mut fetched = Fetched::default();
-        for ((part, source), step) in parts.iter().zip(steps) {
-            let chosen = |listing: &[String]| choose(part, listing).map_err(|error| StoreError::unfit(source, error));
-            self.noting(source, self.make_room(source, &step).await)?;
-            let carried_out = self.carry_out(source, step, &chosen, &tracker).await;
-            let mut carried_out = self.noting(source, carried_out)?;
+        for PartPlan { part, source, step } in plan {
+            let chosen = |listing: &[String]| choose(&part, listing).map_err(|error| StoreError::unfit(&source, error));
+            let carried_out = self.carry_out_part(&source, step, &chosen, &tracker, self.0.config.reserve).await;
+            let mut carried_out = self.noting(&source, carried_out)?;
             let until_then = carried_out.pin.take();
-            fetched.add(part, source, carried_out);
-            // Before the next part makes room for itself.
+            fetched.add(&part, &source, carried_out);
+            // Before the next part comes.
             fetched.pin = Some(Arc::new(self.pin(&fetched.files).await?));
             drop(until_then);
         }
@@ -100,6 +135,14 @@ impl Store {
 
     fn cached(&self, source: &Source, file: &str) -> Option<Found> {
         snapshots::single(&self.caches(source), &CachedRepo::of(source)?, file)
+    }
+}
+
+fn read(location: &Location) -> io::Result<Vec<u8>> {
+    match location {
+        Location::Disk(path) => std::fs::read(path),
+        Location::Embedded(bytes) => Ok(bytes.to_vec()),
+        Location::Ahead { .. } => Err(io::ErrorKind::NotFound.into()),
     }
 }
 

@@ -68,6 +68,15 @@ pub enum StoreError {
     Unsafe { source_name: String, file: String },
     #[error("{file} of {source_name} arrived twice and was wrong both times: {reason}")]
     Corrupt { source_name: String, file: String, reason: String },
+    /// Found by reading it before a load.
+    #[error("{file} of {source_name} is damaged on disk: {reason}; {}", after_damage(*.aside))]
+    Damaged {
+        source_name: String,
+        file: String,
+        reason: String,
+        /// It was put aside.
+        aside: bool,
+    },
     #[error(
         "{source_name} needs {}, and store.quota allows {} for the whole cache, of which {} are in use and cannot make \
          room; raise it, or unload another model",
@@ -110,7 +119,7 @@ impl StoreError {
             Self::Unreachable { .. } => "unreachable",
             Self::Foreign { .. } | Self::Unsafe { .. } => "foreign",
             Self::Changed { .. } => "changed",
-            Self::Corrupt { .. } | Self::Archive { .. } => "corrupt",
+            Self::Corrupt { .. } | Self::Damaged { .. } | Self::Archive { .. } => "corrupt",
             Self::NoRoom { .. } | Self::OverQuota { .. } => "no_room",
             Self::Cache(_) => "cache",
         }
@@ -129,6 +138,7 @@ impl Fault for StoreError {
     fn permanent(&self) -> bool {
         match self {
             Self::Unfit { source, .. } => source.permanent(),
+            Self::Damaged { aside, .. } => !aside,
             Self::Unreachable { .. }
             | Self::Changed { .. }
             | Self::Corrupt { .. }
@@ -166,6 +176,13 @@ fn size(bytes: u64) -> String {
     match UNITS.iter().find(|(unit, _)| bytes as f64 >= *unit) {
         Some((unit, name)) => format!("{:.1} {name}", bytes as f64 / unit),
         None => format!("{bytes} bytes"),
+    }
+}
+
+fn after_damage(aside: bool) -> &'static str {
+    match aside {
+        true => "it was put aside, and the next try fetches it anew",
+        false => "it lies in a cache that is only read: mend it there",
     }
 }
 

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use parking_lot::Mutex;
 
@@ -36,7 +37,7 @@ use super::{
 };
 
 /// Files that come at once.
-const FILES_AT_ONCE: usize = 4;
+pub(super) const FILES_AT_ONCE: usize = 4;
 /// To ask what a branch means now, when all of what it meant last time is here.
 const QUICK: Duration = Duration::from_secs(5);
 
@@ -74,14 +75,13 @@ pub(super) struct Busy(Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>);
 /// What there is to do for one repository.
 pub(super) enum Plan {
     /// Nothing.
-    Here {
-        commit: String,
-        found: Vec<Found>,
-    },
+    Here { commit: String, found: Vec<Found> },
     Fetch {
         commit: String,
         listing: Vec<String>,
         wanted: Vec<Listed>,
+        /// Those that somebody looked at before, by name: they need not come again.
+        seen: BTreeMap<String, Bytes>,
     },
 }
 
@@ -138,7 +138,7 @@ impl Fetcher<'_> {
             return Err(StoreError::NoFile { source_name: self.repo.source.clone(), file: file.clone() });
         }
         let wanted = files.into_iter().filter(|file| chosen.contains(&file.path)).collect();
-        Ok(Plan::Fetch { commit, listing, wanted })
+        Ok(Plan::Fetch { commit, listing, wanted, seen: BTreeMap::new() })
     }
 
     /// Notes what a branch means. A cache that cannot be written does not matter here: nothing is missing.

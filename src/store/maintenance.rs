@@ -1,16 +1,31 @@
 //! Housekeeping, over all caches that are written.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
 };
 
 use super::{
-    CachedModel, Cleared, CommitPin, Config, Doomed, Source, Store, StoreError, cached_repo::CachedRepo, evict::fit,
-    fetch::Plan, files::blocking, housekeeping::Cache, layout::RepoDir, part::Step, preflight,
+    CachedModel, Cleared, CommitPin, Config, Doomed, Source, Store, StoreError,
+    cached_repo::CachedRepo,
+    evict::fit,
+    fetch::Plan,
+    files::blocking,
+    housekeeping::Cache,
+    layout::RepoDir,
+    origin::Listed,
+    part::{PartPlan, Step},
+    preflight::{check_room, need},
 };
 use crate::model::{Location, ModelFiles};
+
+/// What is to be written into one cache.
+struct Load {
+    repo: CachedRepo,
+    wanted: Vec<Listed>,
+    packed: bool,
+}
 
 impl Store {
     /// What lies in the caches that are written.
@@ -41,19 +56,23 @@ impl Store {
         CachedRepo::of(source).map(|repo| repo.folder)
     }
 
-    /// Lets what was not used for longest make room for what is to be fetched, if there is a quota.
-    pub(super) async fn make_room(&self, source: &Source, step: &Step) -> Result<(), StoreError> {
-        let (Some(quota), Step::Cached(Plan::Fetch { wanted, .. }), Some(repo)) =
-            (self.0.config.quota, step, CachedRepo::of(source))
-        else {
-            return Ok(());
-        };
-        let (root, wanted, packed) = (self.cache(source).to_owned(), wanted.clone(), source.archive().is_some());
-        let work = move || {
-            let need = preflight::need(&RepoDir::new(&root, &repo), &wanted, packed);
-            Ok(fit(&root, need, quota, &repo.source))
-        };
-        blocking(work).await.map_err(StoreError::Cache)?
+    /// Settles before the first byte whether there is room for all that a plan is to bring: within the quota, if there is
+    /// one, for which what was not used for longest goes, and on the disk beside the reserve.
+    pub(super) async fn make_room(&self, plan: &[PartPlan], reserve: u64) -> Result<(), StoreError> {
+        let mut loads: BTreeMap<PathBuf, Vec<Load>> = BTreeMap::new();
+        for PartPlan { source, step, .. } in plan {
+            if let (Step::Cached(Plan::Fetch { wanted, .. }), Some(repo)) = (step, CachedRepo::of(source)) {
+                let load = Load { repo, wanted: wanted.clone(), packed: source.archive().is_some() };
+                loads.entry(self.cache(source).to_owned()).or_default().push(load);
+            }
+        }
+        let quota = self.0.config.quota;
+        let work = move || Ok(loads.iter().try_for_each(|(cache, loads)| make_room(cache, loads, quota, reserve)));
+        let outcome = blocking(work).await.map_err(StoreError::Cache).flatten();
+        match plan.iter().find(|part| matches!(part.step, Step::Cached(Plan::Fetch { .. }))) {
+            Some(first) => self.noting(&first.source, outcome),
+            None => outcome,
+        }
     }
 
     /// Marks files as used until the pin is dropped. Only those of caches that are written: elsewhere nobody clears up,
@@ -63,7 +82,7 @@ impl Store {
         let written = |path: &Path| own_caches.values().chain([cache_dir]).any(|cache| path.starts_with(cache));
         let on_disk = |(_, _, location): (&str, &str, &Location)| match location {
             Location::Disk(path) => Some(path.clone()).filter(|path| written(path)),
-            Location::Embedded(_) => None,
+            Location::Embedded(_) | Location::Ahead { .. } => None,
         };
         let paths: Vec<PathBuf> = files.iter().filter_map(on_disk).collect();
         blocking(move || Ok(CommitPin::of(paths.iter().map(PathBuf::as_path)))).await.map_err(StoreError::Cache)
@@ -79,4 +98,13 @@ impl Store {
         let all = move || roots.iter().map(|root| work(&mut Cache::look(root)?)).collect();
         blocking(all).await.map_err(StoreError::Cache)
     }
+}
+
+/// Makes room in one cache. Blocks.
+fn make_room(cache: &Path, loads: &[Load], quota: Option<u64>, reserve: u64) -> Result<(), StoreError> {
+    let needs = loads.iter().map(|load| need(&RepoDir::new(cache, &load.repo), &load.wanted, load.packed));
+    let all = needs.fold(0u64, u64::saturating_add);
+    let names = loads.iter().map(|load| load.repo.source.as_str()).collect::<Vec<_>>().join(" with ");
+    quota.map_or(Ok(()), |quota| fit(cache, all, quota, &names))?;
+    check_room(cache, all, reserve, &names)
 }

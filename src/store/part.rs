@@ -22,6 +22,16 @@ use super::{
 };
 use crate::model::Location;
 
+/// Bytes of a file that says what the others are, at most.
+pub(super) const SMALL: u64 = 1 << 20;
+
+/// What there is to do for one part.
+pub(super) struct PartPlan {
+    pub part: String,
+    pub source: Source,
+    pub step: Step,
+}
+
 /// The files of one part, as far as they are here, and how to get the rest.
 pub(super) enum Step {
     Here(Part),
@@ -41,10 +51,10 @@ pub(super) struct Part {
 
 impl Store {
     /// What is to be done for one part.
-    pub(super) async fn plan(&self, source: &Source, choose: Choose<'_>) -> Result<Step, StoreError> {
+    pub(super) async fn plan_part(&self, source: &Source, choose: Choose<'_>) -> Result<Step, StoreError> {
         let Some(repo) = CachedRepo::of(source) else { return self.in_place(source, choose).map(Step::Here) };
         if !self.0.config.offline {
-            let fetcher = self.fetcher(source, repo.clone())?;
+            let fetcher = self.fetcher(source, repo.clone(), self.0.config.reserve)?;
             let through = |listing: &[String]| fetcher.packed(listing).map_or_else(|| choose(listing), Ok);
             let plan = fetcher.plan(&through).await?;
             if matches!(plan, Plan::Fetch { .. }) {
@@ -58,22 +68,24 @@ impl Store {
         }
     }
 
-    pub(super) async fn carry_out(
+    /// `reserve`: bytes of disk that stay free.
+    pub(super) async fn carry_out_part(
         &self,
         source: &Source,
         step: Step,
         choose: Choose<'_>,
         tracker: &Tracker<'_>,
+        reserve: u64,
     ) -> Result<Part, StoreError> {
         match step {
             Step::Here(part) => Ok(part),
             Step::Cached(Plan::Here { commit, found }) => Ok(self.cached_part(commit, found)),
-            Step::Cached(Plan::Fetch { commit, listing, wanted }) => {
+            Step::Cached(Plan::Fetch { commit, listing, wanted, seen }) => {
                 let bytes: u64 = wanted.iter().map(|file| file.size).sum();
                 tracing::info!(%source, commit, files = wanted.len(), bytes, "downloading");
                 let mut running = self.0.metrics.start();
                 let repo = CachedRepo::of(source).ok_or_else(|| StoreError::no_file(source, "anything"))?;
-                let fetcher = self.fetcher(source, repo)?;
+                let fetcher = self.fetcher(source, repo, reserve)?.knowing(seen);
                 let outcome = fetcher.fetch(&commit, &listing, &wanted, tracker).await;
                 running.outcome = outcome.as_ref().map_or_else(StoreError::word, |_| "ok");
                 let found = match source.archive() {
@@ -104,10 +116,13 @@ impl Store {
             false => Err(StoreError::no_file(source, file)),
         };
         progress(Progress::default());
-        let step = self.plan(source, &choose).await?;
-        self.make_room(source, &step).await?;
-        let tracker = Tracker::new(start(std::slice::from_ref(&step)), progress);
-        let part = self.carry_out(source, step, &choose, &tracker).await?;
+        let plan =
+            [PartPlan { part: String::new(), source: source.clone(), step: self.plan_part(source, &choose).await? }];
+        let reserve = if self.is_small(&plan[0]) { 0 } else { self.0.config.reserve };
+        self.make_room(&plan, reserve).await?;
+        let tracker = Tracker::new(start(plan.iter().map(|part| &part.step)), progress);
+        let [PartPlan { step, .. }] = plan;
+        let part = self.carry_out_part(source, step, &choose, &tracker, reserve).await?;
         match part.files.into_iter().next() {
             Some((_, Location::Disk(path), _)) => Ok(path),
             _ => Err(StoreError::no_file(source, file)),
@@ -147,7 +162,19 @@ impl Store {
         StoreError::Offline { source_name: repo.source.clone(), missing }
     }
 
-    fn fetcher<'a>(&'a self, source: &'a Source, repo: CachedRepo) -> Result<Fetcher<'a>, StoreError> {
+    /// Whether so little comes that the reserve is not asked about: what a model needs in all, which is known only
+    /// afterwards, is held against it then.
+    fn is_small(&self, PartPlan { source, step, .. }: &PartPlan) -> bool {
+        let Step::Cached(Plan::Fetch { wanted, .. }) = step else { return true };
+        source.archive().is_none() && wanted.iter().all(|file| file.size <= SMALL)
+    }
+
+    pub(super) fn fetcher<'a>(
+        &'a self,
+        source: &'a Source,
+        repo: CachedRepo,
+        reserve: u64,
+    ) -> Result<Fetcher<'a>, StoreError> {
         let Inner { config, metrics, limits, buffers, busy, .. } = &*self.0;
         Ok(Fetcher {
             cache: self.cache(source),
@@ -158,7 +185,7 @@ impl Store {
             archive: source.archive(),
             limits,
             buffers,
-            reserve: config.reserve,
+            reserve,
             quota: config.quota,
             metrics,
             busy,
@@ -212,7 +239,7 @@ impl Part {
 }
 
 /// The totals, and what is here already.
-pub(super) fn start(steps: &[Step]) -> Progress {
+pub(super) fn start<'a>(steps: impl Iterator<Item = &'a Step>) -> Progress {
     let mut progress = Progress { phase: Phase::Checking, ..Progress::default() };
     for step in steps {
         let (files, bytes, here) = match step {

@@ -12,13 +12,13 @@ pub(super) fn need(dir: &RepoDir, wanted: &[Listed], packed: bool) -> u64 {
         Some(checksum) => file.size - left_bytes(dir, checksum, file.size).min(file.size),
         None => file.size,
     };
-    let unpacked: u64 = if packed { wanted.iter().map(|file| file.size).sum() } else { 0 };
-    wanted.iter().map(missing).sum::<u64>() + unpacked
+    let unpacked = |file: &Listed| if packed { file.size } else { 0 };
+    wanted.iter().fold(0, |all: u64, file| all.saturating_add(missing(file)).saturating_add(unpacked(file)))
 }
 
-/// Refuses what does not fit, before it is begun. The folder must exist.
+/// Refuses what does not fit, before it is begun. The folder need not exist yet.
 pub(super) fn check_room(folder: &Path, need: u64, reserve: u64, source_name: &str) -> Result<(), StoreError> {
-    let Some(Space { free: have, .. }) = Space::of(folder).map_err(StoreError::Cache)? else { return Ok(()) };
+    let Some(Space { free: have, .. }) = Space::beneath(folder) else { return Ok(()) };
     match need > 0 && need.saturating_add(reserve) > have {
         true => Err(StoreError::NoRoom { source_name: source_name.to_owned(), need, have, reserve }),
         false => Ok(()),

@@ -41,7 +41,7 @@ impl Space {
     }
 
     /// Where a folder is, or will be once something is fetched into it.
-    fn beneath(folder: &Path) -> Option<Self> {
+    pub(super) fn beneath(folder: &Path) -> Option<Self> {
         folder.ancestors().find_map(|folder| Self::of(folder).ok()).flatten()
     }
 }

@@ -1,9 +1,12 @@
 //! Checks what lies on disk against what it should be.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use super::{
-    EmbeddedModel, Source, Store, StoreError,
+    EmbeddedModel, Provenance, Source, Store, StoreError, Verify,
     cached_repo::CachedRepo,
     digest::check,
     files::blocking,
@@ -11,6 +14,7 @@ use super::{
     layout::RepoDir,
     snapshots::{LocalSnapshots, commits},
 };
+use crate::model::{Location, ModelFiles};
 
 /// What became of one file.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -75,6 +79,38 @@ impl Store {
         blocking(move || Ok(put_aside(&cache, &repo))).await.map_err(StoreError::Cache)
     }
 
+    /// Reads the files of a model and holds them against what their place said of them, where `store.verify` is `load`.
+    /// `parts` are its sources, `fetched` is what [`Self::fetch`] said of them. What is damaged is put aside, so that the
+    /// next fetch brings it anew; in a cache that is only read it stays.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`]. Of files in folders, and inside this program, nothing is known, and nothing is said.
+    pub async fn check_load(
+        &self,
+        parts: &[(String, Source)],
+        fetched: &BTreeMap<String, Provenance>,
+        files: &ModelFiles,
+    ) -> Result<(), StoreError> {
+        if self.0.config.verify != Verify::Load {
+            return Ok(());
+        }
+        for (part, source) in parts {
+            let commit = fetched.get(part).and_then(|from| from.commit.clone());
+            let (Some(repo), Some(commit)) = (CachedRepo::of(source), commit) else { continue };
+            let caches = self.caches(source);
+            let only_read: Vec<PathBuf> = self.only_read().cloned().collect();
+            let located = files.iter().filter(|(of, ..)| of == part);
+            let located = located.filter_map(|(_, file, location)| match location {
+                Location::Disk(path) => Some((file.to_owned(), path.clone())),
+                Location::Embedded(_) | Location::Ahead { .. } => None,
+            });
+            let located: Vec<(String, PathBuf)> = located.collect();
+            let work = move || Ok(check_files(&caches, &only_read, &repo, &commit, located));
+            self.noting(source, blocking(work).await.map_err(StoreError::Cache).flatten())?;
+        }
+        Ok(())
+    }
+
     /// As [`Self::verify`], of everything in every cache, each file with the name of its repository.
     pub async fn verify_all(&self) -> Result<Vec<(String, FileReport)>, StoreError> {
         report_all(self.every_cache()).await
@@ -133,6 +169,40 @@ async fn report_all(caches: Vec<PathBuf>) -> Result<Vec<(String, FileReport)>, S
     blocking(work).await.map_err(StoreError::Cache)
 }
 
+/// All of them are read, and every damaged one is put aside; the error names the first.
+fn check_files(
+    caches: &[PathBuf],
+    only_read: &[PathBuf],
+    repo: &CachedRepo,
+    commit: &str,
+    files: Vec<(String, PathBuf)>,
+) -> Result<(), StoreError> {
+    let mut outcome = Ok(());
+    for (file, path) in files {
+        let Some(cache) = caches.iter().find(|cache| path.starts_with(cache)) else { continue };
+        let Some(snapshots) = LocalSnapshots::open(cache, repo, commit) else { continue };
+        let bytes = snapshots.manifest.as_ref().and_then(|manifest| Some(manifest.files.get(&file)?.size));
+        let FileState::Damaged(reason) = examine(&snapshots, commit, Suspect { file: file.clone(), bytes }).state
+        else {
+            continue;
+        };
+        tracing::warn!(source = repo.source, file, reason, "a file of the cache is damaged");
+        let aside = !only_read.contains(cache);
+        if aside {
+            quarantine(&RepoDir::new(cache, repo), &path);
+        }
+        outcome = outcome.and(Err(StoreError::Damaged { source_name: repo.source.clone(), file, reason, aside }));
+    }
+    outcome
+}
+
+/// The bytes lie among the blobs, under their checksum.
+fn quarantine(dir: &RepoDir, path: &Path) -> bool {
+    let Ok(blob) = path.canonicalize() else { return false };
+    let name = blob.file_name().and_then(|name| name.to_str());
+    name.inspect(|name| dir.quarantine(&blob, name)).is_some()
+}
+
 fn put_aside(cache: &Path, repo: &CachedRepo) -> usize {
     let (dir, mut aside) = (RepoDir::new(cache, repo), 0);
     let commits = dir.commits();
@@ -141,13 +211,7 @@ fn put_aside(cache: &Path, repo: &CachedRepo) -> usize {
         for suspect in suspects(&snapshots) {
             let path = snapshots.path(&suspect.file);
             let damaged = matches!(examine(&snapshots, commit, suspect).state, FileState::Damaged(_));
-            // The bytes lie among the blobs, under their checksum.
-            if let Some(blob) = path.canonicalize().ok().filter(|_| damaged)
-                && let Some(name) = blob.file_name().and_then(|name| name.to_str())
-            {
-                dir.quarantine(&blob, name);
-                aside += 1;
-            }
+            aside += usize::from(damaged && quarantine(&dir, &path));
         }
     }
     aside

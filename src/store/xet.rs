@@ -27,7 +27,8 @@ use xet_runtime::{
     core::{XetContext, XetRuntime},
 };
 
-use super::Config;
+use super::{Config, xet_client::BoundedClient};
+use crate::remote::root_cause;
 
 /// Bytes of chunks in memory that wait for those before them, over all files at once.
 const BUFFER: &str = "256mb";
@@ -42,6 +43,7 @@ const FOLDER: &str = ".xet";
 /// What brings chunks, for the whole store.
 pub(super) struct Xet {
     context: XetContext,
+    http: reqwest::Client,
     folder: PathBuf,
     cache: Option<Arc<dyn ChunkCache>>,
 }
@@ -86,7 +88,9 @@ impl Xet {
             get_cache(&settings, &chunks).map_err(|error| error.to_string())
         });
         let context = XetContext::new(settings, XetRuntime::from_external(Handle::current()));
-        Ok(Self { context, folder, cache: cache.transpose()? })
+        let http = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(config.idle_timeout);
+        let http = http.redirect(reqwest::redirect::Policy::none()).build().map_err(|error| root_cause(&error))?;
+        Ok(Self { context, http, folder, cache: cache.transpose()? })
     }
 
     /// A part of a file of `size` bytes that the hub names by `hash`. A reason reads well after the name of the hub.
@@ -97,6 +101,7 @@ impl Xet {
         size: u64,
         range: Range<u64>,
     ) -> Result<BoxStream<'static, Result<Bytes, String>>, String> {
+        let (url, token) = (access.cas_url.trim_end_matches('/').to_owned(), access.access_token.clone());
         let session = SessionContext {
             endpoint: access.cas_url,
             auth: AuthConfig::maybe_new(Some(access.access_token), Some(access.exp), None),
@@ -106,7 +111,9 @@ impl Xet {
             cache_root: Some(self.folder.clone()),
         };
         let config = TranslatorConfig::new(&self.context, session).map_err(reason)?;
-        let session = FileDownloadSession::new(Arc::new(config), self.cache.clone()).await.map_err(reason)?;
+        let engine = FileDownloadSession::new(Arc::new(config), None).await.map_err(reason)?.client();
+        let client = BoundedClient::new(engine, self.http.clone(), url, token);
+        let session = FileDownloadSession::from_client(&self.context, Arc::new(client), self.cache.clone());
         let file = XetFileInfo::new(hash.to_owned(), size);
         let (_, stream) = session.download_stream(&file, Some(range)).await.map_err(reason)?;
         Ok(futures::stream::unfold((session, stream), next).boxed())

@@ -8,7 +8,18 @@ use std::{
     thread,
 };
 
-use tracing_subscriber::{EnvFilter, Layer, Registry, filter::ParseError, fmt, reload};
+use serde_json::Value;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    filter::ParseError,
+    fmt::{
+        self, FmtContext, FormatEvent, FormatFields, FormattedFields,
+        format::{Format, Json, Writer},
+    },
+    registry::LookupSpan,
+    reload,
+};
 
 use super::{Config, LogFormat};
 
@@ -18,8 +29,14 @@ use super::{Config, LogFormat};
 const QUIET: &str = "symphonia=off,actix_server=warn,actix_http::h1::dispatcher=off,actix_http::h2::dispatcher=off,\
                      xet_client=error,xet_data=error,xet_runtime=error";
 
+/// The field that names a model.
+const MODEL: &str = "model";
+
 /// Which lines go through. It belongs to the process, like standard error itself.
 static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
+/// Lines of JSON, in which what is about a model names it: by itself, or by the span that it happens in.
+struct NamingModels(Format<Json>);
 
 /// Log lines on standard error. [`set_level`] is about the first layer that was made.
 pub(super) fn layer(config: &Config) -> Result<impl Layer<Registry> + use<>, ParseError> {
@@ -28,7 +45,7 @@ pub(super) fn layer(config: &Config) -> Result<impl Layer<Registry> + use<>, Par
     let lines = if pretty(config.log_format) {
         lines.with_target(false).boxed()
     } else {
-        lines.json().flatten_event(true).with_current_span(false).boxed()
+        lines.json().flatten_event(true).with_current_span(false).map_event_format(NamingModels).boxed()
     };
     let _ = FILTER.set(handle);
     Ok(lines.with_filter(filter))
@@ -50,6 +67,45 @@ pub fn set_level(level: &str) {
         // It fails only when nobody logs any more.
         let _ = handle.reload(filter);
     }
+}
+
+// === impl NamingModels ===
+
+impl<S, N> FormatEvent<S, N> for NamingModels
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> std::fmt::Result {
+        let names_one = event.metadata().fields().field(MODEL).is_some();
+        let Some(model) = model_of(context).filter(|_| !names_one) else {
+            return self.0.format_event(context, writer, event);
+        };
+        let mut line = String::new();
+        self.0.format_event(context, Writer::new(&mut line), event)?;
+        match line.trim_end().strip_suffix('}') {
+            Some(object) => writeln!(writer, "{object},\"{MODEL}\":{model}}}"),
+            None => writer.write_str(&line),
+        }
+    }
+}
+
+/// The model that a span around the event names, the innermost one's, as JSON.
+fn model_of<S, N>(context: &FmtContext<'_, S, N>) -> Option<Value>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    context.event_scope()?.find_map(|span| {
+        let extensions = span.extensions();
+        let fields: Value = serde_json::from_str(extensions.get::<FormattedFields<N>>()?).ok()?;
+        fields.get(MODEL).cloned()
+    })
 }
 
 fn filter(level: &str) -> Result<EnvFilter, ParseError> {

@@ -5,7 +5,10 @@
 //! addresses would say nothing.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        LazyLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -33,6 +36,10 @@ struct Attack {
     request: fn(&Server) -> RequestBuilder,
     right: &'static [u16],
 }
+
+/// Ten minutes of silence.
+static LONG: LazyLock<Vec<u8>> =
+    LazyLock::new(|| encode(&Pcm::new(vec![0.0; 16_000 * 600], 16_000), AudioFormat::Flac).unwrap());
 
 const ATTACKS: &[Attack] = &[
     Attack { name: "instances that share a prompt", request: shared_prompt, right: &[413] },
@@ -111,9 +118,7 @@ fn form(server: &Server, file: Vec<u8>) -> RequestBuilder {
 }
 
 fn silence(server: &Server) -> RequestBuilder {
-    static FILE: std::sync::LazyLock<Vec<u8>> =
-        std::sync::LazyLock::new(|| encode(&Pcm::new(vec![0.0; 16_000 * 600], 16_000), AudioFormat::Flac).unwrap());
-    form(server, FILE.clone()).timeout(PATIENCE)
+    form(server, LONG.clone()).timeout(PATIENCE)
 }
 
 fn speech(server: &Server) -> RequestBuilder {
@@ -160,7 +165,8 @@ async fn nothing_that_is_sent_takes_a_gigabyte_or_the_probes_answers() {
     let server = builder.spawn();
     // What honest work takes is no growth: as many at once, and as long a recording.
     for _ in 0..2 {
-        let honest = (0..CALLERS).map(|caller| if caller == 0 { silence(&server) } else { speech(&server) }.send());
+        let long = || form(&server, LONG.clone());
+        let honest = (0..CALLERS).map(|caller| if caller == 0 { long() } else { speech(&server) }.send());
         for answer in join_all(honest).await {
             assert_eq!(answer.unwrap().status(), 200);
         }

@@ -119,6 +119,86 @@ fn damaged_texts_are_refused_or_loaded() {
     each(10, (select(TEXTS.to_vec()), edits()), |(name, edits)| load(name, &edited(&file(name), &edits)));
 }
 
+/// Bytes that a model may take in the test below; those that could take more are not loaded.
+const BUDGET: u64 = 256 << 20;
+
+const LARK: &str = "tests/fixtures/lark/tiny";
+/// Every number that sizes are computed from.
+const WHISPER_SIZES: [&str; 11] = [
+    "/d_model",
+    "/encoder_layers",
+    "/encoder_attention_heads",
+    "/encoder_ffn_dim",
+    "/decoder_layers",
+    "/decoder_attention_heads",
+    "/decoder_ffn_dim",
+    "/num_mel_bins",
+    "/max_source_positions",
+    "/max_target_positions",
+    "/vocab_size",
+];
+const LARK_SIZES: [&str; 11] = [
+    "/text/width",
+    "/text/hidden",
+    "/text/kernel",
+    "/prosody/width",
+    "/decoder/hidden",
+    "/letters/slots",
+    "/letters/stack/width",
+    "/signal/sample_rate",
+    "/signal/window",
+    "/signal/hop",
+    "/signal/frames_per_step",
+];
+
+/// Powers of two and their neighbours, up to the largest number there is.
+fn extreme() -> impl Strategy<Value = u64> {
+    (0u32..64, 0u64..3).prop_map(|(power, beside)| (1u64 << power).wrapping_add(beside).wrapping_sub(1))
+}
+
+/// The model, with some of the numbers of its configuration changed.
+fn with_sizes(folder: &str, changes: &[(&str, u64)]) -> (ModelFiles, TempDir) {
+    let (scratch, mut files) = (TempDir::new().unwrap(), ModelFiles::default());
+    for entry in fs::read_dir(checkout(folder)).unwrap().map(|entry| entry.unwrap().path()) {
+        files.insert("model", entry.file_name().unwrap().to_str().unwrap(), Location::Disk(entry.clone()));
+    }
+    let mut config: Value = serde_json::from_slice(&fs::read(checkout(folder).join("config.json")).unwrap()).unwrap();
+    for (field, value) in changes {
+        *config.pointer_mut(field).unwrap_or_else(|| panic!("no {field}")) = json!(value);
+    }
+    let path = scratch.path().join("config.json");
+    fs::write(&path, config.to_string()).unwrap();
+    files.insert("model", "config.json", Location::Disk(path));
+    (files, scratch)
+}
+
+#[test]
+fn sizes_of_any_number_are_counted_or_refused_by_file_and_field() {
+    let number = (any::<prop::sample::Index>(), extreme());
+    let batch = prop_oneof![Just(1usize), Just(8), any::<usize>()];
+    let model = select(vec![("whisper", MODEL, WHISPER_SIZES), ("lark", LARK, LARK_SIZES)]);
+    each(60, (model, prop::collection::vec(number, 1..4), batch), |((name, folder, fields), numbers, max_batch)| {
+        let changes: Vec<_> = numbers.iter().map(|(place, number)| (*place.get(&fields), *number)).collect();
+        let (files, _scratch) = with_sizes(folder, &changes);
+        let family = FAMILIES.iter().find(|family| family.name() == name).unwrap();
+        for dtype in [DType::F32, DType::F16] {
+            let (weights, references) = (Backing::Mapped, Default::default());
+            let place = Placement { device: Device::Cpu, dtype, weights, threads: 1, max_batch, references };
+            match family.footprint(&files, &place) {
+                Ok(bytes) if bytes <= BUDGET => drop(family.load(&files, &place)),
+                Ok(_) => {}
+                Err(error) => {
+                    let text = error.to_string();
+                    let named = changes.iter().any(|(field, _)| text.contains(field.trim_start_matches('/')));
+                    let named = named || text.contains("d_model");
+                    prop_assert!(text.contains("config.json") && named, "{changes:?}: {text}");
+                }
+            }
+        }
+        Ok(())
+    });
+}
+
 /// The header of the weights, and what follows it.
 fn weights(bytes: &[u8]) -> (Value, Vec<u8>) {
     let length = usize::try_from(u64::from_le_bytes(bytes[..8].try_into().unwrap())).unwrap();

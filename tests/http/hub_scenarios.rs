@@ -76,6 +76,8 @@ async fn all_get_what_was_promised(promise: Promise, disturb: impl FnOnce(&Hub))
     publish_nano(&hub, MODEL);
     disturb(&hub);
     let builder = Server::builder().hub(&hub).env("MODEL_ID", MODEL).env("SCONCE_LIMITS__WAIT", "100s");
+    // Those who come when the model is there already may wait as well.
+    let builder = builder.env("SCONCE_RUNTIME__QUEUE", &CALLERS.to_string());
     let server = builder.env("SCONCE_RETRY__FIRST_DELAY", "50ms").start();
     let release = async {
         tokio::time::sleep(Duration::from_secs(1)).await;

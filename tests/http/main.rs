@@ -5,6 +5,7 @@ mod support;
 
 mod access;
 mod admin;
+mod ahead;
 mod bad_input;
 mod clients;
 mod cold;

@@ -76,25 +76,3 @@ fn speak(address: &str, junk: &[u8]) {
     let _ = connection.write_all(junk);
     let _ = connection.read_to_end(&mut Vec::new());
 }
-
-#[test]
-fn the_page_about_the_log_names_lines_that_there_are() {
-    let page = include_str!("../../docs/OPERATIONS.md");
-    let section = page.split("\n## ").find(|section| section.starts_with("The log\n")).expect("a section");
-    let rows = section.lines().filter(|line| line.starts_with("| `"));
-    let messages: Vec<&str> =
-        rows.flat_map(|row| row.split(" | ").next().unwrap().split('`').skip(1).step_by(2)).collect();
-    assert!(messages.len() > 12, "{messages:?}");
-    let sources = sources(concat!(env!("CARGO_MANIFEST_DIR"), "/src").as_ref());
-    for message in messages {
-        // `switching from … to …` has names in it.
-        let text = message.split(" …").next().unwrap();
-        assert!(sources.contains(&format!("\"{text}")), "no line says {message:?}");
-    }
-}
-
-/// Every file below a folder, one after the other.
-fn sources(folder: &std::path::Path) -> String {
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.map(|path| if path.is_dir() { sources(&path) } else { std::fs::read_to_string(path).unwrap() }).collect()
-}

@@ -13,6 +13,7 @@ mod jobs;
 mod keys;
 mod log;
 mod memory;
+mod pages;
 mod parts;
 mod program;
 mod reload;

@@ -206,6 +206,10 @@ fn the_exit_code_tells_a_script_what_to_do() {
     assert_eq!(down.0, 5, "{}", down.1);
     let full = code(&gated, &|command| command.env("HF_TOKEN", "hf_good").env("SCONCE_STORE__RESERVE", "900TB"));
     assert!(full.0 == 6 && full.1.contains("of disk"), "{}", full.1);
+    let bytes: usize = expected().values().map(Vec::len).sum();
+    let need = format!("needs {:.1} MB of disk", bytes as f64 / 1e6);
+    assert!(full.1.contains(&need), "all that the model lacks is named, {need}: {}", full.1);
+    assert_eq!(gated.downloads(WEIGHTS), 0, "before the first byte");
     let done = code(&gated, &|command| command.env("HF_TOKEN", "hf_good"));
     assert_eq!(done.0, 0, "{}", done.1);
 }
@@ -237,6 +241,7 @@ fn a_server_logs_what_it_downloads() {
     let (hub, cache) = (hub(), TempDir::new().unwrap());
     let mut command = sconce(&cache);
     command.env("PORT", "0").env("HF_ENDPOINT", hub.url()).env("MODEL_ID", MODEL).env("LOAD_MODE", "startup");
+    hub.fail_on("/tree/", 1, 503, None);
     let mut program = Program::start(&mut command);
     let bytes: usize = expected().values().map(Vec::len).sum();
     // A look at its configuration is another download, before.
@@ -249,6 +254,114 @@ fn a_server_logs_what_it_downloads() {
     assert!(begins["message"] == "downloading" && begins["source"] == "hf://acme/nano@main", "{begins}");
     assert_eq!(begins["files"], FILES.len());
     assert!(ends["commit"] == hub.repo(MODEL).commit() && ends["seconds"].is_f64(), "{ends}");
+    let of_store = |line: &&serde_json::Value| line["target"].as_str().unwrap().starts_with("sconce::store");
+    let said: Vec<_> = program.heard.iter().filter(of_store).collect();
+    assert!(said.iter().any(|line| line["message"] == "will try again"), "{said:?}");
+    said.iter().for_each(|line| assert_eq!(line["model"], MODEL, "{line}"));
+}
+
+/// Another byte in the middle of the weights; their size stays.
+fn damage(cache: &TempDir) {
+    let blob = repo(cache).join("blobs").join(sha256(&expected()[WEIGHTS]));
+    let mut bytes = fs::read(&blob).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xff;
+    fs::write(blob, bytes).unwrap();
+}
+
+/// The state of the model, once it is as it should be.
+async fn state(program: &Program, so: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let start = Instant::now();
+    loop {
+        let status = client.get(program.url("/models/status")).send().await.unwrap();
+        let status = status.json::<serde_json::Value>().await.unwrap()["models"][MODEL].take();
+        if so(&status) {
+            return status;
+        }
+        assert!(start.elapsed() < PATIENCE, "{status}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_on_disk_is_known_before_anybody_asks_for_it() {
+    let (hub, cache) = (hub(), TempDir::new().unwrap());
+    assert_eq!(outcome(&mut pull(&cache, &hub)).2, 0);
+    let requests = hub.requests();
+    let start = || {
+        let mut command = sconce(&cache);
+        Program::start(command.env("PORT", "0").env("HF_ENDPOINT", hub.url()).env("MODEL_ID", MODEL))
+    };
+    let program = start();
+    let status = state(&program, |status| status["fetched"] == true).await;
+    assert_eq!(
+        (&status["status"], status["revision"].as_str()),
+        (&"not_loaded".into(), Some(&*hub.repo(MODEL).commit()))
+    );
+    assert_eq!(status["parts"]["model"]["from"], "cache", "{status}");
+    assert_eq!(hub.requests(), requests, "nobody was asked");
+    drop(program);
+
+    fs::remove_file(repo(&cache).join("blobs").join(sha256(&expected()[WEIGHTS]))).unwrap();
+    let program = start();
+    let preset = "sconce/lark.en";
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let all = async || {
+        client.get(program.url("/models/status")).send().await.unwrap().json::<serde_json::Value>().await.unwrap()
+    };
+    // They are looked at one after the other, so the one inside the program is known after this one.
+    while all().await["models"][preset]["fetched"] != true {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    state(&program, |status| status["fetched"] == false).await;
+}
+
+#[tokio::test]
+async fn a_load_that_verifies_finds_damage_and_has_it_fetched_again() {
+    let (hub, cache) = (hub(), TempDir::new().unwrap());
+    assert_eq!(outcome(&mut pull(&cache, &hub)).2, 0);
+    damage(&cache);
+    let server = |offline: &str| {
+        let mut command = sconce(&cache);
+        command.env("PORT", "0").env("HF_ENDPOINT", hub.url()).env("MODEL_ID", MODEL).env("LOAD_MODE", "startup");
+        Program::start(command.env("SCONCE_STORE__VERIFY", "load").env("SCONCE_STORE__OFFLINE", offline))
+    };
+    let mut program = server("false");
+    let line = program.line("a file of the cache is damaged");
+    assert_eq!((&line["model"], &line["file"]), (&MODEL.into(), &WEIGHTS.into()), "{line}");
+    assert!(line["reason"].as_str().unwrap().contains("checksum"), "{line}");
+    let failed = program.line("failed");
+    let reason = failed["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("model.safetensors of hf://acme/nano@main is damaged") && failed["permanent"] == false,
+        "{failed}"
+    );
+    state(&program, |status| status["status"] == "ready").await;
+    assert_eq!(hub.downloads(WEIGHTS), 2, "once more");
+    assert!(repo(&cache).join(".sconce/quarantine").join(sha256(&expected()[WEIGHTS])).exists());
+    assert_nothing_half(&cache, &expected());
+    drop(program);
+
+    damage(&cache);
+    let program = server("true");
+    let offline =
+        |status: &serde_json::Value| status["error"]["message"].as_str().is_some_and(|why| why.contains("offline"));
+    state(&program, offline).await;
+    assert_eq!(hub.downloads(WEIGHTS), 2);
+}
+
+#[test]
+fn a_pull_mends_what_verify_found_though_its_size_is_right() {
+    let (hub, cache) = (hub(), TempDir::new().unwrap());
+    assert_eq!(outcome(&mut pull(&cache, &hub)).2, 0);
+    damage(&cache);
+    let (stdout, stderr, code) = outcome(sconce(&cache).arg("verify"));
+    assert!(code == 1 && stdout.contains("damaged") && stderr.contains("`sconce pull`"), "{stdout}{stderr}");
+    assert_eq!(outcome(&mut pull(&cache, &hub)).2, 0);
+    assert_eq!(outcome(sconce(&cache).arg("verify")).2, 0, "mended");
+    assert_eq!(hub.downloads(WEIGHTS), 2);
+    assert_nothing_half(&cache, &expected());
 }
 
 #[test]

@@ -36,6 +36,9 @@ const XET_HEADER: usize = 8;
 const XET_TOKEN: &str = "for the chunks alone";
 /// Bytes of a body that are handed out at a time.
 const CHUNK: usize = 16 << 10;
+/// The range of who wants to know how large a model is before it fetches it. What is to go wrong with files goes wrong
+/// with their downloads.
+const LOOK: (usize, usize) = (0, 256 << 10);
 
 /// A running hub.
 pub struct Hub {
@@ -58,8 +61,7 @@ struct Shared(Mutex<State>);
 struct State {
     repos: BTreeMap<String, Versions>,
     knobs: Knobs,
-    /// Method and path of every request.
-    requests: Vec<(Method, String)>,
+    requests: Vec<Request>,
     /// Bytes of files that were sent.
     sent: u64,
     /// Chunks that were sent, by name.
@@ -68,6 +70,14 @@ struct State {
     token_leaked: bool,
     /// Bodies that wait for [`Hub::release`].
     stalled: Vec<Waker>,
+}
+
+/// A request that came.
+struct Request {
+    method: Method,
+    path: String,
+    /// Only of what a large file begins with.
+    look: bool,
 }
 
 #[derive(Default)]
@@ -104,6 +114,8 @@ struct Knobs {
     retry_date: Option<String>,
     /// What the tree says of every size, beside the truth.
     size_off_by: i64,
+    /// Bytes of blanks before each list of chunks.
+    padding: usize,
 }
 
 struct Failure {
@@ -236,6 +248,11 @@ impl Hub {
         self.state().knobs.size_off_by = by;
     }
 
+    /// Lists of chunks are longer by so many bytes, which mean nothing.
+    pub fn pad_chunk_lists(&self, bytes: usize) {
+        self.state().knobs.padding = bytes;
+    }
+
     /// The content of a file becomes another one, under the same commit, as no hub should do.
     pub fn swap(&self, repo: &str, name: &str, bytes: impl Into<Vec<u8>>) {
         let mut state = self.state();
@@ -267,17 +284,17 @@ impl Hub {
 
     /// Requests to exactly this path.
     pub fn hits(&self, path: &str) -> usize {
-        self.state().requests.iter().filter(|(_, hit)| hit == path).count()
+        self.state().requests.iter().filter(|request| request.path == path).count()
     }
 
-    /// How often the content of a file was asked for, in whole or in part.
+    /// How often the content of a file was asked for, in whole or in part, but for looks at what a large one begins with.
     pub fn downloads(&self, file: &str) -> usize {
         let (whole, stored) = (format!("/{file}"), "/storage/");
         let content = |path: &str| path.starts_with(stored) || path.contains("/resolve/");
         let state = self.state();
-        let gets = state.requests.iter().filter(|(method, _)| *method == Method::GET);
-        let large = state.is_large(file);
-        gets.filter(|(_, path)| path.ends_with(&whole) && content(path) && path.starts_with(stored) == large).count()
+        let gets = state.requests.iter().filter(|request| request.method == Method::GET && !request.look);
+        let (large, paths) = (state.is_large(file), gets.map(|request| &request.path));
+        paths.filter(|path| path.ends_with(&whole) && content(path) && path.starts_with(stored) == large).count()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -375,6 +392,10 @@ impl State {
     fn body(&mut self, file: &File, range: Option<(usize, usize)>, shared: Arc<Shared>) -> Body {
         let (start, end) = range.unwrap_or((0, file.bytes.len()));
         let mut bytes = file.bytes.slice(start..end);
+        if (start, end) == LOOK && end < file.bytes.len() {
+            let (size, rate) = (bytes.len() as u64, self.knobs.rate);
+            return Body { size, rest: bytes, breaks_at: None, stalls_at: None, rate, pause: None, shared };
+        }
         if self.knobs.corrupt > 0 && !bytes.is_empty() {
             self.knobs.corrupt -= 1;
             let mut wrong = bytes.to_vec();
@@ -448,7 +469,8 @@ async fn answer(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpR
         rt::time::sleep(delay).await;
     }
     let mut state = shared.state();
-    state.requests.push((request.method().clone(), request.path().to_owned()));
+    let look = range(&request, usize::MAX) == Some(LOOK);
+    state.requests.push(Request { method: request.method().clone(), path: request.path().to_owned(), look });
     if let Some(failure) = state.failure(request.path()) {
         return Ok(failure);
     }
@@ -588,11 +610,12 @@ fn reconstruction(request: &HttpRequest, shared: &Arc<Shared>, hash: &str) -> Re
         let bytes = json!({ "start": 0, "end": part.len() + XET_HEADER - 1 });
         (hash, json!([{ "range": whole, "url": url, "url_range": bytes }]))
     };
-    Ok(builder(200).json(json!({
+    let list = json!({
         "offset_into_first_range": start - first * XET_CHUNK,
         "terms": terms.collect::<Vec<_>>(),
         "fetch_info": parts.iter().map(place).collect::<BTreeMap<_, _>>(),
-    })))
+    });
+    Ok(builder(200).content_type("application/json").body(" ".repeat(state.knobs.padding) + &list.to_string()))
 }
 
 /// A chunk as it lies in a xorb: version, length, scheme 0 (as it is), length again, bytes.

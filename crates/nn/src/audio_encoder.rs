@@ -43,15 +43,16 @@ pub struct AudioEncoder {
 // === impl AudioEncoderConfig ===
 
 impl AudioEncoderConfig {
-    /// Bytes of the activations of a window at their widest.
-    pub fn workspace(&self, device: &Device) -> usize {
+    /// Bytes of the activations of a window at their widest; `None` if nobody can count so far.
+    pub fn workspace(&self, device: &Device) -> Option<usize> {
         // Input, projections, keys and values, output; or input, norm, inner layer, output.
-        let widest = (8 * self.width).max(3 * self.width + self.inner);
+        let widest = self.width.checked_mul(8)?.max(self.width.checked_mul(3)?.checked_add(self.inner)?);
         // Without our own kernels the scores of all heads exist at once, twice.
-        let scores = if device.is_cpu() { 0 } else { 2 * self.heads * self.positions };
+        let scores = if device.is_cpu() { 0 } else { self.heads.checked_mul(self.positions)?.checked_mul(2)? };
         // A layer's weights in the form that a matrix unit takes.
-        let split = self.width * self.inner;
-        (self.positions * (widest + scores) + split) * size_of::<f32>()
+        let split = self.width.checked_mul(self.inner)?;
+        let numbers = self.positions.checked_mul(widest.checked_add(scores)?)?.checked_add(split)?;
+        numbers.checked_mul(size_of::<f32>())
     }
 
     /// One cache, for one layer after the other.

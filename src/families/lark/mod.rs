@@ -100,8 +100,11 @@ impl Family for Lark {
 
     /// The weights twice, as they are and as they are computed with, and the lexicon.
     fn footprint(&self, files: &ModelFiles, _place: &Placement) -> Result<u64, LoadError> {
-        let bytes = |file| Ok::<_, LoadError>(files.open(PART, file)?.len() as u64);
-        Ok(3 * bytes(WEIGHTS)? + 2 * bytes(LEXICON)?)
+        let bytes = |file, times: u64| {
+            let too_large = || LoadError::Malformed { file: String::from(file), reason: "it is too large".to_owned() };
+            files.size(PART, file)?.checked_mul(times).ok_or_else(too_large)
+        };
+        Ok(bytes(WEIGHTS, 3)?.saturating_add(bytes(LEXICON, 2)?))
     }
 
     fn load(&self, files: &ModelFiles, place: &Placement) -> Result<Box<dyn Model>, LoadError> {

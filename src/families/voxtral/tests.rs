@@ -99,7 +99,14 @@ fn config() -> Config {
 }
 
 fn place(dtype: DType) -> Placement {
-    Placement { device: Device::Cpu, dtype, weights: Backing::Mapped, threads: 1, max_batch: 1, references: Default::default() }
+    Placement {
+        device: Device::Cpu,
+        dtype,
+        weights: Backing::Mapped,
+        threads: 1,
+        max_batch: 1,
+        references: Default::default(),
+    }
 }
 
 fn net(files: &ModelFiles, dtype: DType) -> Net {

@@ -5,13 +5,14 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     http::problem::Problem,
-    lifecycle::{ModelStatus, Status, Target, Unavailable},
+    lifecycle::{ModelStatus, Obstacle, Status, Target, Unavailable},
     speech::ModelName,
 };
 
 type Outcomes = Vec<(ModelName, Result<ModelStatus, Unavailable>)>;
 
-/// 200 when all is there, 202 while some is loading, and the failure's own status when one failed.
+/// 200 when all is there, 202 while some is loading; when one failed 503, or 507 where it is larger than the memory that
+/// models may take.
 pub(in crate::http) fn render(outcomes: Outcomes, target: Target) -> Result<(StatusCode, Value), Problem> {
     let mut models = Map::new();
     let (mut missing, mut failed) = (Vec::new(), None);
@@ -26,7 +27,7 @@ pub(in crate::http) fn render(outcomes: Outcomes, target: Target) -> Result<(Sta
         models.insert(name.to_string(), json!(status));
     }
     let (code, status, message) = match (failed, missing.is_empty()) {
-        (Some(failed), _) => (StatusCode::SERVICE_UNAVAILABLE, "failed", failure(&failed)),
+        (Some(failed), _) => (failure_status(&failed), "failed", failure(&failed)),
         (None, true) => (StatusCode::OK, "success", done(&models, target)),
         (None, false) => (
             StatusCode::ACCEPTED,
@@ -49,6 +50,13 @@ fn done(models: &Map<String, Value>, target: Target) -> String {
     match target {
         Target::Ready => format!("ready: {names}"),
         Target::Fetched => format!("downloaded: {names}"),
+    }
+}
+
+fn failure_status(status: &ModelStatus) -> StatusCode {
+    match status.error.as_ref().and_then(|error| error.obstacle.as_ref()) {
+        Some(Obstacle::TooLarge(_)) => StatusCode::INSUFFICIENT_STORAGE,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 

@@ -1,40 +1,54 @@
 //! From the machine to what everybody may know.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
-use crate::lifecycle::{
-    Fetched, LoadMode, ModelStatus, Snapshot,
-    clock::now,
-    loaded_model::LoadedModel,
-    machine::{Machine, UpdateView, View, ViewError},
-    snapshot::{ErrorStatus, UpdateStatus},
+use crate::{
+    lifecycle::{
+        Fetched, LoadMode, ModelStatus, OnDisk, Snapshot,
+        clock::now,
+        loaded_model::LoadedModel,
+        machine::{Machine, UpdateView, View, ViewError},
+        snapshot::{ErrorStatus, UpdateStatus},
+    },
+    speech::ModelName,
 };
 
 /// The state of all models.
-pub(super) fn snapshot<E, F>(mode: LoadMode, machine: &Machine<LoadedModel<E>, Arc<Fetched<F>>>) -> Snapshot {
+pub(super) fn snapshot<E, F>(
+    mode: LoadMode,
+    machine: &Machine<LoadedModel<E>, Arc<Fetched<F>>>,
+    on_disk: &HashMap<ModelName, OnDisk>,
+) -> Snapshot {
     let now = now();
     Snapshot {
         mode,
-        models: machine.views(now).map(|view| status(view, now)).collect(),
+        models: machine.views(now).map(|view| status(view, on_disk, now)).collect(),
         preload_complete: machine.preload_complete(),
         preload_failed: machine.preload_failed(),
         stopping: machine.stopping(),
     }
 }
 
-fn status<E, F>(view: View<'_, LoadedModel<E>, Arc<Fetched<F>>>, now: Instant) -> ModelStatus {
+fn status<E, F>(
+    view: View<'_, LoadedModel<E>, Arc<Fetched<F>>>,
+    on_disk: &HashMap<ModelName, OnDisk>,
+    now: Instant,
+) -> ModelStatus {
+    // What was fetched counts for more than what was found before.
+    let fetched = view.stock.map(|stock| OnDisk { revision: stock.revision.clone(), parts: stock.files.parts.clone() });
+    let here = fetched.or_else(|| on_disk.get(&view.spec.name).cloned());
     let facts = view.resource.map(|loaded| &*loaded.facts);
     ModelStatus {
         name: view.spec.name.clone(),
         status: view.status,
-        fetched: view.stock.is_some(),
+        fetched: here.is_some(),
         pinned: view.spec.pinned,
         preload: view.spec.preload,
         progress: view.progress,
         error: view.error.map(error_status),
-        revision: view.stock.and_then(|stock| stock.revision.clone()),
+        revision: here.as_ref().and_then(|here| here.revision.clone()),
         update: view.update.map(update_status),
-        parts: view.stock.map(|stock| stock.files.parts.clone()).unwrap_or_default(),
+        parts: here.map(|here| here.parts).unwrap_or_default(),
         family: facts.and_then(|facts| facts.family).map(|family| family.name()),
         tasks: facts.and_then(|facts| facts.family).map(|family| family.tasks()),
         device: facts.map(|facts| facts.device.clone()),

@@ -48,7 +48,7 @@ impl Family for Parrot {
     }
 
     fn footprint(&self, files: &ModelFiles, _place: &Placement) -> Result<u64, LoadError> {
-        Ok(files.open("model", "weights")?.len() as u64)
+        files.size("model", "weights")
     }
 
     fn load(&self, files: &ModelFiles, _place: &Placement) -> Result<Box<dyn Model>, LoadError> {
@@ -100,6 +100,7 @@ fn server(specs: Vec<ModelSpec>) -> (Lifecycle, TempDir) {
         xet: true,
         xet_cache: 0,
         reserve: 0,
+        verify: store::Verify::Fetch,
     };
     let store = Store::new(store, Buckets::new(BucketsConfig::default()), &[], &registry).unwrap();
     let runtime = runtime::Config {

@@ -4,15 +4,17 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Attempt, Resource, VersionId};
 use crate::{
-    lifecycle::{Cause, Failure, ModelSpec, Unavailable},
+    lifecycle::{Budget, Cause, Failure, ModelSpec, Unavailable},
     speech::ModelName,
 };
 
 /// What is to be done.
 pub enum Effect<R: Resource, F> {
+    /// `budget`: what it must fit into, if it is to be loaded afterwards.
     Fetch {
         attempt: Attempt,
         spec: Arc<ModelSpec>,
+        budget: Option<Budget>,
     },
     CancelFetch {
         attempt: Attempt,

@@ -17,7 +17,7 @@ use super::{
     Waiter, queue_estimate::QueueEstimate, waiter::TargetState,
 };
 use crate::{
-    lifecycle::{Cause, Ended, Failure, KeepAlive, ModelSpec, Progress, Unavailable},
+    lifecycle::{Cause, Ended, Failure, KeepAlive, ModelSpec, Obstacle, Progress, Unavailable},
     speech::Fault,
 };
 
@@ -181,6 +181,9 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
                     let took = cx.now.saturating_duration_since(since);
                     cx.note(Note::Downloaded { model: self.name().clone(), version: self.id, took });
                     self.wait_for_room(cx, stock, target, waiters, cx.now);
+                }
+                Err(Failure { obstacle: Some(Obstacle::TooLarge(size)), .. }) => {
+                    self.too_large(cx, size, target, waiters);
                 }
                 Err(failure) => self.fail(cx, failure, waiters, jitter),
             },

@@ -85,6 +85,16 @@ async fn a_storage_of_chunks_that_fails_is_left_for_ranges() {
 }
 
 #[tokio::test]
+async fn a_list_of_chunks_is_read_up_to_a_bound_and_then_the_file_comes_by_ranges() {
+    for (bytes, chunks) in [(1 << 20, true), (17 << 20, false)] {
+        let bench = bench();
+        bench.hub.pad_chunk_lists(bytes);
+        assert!(fetch_weights(&bench.store(), &bench).await.unwrap() == chunked(None));
+        assert_eq!((by_range(&bench) == 0, bench.hub.chunks_sent() > 0), (chunks, chunks), "{bytes} bytes of blanks");
+    }
+}
+
+#[tokio::test]
 async fn a_gated_repository_opens_its_chunks_to_who_has_the_token() {
     let bench = bench();
     bench.hub.gate("hf_good");

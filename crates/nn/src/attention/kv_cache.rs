@@ -55,6 +55,9 @@ pub(super) enum Store {
 
 impl KvCache {
     pub fn new(config: &KvCacheConfig, context: &ComputeContext) -> Result<Self> {
+        if config.bytes(context).is_none() {
+            candle_core::bail!("{config:?} takes more memory than there can be");
+        }
         let shape = config.shape();
         let CacheShape { heads, head_dim, capacity } = shape;
         let store = match (context.kernels, config.dtype) {
@@ -108,12 +111,13 @@ impl KvCache {
 // === impl KvCacheConfig ===
 
 impl KvCacheConfig {
-    /// Bytes that such a cache takes.
-    pub fn bytes(&self, context: &ComputeContext) -> usize {
+    /// Bytes that such a cache takes; `None` if nobody can count so far.
+    pub fn bytes(&self, context: &ComputeContext) -> Option<usize> {
+        let tensors = || self.heads.checked_mul(self.capacity)?.checked_mul(self.head_dim)?.checked_mul(2);
         match (context.kernels, self.dtype) {
-            (Some(_), KvCacheDtype::Full) => self.shape().numbers() * size_of::<f32>(),
-            (Some(_), KvCacheDtype::Half) => self.shape().numbers() * size_of::<f16>(),
-            (None, _) => 2 * self.heads * self.capacity * self.head_dim * context.activations().size_in_bytes(),
+            (Some(_), KvCacheDtype::Full) => self.shape().numbers()?.checked_mul(size_of::<f32>()),
+            (Some(_), KvCacheDtype::Half) => self.shape().numbers()?.checked_mul(size_of::<f16>()),
+            (None, _) => tensors()?.checked_mul(context.activations().size_in_bytes()),
         }
     }
 

@@ -128,9 +128,10 @@ impl Slots {
 // === impl SlotConfig ===
 
 impl SlotConfig {
-    /// Bytes that a slot takes.
-    pub fn bytes(&self, context: &ComputeContext) -> usize {
-        self.layers * (self.self_attention.bytes(context) + self.cross_attention.bytes(context))
+    /// Bytes that a slot takes; `None` if nobody can count so far.
+    pub fn bytes(&self, context: &ComputeContext) -> Option<usize> {
+        let layer = self.self_attention.bytes(context)?.checked_add(self.cross_attention.bytes(context)?)?;
+        self.layers.checked_mul(layer)
     }
 }
 

@@ -136,9 +136,11 @@ impl<E: Element> Panelled<E> {
 // === impl CacheShape ===
 
 impl CacheShape {
-    /// Numbers that [`KvPanels`] takes.
-    pub fn numbers(&self) -> usize {
-        self.heads * (self.keys_stride() + self.values_stride())
+    /// Numbers that [`KvPanels`] takes; `None` if nobody can count so far. Below that no product here overflows.
+    pub fn numbers(&self) -> Option<usize> {
+        let keys = panels(self.capacity).checked_mul(PANEL)?.checked_mul(self.head_dim)?;
+        let values = panels(self.head_dim).checked_mul(PANEL)?.checked_mul(self.capacity)?;
+        self.heads.checked_mul(keys.checked_add(values)?)
     }
 
     /// What keys are multiplied by.

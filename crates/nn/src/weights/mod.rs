@@ -2,6 +2,7 @@
 
 pub(super) mod data;
 mod loader;
+mod measure;
 mod safetensors;
 mod shards;
 mod stored;
@@ -10,5 +11,6 @@ mod torch;
 
 pub use data::WeightData;
 pub use loader::{Bias, LayerError, Loaded, Loader};
+pub use measure::{WeightSize, header_bytes, measure, measure_some};
 pub use shards::{INDEX, SINGLE, ShardIndex, listed};
 pub use tensors::{WeightError, Weights};

@@ -80,27 +80,18 @@ impl Weights {
         }
     }
 
-    /// How many numbers there are, and how many bytes they take.
-    pub fn size(&self) -> (usize, usize) {
-        self.size_under("")
-    }
-
-    /// The same of those whose names begin so.
-    pub fn size_under(&self, beginning: &str) -> (usize, usize) {
-        let numbers = |stored: &Stored| stored.shape.iter().product::<usize>();
-        let add =
-            |(count, bytes): (usize, usize), stored: &Stored| (count + numbers(stored), bytes + stored.bytes.len());
-        let named = self.tensors.iter().filter(|(name, _)| name.starts_with(beginning));
-        named.map(|(_, stored)| stored).fold((0, 0), add)
-    }
-
     fn fault(&self, name: &str, reason: String) -> WeightError {
         WeightError::Tensor { tensor: format!("{}{name}", self.prefix), reason }
     }
 }
 
+/// Whether a file is PyTorch's, by its name.
+pub(super) fn is_torch(file: &str) -> bool {
+    TORCH.iter().any(|ending| file.ends_with(ending))
+}
+
 fn read(file: &str, bytes: &Bytes) -> Result<Vec<(String, Stored)>, WeightError> {
-    let read = match TORCH.iter().any(|ending| file.ends_with(ending)) {
+    let read = match is_torch(file) {
         true => torch::read(bytes).map_err(|error| error.to_string()),
         false => safetensors::read(bytes).map_err(|error| error.to_string()),
     };

@@ -5,17 +5,20 @@ use candle_core::DType;
 
 use super::decoder::{self, Decoder};
 use crate::{
-    families::whisper::config::Config,
+    families::{
+        weight_files,
+        whisper::{config::Config, repository::CONFIG},
+    },
     model::{Backing, LoadError, ModelFiles, Placement},
     nn::{
         AudioEncoder, AudioEncoderConfig, ComputeContext,
-        weights::{INDEX, Loader, SINGLE, ShardIndex, Weights},
+        weights::{Loader, Weights},
     },
 };
 
 /// Bytes that a model takes beside its numbers: vocabulary, tables, stacks of threads. The embedded model was seen to take
 /// 14 to 18 MB more than its numbers (2026-11-20, `/models/status` after a load).
-const BESIDES: usize = 16 << 20;
+const BESIDES: u64 = 16 << 20;
 
 /// Names may begin with it.
 const PREFIX: &str = "model.";
@@ -26,19 +29,39 @@ pub(super) fn footprint(
     part: &str,
     placement: &Placement,
 ) -> Result<u64, LoadError> {
-    let (numbers, bytes) = weights(files, part, |name| files.open(part, name))?.size();
-    let context = ComputeContext::new(&placement.device, placement.dtype);
+    let sum = weight_files::size(files, part, |_| true)?;
     let on_cpu = placement.device.is_cpu() && placement.dtype == DType::F32;
     // On the CPU each weight keeps at most the width that it has in the file, see `nn::Linear`.
-    let weights = if on_cpu { bytes } else { numbers * placement.dtype.size_in_bytes() };
-    let slots = placement.max_batch * decoder::slot_config(config, &context).bytes(&context);
-    Ok((weights + slots + workspace(config, placement) + BESIDES) as u64)
+    let weights =
+        if on_cpu { Some(sum.bytes) } else { sum.numbers.checked_mul(placement.dtype.size_in_bytes() as u64) };
+    let weights = weights.ok_or_else(|| too_large(CONFIG, "its tensors"))?;
+    let slots = slots(config, placement).ok_or_else(|| {
+        too_large(CONFIG, "decoder_layers, d_model, max_source_positions and max_target_positions, in each of a batch,")
+    })?;
+    let workspace = workspace(config, placement).ok_or_else(|| {
+        too_large(CONFIG, "d_model, encoder_ffn_dim, max_source_positions and vocab_size, in a batch,")
+    })?;
+    let parts = [weights, slots, workspace, BESIDES];
+    let all = parts.into_iter().try_fold(0u64, u64::checked_add);
+    all.ok_or_else(|| too_large(CONFIG, "what is computed from its sizes"))
 }
 
-/// Bytes of the encoder's activations at their widest, and of the logits of a full batch.
-fn workspace(config: &Config, placement: &Placement) -> usize {
-    let logits = 2 * placement.max_batch * config.vocab_size * size_of::<f32>();
-    encoder_config(config).workspace(&placement.device) + logits
+/// Bytes of the caches of a full batch; `None` if nobody can count so far.
+fn slots(config: &Config, placement: &Placement) -> Option<u64> {
+    let context = ComputeContext::new(&placement.device, placement.dtype);
+    let slot = decoder::slot_config(config, &context).bytes(&context)?;
+    u64::try_from(slot.checked_mul(placement.max_batch)?).ok()
+}
+
+/// Bytes of the encoder's activations at their widest, and of the logits of a full batch; `None` if nobody can count so
+/// far.
+fn workspace(config: &Config, placement: &Placement) -> Option<u64> {
+    let logits = config.vocab_size.checked_mul(2 * size_of::<f32>())?.checked_mul(placement.max_batch)?;
+    u64::try_from(encoder_config(config).workspace(&placement.device)?.checked_add(logits)?).ok()
+}
+
+fn too_large(file: &str, fields: &str) -> LoadError {
+    LoadError::Malformed { file: file.to_owned(), reason: format!("{fields} make more bytes than can be counted") }
 }
 
 fn encoder_config(config: &Config) -> AudioEncoderConfig {
@@ -69,16 +92,12 @@ pub(super) fn read(
     Ok((encoder, decoder))
 }
 
-/// The tensors of all files that hold some: of one, or of those that the index names.
+/// The tensors of all files that hold some.
 fn weights(
     files: &ModelFiles,
     part: &str,
     open: impl Fn(&str) -> Result<Bytes, LoadError>,
 ) -> Result<Weights, LoadError> {
-    let names = match files.optional_json::<ShardIndex>(part, INDEX)? {
-        Some(index) if !files.has(part, SINGLE) => index.files(),
-        _ => [SINGLE.to_owned()].into(),
-    };
-    let files = names.into_iter().map(|name| open(&name).map(|bytes| (name, bytes)));
+    let files = weight_files::names(files, part)?.into_iter().map(|name| open(&name).map(|bytes| (name, bytes)));
     Ok(Weights::open(&files.collect::<Result<Vec<_>, LoadError>>()?, PREFIX)?)
 }

@@ -194,7 +194,7 @@ impl World {
 
     fn obey(&mut self, effect: Effect<Loaded, Files>) {
         match effect {
-            Effect::Fetch { attempt, spec } => {
+            Effect::Fetch { attempt, spec, .. } => {
                 let revision = spec.revision().expect("a revision").to_owned();
                 self.fetches.push(Work { model: self.index(&spec.name), attempt, revision, since: self.now });
                 self.count("fetch");

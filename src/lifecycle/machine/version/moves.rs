@@ -6,7 +6,7 @@ use super::{
     Answer, Cause, Context, Effect, Failure, ModelVersion, Note, Phase, Preload, Progress, Reason, Resource, Role,
     Stock, TargetState, VersionId, WaitCondition, Waiter, phase::Refusal,
 };
-use crate::lifecycle::OnPreloadFailure;
+use crate::lifecycle::{OnPreloadFailure, TooLarge};
 
 impl<R: Resource, F: Clone> ModelVersion<R, F> {
     /// Starts on the way into memory, from wherever the files are.
@@ -18,7 +18,8 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
         let attempt = cx.number();
         self.phase = Phase::Downloading { attempt, since: cx.now, progress: Progress::default(), target, waiters };
         cx.note(Note::Downloading { model: self.name().clone(), cause });
-        cx.out.push(Effect::Fetch { attempt, spec: self.spec.clone() });
+        let budget = (target != TargetState::Files).then(|| cx.rules.limits.budget.clone());
+        cx.out.push(Effect::Fetch { attempt, spec: self.spec.clone(), budget });
     }
 
     /// It went for another, which did not come. Whether it is brought back.
@@ -158,15 +159,48 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
         match self.take() {
             Phase::Fetched { stock, displaced, waiters, .. } => {
                 cx.displaced.extend(displaced);
-                let refusal = Refusal::WontFit { need, budget, device: stock.device.clone() };
-                let failure = Failure { reason: refusal.reason(), permanent: true, retry_after: None, obstacle: None };
-                self.failures += 1;
-                self.preload_missed(cx, &failure.reason, true);
-                self.note_failure(cx, failure, None);
-                self.refuse_all(cx, Some(stock), refusal, waiters, None);
+                let size = TooLarge { need, device: stock.device.clone() };
+                self.outgrown(cx, Some(stock), size, budget, waiters);
             }
             other => self.phase = other,
         }
+    }
+
+    /// It was weighed before its files came, and was too large for what its fetch began under. Who wants no more than the
+    /// files gets them; where the limits were raised meanwhile, it is tried again.
+    pub(super) fn too_large(
+        &mut self,
+        cx: &mut Context<'_, R, F>,
+        size: TooLarge,
+        target: TargetState,
+        waiters: Vec<Waiter>,
+    ) {
+        let Some(budget) = cx.rules.limits.budget.on(&size.device).filter(|budget| size.need > *budget) else {
+            return self.bring(cx, Cause::Retry, target, waiters);
+        };
+        let (files, waiters): (Vec<_>, Vec<_>) =
+            waiters.into_iter().partition(|waiter| waiter.condition == WaitCondition::Fetched);
+        self.outgrown(cx, None, size, budget, waiters);
+        if !files.is_empty() {
+            self.bring(cx, Cause::Asked, TargetState::Files, files);
+        }
+    }
+
+    fn outgrown(
+        &mut self,
+        cx: &mut Context<'_, R, F>,
+        stock: Option<Stock<F>>,
+        size: TooLarge,
+        budget: u64,
+        waiters: Vec<Waiter>,
+    ) {
+        let refusal = Refusal::WontFit { size, budget };
+        let (reason, obstacle) = (refusal.reason(), refusal.obstacle());
+        let failure = Failure { reason, permanent: true, retry_after: None, obstacle };
+        self.failures += 1;
+        self.preload_missed(cx, &failure.reason, true);
+        self.note_failure(cx, failure, None);
+        self.refuse_all(cx, stock, refusal, waiters, None);
     }
 
     /// An update that fails is its model's to tell.

@@ -1,13 +1,10 @@
 //! What a model is doing.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use super::{Attempt, Failure, Progress, Stock, TargetState, Unavailable, VersionId, Waiter};
 use crate::{
-    lifecycle::{Obstacle, Status},
+    lifecycle::{Obstacle, Status, TooLarge},
     speech::ModelName,
 };
 
@@ -76,7 +73,7 @@ pub(super) enum Phase<R, F> {
 #[derive(Clone)]
 pub(super) enum Refusal {
     Failure(Failure),
-    WontFit { need: u64, budget: u64, device: Arc<str> },
+    WontFit { size: TooLarge, budget: u64 },
 }
 
 /// Whether leases exist.
@@ -165,7 +162,7 @@ impl Refusal {
     pub(super) fn reason(&self) -> String {
         match self {
             Self::Failure(failure) => failure.reason.clone(),
-            Self::WontFit { need, budget, device } => {
+            Self::WontFit { size: TooLarge { need, device }, budget } => {
                 format!("it needs {need} bytes of memory on {device}, where all models together may take {budget}")
             }
         }
@@ -173,15 +170,15 @@ impl Refusal {
 
     pub(super) fn obstacle(&self) -> Option<Obstacle> {
         match self {
-            Self::Failure(failure) => failure.obstacle,
-            Self::WontFit { .. } => None,
+            Self::Failure(failure) => failure.obstacle.clone(),
+            Self::WontFit { size, .. } => Some(Obstacle::TooLarge(size.clone())),
         }
     }
 
     pub(super) fn told(&self, model: &ModelName, retry_after: Option<Duration>) -> Unavailable {
         let model = model.clone();
         match self {
-            Self::WontFit { need, budget, device } => {
+            Self::WontFit { size: TooLarge { need, device }, budget } => {
                 Unavailable::WontFit { model, need: *need, budget: *budget, device: device.to_string() }
             }
             Self::Failure(failure) => {

@@ -1,0 +1,34 @@
+//! The files that hold a model's weights, and how much they hold, also where they are still to come.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    model::{LoadError, ModelFiles},
+    nn::weights::{INDEX, SINGLE, ShardIndex, WeightSize, header_bytes, measure_some},
+};
+
+/// One file, or those that the index names.
+pub(super) fn names(files: &ModelFiles, part: &str) -> Result<BTreeSet<String>, LoadError> {
+    Ok(match files.optional_json::<ShardIndex>(part, INDEX)? {
+        Some(index) if !files.has(part, SINGLE) => index.files(),
+        _ => [SINGLE.to_owned()].into(),
+    })
+}
+
+/// What all of them hold under names that are `counted`, from their headers alone.
+pub(super) fn size(files: &ModelFiles, part: &str, counted: impl Fn(&str) -> bool) -> Result<WeightSize, LoadError> {
+    let mut sum = WeightSize::default();
+    for name in names(files, part)? {
+        let (beginning, size) = files.beginning(part, &name)?;
+        if header_bytes(&beginning).is_some_and(|header| (beginning.len() as u64) < header && header <= size) {
+            return Err(LoadError::Ahead(name));
+        }
+        sum = sum.checked_add(measure_some(&name, &beginning, size, &counted)?).ok_or_else(|| too_large(&name))?;
+    }
+    Ok(sum)
+}
+
+fn too_large(file: &str) -> LoadError {
+    let reason = "its tensors make more bytes than can be counted".to_owned();
+    LoadError::Malformed { file: file.to_owned(), reason }
+}
