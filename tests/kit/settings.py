@@ -104,6 +104,7 @@ KINDS = {
     "format": {"enum": ["auto", "pretty", "json"]},
     "failure": {"enum": ["retry", "exit", "lazy"]},
     "weights": {"enum": ["map", "copy"]},
+    "verify": {"enum": ["fetch", "load"]},
 }
 
 TAKES = {
@@ -133,6 +134,7 @@ TAKES = {
     "auto, pretty or json": "format",
     "retry, exit or lazy": "failure",
     "map or copy": "weights",
+    "fetch or load": "verify",
 }
 """The kind of what a setting takes, by the words of the page."""
 

@@ -87,7 +87,7 @@ impl FrontEnd {
     /// What a text becomes, where some stretches of it sound as they are said to.
     pub fn read(&self, text: &str, pronunciations: &[Pronunciation]) -> Result<Phrase, LarkError> {
         let tokens = self.tokens(text, pronunciations)?;
-        let (mut said, mut following): (Vec<(Range<usize>, Vec<u8>)>, Vec<u8>) = (Vec::new(), Vec::new());
+        let (mut said, mut following) = (Vec::new(), Vec::new());
         for Token { range, kind } in tokens.into_iter().rev() {
             let sounds = match kind {
                 TokenKind::Mark(mark) => {
