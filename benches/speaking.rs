@@ -87,7 +87,7 @@ async fn first_sounds(server: &Program, count: usize) -> Vec<Duration> {
     let mut durations = Vec::new();
     for _ in 0..count {
         let start = Instant::now();
-        let mut sound = speak(&server, SENTENCE).await;
+        let mut sound = speak(server, SENTENCE).await;
         while sound.next().await.expect("some sound") == 0 {}
         durations.push(start.elapsed());
         sound.whole().await;
@@ -101,7 +101,7 @@ async fn pace(server: &Program, count: usize) {
     let mut paces = Vec::new();
     for _ in 0..count {
         let start = Instant::now();
-        let seconds = speak(&server, &text).await.whole().await;
+        let seconds = speak(server, &text).await.whole().await;
         paces.push(seconds / start.elapsed().as_secs_f64());
     }
     paces.sort_by(f64::total_cmp);
@@ -131,7 +131,7 @@ fn execs(count: usize) -> Vec<Duration> {
 async fn memory(server: &Program, listened: Duration) {
     let text = format!("{SENTENCE}\n\n").repeat(1_000_000 / (SENTENCE.len() + 2));
     println!("{:58} {:8.1} MB", "peak memory of the server before", server.peak() as f64 / 1e6);
-    let (mut sound, start, mut bytes) = (speak(&server, &text).await, Instant::now(), 0);
+    let (mut sound, start, mut bytes) = (speak(server, &text).await, Instant::now(), 0);
     while start.elapsed() < listened {
         bytes += sound.next().await.unwrap_or(0);
     }
