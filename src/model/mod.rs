@@ -2,6 +2,7 @@
 //! thread: both point here.
 
 mod batch;
+mod embedded;
 mod family;
 mod files;
 mod flow;
@@ -15,6 +16,7 @@ mod signal;
 mod streak;
 
 pub use batch::{Admission, Batch};
+pub use embedded::{EMBEDDED, EmbeddedModel};
 pub use family::{Availability, Broken, Family, Model, OwnVoice, Preset};
 pub use files::{Location, ModelFiles};
 pub use flow::FlowLimits;

@@ -16,7 +16,6 @@ mod config;
 mod digest;
 mod download;
 mod download_lock;
-mod embedded;
 mod error;
 mod evict;
 mod extents;
@@ -56,9 +55,9 @@ mod web;
 mod xet;
 mod xet_client;
 
+pub use crate::model::{EMBEDDED, EmbeddedModel};
 pub use config::{Config, Verify};
 pub use download::{Choose, FetchPlan, Fetched};
-pub use embedded::{EMBEDDED, EmbeddedModel};
 pub use error::{SourceError, StoreError};
 pub use handle::Store;
 pub use housekeeping::{CachedCommit, CachedModel, Cleared, Doomed};

@@ -67,7 +67,7 @@ pub struct Signal {
     pub hop: usize,
     /// Frames that the networks make in one step.
     pub frames_per_step: usize,
-    /// The middles of the bands in Hz, rising from 0 to half the rate.
+    /// The middles of the bands in Hz, rising from 0 to half the rate. None where the networks say each bin by itself.
     pub band_centres: Vec<f32>,
     /// No harmonic lies above, in Hz.
     pub top: f32,
@@ -95,12 +95,13 @@ impl Config {
         check(!config.symbols.is_empty() && config.symbols.len() <= 255, "1 to 255 symbols are expected")?;
         check((1..=8).contains(&config.letters.slots), "1 to 8 slots a letter are expected")?;
         config.signal.check()?;
+        config.signal.check_bands()?;
         Ok(config)
     }
 }
 
 impl Stack {
-    fn check(&self, name: &str) -> Result<(), LarkError> {
+    pub fn check(&self, name: &str) -> Result<(), LarkError> {
         let sizes = [self.width, self.hidden, self.kernel];
         let sane = sizes.iter().all(|size| (1..=MOST).contains(size)) && self.dilations.len() <= 64;
         let dilated = self.dilations.iter().all(|dilation| (1..=64).contains(dilation));
@@ -114,12 +115,15 @@ impl Stack {
 }
 
 impl Signal {
-    fn check(&self) -> Result<(), LarkError> {
+    pub fn check(&self) -> Result<(), LarkError> {
         let whole = self.hop > 0 && self.window.is_multiple_of(2 * self.hop) && (2..=MOST).contains(&self.window);
         check(whole, "the window must be a multiple of two hops")?;
         check((8_000..=96_000).contains(&self.sample_rate), "a sample_rate of 8000 to 96000 is expected")?;
         check((1..=8).contains(&self.frames_per_step), "1 to 8 frames_per_step are expected")?;
-        check(self.voiced >= 20.0 && self.top > self.voiced, "voiced must be at least 20 Hz, and top above it")?;
+        check(self.voiced >= 20.0 && self.top > self.voiced, "voiced must be at least 20 Hz, and top above it")
+    }
+
+    fn check_bands(&self) -> Result<(), LarkError> {
         let centres = &self.band_centres;
         let rising = centres.windows(2).all(|pair| pair[0] < pair[1]);
         check(

@@ -18,6 +18,9 @@ pub enum LarkError {
     Config(String),
     #[error("the lexicon: {0}")]
     Lexicon(String),
+    /// Of a voice that comes in files of its own.
+    #[error("{file}: {reason}")]
+    File { file: String, reason: String },
     #[error("there is no symbol {0:?} in the alphabet of this voice")]
     Symbol(char),
     #[error("{sound:?} in the pronunciation {ipa:?} is no sound of this voice; the IPA of English would be right")]
@@ -42,6 +45,7 @@ impl From<LarkError> for LoadError {
         match error {
             LarkError::Weights(error) => error.into(),
             LarkError::Network(error) => Self::Device(error),
+            LarkError::File { file, reason } => Self::Malformed { file, reason },
             LarkError::Lexicon(reason) => Self::Malformed { file: "lexicon.bin".to_owned(), reason },
             other => Self::Malformed { file: "config.json".to_owned(), reason: other.to_string() },
         }
@@ -54,7 +58,9 @@ impl LarkError {
         let param = match self {
             Self::TooLong(_) | Self::Nothing | Self::Symbol(_) | Self::Sound { .. } => "text",
             Self::Speed(_) => "speed",
-            Self::Config(_) | Self::Lexicon(_) | Self::Weights(_) | Self::Network(_) => return Err(self),
+            Self::Config(_) | Self::Lexicon(_) | Self::File { .. } | Self::Weights(_) | Self::Network(_) => {
+                return Err(self);
+            }
         };
         Ok(RequestError::Invalid { param, message: self.to_string() })
     }

@@ -65,8 +65,13 @@ enum TokenKind {
 // === impl FrontEnd ===
 
 impl FrontEnd {
-    pub fn new(config: &Config, lexicon: Lexicon, letters: GraphemeToPhoneme) -> Result<Self, LarkError> {
-        let alphabet = Alphabet::new(config)?;
+    /// `config`: what letters are called, and what sounds otherwise before a vowel.
+    pub fn new(
+        config: &Config,
+        alphabet: Alphabet,
+        lexicon: Lexicon,
+        letters: GraphemeToPhoneme,
+    ) -> Result<Self, LarkError> {
         let names = config.letter_names.iter().map(|(&letter, sounds)| Ok((letter, alphabet.indices(sounds)?)));
         let names = names.collect::<Result<_, LarkError>>()?;
         let before = config.before_vowel.iter().map(|(word, sounds)| Ok((word.clone(), alphabet.indices(sounds)?)));
@@ -74,7 +79,6 @@ impl FrontEnd {
         Ok(Self { alphabet, lexicon, letters, names, before_vowel })
     }
 
-    #[cfg(test)]
     pub fn alphabet(&self) -> &Alphabet {
         &self.alphabet
     }

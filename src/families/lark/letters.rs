@@ -21,7 +21,8 @@ pub struct GraphemeToPhoneme {
     blocks: ConvNext,
     norm: Norm,
     leave: Dense,
-    symbols: usize,
+    /// What each symbol is called in the alphabet in which it guesses.
+    symbols: Vec<u8>,
 }
 
 // === impl GraphemeToPhoneme ===
@@ -29,6 +30,7 @@ pub struct GraphemeToPhoneme {
 impl GraphemeToPhoneme {
     pub fn load(weights: &mut Weights, config: &Config) -> Result<Self, LarkError> {
         let (sizes, symbols) = (config.letters.clone(), config.symbols.len());
+        let last = u8::try_from(symbols.saturating_sub(1)).unwrap_or(u8::MAX);
         let width = sizes.stack.width;
         Ok(Self {
             embedding: weights.take("letters.embedding.weight", &[sizes.alphabet.len(), sizes.slots * width])?,
@@ -36,8 +38,13 @@ impl GraphemeToPhoneme {
             norm: Norm::load(weights, "letters.norm", width)?,
             leave: Dense::load(weights, "letters.leave", width, symbols)?,
             sizes,
-            symbols,
+            symbols: (0..=last).collect(),
         })
+    }
+
+    /// The same guesses in the symbols of another alphabet. `symbols`: its index for each of the voice's own.
+    pub fn in_symbols(self, symbols: Vec<u8>) -> Self {
+        Self { symbols, ..self }
     }
 
     /// The symbols of a word in lower case. What is no letter is left out.
@@ -46,7 +53,8 @@ impl GraphemeToPhoneme {
         let letters = word.chars().filter_map(|letter| self.letter(letter)).take(LONGEST);
         let rows: Vec<f32> = letters.flat_map(|letter| &self.embedding[letter * width..][..width]).copied().collect();
         let scores = self.leave.forward(self.norm.forward(self.blocks.forward(rows)?)?)?;
-        Ok(collapse(&scores, self.symbols))
+        let guess = collapse(&scores, self.symbols.len());
+        Ok(guess.into_iter().map(|symbol| self.symbols[usize::from(symbol)]).collect())
     }
 
     fn letter(&self, letter: char) -> Option<usize> {

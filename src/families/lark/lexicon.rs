@@ -4,7 +4,7 @@
 //! sounds, each a little-endian `u32`; then one zlib stream of both. A spelling is the number of bytes that it shares
 //! with the one before (plus 32, so that it is no line feed), its own bytes, and a line feed; spellings rise. Sounds are indices of symbols, ended by 0.
 
-use std::io::Read;
+use std::{collections::BTreeMap, io::Read};
 
 use flate2::read::ZlibDecoder;
 
@@ -47,6 +47,18 @@ impl Lexicon {
                 lexicon.spellings.len(),
                 lexicon.sounds.len()
             )));
+        }
+        Ok(lexicon)
+    }
+
+    /// Of words in lower case and their symbols.
+    pub fn of(words: &BTreeMap<String, Vec<u8>>) -> Result<Self, LarkError> {
+        let mut lexicon = Self::default();
+        for (word, sounds) in words {
+            lexicon.spellings.bytes.extend_from_slice(word.as_bytes());
+            lexicon.spellings.end()?;
+            lexicon.sounds.bytes.extend_from_slice(sounds);
+            lexicon.sounds.end()?;
         }
         Ok(lexicon)
     }

@@ -3,22 +3,31 @@
 //!
 //! `training/lark/` is the reference and the recipe; its weights are inside this program. A `voice` knows sentences and
 //! no request; the `speaker` brings many requests to it, a block of sound for each at every step.
+//!
+//! A folder that holds a [`hibari`] speaks the same way, by its own networks.
 
 mod alphabet;
+mod bands;
 mod config;
 mod convnext;
 mod dense;
 mod error;
 mod frontend;
+mod hibari;
 mod ipa;
 mod istft;
 mod letters;
 mod lexicon;
 mod net;
+mod networks;
+mod onnx;
+mod plan;
+mod source;
 mod speaker;
 mod utterance;
 mod vocoder;
 mod voice;
+mod wire;
 
 #[cfg(test)]
 mod tests;
@@ -91,26 +100,61 @@ impl Family for Lark {
     }
 
     fn files(&self, _part: &str, listing: &[String]) -> Result<Vec<String>, LoadError> {
-        let needed = [CONFIG, WEIGHTS, LEXICON];
-        match needed.iter().find(|file| !listing.iter().any(|listed| listed == *file)) {
-            Some(missing) => Err(LoadError::Missing((*missing).to_owned())),
-            None => Ok(needed.map(str::to_owned).to_vec()),
+        let has = |file: &str| listing.iter().any(|listed| listed == file);
+        let needed = match has(CONFIG) || !has(hibari::VOCABULARY) {
+            true => [CONFIG, WEIGHTS, LEXICON].map(str::to_owned).to_vec(),
+            false => {
+                let voice = hibari::voice(listing)?;
+                vec![voice, hibari::VOCABULARY.to_owned(), hibari::GOLD.to_owned(), hibari::SILVER.to_owned()]
+            }
+        };
+        match needed.iter().find(|file| !has(file)) {
+            Some(missing) => Err(LoadError::Missing(missing.clone())),
+            None => Ok(needed),
         }
     }
 
-    /// The weights twice, as they are and as they are computed with, and the lexicon.
+    /// The weights twice, as they are and as they are computed with, and the lexicon. Of a Hibari: its weights are four
+    /// times as large when they are no more quantised, and its words five times when they are no more compressed.
     fn footprint(&self, files: &ModelFiles, _place: &Placement) -> Result<u64, LoadError> {
-        let bytes = |file, times: u64| {
-            let too_large = || LoadError::Malformed { file: String::from(file), reason: "it is too large".to_owned() };
+        let bytes = |file: &str, times: u64| {
+            let too_large = || LoadError::Malformed { file: file.to_owned(), reason: "it is too large".to_owned() };
             files.size(PART, file)?.checked_mul(times).ok_or_else(too_large)
         };
-        Ok(bytes(WEIGHTS, 3)?.saturating_add(bytes(LEXICON, 2)?))
+        let (weights, words) = match files.has(PART, CONFIG) {
+            true => (bytes(WEIGHTS, 3)?, bytes(LEXICON, 2)?),
+            false => {
+                let words = bytes(hibari::GOLD, 5)?.saturating_add(bytes(hibari::SILVER, 5)?);
+                (bytes(&graph(files)?, 5)?, words)
+            }
+        };
+        Ok(weights.saturating_add(words))
     }
 
     fn load(&self, files: &ModelFiles, place: &Placement) -> Result<Box<dyn Model>, LoadError> {
-        let open = |file| files.open(PART, file);
-        let weights = files.weights(PART, WEIGHTS, place.weights)?;
-        let voice = Voice::load(&open(CONFIG)?, weights, &open(LEXICON)?)?;
+        let open = |file: &str| files.open(PART, file);
+        let voice = match files.has(PART, CONFIG) {
+            true => {
+                let weights = files.weights(PART, WEIGHTS, place.weights)?;
+                Voice::load(&open(CONFIG)?, weights, &open(LEXICON)?)?
+            }
+            false => {
+                let voice = graph(files)?;
+                Voice::hibari(&hibari::Files {
+                    graph: files.weights(PART, &voice, place.weights)?,
+                    vocabulary: open(hibari::VOCABULARY)?,
+                    gold: open(hibari::GOLD)?,
+                    silver: open(hibari::SILVER)?,
+                    voice,
+                })?
+            }
+        };
         Ok(Box::new(Speaker::new(voice, place.max_batch)))
     }
+}
+
+/// The graph of a Hibari.
+fn graph(files: &ModelFiles) -> Result<String, LoadError> {
+    let names: Vec<String> = files.names(PART).map(str::to_owned).collect();
+    hibari::voice(&names)
 }

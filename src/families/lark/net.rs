@@ -8,14 +8,12 @@ use super::{
     convnext::ConvNext,
     dense::{Dense, Norm},
     error::LarkError,
+    plan::{Plan, lengths},
 };
 use crate::nn::weights::Weights;
 
 /// What a step knows of its place in its symbol: how far from the start, from the end, and the log of its length.
 const PLACES: usize = 3;
-
-/// Steps that one symbol may last: 2.5 seconds.
-const LONGEST: f32 = 100.0;
 
 /// The networks of a voice.
 #[derive(Debug)]
@@ -50,26 +48,6 @@ struct Sizes {
     pitch: Pitch,
 }
 
-/// A sentence that waits to be decoded.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// What the decoder reads, row by row of a step.
-    rows: Vec<f32>,
-    width: usize,
-    /// Of each frame in Hz, 0 where there is no voice.
-    pub f0: Vec<f32>,
-    /// Steps of each symbol.
-    pub lengths: Vec<usize>,
-}
-
-// === impl Plan ===
-
-impl Plan {
-    pub fn steps(&self) -> usize {
-        self.rows.len() / self.width
-    }
-}
-
 // === impl LarkNet ===
 
 impl LarkNet {
@@ -100,9 +78,7 @@ impl LarkNet {
         let width = self.sizes.text;
         let rows = ids.iter().flat_map(|&id| &self.embedding[usize::from(id) * width..][..width]);
         let text = self.text_norm.forward(self.text.forward(rows.copied().collect())?)?;
-        let logs = self.duration.forward(text.clone())?;
-        let lengths = logs.iter().map(|log| ((log.exp_m1()) / speed).round_ties_even().clamp(1.0, LONGEST) as usize);
-        let lengths: Vec<usize> = lengths.collect();
+        let lengths = lengths(&self.duration.forward(text.clone())?, speed);
         let steps = spread(&text, width, &lengths);
         let said = self.prosody_enter.forward(steps.clone())?;
         let said = self.prosody_leave.forward(self.prosody_norm.forward(self.prosody.forward(said)?)?)?;

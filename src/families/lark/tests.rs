@@ -123,9 +123,9 @@ fn the_shipped_voice_speaks_at_a_plausible_pace_and_loudness() {
 fn the_harmonics_sound_as_the_reference_has_them() {
     let (voice, reference) = (tiny(), Reference::open("tiny"));
     let mut bands = reference.floats("bands");
-    let half = voice.config.signal.bands();
+    let half = voice.signal.bands();
     bands.chunks_exact_mut(2 * half).for_each(|row| row[half..].fill(QUIET));
-    let (mut vocoder, mut samples) = (Vocoder::new(&voice.config.signal, &reference.floats("f0"), 1), Vec::new());
+    let (mut vocoder, mut samples) = (Vocoder::new(&voice.signal, &reference.floats("f0"), 1), Vec::new());
     vocoder.push(&bands, &mut samples);
     vocoder.finish(&mut samples);
     assert_close("sample", &samples, &reference.floats("samples"), 2e-4);
@@ -133,7 +133,7 @@ fn the_harmonics_sound_as_the_reference_has_them() {
 
 #[test]
 fn noise_has_the_power_that_its_bands_say() {
-    let signal = tiny().config.signal;
+    let signal = tiny().signal;
     let frames = 80;
     let row = [vec![QUIET; signal.bands()], vec![0.5_f32.ln(); signal.bands()]].concat();
     let (mut vocoder, mut samples) = (Vocoder::new(&signal, &vec![0.0; frames], 3), Vec::new());
@@ -196,7 +196,7 @@ fn the_first_block_is_short_and_all_blocks_make_the_length() {
     let utterance = voice.synthesize("hello there, the apple to the lark", &[], manner(0.25, 1)).unwrap();
     let steps: usize = utterance.lengths().iter().sum();
     let blocks: Vec<usize> = utterance.map(|block| block.unwrap().len()).collect();
-    let signal = &voice.config.signal;
+    let signal = &voice.signal;
     assert!(blocks.len() > 2, "{blocks:?}");
     assert!(blocks[0] > 0 && blocks[0] < signal.sample_rate, "the first block has {} samples", blocks[0]);
     assert_eq!(blocks.iter().sum::<usize>(), steps * signal.frames_per_step * signal.hop);

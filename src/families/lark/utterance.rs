@@ -2,12 +2,7 @@
 
 use std::ops::Range;
 
-use super::{
-    config::Signal,
-    error::LarkError,
-    net::{LarkNet, Plan},
-    vocoder::Vocoder,
-};
+use super::{config::Signal, error::LarkError, networks::Networks, plan::Plan, vocoder::Vocoder};
 use crate::speech::Mark;
 
 /// Steps of the first block: the fewer, the sooner the first sound.
@@ -19,7 +14,7 @@ const BLOCK: usize = 96;
 /// The blocks of a sentence's sound, made as they are asked for.
 #[derive(Debug)]
 pub struct Utterance<'a> {
-    net: &'a LarkNet,
+    net: &'a Networks,
     plan: Plan,
     vocoder: Vocoder,
     /// Steps so far.
@@ -31,7 +26,7 @@ pub struct Utterance<'a> {
 // === impl Utterance ===
 
 impl<'a> Utterance<'a> {
-    pub(super) fn new(net: &'a LarkNet, plan: Plan, signal: &Signal, seed: u64, marks: Vec<Mark>) -> Self {
+    pub(super) fn new(net: &'a Networks, plan: Plan, signal: &Signal, seed: u64, marks: Vec<Mark>) -> Self {
         let vocoder = Vocoder::new(signal, &plan.f0, seed);
         Self { net, plan, vocoder, step: 0, marks }
     }

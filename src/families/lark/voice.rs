@@ -3,12 +3,15 @@
 use bytes::Bytes;
 
 use super::{
-    config::Config,
+    alphabet::Alphabet,
+    config::{Config, Signal},
     error::{LONGEST_SENTENCE, LarkError, SPEEDS},
     frontend::{FrontEnd, Phrase, SpokenWord},
+    hibari,
     letters::GraphemeToPhoneme,
     lexicon::Lexicon,
     net::LarkNet,
+    networks::Networks,
     utterance::Utterance,
 };
 use crate::{
@@ -19,9 +22,9 @@ use crate::{
 /// A voice with its front end.
 #[derive(Debug)]
 pub struct Voice {
-    pub(super) config: Config,
+    pub(super) signal: Signal,
     pub(super) front: FrontEnd,
-    pub(super) net: LarkNet,
+    pub(super) net: Networks,
 }
 
 /// How a sentence is said.
@@ -44,13 +47,21 @@ impl Voice {
         let net = LarkNet::load(&mut weights, &config)?;
         let letters = GraphemeToPhoneme::load(&mut weights, &config)?;
         let lexicon = Lexicon::open(lexicon, config.symbols.len())?;
-        let front = FrontEnd::new(&config, lexicon, letters)?;
-        Ok(Self { config, front, net })
+        let alphabet = Alphabet::new(config.symbols.iter().copied().map(Some).collect(), &config.vowels)?;
+        let front = FrontEnd::new(&config, alphabet, lexicon, letters)?;
+        Ok(Self { signal: config.signal, front, net: Networks::Lark(net) })
+    }
+
+    /// Of the files that Hibari is published in.
+    pub fn hibari(files: &hibari::Files) -> Result<Self, LarkError> {
+        let (net, front) = (hibari::network(files)?, hibari::front_end(files)?);
+        net.check_symbols(front.alphabet().len())?;
+        Ok(Self { signal: net.signal().clone(), front, net: Networks::Hibari(net) })
     }
 
     /// In Hz.
     pub fn sample_rate(&self) -> usize {
-        self.config.signal.sample_rate
+        self.signal.sample_rate
     }
 
     /// Begins to say one sentence of normalised text. The same text and manner give the same sound.
@@ -74,12 +85,12 @@ impl Voice {
         // The spectrum stays as it is: the same mouth, at another pitch.
         plan.f0.iter_mut().for_each(|f0| *f0 *= (pitch / 12.0).exp2());
         let marks = self.marks(text, &phrase, &plan.lengths);
-        Ok(Utterance::new(&self.net, plan, &self.config.signal, seed, marks))
+        Ok(Utterance::new(&self.net, plan, &self.signal, seed, marks))
     }
 
     /// Where the words lie.
     fn marks(&self, text: &str, phrase: &Phrase, lengths: &[usize]) -> Vec<Mark> {
-        let signal = &self.config.signal;
+        let signal = &self.signal;
         let step = (signal.frames_per_step * signal.hop) as f64 / signal.sample_rate as f64;
         let (mut ends, mut steps) = (vec![0.0], 0);
         ends.extend(lengths.iter().map(|length| {

@@ -6,6 +6,7 @@ use ::safetensors::Dtype;
 use bytes::Bytes;
 
 use super::{data::WeightData, safetensors, stored::Stored, torch};
+use crate::cpu::bytes::bytes_of;
 
 /// What is wrong with the tensors.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,19 @@ impl Weights {
             }
         }
         Ok(Self { tensors, prefix })
+    }
+
+    /// From numbers in memory: names, shapes, and as many numbers as those say, row by row.
+    pub fn of(tensors: impl IntoIterator<Item = (String, Vec<usize>, Vec<f32>)>) -> Self {
+        let stored = |shape, numbers| Stored { dtype: Dtype::F32, shape, bytes: bytes_of(numbers) };
+        let tensors = tensors.into_iter().map(|(name, shape, numbers)| (name, stored(shape, numbers)));
+        Self { tensors: tensors.collect(), prefix: "" }
+    }
+
+    /// The sizes of a tensor.
+    pub fn shape(&self, name: &str) -> Result<&[usize], WeightError> {
+        let stored = self.tensors.get(name).ok_or_else(|| self.fault(name, "is missing".to_owned()))?;
+        Ok(&stored.shape)
     }
 
     pub fn has(&self, name: &str) -> bool {
