@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 CHUNK = 1 << 16
+LOOK = 256 << 10
+"""Bytes that are asked for by who wants to know how large a model is before it fetches it."""
 
 
 class Hub:
@@ -24,7 +26,7 @@ class Hub:
         self.rate = None
         """Bytes per second of each connection."""
         self.downloads = Counter()
-        """Files that were sent from their first byte on, by "org/name/file"."""
+        """Files that were sent from their first byte on, by "org/name/file", but for looks at how they begin."""
         self.sent = Counter()
         """Bytes of each file that were sent."""
         self._lock = threading.Lock()
@@ -102,7 +104,7 @@ class Hub:
                 if self.command == "HEAD":
                     return None
                 with hub._lock:
-                    hub.downloads[key] += first == 0
+                    hub.downloads[key] += first == 0 and not last + 1 == LOOK < len(data)
                 return self.send(key, data[first : last + 1])
 
             def send(self, key, data):
