@@ -1,8 +1,8 @@
 //! Small requests that ask for much memory, large ones, and many of both at once: the program stays below a gigabyte, and
 //! who only asks whether it lives is answered all the while.
 //!
-//! Memory is measured and not taken away: the allocator reserves more addresses than it ever uses, so that a limit on
-//! addresses would say nothing.
+//! The system gives the program no more than that for its data, and its memory is measured besides: an allocation that
+//! fails would end it.
 
 use std::{
     sync::{
@@ -162,7 +162,7 @@ async fn nothing_that_is_sent_takes_a_gigabyte_or_the_probes_answers() {
     let limits = [("MAX_BODIES", "200MB"), ("MAX_DECODED", "200MB")];
     let builder =
         limits.iter().fold(Server::builder(), |all, (name, value)| all.env(&format!("SCONCE_LIMITS__{name}"), value));
-    let server = builder.spawn();
+    let server = builder.spawn_within(MOST_MEMORY);
     // What honest work takes is no growth: as many at once, and as long a recording.
     for _ in 0..2 {
         let long = || form(&server, LONG.clone());

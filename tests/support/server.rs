@@ -79,8 +79,19 @@ impl ServerBuilder {
 
     /// The built program, in a process of its own.
     pub fn spawn(self) -> Server {
+        self.spawn_by(Command::new(env!("CARGO_BIN_EXE_sconce")))
+    }
+
+    /// The same, to which the system gives no more than so many bytes of memory for data (`RLIMIT_DATA`).
+    pub fn spawn_within(self, bytes: u64) -> Server {
+        let mut command = Command::new("/bin/sh");
+        let kibibytes = (bytes / 1024).to_string();
+        command.args(["-c", "ulimit -d $0; exec $1", &kibibytes, env!("CARGO_BIN_EXE_sconce")]);
+        self.spawn_by(command)
+    }
+
+    fn spawn_by(self, mut command: Command) -> Server {
         let Self { variables, cache, .. } = self;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sconce"));
         command.env_clear().envs(variables).env("LOG_FORMAT", "json").current_dir(cache.path());
         let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(process.stderr.take().unwrap()).lines();

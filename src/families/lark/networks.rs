@@ -7,8 +7,8 @@ use super::{error::LarkError, hibari::HibariNet, net::LarkNet, plan::Plan};
 /// What plans a sentence and decodes it.
 #[derive(Debug)]
 pub enum Networks {
-    Lark(LarkNet),
-    Hibari(HibariNet),
+    Lark(Box<LarkNet>),
+    Hibari(Box<HibariNet>),
 }
 
 // === impl Networks ===

@@ -49,14 +49,14 @@ impl Voice {
         let lexicon = Lexicon::open(lexicon, config.symbols.len())?;
         let alphabet = Alphabet::new(config.symbols.iter().copied().map(Some).collect(), &config.vowels)?;
         let front = FrontEnd::new(&config, alphabet, lexicon, letters)?;
-        Ok(Self { signal: config.signal, front, net: Networks::Lark(net) })
+        Ok(Self { signal: config.signal, front, net: Networks::Lark(Box::new(net)) })
     }
 
     /// Of the files that Hibari is published in.
     pub fn hibari(files: &hibari::Files) -> Result<Self, LarkError> {
         let (net, front) = (hibari::network(files)?, hibari::front_end(files)?);
         net.check_symbols(front.alphabet().len())?;
-        Ok(Self { signal: net.signal().clone(), front, net: Networks::Hibari(net) })
+        Ok(Self { signal: net.signal().clone(), front, net: Networks::Hibari(Box::new(net)) })
     }
 
     /// In Hz.
