@@ -4,7 +4,7 @@
 //! `training/lark/` is the reference and the recipe; its weights are inside this program. A `voice` knows sentences and
 //! no request; the `speaker` brings many requests to it, a block of sound for each at every step.
 //!
-//! A folder that holds a [`hibari`] speaks the same way, by its own networks.
+//! A folder that holds a `hibari` speaks the same way, by its own networks.
 
 mod alphabet;
 mod bands;
