@@ -186,6 +186,8 @@ impl<T: Task> Request<T> {
 
     /// The last piece.
     pub fn finish(mut self, last: T::Piece) {
+        // Before the reader, and with it the span of the whole request, can be through.
+        self.phase = Span::none();
         self.emit(last);
         if let Some(output) = self.output.take() {
             self.streak.iter().for_each(|streak| streak.succeeded());
@@ -199,6 +201,7 @@ impl<T: Task> Request<T> {
 
     fn end(&mut self, error: RequestError) {
         if let Some(output) = self.output.take() {
+            self.phase = Span::none();
             // What callers do wrong, or decide, tells nothing of the model.
             if matches!(error, RequestError::Broken | RequestError::Overrun) {
                 self.streak.iter().for_each(|streak| streak.failed());
