@@ -13,6 +13,10 @@ use super::error::LarkError;
 /// Of both parts, unpacked.
 const MOST_BYTES: usize = 64 << 20;
 
+/// Spellings in full are no more than so many times as long as without what they share: of English words it is 1.7 times,
+/// and a file that means no good could make it eighty.
+const MOST_SHARED: usize = 4;
+
 /// Of a word: longer ones are not looked up.
 const LONGEST: usize = 255;
 
@@ -24,6 +28,15 @@ const SHIFT: u8 = 32;
 pub struct Lexicon {
     spellings: Bag,
     sounds: Bag,
+}
+
+/// What a file says of itself.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    count: usize,
+    /// Bytes of both parts, unpacked.
+    spellings: usize,
+    sounds: usize,
 }
 
 /// Strings one after another.
@@ -39,16 +52,24 @@ struct Bag {
 impl Lexicon {
     /// Unpacks a file. `symbols`: how many there are.
     pub fn open(file: &[u8], symbols: usize) -> Result<Self, LarkError> {
-        let (spellings, sounds, count) = unpack(file)?;
-        let lexicon = Self { spellings: read_spellings(&spellings)?, sounds: read_sounds(&sounds, symbols)? };
-        if [lexicon.spellings.len(), lexicon.sounds.len()] != [count; 2] {
+        let (head, packed) = Head::read(file)?;
+        let (spellings, sounds) = unpack(head, packed)?;
+        let lexicon =
+            Self { spellings: read_spellings(&spellings, head)?, sounds: read_sounds(&sounds, symbols, head)? };
+        if [lexicon.spellings.len(), lexicon.sounds.len()] != [head.count; 2] {
             return Err(fault(&format!(
-                "{count} words were promised, and {} spellings with {} pronunciations came",
+                "{} words were promised, and {} spellings with {} pronunciations came",
+                head.count,
                 lexicon.spellings.len(),
                 lexicon.sounds.len()
             )));
         }
         Ok(lexicon)
+    }
+
+    /// Bytes of memory that a file takes at most, by what it begins with.
+    pub fn footprint(beginning: &[u8]) -> Result<usize, LarkError> {
+        Head::read(beginning).map(|(head, _)| head.footprint())
     }
 
     /// Of words in lower case and their symbols.
@@ -82,6 +103,31 @@ impl Lexicon {
     }
 }
 
+// === impl Head ===
+
+impl Head {
+    /// And what follows it.
+    fn read(file: &[u8]) -> Result<(Self, &[u8]), LarkError> {
+        let (head, packed) = file.split_at_checked(12).ok_or_else(|| fault("its head is cut off"))?;
+        let number =
+            |place: usize| u32::from_le_bytes([head[place], head[place + 1], head[place + 2], head[place + 3]]);
+        let [count, spellings, sounds] = [0, 4, 8].map(|place| number(place) as usize);
+        if spellings.saturating_add(sounds) > MOST_BYTES {
+            return Err(fault(&format!("it unpacks to more than {MOST_BYTES} bytes")));
+        }
+        // Each has a symbol and an end.
+        if count > sounds / 2 {
+            return Err(fault(&format!("{count} words cannot be said in {sounds} bytes")));
+        }
+        Ok((Self { count, spellings, sounds }, packed))
+    }
+
+    /// Bytes of memory: spellings in full, sounds, and where each ends.
+    fn footprint(self) -> usize {
+        self.spellings * MOST_SHARED + self.sounds + 2 * self.count * size_of::<u32>()
+    }
+}
+
 // === impl Bag ===
 
 impl Bag {
@@ -101,27 +147,24 @@ impl Bag {
     }
 }
 
-/// Both parts of a file, and how many words it promises.
-fn unpack(file: &[u8]) -> Result<(Vec<u8>, Vec<u8>, usize), LarkError> {
-    let (head, packed) = file.split_at_checked(12).ok_or_else(|| fault("its head is cut off"))?;
-    let number = |place: usize| u32::from_le_bytes([head[place], head[place + 1], head[place + 2], head[place + 3]]);
-    let [count, spellings, sounds] = [0, 4, 8].map(|place| number(place) as usize);
-    if spellings.saturating_add(sounds) > MOST_BYTES {
-        return Err(fault(&format!("it unpacks to more than {MOST_BYTES} bytes")));
+/// Both parts of a file.
+fn unpack(head: Head, packed: &[u8]) -> Result<(Vec<u8>, Vec<u8>), LarkError> {
+    let promised = head.spellings + head.sounds;
+    let mut bytes = Vec::with_capacity(promised);
+    ZlibDecoder::new(packed)
+        .take(promised as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| fault(&error.to_string()))?;
+    if bytes.len() != promised {
+        return Err(fault(&format!("{promised} bytes were promised, and {} came", bytes.len())));
     }
-    let mut bytes = Vec::with_capacity(spellings + sounds);
-    let most = (spellings + sounds) as u64 + 1;
-    ZlibDecoder::new(packed).take(most).read_to_end(&mut bytes).map_err(|error| fault(&error.to_string()))?;
-    if bytes.len() != spellings + sounds {
-        return Err(fault(&format!("{} bytes were promised, and {} came", spellings + sounds, bytes.len())));
-    }
-    let rest = bytes.split_off(spellings);
-    Ok((bytes, rest, count))
+    let rest = bytes.split_off(head.spellings);
+    Ok((bytes, rest))
 }
 
-fn read_spellings(part: &[u8]) -> Result<Bag, LarkError> {
+fn read_spellings(part: &[u8], head: Head) -> Result<Bag, LarkError> {
     let (mut bag, mut word) = (Bag::default(), Vec::new());
-    for line in part.split_inclusive(|&byte| byte == b'\n') {
+    for line in part.split_inclusive(|&byte| byte == b'\n').take(head.count + 1) {
         let (&shared, own) = line.split_first().ok_or_else(|| fault("a spelling is empty"))?;
         let shared = shared.checked_sub(SHIFT).ok_or_else(|| fault("a spelling shares less than nothing"))?;
         let own = own.strip_suffix(b"\n").ok_or_else(|| fault("the last spelling is cut off"))?;
@@ -131,19 +174,23 @@ fn read_spellings(part: &[u8]) -> Result<Bag, LarkError> {
         if word <= before || word.len() > LONGEST {
             return Err(fault(&format!("{:?} is out of order", String::from_utf8_lossy(&word))));
         }
+        if bag.bytes.len() + word.len() > head.spellings * MOST_SHARED {
+            return Err(fault(&format!("its spellings are more than {MOST_SHARED} times as long as they are written")));
+        }
         bag.bytes.extend_from_slice(&word);
         bag.end()?;
     }
     Ok(bag)
 }
 
-fn read_sounds(part: &[u8], symbols: usize) -> Result<Bag, LarkError> {
+fn read_sounds(part: &[u8], symbols: usize, head: Head) -> Result<Bag, LarkError> {
     if part.last().is_some_and(|&last| last != 0) {
         return Err(fault("the last pronunciation is cut off"));
     }
     let mut bag = Bag::default();
     for &index in part {
         match index {
+            0 if bag.len() > head.count => break,
             0 => bag.end()?,
             _ if usize::from(index) < symbols => bag.bytes.push(index),
             _ => return Err(fault(&format!("a pronunciation has symbol {index} of {symbols}"))),
@@ -183,6 +230,13 @@ mod tests {
         }
     }
 
+    /// Words that share a hundred letters, so that most of them is not written.
+    fn shared(count: u8) -> Vec<u8> {
+        let first = format!(" {}\n", "x".repeat(100)).into_bytes();
+        let more = (1..count).flat_map(|at| [100 + SHIFT, b'a' + at, b'\n']);
+        first.into_iter().chain(more).collect()
+    }
+
     #[test]
     fn a_file_that_lies_is_refused() {
         let good = pack(1, b" lark\n", &[5, 0]);
@@ -196,10 +250,23 @@ mod tests {
             ("no end of a pronunciation", pack(1, b" lark\n", &[5]), 6),
             ("out of order", pack(2, b" b\n a\n", &[5, 0, 5, 0]), 6),
             ("less than nothing shared", pack(1, b"\0lark\n", &[5, 0]), 6),
+            ("longer than written", pack(9, &shared(9), &[5, 0].repeat(9)), 6),
+            ("more words than sounds", pack(9, &shared(9), &[5, 0]), 6),
             ("too large", [1u32, u32::MAX, 1].map(u32::to_le_bytes).concat(), 6),
         ];
         for (name, file, symbols) in liars {
             assert!(matches!(Lexicon::open(&file, symbols), Err(LarkError::Lexicon(_))), "{name}");
         }
+    }
+
+    #[test]
+    fn what_it_takes_is_known_by_its_head() {
+        let file = pack(3, b" lark\n$s\n!inden\n", &[5, 6, 0, 5, 6, 7, 0, 8, 0]);
+        let most = Lexicon::footprint(&file[..12]).unwrap();
+        let Lexicon { spellings, sounds } = Lexicon::open(&file, 9).unwrap();
+        let bytes = |bag: &Bag| bag.bytes.len() + bag.ends.len() * size_of::<u32>();
+        assert!((bytes(&spellings) + bytes(&sounds)..=100).contains(&most), "{most}");
+        let largest = [1, u32::try_from(MOST_BYTES).unwrap() - 2, 2].map(u32::to_le_bytes).concat();
+        assert!(Lexicon::footprint(&largest).unwrap() > 3 * MOST_BYTES);
     }
 }

@@ -35,7 +35,7 @@ mod tests;
 use candle_core::DType;
 use serde_json::Value;
 
-use self::{speaker::Speaker, voice::Voice};
+use self::{lexicon::Lexicon, speaker::Speaker, voice::Voice};
 use crate::{
     model::{Availability, DeviceId, Family, LoadError, Model, ModelFiles, OwnVoice, Placement, Preset},
     speech::TaskKind,
@@ -46,6 +46,9 @@ const PART: &str = "model";
 const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.safetensors";
 const LEXICON: &str = "lexicon.bin";
+
+/// How many times its file a lexicon takes in memory: what is known before it is here.
+const LEXICON_GROWS: u64 = 5;
 
 /// The family.
 pub struct Lark;
@@ -122,7 +125,7 @@ impl Family for Lark {
             files.size(PART, file)?.checked_mul(times).ok_or_else(too_large)
         };
         let (weights, words) = match files.has(PART, CONFIG) {
-            true => (bytes(WEIGHTS, 3)?, bytes(LEXICON, 2)?),
+            true => (bytes(WEIGHTS, 3)?, lexicon(files)?),
             false => {
                 let words = bytes(hibari::GOLD, 5)?.saturating_add(bytes(hibari::SILVER, 5)?);
                 (bytes(&graph(files)?, 5)?, words)
@@ -150,6 +153,15 @@ impl Family for Lark {
             }
         };
         Ok(Box::new(Speaker::new(voice, place.max_batch)))
+    }
+}
+
+/// Bytes of memory of the lexicon, or, as long as it is only known how long it is, about as many.
+fn lexicon(files: &ModelFiles) -> Result<u64, LoadError> {
+    let (beginning, size) = files.beginning(PART, LEXICON)?;
+    match beginning.is_empty() {
+        true => Ok(size.saturating_mul(LEXICON_GROWS)),
+        false => Ok(Lexicon::footprint(&beginning)? as u64),
     }
 }
 
