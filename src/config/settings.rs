@@ -740,8 +740,9 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
     Setting::new(
         "speech.reference_cache_memory",
         "64MB",
-        &To::<Config, _>(&SIZE, |c, v| c.runtime.references.memory = v),
-        "Bytes of it in memory, at most. What was used longest ago goes first.",
+        &To::<Config, _>(&SIZE, |c, v| (c.runtime.references.memory, c.service.voice_memory) = (v, v)),
+        "Bytes of it in memory, at most, and as many of the recordings themselves, decoded and at the rate that a model wants. \
+         What was used longest ago goes first.",
     ),
     Setting::new(
         "voices.dir",
@@ -944,6 +945,7 @@ pub(super) fn blank() -> Config {
             lexicon: Some(service::LexiconFile::default()),
             normalize_loudness: true,
             voices: Some(PathBuf::new()),
+            voice_memory: 0,
         },
         jobs: jobs::Config {
             dir: Some(PathBuf::new()),

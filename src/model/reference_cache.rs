@@ -9,7 +9,7 @@ mod folder;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use parking_lot::Mutex;
 use prometheus::{IntCounterVec, Opts, Registry};
@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 pub use self::folder::ReferenceTensors;
 
 use self::folder::Folder;
+use super::LruCache;
 
 /// What is kept of references, and how much.
 #[derive(Clone, Debug)]
@@ -49,36 +50,18 @@ pub struct ReferenceCache(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     /// Locked for a look-up or a change, never across a computation.
-    memory: Mutex<Memory>,
+    memory: Mutex<LruCache<Arc<ReferenceTensors>>>,
     folder: Option<Folder>,
     /// By where it was found: `memory`, `disk` or `computed`.
     uses: IntCounterVec,
-}
-
-/// What is in memory, the least recently used first to go.
-#[derive(Debug)]
-struct Memory {
-    entries: HashMap<String, Entry>,
-    bytes: u64,
-    most: u64,
-    /// Grows with each use.
-    clock: u64,
-}
-
-#[derive(Debug)]
-struct Entry {
-    tensors: Arc<ReferenceTensors>,
-    bytes: u64,
-    used: u64,
 }
 
 // === impl ReferenceCache ===
 
 impl ReferenceCache {
     pub fn new(config: &ReferenceCacheConfig) -> Self {
-        let memory = Memory { entries: HashMap::new(), bytes: 0, most: config.memory, clock: 0 };
         let folder = config.folder.clone().map(|path| Folder::new(path, config.disk));
-        Self(Arc::new(Shared { memory: Mutex::new(memory), folder, uses: uses() }))
+        Self(Arc::new(Shared { memory: Mutex::new(LruCache::new(config.memory)), folder, uses: uses() }))
     }
 
     /// Lets Prometheus see it.
@@ -113,7 +96,8 @@ impl ReferenceCache {
                 Arc::new(computed)
             }
         };
-        self.0.memory.lock().put(name, tensors.clone());
+        let bytes = tensors.values().map(|tensor| (tensor.elem_count() * tensor.dtype().size_in_bytes()) as u64).sum();
+        self.0.memory.lock().put(name, tensors.clone(), bytes);
         Ok(tensors)
     }
 
@@ -146,32 +130,5 @@ impl ReferenceKey<'_> {
     fn digest(&self) -> String {
         let text = serde_json::to_vec(self).unwrap_or_default();
         hex::encode(Sha256::digest(text))
-    }
-}
-
-// === impl Memory ===
-
-impl Memory {
-    fn get(&mut self, name: &str) -> Option<Arc<ReferenceTensors>> {
-        self.clock += 1;
-        let entry = self.entries.get_mut(name)?;
-        entry.used = self.clock;
-        Some(entry.tensors.clone())
-    }
-
-    fn put(&mut self, name: String, tensors: Arc<ReferenceTensors>) {
-        let bytes = tensors.values().map(|tensor| (tensor.elem_count() * tensor.dtype().size_in_bytes()) as u64).sum();
-        if bytes > self.most {
-            return;
-        }
-        self.clock += 1;
-        let entry = Entry { tensors, bytes, used: self.clock };
-        self.bytes += bytes;
-        self.bytes -= self.entries.insert(name, entry).map_or(0, |before| before.bytes);
-        while self.bytes > self.most
-            && let Some(oldest) = self.entries.iter().min_by_key(|(_, entry)| entry.used).map(|(name, _)| name.clone())
-        {
-            self.bytes -= self.entries.remove(&oldest).map_or(0, |entry| entry.bytes);
-        }
     }
 }

@@ -53,7 +53,7 @@ impl<T: Task> Answer<T> {
 
     /// Hertz of sound that is still to be sent, where the request is live.
     pub fn input_rate(&self) -> u32 {
-        self.lease.input_rate(T::KIND).unwrap_or(super::sound::ANY_RATE)
+        self.lease.input_rate(T::KIND).unwrap_or(super::request::ANY_RATE)
     }
 
     /// The next piece; `None` after the last or after an error.

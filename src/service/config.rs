@@ -28,4 +28,6 @@ pub struct Config {
     pub normalize_loudness: bool,
     /// Where recordings of speakers lie; absent: there are none.
     pub voices: Option<PathBuf>,
+    /// Bytes of decoded recordings of speakers that are kept for the next request.
+    pub voice_memory: u64,
 }

@@ -48,7 +48,7 @@ pub use voices::{Voice, VoiceError, VoiceNotes, Voices};
 use self::{
     metrics::{Account, Metrics},
     original::Original,
-    sound::ANY_RATE,
+    request::ANY_RATE,
     speak::SpeechStart,
     speech_limits::SpeechLimits,
 };
@@ -102,7 +102,8 @@ impl Service {
         // Decoding is pure CPU work on the blocking pool: more at once than cores only costs memory.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let decoders = Arc::new(Semaphore::new(cores));
-        let (voices, metrics) = (Voices::new(config.voices.clone()), Metrics::register(registry)?);
+        let voices = Voices::new(config.voices.clone(), config.voice_memory);
+        let metrics = Metrics::register(registry)?;
         let decoded = MemoryBudget::new(config.max_decoded, "decoded recordings", "limits.max_decoded");
         let known = Arc::new(ArcSwap::from_pointee(Known { catalog, config }));
         Ok(Self { known, lifecycle, decoders, decoded, metrics, voices })
@@ -200,7 +201,7 @@ impl Service {
         }
         let lease = self.acquire(&entry.name, &call, config.wait).await?;
         // Once for all chunks.
-        let options = at_rate_of(&lease, Synthesize { options, ..Synthesize::default() }).await?.options;
+        let options = self.at_rate_of(&lease, Synthesize { options, ..Synthesize::default() }).await?.options;
         let deadline = call.ends(config.request_timeout);
         let (output, longest, id) = (config.output, config.max_audio, call.id);
         Ok(SpeechStart { lease, id, deadline, output, longest, options, chunks, check, normalize_loudness, characters })
@@ -283,7 +284,7 @@ impl Service {
             Either::Left(decode) => decode(rate, config.max_audio).await?,
             Either::Right(decoded) => decoded,
         };
-        let (characters, ask) = (ask.characters(), at_rate_of(&lease, ask).await?);
+        let (characters, ask) = (ask.characters(), self.at_rate_of(&lease, ask).await?);
         let deadline = call.ends(config.request_timeout);
         let (request, responses) = request(call.id, ask, Some(deadline));
         let (request, input) = open(request.bounded(config.output));
@@ -329,6 +330,22 @@ impl Service {
         self.metrics.decode_seconds.observe(start.elapsed().as_secs_f64());
         pcm
     }
+
+    /// What is asked, with its sound as the model wants it: where its family was not known before it was loaded, and where
+    /// a voice comes with it, that may have another rate.
+    async fn at_rate_of<T: Sounding>(&self, lease: &Lease, ask: T) -> Result<T, ServiceError> {
+        match lease.input_rate(T::KIND) {
+            Some(rate) if !ask.is_at(rate) => {
+                let voices = self.voices.clone();
+                let resampled = spawn_blocking(move || ask.at(rate, &voices)).await;
+                resampled
+                    .map_err(|_| ServiceError::Internal("the resampler failed"))?
+                    .map_err(|unusable| ServiceError::Audio(unusable.into()))
+            }
+            // A model that does not do the task says so itself.
+            _ => Ok(ask),
+        }
+    }
 }
 
 /// What is to be said, on a thread that may work.
@@ -344,21 +361,6 @@ async fn read_aloud(
 /// A request to which nothing is added.
 fn whole<T: Task>(request: Request<T>) -> (Request<T>, ()) {
     (request, ())
-}
-
-/// What is asked, with its sound as the model wants it: where its family was not known before it was loaded, and where a
-/// voice comes with it, that may have another rate.
-async fn at_rate_of<T: Sounding>(lease: &Lease, ask: T) -> Result<T, ServiceError> {
-    match lease.input_rate(T::KIND) {
-        Some(rate) if !ask.is_at(rate) => {
-            let resampled = spawn_blocking(move || ask.at(rate)).await;
-            resampled
-                .map_err(|_| ServiceError::Internal("the resampler failed"))?
-                .map_err(|unusable| ServiceError::Audio(unusable.into()))
-        }
-        // A model that does not do the task says so itself.
-        _ => Ok(ask),
-    }
 }
 
 // === impl Known ===

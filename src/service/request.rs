@@ -7,6 +7,9 @@ use crate::{
     speech::{ConvertOptions, TranscribeOptions},
 };
 
+/// Hertz at which a recording is looked at whose model does not matter.
+pub(super) const ANY_RATE: u32 = 16_000;
+
 /// A recording as it came in, not yet decoded.
 #[derive(Clone, Debug)]
 pub struct Recording {

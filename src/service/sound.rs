@@ -1,8 +1,9 @@
 //! The sound that comes with a request, at the rate that its family wants.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use super::{
+    Voices,
     error::ServiceError,
     memory::MemoryShare,
     original::Original,
@@ -13,16 +14,13 @@ use crate::{
     speech::{Convert, Synthesize, Task, Transcribe, VoiceInput},
 };
 
-/// Hertz at which a recording is looked at whose model does not matter.
-pub(super) const ANY_RATE: u32 = 16_000;
-
 /// A task whose requests may carry sound.
 pub trait Sounding: Task + Sized {
     /// Whether all of its sound has this rate.
     fn is_at(&self, rate: u32) -> bool;
 
-    /// The same with its sound at this rate, in hertz.
-    fn at(self, rate: u32) -> Result<Self, UnusableRate>;
+    /// The same with its sound at this rate, in hertz. What voices are resampled to is kept.
+    fn at(self, rate: u32, voices: &Voices) -> Result<Self, UnusableRate>;
 
     /// Of text that is to be spoken.
     fn characters(&self) -> usize {
@@ -94,10 +92,9 @@ fn voice_is_at(voice: Option<&VoiceInput>, rate: u32) -> bool {
     voice.into_iter().flat_map(VoiceInput::references).all(|reference| reference.audio.rate() == rate)
 }
 
-fn voice_at(mut voice: Option<VoiceInput>, rate: u32) -> Result<Option<VoiceInput>, UnusableRate> {
-    let references = voice.iter_mut().flat_map(VoiceInput::references_mut);
-    for reference in references.filter(|reference| reference.audio.rate() != rate) {
-        reference.audio = Arc::new(audio::resample(&reference.audio, rate)?);
+fn voice_at(mut voice: Option<VoiceInput>, rate: u32, voices: &Voices) -> Result<Option<VoiceInput>, UnusableRate> {
+    for reference in voice.iter_mut().flat_map(VoiceInput::references_mut) {
+        reference.audio = voices.at_rate(reference, rate)?;
     }
     Ok(voice)
 }
@@ -109,7 +106,7 @@ impl Sounding for Transcribe {
         self.audio.rate() == rate
     }
 
-    fn at(self, rate: u32) -> Result<Self, UnusableRate> {
+    fn at(self, rate: u32, _voices: &Voices) -> Result<Self, UnusableRate> {
         Ok(Self { audio: pcm_at(self.audio, rate)?, ..self })
     }
 }
@@ -119,8 +116,8 @@ impl Sounding for Synthesize {
         voice_is_at(self.options.voice.as_ref(), rate)
     }
 
-    fn at(mut self, rate: u32) -> Result<Self, UnusableRate> {
-        self.options.voice = voice_at(self.options.voice, rate)?;
+    fn at(mut self, rate: u32, voices: &Voices) -> Result<Self, UnusableRate> {
+        self.options.voice = voice_at(self.options.voice, rate, voices)?;
         Ok(self)
     }
 
@@ -134,8 +131,8 @@ impl Sounding for Convert {
         self.audio.rate() == rate && voice_is_at(self.options.voice.as_ref(), rate)
     }
 
-    fn at(mut self, rate: u32) -> Result<Self, UnusableRate> {
-        self.options.voice = voice_at(self.options.voice, rate)?;
+    fn at(mut self, rate: u32, voices: &Voices) -> Result<Self, UnusableRate> {
+        self.options.voice = voice_at(self.options.voice, rate, voices)?;
         Ok(Self { audio: pcm_at(self.audio, rate)?, ..self })
     }
 }

@@ -1,7 +1,8 @@
 //! Voices: recordings of speakers in one folder, for models that speak with a voice they were shown.
 //!
 //! A voice is a file, `<name>.<whatever>`; who runs the machine may put them there by hand as well. The folder is the
-//! truth: nothing is kept beside it but what was found out about each file, for as long as the file stays as it is.
+//! truth: nothing is kept beside it but what was found out about each file, for as long as the file stays as it is, and
+//! what recordings sound like, decoded and resampled, as much as there is memory for.
 
 mod error;
 mod folder;
@@ -25,9 +26,10 @@ pub use error::VoiceError;
 pub use notes::VoiceNotes;
 
 use self::length::{LONGEST, SHORTEST};
-use super::{Recording, sound::ANY_RATE};
+use super::request::{ANY_RATE, Recording};
 use crate::{
-    audio::{self, Decoded},
+    audio::{self, Decoded, Pcm, UnusableRate},
+    model::LruCache,
     speech::ReferenceVoice,
 };
 
@@ -41,8 +43,10 @@ pub struct Voices(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     folder: Option<PathBuf>,
-    /// A short synchronous section around a look-up, never across an await.
+    /// Locked for a look-up, never across an await.
     known: Mutex<HashMap<PathBuf, Known>>,
+    /// Recordings by their sha256, and, resampled, by that and the rate. Locked as briefly.
+    decoded: Mutex<LruCache<Arc<Pcm>>>,
 }
 
 /// What was found out about a file, and when.
@@ -70,18 +74,20 @@ struct Stamp {
 }
 
 /// What is in a file.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Facts {
     seconds: f64,
     sample_rate: u32,
+    sha256: String,
 }
 
 // === impl Voices ===
 
 impl Voices {
-    /// Without a folder there are no voices, and none can be added.
-    pub fn new(folder: Option<PathBuf>) -> Self {
-        Self(Arc::new(Shared { folder, known: Mutex::default() }))
+    /// Without a folder there are no voices, and none can be added. `memory`: bytes of decoded recordings that are kept.
+    pub fn new(folder: Option<PathBuf>, memory: u64) -> Self {
+        let decoded = Mutex::new(LruCache::new(memory));
+        Self(Arc::new(Shared { folder, known: Mutex::default(), decoded }))
     }
 
     /// All of them, by name. A file that is no recording of a voice is left out.
@@ -106,8 +112,13 @@ impl Voices {
     pub async fn reference(&self, name: String) -> Result<ReferenceVoice, VoiceError> {
         self.blocking(move |shared| {
             let (_, path) = shared.named(&name)?;
-            let (bytes, hint) = (std::fs::read(&path)?, path.file_name().and_then(|name| name.to_str()));
-            Ok(ReferenceVoice { transcript: folder::transcript(&path)?, ..reference(&bytes, hint)? })
+            let facts = shared.facts(&path)?;
+            let kept = shared.decoded.lock().get(&facts.sha256);
+            let reference = match kept {
+                Some(audio) => ReferenceVoice { audio, sha256: facts.sha256, transcript: None },
+                None => shared.reference(&std::fs::read(&path)?, file_name(&path))?,
+            };
+            Ok(ReferenceVoice { transcript: folder::transcript(&path)?, ..reference })
         })
         .await
     }
@@ -123,7 +134,21 @@ impl Voices {
 
     /// A voice that a caller shows with a request.
     pub async fn of_sample(&self, sample: Recording) -> Result<ReferenceVoice, VoiceError> {
-        self.blocking(move |_| reference(&sample.bytes, sample.hint.as_deref())).await
+        self.blocking(move |shared| shared.reference(&sample.bytes, sample.hint.as_deref())).await
+    }
+
+    /// A voice at this rate, in hertz. Takes time where it is not kept.
+    pub(super) fn at_rate(&self, voice: &ReferenceVoice, rate: u32) -> Result<Arc<Pcm>, UnusableRate> {
+        if voice.audio.rate() == rate {
+            return Ok(voice.audio.clone());
+        }
+        let key = format!("{}@{rate}", voice.sha256);
+        if let Some(kept) = self.0.decoded.lock().get(&key) {
+            return Ok(kept);
+        }
+        let audio = Arc::new(audio::resample(&voice.audio, rate)?);
+        self.0.keep(key, &audio);
+        Ok(audio)
     }
 
     /// The recording at a path that a caller gave, which must lie in the folder: as it is, or from there on.
@@ -189,37 +214,54 @@ impl Shared {
     }
 
     fn look(&self, name: &str, path: &Path) -> Result<Voice, VoiceError> {
-        let about = std::fs::metadata(path)?;
-        let stamp = Stamp { bytes: about.len(), modified: about.modified()? };
-        let Facts { seconds, sample_rate } = self.facts(path, stamp)?;
-        Ok(Voice { name: name.to_owned(), seconds, sample_rate, created: stamp.modified })
+        let Facts { seconds, sample_rate, .. } = self.facts(path)?;
+        Ok(Voice { name: name.to_owned(), seconds, sample_rate, created: std::fs::metadata(path)?.modified()? })
     }
 
-    fn facts(&self, path: &Path, stamp: Stamp) -> Result<Facts, VoiceError> {
+    fn facts(&self, path: &Path) -> Result<Facts, VoiceError> {
+        let about = std::fs::metadata(path)?;
+        let stamp = Stamp { bytes: about.len(), modified: about.modified()? };
         if let Some(known) = self.known.lock().get(path)
             && known.stamp == stamp
         {
             return known.facts.clone();
         }
-        let facts = read(path);
+        let facts = self.read(path);
         if let Err(error) = &facts {
             tracing::warn!(file = %path.display(), %error, "a file among the voices is not used");
         }
         self.known.lock().insert(path.to_owned(), Known { stamp, facts: facts.clone() });
         facts
     }
+
+    fn read(&self, path: &Path) -> Result<Facts, VoiceError> {
+        let ReferenceVoice { audio, sha256, .. } = self.reference(&std::fs::read(path)?, file_name(path))?;
+        Ok(Facts { seconds: audio.seconds(), sample_rate: audio.rate(), sha256 })
+    }
+
+    /// A recording as models are shown it.
+    fn reference(&self, bytes: &[u8], hint: Option<&str>) -> Result<ReferenceVoice, VoiceError> {
+        let sha256 = hex::encode(Sha256::digest(bytes));
+        let kept = self.decoded.lock().get(&sha256);
+        let audio = match kept {
+            Some(audio) => audio,
+            None => {
+                let rate = listen(bytes, hint, ANY_RATE)?.source.rate;
+                let audio = Arc::new(listen(bytes, hint, rate)?.pcm);
+                self.keep(sha256.clone(), &audio);
+                audio
+            }
+        };
+        Ok(ReferenceVoice { audio, sha256, transcript: None })
+    }
+
+    fn keep(&self, name: String, audio: &Arc<Pcm>) {
+        self.decoded.lock().put(name, audio.clone(), size_of_val(audio.samples()) as u64);
+    }
 }
 
-/// A recording as models are shown it.
-fn reference(bytes: &[u8], hint: Option<&str>) -> Result<ReferenceVoice, VoiceError> {
-    let rate = listen(bytes, hint, ANY_RATE)?.source.rate;
-    let audio = Arc::new(listen(bytes, hint, rate)?.pcm);
-    Ok(ReferenceVoice { audio, sha256: hex::encode(Sha256::digest(bytes)), transcript: None })
-}
-
-fn read(path: &Path) -> Result<Facts, VoiceError> {
-    let decoded = listen(&std::fs::read(path)?, path.file_name().and_then(|name| name.to_str()), ANY_RATE)?;
-    Ok(Facts { seconds: decoded.pcm.seconds(), sample_rate: decoded.source.rate })
+fn file_name(path: &Path) -> Option<&str> {
+    path.file_name().and_then(|name| name.to_str())
 }
 
 /// Decodes a recording, which must be one of a voice, at so many hertz.

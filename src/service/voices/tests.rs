@@ -15,7 +15,7 @@ fn tone(seconds: f64, loud: f64) -> Recording {
 
 fn voices() -> (TempDir, Voices) {
     let folder = TempDir::new().unwrap();
-    let voices = Voices::new(Some(folder.path().join("voices")));
+    let voices = Voices::new(Some(folder.path().join("voices")), 1 << 20);
     (folder, voices)
 }
 
@@ -126,7 +126,7 @@ async fn a_path_leads_nowhere_but_into_the_folder() {
 
 #[tokio::test]
 async fn without_a_folder_there_are_no_voices() {
-    let voices = Voices::new(None);
+    let voices = Voices::new(None, 0);
     assert_eq!(voices.list().await.unwrap(), []);
     assert_eq!(voices.add("anna".to_owned(), tone(2.0, 0.5), VoiceNotes::default()).await, Err(VoiceError::NoFolder));
     assert_eq!(voices.at("anna.wav".into()).await, Err(VoiceError::Outside));
@@ -164,4 +164,40 @@ async fn what_is_written_about_a_voice_comes_with_it_and_goes_with_it() {
     let long = VoiceNotes { transcript: Some("a".repeat(4097)), consent: None };
     let error = voices.add("anna".to_owned(), tone(2.0, 0.5), long).await.unwrap_err();
     assert_eq!((error.param(), error.kind()), (Some("transcript"), crate::speech::Kind::TooLarge));
+}
+
+#[tokio::test]
+async fn a_recording_is_decoded_and_resampled_once() {
+    let (folder, voices) = voices();
+    voices.add("anna".to_owned(), tone(2.0, 0.5), VoiceNotes::default()).await.unwrap();
+    let one = voices.reference("anna".to_owned()).await.unwrap();
+    let kept = |audio: &Arc<Pcm>| Arc::ptr_eq(&one.audio, audio);
+    assert!(kept(&voices.reference("anna".to_owned()).await.unwrap().audio));
+    assert!(kept(&voices.of_sample(tone(2.0, 0.5)).await.unwrap().audio), "who sends the same recording");
+    assert!(kept(&voices.at_rate(&one, 24_000).unwrap()), "it is at that rate");
+    let slower = voices.at_rate(&one, 16_000).unwrap();
+    assert_eq!((slower.rate(), slower.seconds()), (16_000, 2.0));
+    assert!(Arc::ptr_eq(&slower, &voices.at_rate(&one, 16_000).unwrap()));
+    // Another recording under the same name.
+    std::fs::write(folder.path().join("voices/anna.wav"), tone(3.0, 0.4).bytes).unwrap();
+    let other = voices.reference("anna".to_owned()).await.unwrap();
+    assert_eq!((other.audio.seconds(), kept(&other.audio)), (3.0, false));
+    assert_ne!(voices.at_rate(&other, 16_000).unwrap(), slower);
+}
+
+#[tokio::test]
+async fn recordings_are_kept_as_far_as_there_is_memory() {
+    let folder = TempDir::new().unwrap();
+    // 2 s at 24 kHz are 192 kB: two of three have room.
+    let voices = Voices::new(Some(folder.path().to_owned()), 400_000);
+    for (name, loud) in [("anna", 0.3), ("ben", 0.4), ("cleo", 0.5)] {
+        voices.add(name.to_owned(), tone(2.0, loud), VoiceNotes::default()).await.unwrap();
+    }
+    let audio = async |name: &str| voices.reference(name.to_owned()).await.unwrap().audio;
+    let (anna, ben) = (audio("anna").await, audio("ben").await);
+    assert!(Arc::ptr_eq(&anna, &audio("anna").await));
+    drop(audio("cleo").await);
+    assert!(Arc::ptr_eq(&anna, &audio("anna").await), "used since");
+    let again = audio("ben").await;
+    assert!(!Arc::ptr_eq(&ben, &again) && ben == again, "decoded anew");
 }
