@@ -13,7 +13,7 @@ use crate::{
     bodies::anything,
     chance::each,
     limits::memory,
-    support::{Server, recording},
+    support::{Server, probes::Probes, recording},
 };
 
 /// Bytes of a body.
@@ -29,6 +29,7 @@ struct Target {
     before: u64,
     /// How many times its body a request took at its worst.
     worst: Mutex<f64>,
+    probes: Mutex<Option<Probes>>,
 }
 
 // === impl Target ===
@@ -43,7 +44,8 @@ impl Target {
             assert_eq!(runtime.block_on(sent).status(), 200);
         }
         let before = memory(&server, "VmRSS");
-        Arc::new(Self { server, runtime, before, worst: Mutex::new(0.0) })
+        let probes = Mutex::new(Some(Probes::start(server.address)));
+        Arc::new(Self { server, runtime, before, worst: Mutex::new(0.0), probes })
     }
 
     /// Sends a body, and holds its peak against its size.
@@ -65,8 +67,11 @@ impl Target {
         Ok(())
     }
 
-    fn tell(&self, what: &str) {
+    /// All were sent.
+    fn held(&self, what: &str) {
         eprintln!("{what}: at its worst {:.1} times the body", self.worst.lock().unwrap());
+        let probes = self.probes.lock().unwrap().take();
+        probes.into_iter().for_each(|probes| probes.assert_prompt(what));
     }
 }
 
@@ -128,7 +133,7 @@ fn an_envelope_takes_a_small_multiple_of_itself() {
         };
         target.sends(body.len(), |server| json_to(server, path, body))
     });
-    target.tell("envelopes");
+    target.held("envelopes");
 }
 
 #[test]
@@ -171,7 +176,7 @@ fn tensors_take_a_small_multiple_of_themselves() {
             }
         }
     });
-    target.tell("tensors");
+    target.held("tensors");
 }
 
 #[test]
@@ -189,7 +194,7 @@ fn a_form_takes_a_small_multiple_of_itself() {
             request.header("content-type", "multipart/form-data; boundary=x").body(body)
         })
     });
-    target.tell("forms");
+    target.held("forms");
 }
 
 /// Held against the strategies: what they make is JSON.

@@ -5,10 +5,7 @@
 //! fails would end it.
 
 use std::{
-    sync::{
-        LazyLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
@@ -17,12 +14,10 @@ use reqwest::{RequestBuilder, multipart};
 use sconce::audio::{AudioFormat, Pcm, encode};
 use serde_json::{Value, json};
 
-use crate::support::{Server, recording};
+use crate::support::{Server, probes::Probes, recording};
 
 /// Bytes that the program may have in memory at its worst.
 const MOST_MEMORY: u64 = 1 << 30;
-/// How soon 99 of 100 probes are answered.
-const PROBE: Duration = Duration::from_millis(50);
 /// Part of what was in memory before that may stay there more, in percent.
 const KEPT: u64 = 10;
 const CALLERS: usize = 8;
@@ -132,19 +127,6 @@ pub fn memory(server: &Server, field: &str) -> u64 {
     line.trim_start_matches(':').trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
-/// How long probes took that were sent until `over`.
-async fn probes(server: &Server, over: &AtomicBool) -> Vec<Duration> {
-    let mut times = Vec::new();
-    while !over.load(Ordering::Relaxed) {
-        let start = Instant::now();
-        assert_eq!(server.get("/health/live").await.status(), 200);
-        times.push(start.elapsed());
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    times.sort_unstable();
-    times
-}
-
 /// Sends it, and judges the answer. Whoever lost patience has none.
 async fn attack(server: &Server, attack: &Attack) {
     match (attack.request)(server).send().await {
@@ -172,26 +154,17 @@ async fn nothing_that_is_sent_takes_a_gigabyte_or_the_probes_answers() {
         }
     }
     let before = memory(&server, "VmRSS");
-    let over = AtomicBool::new(false);
-    let attacks = async {
-        for one in ATTACKS {
-            attack(&server, one).await;
-        }
-        // And mixed: each caller is at another place of the list.
-        let mixed = (0..ROUNDS * ATTACKS.len()).map(|at| attack(&server, &ATTACKS[at * 7 % ATTACKS.len()]));
-        stream::iter(mixed).buffer_unordered(CALLERS).for_each(|()| std::future::ready(())).await;
-        over.store(true, Ordering::Relaxed);
-    };
-    let ((), times) = tokio::join!(attacks, probes(&server, &over));
-    let (late, peak) = (times[times.len() * 99 / 100], memory(&server, "VmHWM"));
-    eprintln!(
-        "peak memory {} MB, {} MB before; of {} probes 99 % within {late:?}",
-        peak >> 20,
-        before >> 20,
-        times.len()
-    );
+    let probes = Probes::start(server.address);
+    for one in ATTACKS {
+        attack(&server, one).await;
+    }
+    // And mixed: each caller is at another place of the list.
+    let mixed = (0..ROUNDS * ATTACKS.len()).map(|at| attack(&server, &ATTACKS[at * 7 % ATTACKS.len()]));
+    stream::iter(mixed).buffer_unordered(CALLERS).for_each(|()| std::future::ready(())).await;
+    probes.assert_prompt("while small and large requests ask for much");
+    let peak = memory(&server, "VmHWM");
+    eprintln!("peak memory {} MB, {} MB before", peak >> 20, before >> 20);
     assert!(peak < MOST_MEMORY, "{peak} bytes were in memory at once");
-    assert!(late < PROBE, "99 % of the probes within {late:?}");
     // What was taken is to be had again, and goes back to the system.
     let start = Instant::now();
     while speech(&server).send().await.unwrap().status() != 200

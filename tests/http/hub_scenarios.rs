@@ -8,7 +8,7 @@ use futures::future::join_all;
 use reqwest::Response;
 use serde_json::json;
 
-use crate::support::{Server, hub::Hub, publish_nano, recording, server::form, sound};
+use crate::support::{Server, hub::Hub, probes::Probes, publish_nano, recording, server::form, sound};
 
 const MODEL: &str = "acme/nano";
 const WAV: &str = "turn-on-the-kitchen-lights.wav";
@@ -78,14 +78,15 @@ async fn all_get_what_was_promised(promise: Promise, disturb: impl FnOnce(&Hub))
     let builder = Server::builder().hub(&hub).env("MODEL_ID", MODEL).env("SCONCE_LIMITS__WAIT", "100s");
     // Those who come when the model is there already may wait as well.
     let builder = builder.env("SCONCE_RUNTIME__QUEUE", &CALLERS.to_string());
-    let server = builder.env("SCONCE_RETRY__FIRST_DELAY", "50ms").start();
+    let server = builder.env("SCONCE_RETRY__FIRST_DELAY", "50ms").spawn();
+    let probes = Probes::start(server.address);
     let release = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         hub.release();
     };
     let callers = join_all((0..CALLERS).map(|number| call(&server, number, promise)));
     tokio::join!(callers, release);
-    assert_eq!(server.get("/health/live").await.status(), 200);
+    probes.assert_prompt("two hundred callers at once");
     let last = server.transcribe(sound::silence(0.3), MODEL, &[]).await;
     match promise {
         Promise::Served => {

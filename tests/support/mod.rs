@@ -3,6 +3,7 @@
 
 pub mod files;
 pub mod hub;
+pub mod probes;
 pub mod python;
 pub mod server;
 pub mod sound;
