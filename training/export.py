@@ -61,7 +61,9 @@ def export(folder: Path, target: Path) -> None:
     write_json(target / "generation_config.json", generation_config(tokens))
     features = extractor().to_dict()
     features.pop("mel_filters", None)
-    write_json(target / "preprocessor_config.json", features | {"processor_class": "WhisperProcessor"})
+    # It was trained on windows by themselves, with silence after their sound, as transformers makes spectra.
+    own = {"processor_class": "WhisperProcessor", "spectrum_of": "window"}
+    write_json(target / "preprocessor_config.json", features | own)
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
-//! The languages that Whisper models know, and the names that people give them.
+//! The languages that models hear, and the names that people give them.
 
-/// Whisper's code and the English name of every language with a token of its own, in the order of the tokens.
+/// The code and the English name of every language that Whisper has a token for, in the order of the tokens.
 ///
 /// Codes are ISO 639-1 where there is one; `haw` and `yue` are ISO 639-3, and `jw` is Whisper's for Javanese.
 /// Source: openai/whisper, `tokenizer.py`.
@@ -51,6 +51,11 @@ pub fn code(given: &str) -> Option<&'static str> {
     by_name(&given).or_else(|| by_code(primary))
 }
 
+/// The English name of a language, in lower case as OpenAI's `verbose_json` has it; the code itself if it has none here.
+pub fn name(code: &str) -> &str {
+    LANGUAGES.iter().find(|(known, _)| code == *known).map_or(code, |(_, name)| name)
+}
+
 fn by_name(given: &str) -> Option<&'static str> {
     let named = LANGUAGES.iter().find(|(code, name)| given == *code || given == *name).map(|(code, _)| *code);
     named.or_else(|| ALIASES.iter().find(|(alias, _)| given == *alias).map(|(_, code)| *code))
@@ -81,6 +86,7 @@ mod tests {
         ] {
             assert_eq!(code(given), expected, "{given:?}");
         }
+        assert_eq!((name("en"), name("yue"), name("und")), ("english", "cantonese", "und"));
     }
 
     #[test]

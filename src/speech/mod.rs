@@ -3,6 +3,7 @@
 
 mod convert;
 mod fault;
+pub mod languages;
 mod name;
 mod problem;
 mod size;

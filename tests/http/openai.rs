@@ -47,7 +47,7 @@ async fn verbose_json_has_segments_or_words_or_both() {
         }
     };
     let plain = ask(&[]).await;
-    assert_eq!((&plain["task"], &plain["language"]), (&json!("transcribe"), &json!("en")));
+    assert_eq!((&plain["task"], &plain["language"]), (&json!("transcribe"), &json!("english")));
     assert!((plain["duration"].as_f64().unwrap() - 2.713).abs() < 0.01);
     assert!(plain.get("words").is_none());
     let segment = &plain["segments"][0];

@@ -50,7 +50,7 @@ async fn segments_are_sentences_somewhere_in_the_recording() {
     for segment in segments {
         assert_eq!((&segment["start"], &segment["end"]), (&json!(0.0), &body["duration"]), "{segment}");
     }
-    assert_eq!(body["language"], "en");
+    assert_eq!(body["language"], "english");
 }
 
 #[tokio::test]

@@ -3,8 +3,12 @@
 //! The recipe is that of `WhisperFeatureExtractor` (transformers) and `whisper.audio.log_mel_spectrogram` (OpenAI): power
 //! of the centred short-time transform with its last frame dropped, triangular filters on Slaney's mel scale with
 //! Slaney's normalisation (librosa's default), `log10` of at least 1e-10, at most 8 decades below the loudest value,
-//! `(x + 4) / 4`. OpenAI's own code takes the loudest value of the whole recording, transformers that of each window:
-//! [`LogMel::log_mel`] does the latter, and [`Spectrum::normalise`] takes any value.
+//! `(x + 4) / 4`.
+//!
+//! They differ in what they make of a recording that is longer or shorter than a window. OpenAI's own code (and
+//! faster-whisper's) makes one spectrum of all of it, takes the loudest value there, and lets zeros follow its end *in the
+//! spectrum*: [`LogMel::log10_within`], [`Spectrum::normalise`], [`Spectrum::followed_by_zeros`]. transformers takes each
+//! window by itself, with silence after its end: [`LogMel::log_mel_padded`].
 
 mod filters;
 mod spec;
@@ -72,6 +76,24 @@ impl LogMel {
         Spectrum { values, bands: self.bands(), frames }
     }
 
+    /// [`log10`](Self::log10) of `frames` frames of a recording from frame `first` on: what lies around them is heard at
+    /// their edges, and silence after the recording's end.
+    pub fn log10_within(&self, recording: &[f32], first: usize, frames: usize) -> Spectrum {
+        let hop = self.stft.hop();
+        // As much as a frame reaches beyond itself.
+        let around = self.stft.reach().div_ceil(hop);
+        let lead = first.min(around);
+        let (start, end) = ((first - lead) * hop, (first + frames + around) * hop);
+        let inside = &recording[start.min(recording.len())..end.min(recording.len())];
+        let mut sound = Vec::with_capacity(end - start);
+        sound.extend_from_slice(inside);
+        sound.resize(end - start, 0.0);
+        let whole = self.log10(&sound);
+        let bands = whole.values.chunks_exact(whole.frames.max(1));
+        let values = bands.flat_map(|band| &band[lead..lead + frames]).copied().collect();
+        Spectrum { values, bands: whole.bands, frames }
+    }
+
     fn fill(&self, values: &mut [f32], frames: usize, block: &Block<'_>) {
         for (filter, row) in self.filters.iter().zip(values.chunks_exact_mut(frames)) {
             let power = filter.apply(block.power);
@@ -117,6 +139,20 @@ impl Spectrum {
     /// The largest value, or that of silence when there is none.
     pub fn peak(&self) -> f32 {
         self.values.iter().copied().fold(FLOOR.log10(), f32::max)
+    }
+
+    /// The same with more frames, all 0.
+    pub fn followed_by_zeros(self, frames: usize) -> Self {
+        let more = frames.saturating_sub(self.frames);
+        if more == 0 {
+            return self;
+        }
+        let mut values = Vec::with_capacity(self.bands * frames);
+        for band in 0..self.bands {
+            values.extend_from_slice(&self.values[band * self.frames..(band + 1) * self.frames]);
+            values.resize(values.len() + more, 0.0);
+        }
+        Self { values, frames, ..self }
     }
 
     /// Applies Whisper's range and scale to the values of [`LogMel::log10`]: at most 8 below `peak`, then `(x + 4) / 4`.

@@ -46,6 +46,11 @@ impl Stft {
         self.hop
     }
 
+    /// Samples that a frame hears to either side of its middle.
+    pub fn reach(&self) -> usize {
+        self.window.len().div_ceil(2)
+    }
+
     /// Frames that this many samples give.
     pub fn frames(&self, samples: usize) -> usize {
         if samples == 0 { 0 } else { 1 + samples / self.hop }

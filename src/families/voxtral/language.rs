@@ -1,28 +1,19 @@
-//! The languages that Voxtral was made for, and the names that people give them.
+//! The languages that Voxtral was made for.
 
-use crate::model::RequestError;
+use crate::{model::RequestError, speech::languages};
 
-/// ISO 639-1 code and English name. Source: the model's card.
-const LANGUAGES: [(&str, &str); 8] = [
-    ("en", "english"),
-    ("es", "spanish"),
-    ("fr", "french"),
-    ("pt", "portuguese"),
-    ("hi", "hindi"),
-    ("de", "german"),
-    ("nl", "dutch"),
-    ("it", "italian"),
-];
+/// ISO 639-1 codes. Source: the model's card.
+const LANGUAGES: [&str; 8] = ["en", "es", "fr", "pt", "hi", "de", "nl", "it"];
 
 /// The code of a language given as a code (`en`), a locale (`en-GB`) or an English name (`English`). Codes of other
 /// languages are taken as they are: the prompt has a place for any, and how well it hears them the model does not say.
 pub fn code(given: &str) -> Result<String, RequestError> {
     let lower = given.trim().to_lowercase();
-    let named = LANGUAGES.iter().find(|(_, name)| *name == lower).map(|(code, _)| (*code).to_owned());
     let primary = lower.split(['-', '_']).next().unwrap_or_default();
     let is_code = primary.len() == 2 && primary.bytes().all(|byte| byte.is_ascii_lowercase());
-    named.or_else(|| is_code.then(|| primary.to_owned())).ok_or_else(|| {
-        let known = LANGUAGES.map(|(code, _)| code).join(", ");
+    let code = if is_code { Some(primary) } else { languages::code(&lower) };
+    code.map(str::to_owned).ok_or_else(|| {
+        let known = LANGUAGES.join(", ");
         let message = format!("{given:?} is no language that this model knows; {known} or another ISO 639-1 code is");
         RequestError::Invalid { param: "language", message }
     })

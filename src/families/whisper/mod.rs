@@ -14,7 +14,6 @@ mod fixtures;
 mod generation;
 mod generation_config;
 mod history;
-mod language;
 pub mod net;
 mod options;
 mod preprocessor;
@@ -89,9 +88,9 @@ impl Family for Whisper {
 
     fn load(&self, files: &ModelFiles, place: &Placement) -> Result<Box<dyn Model>, LoadError> {
         let (config, part) = Self::config(files)?;
-        preprocessor::check(files, part, &config)?;
+        let spectrum_of = preprocessor::check(files, part, &config)?;
         let decoding = DecodingConfig::read(files, part, &config)?;
         let net = Net::load(config, files, part, place)?;
-        Ok(Box::new(Recogniser::new(net, decoding, place.max_batch)?))
+        Ok(Box::new(Recogniser::new(net, decoding, spectrum_of, place.max_batch)?))
     }
 }

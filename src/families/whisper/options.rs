@@ -6,8 +6,17 @@ use serde_json::{Map, Value};
 use super::fallback::Thresholds;
 use crate::model::RequestError;
 
-/// Names of openai-whisper that mean something, and that this family cannot do yet.
-const NOT_YET: [&str; 4] = ["beam_size", "best_of", "patience", "length_penalty"];
+/// Names of openai-whisper and faster-whisper that mean something, and that this family cannot do yet, with the value by
+/// which nothing is asked for.
+const NOT_YET: [(&str, f64); 7] = [
+    ("beam_size", 1.0),
+    ("best_of", 1.0),
+    ("patience", 1.0),
+    ("length_penalty", 1.0),
+    ("repetition_penalty", 1.0),
+    ("no_repeat_ngram_size", 0.0),
+    ("hallucination_silence_threshold", 0.0),
+];
 
 /// Names and defaults are openai-whisper's. `null` turns a threshold off.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -18,6 +27,7 @@ pub struct WhisperOptions {
     /// A text that zlib shrinks by more than this goes in circles: decoded anew at a higher temperature.
     pub compression_ratio_threshold: Option<f32>,
     /// A text whose tokens have a lower mean log-probability is doubted: decoded anew at a higher temperature.
+    #[serde(alias = "log_prob_threshold")]
     pub logprob_threshold: Option<f32>,
     /// A doubted text whose window is likelier than this to hold no speech is left out.
     pub no_speech_threshold: Option<f32>,
@@ -41,11 +51,21 @@ impl Default for WhisperOptions {
 
 impl WhisperOptions {
     pub fn parse(given: &Map<String, Value>) -> Result<Self, RequestError> {
-        if let Some(name) = NOT_YET.iter().find(|name| given.contains_key(**name)) {
-            let message = format!("the option {name} is not supported: decoding is greedy, with temperature fall-back");
-            return Err(RequestError::Unsupported { param: "options", message });
+        let unsupported = |message| Err(RequestError::Unsupported { param: "options", message });
+        let mut given = given.clone();
+        for (name, nothing) in NOT_YET {
+            if given.remove(name).is_some_and(|value| !value.is_null() && value.as_f64() != Some(nothing)) {
+                let why = "decoding is greedy, with temperature fall-back";
+                return unsupported(format!("the option {name} is not supported: {why}; leave it out"));
+            }
         }
-        serde_json::from_value(Value::Object(given.clone()))
+        if given.remove("hotwords").is_some_and(|words| !words.is_null()) {
+            return unsupported("the option hotwords is not supported; put the words into the prompt".to_owned());
+        }
+        if given.remove("suppress_blank").is_some_and(|value| value == Value::Bool(false)) {
+            return unsupported("the option suppress_blank is always on; leave it out".to_owned());
+        }
+        serde_json::from_value(Value::Object(given))
             .map_err(|error| RequestError::Invalid { param: "options", message: format!("options: {error}") })
     }
 
@@ -95,6 +115,11 @@ mod tests {
         assert!(
             matches!(&error, RequestError::Unsupported { message, .. } if message.contains("beam_size")),
             "{error:?}"
+        );
+        let greedy = json!({"beam_size": 1, "best_of": null, "repetition_penalty": 1.0, "log_prob_threshold": -2.0});
+        assert_eq!(
+            parse(greedy).unwrap(),
+            WhisperOptions { logprob_threshold: Some(-2.0), ..WhisperOptions::default() }
         );
     }
 }

@@ -7,6 +7,18 @@ use crate::model::{LoadError, ModelFiles};
 
 const FILE: &str = "preprocessor_config.json";
 
+/// Of what spectra are made, which a checkpoint has learned to hear.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum SpectrumOf {
+    /// Of the whole recording, as openai-whisper and faster-whisper make them: windows are cut out of it, scaled by its
+    /// loudest value, and hear what lies around them. After its end the spectrum is 0.
+    #[default]
+    Recording,
+    /// Of each window by itself, with silence after the recording's end, as transformers makes them.
+    Window,
+}
+
 /// Fields of `WhisperFeatureExtractor` that change what is heard; absent ones are as in Whisper.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -19,12 +31,15 @@ struct Preprocessor {
     chunk_length: Option<f64>,
     padding_value: Option<f64>,
     do_normalize: Option<bool>,
+    /// Not transformers': what it does by itself stands in no file.
+    spectrum_of: Option<SpectrumOf>,
 }
 
 /// Refuses a checkpoint that wants other spectra than those that are made here.
-pub fn check(files: &ModelFiles, part: &str, config: &Config) -> Result<(), LoadError> {
-    let Some(preprocessor) = files.optional_json::<Preprocessor>(part, FILE)? else { return Ok(()) };
-    preprocessor.check(config)
+pub fn check(files: &ModelFiles, part: &str, config: &Config) -> Result<SpectrumOf, LoadError> {
+    let Some(preprocessor) = files.optional_json::<Preprocessor>(part, FILE)? else { return Ok(SpectrumOf::default()) };
+    preprocessor.check(config)?;
+    Ok(preprocessor.spectrum_of.unwrap_or_default())
 }
 
 // === impl Preprocessor ===
@@ -57,7 +72,7 @@ mod tests {
     use super::*;
     use crate::model::Location;
 
-    fn checked(json: &'static str) -> Result<(), LoadError> {
+    fn checked(json: &'static str) -> Result<SpectrumOf, LoadError> {
         let mut files = ModelFiles::default();
         files.insert("model", FILE, Location::Embedded(json.as_bytes()));
         check(&files, "model", &super::super::fixtures::config())
@@ -67,7 +82,9 @@ mod tests {
     fn whispers_own_numbers_pass_and_so_does_silence_about_them() {
         checked(r#"{"feature_size": 80, "hop_length": 160, "n_fft": 400, "sampling_rate": 16000, "chunk_length": 2}"#)
             .unwrap();
-        checked(r#"{"padding_side": "right", "feature_size": null}"#).unwrap();
+        let silent = checked(r#"{"padding_side": "right", "feature_size": null}"#).unwrap();
+        assert_eq!(silent, SpectrumOf::Recording);
+        assert_eq!(checked(r#"{"spectrum_of": "window"}"#).unwrap(), SpectrumOf::Window);
         check(&ModelFiles::default(), "model", &super::super::fixtures::config()).unwrap();
     }
 
@@ -78,6 +95,7 @@ mod tests {
             (r#"{"hop_length": 200}"#, "hop_length is 200, and this model needs 160"),
             (r#"{"chunk_length": 30}"#, "chunk_length is 30, and this model needs 2"),
             (r#"{"do_normalize": true}"#, "do_normalize is true, and this model needs false"),
+            (r#"{"spectrum_of": "sound"}"#, "`recording` or `window`"),
         ] {
             let error = checked(json).unwrap_err().to_string();
             assert!(error.contains(said) && error.contains(FILE), "{error}");

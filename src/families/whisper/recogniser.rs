@@ -1,6 +1,7 @@
 //! A loaded Whisper at work: one decode step after the other for every request in hand, newcomers let in between.
 
 mod row;
+mod spectra;
 
 #[cfg(test)]
 mod tests;
@@ -9,16 +10,18 @@ use std::sync::Arc;
 
 use candle_core::Result;
 
-use self::row::Row;
+use self::{
+    row::Row,
+    spectra::{Loudness, Spectra},
+};
 use super::{
     decoding_config::DecodingConfig,
     net::{Net, Slots},
+    preprocessor::SpectrumOf,
     transcription::NextStep,
-    transcription_options::HOP,
     words::Attention,
 };
 use crate::{
-    audio::{LogMel, MelSpec},
     model::{Batch, Broken, Model},
     speech::{Transcribe, TranscribeMode},
 };
@@ -26,7 +29,7 @@ use crate::{
 /// Weights, and memory for as many requests as are worked on at once.
 pub struct Recogniser {
     net: Net,
-    mel: LogMel,
+    spectra: Spectra,
     decoding: Arc<DecodingConfig>,
     slots: Slots,
     max_batch: usize,
@@ -35,10 +38,10 @@ pub struct Recogniser {
 // === impl Recogniser ===
 
 impl Recogniser {
-    pub fn new(net: Net, decoding: DecodingConfig, max_batch: usize) -> Result<Self> {
+    pub fn new(net: Net, decoding: DecodingConfig, spectrum_of: SpectrumOf, max_batch: usize) -> Result<Self> {
         let max_batch = max_batch.max(1);
-        let mel = LogMel::new(&MelSpec::whisper(net.config().num_mel_bins));
-        Ok(Self { slots: net.slots(max_batch)?, net, mel, decoding: Arc::new(decoding), max_batch })
+        let spectra = Spectra::new(net.config().num_mel_bins, spectrum_of);
+        Ok(Self { slots: net.slots(max_batch)?, net, spectra, decoding: Arc::new(decoding), max_batch })
     }
 
     fn work(&mut self, batch: &mut Batch<'_, Transcribe>) -> Result<()> {
@@ -75,6 +78,8 @@ impl Recogniser {
     fn prepare(&mut self, row: &mut Row, batch: &mut Batch<'_, Transcribe>) -> Result<()> {
         while !row.waits() && !row.is_over() {
             match row.next_step() {
+                NextStep::Encode { seek } if row.pass_silence(seek, self.decoding.window) => {}
+                NextStep::Encode { .. } if !row.look(&self.spectra, self.decoding.window) => return Ok(()),
                 NextStep::Encode { seek } => self.encode(row, seek)?,
                 NextStep::Align(tokens) => self.align(row, &tokens)?,
                 NextStep::Decode(_) | NextStep::Done => return Ok(()),
@@ -85,7 +90,7 @@ impl Recogniser {
     }
 
     fn encode(&mut self, row: &mut Row, seek: usize) -> Result<()> {
-        let mel = self.mel.log_mel_padded(row.samples(seek), self.decoding.window * HOP);
+        let mel = row.window(&self.spectra, seek, self.decoding.window);
         for features in self.net.encode(&[mel.values()])? {
             if let Some(slot) = row.slot.take() {
                 self.slots.close(slot);
@@ -129,7 +134,7 @@ impl Recogniser {
     /// One window of silence through every part of the network. Weights that are no numbers load like any other; what
     /// comes out of them shows.
     fn dry_run(&mut self) -> Result<()> {
-        let silence = self.mel.log_mel_padded(&[], self.decoding.window * HOP);
+        let silence = self.spectra.window(&[], &mut Loudness::default(), 0, self.decoding.window);
         let opening = self.decoding.tokens.sot_sequence("en", TranscribeMode::Transcribe);
         for features in self.net.encode(&[silence.values()])? {
             let slot = self.net.open(&mut self.slots, &features)?;

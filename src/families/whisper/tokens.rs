@@ -11,12 +11,14 @@ use tokenizers::Tokenizer;
 
 use super::{
     generation_config::GenerationConfig,
-    language::{self, LANGUAGES},
     token_bytes::{TokenBytes, from_byte_level},
 };
 use crate::{
     model::{LoadError, RequestError},
-    speech::TranscribeMode,
+    speech::{
+        TranscribeMode,
+        languages::{self, LANGUAGES},
+    },
 };
 
 const FILE: &str = "tokenizer.json";
@@ -116,7 +118,7 @@ impl Tokens {
             true => self.languages.iter().any(|(other, _)| other == code),
             false => *code == "en",
         };
-        language::code(given).filter(known).ok_or_else(|| self.unknown_language(given))
+        languages::code(given).filter(known).ok_or_else(|| self.unknown_language(given))
     }
 
     fn unknown_language(&self, given: &str) -> RequestError {

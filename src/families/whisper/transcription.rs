@@ -115,6 +115,11 @@ impl Transcription {
         };
     }
 
+    /// The window is not worth encoding.
+    pub fn pass_window(&mut self) {
+        self.seek_to(self.seek + self.frames());
+    }
+
     /// Takes logits `[vocabulary]`; gives the segments that are final.
     pub fn take_logits(&mut self, logits: Vec<f32>) -> Result<Vec<Segment>, NoDistribution> {
         match &mut self.state {
@@ -192,7 +197,7 @@ impl Transcription {
     fn draft(&mut self, result: DecodeResult) -> Vec<Segment> {
         self.tokens += result.tokens.len();
         if self.options.thresholds.silent(&result.quality) {
-            self.seek_to(self.seek + self.frames());
+            self.pass_window();
             return Vec::new();
         }
         let draft = Draft::new(result, &self.decoding, self.seek, self.frames(), self.options.logprobs);
@@ -213,7 +218,7 @@ impl Transcription {
         let next = draft.next(self.options.word_timestamps);
         self.last_speech = draft.end().unwrap_or(self.last_speech);
         let temperature = draft.temperature;
-        let segments = draft.finish(self.segments, self.options.duration);
+        let segments = draft.finish(self.segments);
         let tokens = segments.iter().flat_map(|segment| segment.tokens.iter().copied());
         self.history.extend(tokens.filter(|id| self.decoding.keeps_in_prompt(*id)), temperature);
         self.segments += segments.len();

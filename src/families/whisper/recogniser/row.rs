@@ -2,17 +2,24 @@
 
 use std::sync::Arc;
 
-use super::super::{
-    decoding_config::DecodingConfig,
-    net::Slot,
-    transcription::{NextStep, Transcription},
-    transcription_options::HOP,
-    words::Attention,
+use super::{
+    super::{
+        decoding_config::DecodingConfig,
+        net::Slot,
+        transcription::{NextStep, Transcription},
+        transcription_options::HOP,
+        words::Attention,
+    },
+    spectra::{Loudness, Spectra},
 };
 use crate::{
+    audio::Spectrum,
     model::{Request, RequestError},
     speech::{Segment, Transcribe, TranscriptEvent},
 };
+
+/// A window that is never louder, of full scale 1, has nothing to be heard: three steps of 16 bits.
+const SILENT: f32 = 1e-4;
 
 /// A request, how far it is, and where its window lies.
 pub struct Row {
@@ -20,6 +27,7 @@ pub struct Row {
     pub transcription: Transcription,
     /// What the decoder holds of the window; absent before the first.
     pub slot: Option<Slot>,
+    loudness: Loudness,
     failure: Option<RequestError>,
 }
 
@@ -29,7 +37,9 @@ impl Row {
     /// Answers at once what the model cannot do.
     pub fn new(request: Request<Transcribe>, decoding: Arc<DecodingConfig>) -> Option<Self> {
         match Transcription::new(decoding, request.ask()) {
-            Ok(transcription) => Some(Self { request, transcription, slot: None, failure: None }),
+            Ok(transcription) => {
+                Some(Self { request, transcription, slot: None, loudness: Loudness::default(), failure: None })
+            }
             Err(error) => {
                 request.fail(error);
                 None
@@ -41,10 +51,25 @@ impl Row {
         self.transcription.next_step()
     }
 
-    /// The sound from a frame on, to its last sample: the end of a recording is seldom the end of a frame.
-    pub fn samples(&self, seek: usize) -> &[f32] {
+    /// Passes over the window from a frame on, if nothing is to be heard in it. The network would find words even there.
+    pub fn pass_silence(&mut self, seek: usize, frames: usize) -> bool {
         let samples = self.request.ask().audio.samples();
-        &samples[(seek * HOP).min(samples.len())..]
+        let window = samples.iter().skip(seek * HOP).take(frames * HOP);
+        let silent = window.copied().all(|sample| sample.abs() < SILENT);
+        if silent {
+            self.transcription.pass_window();
+        }
+        silent
+    }
+
+    /// Looks at more of the recording, before the first window of so many frames is made. Whether all of it was looked at.
+    pub fn look(&mut self, spectra: &Spectra, frames: usize) -> bool {
+        spectra.look(self.request.ask().audio.samples(), &mut self.loudness, frames)
+    }
+
+    /// The spectrum of the window from a frame on.
+    pub fn window(&mut self, spectra: &Spectra, seek: usize, frames: usize) -> Spectrum {
+        spectra.window(self.request.ask().audio.samples(), &mut self.loudness, seek, frames)
     }
 
     pub fn take_logits(&mut self, logits: Vec<f32>) {

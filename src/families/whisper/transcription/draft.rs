@@ -68,13 +68,14 @@ impl Draft {
         words.last().map(|word| word.end).or(self.segments.last().map(|segment| segment.end))
     }
 
-    /// The segments that say something and last, numbered from `first`, none longer than the recording.
-    pub fn finish(self, first: usize, duration: f64) -> Vec<Segment> {
+    /// The segments that say something and last, numbered from `first`. The last may end after the recording, as it does
+    /// with openai-whisper.
+    pub fn finish(self, first: usize) -> Vec<Segment> {
         let lasting = |segment: &Segment| segment.start != segment.end && !segment.text.trim().is_empty();
         let mut segments: Vec<Segment> = self.segments.into_iter().filter(lasting).collect();
         for (id, segment) in (first..).zip(&mut segments) {
             segment.id = id;
-            clamp(segment, duration);
+            round(segment);
         }
         segments
     }
@@ -111,13 +112,13 @@ fn logprobs(result: &DecodeResult, piece: &Piece, tokens: &Tokens) -> Vec<Logpro
     .collect()
 }
 
-/// To hundredths of a second, as they were counted, and within the recording.
-fn clamp(segment: &mut Segment, duration: f64) {
-    let clamp = |seconds: &mut f64| *seconds = ((*seconds * 100.0).round() / 100.0).min(duration);
-    clamp(&mut segment.start);
-    clamp(&mut segment.end);
+/// To hundredths of a second, as they were counted.
+fn round(segment: &mut Segment) {
+    let round = |seconds: &mut f64| *seconds = (*seconds * 100.0).round() / 100.0;
+    round(&mut segment.start);
+    round(&mut segment.end);
     for word in &mut segment.words {
-        clamp(&mut word.start);
-        clamp(&mut word.end);
+        round(&mut word.start);
+        round(&mut word.end);
     }
 }

@@ -57,7 +57,7 @@ pub(in crate::http) struct Transcription {
 #[derive(Serialize, ToSchema)]
 pub(in crate::http) struct VerboseTranscription {
     pub task: TranscribeMode,
-    /// ISO 639-1 code.
+    /// Its English name in lower case, as OpenAI answers.
     pub language: String,
     /// Seconds.
     pub duration: f64,

@@ -6,7 +6,7 @@ use super::{
     bodies::{Event, PlacedWord, Transcription, Usage, VerboseTranscription},
     form::Format,
 };
-use crate::speech::{Logprob, TranscribeMode, Transcript, TranscriptEvent};
+use crate::speech::{Logprob, TranscribeMode, Transcript, TranscriptEvent, languages};
 
 /// Writes a stream of events; keeps what the last one repeats whole.
 pub(super) struct EventWriter {
@@ -38,7 +38,7 @@ fn verbose(transcript: Transcript, mode: TranscribeMode, segments: bool, words: 
         words: words.then(|| transcript.words().map(PlacedWord::of).collect()),
         segments: segments.then_some(transcript.segments),
         usage: Usage::of(transcript.summary.duration),
-        language: transcript.summary.language,
+        language: languages::name(&transcript.summary.language).to_owned(),
     }
 }
 
