@@ -11,13 +11,16 @@ const LIKE: f64 = 0.82;
 /// What OpenAI calls its own Whisper.
 const OPENAI_WHISPER: &str = "whisper-1";
 
+/// What OpenAI calls its own models that write down what is said.
+const OPENAI_TRANSCRIPTION: [&str; 3] = [OPENAI_WHISPER, "gpt-4o-transcribe", "gpt-4o-mini-transcribe"];
+
 /// What OpenAI calls its own models that speak.
 const OPENAI_SPEECH: [&str; 3] = ["tts-1", "tts-1-hd", "gpt-4o-mini-tts"];
 
 /// Whether OpenAI calls one of its own models for a task so. Clients have these names built in.
 pub(super) fn is_openai(name: &str, task: TaskKind) -> bool {
     match task {
-        TaskKind::Transcribe => key(name) == OPENAI_WHISPER,
+        TaskKind::Transcribe => OPENAI_TRANSCRIPTION.contains(&key(name).as_str()),
         TaskKind::Synthesize => OPENAI_SPEECH.contains(&key(name).as_str()),
         TaskKind::Convert => false,
     }

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Fields that hold a recording; every other one is text.
-const RECORDINGS: [&str; 3] = ["file", "audio_sample", "target"];
+const RECORDINGS: [&str; 4] = ["file", "audio_file", "audio_sample", "target"];
 
 /// Bytes of all fields together that are text: none of them is a document.
 const MOST_TEXT: usize = 1 << 20;
@@ -74,6 +74,10 @@ impl Form {
                 Some(_) => Err(Problem::invalid(&name, format!("there are two recordings {name}; send one"))),
             };
         }
+        if part.content_disposition().is_some_and(|about| about.get_filename().is_some()) {
+            let message = format!("the field {name} holds a file, which belongs into the field file");
+            return Err(Problem::invalid(&name, message));
+        }
         let bytes = text(part, *text_left).await?;
         *text_left -= bytes.len();
         let text = String::from_utf8(bytes)
@@ -102,6 +106,25 @@ impl Form {
         self.recordings.remove(name)
     }
 
+    /// Gives a recording the name that it has elsewhere.
+    pub fn rename_recording(&mut self, from: &str, to: &str) {
+        if let Some(recording) = self.recordings.remove(from) {
+            self.recordings.insert(to.to_owned(), recording);
+        }
+    }
+
+    /// Gives a field the name that it has elsewhere.
+    pub fn rename(&mut self, from: &str, to: &str) {
+        if let Some(texts) = self.texts.remove(from) {
+            self.texts.insert(to.to_owned(), texts);
+        }
+    }
+
+    /// Sets a field that was not sent.
+    pub fn set_absent(&mut self, name: &str, text: &str) {
+        self.texts.entry(name.to_owned()).or_insert_with(|| vec![text.to_owned()]);
+    }
+
     /// A field that may stand once. Empty text counts as absent, as HTML forms send it.
     pub fn text(&mut self, name: &str) -> Result<Option<String>, Problem> {
         match self.texts.remove(name).unwrap_or_default().as_mut_slice() {
@@ -119,6 +142,16 @@ impl Form {
         text.trim().parse().map(Some).map_err(|_| wrong())
     }
 
+    /// A truth value, in the ways that clients spell one.
+    pub fn flag(&mut self, name: &str) -> Result<Option<bool>, Problem> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        match text.trim().to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => Ok(Some(true)),
+            "false" | "0" | "no" | "off" => Ok(Some(false)),
+            _ => Err(Problem::invalid(name, format!("the field {name} is {text:?}; true or false would be right"))),
+        }
+    }
+
     /// A field that may stand often, with or without `[]` behind its name.
     pub fn list(&mut self, name: &str) -> Vec<String> {
         let bracketed = self.texts.remove(&format!("{name}[]")).unwrap_or_default();
@@ -126,14 +159,34 @@ impl Form {
         bracketed.into_iter().chain(plain).collect()
     }
 
+    /// [`Self::list`], also where one field holds several words: as JSON, or with commas between them.
+    pub fn words(&mut self, name: &str) -> Vec<String> {
+        let spelled = |text: String| match serde_json::from_str::<Vec<String>>(&text) {
+            Ok(words) => words,
+            Err(_) => text.split(',').map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect(),
+        };
+        self.list(name).into_iter().flat_map(spelled).collect()
+    }
+
     /// The fields `name[key]`, which is how forms write an object. A number or a truth value is one; all else is text.
     pub fn object(&mut self, name: &str) -> Map<String, Value> {
         let key = |field: &String| Some(field.strip_prefix(name)?.strip_prefix('[')?.strip_suffix(']')?.to_owned());
         let parts: Vec<_> =
             self.texts.extract_if(.., |field, _| key(field).is_some_and(|key| !key.is_empty())).collect();
-        let read = |text: String| serde_json::from_str(&text).unwrap_or(Value::String(text));
-        let last = |texts: Vec<String>| texts.into_iter().next_back().map_or(Value::Null, read);
+        let last = |texts: Vec<String>| texts.into_iter().next_back().map_or(Value::Null, json_or_text);
         parts.into_iter().map(|(field, texts)| (key(&field).unwrap_or_default(), last(texts))).collect()
+    }
+
+    /// The fields of these names, as values of JSON: a number or a truth value is one, all else is text. Empty text counts
+    /// as absent.
+    pub fn values(&mut self, names: &[&str]) -> Result<Map<String, Value>, Problem> {
+        let mut values = Map::new();
+        for name in names {
+            if let Some(text) = self.text(name)? {
+                values.insert((*name).to_owned(), json_or_text(text));
+            }
+        }
+        Ok(values)
     }
 
     /// What nobody took is an error that names what could have been sent.
@@ -147,6 +200,15 @@ impl Form {
     /// The texts, for a route that reads them as JSON does.
     pub fn into_texts(self) -> impl Iterator<Item = (String, String)> {
         self.texts.into_iter().flat_map(|(name, texts)| texts.into_iter().map(move |text| (name.clone(), text)))
+    }
+}
+
+fn json_or_text(text: String) -> Value {
+    // As Python writes a truth value.
+    match text.as_str() {
+        "True" => Value::Bool(true),
+        "False" => Value::Bool(false),
+        _ => serde_json::from_str(&text).unwrap_or(Value::String(text)),
     }
 }
 

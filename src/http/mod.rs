@@ -7,6 +7,7 @@
 pub mod access;
 mod admin;
 mod api;
+mod asr;
 mod body;
 mod call;
 mod config;

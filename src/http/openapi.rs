@@ -28,6 +28,7 @@ use super::{
     access::Routes,
     admin,
     api::Api,
+    asr,
     config::Config,
     generate, jobs, oip, openai,
     problem::{Problem, schemas},
@@ -89,12 +90,13 @@ fn document(config: &Config, routes: &Routes, keys: bool) -> utoipa::openapi::Op
 }
 
 /// What each protocol says of itself.
-fn parts() -> [utoipa::openapi::OpenApi; 6] {
+fn parts() -> [utoipa::openapi::OpenApi; 7] {
     [
         openai::Docs::openapi(),
         vertex::Docs::openapi(),
         oip::Docs::openapi(),
         generate::Docs::openapi(),
+        asr::Docs::openapi(),
         jobs::Docs::openapi(),
         admin::Docs::openapi(),
     ]

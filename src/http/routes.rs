@@ -12,8 +12,8 @@ use actix_web::{
 };
 
 use super::{
-    admin, api::Api, exchange, generate, jobs, methods, oip, openai, openapi, problem::Problem, request_id, served,
-    vertex,
+    admin, api::Api, asr, exchange, generate, jobs, methods, oip, openai, openapi, problem::Problem, request_id,
+    served, vertex,
 };
 use crate::speech::Kind;
 
@@ -53,6 +53,7 @@ pub fn routes(api: Api) -> impl HttpServiceFactory {
         .configure(jobs::routes)
         .configure(vertex::routes)
         .configure(generate::routes)
+        .configure(asr::routes)
         .default_service(web::to(no_such_route))
 }
 

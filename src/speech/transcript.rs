@@ -47,11 +47,26 @@ impl Transcript {
         }
         vtt
     }
+
+    /// Columns between tabs, as openai-whisper writes them: the start and the end in milliseconds, and the text.
+    pub fn tsv(&self) -> String {
+        let mut tsv = "start\tend\ttext\n".to_owned();
+        for segment in &self.segments {
+            let text = segment.text.trim().replace(['\t', '\n'], " ");
+            let _ = writeln!(tsv, "{}\t{}\t{text}", millis(segment.start), millis(segment.end));
+        }
+        tsv
+    }
+}
+
+/// In whole milliseconds.
+fn millis(seconds: f64) -> u64 {
+    (seconds.max(0.0) * 1000.0).round() as u64
 }
 
 /// `00:00:01,500`: both formats differ in the mark before the milliseconds alone.
 fn clock(seconds: f64, mark: char) -> String {
-    let millis = (seconds.max(0.0) * 1000.0).round() as u64;
+    let millis = millis(seconds);
     let (seconds, minutes, hours) = (millis / 1000 % 60, millis / 60_000 % 60, millis / 3_600_000);
     format!("{hours:02}:{minutes:02}:{seconds:02}{mark}{:03}", millis % 1000)
 }
@@ -95,6 +110,12 @@ mod tests {
     fn vtt_has_a_header_and_writes_a_point() {
         assert_eq!(transcript(&[(0.0, 0.5, " hi")]).vtt(), "WEBVTT\n\n00:00:00.000 --> 00:00:00.500\nhi\n\n");
         assert_eq!(transcript(&[]).vtt(), "WEBVTT\n\n");
+    }
+
+    #[test]
+    fn tsv_counts_milliseconds_and_keeps_its_columns() {
+        let heard = transcript(&[(0.0, 1.5, " hello"), (61.0015, 62.0, " two\tlines\nof text")]);
+        assert_eq!(heard.tsv(), "start\tend\ttext\n0\t1500\thello\n61002\t62000\ttwo lines of text\n");
     }
 
     #[test]

@@ -83,3 +83,118 @@ async fn what_is_wrong_with_a_text_to_generate_is_said() {
     assert_eq!(server.post_json("/generate", &json!({"text": "a", "model": "nobody"})).await.status(), 404);
     assert_eq!(server.post_bytes("/generate", "text/plain", b"a".to_vec()).await.status(), 415);
 }
+
+#[tokio::test]
+async fn fields_of_a_transcription_are_read_as_clients_spell_them() {
+    let server = Server::start();
+    let ask = async |fields: &[(&str, &str)]| {
+        let answer = server.transcribe(recording(WAV), "gpt-4o-mini-transcribe", fields).await;
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    for fields in [
+        [("stream", "True"), ("language", "auto")],
+        [("stream", "1"), ("vad_filter", "true")],
+        [("stream", "no"), ("vad_filter", "False")],
+        [("condition_on_previous_text", "False"), ("log_prob_threshold", "-1.5")],
+        [("beam_size", "1"), ("best_of", "")],
+        [("without_timestamps", "true"), ("response_format", "text")],
+    ] {
+        let (status, text) = ask(&fields).await;
+        assert!(status == 200 && text.to_lowercase().contains("kitchen"), "{fields:?}: {status} {text}");
+        assert_eq!(
+            text.starts_with("data:"),
+            fields[0] == ("stream", "True") || fields[0] == ("stream", "1"),
+            "{text}"
+        );
+    }
+    for granularities in ["[\"word\", \"segment\"]", "word,segment", " segment , word "] {
+        let (status, text) =
+            ask(&[("response_format", "verbose_json"), ("timestamp_granularities", granularities)]).await;
+        let body: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((status, body["words"].as_array().map(Vec::len)), (200, Some(5)), "{granularities}: {text}");
+        assert!(body["segments"].is_array(), "{granularities}: {text}");
+    }
+    let (_, text) = ask(&[("response_format", "verbose_json"), ("word_timestamps", "true")]).await;
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["words"].as_array().map(Vec::len), Some(5), "{text}");
+    for (field, value, said) in [
+        ("beam_size", "5", "beam_size"),
+        ("hotwords", "kitchen", "prompt"),
+        ("repetition_penalty", "1.3", "repetition_penalty"),
+        ("stream", "perhaps", "true or false"),
+        ("vad_filter", "2", "true or false"),
+        ("beam_sise", "5", "condition_on_previous_text"),
+    ] {
+        let (status, text) = ask(&[(field, value)]).await;
+        assert!(status == 400 && text.contains(said), "{field}={value}: {status} {text}");
+    }
+    let (status, text) = ask(&[("without_timestamps", "true"), ("response_format", "srt")]).await;
+    assert!(status == 400 && text.contains("json or text"), "{text}");
+}
+
+#[tokio::test]
+async fn a_recording_under_another_name_is_told_where_it_belongs() {
+    let server = Server::start();
+    let part = reqwest::multipart::Part::bytes(recording(WAV)).file_name("a.wav");
+    let form = reqwest::multipart::Form::new().part("audio", part).text("model", "whisper-1");
+    let request = server.client.post(server.url("/v1/audio/transcriptions")).multipart(form);
+    let answer = request.send().await.unwrap();
+    let (status, body) = (answer.status(), answer.json::<Value>().await.unwrap());
+    assert_eq!((status.as_u16(), &body["error"]["param"]), (400, &json!("audio")), "{body}");
+    assert!(body["error"]["message"].as_str().unwrap().contains("into the field file"), "{body}");
+}
+
+/// Sends a form with the recording in `field`.
+async fn heard_at(server: &Server, path: &str, field: &'static str, fields: &[(&str, &str)]) -> (u16, String, String) {
+    let part = reqwest::multipart::Part::bytes(recording(WAV)).file_name("a.wav");
+    let form = reqwest::multipart::Form::new().part(field, part);
+    let form = fields.iter().fold(form, |form, (name, value)| form.text((*name).to_owned(), (*value).to_owned()));
+    let answer = server.client.post(server.url(path)).multipart(form).send().await.unwrap();
+    let media_type = answer.headers()["content-type"].to_str().unwrap().to_owned();
+    (answer.status().as_u16(), media_type, answer.text().await.unwrap())
+}
+
+#[tokio::test]
+async fn asr_hears_for_clients_of_whisper_asr_webservice() {
+    let server = Server::start();
+    for (query, kind) in [
+        ("", "text/plain"),
+        ("?encode=true&task=transcribe&language=en&initial_prompt=&output=txt&vad_filter=false", "text/plain"),
+        ("?output=srt", "application/x-subrip"),
+        ("?output=vtt", "text/vtt"),
+        ("?output=tsv", "text/tab-separated-values"),
+        ("?output=json&word_timestamps=true&model=whisper-nano.en", "application/json"),
+    ] {
+        let (status, media_type, text) = heard_at(&server, &format!("/asr{query}"), "audio_file", &[]).await;
+        assert!(status == 200 && media_type.starts_with(kind), "{query}: {status} {media_type} {text}");
+        assert!(text.to_lowercase().contains("kitchen"), "{query}: {text}");
+        if query.contains("json") {
+            let body: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!((body["language"].as_str(), body["words"].as_array().map(Vec::len)), (Some("english"), Some(5)));
+        }
+    }
+    for (query, said) in [
+        ("?task=sing", "transcribe or translate"),
+        ("?task=translate", "English only"),
+        ("?output=doc", "json, text"),
+        ("?diarize=true", "diarize"),
+    ] {
+        let (status, _, text) = heard_at(&server, &format!("/asr{query}"), "audio_file", &[]).await;
+        assert!(status == 400 && text.contains(said), "{query}: {status} {text}");
+    }
+    let (status, _, text) = heard_at(&server, "/asr", "recording", &[]).await;
+    assert!(status == 400 && text.contains("field file"), "{status} {text}");
+}
+
+#[tokio::test]
+async fn inference_hears_for_clients_of_whisper_cpp() {
+    let server = Server::start();
+    let usual = [("temperature", "0.0"), ("response_format", "json")];
+    let (status, _, text) = heard_at(&server, "/inference", "file", &usual).await;
+    let body: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((status, words(body["text"].as_str().unwrap())), (200, LIGHTS.map(str::to_owned).to_vec()));
+    let plain = [("response_format", "text"), ("no_timestamps", "true"), ("translate", "false")];
+    let (status, _, text) = heard_at(&server, "/inference", "file", &plain).await;
+    assert_eq!((status, words(&text)), (200, LIGHTS.map(str::to_owned).to_vec()));
+    let (status, _, text) = heard_at(&server, "/inference", "file", &[("translate", "true")]).await;
+    assert!(status == 400 && text.contains("translate"), "{status} {text}");
+}

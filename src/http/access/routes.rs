@@ -50,6 +50,8 @@ const TABLE: &[Route] = &[
     Route::infer("/predict"),
     Route::infer("/invocations"),
     Route::infer("/generate"),
+    Route::infer("/asr"),
+    Route::infer("/inference"),
     Route::infer("/metrics"),
     Route::infer("/models/status"),
     Route::infer("/models/events"),

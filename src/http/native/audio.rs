@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use base64::{Engine, engine::DecodePaddingMode, engine::general_purpose::GeneralPurposeConfig};
+use base64::{
+    Engine, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
 use serde_json::Value;
 
 use crate::{
@@ -13,11 +16,11 @@ use crate::{
 
 const TAKEN: &str =
     "base64 text, {\"content\": base64}, {\"b64\": base64} or {\"uri\": \"gs://…, s3://… or https://…\"}";
-/// Both alphabets' padding habits: people paste base64 with and without `=`.
-const ENGINE: base64::engine::GeneralPurpose = base64::engine::GeneralPurpose::new(
-    &base64::alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
+/// People paste base64 with and without `=`.
+const ANY_PADDING: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, ANY_PADDING);
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, ANY_PADDING);
 
 /// The recording in an `audio` field, or where that points to.
 pub(in crate::http) async fn recording(api: &Api, audio: Arc<Value>) -> Result<Recording, Problem> {
@@ -64,9 +67,10 @@ async fn fetch(api: &Api, uri: &str) -> Result<Recording, Problem> {
 pub(in crate::http) fn from_base64(text: &str, bodies: &MemoryBudget) -> Result<Recording, Problem> {
     let (hint, data) = split_data_url(text);
     let share = bodies.share(data.len() / 4 * 3)?;
+    let engine = if data.contains(['-', '_']) { URL_SAFE } else { STANDARD };
     let bytes = match data.bytes().any(|byte| byte.is_ascii_whitespace()) {
-        true => ENGINE.decode(data.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect::<Vec<_>>()),
-        false => ENGINE.decode(data),
+        true => engine.decode(data.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect::<Vec<_>>()),
+        false => engine.decode(data),
     };
     let bytes = bytes.map_err(|error| Problem::invalid("audio", format!("audio is not base64: {error}")))?;
     Ok(Recording { bytes: share.hold(bytes), hint })
@@ -111,6 +115,13 @@ mod tests {
         }
         let from_url = here(&json!("data:audio/wav;base64,UklGRg=="));
         assert_eq!((from_url.bytes.as_ref(), from_url.hint.as_deref()), (&b"RIFF"[..], Some("audio/wav")));
+    }
+
+    #[test]
+    fn both_alphabets_are_read() {
+        for audio in [json!("+/8="), json!("-_8="), json!("-_8")] {
+            assert_eq!(here(&audio).bytes, [0xfb, 0xff].as_slice(), "{audio}");
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(in crate::http) struct TranscriptionForm {
     language: Option<String>,
     /// Text that came before, or words to expect.
     prompt: Option<String>,
-    /// json, text, srt, verbose_json or vtt.
+    /// json, text, srt, tsv, verbose_json or vtt.
     #[schema(default = "json")]
     response_format: Option<String>,
     /// 0 to 1; at 0 it starts there and rises where the text looks wrong.

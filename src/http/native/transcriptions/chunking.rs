@@ -1,4 +1,4 @@
-//! `chunking_strategy`: how a recording is cut before the model gets it.
+//! `chunking_strategy`, and `vad_filter` as faster-whisper calls it: how a recording is cut before the model gets it.
 
 use std::time::Duration;
 
@@ -35,8 +35,9 @@ enum Type {
 pub(super) fn take(form: &mut Form) -> Result<Option<VoiceActivity>, Problem> {
     // The official clients write an object as chunking_strategy[type] and so on, others as one field of JSON.
     let object = form.object(NAME);
+    let filter = form.flag("vad_filter")? == Some(true);
     match (form.text(NAME)?, object.is_empty()) {
-        (None, true) => Ok(None),
+        (None, true) => Ok(filter.then(VoiceActivity::default)),
         (None, false) => server_vad(Value::Object(object)).map(Some),
         (Some(text), true) if text == "auto" => Ok(Some(VoiceActivity::default())),
         (Some(text), true) => {

@@ -8,9 +8,29 @@ use crate::{
     speech::{Kind, Timestamps, TranscribeMode, TranscribeOptions},
 };
 
-const FORMATS: &str = "json, text, srt, verbose_json or vtt";
+const FORMATS: &str = "json, text, srt, tsv, verbose_json or vtt";
 const KNOWN: &str = "file, model, language, prompt, response_format, temperature, timestamp_granularities[], stream, \
                      include[], chunking_strategy, wait, timeout, keep_alive";
+
+/// Options of Whisper by the names that openai-whisper and faster-whisper have for them, as fields of their own: what a
+/// model does not do it refuses by name.
+const OPTIONS: [&str; 15] = [
+    "beam_size",
+    "best_of",
+    "compression_ratio_threshold",
+    "condition_on_previous_text",
+    "hallucination_silence_threshold",
+    "hotwords",
+    "length_penalty",
+    "log_prob_threshold",
+    "logprob_threshold",
+    "no_repeat_ngram_size",
+    "no_speech_threshold",
+    "patience",
+    "repetition_penalty",
+    "seed",
+    "suppress_blank",
+];
 
 /// The fields that OpenAI's clients send, those that no model here does included.
 const THEIRS: [&str; 14] = [
@@ -48,12 +68,21 @@ pub(super) struct Fields {
 /// How the answer is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
-    Json { logprobs: bool },
+    Json {
+        logprobs: bool,
+    },
     Text,
     Srt,
     Vtt,
-    Verbose { segments: bool, words: bool },
-    Stream { logprobs: bool },
+    /// Milliseconds and text, a line for each segment.
+    Tsv,
+    Verbose {
+        segments: bool,
+        words: bool,
+    },
+    Stream {
+        logprobs: bool,
+    },
 }
 
 // === impl Fields ===
@@ -62,7 +91,8 @@ impl Fields {
     pub fn take(mut form: Form, mode: TranscribeMode) -> Result<Self, Problem> {
         refuse_what_no_model_does(&mut form)?;
         let recording = form.file()?;
-        let format = format(&mut form)?;
+        let timestamps = (form.flag("word_timestamps")?, form.flag("without_timestamps")?);
+        let format = format(&mut form, timestamps.0 == Some(true))?;
         let temperature = form.parse::<f32>("temperature", "a number from 0 to 1")?;
         let fields = Self {
             model: form.text("model")?.ok_or_else(|| Problem::invalid("model", "the field model is missing"))?,
@@ -73,20 +103,20 @@ impl Fields {
             request: TranscribeRequest {
                 audio: recording.into(),
                 options: TranscribeOptions {
-                    language: form.text("language")?,
+                    language: form.text("language")?.filter(|language| language.trim() != "auto"),
                     mode,
                     prompt: form.text("prompt")?,
                     // Their default is 0, which lets the temperature rise where the text looks wrong; so does ours.
                     temperature: temperature.filter(|temperature| *temperature != 0.0),
-                    timestamps: format.timestamps(),
+                    timestamps: format.timestamps(timestamps.1 == Some(true))?,
                     logprobs: format.logprobs(),
-                    options: serde_json::Map::new(),
+                    options: form.values(&OPTIONS)?,
                 }
                 .checked()?,
                 voice_activity: chunking::take(&mut form)?,
             },
         };
-        form.finish(KNOWN)?;
+        form.finish(&format!("{KNOWN}, and options of a Whisper such as condition_on_previous_text"))?;
         Ok(fields)
     }
 }
@@ -110,10 +140,11 @@ fn unsupported(param: &str, message: String) -> Problem {
     Problem::new(Kind::Unsupported, message).about(param)
 }
 
-fn format(form: &mut Form) -> Result<Format, Problem> {
+/// `words`: they are asked for in faster-whisper's way.
+fn format(form: &mut Form, words: bool) -> Result<Format, Problem> {
     let name = form.text("response_format")?.unwrap_or_else(|| "json".to_owned());
-    let granularities = form.list("timestamp_granularities");
-    let stream = form.parse::<bool>("stream", "true or false")?.unwrap_or(false);
+    let granularities = form.words("timestamp_granularities");
+    let stream = form.flag("stream")?.unwrap_or(false);
     let (verbose, logprobs) = (name == "verbose_json", logprobs(form)?);
     if !granularities.is_empty() && !verbose {
         let message = "timestamp_granularities needs response_format verbose_json";
@@ -127,7 +158,8 @@ fn format(form: &mut Form) -> Result<Format, Problem> {
         "text" => Ok(Format::Text),
         "srt" => Ok(Format::Srt),
         "vtt" => Ok(Format::Vtt),
-        "verbose_json" => verbose_format(&granularities),
+        "tsv" => Ok(Format::Tsv),
+        "verbose_json" => verbose_format(&granularities, words),
         "diarized_json" => {
             Err(unsupported("response_format", format!("no model here tells speakers apart; {FORMATS}")))
         }
@@ -149,10 +181,12 @@ fn logprobs(form: &mut Form) -> Result<bool, Problem> {
     }
 }
 
-fn verbose_format(granularities: &[String]) -> Result<Format, Problem> {
+fn verbose_format(granularities: &[String], words: bool) -> Result<Format, Problem> {
     let has = |name: &str| granularities.iter().any(|granularity| granularity == name);
     match granularities.iter().find(|name| !matches!(name.as_str(), "word" | "segment")) {
-        None => Ok(Format::Verbose { segments: granularities.is_empty() || has("segment"), words: has("word") }),
+        None => {
+            Ok(Format::Verbose { segments: granularities.is_empty() || has("segment"), words: words || has("word") })
+        }
         Some(other) => {
             let message = format!("there is no granularity {other:?}; there are word and segment");
             Err(Problem::invalid("timestamp_granularities", message))
@@ -163,10 +197,16 @@ fn verbose_format(granularities: &[String]) -> Result<Format, Problem> {
 // === impl Format ===
 
 impl Format {
-    fn timestamps(self) -> Timestamps {
+    /// `without`: none are wanted.
+    fn timestamps(self, without: bool) -> Result<Timestamps, Problem> {
         match self {
-            Self::Verbose { words: true, .. } => Timestamps::Word,
-            _ => Timestamps::Segment,
+            Self::Verbose { .. } | Self::Srt | Self::Vtt | Self::Tsv if without => {
+                let message = "without_timestamps needs response_format json or text";
+                Err(Problem::invalid("without_timestamps", message))
+            }
+            _ if without => Ok(Timestamps::None),
+            Self::Verbose { words: true, .. } => Ok(Timestamps::Word),
+            _ => Ok(Timestamps::Segment),
         }
     }
 

@@ -21,6 +21,7 @@ pub(super) fn whole(transcript: Transcript, format: Format, mode: TranscribeMode
         Format::Text => text("text/plain; charset=utf-8", transcript.text() + "\n"),
         Format::Srt => text("application/x-subrip; charset=utf-8", transcript.srt()),
         Format::Vtt => text("text/vtt; charset=utf-8", transcript.vtt()),
+        Format::Tsv => text("text/tab-separated-values; charset=utf-8", transcript.tsv()),
         Format::Json { logprobs } | Format::Stream { logprobs } => HttpResponse::Ok().json(Transcription {
             text: transcript.text(),
             logprobs: logprobs.then(|| transcript.logprobs().cloned().collect()),
