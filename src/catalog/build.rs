@@ -140,7 +140,15 @@ impl Builder {
         if self.placed.contains(&place) && !same(known, &parts) {
             return Err(twice(&wanted.name, known, &parts));
         }
-        self.entries[place].parts = parts;
+        let entry = &mut self.entries[place];
+        let elsewhere = !wanted.parts.is_empty() && !same(&entry.parts, &parts);
+        entry.parts = parts;
+        // What comes from elsewhere is called as the configuration calls it; its other names mean it as well.
+        if elsewhere && !entry.name.as_str().eq_ignore_ascii_case(&wanted.name) {
+            entry.aliases.retain(|alias| *alias != wanted.name);
+            let before = std::mem::replace(&mut entry.name, ModelName::known(&wanted.name));
+            entry.aliases.push(before.to_string());
+        }
         self.placed.push(place);
         Ok(())
     }

@@ -177,6 +177,9 @@ fn a_preset_can_come_from_elsewhere() {
     let by_alias = super::tests::catalog([named("tiny@v3")]).unwrap();
     assert_eq!(by_alias.default().parts[0].1, hub("hf://acme/ears-tiny@v3"));
     assert_eq!(catalog.resolve(Some("ears-large")).unwrap().parts[0].1, hub("file:/volume/large"));
+    assert_eq!(name_of(&catalog, "acme/ears-large"), "ears-large", "it is not what the preset's name promises");
+    let mirrored = super::tests::catalog([from("acme/ears-large", "s3://mirror/large")]).unwrap();
+    assert_eq!(name_of(&mirrored, "ears-large"), "acme/ears-large");
 }
 
 #[test]
@@ -243,7 +246,7 @@ fn all_faults_are_told_at_once() {
         "model \"ears-tinny\": there is no preset of that name (did you mean acme/ears-tiny?)",
         "model \"tiny\": there is no family \"eyes\"; this build has ears, choir",
         "model \"acme/ears-odd\" cannot be served by this build: its codec is not here yet",
-        "model \"bell/choir\" cannot be put together of model: a choir is made of lm and codec, each with a source",
+        "model \"choir\" cannot be put together of model: a choir is made of lm and codec, each with a source",
         "model \"/\" has a name that cannot stand in an address",
         "model \"ears-large\" is configured twice, with the sources hf://acme/ears-large@v1 and hf://acme/ears-large@v2",
         "\"tiny\" already names acme/ears-tiny",
@@ -310,7 +313,7 @@ fn faults_of_parts_are_told_at_once() {
         "model \"f\": its files come from several sources (tokenizer hf://c/d@main, weights hf://a/b@main), so it has",
         "model \"hf://acme/x\" is configured twice, with the sources tokenizer hf://c/d@main, weights hf://a/b@main and \
          hf://acme/x@main; keep one",
-        "model \"bell/choir\" cannot be put together of lm: a choir is made of lm and codec",
+        "model \"choir\" cannot be put together of lm: a choir is made of lm and codec",
         "model \"ears-tiny\" is configured twice, with the sources tokenizer file:/v, weights file:/t and",
     ];
     assert_eq!(faults.len(), expected.len(), "{faults:#?}");
