@@ -46,4 +46,9 @@ impl Api {
         }
         access::require(request, Scope::Admin)
     }
+
+    /// Whether [`Self::administer`] would let a request in.
+    pub(super) fn may_administer(&self, request: &HttpRequest) -> bool {
+        self.config.admin && access::may(request, Scope::Admin)
+    }
 }

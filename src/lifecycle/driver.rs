@@ -68,6 +68,7 @@ impl<B: Backend> Driver<B> {
         metrics: Metrics,
         inbox: mpsc::Receiver<Command<B::Executor>>,
     ) -> (Self, Arc<Shared>) {
+        metrics.allowed(&config.memory_budget);
         let machine = Machine::new(rules(&config), specs.into_iter().map(Arc::new).collect());
         let (reporter, events) = mpsc::channel(EVENTS);
         let (scout, sightings) = mpsc::channel(EVENTS);
@@ -131,6 +132,7 @@ impl<B: Backend> Driver<B> {
             }
             Some(Command::Update { name, revision, asked }) => self.update(name, revision, asked),
             Some(Command::Configure { config, specs, done }) => {
+                self.shared.metrics.allowed(&config.memory_budget);
                 self.apply(Event::Configure { rules: rules(&config), specs });
                 self.look_at(self.machine.specs().cloned().collect());
                 let _ = done.send(());

@@ -6,7 +6,7 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
-use super::{ModelStatus, Snapshot, Status};
+use super::{Budget, ModelStatus, Snapshot, Status};
 use crate::speech::ModelName;
 
 /// Seconds from a hundredth to an hour: a warm page cache and a slow network.
@@ -22,6 +22,7 @@ pub struct Metrics {
     roll_backs: IntCounter,
     updates: IntCounterVec,
     resident: IntGaugeVec,
+    budget: IntGaugeVec,
     info: IntGaugeVec,
     waiting: IntGauge,
     wait_seconds: Histogram,
@@ -85,6 +86,13 @@ impl Metrics {
                 ),
                 &["model"],
             )?,
+            budget: IntGaugeVec::new(
+                Opts::new(
+                    "sconce_memory_budget_bytes",
+                    "Bytes of memory that models may take, by device; `each`: every device that has no row.",
+                ),
+                &["device"],
+            )?,
             info: IntGaugeVec::new(
                 Opts::new("sconce_model_info", "Where and as what a loaded model serves; always 1."),
                 &["model", "device", "dtype", "revision"],
@@ -111,6 +119,7 @@ impl Metrics {
         registry.register(Box::new(self.roll_backs.clone()))?;
         registry.register(Box::new(self.updates.clone()))?;
         registry.register(Box::new(self.resident.clone()))?;
+        registry.register(Box::new(self.budget.clone()))?;
         registry.register(Box::new(self.info.clone()))?;
         registry.register(Box::new(self.waiting.clone()))?;
         registry.register(Box::new(self.wait_seconds.clone()))?;
@@ -143,6 +152,15 @@ impl Metrics {
 
     pub(super) fn failed(&self, model: &ModelName) {
         self.failures.with_label_values(&[model.as_str()]).inc();
+    }
+
+    /// What models may take from now on.
+    pub(super) fn allowed(&self, budget: &Budget) {
+        self.budget.reset();
+        let own = budget.of.iter().map(|(device, bytes)| (device.as_str(), *bytes));
+        for (device, bytes) in own.chain(budget.each.map(|bytes| ("each", bytes))) {
+            self.budget.with_label_values(&[device]).set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        }
     }
 
     /// The gauges follow what is published.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use prometheus::{CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
+use prometheus::{CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 use super::ServiceError;
 use crate::speech::{Fault, Kind, ModelName, TaskKind};
@@ -20,6 +20,8 @@ const FIRST_SOUND_SECONDS: [f64; 12] = [0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0
 pub(super) struct Metrics {
     /// Finished requests by protocol, task, model and outcome.
     requests: IntCounterVec,
+    /// Requests that are not answered yet, by task.
+    in_flight: IntGaugeVec,
     /// Seconds from the request to its last piece.
     seconds: HistogramVec,
     /// Seconds that it took to decode and resample a recording.
@@ -61,6 +63,10 @@ impl Metrics {
                 Opts::new("sconce_requests_total", "Finished requests by protocol, task, model and outcome."),
                 &["protocol", "task", "model", "outcome"],
             )?,
+            in_flight: IntGaugeVec::new(
+                Opts::new("sconce_requests_in_flight", "Requests whose answer is not complete yet, by task."),
+                &["task"],
+            )?,
             seconds: histogram(
                 "sconce_request_seconds",
                 "Seconds from the request to its last piece.",
@@ -98,6 +104,7 @@ impl Metrics {
             )?,
         };
         registry.register(Box::new(metrics.requests.clone()))?;
+        registry.register(Box::new(metrics.in_flight.clone()))?;
         registry.register(Box::new(metrics.seconds.clone()))?;
         registry.register(Box::new(metrics.decode_seconds.clone()))?;
         registry.register(Box::new(metrics.audio_seconds.clone()))?;
@@ -109,6 +116,7 @@ impl Metrics {
     }
 
     pub(super) fn open(&self, protocol: &'static str, task: TaskKind) -> Account {
+        self.in_flight.with_label_values(&[task.as_str()]).inc();
         Account {
             metrics: self.clone(),
             protocol,
@@ -192,6 +200,7 @@ impl Account {
             return;
         }
         let (protocol, task) = (self.protocol, self.task.as_str());
+        self.metrics.in_flight.with_label_values(&[task]).dec();
         self.metrics.requests.with_label_values(&[protocol, task, self.model_label(), outcome]).inc();
         self.metrics.seconds.with_label_values(&[protocol, task]).observe(self.opened.elapsed().as_secs_f64());
     }

@@ -41,6 +41,8 @@ LEFT_OUT = {
     "sconce_key_characters_total",
     "sconce_key_reloads_total",
     "sconce_keys",
+    "sconce_memory_budget_bytes",
+    "sconce_requests_in_flight",
 }
 """Metrics for who looks closer."""
 

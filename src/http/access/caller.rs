@@ -33,6 +33,11 @@ pub(in crate::http) fn principal(request: &HttpRequest) -> Principal {
     })
 }
 
+/// [`require`] for who only wants to know: nothing is refused, and nothing is counted.
+pub(in crate::http) fn may(request: &HttpRequest, scope: Scope) -> bool {
+    Caller::of(request).is_none_or(|holder| holder.may(scope))
+}
+
 /// Whether the sender of a request has a scope, which it has where there are no keys.
 pub(in crate::http) fn require(request: &HttpRequest, scope: Scope) -> Result<(), Problem> {
     match Caller::of(request) {

@@ -16,7 +16,7 @@ mod permit;
 mod routes;
 
 pub(super) use self::{
-    caller::{allowance, principal, require},
+    caller::{allowance, may, principal, require},
     routes::Routes,
 };
 pub use self::{

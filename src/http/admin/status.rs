@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use futures::StreamExt;
+use serde_json::json;
 use tokio_stream::wrappers::WatchStream;
 
 use crate::{
@@ -20,8 +21,10 @@ use crate::{
 
 /// Every model of the catalog: what it is, and how far it is.
 #[utoipa::path(get, path = "/models/status", tag = "operation", responses((status = 200, body = ModelsStatus)))]
-pub(super) async fn status(api: web::Data<Api>) -> HttpResponse {
-    HttpResponse::Ok().json(report(&api))
+pub(super) async fn status(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
+    let mut report = report(&api);
+    report["may_administer"] = json!(api.may_administer(&request));
+    HttpResponse::Ok().json(report)
 }
 
 /// The models that load at start or are in use, whenever something changes, beginning with how it is now.

@@ -96,6 +96,8 @@ pub(in crate::http) struct ModelsStatus {
     load_mode: LoadMode,
     /// The model of requests that name none.
     default: String,
+    /// Whether whoever asked may load, update and unload models.
+    may_administer: bool,
     /// By name.
     models: BTreeMap<String, ModelStatus>,
 }
@@ -121,6 +123,13 @@ struct ModelStatus {
     /// `cpu`, `cuda:0`, `metal`; when ready.
     #[schema(nullable = false)]
     device: Option<String>,
+    /// SPDX expression or name, of the weights; null where it is not known.
+    licence: Option<String>,
+    /// Null where it is not known.
+    million_parameters: Option<u32>,
+    /// The configuration names it, or it is the default.
+    #[schema(nullable = false)]
+    listed: Option<bool>,
     #[schema(nullable = false, inline)]
     error: Option<Failure>,
 }

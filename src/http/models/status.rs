@@ -30,6 +30,9 @@ fn model(entry: &Entry, snapshot: &Snapshot) -> Value {
     value["family"] = known(json!(entry.family.map(|family| family.name())), &value["family"]);
     value["tasks"] = known(json!(entry.family.map(|family| family.tasks())), &value["tasks"]);
     value["source"] = entry.parts.iter().map(|(part, source)| (part.clone(), json!(source.to_string()))).collect();
+    value["licence"] = json!(entry.licence);
+    value["million_parameters"] = json!(entry.million_parameters);
+    value["listed"] = json!(entry.listed);
     availability::write(&mut value, entry, status);
     value
 }
