@@ -681,6 +681,13 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         "Origins whose pages may use this server from a browser; `*` is any. By default no page of another origin may.",
     ),
     Setting::new(
+        "http.console",
+        "true",
+        &To::<Config, _>(&FLAG, |c, v| c.http.console = v),
+        "Whether the page at `/` is served, on which people look, listen and operate. It is open as probes are, and \
+         everything that it shows it asks for with the key of whoever looks.",
+    ),
+    Setting::new(
         "http.health_route",
         "none",
         &Maybe::<Config, _>("none", &ROUTE, |c, v| c.http.health_route = v),
@@ -981,6 +988,7 @@ pub(super) fn blank() -> Config {
                 },
                 concurrency: Some(usize::MAX),
             },
+            console: false,
             cors_origins: vec![String::new()],
         },
         telemetry: telemetry::Config {

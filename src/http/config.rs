@@ -28,6 +28,8 @@ pub struct Config {
     /// A model that is busy without a step for so long makes `/health/live` fail.
     pub stall_timeout: Duration,
     pub access: AccessConfig,
+    /// Whether the page at `/` is served.
+    pub console: bool,
     /// Origins whose pages may use this server; `*` is any. None: no page of another origin may.
     pub cors_origins: Vec<String>,
 }

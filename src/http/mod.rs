@@ -11,6 +11,7 @@ mod asr;
 mod body;
 mod call;
 mod config;
+mod console;
 mod draining;
 mod exchange;
 mod form;

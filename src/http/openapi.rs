@@ -30,7 +30,7 @@ use super::{
     api::Api,
     asr,
     config::Config,
-    generate, jobs, oip, openai,
+    console, generate, jobs, oip, openai,
     problem::{Problem, schemas},
     vertex,
 };
@@ -71,6 +71,9 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
 fn document(config: &Config, routes: &Routes, keys: bool) -> utoipa::openapi::OpenApi {
     let mut document = Docs::openapi();
     parts().into_iter().for_each(|part| document.merge(part));
+    if config.console {
+        document.merge(console::Docs::openapi());
+    }
     document.servers = Some(vec![Server::new("/")]);
     literally(&mut document, config);
     if keys {

@@ -12,8 +12,8 @@ use actix_web::{
 };
 
 use super::{
-    admin, api::Api, asr, exchange, generate, jobs, methods, oip, openai, openapi, problem::Problem, request_id,
-    served, vertex,
+    admin, api::Api, asr, console, exchange, generate, jobs, methods, oip, openai, openapi, problem::Problem,
+    request_id, served, vertex,
 };
 use crate::speech::Kind;
 
@@ -25,6 +25,7 @@ pub fn routes(api: Api) -> impl HttpServiceFactory {
     let (health, predict) = (api.config.health_route.clone(), api.config.predict_route.clone());
     let name = HeaderValue::try_from(&api.name).unwrap_or_else(|_| HeaderValue::from_static("sconce"));
     let (gate, cors) = (api.gate.clone(), cors(&api.config.cors_origins));
+    let with_console = api.config.console;
     let (draining, at_the_end, to_routes) = (api.draining.clone(), api.gate.clone(), api.gate.clone());
     web::scope("")
         .wrap(middleware::from_fn(move |request, next| {
@@ -35,6 +36,7 @@ pub fn routes(api: Api) -> impl HttpServiceFactory {
         .wrap(middleware::from_fn(move |request, next| gate.clone().pass(request, next)))
         // Outside of the gate: a preflight has no key, and a page may read why it was refused.
         .wrap(middleware::Condition::new(!api.config.cors_origins.is_empty(), cors))
+        .wrap(middleware::from_fn(console::layer))
         .wrap(middleware::from_fn(request_id::layer))
         .wrap(middleware::DefaultHeaders::new().add((SERVER, name)))
         .wrap(middleware::from_fn(move |request, next| {
@@ -46,6 +48,11 @@ pub fn routes(api: Api) -> impl HttpServiceFactory {
         // First: they may look like others, as `/v1/models/m:predict` does.
         .configure(|app| literally(app, health, web::get().to(admin::health)))
         .configure(|app| literally(app, predict, web::post().to(vertex::predict)))
+        .configure(|app| {
+            if with_console {
+                console::routes(app);
+            }
+        })
         .configure(openapi::routes)
         .configure(admin::routes)
         .configure(oip::routes)

@@ -58,7 +58,7 @@ async fn without_keys_everybody_may_come_in() {
 #[tokio::test]
 async fn every_route_but_probes_asks_for_a_key() {
     let server = locked().start();
-    for probe in ["/health", "/health/live", "/health/ready", "/ping"] {
+    for probe in ["/health", "/health/live", "/health/ready", "/ping", "/", "/console/style.css"] {
         assert_eq!(server.get(probe).await.status(), 200, "{probe}");
     }
     let closed = [
@@ -71,7 +71,7 @@ async fn every_route_but_probes_asks_for_a_key() {
         (Method::GET, "/metrics"),
         (Method::GET, "/openapi.json"),
         (Method::GET, "/docs/"),
-        (Method::GET, "/"),
+        (Method::POST, "/"),
         (Method::GET, "/a-route-that-nobody-has-written-yet"),
         (Method::POST, "/health"),
         (Method::GET, "/%68ealth"),

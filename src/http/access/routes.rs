@@ -45,7 +45,9 @@ const TABLE: &[Route] = &[
     Route::probe("/ping"),
     Route::probe("/v2/health/live"),
     Route::probe("/v2/health/ready"),
-    Route::infer("/"),
+    // The page holds nothing; what it shows it asks for with a key.
+    Route::probe("/"),
+    Route::probe("/console/").below(),
     // `AIP_PREDICT_ROUTE` is one more.
     Route::infer("/predict"),
     Route::infer("/invocations"),

@@ -38,6 +38,7 @@ pub(in crate::http) fn http(access: Config) -> crate::http::Config {
         admin: true,
         stall_timeout: std::time::Duration::MAX,
         access,
+        console: true,
         cors_origins: Vec::new(),
     }
 }

@@ -1,0 +1,410 @@
+"""The page at `/`, in a real browser, before the real server."""
+
+import html
+import json
+import re
+import subprocess
+
+import pytest
+from browser import Browser
+from conftest import RECORDING, ROOT, tool
+from playwright.sync_api import expect
+
+SCREENS = ROOT / "tests/kit/screens"
+PARTS = ["models", "hear", "speak", "convert", "now"]
+RECORDINGS = RECORDING.parent
+expect.set_options(timeout=30_000)
+
+KEYS = {"SCONCE_ACCESS__KEYS": "sk-user", "SCONCE_ACCESS__ADMIN_KEYS": "sk-admin"}
+HTML = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+SECURITY = {
+    "content-security-policy": "default-src 'self'; media-src 'self' blob:; object-src 'none'; base-uri 'none'; "
+    "frame-ancestors 'none'; form-action 'self'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(self)",
+}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    browser = Browser(tool("chromium"), RECORDING)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """visit(server, …) opens the page. It may not ask others, nor complain but of refusals that the test expects."""
+    visits = []
+
+    def open_page(server, refused=(), **asked):
+        visits.append((browser.open(server, **asked), tuple(map(str, refused))))
+        return visits[-1][0]
+
+    yield open_page
+    for opened, refused in visits:
+        complaints = [text for text in opened.complaints if not any(f"status of {code}" in text for code in refused)]
+        foreign = opened.foreign()
+        opened.close()
+        assert not complaints and not foreign, (complaints, foreign)
+
+
+def row(opened, model):
+    return opened.page.locator(f"[data-model='{model}']")
+
+
+def screen(name):
+    """Where a picture is kept for people to look at."""
+    SCREENS.mkdir(exist_ok=True)
+    return SCREENS / f"{name}.png"
+
+
+def lower(answer):
+    return {name.lower(): value for name, value in answer.headers.items()}
+
+
+# === What people do ===
+
+
+def test_a_dropped_recording_becomes_words_that_play(serve, visit):
+    server = serve()
+    opened = visit(server, part="hear")
+    hear = opened.page.locator("#view-hear")
+    expect(hear.locator("select").first).to_have_value("sconce/whisper-nano.en")
+    opened.drop(RECORDING)
+    words = hear.locator(".word")
+    expect(words).to_have_text(["turn", "on", "the", "kitchen", "lights"])
+    expect(hear.get_by_text("English", exact=False).last).to_contain_text("% sure")
+    expect(hear.locator(".time").last).to_contain_text("0:02.7")
+    words.nth(3).click()
+    opened.page.wait_for_function("window.marked.includes('kitchen')")
+    hear.get_by_role("button", name="Play from 0:00").click()
+    word, segment = opened.page.evaluate("window.plays")
+    assert 1.0 < word < 1.3 and 0.5 < segment < 0.9
+
+    saved = {}
+    for name in ["Text", "SRT", "VTT", "JSON"]:
+        with opened.page.expect_download() as download:
+            hear.get_by_role("button", name=name, exact=True).click()
+        saved[name] = download.value
+    assert saved["SRT"].suggested_filename == f"{RECORDING.stem}.srt"
+    texts = {name: file.path().read_text() for name, file in saved.items()}
+    assert texts["Text"].strip() == "turn on the kitchen lights"
+    assert re.fullmatch(r"1\n00:00:0\S+ --> 00:00:0\S+\nturn on the kitchen lights\n", texts["SRT"])
+    assert texts["VTT"].startswith("WEBVTT\n\n00:00:0")
+    assert len(json.loads(texts["JSON"])["segments"][0]["words"]) == 5
+
+
+def test_a_pasted_recording_is_transcribed_and_asked_again_in_another_way(serve, visit):
+    opened = visit(serve(), refused=[400], part="hear")
+    hear = opened.page.locator("#view-hear")
+    expect(hear.locator("select").first).to_have_value("sconce/whisper-nano.en")
+    opened.drop(RECORDINGS / "shopping-list.ogg", "audio/ogg", paste=True)
+    expect(hear.locator(".transcript")).to_contain_text("shopping list")
+    # The model knows English only, and says so.
+    hear.get_by_role("combobox", name="Language").fill("German")
+    hear.get_by_role("button", name="Transcribe again").click()
+    expect(hear.locator(".card > .failure")).to_contain_text("English", ignore_case=True)
+
+
+def test_the_lines_to_copy_do_the_same(serve, visit):
+    server = serve()
+    opened = visit(server, part="hear")
+    opened.drop(RECORDING)
+    hear = opened.page.locator("#view-hear")
+    hear.get_by_text("Do this in your own program").click()
+    lines = hear.locator("pre").inner_text()
+    assert server.url in lines and "Authorization" not in lines
+    done = subprocess.run(["sh", "-c", lines], cwd=RECORDINGS, capture_output=True, text=True, timeout=60, check=True)
+    answer = json.loads(done.stdout)
+    assert answer["text"] == "turn on the kitchen lights" and len(answer["words"]) == 5
+
+    hear.get_by_text("Python", exact=True).click()
+    compile(hear.locator("pre").inner_text(), "lines", "exec")
+    speak = opened.part("speak")
+    speak.get_by_label("Text", exact=True).fill("It's \"one\" o'clock.")
+    speak.get_by_role("button", name="Speak").click()
+    speak.get_by_text("Do this in your own program").click()
+    lines = speak.locator("pre").inner_text()
+    subprocess.run(["sh", "-c", lines], cwd=server.log.parent, capture_output=True, timeout=60, check=True)
+    sound = (server.log.parent / "speech.mp3").read_bytes()
+    assert len(sound) > 2000 and (sound.startswith(b"ID3") or sound[0] == 0xFF), sound[:80]
+    speak.get_by_text("Python", exact=True).click()
+    compile(speak.locator("pre").inner_text(), "lines", "exec")
+
+
+def test_a_text_is_spoken_and_plays(serve, visit):
+    opened = visit(serve(), part="speak")
+    speak = opened.page.locator("#view-speak")
+    expect(speak.get_by_label("Voice")).to_have_value("lark")
+    speak.get_by_label("Text", exact=True).press("Control+Enter")
+    expect(speak.get_by_text("First sound after", exact=False)).to_be_visible()
+    assert opened.page.evaluate("window.starts") >= 1, "nothing was played while it was made"
+    expect(speak.get_by_role("button", name="Stop")).to_be_hidden()
+    speak.get_by_role("button", name="Play the speech").click()
+    expect(speak.get_by_role("button", name="Pause the speech")).to_be_visible()
+    expect(speak.locator(".player .time")).not_to_contain_text("0:00.0 /")
+    with opened.page.expect_download() as download:
+        speak.get_by_role("button", name="WAV").click()
+    assert download.value.path().read_bytes().startswith(b"RIFF")
+    with opened.page.expect_download() as download:
+        speak.get_by_role("button", name="MP3").click()
+    assert len(download.value.path().read_bytes()) > 5000
+
+
+def test_the_microphone_is_heard(serve, visit):
+    opened = visit(serve(), part="hear")
+    hear = opened.page.locator("#view-hear")
+    hear.get_by_role("button", name="Record", exact=True).click()
+    expect(hear.get_by_role("button", name="Stop")).to_be_visible()
+    # What it hears lasts as long.
+    expect(hear.locator(".drop .time")).to_have_text(re.compile(r"0:(0[3-9]|[1-5])"))
+    hear.get_by_role("button", name="Stop").first.click()
+    expect(hear.locator(".transcript")).to_contain_text("kitchen lights")
+
+
+def test_a_conversion_sends_the_recording_and_the_voice(serve, visit):
+    """No model of this build converts: the server's part is played."""
+
+    def status(route):
+        answer = route.fetch()
+        body = answer.json()
+        body["models"]["sconce/lark.en"]["tasks"].append("convert")
+        route.fulfill(response=answer, json=body)
+
+    sent = []
+
+    def converted(route):
+        sent.append(route.request.post_data_buffer)
+        route.fulfill(status=200, content_type="audio/pcm", body=bytes(48_000))
+
+    mocks = {"**/models/status": status, "**/v1/audio/voice-conversions": converted}
+    opened = visit(serve(), part="convert", mocks=mocks)
+    convert = opened.page.locator("#view-convert")
+    convert.get_by_role("button", name="Convert", exact=True).click()
+    expect(convert.get_by_text("There is no recording.", exact=False)).to_be_visible()
+    opened.drop(RECORDING)
+    convert.get_by_role("button", name="Convert", exact=True).click()
+    expect(convert.get_by_text("1.0 s of sound", exact=False)).to_be_visible()
+    assert b"turn-on-the-kitchen-lights.wav" in sent[0] and b"sconce/lark.en" in sent[0] and b"lark\r\n" in sent[0]
+
+
+# === Models ===
+
+
+def test_states_change_while_a_cold_model_loads(serve, visit, hub):
+    hub.rate = len(hub.repos["acme/nano"]["model.safetensors"]) / 4
+    server = serve({"HF_ENDPOINT": hub.url, "MODEL_ID": "acme/nano"})
+    opened = visit(server)
+    model = row(opened, "acme/nano")
+    expect(model.locator(".state")).to_have_text("Not loaded")
+    model.get_by_role("button", name="Load acme/nano", exact=True).click()
+    expect(model.locator(".state")).to_have_text("Downloading")
+    expect(model.locator(".measure")).to_have_text(re.compile(r"Downloading · .* of .*MB · .*/s"))
+    expect(model.get_by_role("button", name="Load acme/nano", exact=True)).to_be_hidden()
+    opened.page.screenshot(path=screen("downloading"))
+    share = opened.page.evaluate("document.querySelector('progress').value")
+    assert 0 < share < 1
+    expect(model.locator(".state")).to_have_text("Ready")
+    expect(model.locator(".facts")).to_contain_text("cpu")
+    expect(model.locator(".facts")).to_contain_text("Revision")
+    model.get_by_role("button", name="Unload acme/nano").click()
+    expect(model.locator(".state")).to_have_text("Not loaded")
+
+
+def test_a_failure_shows_its_reason(serve, visit, hub):
+    server = serve({"HF_ENDPOINT": hub.url, "MODEL_ID": "acme/nowhere"})
+    opened = visit(server, refused=[503])
+    model = row(opened, "acme/nowhere")
+    model.get_by_role("button", name="Load acme/nowhere", exact=True).click()
+    expect(model.locator(".state")).to_have_text("Failed")
+    expect(model.locator(".failure")).to_contain_text("acme/nowhere")
+    opened.page.screenshot(path=screen("failed"))
+    expect(model.locator(".failure")).to_contain_text(re.compile("tried again|tries again"))
+    hear = opened.part("hear")
+    hear.locator("select").first.select_option("acme/nowhere")
+    opened.drop(RECORDING)
+    expect(hear.locator(".card .failure")).not_to_be_empty()
+
+
+def test_presets_are_found_by_their_names(serve, visit):
+    opened = visit(serve())
+    here, presets = opened.page.locator(".models").first, opened.page.locator(".models.compact")
+    # What hears and what speaks, both inside the program.
+    expect(here.locator(".model")).to_have_count(2)
+    expect(presets.locator(".model")).to_have_count(0)
+    search = opened.page.get_by_label("Search the presets")
+    search.fill("whisper-tiny")
+    expect(presets.locator(".model")).to_have_count(2)
+    search.fill("no such model")
+    expect(opened.page.get_by_text("No preset is called like", exact=False)).to_be_visible()
+
+
+def test_a_key_sees_what_it_may_do(serve, visit):
+    server = serve(KEYS)
+    opened = visit(server, refused=[401])
+    page = opened.page
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    page.screenshot(path=screen("key"))
+    key = dialog.get_by_label("Key", exact=True)
+    key.fill("sk-nobody")
+    key.press("Enter")
+    expect(dialog.get_by_text("This key is not known here.")).to_be_visible()
+    key.fill("sk-user")
+    key.press("Enter")
+    model = row(opened, "sconce/whisper-nano.en")
+    expect(model).to_be_visible()
+    expect(model.get_by_role("button")).to_have_count(0)
+    hear = opened.part("hear")
+    opened.drop(RECORDING)
+    expect(hear.locator(".transcript")).to_contain_text("kitchen lights")
+    assert "YOUR_KEY" in hear.locator("pre").inner_text(timeout=10_000) or hear.locator("pre").text_content()
+    assert "sk-user" not in hear.locator("pre").text_content()
+    expect(opened.part("speak").get_by_text("Add a voice")).to_be_hidden()
+
+    page.get_by_role("button", name="Key").click()
+    key.fill("sk-admin")
+    key.press("Enter")
+    opened.part("models")
+    expect(model.get_by_role("button", name="Unload")).to_be_visible()
+    expect(opened.part("speak").get_by_text("Add a voice")).to_be_visible()
+    assert page.evaluate("Object.keys(localStorage).length + document.cookie.length") == 0
+
+
+def test_the_last_minutes_are_shown(serve, visit):
+    server = serve()
+    opened = visit(server)
+    now = opened.part("now")
+    expect(now.locator(".lead")).to_contain_text("The last")
+    assert server.ask("/predict", RECORDING.read_bytes(), {"Content-Type": "audio/wav"}).status == 200
+
+    def value(title):
+        return now.locator("article", has=opened.page.get_by_role("heading", name=title, exact=True)).locator(".value")
+
+    expect(value("Requests")).to_have_text("1")
+    expect(value("Latency")).to_have_text(re.compile(r"\d (m?s)"))
+    expect(value("Cold starts")).to_have_text("1")
+    expect(value("Memory")).to_have_text(re.compile("MB"))
+
+
+# === For everybody ===
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nobody_is_kept_out_and_nothing_overflows(serve, visit, scheme, width):
+    opened = visit(serve(), scheme=scheme, width=width)
+    expect(row(opened, "sconce/whisper-nano.en")).to_be_visible()
+    for part in PARTS:
+        view = opened.part(part)
+        if part == "hear":
+            opened.drop(RECORDING)
+            expect(view.locator(".word").first).to_be_visible()
+            view.get_by_text("Do this in your own program").click()
+        if part == "speak":
+            view.get_by_role("button", name="Speak").click()
+            expect(view.get_by_role("button", name="MP3")).to_be_visible()
+        if part == "now":
+            expect(view.locator(".lead")).to_contain_text("The last")
+        # What fades in is there.
+        opened.page.evaluate("scrollTo(0, 0)")
+        opened.page.wait_for_timeout(400)
+        opened.page.screenshot(path=screen(f"{part}-{scheme}-{width}"), full_page=part != "models")
+        assert opened.violations() == []
+        wide = opened.page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width, f"{part} is {wide} wide"
+
+
+def test_the_keyboard_reaches_what_a_mouse_does(serve, visit):
+    opened = visit(serve())
+    page = opened.page
+    expect(row(opened, "sconce/whisper-nano.en")).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("Skip to the content")).to_be_focused()
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Hear")).to_be_focused()
+    assert page.title() == "Hear · Sconce"
+    page.get_by_label("Key", exact=True)
+    page.get_by_role("button", name="Key").press("Enter")
+    expect(page.get_by_role("dialog").get_by_label("Key", exact=True)).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+
+
+def first_paint(page, url):
+    """Milliseconds until something is to be read."""
+    page.goto(url)
+    entry = "performance.getEntriesByName('first-contentful-paint')[0]"
+    page.wait_for_function(entry)
+    return page.evaluate(f"{entry}.startTime")
+
+
+def test_the_page_is_small_and_soon_there(serve, visit):
+    server = serve()
+    # The page of a few words has no icon.
+    page = visit(server, refused=[404]).page
+    page.locator(".model").first.wait_for()
+    transfer = page.evaluate(
+        "performance.getEntriesByType('navigation')[0].transferSize + performance.getEntriesByType('resource')"
+        ".filter(({name}) => name.includes('/console/')).reduce((sum, {transferSize}) => sum + transferSize, 0)"
+    )
+    # Beside a page of a few words, and the best of a few: whatever else this machine does is not the page's.
+    paints, plain = [], []
+    for _ in range(4):
+        paints.append(first_paint(page, f"{server.url}/"))
+        plain.append(first_paint(page, f"{server.url}/health/live"))
+    print(f"first paint after {min(paints):.0f} ms, of a few words {min(plain):.0f} ms; {transfer} bytes transferred")
+    assert 10_000 < transfer < 60_000
+    assert min(paints) - min(plain) < 200, (paints, plain)
+
+
+# === What is sent ===
+
+
+@pytest.mark.parametrize("path", ["/", "/console/app.js", "/console/style.css"])
+def test_what_is_served_is_guarded_and_not_sent_twice(serve, path):
+    server = serve(KEYS)
+    answer = server.ask(path, headers={"Accept-Encoding": "gzip"})
+    headers = lower(answer)
+    assert answer.status == 200 and {name: headers.get(name) for name in SECURITY} == SECURITY
+    assert (headers["cache-control"], headers["content-encoding"]) == ("no-cache", "gzip")
+    again = server.ask(path, headers={"If-None-Match": headers["etag"]})
+    assert (again.status, again.body) == (304, b"")
+    assert b"<" in server.ask(path).body or path != "/"
+
+
+def test_there_is_nothing_inline_and_nothing_from_elsewhere(serve):
+    page = serve().ask("/").body.decode()
+    assert not re.search(r"<style|\sstyle=|\son\w+=|https?://|<script(?![^>]*src=)", page)
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status"), [("/metrics", "GET", 401), ("/nowhere", "GET", 404), ("/predict", "GET", 405)]
+)
+def test_a_browser_is_shown_a_page_and_a_program_json(serve, path, method, status):
+    server = serve(KEYS if status == 401 else None)
+    shown, read = server.ask(path, headers=HTML, method=method), server.ask(path, method=method)
+    assert (shown.status, read.status) == (status, status)
+    assert lower(shown)["content-type"].startswith("text/html") and b"<h1>" in shown.body
+    assert {name: lower(shown).get(name) for name in SECURITY} == SECURITY
+    message = read.json()["error"]["message"]
+    assert message and html.escape(message, quote=False) in shown.body.decode()
+    assert lower(shown).get("allow") == lower(read).get("allow")
+
+
+def test_what_a_caller_sent_is_text_on_a_page(serve):
+    body = serve().ask("/v1/models/%3Cb%3E", headers=HTML).body
+    assert b"&lt;b&gt;" in body and b"<b>" not in body
+
+
+def test_the_page_can_be_turned_off(serve):
+    server = serve({"SCONCE_HTTP__CONSOLE": "false"})
+    for path in ["/", "/console/app.js"]:
+        assert server.ask(path).status == 404, path
+    assert server.ask("/health").status == 200
