@@ -33,9 +33,20 @@ const PACKED_PIECE: usize = 1024;
 /// and whoever still sends, a proxy above all, never sees why.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// Bytes of a body that are read before the other callers of the thread have their turn. What a loopback sends is there at
+/// once, and would be read to its end.
+const TURN: usize = 256 << 10;
+
 /// What is made of a JSON body.
 struct Parsed {
     _share: MemoryShare,
+}
+
+/// All of a body, in parts of a [`TURN`].
+struct Received {
+    parts: Vec<Vec<u8>>,
+    length: usize,
+    share: MemoryShare,
 }
 
 /// A whole request body.
@@ -85,11 +96,10 @@ pub(super) async fn read_unseen(request: &HttpRequest, mut payload: web::Payload
         return Err(too_large(body_limit));
     }
     let payload = Decompress::from_headers(in_pieces(request, payload), request.headers());
-    let bytes = tokio::time::timeout(body_timeout, collect(payload, body_limit, &api.bodies))
-        .await
-        .map_err(|_| too_slow(body_timeout))??;
+    let received = tokio::time::timeout(body_timeout, receive(payload, body_limit, &api.bodies)).await;
+    let received = received.map_err(|_| too_slow(body_timeout))??;
     exchange::work(request);
-    Ok(Body { bytes, media_type })
+    Ok(Body { bytes: received.joined().await?, media_type })
 }
 
 /// The answer to a request whose sender waits to be told to go on with its body (`Expect: 100-continue`), where that is
@@ -162,28 +172,30 @@ fn in_pieces(
         .flatten()
 }
 
-async fn collect(
+async fn receive(
     mut payload: Decompress<impl Stream<Item = Result<Bytes, PayloadError>> + Unpin>,
     limit: usize,
     bodies: &MemoryBudget,
-) -> Result<Bytes, Problem> {
-    let (mut bytes, mut share) = (Vec::new(), bodies.nothing());
+) -> Result<Received, Problem> {
+    let (mut parts, mut share, mut length) = (vec![Vec::new()], bodies.nothing(), 0);
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| Problem::new(Kind::Invalid, format!("the body broke off: {error}")))?;
-        let length = bytes.len() + chunk.len();
+        length += chunk.len();
         if length > limit {
             discard(&mut payload, limit).await;
             return Err(too_large(limit));
         }
         share.resize(length)?;
-        // By halves and not doubled, and without an abort where the system has nothing left.
-        if length > bytes.capacity() {
-            let capacity = length.max(bytes.capacity() / 2 * 3).min(limit);
-            bytes.try_reserve_exact(capacity - bytes.len()).map_err(|_| no_memory())?;
+        if parts.last().is_some_and(|part| part.len() >= TURN) {
+            parts.push(Vec::new());
+            tokio::task::yield_now().await;
         }
-        bytes.extend_from_slice(&chunk);
+        if let Some(part) = parts.last_mut() {
+            part.try_reserve(chunk.len()).map_err(|_| no_memory())?;
+            part.extend_from_slice(&chunk);
+        }
     }
-    Ok(share.hold(bytes))
+    Ok(Received { parts, length, share })
 }
 
 fn no_memory() -> Problem {
@@ -213,6 +225,27 @@ fn too_large(limit: usize) -> Problem {
     let message =
         format!("the body is larger than {limit} bytes ({megabytes:.1} MB); `limits.max_body` sets the limit");
     Problem::new(Kind::TooLarge, message)
+}
+
+// === impl Received ===
+
+impl Received {
+    /// In one piece. What is large is moved away from the threads of HTTP.
+    async fn joined(mut self) -> Result<Bytes, Problem> {
+        if self.parts.len() == 1 {
+            return Ok(self.share.hold(self.parts.swap_remove(0)));
+        }
+        let Self { parts, length, share } = self;
+        let join = move || {
+            let mut bytes = Vec::new();
+            // Without an abort where the system has nothing left.
+            bytes.try_reserve_exact(length).map_err(|_| no_memory())?;
+            parts.into_iter().for_each(|part| bytes.extend_from_slice(&part));
+            Ok(share.hold(bytes))
+        };
+        let lost = |_| Problem::new(Kind::Internal, "internal error: the body was lost");
+        tokio::task::spawn_blocking(join).await.map_err(lost)?
+    }
 }
 
 // === impl Body ===

@@ -2,10 +2,11 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
 };
 
 use parking_lot::{Mutex, MutexGuard};
+use tokio::runtime::Handle;
 
 use super::Devices;
 use crate::model::DeviceId;
@@ -95,9 +96,23 @@ fn added(smaps: &str) -> Held {
 /// Gives memory that was freed, by this thread or by threads that have ended, back to the system. The allocator keeps
 /// it otherwise, for the next who asks.
 #[allow(unsafe_code, reason = "the allocator is a C library")]
-pub fn trim() {
+fn trim() {
     // SAFETY: it may be called at any time.
     unsafe { libmimalloc_sys::mi_collect(true) };
+}
+
+/// [`trim`] soon, away from this thread: it takes tens of milliseconds where much was freed, which whoever else this
+/// thread serves would wait for.
+pub fn trim_soon() {
+    static ASKED: AtomicBool = AtomicBool::new(false);
+    let Ok(runtime) = Handle::try_current() else { return trim() };
+    if !ASKED.swap(true, SeqCst) {
+        runtime.spawn_blocking(|| {
+            // First, so that what is freed meanwhile is not forgotten.
+            ASKED.store(false, SeqCst);
+            trim();
+        });
+    }
 }
 
 // === impl Held ===

@@ -29,7 +29,7 @@ pub use devices::{Devices, Installed, PlacementError};
 pub use event::{Event, StartError};
 pub use executor::Executor;
 pub use host::Host;
-pub use memory::{Scale, trim};
+pub use memory::{Scale, trim_soon};
 pub use metrics::Metrics;
 pub use placer::{Placed, Placer};
 pub use pulse::Pulse;

@@ -109,7 +109,7 @@ impl MemoryShare {
 impl Drop for MemoryShare {
     fn drop(&mut self) {
         if self.permit.as_ref().is_some_and(|permit| permit.num_permits() >= LARGE / UNIT) {
-            runtime::trim();
+            runtime::trim_soon();
         }
     }
 }

@@ -2,7 +2,10 @@
 //! others, made of something by chance, again and again: many small things or few large ones, where the protocols take
 //! lists.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use proptest::{prelude::*, sample::select};
 use reqwest::RequestBuilder;
@@ -13,7 +16,11 @@ use crate::{
     bodies::anything,
     chance::each,
     limits::memory,
-    support::{Server, probes::Probes, recording},
+    support::{
+        Server,
+        probes::{Probes, assert_prompt},
+        recording,
+    },
 };
 
 /// Bytes of a body.
@@ -29,7 +36,8 @@ struct Target {
     before: u64,
     /// How many times its body a request took at its worst.
     worst: Mutex<f64>,
-    probes: Mutex<Option<Probes>>,
+    /// How long probes took while a request was answered.
+    probes: Mutex<Vec<Duration>>,
 }
 
 // === impl Target ===
@@ -44,8 +52,7 @@ impl Target {
             assert_eq!(runtime.block_on(sent).status(), 200);
         }
         let before = memory(&server, "VmRSS");
-        let probes = Mutex::new(Some(Probes::start(server.address)));
-        Arc::new(Self { server, runtime, before, worst: Mutex::new(0.0), probes })
+        Arc::new(Self { server, runtime, before, worst: Mutex::new(0.0), probes: Mutex::default() })
     }
 
     /// Sends a body, and holds its peak against its size.
@@ -54,10 +61,12 @@ impl Target {
         // The peak begins anew (`proc_pid_clear_refs(5)`).
         std::fs::write(format!("/proc/{process}/clear_refs"), "5").unwrap();
         let request = request(&self.server);
+        let probes = Probes::start(self.server.address);
         let (status, body) = self.runtime.block_on(async {
             let answer = request.send().await.unwrap();
             (answer.status().as_u16(), answer.bytes().await.unwrap())
         });
+        self.probes.lock().unwrap().extend(probes.times());
         prop_assert!(status < 500 || [501, 503].contains(&status), "{status} {:.300}", String::from_utf8_lossy(&body));
         let peak = memory(&self.server, "VmHWM");
         let times = peak.saturating_sub(self.before) as f64 / size as f64;
@@ -70,8 +79,7 @@ impl Target {
     /// All were sent.
     fn held(&self, what: &str) {
         eprintln!("{what}: at its worst {:.1} times the body", self.worst.lock().unwrap());
-        let probes = self.probes.lock().unwrap().take();
-        probes.into_iter().for_each(|probes| probes.assert_prompt(what));
+        assert_prompt(what, self.probes.lock().unwrap().clone());
     }
 }
 

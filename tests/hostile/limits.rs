@@ -14,7 +14,11 @@ use reqwest::{RequestBuilder, multipart};
 use sconce::audio::{AudioFormat, Pcm, encode};
 use serde_json::{Value, json};
 
-use crate::support::{Server, probes::Probes, recording};
+use crate::support::{
+    Server,
+    probes::{Probes, assert_prompt},
+    recording,
+};
 
 /// Bytes that the program may have in memory at its worst.
 const MOST_MEMORY: u64 = 1 << 30;
@@ -161,7 +165,7 @@ async fn nothing_that_is_sent_takes_a_gigabyte_or_the_probes_answers() {
     // And mixed: each caller is at another place of the list.
     let mixed = (0..ROUNDS * ATTACKS.len()).map(|at| attack(&server, &ATTACKS[at * 7 % ATTACKS.len()]));
     stream::iter(mixed).buffer_unordered(CALLERS).for_each(|()| std::future::ready(())).await;
-    probes.assert_prompt("while small and large requests ask for much");
+    assert_prompt("while small and large requests ask for much", probes.times());
     let peak = memory(&server, "VmHWM");
     eprintln!("peak memory {} MB, {} MB before", peak >> 20, before >> 20);
     assert!(peak < MOST_MEMORY, "{peak} bytes were in memory at once");

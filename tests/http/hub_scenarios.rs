@@ -8,7 +8,14 @@ use futures::future::join_all;
 use reqwest::Response;
 use serde_json::json;
 
-use crate::support::{Server, hub::Hub, probes::Probes, publish_nano, recording, server::form, sound};
+use crate::support::{
+    Server,
+    hub::Hub,
+    probes::{Probes, assert_prompt},
+    publish_nano, recording,
+    server::form,
+    sound,
+};
 
 const MODEL: &str = "acme/nano";
 const WAV: &str = "turn-on-the-kitchen-lights.wav";
@@ -86,7 +93,7 @@ async fn all_get_what_was_promised(promise: Promise, disturb: impl FnOnce(&Hub))
     };
     let callers = join_all((0..CALLERS).map(|number| call(&server, number, promise)));
     tokio::join!(callers, release);
-    probes.assert_prompt("two hundred callers at once");
+    assert_prompt("two hundred callers at once", probes.times());
     let last = server.transcribe(sound::silence(0.3), MODEL, &[]).await;
     match promise {
         Promise::Served => {

@@ -37,16 +37,20 @@ impl Probes {
         Self { going_on, thread }
     }
 
-    /// Ends them: 99 of 100 were answered in good time.
-    pub fn assert_prompt(self, what: &str) {
+    /// Ends them: how long each took.
+    pub fn times(self) -> Vec<Duration> {
         drop(self.going_on);
-        let mut times = self.thread.join().expect("each probe was answered");
-        times.sort_unstable();
-        let count = times.len();
-        let late = times[count.saturating_sub(1 + (count / 100).max(1))];
-        eprintln!("{what}: of {count} probes 99 % within {late:?}");
-        assert!(late < PROMPT, "{what}: 99 % of {count} probes within {late:?}");
+        self.thread.join().expect("each probe was answered")
     }
+}
+
+/// 99 of 100 were answered in good time.
+pub fn assert_prompt(what: &str, mut times: Vec<Duration>) {
+    times.sort_unstable();
+    let count = times.len();
+    let late = times[count.saturating_sub(1 + (count / 100).max(1))];
+    eprintln!("{what}: of {count} probes 99 % within {late:?}");
+    assert!(late < PROMPT, "{what}: 99 % of {count} probes within {late:?}");
 }
 
 /// How long the answer to one took.
