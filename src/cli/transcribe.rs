@@ -1,6 +1,7 @@
 //! `sconce transcribe`: the server's own way from sound to text, without a server.
 
 use std::{
+    io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -13,6 +14,7 @@ use serde_json::json;
 use super::{
     call::call,
     out::{self, say},
+    output_file::OutputFile,
     progress, recording,
 };
 use crate::{
@@ -26,6 +28,7 @@ pub(super) struct Args {
     /// Recordings, of any common format; - reads one from standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Subtitles of several recordings (srt, vtt) go into files beside them
     #[arg(long, default_value = "text")]
     format: Format,
     /// Spoken language, for example en or german; detected if absent
@@ -51,11 +54,24 @@ enum Format {
 }
 
 pub(super) async fn run(args: Args, config: app::Config) -> anyhow::Result<ExitCode> {
+    let beside = args.files.len() > 1 && matches!(args.format, Format::Srt | Format::Vtt);
+    anyhow::ensure!(
+        !(beside && args.files.iter().any(|file| file.as_os_str() == "-")),
+        "subtitles of several recordings go into files beside them, and standard input has no place; transcribe it by itself"
+    );
     let app = App::build(config)?;
     let mut code = ExitCode::SUCCESS;
     for file in &args.files {
-        match transcribe(&args, file, app.service()).await {
-            Ok(transcript) => print(&args, file, &transcript),
+        let transcript = transcribe(&args, file, app.service()).await;
+        let told = transcript.and_then(|transcript| match beside {
+            true => save(&args, file, &transcript),
+            false => {
+                print(&args, file, &transcript);
+                Ok(())
+            }
+        });
+        match told {
+            Ok(()) => {}
             Err(error) => {
                 eprintln!("{}: {error:#}", file.display());
                 code = ExitCode::FAILURE;
@@ -102,6 +118,18 @@ fn listen(args: &Args, recording: Recording) -> TranscribeRequest {
         },
         voice_activity: None,
     }
+}
+
+/// Writes subtitles beside their recording: one file of several would be none that a player reads.
+fn save(args: &Args, file: &Path, transcript: &Transcript) -> anyhow::Result<()> {
+    let (extension, text) = match args.format {
+        Format::Vtt => ("vtt", transcript.vtt()),
+        _ => ("srt", transcript.srt()),
+    };
+    let mut output = OutputFile::beside(&file.with_extension(extension))?;
+    output.file.write_all(text.as_bytes()).context("the subtitles cannot be written")?;
+    say!("{}", output.path.display());
+    output.publish(None)
 }
 
 fn print(args: &Args, file: &Path, transcript: &Transcript) {

@@ -26,6 +26,28 @@ fn transcribe_writes_each_format() {
 }
 
 #[test]
+fn subtitles_of_several_recordings_lie_beside_them() {
+    let (cache, folder) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let files = ["one.wav", "two.wav"].map(|name| folder.path().join(name));
+    for file in &files {
+        std::fs::copy(checkout(LIGHTS), file).unwrap();
+    }
+    let run = |format: &str| outcome(sconce(&cache).arg("transcribe").args(&files).args(["--format", format]));
+    for (format, beginning) in [("srt", "1\n00:00:0"), ("vtt", "WEBVTT\n\n00:00:0")] {
+        let (stdout, stderr, code) = run(format);
+        assert_eq!((stdout.lines().count(), code), (2, 0), "{stderr}");
+        for name in ["one", "two"] {
+            let subtitles = std::fs::read_to_string(folder.path().join(name).with_extension(format)).unwrap();
+            assert!(subtitles.starts_with(beginning) && subtitles.matches(" --> ").count() == 1, "{subtitles}");
+            assert!(stdout.contains(&format!("{name}.{format}")), "{stdout}");
+        }
+    }
+    let (_, stderr, code) =
+        outcome(sconce(&cache).arg("transcribe").arg("-").args(&files).args(["--format", "srt"]).stdin(Stdio::null()));
+    assert!(code != 0 && stderr.contains("by itself"), "{code} {stderr}");
+}
+
+#[test]
 fn transcribe_goes_on_after_a_file_that_is_none() {
     let cache = TempDir::new().unwrap();
     let files = [checkout("no-such-file.wav"), checkout("Cargo.toml"), checkout(LIGHTS)];
