@@ -209,7 +209,8 @@ impl Backend for Local {
     }
 }
 
-/// The family that was named, or the first that recognises the configuration of the first part.
+/// The family that was named, or the first that recognises the configuration of the first part, or, of a folder that has
+/// none, its files.
 async fn family(
     store: &Store,
     choice: FamilyChoice,
@@ -221,8 +222,19 @@ async fn family(
         FamilyChoice::Among(families) => families,
     };
     let (_, source) = parts.first().ok_or_else(|| for_good("it has no source".to_owned()))?;
+    let (there, folder) = (store.clone(), source.clone());
+    let listing = spawn_blocking(move || there.folder_listing(&folder)).await.unwrap_or_default();
+    if let Some(family) = listing.and_then(|listing| by_files(families, &listing)) {
+        return Ok(family);
+    }
     let bytes = store.peek(source, CONFIG, tell).await.map_err(|error| of_store(&error))?;
     recognised(families, &bytes)
+}
+
+/// The family of a folder without a configuration.
+fn by_files(families: &[&'static dyn Family], listing: &[String]) -> Option<&'static dyn Family> {
+    let configured = listing.iter().any(|file| file == CONFIG);
+    families.iter().copied().find(|family| !configured && family.recognises_files(listing))
 }
 
 /// The first family that recognises a `config.json`.
@@ -239,7 +251,10 @@ fn on_disk(store: &Store, spec: &ModelSpec) -> Option<OnDisk> {
         FamilyChoice::Known(family) => family,
         FamilyChoice::Among(families) => {
             let (_, source) = spec.parts.first()?;
-            recognised(families, &store.peek_here(source, CONFIG).ok()??).ok()?
+            match store.folder_listing(source).and_then(|listing| by_files(families, &listing)) {
+                Some(family) => family,
+                None => recognised(families, &store.peek_here(source, CONFIG).ok()??).ok()?,
+            }
         }
     };
     let parts = store.local(&spec.parts, &|part, listing| family.files(part, listing)).ok()??.parts;

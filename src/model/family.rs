@@ -103,6 +103,11 @@ pub trait Family: Sync {
     /// Whether a `config.json` describes a model of this kind.
     fn recognises(&self, config: &serde_json::Value) -> bool;
 
+    /// Whether a folder that has no `config.json` holds a model of this kind, by the names of its files.
+    fn recognises_files(&self, _listing: &[String]) -> bool {
+        false
+    }
+
     /// The ways in which a model of this kind can be spread over sources: names of parts, each of which has a source of
     /// its own. The first part of each holds its `config.json`.
     fn layouts(&self) -> &'static [&'static [&'static str]] {

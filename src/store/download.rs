@@ -56,6 +56,14 @@ impl Store {
         location.map(|location| read(&location).map_err(StoreError::Cache)).transpose()
     }
 
+    /// The names of the files of a folder that can be read; of any other source `None`. Blocks for moments.
+    pub fn folder_listing(&self, source: &Source) -> Option<Vec<String>> {
+        match source {
+            Source::Folder(folder) => folder::listing(folder).ok(),
+            _ => None,
+        }
+    }
+
     fn locate(&self, source: &Source, file: &str) -> Result<Option<Location>, StoreError> {
         match source {
             Source::Embedded(name) => {

@@ -5,8 +5,9 @@ use std::time::Duration;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sconce::audio::{Pcm, decode};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
-use crate::support::{Server, files::Files, recording};
+use crate::support::{Server, checkout, files::Files, recording};
 
 const TEXT: &str = "Good morning. The train leaves at eight.";
 const LENGTH: &str = "inference-header-content-length";
@@ -268,4 +269,26 @@ async fn what_is_wrong_with_tensors_of_text_is_said() {
         let message = answer["error"].as_str().unwrap_or_else(|| panic!("{answer}"));
         assert_eq!((found, message.contains(part)), (status, true), "{body}: {message}");
     }
+}
+
+#[tokio::test]
+async fn a_folder_of_hibari_speaks_without_being_told_what_it_is() {
+    let folder = TempDir::new().unwrap();
+    let tiny = checkout("tests/fixtures/hibari/tiny");
+    for file in ["hibari.onnx", "lexicon_us_gold.json.gz", "lexicon_us_silver.json.gz", "vocab.json"] {
+        std::fs::copy(tiny.join(file), folder.path().join(file)).unwrap();
+    }
+    let source = format!("file:{}", folder.path().display());
+    let server = Server::builder().env("SCONCE_MODELS__MINE__SOURCE", &source).start();
+    let body = json!({"model": "mine", "voice": "alloy", "input": "Good morning.", "response_format": "wav"});
+    // Random weights say nothing, and are told so; that they are loaded shows who they are taken for.
+    assert_ne!(server.post_json("/v1/audio/speech", &body).await.status(), 503);
+    let model = server.get_json("/models/status").await["models"]["mine"].clone();
+    assert_eq!((&model["family"], &model["status"]), (&json!("lark"), &json!("ready")), "{model}");
+    // Files of nobody are none.
+    std::fs::remove_file(folder.path().join("vocab.json")).unwrap();
+    let server = Server::builder().env("SCONCE_MODELS__MINE__SOURCE", &source).start();
+    let answer = server.post_json("/v1/audio/speech", &body).await;
+    let (status, text) = (answer.status().as_u16(), answer.text().await.unwrap());
+    assert!(status == 503 && text.contains("config.json"), "{status} {text}");
 }

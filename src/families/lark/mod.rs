@@ -102,6 +102,12 @@ impl Family for Lark {
         config["model_type"] == "lark"
     }
 
+    fn recognises_files(&self, listing: &[String]) -> bool {
+        [hibari::VOCABULARY, hibari::GOLD, hibari::SILVER]
+            .iter()
+            .all(|file| listing.iter().any(|listed| listed == file))
+    }
+
     fn files(&self, _part: &str, listing: &[String]) -> Result<Vec<String>, LoadError> {
         let has = |file: &str| listing.iter().any(|listed| listed == file);
         let needed = match has(CONFIG) || !has(hibari::VOCABULARY) {
