@@ -101,7 +101,7 @@ fn trim() {
     unsafe { libmimalloc_sys::mi_collect(true) };
 }
 
-/// [`trim`] soon, away from this thread: it takes tens of milliseconds where much was freed, which whoever else this
+/// `trim` soon, away from this thread: it takes tens of milliseconds where much was freed, which whoever else this
 /// thread serves would wait for.
 pub fn trim_soon() {
     static ASKED: AtomicBool = AtomicBool::new(false);
