@@ -60,7 +60,7 @@ fn tiny() -> Voice {
 }
 
 #[track_caller]
-fn assert_close(what: &str, ours: &[f32], theirs: &[f32], tolerance: f32) {
+pub fn assert_close(what: &str, ours: &[f32], theirs: &[f32], tolerance: f32) {
     assert_eq!(ours.len(), theirs.len(), "{what}");
     for (place, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
         assert!((ours - theirs).abs() <= tolerance, "{what} {place}: {ours}, not {theirs}");
@@ -148,7 +148,10 @@ fn noise_has_the_power_that_its_bands_say() {
 
 #[test]
 fn blocks_are_cut_out_of_the_whole() {
-    let voice = tiny();
+    assert_blocks_are_cut_out_of_the_whole(&tiny());
+}
+
+pub fn assert_blocks_are_cut_out_of_the_whole(voice: &Voice) {
     let ids = voice.front.read("Hello there, hello, the apple to the lark", &[]).unwrap().ids;
     let plan = voice.net.plan(&ids, 0.5).unwrap();
     let whole = voice.net.decode(&plan, 0..plan.steps()).unwrap();

@@ -10,6 +10,7 @@ use safetensors::SafeTensors;
 use super::{super::error::LarkError, Files, GOLD, SILVER, VOCABULARY, network, voice};
 use crate::{
     families::lark::{
+        tests::{assert_blocks_are_cut_out_of_the_whole, assert_close},
         vocoder::Vocoder,
         voice::{Manner, Voice},
     },
@@ -48,14 +49,6 @@ fn floats(name: &str) -> Vec<f32> {
     expected(name, f32::from_le_bytes)
 }
 
-#[track_caller]
-fn assert_close(what: &str, ours: &[f32], theirs: &[f32], tolerance: f32) {
-    assert_eq!(ours.len(), theirs.len(), "{what}");
-    for (place, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
-        assert!((ours - theirs).abs() <= tolerance, "{what} {place}: {ours}, not {theirs}");
-    }
-}
-
 fn say(voice: &Voice, text: &str, manner: Manner) -> Vec<f32> {
     voice.synthesize(text, &[], manner).unwrap().flat_map(Result::unwrap).collect()
 }
@@ -87,18 +80,7 @@ fn the_sound_of_a_spectrum_is_that_of_the_reference() {
 
 #[test]
 fn blocks_are_cut_out_of_the_whole() {
-    let voice = tiny();
-    let ids = voice.front.read("Hello there, hello, the apple to the lark", &[]).unwrap().ids;
-    let plan = voice.net.plan(&ids, 0.5).unwrap();
-    let whole = voice.net.decode(&plan, 0..plan.steps()).unwrap();
-    let width = whole.len() / plan.steps();
-    for size in [1, 7, 24] {
-        for start in (0..plan.steps()).step_by(size) {
-            let steps = start..(start + size).min(plan.steps());
-            let part = voice.net.decode(&plan, steps.clone()).unwrap();
-            assert_close("block", &part, &whole[steps.start * width..steps.end * width], 1e-4);
-        }
-    }
+    assert_blocks_are_cut_out_of_the_whole(&tiny());
 }
 
 #[test]
