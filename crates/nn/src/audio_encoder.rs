@@ -6,13 +6,16 @@ use candle_core::{Device, Result, Tensor};
 use crate::{
     attention::{KvCache, KvCacheConfig, KvCacheDtype, SequenceQueries, attend},
     context::ComputeContext,
-    conv::Conv1d,
+    conv::{Conv1d, Conv1dConfig},
     embedding::sinusoids,
     linear::Epilogue,
     norm::LayerNorm,
     transformer::{EPSILON, Mlp, SelfAttention},
-    weights::{Loaded, Loader},
+    weights::{Bias, Loaded, Loader},
 };
+
+/// Frames that each convolution looks at.
+const TAPS: usize = 3;
 
 /// The sizes of an encoder.
 #[derive(Clone, Copy, Debug)]
@@ -73,9 +76,14 @@ impl AudioEncoder {
             let attention = SelfAttention::load(loader, &name, width)?;
             Loaded::Ok((attention, Mlp::load(loader, &name, width, config.inner)?))
         };
+        let halving = Conv1dConfig { stride: 2, ..Conv1dConfig::same(width, width, TAPS) };
         Ok(Self {
-            conv1: loader.conv1d(&format!("{name}.conv1"), config.bands, width, 1)?,
-            conv2: loader.conv1d(&format!("{name}.conv2"), width, width, 2)?,
+            conv1: loader.conv1d(
+                &format!("{name}.conv1"),
+                Conv1dConfig::same(config.bands, width, TAPS),
+                Bias::Present,
+            )?,
+            conv2: loader.conv1d(&format!("{name}.conv2"), halving, Bias::Present)?,
             positions: positions(loader, &format!("{name}.embed_positions.weight"), &config)?,
             layers: (0..config.layers).map(|at| layer(loader, at)).collect::<Loaded<_>>()?,
             norm: loader.layer_norm(&format!("{name}.layer_norm"), width, EPSILON)?,

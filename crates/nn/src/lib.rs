@@ -7,6 +7,7 @@
 #![deny(unsafe_code)] // what needs it says `allow` and why; `tests/architecture` lists the homes
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod activation;
 pub mod attention;
 mod audio_encoder;
 mod context;
@@ -23,7 +24,7 @@ pub mod weights;
 
 pub use audio_encoder::{AudioEncoder, AudioEncoderConfig};
 pub use context::ComputeContext;
-pub use conv::Conv1d;
+pub use conv::{Conv1d, Conv1dConfig, ConvTranspose1d, ConvTranspose1dConfig, DepthwiseConv1d, DepthwiseConv1dConfig};
 pub use cpu::detect::SimdLevel;
 pub use embedding::{TiedEmbedding, sinusoids};
 pub use linear::{Epilogue, Linear};

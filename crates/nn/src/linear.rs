@@ -110,13 +110,11 @@ impl Linear {
         }
         match &self.weight {
             Weight::Tensor(weight) => self.plain(x, weight, epilogue),
-            Weight::Stored(level, stored) => {
-                let out = match epilogue {
-                    Epilogue::Add(add) => {
-                        with_rows(x, |x| with_rows(add, |add| self.product(*level, stored, x, epilogue, Some(add))))??
-                    }
-                    _ => with_rows(x, |x| self.product(*level, stored, x, epilogue, None))?,
-                };
+            Weight::Stored(..) => {
+                let mut out = vec![0.0; rows * self.columns];
+                let stride = self.columns;
+                epilogue
+                    .with_addend(|add| with_rows(x, |x| self.multiply_into(x, epilogue, add, &mut out, stride)))??;
                 Tensor::from_vec(out, (rows, self.columns), x.device())
             }
         }
@@ -138,35 +136,52 @@ impl Linear {
 
     fn plain(&self, x: &Tensor, weight: &Tensor, epilogue: Epilogue<'_>) -> Result<Tensor> {
         let sums = x.matmul(&weight.t()?)?;
-        let sums = match &self.bias {
+        epilogue.apply(match &self.bias {
             Some(Bias::Tensor(bias)) => sums.broadcast_add(bias)?,
             _ => sums,
-        };
-        match epilogue {
-            Epilogue::None => Ok(sums),
-            Epilogue::Gelu => sums.gelu_erf(),
-            Epilogue::Add(add) => sums + add,
-        }
+        })
     }
 
-    fn product(
+    /// The same for rows as the kernels see them, which may overlap, into rows that are `stride` apart. `add` is the
+    /// epilogue's. Only a layer whose weights are stored for the kernels can.
+    pub(super) fn multiply_into(
         &self,
-        level: SimdLevel,
-        stored: &Stored,
         x: Rows<'_>,
         epilogue: Epilogue<'_>,
         add: Option<Rows<'_>>,
-    ) -> Vec<f32> {
+        out: &mut [f32],
+        stride: usize,
+    ) {
+        let Weight::Stored(level, stored) = &self.weight else { unreachable!("the weights are a tensor") };
         let bias = match &self.bias {
             Some(Bias::Kernel(bias)) => Some(bias.as_slice()),
             _ => None,
         };
         let kernel = KernelEpilogue { bias, gelu: matches!(epilogue, Epilogue::Gelu), add };
-        let mut out = vec![0.0; x.count * self.columns];
         with_stored!(stored, E, parts => {
-            product::multiply(level, x, Columns::<E>::new(parts, self.depth), &mut out, kernel);
+            product::multiply(*level, x, Columns::<E>::new(parts, self.depth), out, stride, kernel);
         });
-        out
+    }
+}
+
+// === impl Epilogue ===
+
+impl Epilogue<'_> {
+    /// Looks at the rows that are to be added, if any are.
+    pub(super) fn with_addend<R>(self, look: impl FnOnce(Option<Rows<'_>>) -> R) -> Result<R> {
+        match self {
+            Self::Add(add) => with_rows(add, |add| look(Some(add))),
+            Self::None | Self::Gelu => Ok(look(None)),
+        }
+    }
+
+    /// The same with candle's operations.
+    pub(super) fn apply(self, sums: Tensor) -> Result<Tensor> {
+        match self {
+            Self::None => Ok(sums),
+            Self::Gelu => sums.gelu_erf(),
+            Self::Add(add) => sums + add,
+        }
     }
 }
 

@@ -56,6 +56,8 @@ macro_rules! sweep {
     };
 }
 
+pub(super) use sweep;
+
 /// The lanes, folded with `op`.
 #[inline(always)]
 unsafe fn fold<V: Lanes>(vector: V, op: impl Fn(f32, f32) -> f32) -> f32 {

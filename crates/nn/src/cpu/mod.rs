@@ -1,8 +1,10 @@
 //! Kernels of our own for the CPU.
 
+pub mod activation;
 pub mod attention;
 pub mod bytes;
 pub mod columns;
+pub mod depthwise;
 pub mod detect;
 pub mod element;
 pub mod epilogue;

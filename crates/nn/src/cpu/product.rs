@@ -22,19 +22,21 @@ const BLOCK_PANELS: usize = 8;
 /// Multiplications below which a product stays on one thread: to wake another takes about as long.
 const SMALL: usize = 1 << 17;
 
-/// `out = epilogue(a · b)`, cut into blocks for the threads of the current pool.
+/// `out = epilogue(a · b)`, cut into blocks for the threads of the current pool. The rows of `out` are `stride` apart.
 pub fn multiply<E: Element>(
     level: SimdLevel,
     a: Rows<'_>,
     b: Columns<'_, E>,
     out: &mut [f32],
+    stride: usize,
     epilogue: KernelEpilogue<'_>,
 ) {
+    let target = Target::new(out, stride);
     match a.count {
-        ..MANY_ROWS => few_in_parallel(level, a, b, Target::new(out, b.columns()), epilogue),
+        ..MANY_ROWS => few_in_parallel(level, a, b, target, epilogue),
         #[cfg(target_arch = "x86_64")]
-        _ if level.has_tiles() => tiles::multiply(a, b, out, epilogue),
-        _ => many_in_parallel(level, a, b, Target::new(out, b.columns()), epilogue),
+        _ if level.has_tiles() => tiles::multiply(a, b, target, epilogue),
+        _ => many_in_parallel(level, a, b, target, epilogue),
     }
 }
 

@@ -46,10 +46,10 @@ const GROUP_PANELS: usize = 256;
 #[repr(C, align(64))]
 struct Tile([u16; TILE_LEN]);
 
-/// `out = epilogue(a · b)` on the threads of the current pool. The processor must have the unit.
-pub fn multiply<E: Element>(a: Rows<'_>, b: Columns<'_, E>, out: &mut [f32], epilogue: KernelEpilogue<'_>) {
+/// `target = epilogue(a · b)` on the threads of the current pool. The processor must have the unit, and the target is the
+/// caller's own.
+pub fn multiply<E: Element>(a: Rows<'_>, b: Columns<'_, E>, target: Target, epilogue: KernelEpilogue<'_>) {
     assert!(SimdLevel::detect().has_tiles(), "there is no matrix unit");
-    let target = Target::new(out, b.columns());
     check_sizes(&a, (b.depth(), b.columns()), &target, &epilogue);
     let all = panels(b.columns());
     for first in (0..all).step_by(GROUP_PANELS) {

@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use super::tensors::{WeightError, Weights};
 use crate::{
     context::ComputeContext,
-    conv::{Conv1d, TAPS},
+    conv::{Conv1d, Conv1dConfig, ConvTranspose1d, ConvTranspose1dConfig, DepthwiseConv1d, DepthwiseConv1dConfig},
     embedding::TiedEmbedding,
     linear::Linear,
     norm::layer_norm::LayerNorm,
@@ -45,9 +45,14 @@ impl Loader<'_> {
 
     /// `[rows, depth]` → `[rows, columns]`
     pub fn linear(&mut self, name: &str, depth: usize, columns: usize) -> Loaded<Linear> {
+        self.linear_with(name, depth, columns, Bias::Present)
+    }
+
+    /// The same, with a bias or without.
+    pub fn linear_with(&mut self, name: &str, depth: usize, columns: usize, bias: Bias) -> Loaded<Linear> {
         let weight = self.weights.view(&format!("{name}.weight"), &[columns, depth])?;
-        let bias = self.numbers(name, "bias", &[columns])?;
-        Ok(Linear::new(&[weight], Some(bias), depth, self.context)?)
+        let bias = self.bias(name, columns, bias)?;
+        Ok(Linear::new(&[weight], bias, depth, self.context)?)
     }
 
     /// Several layers over the same input as one, `columns` of each.
@@ -64,10 +69,32 @@ impl Loader<'_> {
         Ok(Linear::new(&weights, Some(biases), depth, self.context)?)
     }
 
-    pub fn conv1d(&mut self, name: &str, depth: usize, columns: usize, stride: usize) -> Loaded<Conv1d> {
-        let weight = self.numbers(name, "weight", &[columns, depth, TAPS])?;
-        let bias = self.numbers(name, "bias", &[columns])?;
-        Ok(Conv1d::new(&weight, bias, depth, stride, self.context)?)
+    pub fn conv1d(&mut self, name: &str, config: Conv1dConfig, bias: Bias) -> Loaded<Conv1d> {
+        let weight = self.weights.take_weight(name, &config.shape())?;
+        let bias = self.bias(name, config.columns, bias)?;
+        Ok(Conv1d::new(&weight, bias, config, self.context)?)
+    }
+
+    pub fn conv_transpose1d(
+        &mut self,
+        name: &str,
+        config: ConvTranspose1dConfig,
+        bias: Bias,
+    ) -> Loaded<ConvTranspose1d> {
+        let weight = self.weights.take_weight(name, &config.shape())?;
+        let bias = self.bias(name, config.columns, bias)?;
+        Ok(ConvTranspose1d::new(&weight, bias.as_deref(), config, self.context)?)
+    }
+
+    pub fn depthwise_conv1d(
+        &mut self,
+        name: &str,
+        config: DepthwiseConv1dConfig,
+        bias: Bias,
+    ) -> Loaded<DepthwiseConv1d> {
+        let weight = self.weights.take_weight(name, &[config.channels, 1, config.taps])?;
+        let bias = self.bias(name, config.channels, bias)?;
+        Ok(DepthwiseConv1d::new(&weight, bias, config, self.context)?)
     }
 
     pub fn tied_embedding(&mut self, name: &str, vocabulary: usize, width: usize) -> Loaded<TiedEmbedding> {
@@ -79,6 +106,13 @@ impl Loader<'_> {
     pub fn table(&mut self, name: &str, rows: usize, width: usize) -> Loaded<Tensor> {
         let table = self.weights.take(name, &[rows, width])?;
         Ok(self.context.tensor(table, &[rows, width])?)
+    }
+
+    fn bias(&mut self, name: &str, columns: usize, bias: Bias) -> Result<Option<Vec<f32>>, WeightError> {
+        match bias {
+            Bias::Present => self.numbers(name, "bias", &[columns]).map(Some),
+            Bias::Absent => Ok(None),
+        }
     }
 
     fn numbers(&mut self, name: &str, of: &str, shape: &[usize]) -> Result<Vec<f32>, WeightError> {

@@ -8,6 +8,7 @@ mod shards;
 mod stored;
 mod tensors;
 mod torch;
+mod weight_norm;
 
 pub use data::WeightData;
 pub use loader::{Bias, LayerError, Loaded, Loader};

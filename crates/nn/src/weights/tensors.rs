@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ::safetensors::Dtype;
 use bytes::Bytes;
 
-use super::{data::WeightData, safetensors, stored::Stored, torch};
+use super::{data::WeightData, safetensors, stored::Stored, torch, weight_norm};
 use crate::cpu::bytes::bytes_of;
 
 /// What is wrong with the tensors.
@@ -64,7 +64,19 @@ impl Weights {
         self.view(name, shape).map(|numbers| numbers.to_vec())
     }
 
-    /// The same, where they lie.
+    /// The tensor `name.weight`, also where weight normalisation keeps its direction and its length apart.
+    pub fn take_weight(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightError> {
+        let whole = format!("{name}.weight");
+        let Some((length, direction)) = weight_norm::parts(name).find(|(_, direction)| self.has(direction)) else {
+            return self.take(&whole, shape);
+        };
+        let lengths = [&shape[..1], &vec![1; shape.len().saturating_sub(1)]].concat();
+        let (lengths, mut weight) = (self.take(&length, &lengths)?, self.take(&direction, shape)?);
+        weight_norm::fold(&lengths, &mut weight);
+        Ok(weight)
+    }
+
+    /// The numbers of a tensor of this shape, where they lie.
     pub fn view(&mut self, name: &str, shape: &[usize]) -> Result<WeightData, WeightError> {
         let stored = self.tensors.remove(name).ok_or_else(|| self.fault(name, "is missing".to_owned()))?;
         if stored.shape != shape {
