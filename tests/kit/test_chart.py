@@ -95,6 +95,16 @@ def test_the_operator_gets_the_rules_that_prometheus_gets():
     assert one("PrometheusRule", manifests)["spec"] == yaml.safe_load((CHART / "files/rules.yaml").read_text())
 
 
+def test_the_runbook_of_an_alert_is_an_address_where_the_repository_can_be_read():
+    base = "https://github.com/OWNER/sconce/blob/v0.1.0/"
+    rules = objects({"metrics": {"prometheusRule": {"enabled": True, "runbookUrl": base}}})
+    groups = one("PrometheusRule", rules)["spec"]["groups"]
+    alerts = [rule for group in groups for rule in group["rules"] if "alert" in rule]
+    assert len(alerts) > 5
+    for alert in alerts:
+        assert alert["annotations"]["runbook"] == f"{base}docs/OPERATIONS.md#{alert['alert'].lower()}"
+
+
 def test_everything_that_can_be_asked_for_is_rendered():
     assert KINDS == set(kinds(objects(EVERYTHING)) + kinds(objects(KEDA)) + kinds(objects(ONE_DISK)))
 

@@ -53,6 +53,7 @@ WRONG = [
     ({"ingress": {"hosts": [{"host": "a.example", "paths": []}]}}, "paths"),
     ({"gateway": {"paths": ["v1"]}}, "paths"),
     ({"metrics": {"interval": "15"}}, "interval"),
+    ({"metrics": {"prometheusRule": {"runbookUrl": "docs"}}}, "runbookUrl"),
     ({"commonLabels": {"app.kubernetes.io/name": "other"}}, "app.kubernetes.io/name"),
     ({"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone"}]}, "whenUnsatisfiable"),
     ({"extraEnv": [{"name": "SCONCE_CONFIG", "value": "/x"}]}, "extraEnv"),
