@@ -58,3 +58,27 @@ def test_templates_of_issues_are_forms():
         assert path.name == "config.yml" or {"name", "description", "body"} <= set(form), path
         ids = [part["id"] for part in form.get("body", []) if part["type"] != "markdown"]
         assert len(ids) == len(set(ids)), path
+
+
+def test_every_message_that_troubleshooting_explains_is_in_the_sources():
+    paths = [path for folder in ("src", "crates") for path in (ROOT / folder).rglob("*.rs")]
+    sources = "\n".join(path.read_text() for path in [*paths, ROOT / "entrypoint.sh"])
+    # Texts go on in the next line; what stands for `{name}` in them is `…` on the page.
+    sources = re.sub(r"\\\n\s*", "", sources).replace('\\"', '"')
+    rows = [line for line in (DOCS / "troubleshooting.md").read_text().splitlines() if line.startswith("| `")]
+    messages = [message for row in rows for message in re.findall(r"`([^`]+)`", row.split(" | ")[0])]
+    assert len(messages) > 50
+    missing = []
+    for message in messages:
+        # The dynamic loader says this one.
+        if message.startswith("libcuda"):
+            continue
+        parts = [part.strip(" ,;:.()?") for part in message.split("…")]
+        missing += [(message, part) for part in parts if len(part) > 3 and part not in sources]
+    assert not missing, "\n".join(map(str, missing))
+
+
+def test_pages_name_the_image_of_this_version():
+    version = yaml.safe_load((ROOT / "charts/sconce/Chart.yaml").read_text())["appVersion"]
+    named = {found for page in PAGES for found in re.findall(r"\bsconce:(\d+\.\d+\.\d+)", page.read_text())}
+    assert named == {version}
