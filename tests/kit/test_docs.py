@@ -1,10 +1,12 @@
 """The pages: what they link to is there, the summary names each of them, and the README stays short."""
 
+import os
 import re
+import subprocess
 
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import ROOT, tool
 
 DOCS = ROOT / "docs"
 FOLDERS = ["docs", "deploy", "charts", "training", ".github", "assets"]
@@ -82,3 +84,47 @@ def test_pages_name_the_image_of_this_version():
     version = yaml.safe_load((ROOT / "charts/sconce/Chart.yaml").read_text())["appVersion"]
     named = {found for page in PAGES for found in re.findall(r"\bsconce:(\d+\.\d+\.\d+)", page.read_text())}
     assert named == {version}
+
+
+ASKS = ["README.md", "docs/first-transcription.md", "docs/first-speech.md", "docs/subtitles.md", "docs/apis.md"]
+"""Pages whose requests are answered by a server without settings."""
+
+
+def requests_of(page):
+    """Blocks of a page that do nothing but ask a server on this machine."""
+    blocks = re.findall(r"^```sh\n(.+?)^```", page.read_text(), re.S | re.M)
+    lines = [[line for line in block.replace("\\\n", "").splitlines() if line and line[0] != "#"] for block in blocks]
+    asks = [all(re.match(r"curl|printf|  curl", line) for line in block) for block in lines]
+    return [block for block, only in zip(blocks, asks, strict=True) if only and "localhost:8080" in block]
+
+
+@pytest.mark.parametrize("name", ASKS)
+def test_requests_of_a_page_are_answered_as_it_says(serve, tmp_path, name):
+    url = serve().url.removeprefix("http://")
+    (tmp_path / "assets").symlink_to(ROOT / "assets")
+    blocks = requests_of(ROOT / name)
+    assert blocks
+    for block in blocks:
+        script = "set -e\n" + block.replace("localhost:8080", url)
+        ran = subprocess.run([tool("bash"), "-c", script], cwd=tmp_path, capture_output=True, timeout=60, check=True)
+        said = ran.stdout.decode(errors="replace")
+        assert '"error"' not in said, said
+        # What is left out of an answer is `…` on the page.
+        for line in re.findall(r"^#  ?([{\"\d].*)$", block, re.M):
+            for part in line.split("…"):
+                assert part.strip() in said, f"{line} is not in {said}"
+    for made in tmp_path.glob("*.mp3"):
+        assert made.stat().st_size > 5000, made
+
+
+@pytest.mark.parametrize(("language", "ending"), [("python", "py"), ("js", "mjs")])
+def test_the_clients_of_the_readme_do_what_they_should(serve, tmp_path, language, ending):
+    python = os.environ.get("TEST_PYTHON") or pytest.skip("TEST_PYTHON names no interpreter that has openai")
+    lines = re.search(rf"^```{language}\n(.+?)^```", (ROOT / "README.md").read_text(), re.S | re.M)[1]
+    assert len(lines.splitlines()) <= 6
+    program = tmp_path / f"client.{ending}"
+    program.write_text(lines.replace("http://localhost:8080", serve().url))
+    (tmp_path / "assets").symlink_to(ROOT / "assets")
+    command = [tool("node") if ending == "mjs" else python, program]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stdout.strip()) == (0, "turn on the kitchen lights"), ran.stderr
