@@ -12,6 +12,10 @@ use crate::cpu::{
     matrix::with_rows,
 };
 
+/// Numbers that the scores of candle's operations may have at once, where not every query sees something else: a window
+/// of 30 s of any Whisper is not cut.
+const SCORES: usize = 1 << 26;
+
 /// Queries of one sequence, among those of others.
 #[derive(Clone, Copy, Debug)]
 pub struct SequenceQueries<'a> {
@@ -52,7 +56,7 @@ fn check(sequences: &[SequenceQueries<'_>], rows: usize) -> Result<()> {
 fn attend_tensors(queries: &Tensor, sequences: &[SequenceQueries<'_>]) -> Result<Tensor> {
     let mut row = 0;
     let mut parts = Vec::with_capacity(sequences.len());
-    for sequence in sequences {
+    for sequence in sequences.iter().flat_map(SequenceQueries::blocks) {
         let Store::Tensors { keys, values } = &sequence.cache.store else { candle_core::bail!("mixed caches") };
         let queries = queries.narrow(0, row, sequence.queries)?;
         let weights = sequence.weights_by_tensors(&queries, keys)?.to_dtype(queries.dtype())?;
@@ -78,6 +82,14 @@ impl<'a> SequenceQueries<'a> {
                 Tensor::from_vec(weights, (self.cache.shape.heads, rows, self.cache.len()), queries.device())
             }
         }
+    }
+
+    /// The same queries, a few at a time if their scores are many.
+    fn blocks(&self) -> impl Iterator<Item = Self> + use<'a> {
+        let Self { cache, queries, causal } = *self;
+        let few = (SCORES / (cache.shape.heads * cache.len()).max(1)).max(1);
+        let block = if causal { queries.max(1) } else { few };
+        (0..queries).step_by(block).map(move |first| Self { cache, queries: block.min(queries - first), causal })
     }
 
     fn panels(&self) -> Option<PanelQueries<'a>> {
@@ -152,6 +164,19 @@ mod tests {
                 }
             }
         }
+        Ok(())
+    }
+
+    #[test]
+    fn a_long_sequence_is_cut_unless_it_is_causal() -> Result<()> {
+        let context = ComputeContext { kernels: None, ..ComputeContext::new(&Device::Cpu, DType::F32) };
+        let config = KvCacheConfig { heads: 2, head_dim: 1, capacity: 1 << 14, dtype: KvCacheDtype::Full };
+        let mut cache = KvCache::new(&config, &context)?;
+        cache.extend(&numbers(1 << 14, 2, 0.0)?, &numbers(1 << 14, 2, 1.0)?)?;
+        let blocks =
+            |causal| SequenceQueries { cache: &cache, queries: 5000, causal }.blocks().map(|block| block.queries);
+        assert_eq!(blocks(false).collect::<Vec<_>>(), [2048, 2048, 904]);
+        assert_eq!(blocks(true).collect::<Vec<_>>(), [5000]);
         Ok(())
     }
 

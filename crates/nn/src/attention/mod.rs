@@ -3,8 +3,10 @@
 mod attend;
 mod kv_cache;
 mod mask;
+mod relative;
 mod slots;
 
 pub use attend::{SequenceQueries, attend};
 pub use kv_cache::{KvCache, KvCacheConfig, KvCacheDtype};
+pub use relative::{RelativeAttention, RelativeRows};
 pub use slots::{Slot, SlotConfig, Slots};

@@ -86,12 +86,17 @@ fn by_head<E: Send>(to: &mut [E], stride: usize, numbers: usize, write: impl Fn(
 // === impl Panelled ===
 
 impl<E: Element> Panelled<E> {
-    fn new(shape: CacheShape) -> Self {
-        let zeros = |stride| vec![E::from_f32(0.0); shape.heads * stride];
-        Self { keys: zeros(shape.keys_stride()), values: zeros(shape.values_stride()) }
+    pub fn new(shape: CacheShape) -> Self {
+        let values = vec![E::from_f32(0.0); shape.heads * shape.values_stride()];
+        Self { values, ..Self::without_values(shape) }
     }
 
-    fn write_keys(&mut self, level: SimdLevel, shape: CacheShape, at: usize, keys: Rows<'_>) {
+    /// Nothing may be written as values then.
+    pub fn without_values(shape: CacheShape) -> Self {
+        Self { keys: vec![E::from_f32(0.0); shape.heads * shape.keys_stride()], values: Vec::new() }
+    }
+
+    pub fn write_keys(&mut self, level: SimdLevel, shape: CacheShape, at: usize, keys: Rows<'_>) {
         let CacheShape { heads, head_dim, .. } = shape;
         let (scale, stride) = (shape.scale() as f32, shape.keys_stride());
         by_head(&mut self.keys, stride, keys.count * heads * head_dim, |head, to| {
@@ -106,7 +111,7 @@ impl<E: Element> Panelled<E> {
         });
     }
 
-    fn write_values(&mut self, level: SimdLevel, shape: CacheShape, at: usize, values: Rows<'_>) {
+    pub fn write_values(&mut self, level: SimdLevel, shape: CacheShape, at: usize, values: Rows<'_>) {
         let CacheShape { heads, head_dim, capacity } = shape;
         let stride = shape.values_stride();
         by_head(&mut self.values, stride, values.count * heads * head_dim, |head, to| {

@@ -14,6 +14,7 @@ pub mod matrix;
 pub mod narrow;
 pub mod panels;
 pub mod product;
+pub mod relative;
 pub mod simd;
 #[cfg(target_arch = "x86_64")]
 pub mod tiles;
