@@ -56,6 +56,11 @@ impl SimdLevel {
         self.0 == Instructions::Avx512Tiles
     }
 
+    /// The same level where nothing is split: every product is as exact as `f32`.
+    pub fn without_tiles(self) -> Self {
+        Self(self.0.min(Instructions::Avx512))
+    }
+
     pub(super) fn instructions(self) -> Instructions {
         self.0
     }
