@@ -4,7 +4,8 @@
 //!   ([`decode_within`] asks for the memory, [`probe()`] only looks whether they are such a file);
 //! - [`conform`] does the same for samples;
 //! - [`resample()`] brings [`Pcm`] to another rate;
-//! - [`Stft`] and [`LogMel`] make the spectra that models hear;
+//! - [`Stft`], [`LogMel`], [`MelSpectrogram`] and [`Fbank`] make the spectra that models hear;
+//! - [`trim_silence`] takes the quiet off both ends of a recording;
 //! - [`VoiceActivity`] finds where somebody speaks, and leaves out the rest;
 //! - [`Joiner`] makes one sound of blocks, without clicks and without what models leave at their ends;
 //! - [`normalize`] and [`Leveler`] bring sound to a loudness;
@@ -16,11 +17,13 @@
 
 mod decode;
 mod encode;
+mod fbank;
 mod join;
 mod loudness;
 pub mod mel;
 mod pcm;
 mod resample;
+mod silence;
 pub mod stft;
 #[cfg(test)]
 mod testing;
@@ -28,10 +31,12 @@ mod voice;
 
 pub use decode::{DecodeError, Decoded, SourceFormat, conform, decode, decode_within, probe};
 pub use encode::{AudioFormat, EncodeError, Encoder, encode, encode_float_wav, encode_wav};
+pub use fbank::Fbank;
 pub use join::{JoinSettings, Joiner};
 pub use loudness::{CEILING, Immeasurable, Leveler, loudness, normalize};
-pub use mel::{LogMel, MelSpec, Spectrum};
+pub use mel::{LogMel, MelSpec, MelSpectrogram, Spectrum, slaney_matrix};
 pub use pcm::Pcm;
 pub use resample::{Resampler, UnusableRate, resample};
+pub use silence::trim_silence;
 pub use stft::Stft;
 pub use voice::{Excerpt, Timeline, VoiceActivity};

@@ -9,13 +9,18 @@
 //! faster-whisper's) makes one spectrum of all of it, takes the loudest value there, and lets zeros follow its end *in the
 //! spectrum*: [`LogMel::log10_within`], [`Spectrum::normalise`], [`Spectrum::followed_by_zeros`]. transformers takes each
 //! window by itself, with silence after its end: [`LogMel::log_mel_padded`].
+//!
+//! [`MelSpectrogram`] is what other models hear through such filters: no logarithm, no range.
 
-mod filters;
+pub(crate) mod filters;
 mod spec;
+mod spectrogram;
 
-use super::stft::{Block, LANES, Stft};
+use super::stft::{Block, Stft};
+pub use filters::slaney_matrix;
 use filters::{Filter, slaney};
 pub use spec::MelSpec;
+pub use spectrogram::MelSpectrogram;
 
 /// Power below this is silence.
 const FLOOR: f32 = 1e-10;
@@ -101,18 +106,6 @@ impl LogMel {
                 *value = power.max(FLOOR).log10();
             }
         }
-    }
-}
-
-impl Filter {
-    fn apply(&self, power: &[[f32; LANES]]) -> [f32; LANES] {
-        let mut sum = [0.0; LANES];
-        for (weight, row) in self.weights.iter().zip(&power[self.first..]) {
-            for (sum, power) in sum.iter_mut().zip(row) {
-                *sum += weight * power;
-            }
-        }
-        sum
     }
 }
 

@@ -1,7 +1,8 @@
 //! Short-time Fourier transform: sound to power over frequency and time.
 //!
 //! Conventions are those of `torch.stft(center=True, pad_mode="reflect")` and `librosa.stft`: frame `t` is centred on
-//! sample `t × hop`, and what lies beyond the ends is the mirror image of what lies inside.
+//! sample `t × hop`, and what lies beyond the ends is the mirror image of what lies inside. How much of that image there
+//! is can be said ([`Stft::with_lead`]), for those who pad by themselves and then transform with `center=False`.
 
 use std::{f64::consts::PI, sync::Arc};
 
@@ -15,6 +16,8 @@ pub struct Stft {
     fft: Arc<dyn RealToComplex<f32>>,
     window: Vec<f32>,
     hop: usize,
+    /// Samples of the mirror image before the first sample and after the last.
+    lead: usize,
 }
 
 /// The power of up to [`LANES`] frames that follow each other: row `bin` holds the frames of that frequency.
@@ -34,7 +37,13 @@ impl Stft {
     /// frames. Both are at least 1.
     pub fn new(n_fft: usize, hop: usize) -> Self {
         assert!(n_fft > 0 && hop > 0, "a window and a hop have at least one sample");
-        Self { fft: RealFftPlanner::new().plan_fft_forward(n_fft), window: hann(n_fft), hop }
+        Self { fft: RealFftPlanner::new().plan_fft_forward(n_fft), window: hann(n_fft), hop, lead: n_fft / 2 }
+    }
+
+    /// The same, but the first frame begins `lead` samples before the first sample, and no frame ends more than that after
+    /// the last.
+    pub fn with_lead(self, lead: usize) -> Self {
+        Self { lead, ..self }
     }
 
     /// Frequency bins, from 0 to half of the sample rate.
@@ -53,7 +62,10 @@ impl Stft {
 
     /// Frames that this many samples give.
     pub fn frames(&self, samples: usize) -> usize {
-        if samples == 0 { 0 } else { 1 + samples / self.hop }
+        match (samples + 2 * self.lead).checked_sub(self.window.len()) {
+            Some(room) if samples > 0 => 1 + room / self.hop,
+            _ => 0,
+        }
     }
 
     /// The power spectra of the first `frames` frames (at most [`frames`](Self::frames)), block by block, in order.
@@ -65,7 +77,7 @@ impl Stft {
             let count = LANES.min(frames - first);
             for lane in 0..count {
                 let start = (first + lane) * self.hop;
-                workspace.transform(self, window_at(start, self.window.len(), &head, samples, &tail), lane);
+                workspace.transform(self, self.window_at(start, &head, samples, &tail), lane);
             }
             workspace.clear_lanes(count);
             each(Block { first, frames: count, power: &workspace.power });
@@ -75,16 +87,25 @@ impl Stft {
     /// Copies of the two ends with their mirror images outside, long enough that every window lies whole in one of
     /// `head`, the samples, and `tail`.
     fn edges(&self, samples: &[f32]) -> (Edge, Edge) {
-        let (window, half) = (self.window.len(), self.window.len() / 2);
+        let (window, lead) = (self.window.len(), self.lead);
         let mirrored = |start: usize, end: usize| Edge {
             start,
-            samples: (start..end).map(|i| samples[mirror(i as isize - half as isize, samples.len())]).collect(),
+            samples: (start..end).map(|i| samples[mirror(i as isize - lead as isize, samples.len())]).collect(),
         };
         if samples.is_empty() {
             return (Edge::default(), Edge::default());
         }
-        let last = (samples.len() + half).saturating_sub(window);
-        (mirrored(0, half + window), mirrored(last, samples.len() + window))
+        let last = (samples.len() + lead).saturating_sub(window);
+        (mirrored(0, lead + window), mirrored(last, samples.len() + 2 * lead))
+    }
+
+    /// A window of the padded signal from `start` on, without a copy.
+    fn window_at<'a>(&self, start: usize, head: &'a Edge, samples: &'a [f32], tail: &'a Edge) -> &'a [f32] {
+        let length = self.window.len();
+        head.get(start, length)
+            .or_else(|| start.checked_sub(self.lead).and_then(|from| samples.get(from..from + length)))
+            .or_else(|| tail.get(start, length))
+            .expect("the edges cover what the samples do not")
     }
 }
 
@@ -100,15 +121,6 @@ impl Edge {
         let from = start.checked_sub(self.start)?;
         self.samples.get(from..from + length)
     }
-}
-
-/// `length` samples of the padded signal from `start` on, without a copy.
-fn window_at<'a>(start: usize, length: usize, head: &'a Edge, samples: &'a [f32], tail: &'a Edge) -> &'a [f32] {
-    let half = length / 2;
-    head.get(start, length)
-        .or_else(|| start.checked_sub(half).and_then(|from| samples.get(from..from + length)))
-        .or_else(|| tail.get(start, length))
-        .expect("the edges cover what the samples do not")
 }
 
 /// The index of the sample whose mirror image is at `index`; the end samples themselves are not repeated.
@@ -174,10 +186,10 @@ mod tests {
     use super::*;
 
     /// The definition, in f64.
-    fn reference(samples: &[f32], n_fft: usize, hop: usize, frame: usize, bin: usize) -> f64 {
+    fn reference(samples: &[f32], (n_fft, hop, lead): (usize, usize, usize), frame: usize, bin: usize) -> f64 {
         let (mut re, mut im) = (0.0, 0.0);
         for n in 0..n_fft {
-            let index = (frame * hop + n) as isize - (n_fft / 2) as isize;
+            let index = (frame * hop + n) as isize - lead as isize;
             let value = f64::from(samples[mirror(index, samples.len())]) * (PI * n as f64 / n_fft as f64).sin().powi(2);
             let angle = -2.0 * PI * (bin * n) as f64 / n_fft as f64;
             re += value * angle.cos();
@@ -197,20 +209,36 @@ mod tests {
         frames
     }
 
+    fn samples(length: usize) -> Vec<f32> {
+        (0..length).map(|i| ((i * i * 37 % 101) as f32 / 50.0) - 1.0).collect()
+    }
+
+    fn assert_defined(stft: &Stft, samples: &[f32], frames: usize, lead: usize) {
+        let found = spectra(stft, samples);
+        assert_eq!(found.len(), frames, "{} samples", samples.len());
+        for (t, frame) in found.iter().enumerate() {
+            for (bin, &power) in frame.iter().enumerate() {
+                let expected = reference(samples, (16, 5, lead), t, bin);
+                let length = samples.len();
+                assert!((f64::from(power) - expected).abs() < 1e-4, "{length} {t} {bin}: {power} {expected}");
+            }
+        }
+    }
+
     #[test]
     fn every_frame_is_the_definition_for_every_length() {
         for length in [1, 2, 3, 7, 15, 16, 17, 31, 40, 64, 101, 333] {
-            let samples: Vec<f32> = (0..length).map(|i| ((i * i * 37 % 101) as f32 / 50.0) - 1.0).collect();
-            let stft = Stft::new(16, 5);
-            let frames = spectra(&stft, &samples);
-            assert_eq!(frames.len(), 1 + length / 5);
-            for (t, frame) in frames.iter().enumerate() {
-                for (bin, &power) in frame.iter().enumerate() {
-                    let expected = reference(&samples, 16, 5, t, bin);
-                    assert!((f64::from(power) - expected).abs() < 1e-4, "{length} {t} {bin}: {power} {expected}");
-                }
-            }
+            assert_defined(&Stft::new(16, 5), &samples(length), 1 + length / 5, 8);
         }
+    }
+
+    #[test]
+    fn frames_begin_as_far_ahead_as_wanted() {
+        for (length, frames) in [(5, 0), (6, 1), (10, 1), (11, 2), (15, 2), (16, 3), (333, 66)] {
+            assert_defined(&Stft::new(16, 5).with_lead(5), &samples(length), frames, 5);
+        }
+        assert_defined(&Stft::new(16, 5).with_lead(0), &samples(47), 7, 0);
+        assert_defined(&Stft::new(16, 5).with_lead(20), &samples(47), 15, 20);
     }
 
     #[test]

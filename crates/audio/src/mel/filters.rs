@@ -1,6 +1,6 @@
 //! Triangular filters on Slaney's mel scale, equal to `librosa.filters.mel(norm="slaney", htk=False)`.
 
-use super::spec::MelSpec;
+use super::{super::stft::LANES, spec::MelSpec};
 
 /// Slaney's scale is linear below this frequency, logarithmic above.
 const BREAK_HZ: f64 = 1000.0;
@@ -12,10 +12,42 @@ const BREAK_MEL: f64 = BREAK_HZ / HZ_PER_MEL;
 const MELS_PER_LOG: f64 = 27.0 / 1.856_297_990_365_626_4; // ln 6.4
 
 /// One mel band: the weights of the few bins that it hears.
-pub(super) struct Filter {
+pub(crate) struct Filter {
     /// The first bin that it hears.
     pub first: usize,
     pub weights: Vec<f32>,
+}
+
+// === impl Filter ===
+
+impl Filter {
+    /// The bins, of `bins` in all, to which `weight` gives something; they lie side by side.
+    pub fn new(bins: usize, weight: impl Fn(usize) -> f32) -> Self {
+        let heard = |bin: &usize| weight(*bin) > 0.0;
+        let first = (0..bins).find(heard).unwrap_or(0);
+        Self { first, weights: (first..bins).take_while(heard).map(&weight).collect() }
+    }
+
+    /// What it hears in each of several frames, given by frequency.
+    pub fn apply(&self, spectrum: &[[f32; LANES]]) -> [f32; LANES] {
+        let mut sum = [0.0; LANES];
+        for (weight, row) in self.weights.iter().zip(&spectrum[self.first..]) {
+            for (sum, value) in sum.iter_mut().zip(row) {
+                *sum += weight * value;
+            }
+        }
+        sum
+    }
+}
+
+/// The filters of `spec` as a matrix `[bands, n_fft / 2 + 1]`, row by row, for those who hold them against others'.
+pub fn slaney_matrix(spec: &MelSpec) -> Vec<f32> {
+    let bins = spec.n_fft / 2 + 1;
+    let mut matrix = vec![0.0; spec.bands * bins];
+    for (row, filter) in matrix.chunks_exact_mut(bins).zip(slaney(spec)) {
+        row[filter.first..][..filter.weights.len()].copy_from_slice(&filter.weights);
+    }
+    matrix
 }
 
 /// One filter per band of `spec`, lowest first. Each has unit area per hertz.
@@ -34,9 +66,7 @@ fn triangle(spec: &MelSpec, left: f64, centre: f64, right: f64) -> Filter {
         let slope = ((hz - left) / (centre - left)).min((right - hz) / (right - centre));
         (slope * 2.0 / (right - left)) as f32
     };
-    let heard = |bin: &usize| weight(*bin) > 0.0;
-    let first = (0..bins).find(heard).unwrap_or(0);
-    Filter { first, weights: (first..bins).take_while(heard).map(weight).collect() }
+    Filter::new(bins, weight)
 }
 
 fn mel(hz: f64) -> f64 {
