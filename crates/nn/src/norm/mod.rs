@@ -1,5 +1,7 @@
 //! Norms, one a file.
 
+mod batch_norm;
 pub(super) mod layer_norm;
 
+pub use batch_norm::{BatchNorm, ScaleShift};
 pub use layer_norm::LayerNorm;

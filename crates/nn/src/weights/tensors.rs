@@ -55,6 +55,15 @@ impl Weights {
         Ok(&stored.shape)
     }
 
+    /// The sizes of a tensor that has `N` of them, each at least 1: what a model's sizes can be read from.
+    pub fn sizes<const N: usize>(&self, name: &str) -> Result<[usize; N], WeightError> {
+        let shape = self.shape(name)?;
+        match <[usize; N]>::try_from(shape) {
+            Ok(sizes) if !sizes.contains(&0) => Ok(sizes),
+            _ => Err(self.fault(name, format!("has the shape {shape:?}, where {N} sizes of at least 1 are expected"))),
+        }
+    }
+
     pub fn has(&self, name: &str) -> bool {
         self.tensors.contains_key(name)
     }
@@ -140,6 +149,18 @@ mod tests {
         assert_eq!(weights.take("half", &[3]).unwrap(), [4.0, 4.25, 4.5]);
         let error = weights.take("long", &[3]).unwrap_err().to_string();
         assert_eq!(error, "the tensor encoder.long is of type I64, where F32, F16 or BF16 is expected");
+    }
+
+    #[test]
+    fn sizes_are_as_many_as_expected_and_none_is_zero() {
+        let tensor = |name: &str, shape: &[usize]| (name.to_owned(), shape.to_vec(), vec![0.0; shape.iter().product()]);
+        let weights = Weights::of([tensor("matrix", &[2, 3]), tensor("nothing", &[1 << 40, 0])]);
+        assert_eq!(weights.sizes("matrix").unwrap(), [2, 3]);
+        let error = |found: Result<[usize; 3], WeightError>| found.unwrap_err().to_string();
+        let expected = "has the shape [2, 3], where 3 sizes of at least 1 are expected";
+        assert_eq!(error(weights.sizes("matrix")), format!("the tensor matrix {expected}"));
+        assert!(weights.sizes::<2>("nothing").is_err());
+        assert_eq!(error(weights.sizes("none")), "the tensor none is missing");
     }
 
     #[test]
