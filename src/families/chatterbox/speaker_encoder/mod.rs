@@ -1,0 +1,126 @@
+//! How the speaker of a recording sounds, for S3Gen: CAM++ (Wang et al., arXiv 2303.00332) over Kaldi's filter banks.
+//!
+//! Convolutions over time and frequency, then three groups of densely connected layers over time, in which each layer
+//! hears all before it and is masked by its surroundings, then mean and deviation over time.
+
+mod dense;
+mod head;
+mod mask;
+mod pooling;
+
+use candle_core::{DType, Result};
+
+use self::{
+    dense::{Group, Transit},
+    head::Head,
+};
+use crate::{
+    audio::Fbank,
+    nn::{
+        ComputeContext, Conv1d, Conv1dConfig, Epilogue, Linear, ScaleShift,
+        weights::{Loaded, Loader},
+    },
+};
+
+/// Samples per second of what is listened to.
+pub const RATE: u32 = 16_000;
+/// Filters of the bank.
+const BANDS: usize = 80;
+/// Of all batch norms.
+const EPSILON: f32 = 1e-5;
+/// Frames from one tap to the next, in each group.
+const DILATIONS: [usize; 3] = [1, 2, 2];
+/// Frames that one frame after the head is made of.
+const STRIDE: usize = 2;
+
+/// The weights of the encoder.
+pub struct SpeakerEncoder {
+    fbank: Fbank,
+    head: Head,
+    tdnn: Conv1d,
+    groups: Vec<(Group, Transit)>,
+    out: ScaleShift,
+    dense: Linear,
+    context: ComputeContext,
+}
+
+// === impl SpeakerEncoder ===
+
+impl SpeakerEncoder {
+    /// `name`: what the names of its tensors begin with, without the dot.
+    pub fn load(loader: &mut Loader<'_>, name: &str) -> Loaded<Self> {
+        let head = Head::load(loader, &format!("{name}.head"), BANDS)?;
+        let name = format!("{name}.xvector");
+        let tdnn = tdnn(loader, &format!("{name}.tdnn"), head.width())?;
+        let mut width = tdnn.config().columns;
+        let mut groups = Vec::new();
+        for (at, dilation) in DILATIONS.into_iter().enumerate() {
+            let group = Group::load(loader, &format!("{name}.block{}", at + 1), width, dilation)?;
+            let transit = Transit::load(loader, &format!("{name}.transit{}", at + 1), group.width())?;
+            width = transit.width();
+            groups.push((group, transit));
+        }
+        let out = loader.batch_norm(&format!("{name}.out_nonlinear.batchnorm"), width, EPSILON)?;
+        Ok(Self {
+            fbank: Fbank::new(RATE, BANDS),
+            head,
+            tdnn,
+            groups,
+            out: out.into_layer(loader.context)?,
+            dense: dense(loader, &format!("{name}.dense"), pooling::WIDENS * width)?,
+            context: loader.context.clone(),
+        })
+    }
+
+    /// Numbers that describe a speaker.
+    pub fn width(&self) -> usize {
+        self.dense.columns()
+    }
+
+    /// The speaker of a recording at [`RATE`]; the numbers may be of any size. A second of sound takes about 5 MB of
+    /// memory, so that nobody should let it hear an hour.
+    pub fn embed(&self, samples: &[f32]) -> Result<Vec<f32>> {
+        let features = self.features(samples);
+        let frames = features.len() / BANDS;
+        // Of a single frame after the head nobody knows how it deviates.
+        if frames <= STRIDE {
+            candle_core::bail!("{} samples are too few to know their speaker by", samples.len());
+        }
+        let x = self.head.forward(&self.context.tensor(features, &[frames, BANDS])?)?;
+        let x = self.tdnn.forward(&x, Epilogue::None)?.relu()?;
+        let x = self.groups.iter().try_fold(x, |x, (group, transit)| transit.forward(&group.forward(&x)?))?;
+        let pooled = pooling::mean_and_deviation(&self.out.forward_relu(&x)?)?;
+        self.dense.forward(&pooled, Epilogue::None)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1()
+    }
+
+    /// `[frames, BANDS]`, each band without its mean.
+    pub(super) fn features(&self, samples: &[f32]) -> Vec<f32> {
+        let mut features = self.fbank.compute(samples);
+        let frames = features.len() / BANDS;
+        for band in 0..BANDS {
+            let of_band = || features.iter().skip(band).step_by(BANDS);
+            let mean = (of_band().copied().map(f64::from).sum::<f64>() / frames.max(1) as f64) as f32;
+            features.iter_mut().skip(band).step_by(BANDS).for_each(|value| *value -= mean);
+        }
+        features
+    }
+}
+
+/// From what the head makes of each frame: `[frames, depth]` → `[⌈frames / 2⌉, columns]`
+fn tdnn(loader: &mut Loader<'_>, name: &str, depth: usize) -> Loaded<Conv1d> {
+    let weight = format!("{name}.linear.weight");
+    let [columns, _, taps] = loader.weights.sizes(&weight)?;
+    let config = Conv1dConfig { stride: STRIDE, ..Conv1dConfig::same(depth, columns, taps) };
+    let mut weight = loader.weights.take(&weight, &config.shape())?;
+    let bias = loader.batch_norm(&format!("{name}.nonlinear.batchnorm"), columns, EPSILON)?.fold(&mut weight);
+    Ok(Conv1d::new(&weight, Some(bias), config, loader.context)?)
+}
+
+/// The last layer, a convolution over a single frame.
+fn dense(loader: &mut Loader<'_>, name: &str, depth: usize) -> Loaded<Linear> {
+    let weight = format!("{name}.linear.weight");
+    let [columns, ..] = loader.weights.sizes::<3>(&weight)?;
+    let mut weight = loader.weights.take(&weight, &[columns, depth, 1])?;
+    let bias = loader.batch_norm(&format!("{name}.nonlinear.batchnorm"), columns, EPSILON)?.fold(&mut weight);
+    Ok(Linear::new(&[weight.into()], Some(bias), depth, loader.context)?)
+}
