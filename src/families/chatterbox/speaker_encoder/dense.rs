@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
-use super::{EPSILON, mask::Mask};
+use super::{mask::Mask, normed};
 use crate::nn::{
     Conv1d, Conv1dConfig, Epilogue, Linear, ScaleShift,
     weights::{Bias, Loaded, Loader},
@@ -59,12 +59,13 @@ impl Group {
 impl Layer {
     fn load(loader: &mut Loader<'_>, name: &str, depth: usize, dilation: usize) -> Loaded<Self> {
         let cam = format!("{name}.cam_layer");
-        let [columns, inner, taps] = loader.weights.sizes(&format!("{cam}.linear_local.weight"))?;
+        let bottleneck = normed::linear(loader, &format!("{name}.linear1"), &format!("{name}.nonlinear2"), depth)?;
+        let inner = bottleneck.columns();
+        let [columns, _, taps] = loader.weights.sizes(&format!("{cam}.linear_local.weight"))?;
         let local = Conv1dConfig::same(inner, columns, taps).dilated(dilation);
-        let norm = loader.batch_norm(&format!("{name}.nonlinear1.batchnorm"), depth, EPSILON)?;
         Ok(Self {
-            norm: norm.into_layer(loader.context)?,
-            bottleneck: bottleneck(loader, name, depth, inner)?,
+            norm: normed::scale_shift(loader, &format!("{name}.nonlinear1"), depth)?,
+            bottleneck,
             local: loader.conv1d(&format!("{cam}.linear_local"), local, Bias::Absent)?,
             mask: Mask::load(loader, &cam, inner, columns)?,
         })
@@ -76,13 +77,6 @@ impl Layer {
     }
 }
 
-/// Over each frame, with the batch norm after it.
-fn bottleneck(loader: &mut Loader<'_>, name: &str, depth: usize, columns: usize) -> Loaded<Linear> {
-    let mut weight = loader.weights.take(&format!("{name}.linear1.weight"), &[columns, depth, 1])?;
-    let bias = loader.batch_norm(&format!("{name}.nonlinear2.batchnorm"), columns, EPSILON)?.fold(&mut weight);
-    Ok(Linear::new(&[weight.into()], Some(bias), depth, loader.context)?)
-}
-
 // === impl Transit ===
 
 impl Transit {
@@ -90,9 +84,8 @@ impl Transit {
         let weight = format!("{name}.linear.weight");
         let [columns, ..] = loader.weights.sizes::<3>(&weight)?;
         let weight = loader.weights.view(&weight, &[columns, depth, 1])?;
-        let norm = loader.batch_norm(&format!("{name}.nonlinear.batchnorm"), depth, EPSILON)?;
         Ok(Self {
-            norm: norm.into_layer(loader.context)?,
+            norm: normed::scale_shift(loader, &format!("{name}.nonlinear"), depth)?,
             linear: Linear::new(&[weight], None, depth, loader.context)?,
         })
     }

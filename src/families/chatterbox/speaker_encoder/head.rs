@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
-use super::EPSILON;
+use super::normed::conv2d;
 use crate::nn::{
     Conv2d, Conv2dConfig, Epilogue,
     weights::{Loaded, Loader},
@@ -50,9 +50,9 @@ impl Head {
         let first = Conv2dConfig { depth: 1, columns: planes, taps: TAPS, stride: SAME };
         let last = Conv2dConfig { depth: planes, stride: HALVING, ..first };
         Ok(Self {
-            first: conv(loader, &format!("{name}.conv1"), &format!("{name}.bn1"), first)?,
+            first: conv2d(loader, &format!("{name}.conv1"), &format!("{name}.bn1"), first)?,
             blocks,
-            last: conv(loader, &format!("{name}.conv2"), &format!("{name}.bn2"), last)?,
+            last: conv2d(loader, &format!("{name}.conv2"), &format!("{name}.bn2"), last)?,
             width: planes * halved,
         })
     }
@@ -77,8 +77,9 @@ impl Head {
 impl Residual {
     fn load(loader: &mut Loader<'_>, name: &str, planes: usize, stride: (usize, usize)) -> Loaded<Self> {
         let inner = Conv2dConfig { depth: planes, columns: planes, taps: TAPS, stride: SAME };
-        let mut conv =
-            |part: &str, norm: &str, config| conv(loader, &format!("{name}.{part}"), &format!("{name}.{norm}"), config);
+        let mut conv = |part: &str, norm: &str, config| {
+            conv2d(loader, &format!("{name}.{part}"), &format!("{name}.{norm}"), config)
+        };
         let shortcut = Conv2dConfig { taps: (1, 1), stride, ..inner };
         Ok(Self {
             conv1: conv("conv1", "bn1", Conv2dConfig { stride, ..inner })?,
@@ -96,12 +97,4 @@ impl Residual {
         };
         (self.conv2.forward(&inner, Epilogue::None)? + beside)?.relu()
     }
-}
-
-/// A convolution and the batch norm after it as one.
-fn conv(loader: &mut Loader<'_>, name: &str, norm: &str, config: Conv2dConfig) -> Loaded<Conv2d> {
-    let Conv2dConfig { depth, columns, taps, .. } = config;
-    let mut weight = loader.weights.take(&format!("{name}.weight"), &[columns, depth, taps.0, taps.1])?;
-    let bias = loader.batch_norm(norm, columns, EPSILON)?.fold(&mut weight);
-    Ok(Conv2d::new(&weight, bias, config, loader.context)?)
 }

@@ -6,6 +6,7 @@
 mod dense;
 mod head;
 mod mask;
+mod normed;
 mod pooling;
 
 use candle_core::{DType, Result};
@@ -17,7 +18,7 @@ use self::{
 use crate::{
     audio::Fbank,
     nn::{
-        ComputeContext, Conv1d, Conv1dConfig, Epilogue, Linear, ScaleShift,
+        ComputeContext, Conv1d, Epilogue, Linear, ScaleShift,
         weights::{Loaded, Loader},
     },
 };
@@ -26,8 +27,6 @@ use crate::{
 pub const RATE: u32 = 16_000;
 /// Filters of the bank.
 const BANDS: usize = 80;
-/// Of all batch norms.
-const EPSILON: f32 = 1e-5;
 /// Frames from one tap to the next, in each group.
 const DILATIONS: [usize; 3] = [1, 2, 2];
 /// Frames that one frame after the head is made of.
@@ -51,7 +50,7 @@ impl SpeakerEncoder {
     pub fn load(loader: &mut Loader<'_>, name: &str) -> Loaded<Self> {
         let head = Head::load(loader, &format!("{name}.head"), BANDS)?;
         let name = format!("{name}.xvector");
-        let tdnn = tdnn(loader, &format!("{name}.tdnn"), head.width())?;
+        let tdnn = normed::conv1d(loader, &format!("{name}.tdnn"), head.width(), STRIDE)?;
         let mut width = tdnn.config().columns;
         let mut groups = Vec::new();
         for (at, dilation) in DILATIONS.into_iter().enumerate() {
@@ -60,14 +59,14 @@ impl SpeakerEncoder {
             width = transit.width();
             groups.push((group, transit));
         }
-        let out = loader.batch_norm(&format!("{name}.out_nonlinear.batchnorm"), width, EPSILON)?;
+        let (dense, nonlinear) = (format!("{name}.dense.linear"), format!("{name}.dense.nonlinear"));
         Ok(Self {
             fbank: Fbank::new(RATE, BANDS),
             head,
             tdnn,
             groups,
-            out: out.into_layer(loader.context)?,
-            dense: dense(loader, &format!("{name}.dense"), pooling::WIDENS * width)?,
+            out: normed::scale_shift(loader, &format!("{name}.out_nonlinear"), width)?,
+            dense: normed::linear(loader, &dense, &nonlinear, pooling::WIDENS * width)?,
             context: loader.context.clone(),
         })
     }
@@ -104,23 +103,4 @@ impl SpeakerEncoder {
         }
         features
     }
-}
-
-/// From what the head makes of each frame: `[frames, depth]` → `[⌈frames / 2⌉, columns]`
-fn tdnn(loader: &mut Loader<'_>, name: &str, depth: usize) -> Loaded<Conv1d> {
-    let weight = format!("{name}.linear.weight");
-    let [columns, _, taps] = loader.weights.sizes(&weight)?;
-    let config = Conv1dConfig { stride: STRIDE, ..Conv1dConfig::same(depth, columns, taps) };
-    let mut weight = loader.weights.take(&weight, &config.shape())?;
-    let bias = loader.batch_norm(&format!("{name}.nonlinear.batchnorm"), columns, EPSILON)?.fold(&mut weight);
-    Ok(Conv1d::new(&weight, Some(bias), config, loader.context)?)
-}
-
-/// The last layer, a convolution over a single frame.
-fn dense(loader: &mut Loader<'_>, name: &str, depth: usize) -> Loaded<Linear> {
-    let weight = format!("{name}.linear.weight");
-    let [columns, ..] = loader.weights.sizes::<3>(&weight)?;
-    let mut weight = loader.weights.take(&weight, &[columns, depth, 1])?;
-    let bias = loader.batch_norm(&format!("{name}.nonlinear.batchnorm"), columns, EPSILON)?.fold(&mut weight);
-    Ok(Linear::new(&[weight.into()], Some(bias), depth, loader.context)?)
 }

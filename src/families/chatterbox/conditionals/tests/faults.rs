@@ -49,7 +49,7 @@ fn a_tensor_that_is_missing_is_named() {
 
 #[test]
 fn a_tensor_of_another_shape_is_named() {
-    let s3gen: [(&str, &[usize]); 10] = [
+    let s3gen: [(&str, &[usize]); 11] = [
         ("tokenizer.encoder.conv1.weight", &[100, 32, 3]),
         ("tokenizer.encoder.conv1.weight", &[0, 32, 3]),
         ("tokenizer.encoder.conv2.weight", &[65, 65, 3]),
@@ -60,6 +60,7 @@ fn a_tensor_of_another_shape_is_named() {
         ("speaker_encoder.head.layer2.1.conv1.weight", &[16, 16, 5, 5]),
         ("speaker_encoder.xvector.tdnn.linear.weight", &[16, 80, 5]),
         ("speaker_encoder.xvector.block1.tdnnd1.linear1.weight", &[8, 3, 1]),
+        ("speaker_encoder.xvector.block1.tdnnd1.cam_layer.linear_local.weight", &[2, 3, 3]),
     ];
     for (name, shape) in s3gen {
         let error = s3gen_error(name, Some(shape));
