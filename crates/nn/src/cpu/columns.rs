@@ -20,8 +20,10 @@ use super::{
 /// Bytes in a line of the cache.
 const LINE: usize = 64;
 
-/// Numbers of some rows that stay in the first-level cache, beside the columns that pass through it.
-const NEAR: usize = 8192;
+/// Numbers along the depth that are added up in one go: those of eight rows stay in the first-level cache, beside the
+/// columns that pass through it. As many for fewer rows, so that the sums of a row are the same to the last bit whatever
+/// rows it is among.
+const BLOCK: usize = 1024;
 
 /// Numbers of the longest vector, squared.
 const SQUARE: usize = 16 * 16;
@@ -176,8 +178,7 @@ unsafe fn multiply_few_panels<V: Lanes, E: Element>(
     }
 }
 
-/// `N` rows times the columns of one panel, `C` at a time, over as much of the depth as the rows have in the first-level
-/// cache.
+/// `N` rows times the columns of one panel, `C` at a time.
 #[inline(always)]
 unsafe fn dots<V: Lanes, E: Element, const N: usize, const C: usize>(
     a: *const f32,
@@ -186,9 +187,8 @@ unsafe fn dots<V: Lanes, E: Element, const N: usize, const C: usize>(
     depth: usize,
 ) -> [[f32; PANEL]; N] {
     let mut out = [[0.0; PANEL]; N];
-    let block = NEAR / N;
-    for first in (0..depth).step_by(block) {
-        let part = (first, (first + block).min(depth));
+    for first in (0..depth).step_by(BLOCK) {
+        let part = (first, (first + BLOCK).min(depth));
         for (group, columns) in columns.as_chunks::<C>().0.iter().enumerate() {
             // SAFETY: as the caller's.
             let sums = unsafe { dot::<V, E, N, C>(a, stride, columns, depth, part) };
@@ -421,8 +421,32 @@ mod tests {
 
     #[test]
     fn what_is_deeper_than_the_cache_is_added_up() {
-        agrees::<f16>(8, NEAR / 8 * 2 + 5, &[33]);
-        agrees::<f32>(1, NEAR + 9, &[2]);
+        agrees::<f16>(8, 2 * BLOCK + 5, &[33]);
+        agrees::<f32>(1, 8 * BLOCK + 9, &[2]);
+    }
+
+    #[test]
+    fn a_row_has_the_same_sums_whatever_rows_it_is_among() {
+        let (depth, columns) = (2 * BLOCK + 77, 40);
+        let sines = |count: usize| (0..count).map(|at| (at as f32 * 0.37).sin()).collect::<Vec<f32>>();
+        let (a, b) = (sines((MANY_ROWS - 1) * depth), [part::<f32>(&sines(columns * depth))]);
+        let matrix = Columns::<f32>::new(&b, depth);
+        for &level in SimdLevel::available() {
+            let product = |first: usize, rows: usize| {
+                let aligned = Aligned::new(Rows::new(&a[first * depth..][..rows * depth], depth), depth);
+                let (mut out, none) = (vec![f32::NAN; rows * columns], KernelEpilogue::default());
+                // SAFETY: the target has a place for every sum.
+                unsafe {
+                    let target = Target::new(&mut out, columns);
+                    multiply_few(level, aligned.rows(), matrix, 0..panels(columns), target, none);
+                }
+                out
+            };
+            let alone = (0..MANY_ROWS - 1).flat_map(|row| product(row, 1)).collect::<Vec<_>>();
+            for rows in 1..MANY_ROWS {
+                assert!(product(0, rows) == alone[..rows * columns], "{level:?}, {rows} rows");
+            }
+        }
     }
 
     #[test]
