@@ -8,11 +8,41 @@ use super::{
     weights::data::WeightData,
 };
 
+/// A table with a row for each token, or each position.
+#[derive(Debug)]
+pub struct Embedding {
+    /// `[rows, width]`
+    table: Linear,
+}
+
 /// A table of tokens that is the output layer as well (tied weights).
 #[derive(Debug)]
 pub struct TiedEmbedding {
     /// `[vocabulary, width]`
     table: Linear,
+}
+
+// === impl Embedding ===
+
+impl Embedding {
+    /// `table`: `[rows, width]`
+    pub fn new(table: WeightData, width: usize, context: &ComputeContext) -> Result<Self> {
+        Ok(Self { table: Linear::new(&[table], None, width, context)? })
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.table.columns()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// `[ids, width]`
+    pub fn forward(&self, ids: &[u32]) -> Result<Tensor> {
+        self.table.rows(ids)
+    }
 }
 
 // === impl TiedEmbedding ===

@@ -1,6 +1,11 @@
 //! The next token: the likeliest, or one drawn by its likelihood.
 
+mod filters;
+mod repetition;
+
+pub use filters::{keep_min_p, keep_top_k, keep_top_p};
 use rand::{Rng, rngs::StdRng};
+pub use repetition::penalise_repetition;
 
 /// A token and the natural logarithm of its probability.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,4 +1,4 @@
-//! Exponential, softmax, GELU and layer norm on rows of numbers.
+//! Exponential, softmax, GELU, SwiGLU and norms on rows of numbers.
 
 use super::{
     element::Element,
@@ -13,6 +13,16 @@ vectorised! {
 vectorised! {
     /// `(row - mean) / sqrt(variance + epsilon) * weight + bias` into `out`. All of one length.
     pub fn layer_norm(row: &[f32], weight: &[f32], bias: &[f32], epsilon: f32, out: &mut [f32]) = layer_norm_row
+}
+
+vectorised! {
+    /// `row / sqrt(mean of squares + epsilon) * weight` into `out`. All of one length.
+    pub fn rms_norm(row: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) = rms_norm_row
+}
+
+vectorised! {
+    /// `gate * sigmoid(gate) * up` into `gate`. Both of one length.
+    pub fn swiglu(gate: &mut [f32], up: &[f32]) = swiglu_row
 }
 
 vectorised! {
@@ -111,6 +121,35 @@ unsafe fn layer_norm_row<V: Lanes>(row: &[f32], weight: &[f32], bias: &[f32], ep
     }
     for ((x, weight), bias) in out.iter_mut().zip(weight).zip(bias) {
         *x = *x * weight + bias;
+    }
+}
+
+#[inline(always)]
+unsafe fn rms_norm_row<V: Lanes>(row: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
+    out.copy_from_slice(row);
+    // SAFETY: as the caller's.
+    unsafe {
+        let mut squares = V::splat(0.0);
+        sweep!(out, 0.0, |x| {
+            squares = V::fma(x, x, squares);
+            x
+        });
+        let scale = V::splat(1.0 / (fold(squares, |a, b| a + b) / row.len() as f32 + epsilon).sqrt());
+        sweep!(out, 0.0, |x| V::mul(x, scale));
+    }
+    for (x, weight) in out.iter_mut().zip(weight) {
+        *x *= weight;
+    }
+}
+
+#[inline(always)]
+unsafe fn swiglu_row<V: Lanes>(gate: &mut [f32], up: &[f32]) {
+    // SAFETY: as the caller's.
+    unsafe {
+        sweep!(gate, 0.0, |x| V::div(x, V::add(V::splat(1.0), exp(V::sub(V::splat(0.0), x)))));
+    }
+    for (x, up) in gate.iter_mut().zip(up) {
+        *x *= up;
     }
 }
 

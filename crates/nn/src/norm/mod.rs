@@ -2,6 +2,8 @@
 
 mod batch_norm;
 pub(super) mod layer_norm;
+pub(super) mod rms_norm;
 
 pub use batch_norm::{BatchNorm, ScaleShift};
 pub use layer_norm::LayerNorm;
+pub use rms_norm::RmsNorm;

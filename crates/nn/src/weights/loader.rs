@@ -6,9 +6,9 @@ use super::tensors::{WeightError, Weights};
 use crate::{
     context::ComputeContext,
     conv::{Conv1d, Conv1dConfig, ConvTranspose1d, ConvTranspose1dConfig, DepthwiseConv1d, DepthwiseConv1dConfig},
-    embedding::TiedEmbedding,
+    embedding::{Embedding, TiedEmbedding},
     linear::Linear,
-    norm::layer_norm::LayerNorm,
+    norm::{LayerNorm, RmsNorm},
 };
 
 /// Takes weights by name and makes layers of them. Names are those of PyTorch's modules, without `.weight` and `.bias`.
@@ -41,6 +41,11 @@ impl Loader<'_> {
     pub fn layer_norm(&mut self, name: &str, width: usize, epsilon: f32) -> Loaded<LayerNorm> {
         let (weight, bias) = (self.numbers(name, "weight", &[width])?, self.numbers(name, "bias", &[width])?);
         Ok(LayerNorm::new(weight, bias, epsilon, self.context)?)
+    }
+
+    pub fn rms_norm(&mut self, name: &str, width: usize, epsilon: f32) -> Loaded<RmsNorm> {
+        let weight = self.numbers(name, "weight", &[width])?;
+        Ok(RmsNorm::new(weight, epsilon, self.context)?)
     }
 
     /// `[rows, depth]` → `[rows, columns]`
@@ -95,6 +100,12 @@ impl Loader<'_> {
         let weight = self.weights.take_weight(name, &[config.channels, 1, config.taps])?;
         let bias = self.bias(name, config.channels, bias)?;
         Ok(DepthwiseConv1d::new(&weight, bias, config, self.context)?)
+    }
+
+    /// A table of `rows`, each of `width` numbers.
+    pub fn embedding(&mut self, name: &str, rows: usize, width: usize) -> Loaded<Embedding> {
+        let table = self.weights.view(&format!("{name}.weight"), &[rows, width])?;
+        Ok(Embedding::new(table, width, self.context)?)
     }
 
     pub fn tied_embedding(&mut self, name: &str, vocabulary: usize, width: usize) -> Loaded<TiedEmbedding> {
