@@ -1,5 +1,6 @@
 //! One folder per family. [`FAMILIES`] is the registry: routes, metric labels, the catalog and the tests read it.
 
+pub mod chatterbox;
 pub mod lark;
 mod load_error;
 pub mod voxtral;
@@ -9,4 +10,4 @@ pub mod whisper;
 use crate::model::Family;
 
 /// Every family in this build.
-pub const FAMILIES: &[&dyn Family] = &[&whisper::Whisper, &voxtral::Voxtral, &lark::Lark];
+pub const FAMILIES: &[&dyn Family] = &[&whisper::Whisper, &voxtral::Voxtral, &lark::Lark, &chatterbox::Chatterbox];

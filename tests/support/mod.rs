@@ -1,6 +1,7 @@
 //! What the tests stand on: a hub of our own, and the real server on a port of its own.
 #![allow(dead_code, unused_imports, reason = "each test program uses its own share")]
 
+pub mod chatterbox;
 pub mod files;
 pub mod hub;
 pub mod probes;

@@ -18,13 +18,6 @@ const CONTINUED_SECONDS: usize = 10;
 /// Frames of the spectrum to a token.
 const FRAMES_PER_TOKEN: usize = 2;
 
-/// What T3 and S3Gen are given of a voice.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Conditionals {
-    pub t3: VoicePrompt,
-    pub s3gen: SpokenPrompt,
-}
-
 /// What T3 is given.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VoicePrompt {
@@ -87,11 +80,7 @@ impl Listener {
         })
     }
 
-    /// What both parts of the text-to-speech model are given.
-    pub fn hear(&self, voice: &VoiceEncoder, recording: Recording<'_>, length: PromptLength) -> Result<Conditionals> {
-        Ok(Conditionals { t3: self.voice_prompt(voice, recording, length)?, s3gen: self.spoken_prompt(recording)? })
-    }
-
+    /// What T3 is given.
     pub fn voice_prompt(
         &self,
         voice: &VoiceEncoder,
@@ -103,7 +92,7 @@ impl Listener {
         Ok(VoicePrompt { voice: voice.embed(recording.at_16k)?, tokens })
     }
 
-    /// The only one that voice conversion needs. A recording of less than a token is an error.
+    /// What S3Gen is given, the only one that voice conversion needs. A recording of less than a token is an error.
     pub fn spoken_prompt(&self, recording: Recording<'_>) -> Result<SpokenPrompt> {
         let at_24k = first_seconds(recording.at_24k, CONTINUED_SECONDS, RATE_24K);
         let at_16k = first_seconds(recording.at_16k, CONTINUED_SECONDS, RATE_16K);

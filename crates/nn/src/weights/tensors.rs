@@ -102,6 +102,20 @@ impl Weights {
         }
     }
 
+    /// The numbers of a tensor of whole numbers, whatever its shape, each of which is an id.
+    pub fn take_ids(&mut self, name: &str) -> Result<Vec<u32>, WeightError> {
+        let stored = self.tensors.remove(name).ok_or_else(|| self.fault(name, "is missing".to_owned()))?;
+        let whole: Vec<i64> = match stored.dtype {
+            Dtype::I64 => stored.bytes.as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect(),
+            Dtype::I32 => stored.bytes.as_chunks().0.iter().map(|bytes| i32::from_le_bytes(*bytes).into()).collect(),
+            Dtype::U32 => stored.bytes.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes).into()).collect(),
+            other => return Err(self.fault(name, format!("is of type {other:?}, where I64, I32 or U32 is expected"))),
+        };
+        let id =
+            |&whole: &i64| whole.try_into().map_err(|_| self.fault(name, format!("holds {whole}, which is no id")));
+        whole.iter().map(id).collect()
+    }
+
     /// Leaves a tensor out of [`Self::finish`].
     pub fn ignore(&mut self, name: &str) {
         self.tensors.remove(name);
@@ -161,6 +175,19 @@ mod tests {
         assert_eq!(error(weights.sizes("matrix")), format!("the tensor matrix {expected}"));
         assert!(weights.sizes::<2>("nothing").is_err());
         assert_eq!(error(weights.sizes("none")), "the tensor none is missing");
+    }
+
+    #[test]
+    fn whole_numbers_are_ids_unless_they_are_below_zero() {
+        let whole = |numbers: &[i64]| {
+            let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+            let stored = Stored { dtype: Dtype::I64, shape: vec![1, numbers.len()], bytes: bytes.into() };
+            Weights { tensors: [("ids".to_owned(), stored)].into(), prefix: "" }
+        };
+        assert_eq!(whole(&[3, 0, 6560]).take_ids("ids").unwrap(), [3, 0, 6560]);
+        let error = whole(&[3, -1]).take_ids("ids").unwrap_err().to_string();
+        assert_eq!(error, "the tensor ids holds -1, which is no id");
+        assert!(Weights::of([("ids".to_owned(), vec![1], vec![1.0])]).take_ids("ids").is_err());
     }
 
     #[test]

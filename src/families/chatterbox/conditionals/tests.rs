@@ -129,7 +129,8 @@ fn conditionals_are_those_of_the_reference() {
         for (at, heard) in expected().recordings.iter().enumerate() {
             let (at_24k, at_16k) = (sound(heard.samples_24k, RATE_24K), sound(heard.samples_16k, RATE_16K));
             let recording = Recording { at_24k: &at_24k, at_16k: &at_16k };
-            let Conditionals { t3, s3gen } = listener.hear(&voice, recording, PromptLength::LLAMA).unwrap();
+            let t3 = listener.voice_prompt(&voice, recording, PromptLength::LLAMA).unwrap();
+            let s3gen = listener.spoken_prompt(recording).unwrap();
             assert_eq!(t3.tokens, heard.t3);
             assert_eq!(s3gen.tokens, heard.s3);
             assert_eq!(s3gen.mel.len(), heard.mel_frames * BANDS);

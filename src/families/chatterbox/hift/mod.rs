@@ -4,7 +4,7 @@
 //! shapes their spectrum into that of the sound ([`generator`]). After arXiv 2309.09493, in the sizes of CosyVoice 2.
 //!
 //! A frame of sound depends on mels and source of a few frames to either side only. So a long mel is decoded in windows
-//! ([`Hift::decode`]), and one that still grows by its newest frames ([`Hift::wave`]), with the same sound as in one go.
+//! ([`Hift::decode`]), and one that still grows by its newest frames, with the same sound as in one go.
 
 mod fade;
 mod generator;
@@ -90,13 +90,17 @@ impl Hift {
         self.source.begin(randomness, self.reach() + overlap)
     }
 
-    /// All of a mel `[frames, bands]`, in windows: `frames * FRAME` samples.
-    pub fn decode(&self, mel: &Tensor, randomness: impl Randomness + 'static) -> Result<Vec<f32>> {
-        let frames = mel.dim(0)?;
-        let mut source = self.source(randomness, 0);
-        let mut sound = Vec::with_capacity(frames * FRAME);
-        for first in (0..frames).step_by(WINDOW) {
-            sound.extend(self.wave(mel, 0, first..frames.min(first + WINDOW), &mut source)?);
+    /// As [`Self::wave`], window by window: what a long mel takes of memory does not grow with it.
+    pub fn decode(
+        &self,
+        mel: &Tensor,
+        first: usize,
+        wanted: Range<usize>,
+        source: &mut SourceState,
+    ) -> Result<Vec<f32>> {
+        let mut sound = Vec::with_capacity(wanted.len() * FRAME);
+        for start in wanted.clone().step_by(WINDOW) {
+            sound.extend(self.wave(mel, first, start..wanted.end.min(start + WINDOW), source)?);
         }
         Ok(sound)
     }
@@ -109,7 +113,7 @@ impl Hift {
     ///
     /// The source of the wanted frames is settled by this call: frames that are decoded again, from a mel that may have
     /// changed, sound with the source that they had. Those that come later go on in its phase.
-    pub fn wave(&self, mel: &Tensor, first: usize, wanted: Range<usize>, source: &mut SourceState) -> Result<Vec<f32>> {
+    fn wave(&self, mel: &Tensor, first: usize, wanted: Range<usize>, source: &mut SourceState) -> Result<Vec<f32>> {
         let known = first..first + mel.dim(0)?;
         if wanted.is_empty() {
             return Ok(Vec::new());

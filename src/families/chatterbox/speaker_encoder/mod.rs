@@ -71,11 +71,6 @@ impl SpeakerEncoder {
         })
     }
 
-    /// Numbers that describe a speaker.
-    pub fn width(&self) -> usize {
-        self.dense.columns()
-    }
-
     /// The speaker of a recording at [`RATE`]; the numbers may be of any size. A second of sound takes about 5 MB of
     /// memory, so that nobody should let it hear an hour.
     pub fn embed(&self, samples: &[f32]) -> Result<Vec<f32>> {

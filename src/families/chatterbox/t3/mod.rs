@@ -20,6 +20,6 @@ mod sequence;
 mod tests;
 
 pub use conditioning::T3Conditioning;
-pub use net::{T3, T3Error, T3Ids, T3Request, T3Voice};
+pub use net::{T3, T3Error, T3Ids, T3Request};
 pub use row::{Finish, T3Row};
 pub use sampling::SamplingOptions;

@@ -16,4 +16,3 @@ pub use english::EnglishTokenizer;
 pub use error::{TextError, TokenizerError};
 pub use gpt2::{Gpt2Files, Gpt2Tokenizer};
 pub use multilingual::{LetterCase, MultilingualTokenizer};
-pub use punctuation::{Punctuation, punctuate};

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::*;
+use super::{
+    punctuation::{Punctuation, punctuate},
+    *,
+};
 
 // === what the tests work with ===
 

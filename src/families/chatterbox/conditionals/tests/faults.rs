@@ -84,7 +84,7 @@ fn nothing_and_next_to_nothing_are_no_panics() {
         assert!(listener.tokenizer.tokenize_up_to(&[0.5; 160], 0).unwrap().is_empty());
         for length in [0, 1, 399, 400, 719] {
             let error = listener.speaker.embed(&vec![0.5; length]).unwrap_err().to_string();
-            assert_eq!(error, format!("{length} samples are too few to know their speaker by"));
+            assert!(error.starts_with(&format!("{length} samples are too few to know their speaker by")), "{error}");
         }
         assert!(listener.speaker.embed(&sound(720, RATE_16K)).unwrap().iter().all(|x| x.is_finite()));
         assert!(voice.embed(&[]).is_err());

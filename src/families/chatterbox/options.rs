@@ -1,0 +1,176 @@
+//! What a caller asked, checked against what the model can do.
+
+use std::hash::{BuildHasher, RandomState};
+
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use super::{
+    flow::FlowOptions,
+    t3::{SamplingOptions, T3Request},
+};
+use crate::{
+    model::RequestError,
+    speech::{ConvertOptions, SynthesizeOptions},
+};
+
+/// Tokens of one chunk of text, at most, unless a request says otherwise: 40 s, as in the reference.
+const MAX_NEW_TOKENS: usize = 1000;
+/// Tokens after which the first sound is made, unless a request says otherwise: about two seconds of speech.
+const FIRST_BLOCK: usize = 48;
+/// Steps of the flow, at most.
+const MOST_STEPS: usize = 100;
+/// No voice is known to stay one beyond.
+const EXAGGERATION: std::ops::RangeInclusive<f32> = 0.0..=2.0;
+
+/// How a text is to be spoken.
+#[derive(Clone, Copy, Debug)]
+pub struct SpeechOptions {
+    pub t3: T3Request,
+    pub exaggeration: f32,
+    pub flow: FlowOptions,
+    /// Tokens after which the first sound is made; 0: all of them.
+    pub first_block: usize,
+    pub seed: u64,
+}
+
+/// How a recording is to be converted.
+#[derive(Clone, Copy, Debug)]
+pub struct ConversionOptions {
+    pub flow: FlowOptions,
+    pub seed: u64,
+}
+
+/// What the model takes where a request does not say.
+#[derive(Clone, Copy, Debug)]
+pub struct Defaults {
+    pub sampling: SamplingOptions,
+    pub flow: FlowOptions,
+    /// Whether it can be guided, and told to exaggerate.
+    pub expressive: bool,
+}
+
+/// The knobs of this family for speech: `options` of a request.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct SpeechKnobs {
+    exaggeration: Option<f32>,
+    cfg_weight: Option<f32>,
+    temperature: Option<f32>,
+    min_p: Option<f32>,
+    top_p: Option<f32>,
+    top_k: Option<usize>,
+    repetition_penalty: Option<f32>,
+    max_new_tokens: Option<usize>,
+    steps: Option<usize>,
+    cfg_rate: Option<f32>,
+    first_block: Option<usize>,
+}
+
+/// Those for conversion.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ConversionKnobs {
+    steps: Option<usize>,
+    cfg_rate: Option<f32>,
+}
+
+// === impl SpeechOptions ===
+
+impl SpeechOptions {
+    pub fn new(asked: &SynthesizeOptions, defaults: &Defaults) -> Result<Self, RequestError> {
+        if asked.speed.is_some_and(|speed| speed != 1.0) {
+            return Err(unsupported("speed", "this model speaks at a pace of its own; leave speed out"));
+        }
+        let knobs: SpeechKnobs = parse(&asked.options)?;
+        let seed = seed(asked.seed);
+        Ok(Self {
+            exaggeration: exaggeration(&knobs, defaults)?,
+            flow: flow(defaults.flow, knobs.steps, knobs.cfg_rate)?,
+            first_block: knobs.first_block.unwrap_or(FIRST_BLOCK),
+            t3: T3Request {
+                sampling: sampling(&knobs, asked.temperature, defaults)?,
+                max_new_tokens: knobs.max_new_tokens.unwrap_or(MAX_NEW_TOKENS),
+                seed,
+            },
+            seed,
+        })
+    }
+}
+
+/// Neutral if absent.
+fn exaggeration(knobs: &SpeechKnobs, defaults: &Defaults) -> Result<f32, RequestError> {
+    match knobs.exaggeration {
+        Some(_) if !defaults.expressive => Err(not_of_turbo("exaggeration")),
+        Some(asked) if !EXAGGERATION.contains(&asked) => {
+            let (low, high) = (EXAGGERATION.start(), EXAGGERATION.end());
+            Err(invalid(format!("exaggeration is {asked}; {low} to {high} would be right, and 0.5 is neutral")))
+        }
+        asked => Ok(asked.unwrap_or(0.5)),
+    }
+}
+
+fn sampling(
+    knobs: &SpeechKnobs,
+    temperature: Option<f32>,
+    defaults: &Defaults,
+) -> Result<SamplingOptions, RequestError> {
+    if !defaults.expressive && knobs.cfg_weight.is_some_and(|weight| weight != 0.0) {
+        return Err(not_of_turbo("cfg_weight"));
+    }
+    let usual = defaults.sampling;
+    let sampling = SamplingOptions {
+        temperature: knobs.temperature.or(temperature).unwrap_or(usual.temperature),
+        min_p: knobs.min_p.unwrap_or(usual.min_p),
+        top_p: knobs.top_p.unwrap_or(usual.top_p),
+        top_k: knobs.top_k.unwrap_or(usual.top_k),
+        repetition_penalty: knobs.repetition_penalty.unwrap_or(usual.repetition_penalty),
+        cfg_weight: knobs.cfg_weight.unwrap_or(usual.cfg_weight),
+    };
+    match sampling.fault() {
+        None => Ok(sampling),
+        Some((option, value, expected)) => Err(invalid(format!("{option} is {value}; {expected} would be right"))),
+    }
+}
+
+// === impl ConversionOptions ===
+
+impl ConversionOptions {
+    pub fn new(asked: &ConvertOptions, defaults: &Defaults) -> Result<Self, RequestError> {
+        let knobs: ConversionKnobs = parse(&asked.options)?;
+        Ok(Self { flow: flow(defaults.flow, knobs.steps, knobs.cfg_rate)?, seed: seed(asked.seed) })
+    }
+}
+
+fn flow(usual: FlowOptions, steps: Option<usize>, cfg_rate: Option<f32>) -> Result<FlowOptions, RequestError> {
+    let flow =
+        FlowOptions { steps: steps.unwrap_or(usual.steps), cfg_rate: cfg_rate.unwrap_or(usual.cfg_rate), ..usual };
+    if !(1..=MOST_STEPS).contains(&flow.steps) {
+        return Err(invalid(format!("steps is {}; 1 to {MOST_STEPS} would be right", flow.steps)));
+    }
+    if !(flow.cfg_rate >= 0.0 && flow.cfg_rate.is_finite()) {
+        return Err(invalid(format!("cfg_rate is {}; 0 or more would be right", flow.cfg_rate)));
+    }
+    Ok(flow)
+}
+
+fn parse<T: DeserializeOwned>(options: &Map<String, Value>) -> Result<T, RequestError> {
+    serde_json::from_value(Value::Object(options.clone())).map_err(|error| invalid(format!("options: {error}")))
+}
+
+/// By chance if absent. Halved often enough for the numbers of JSON.
+fn seed(asked: Option<u64>) -> u64 {
+    asked.unwrap_or_else(|| RandomState::new().hash_one("seed") >> 11)
+}
+
+fn invalid(message: String) -> RequestError {
+    RequestError::Invalid { param: "options", message }
+}
+
+fn unsupported(param: &'static str, message: &str) -> RequestError {
+    RequestError::Unsupported { param, message: message.to_owned() }
+}
+
+fn not_of_turbo(option: &str) -> RequestError {
+    unsupported("options", &format!("this model has no {option}: Turbo and Nano speak without it"))
+}

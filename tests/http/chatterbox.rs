@@ -1,0 +1,184 @@
+//! A small Chatterbox from a folder under the published names, with random weights: what it says is noise, how it is asked and
+//! answered is real.
+
+use std::time::Duration;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use futures::future::join_all;
+use sconce::audio::{AudioFormat, Pcm, decode, encode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{Server, chatterbox, recording};
+
+const MODEL: &str = "small_chatterbox";
+const TEXT: &str = "Good morning, and good luck.";
+const SPEAKER: &str = "good-morning.flac";
+/// Tokens of a text; a random network does not stop by itself. A second has 25.
+const TOKENS: usize = 50;
+
+fn server(folder: &TempDir) -> Server {
+    Server::builder()
+        .env("LOAD_MODE", "on_demand")
+        .env("SCONCE_MODELS__SMALL_CHATTERBOX__SOURCE", &format!("file:{}", folder.path().display()))
+        .start()
+}
+
+fn heard(bytes: &[u8]) -> Pcm {
+    decode(bytes, None, 24_000, Duration::from_secs(120)).unwrap().pcm
+}
+
+/// As a native request has a recording.
+fn content(bytes: &[u8]) -> Value {
+    json!({"content": BASE64_STANDARD.encode(bytes)})
+}
+
+fn wav(samples: Vec<f32>) -> Vec<u8> {
+    encode(&Pcm::new(samples, 24_000), AudioFormat::Wav).unwrap()
+}
+
+/// With `more` in it.
+fn instance(more: Value) -> Value {
+    let mut instance = json!({
+        "model": MODEL, "text": TEXT, "seed": 7, "options": {"max_new_tokens": TOKENS, "steps": 2, "first_block": 16},
+    });
+    for (name, value) in more.as_object().unwrap() {
+        match (name.as_str(), value) {
+            ("options", Value::Object(options)) => instance["options"].as_object_mut().unwrap().extend(options.clone()),
+            _ => instance[name] = value.clone(),
+        }
+    }
+    instance
+}
+
+async fn ask(server: &Server, instance: &Value) -> (u16, Value) {
+    let answer = server.post_json("/predict", instance).await;
+    (answer.status().as_u16(), answer.json().await.unwrap())
+}
+
+async fn sound(server: &Server, instance: &Value) -> Pcm {
+    let (status, answer) = ask(server, instance).await;
+    assert_eq!(status, 200, "{answer}");
+    heard(&BASE64_STANDARD.decode(answer["audio"]["content"].as_str().unwrap()).unwrap())
+}
+
+async fn refused(server: &Server, instance: &Value) -> String {
+    let (status, answer) = ask(server, instance).await;
+    assert_eq!(status, 400, "{answer}");
+    answer["error"]["message"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+}
+
+#[tokio::test]
+async fn a_text_is_spoken_in_the_models_own_voice_and_twice_alike() {
+    let folder = chatterbox::english();
+    let server = server(&folder);
+    let first = sound(&server, &instance(json!({}))).await;
+    assert!(first.seconds() > 0.5 && first.seconds() < 0.04 * TOKENS as f64 + 0.2, "{}", first.seconds());
+    assert_eq!(sound(&server, &instance(json!({"voice": "chatterbox"}))).await, first);
+    assert_ne!(sound(&server, &instance(json!({"seed": 8}))).await, first);
+    assert_ne!(sound(&server, &instance(json!({"options": {"exaggeration": 1.5}}))).await, first);
+    let status = server.get_json("/models/status").await["models"][MODEL].clone();
+    assert_eq!((&status["status"], &status["family"]), (&json!("ready"), &json!("chatterbox")), "{status}");
+}
+
+#[tokio::test]
+async fn a_stream_is_the_whole_sound() {
+    let folder = chatterbox::english();
+    let server = server(&folder);
+    let body = |more: Value| {
+        let mut body =
+            json!({"model": MODEL, "input": TEXT, "voice": "chatterbox", "response_format": "pcm", "seed": 7});
+        body["options"] = instance(json!({}))["options"].clone();
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let streamed = server.post_json("/v1/audio/speech", &body(json!({"stream_format": "audio"}))).await;
+    assert_eq!(streamed.status(), 200);
+    let streamed = streamed.bytes().await.unwrap();
+    let whole = sound(&server, &instance(json!({}))).await;
+    let samples: Vec<f32> =
+        streamed.as_chunks().0.iter().map(|&bytes| f32::from(i16::from_le_bytes(bytes)) / 32768.0).collect();
+    assert_eq!(samples.len(), whole.samples().len());
+    let furthest = samples.iter().zip(whole.samples()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(furthest < 1e-3, "{furthest}");
+}
+
+#[tokio::test]
+async fn texts_together_sound_as_each_alone() {
+    let folder = chatterbox::english();
+    let server = server(&folder);
+    let texts =
+        ["Good morning.", "A text of another length, which takes more tokens to read.", TEXT, "Hello, hello, hello."];
+    let ask = |text: &str| instance(json!({"text": text}));
+    let mut alone = Vec::new();
+    for text in texts {
+        alone.push(sound(&server, &ask(text)).await);
+    }
+    let together = join_all(texts.map(|text| {
+        let (server, instance) = (&server, ask(text));
+        async move { sound(server, &instance).await }
+    }));
+    assert!(together.await == alone);
+}
+
+#[tokio::test]
+async fn a_recording_lends_its_voice_and_is_heard_once() {
+    let folder = chatterbox::english();
+    let server = server(&folder);
+    let own = sound(&server, &instance(json!({}))).await;
+    let shown = instance(json!({"voice": content(&recording(SPEAKER))}));
+    let first = sound(&server, &shown).await;
+    assert_ne!(first, own);
+    assert_eq!(sound(&server, &shown).await, first);
+    for found in ["computed", "memory"] {
+        assert_eq!(server.metric("sconce_reference_cache_total", &[("found", found)]).await, 1.0, "{found}");
+    }
+}
+
+#[tokio::test]
+async fn a_recording_is_converted_whatever_its_length() {
+    let folder = chatterbox::english();
+    chatterbox::keep_conversion(&folder);
+    let server = server(&folder);
+    for seconds in [0.5, 3.0, 41.3] {
+        let step = |at: usize| (at as f32 * 0.02 * (1.0 + (at / 4800 % 7) as f32 * 0.1)).sin() * 0.3;
+        let source = wav((0..(seconds * 24_000.0) as usize).map(step).collect());
+        let ask = json!({"model": MODEL, "audio": content(&source), "seed": 3, "options": {"steps": 1},
+            "voice": content(&recording(SPEAKER))});
+        let made = sound(&server, &ask).await;
+        assert!((made.seconds() - seconds).abs() < 0.13, "{} of {seconds}", made.seconds());
+        if seconds < 5.0 {
+            assert_eq!(sound(&server, &ask).await, made);
+        }
+    }
+    let own =
+        json!({"model": MODEL, "audio": content(&recording(SPEAKER)), "voice": "chatterbox", "options": {"steps": 1}});
+    assert!(sound(&server, &own).await.seconds() > 1.0);
+    let (status, answer) = ask(&server, &instance(json!({}))).await;
+    assert!((400..500).contains(&status), "a text: {status} {answer}");
+}
+
+#[tokio::test]
+async fn what_it_cannot_do_is_refused_by_name() {
+    let folder = chatterbox::english();
+    let server = server(&folder);
+    for (asked, said) in [
+        (json!({"speed": 1.5}), "a pace of its own"),
+        (json!({"options": {"exaggeration": 5.0}}), "0 to 2 would be right"),
+        (json!({"options": {"cfg_weight": -1.0}}), "cfg_weight is -1; 0 or more would be right"),
+        (json!({"options": {"steps": 0}}), "1 to 100 would be right"),
+        (json!({"options": {"emotion": 1}}), "unknown field `emotion`"),
+        (json!({"options": {"max_new_tokens": 5000}}), "max_new_tokens is 5000, where 1 to 1010 is expected"),
+        (json!({"language": "fr"}), "the language \"fr\" is unknown; known are en"),
+        (json!({"voice": content(&wav(vec![0.1; 4800]))}), "the voice's recording has 0.2 s; at least 1 s"),
+        (json!({"voice": content(&wav(vec![0.0; 48_000]))}), "the voice's recording is silent"),
+        (json!({"voice": {"chatterbox": 0.5, "alloy": 0.5}}), "does not blend voices"),
+    ] {
+        let message = refused(&server, &instance(asked.clone())).await;
+        assert!(message.contains(said), "{said}: {message}");
+    }
+    let convert = |audio: Vec<u8>| json!({"model": MODEL, "audio": content(&audio), "voice": "chatterbox"});
+    let message = refused(&server, &convert(wav(vec![0.1; 1000]))).await;
+    assert!(message.contains("the recording has 0.04 s"), "{message}");
+    assert!(sound(&server, &instance(json!({}))).await.seconds() > 0.5, "it goes on");
+}
