@@ -170,7 +170,7 @@ async fn what_it_cannot_do_is_refused_by_name() {
         (json!({"options": {"emotion": 1}}), "unknown field `emotion`"),
         (json!({"options": {"max_new_tokens": 5000}}), "max_new_tokens is 5000, where 1 to 1010 is expected"),
         (json!({"language": "fr"}), "the language \"fr\" is unknown; known are en"),
-        (json!({"voice": content(&wav(vec![0.1; 4800]))}), "the voice's recording has 0.2 s; at least 1 s"),
+        (json!({"voice": content(&wav(vec![0.1; 4800]))}), "the recording is 0.20 s long; 1 to 60 s tell a voice"),
         (json!({"voice": content(&wav(vec![0.0; 48_000]))}), "the voice's recording is silent"),
         (json!({"voice": {"chatterbox": 0.5, "alloy": 0.5}}), "does not blend voices"),
     ] {

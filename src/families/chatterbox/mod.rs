@@ -35,15 +35,15 @@ mod voices;
 use candle_core::DType;
 use serde_json::Value;
 
-use self::repository::{MODEL, MULTILINGUAL, Repository, VOICE_CONVERSION};
+use self::{
+    prompt_mel::RATE,
+    repository::{MODEL, MULTILINGUAL, Repository, VOICE_CONVERSION},
+};
 use crate::{
     model::{Availability, DeviceId, Family, LoadError, Model, ModelFiles, OwnVoice, Placement, Preset},
     speech::TaskKind,
     text::ChunkLimits,
 };
-
-/// Hertz of all sound, in and out.
-const RATE: u32 = prompt_mel::RATE;
 
 /// The family.
 pub struct Chatterbox;

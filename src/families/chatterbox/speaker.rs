@@ -1,12 +1,12 @@
 //! Requests, and the networks that answer them: a step of T3 for every text in hand, and sound as it becomes due.
 
 use super::{
-    RATE,
     converter::Conversion,
     decoder::{Decoder, Part, S3Gen},
     error::ChatterboxError,
     front_end::FrontEnd,
     options::{ConversionOptions, Defaults, SpeechOptions},
+    prompt_mel::RATE,
     t3::{T3, T3Conditioning},
     utterance::{Ending, Utterance},
     voices::{Voice, Voices},

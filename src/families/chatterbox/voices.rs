@@ -5,11 +5,10 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 
 use super::{
-    RATE,
     conditionals::{Listener, PromptLength, Recording, SpokenPrompt, VoicePrompt},
     error::ChatterboxError,
     flow::FlowReference,
-    prompt_mel::BANDS,
+    prompt_mel::{BANDS, RATE},
     s3_tokenizer,
     voice_encoder::VoiceEncoder,
 };
@@ -55,7 +54,7 @@ pub struct Voices {
 #[derive(Clone, Copy, Debug)]
 pub struct Hearing {
     pub length: PromptLength,
-    /// Seconds that a recording must have.
+    /// Seconds that a recording must have, where that is more than any voice must have.
     pub least: f64,
     /// In LUFS; as it is if absent.
     pub loudness: Option<f64>,
@@ -64,8 +63,8 @@ pub struct Hearing {
 // === impl Hearing ===
 
 impl Hearing {
-    /// Of the English and the multilingual model. The reference takes anything, and makes nothing of half a second.
-    pub const LLAMA: Self = Self { length: PromptLength::LLAMA, least: 1.0, loudness: None };
+    /// Of the English and the multilingual model.
+    pub const LLAMA: Self = Self { length: PromptLength::LLAMA, least: 0.0, loudness: None };
     /// Of Turbo and Nano, as their reference has it.
     pub const GPT2: Self = Self { length: PromptLength::GPT2, least: 5.0, loudness: Some(TURBO_LOUDNESS) };
 }

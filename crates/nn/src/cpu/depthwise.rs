@@ -26,9 +26,9 @@ unsafe fn weigh_frames_there<V: Lanes>(frames: &[f32], weights: &[f32], channels
                 V::store(sum, out.as_mut_ptr().add(channel));
             }
         }
-        for channel in whole..channels {
+        for (channel, out) in out.iter_mut().enumerate().skip(whole) {
             let at = |tap: usize| tap * channels + channel;
-            out[channel] += (0..taps).map(|tap| weights[at(tap)] * frames[at(tap)]).sum::<f32>();
+            *out += (0..taps).map(|tap| weights[at(tap)] * frames[at(tap)]).sum::<f32>();
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::f32::consts::PI;
 
-use super::{FRAME_RATE, SAMPLE_RATE};
+use super::rates::{FRAME_RATE, SAMPLE_RATE};
 
 /// Samples that are muted, and then as many that fade in: 20 ms each.
 const MUTED: usize = SAMPLE_RATE / FRAME_RATE;

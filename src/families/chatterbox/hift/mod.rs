@@ -10,6 +10,7 @@ mod fade;
 mod generator;
 mod load;
 mod pitch;
+mod rates;
 mod residual;
 mod sizes;
 mod source;
@@ -22,22 +23,14 @@ use candle_core::{Result, Tensor};
 
 pub use self::{
     fade::fade_in,
+    rates::FRAME,
     source::{HarmonicSource, Randomness, Seeded, SourceState},
 };
-use self::{generator::Generator, pitch::PitchPredictor, sizes::Sizes};
+use self::{generator::Generator, pitch::PitchPredictor, rates::FRAME_RATE, sizes::Sizes};
 use crate::nn::{
     ComputeContext, SimdLevel,
     weights::{Loaded, Loader},
 };
-
-/// Samples in a second of its sound.
-pub const SAMPLE_RATE: usize = 24_000;
-
-/// Mel frames in a second.
-pub const FRAME_RATE: usize = 50;
-
-/// Samples of a frame.
-pub const FRAME: usize = SAMPLE_RATE / FRAME_RATE;
 
 /// Frames that [`Hift::decode`] decodes at once, beside those around them: five seconds.
 const WINDOW: usize = 5 * FRAME_RATE;

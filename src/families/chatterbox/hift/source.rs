@@ -6,7 +6,10 @@ use candle_core::Result;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use rayon::prelude::*;
 
-use super::{FRAME, SAMPLE_RATE, load::fault};
+use super::{
+    load::fault,
+    rates::{FRAME, SAMPLE_RATE},
+};
 use crate::nn::weights::{Loaded, Loader};
 
 /// Amplitude of each sine.

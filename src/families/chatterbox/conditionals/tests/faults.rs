@@ -93,6 +93,6 @@ fn nothing_and_next_to_nothing_are_no_panics() {
         }
         let recording = Recording { at_24k: &[0.5; 900], at_16k: &[0.5; 600] };
         let error = listener.spoken_prompt(recording).unwrap_err().to_string();
-        assert_eq!(error, "900 samples at 24000 Hz are too few to be continued");
+        assert!(error.starts_with("900 samples at 24000 Hz are too few to be continued"), "{error}");
     }
 }

@@ -2,9 +2,8 @@
 
 use candle_core::{Result, Tensor};
 
-use super::EPSILON;
 use crate::nn::{
-    Epilogue, LayerNorm, Linear,
+    EPSILON, Epilogue, LayerNorm, Linear,
     weights::{Loaded, Loader},
 };
 

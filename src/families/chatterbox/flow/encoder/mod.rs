@@ -11,12 +11,9 @@ use candle_core::{Result, Tensor};
 use self::{block::Block, distances::distances, embed::Embed, lookahead::Lookahead, upsample::Upsample};
 use super::sizes::{count, sizes};
 use crate::nn::{
-    ComputeContext, Epilogue, LayerNorm, Linear,
+    ComputeContext, EPSILON, Epilogue, LayerNorm, Linear,
     weights::{Bias, Loaded, Loader},
 };
-
-/// Of the norm after the last block.
-const EPSILON: f32 = 1e-5;
 
 /// The layers, weights only.
 #[derive(Debug)]

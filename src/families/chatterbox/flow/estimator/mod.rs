@@ -9,7 +9,7 @@ use candle_core::{Result, Tensor};
 use self::{
     resnet::{NormedConv, Resnet},
     time::TimeEmbedding,
-    transformer::{TransformerBlock, heads},
+    transformer::{HEAD_DIM, TransformerBlock, heads},
 };
 use super::{
     sizes::{count, fault, sizes},
@@ -21,9 +21,6 @@ use crate::nn::{
     attention::{KvCache, KvCacheConfig, KvCacheDtype},
     weights::{Loaded, Loader},
 };
-
-/// Numbers of a head; no tensor tells it.
-const HEAD_DIM: usize = 64;
 
 /// The layers, weights only.
 #[derive(Debug)]

@@ -2,18 +2,18 @@
 
 use candle_core::{Result, Tensor};
 
-use super::{
-    super::{
-        sizes::{fault, sizes},
-        stack::Stack,
-    },
-    HEAD_DIM,
+use super::super::{
+    sizes::{fault, sizes},
+    stack::Stack,
 };
 use crate::nn::{
     EPSILON, Epilogue, LayerNorm, Linear,
     attention::{KvCache, SequenceQueries, attend},
     weights::{Bias, Loaded, Loader},
 };
+
+/// Numbers of a head; no tensor tells it.
+pub const HEAD_DIM: usize = 64;
 
 #[derive(Debug)]
 pub struct TransformerBlock {
