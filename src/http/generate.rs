@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::{
     api::Api,
     body::{self, Shape},
-    call::call,
+    call::{call, keep_alive},
     native::{
         request::SoundAnswer,
         sound::SoundFormat,
@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     audio::AudioFormat,
+    lifecycle::KeepAlive,
     service::{Call, SpeakRequest},
     speech::{SynthesizeOptions, TaskKind, VoiceInput},
     text::Markup,
@@ -56,6 +57,11 @@ struct Generate {
     options: Option<serde_json::Map<String, serde_json::Value>>,
     /// Seconds in which the whole answer is wanted; the header `X-Request-Timeout` says the same.
     timeout: Option<f64>,
+    /// Seconds to wait for the model.
+    wait: Option<f64>,
+    /// How long the model is to stay in memory afterwards: seconds, or a text such as `5m`.
+    #[schema(value_type = Option<String>)]
+    keep_alive: Option<KeepAlive>,
 }
 
 /// Text to a WAV file.
@@ -70,8 +76,8 @@ async fn generate(api: web::Data<Api>, request: HttpRequest, payload: web::Paylo
 }
 
 async fn answer(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
-    let Generate { text, voice, audio_prompt_path, model, normalize_loudness, options, timeout } =
-        read(api, request, payload).await?;
+    let asked = read(api, request, payload).await?;
+    let Generate { text, voice, audio_prompt_path, model, normalize_loudness, options, .. } = asked;
     let voice = match (voice, audio_prompt_path) {
         (_, Some(path)) => {
             let recording = api.service.voices().at(path.into()).await?;
@@ -85,10 +91,11 @@ async fn answer(api: &Api, request: &HttpRequest, payload: web::Payload) -> Resu
         (None, None) => None,
     };
     let options = SynthesizeOptions { voice, options: options.unwrap_or_default(), ..SynthesizeOptions::default() };
-    let asked = SpeakRequest { text, markup: Markup::Plain, normalize: true, normalize_loudness, options };
-    let call = Call { deadline: wait::deadline(request, timeout)?, ..call(request, "generate", model, None)? };
+    let spoken = SpeakRequest { text, markup: Markup::Plain, normalize: true, normalize_loudness, options };
+    let (deadline, keep_alive) = (wait::deadline(request, asked.timeout)?, keep_alive(request, asked.keep_alive));
+    let call = Call { keep_alive, deadline, ..call(request, "generate", model, asked.wait)? };
     let wav = SoundAnswer { format: SoundFormat::new(AudioFormat::Wav, None)?, as_file: true };
-    let running = TaskRequest::Synthesize(Box::new(asked), wav).start(&api.service, call, Keep::Sound).await?;
+    let running = TaskRequest::Synthesize(Box::new(spoken), wav).start(&api.service, call, Keep::Sound).await?;
     let (media_type, file) = running.whole(|_| {}).await?.into_file();
     Ok(HttpResponse::Ok().content_type(media_type).body(file))
 }

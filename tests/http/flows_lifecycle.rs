@@ -341,6 +341,18 @@ async fn it_is_said_alike_by_every_protocol() {
         ("/v1/jobs", json!({"audio": sound, "keep_alive": "50m"})),
         ("/v1/audio/transcriptions", Value::Null),
     ];
+    let speech = json!({"model": "tts-1", "input": "Hi.", "voice": "lark", "keep_alive": "5m", "wait": 60});
+    for (path, body) in [
+        ("/v1/audio/speech", speech),
+        ("/generate", json!({"text": "Hi.", "model": "lark.en", "keep_alive": 300, "wait": 60})),
+    ] {
+        assert_eq!(server.post_json(path, &body).await.status(), 200, "{path}");
+        let start = Instant::now();
+        while !model(&server, "sconce/lark.en").await["expires_in_seconds"].as_f64().is_some_and(|left| left > 200.0) {
+            assert!(start.elapsed() < Duration::from_secs(60), "{path}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
     for (at, (path, body)) in asks.iter().enumerate() {
         let answer = match body {
             Value::Null => server.transcribe(wav.clone(), nano, &[("keep_alive", "60m")]).await,

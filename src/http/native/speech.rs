@@ -14,7 +14,13 @@ use super::{
     voice::{AskedVoice, Speaker},
 };
 use crate::{
-    http::{api::Api, call::call, problem::Problem, wait},
+    http::{
+        api::Api,
+        call::{call, keep_alive},
+        problem::Problem,
+        wait,
+    },
+    lifecycle::KeepAlive,
     service::Call,
     speech::{Kind, TaskKind},
 };
@@ -58,6 +64,11 @@ pub(in crate::http) struct Speech {
     options: Option<Map<String, Value>>,
     /// Seconds in which the whole answer is wanted; the header `X-Request-Timeout` says the same.
     timeout: Option<f64>,
+    /// Seconds to wait for the model.
+    wait: Option<f64>,
+    /// How long the model is to stay in memory afterwards: seconds, or a text such as `5m`.
+    #[schema(value_type = Option<String>)]
+    keep_alive: Option<KeepAlive>,
 }
 
 /// A voice of the model by its name, or one of `/v1/audio/voices`.
@@ -108,7 +119,8 @@ async fn answer(
     let ignored = (fields.instructions.is_some() && !follows).then_some("instructions");
     let voice = asked.find_named(Speaker { service: &api.service, model: Some(model), task }).await?;
     let deadline = wait::deadline(request, speech.timeout)?;
-    let call = Call { deadline, ..call(request, protocol, Some(model.clone()), None)? };
+    let keep_alive = keep_alive(request, speech.keep_alive);
+    let call = Call { keep_alive, deadline, ..call(request, protocol, Some(model.clone()), speech.wait)? };
     let speaking = api.service.speak(call, fields.request(input.clone(), voice)).await?;
     let mut response = respond(EncodedSound::new(speaking, format), stream_format).await?;
     if let Some(field) = ignored {
