@@ -126,7 +126,9 @@ impl Builder {
         if wanted.insists() {
             self.placed.push(self.entries.len());
         }
-        self.entries.push(entry(&wanted.name, parts));
+        let almost = names.mistyped(&wanted.name).filter(|_| wanted.parts.is_empty());
+        let almost = almost.map(|place| self.entries[place].name.clone());
+        self.entries.push(Entry { almost, ..entry(&wanted.name, parts) });
         Ok(self.entries.len() - 1)
     }
 
@@ -258,6 +260,7 @@ fn entry(name: &str, parts: Vec<(String, Source)>) -> Entry {
         pinned: false,
         idle_ttl: None,
         cache_dir: None,
+        almost: None,
         overrides: PlacementOverrides::default(),
     }
 }

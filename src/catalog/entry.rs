@@ -35,6 +35,8 @@ pub struct Entry {
     pub idle_ttl: Option<Duration>,
     /// What is fetched of it goes there. `None`: where everything goes.
     pub cache_dir: Option<PathBuf>,
+    /// A known model that may have been meant: nothing but the name says where this one is, and it is almost that one's.
+    pub almost: Option<ModelName>,
     /// Where and how it is to live, where that is not as in general.
     pub overrides: PlacementOverrides,
 }

@@ -57,7 +57,7 @@ pub(super) const NAME_RULE: &str = "name it in letters, digits, '-', '_', '.' an
 
 /// No model has that name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no model {asked:?};{} there are: {}", did_you_mean(.nearest), .known.join(", "))]
+#[error("there is no model {asked:?}; {}", instead(.nearest, .known))]
 pub struct Unknown {
     pub asked: String,
     /// The canonical name of the model that was probably meant.
@@ -82,6 +82,17 @@ fn meant(nearest: &Option<String>) -> String {
     nearest.as_ref().map_or_else(String::new, |name| format!(" (did you mean {name}?)"))
 }
 
-fn did_you_mean(nearest: &Option<String>) -> String {
-    nearest.as_ref().map_or_else(String::new, |name| format!(" did you mean {name:?}?"))
+/// Names that a sentence has room for.
+const FEW: usize = 5;
+
+/// The name that was probably meant; where there is none, the first that there are.
+fn instead(nearest: &Option<String>, known: &[String]) -> String {
+    if let Some(name) = nearest {
+        return format!("did you mean {name:?}?");
+    }
+    let few = known[..known.len().min(FEW)].join(", ");
+    match known.len().saturating_sub(FEW) {
+        0 => format!("there are: {few}"),
+        more => format!("there are: {few}, and {more} more that /v1/models and `sconce models` list"),
+    }
 }

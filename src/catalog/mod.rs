@@ -82,6 +82,14 @@ impl Catalog {
         self.listed().chain(inside).find(does).unwrap_or_else(|| self.default())
     }
 
+    /// Names of OpenAI's models that a small model inside this program answers for, with that model: nobody named a
+    /// better one.
+    pub fn stand_ins(&self) -> impl Iterator<Item = (&'static str, &Entry)> {
+        let asked = [TaskKind::Transcribe, TaskKind::Synthesize].into_iter().zip(names::OPENAI);
+        let meant = asked.filter_map(|(task, name)| Some((name, self.resolve_for(Some(name), task).ok()?)));
+        meant.filter(|(_, entry)| entry.parts.iter().all(|(_, source)| matches!(source, Source::Embedded(_))))
+    }
+
     /// Of which the family of an entry is one, also where it is not known yet.
     pub fn families(&self) -> &'static [&'static dyn Family] {
         self.families

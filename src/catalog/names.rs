@@ -8,8 +8,14 @@ use crate::speech::TaskKind;
 /// How like a known name an unknown one must be for us to suggest it, from 0 to 1. Below that a suggestion is noise.
 const LIKE: f64 = 0.82;
 
+/// Letters that somebody gets wrong in a name, at most.
+const SLIPS: usize = 2;
+
 /// What OpenAI calls its own Whisper.
 const OPENAI_WHISPER: &str = "whisper-1";
+
+/// What most clients ask for by their own: a model that hears, and one that speaks.
+pub(super) const OPENAI: [&str; 2] = [OPENAI_WHISPER, "tts-1"];
 
 /// What OpenAI calls its own models that write down what is said.
 const OPENAI_TRANSCRIPTION: [&str; 3] = [OPENAI_WHISPER, "gpt-4o-transcribe", "gpt-4o-mini-transcribe"];
@@ -56,6 +62,14 @@ impl Names {
         let likeness = |known: &String| strsim::jaro_winkler(&asked, known);
         let rated = self.0.iter().map(|(known, place)| (likeness(known), *place));
         rated.filter(|(likeness, _)| *likeness >= LIKE).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, place)| place)
+    }
+
+    /// The entry whose whole name is that of this one but for a slip.
+    pub(super) fn mistyped(&self, name: &str) -> Option<usize> {
+        let asked = key(name);
+        let whole = self.0.iter().filter(|(known, _)| known.contains('/'));
+        let slips = whole.map(|(known, place)| (strsim::osa_distance(&asked, known), *place));
+        slips.filter(|(slips, _)| *slips <= SLIPS).min_by_key(|(slips, _)| *slips).map(|(_, place)| place)
     }
 
     /// Gives each entry a name without `/`: an alias, the name without its organisation, or `organisation--name`.

@@ -117,12 +117,38 @@ fn a_model_has_many_names() {
 fn an_unknown_name_is_answered_with_what_there_is() {
     let unknown = catalog([named("choir")]).unwrap().resolve(Some("ears-tinny")).unwrap_err();
     assert_eq!((unknown.kind(), unknown.param()), (Kind::NotFound, Some("model")));
+    assert_eq!(unknown.to_string(), "there is no model \"ears-tinny\"; did you mean \"acme/ears-tiny\"?");
+    let unknown = catalog([named("choir")]).unwrap().resolve(Some("gpt-4o")).unwrap_err();
+    assert_eq!(unknown.nearest, None);
     assert_eq!(
         unknown.to_string(),
-        "there is no model \"ears-tinny\"; did you mean \"acme/ears-tiny\"? there are: bell/choir, acme/ears-tiny, \
-         acme/ears-large, acme/ears-odd, acme/ears-nano"
+        "there is no model \"gpt-4o\"; there are: bell/choir, acme/ears-tiny, acme/ears-large, acme/ears-odd, \
+         acme/ears-nano"
     );
-    assert_eq!(catalog([]).unwrap().resolve(Some("gpt-4o")).unwrap_err().nearest, None);
+    let many = (0..8).map(|number| format!("m{number}")).collect();
+    let unknown = Unknown { asked: "x".into(), nearest: None, known: many };
+    assert!(unknown.to_string().ends_with("m4, and 3 more that /v1/models and `sconce models` list"), "{unknown}");
+}
+
+#[test]
+fn a_repository_whose_name_is_almost_that_of_a_preset_is_noticed() {
+    let almost = |name: &str| {
+        let catalog = catalog([named(name)]).unwrap();
+        catalog.default().almost.as_ref().map(ToString::to_string)
+    };
+    for slip in ["acme/ears-tinny", "amce/ears-tiny", "acme/ear-tiny@v2"] {
+        assert_eq!(almost(slip).as_deref(), Some("acme/ears-tiny"), "{slip}");
+    }
+    for other in ["acme/ears-tiny-de", "somebody/ears-tiny", "acme/ears-tiny", "acme/unlike-any"] {
+        assert_eq!(almost(other), None, "{other}");
+    }
+}
+
+#[test]
+fn names_of_openai_that_mean_what_is_inside_are_known() {
+    let stand_ins = |catalog: &Catalog| catalog.stand_ins().map(|(name, _)| name).collect::<Vec<_>>();
+    assert!(stand_ins(&catalog([]).unwrap()).contains(&"whisper-1"));
+    assert!(!stand_ins(&catalog([named("ears-large")]).unwrap()).contains(&"whisper-1"));
 }
 
 #[test]

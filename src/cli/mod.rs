@@ -159,8 +159,8 @@ fn on_runtime(command: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCo
         }
     };
     let code = runtime.block_on(command).unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
-        ExitCode::FAILURE
+        eprintln!("error: {}", out::reason(&error));
+        exit::code(&error).into()
     });
     runtime.shutdown_background();
     code

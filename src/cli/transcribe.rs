@@ -73,7 +73,7 @@ pub(super) async fn run(args: Args, config: app::Config) -> anyhow::Result<ExitC
         match told {
             Ok(()) => {}
             Err(error) => {
-                eprintln!("{}: {error:#}", file.display());
+                eprintln!("{}: {}", file.display(), out::reason(&error));
                 code = ExitCode::FAILURE;
             }
         }

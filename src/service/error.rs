@@ -28,7 +28,7 @@ pub enum ServiceError {
         /// Who could.
         others: Vec<ModelName>,
     },
-    #[error("{0}")]
+    #[error(transparent)]
     Audio(#[from] DecodeError),
     #[error(transparent)]
     Allowance(#[from] OverAllowance),
