@@ -3,6 +3,7 @@
 mod build;
 mod config;
 mod connection;
+mod greeting;
 mod listener;
 mod metrics;
 mod models;

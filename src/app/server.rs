@@ -13,7 +13,7 @@ use futures::{Stream, StreamExt};
 use tracing::{info, warn};
 
 use super::{
-    App, BuildError, Config, ServerConfig, listener, secrets,
+    App, BuildError, Config, ServerConfig, greeting, listener, secrets,
     systemd::Systemd,
     tls::{Certificate, TlsError},
 };
@@ -82,6 +82,7 @@ pub async fn run(
 ) -> Result<(), ServeError> {
     let (server, address) = (config.server.clone(), listener.local_addr()?);
     let (certificate, stall_timeout) = (certificate(&server)?, config.http.stall_timeout);
+    greeting::starting(&config, address);
     let app = App::build(config)?;
     let secrets = secrets::watch(server.reload, app.keyring().clone(), certificate.clone())?;
     let jobs = app.jobs()?;
@@ -90,10 +91,7 @@ pub async fn run(
     let http = listener::serve(&server, api.clone(), listener, tls)?;
     let handle = http.handle();
     let serving = tokio::spawn(http);
-    app.keyring().say();
-    let devices = app.placer.usual().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let (load_mode, default) = (app.load_mode().as_str(), app.catalog().default().name.clone());
-    info!(%address, tls = certificate.is_some(), load_mode, %default, devices, "listening");
+    greeting::listening(&app, address, certificate.is_some());
     let systemd = Systemd::inform(&app, stall_timeout);
     let ended = until_told(&app, reloads, shutdown).await;
     drop(systemd);

@@ -121,7 +121,8 @@ fn telemetry_config(loaded: &Loaded, command: &Command) -> telemetry::Config {
     }
     config.traces.endpoint = None;
     if by_default {
-        config.log_level = "warn".to_owned();
+        // Why a model failed the command says itself.
+        config.log_level = "warn,sconce::lifecycle::log=off".to_owned();
     }
     config
 }

@@ -20,14 +20,14 @@ pub(super) trait Details {
 /// Writes a note down.
 pub(super) fn write(note: &Note, details: &impl Details, metrics: &Metrics) {
     match note {
-        Note::Downloading { model, cause } => tracing::info!(%model, cause = cause.as_str(), "downloading"),
+        Note::Downloading { model, cause } => tracing::info!(%model, cause = cause.as_str(), "looking for its files"),
         Note::Downloaded { model, version, took } => downloaded(model, details.bytes(*version), metrics, *took),
         Note::Loading { model, footprint } => tracing::info!(%model, bytes = footprint, "loading"),
         Note::Ready { model, version, took } => ready(model, details.facts(*version), metrics, *took),
         Note::Switching { from, to } => switching(metrics, from, to),
         Note::Evicting { model, reason, leased } => evicting(model, metrics, *reason, *leased),
         Note::Unloaded { model, took, freed } => {
-            tracing::info!(%model, seconds = took.as_secs_f64(), freed_bytes = freed, "unloaded");
+            tracing::info!(%model, seconds = seconds(*took), freed_bytes = freed, "unloaded");
         }
         Note::Failed { model, failure, attempts, retry_in } => failed(model, metrics, failure, *attempts, *retry_in),
         Note::PreloadFailed { model, reason, lazy: false } => tracing::warn!(%model, reason, "not loaded at start"),
@@ -68,17 +68,23 @@ fn brought_back(model: &ModelName, metrics: &Metrics) {
 
 fn downloaded(model: &ModelName, (bytes, transferred): (u64, u64), metrics: &Metrics, took: Duration) {
     metrics.took(LoadPhase::Fetch, took);
-    tracing::info!(%model, seconds = took.as_secs_f64(), bytes, transferred_bytes = transferred, "downloaded");
+    // Nobody who has the files on this machine, or in the program, waited for a network.
+    match transferred {
+        0 => {
+            tracing::info!(%model, seconds = seconds(took), bytes, transferred_bytes = transferred, "its files are here")
+        }
+        _ => tracing::info!(%model, seconds = seconds(took), bytes, transferred_bytes = transferred, "downloaded"),
+    }
 }
 
 fn ready(model: &ModelName, facts: Option<&Facts>, metrics: &Metrics, took: Duration) {
     if let Some(facts) = facts {
         metrics.took(LoadPhase::Load, facts.load);
         metrics.took(LoadPhase::Warm, facts.warm);
-        tracing::info!(%model, seconds = facts.load.as_secs_f64(), bytes = facts.resident, "loaded");
-        tracing::info!(%model, seconds = facts.warm.as_secs_f64(), "warm");
+        tracing::info!(%model, seconds = seconds(facts.load), bytes = facts.resident, "loaded");
+        tracing::info!(%model, seconds = seconds(facts.warm), "warm");
         let (device, dtype) = (&facts.device, &facts.dtype);
-        tracing::info!(%model, seconds = took.as_secs_f64(), device, dtype, "ready");
+        tracing::info!(%model, seconds = seconds(took), device, dtype, "ready");
     }
 }
 
@@ -100,6 +106,11 @@ fn evicting(model: &ModelName, metrics: &Metrics, reason: Reason, leased: bool) 
 fn failed(model: &ModelName, metrics: &Metrics, failure: &Failure, attempts: u32, retry_in: Option<Duration>) {
     metrics.failed(model);
     let (reason, permanent) = (&failure.reason, failure.permanent);
-    let retry_seconds = retry_in.map(|after| after.as_secs_f64());
+    let retry_seconds = retry_in.map(seconds);
     tracing::error!(%model, reason, permanent, attempts, retry_seconds, "failed");
+}
+
+/// To the millisecond: what is finer is noise to whoever reads it.
+fn seconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e3).round() / 1e3
 }

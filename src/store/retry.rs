@@ -9,6 +9,8 @@ use crate::speech::Fault;
 
 /// Before the second try; doubles with each further one.
 const BASE: Duration = Duration::from_millis(500);
+/// A pause that is shorter is no news: what comes of the next try is told soon enough.
+const NOTABLE: Duration = Duration::from_secs(5);
 /// Between two tries, at most. A server that asks for more gets it, but not from inside a fetch: the error says when.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -50,7 +52,12 @@ impl RetryPolicy {
         if !matches!(error, StoreError::Unreachable { .. }) || tries >= self.attempts || wait > LONGEST {
             return Err(error);
         }
-        tracing::warn!(tries, attempts = self.attempts, wait_seconds = wait.as_secs_f64(), %error, "will try again");
+        let (attempts, wait_seconds) = (self.attempts, (wait.as_secs_f64() * 10.0).round() / 10.0);
+        if wait < NOTABLE {
+            tracing::debug!(tries, attempts, wait_seconds, %error, "will try again");
+        } else {
+            tracing::warn!(tries, attempts, wait_seconds, %error, "will try again");
+        }
         tokio::time::sleep(wait).await;
         Ok(())
     }

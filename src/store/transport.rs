@@ -19,6 +19,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Redirects of one request: a renamed repository, a storage behind a gate, and some to spare.
 const REDIRECTS: usize = 6;
 
+/// What helps where no host answers.
+const WAY_OUT: &str = "HTTPS_PROXY names a proxy, HF_ENDPOINT a mirror of the hub, and --offline uses what is here";
+
 /// What makes requests. Proxies are those of the environment.
 pub(super) struct Transport {
     client: reqwest::Client,
@@ -226,8 +229,11 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 /// A reason that reads well after "the hub …". The innermost one: the outer ones repeat the address.
 fn failed(error: &reqwest::Error) -> String {
-    let what = if error.is_connect() { "cannot be reached" } else { "broke off" };
-    format!("{what}: {}", root_cause(error))
+    let cause = root_cause(error);
+    match error.is_connect() {
+        true => format!("cannot be reached: {cause} ({WAY_OUT})"),
+        false => format!("broke off: {cause}"),
+    }
 }
 
 #[cfg(test)]

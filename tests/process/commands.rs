@@ -55,6 +55,7 @@ fn transcribe_goes_on_after_a_file_that_is_none() {
     assert_eq!(code, 1);
     assert_eq!(stdout.to_lowercase().trim(), "turn on the kitchen lights");
     assert!(stderr.contains("no-such-file.wav: cannot be read") && stderr.contains("Cargo.toml: "), "{stderr}");
+    assert_eq!(stderr.matches("not audio in a known format").count(), 1, "told once: {stderr}");
 }
 
 #[test]
@@ -89,11 +90,35 @@ fn pull_fills_the_cache_and_verify_checks_it() {
 }
 
 #[test]
-fn pull_of_an_unknown_model_fails_by_name() {
+fn a_mistyped_model_is_wrong_usage_and_the_nearest_one_is_named_alone() {
     let cache = TempDir::new().unwrap();
-    let (_, stderr, code) = outcome(sconce(&cache).args(["pull", "whisper-tinny"]));
-    assert_eq!(code, 1);
-    assert!(stderr.contains("did you mean \"openai/whisper-tiny\""), "{stderr}");
+    for arguments in [&["pull", "whisper-tinny"][..], &["verify", "whisper-tinny"], &["--model", "whisper-tinny"]] {
+        let (_, stderr, code) = outcome(sconce(&cache).args(arguments).env("PORT", "0"));
+        assert_eq!(code, 2, "{stderr}");
+        let meant = stderr.contains("did you mean") && stderr.contains("openai/whisper-tiny");
+        assert!(meant && !stderr.contains("whisper-large"), "{stderr}");
+    }
+}
+
+#[test]
+fn an_unreachable_hub_is_told_once_with_what_helps() {
+    let cache = TempDir::new().unwrap();
+    let mut command = sconce(&cache);
+    let (_, stderr, code) = outcome(command.env("HF_ENDPOINT", "http://127.0.0.1:1").args(["pull", "acme/nano"]));
+    assert_eq!((code, stderr.lines().count()), (5, 1), "{stderr}");
+    for part in ["acme/nano", "cannot be reached", "HF_ENDPOINT", "HTTPS_PROXY", "--offline"] {
+        assert!(stderr.contains(part), "{part} is missing in {stderr}");
+    }
+}
+
+#[test]
+fn a_repository_whose_name_is_almost_a_known_one_is_a_warning() {
+    let cache = TempDir::new().unwrap();
+    let mut program = Program::start(sconce(&cache).env("PORT", "0").env("MODEL_ID", "openai/wisper-small"));
+    assert_eq!(program.heard[0]["message"], "starting");
+    assert!(program.heard[0]["docs"].as_str().unwrap().ends_with("/docs"));
+    let warning = program.line("no known model has this name; it is taken for a repository of the hub");
+    assert_eq!((&warning["level"], &warning["nearest"]), (&"WARN".into(), &"openai/whisper-small".into()));
 }
 
 #[test]

@@ -9,12 +9,15 @@ use crate::program::{Program, outcome, sconce};
 #[test]
 fn a_server_without_keys_says_so_once() {
     let cache = TempDir::new().unwrap();
-    let mut program = Program::start(sconce(&cache).env("PORT", "0"));
-    program.terminate();
-    assert_eq!(program.ended().code(), Some(0));
-    let said: Vec<_> = program.heard.iter().filter(|line| line.to_string().contains("no keys: ")).collect();
-    assert_eq!(said.len(), 1, "{said:?}");
-    assert_eq!(said[0]["level"], "WARN");
+    for (host, times) in [("0.0.0.0", 1), ("127.0.0.1", 0)] {
+        let mut program = Program::start(sconce(&cache).env("PORT", "0").env("SCONCE_SERVER__HOST", host));
+        program.terminate();
+        program.line("stopped");
+        assert_eq!(program.ended().code(), Some(0));
+        let said: Vec<_> = program.heard.iter().filter(|line| line.to_string().contains("no keys: ")).collect();
+        assert_eq!(said.len(), times, "{said:?}: whoever is on this machine is no stranger");
+        assert!(said.iter().all(|line| line["level"] == "WARN"));
+    }
 }
 
 #[tokio::test]

@@ -62,10 +62,7 @@ async fn what_callers_do_wrong_is_told_to_them_and_not_in_the_log() {
     program.line("stopped");
     let serious = |line: &&Value| line["level"] != "INFO";
     let serious: Vec<_> = program.heard.iter().filter(serious).map(|line| &line["message"]).collect();
-    assert_eq!(
-        serious,
-        ["no keys: whoever reaches the port may use this server; access.keys or access.file closes it"]
-    );
+    assert!(serious.is_empty(), "{serious:?}");
 }
 
 /// Says what is not HTTP, and listens until the connection is closed.

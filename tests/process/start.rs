@@ -95,8 +95,8 @@ async fn a_warm_up_that_fails_is_a_warning_and_the_first_request_tries_again() {
         let heard = program.heard.iter().find(|line| line["message"] == message).cloned();
         heard.unwrap_or_else(|| program.line(message))
     };
-    assert_eq!(said("downloading")["cause"], "preload");
-    assert!(said("downloaded")["bytes"].as_u64().unwrap() > good.len() as u64);
+    assert_eq!(said("looking for its files")["cause"], "preload");
+    assert!(said("its files are here")["bytes"].as_u64().unwrap() > good.len() as u64);
     assert_eq!(said("loading")["model"], "voice");
     assert!(said("the first inference failed")["error"].as_str().unwrap().contains("no numbers"));
     let warning = said("not loaded at start: left to the first request");
@@ -118,7 +118,7 @@ async fn a_warm_up_that_fails_is_a_warning_and_the_first_request_tries_again() {
         answer = ask().await.unwrap();
     }
     assert_eq!(answer.status(), 200);
-    assert_eq!(program.line("downloading")["cause"], "retry");
+    assert_eq!(program.line("looking for its files")["cause"], "retry");
     for step in ["loaded", "warm", "ready"] {
         assert!(program.line(step)["seconds"].is_number(), "{step}");
     }

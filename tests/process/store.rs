@@ -241,6 +241,8 @@ fn a_server_logs_what_it_downloads() {
     let (hub, cache) = (hub(), TempDir::new().unwrap());
     let mut command = sconce(&cache);
     command.env("PORT", "0").env("HF_ENDPOINT", hub.url()).env("MODEL_ID", MODEL).env("LOAD_MODE", "startup");
+    // A pause this short is no news.
+    command.env("SCONCE_LOG__LEVEL", "info,sconce::store::retry=debug");
     hub.fail_on("/tree/", 1, 503, None);
     let mut program = Program::start(&mut command);
     let bytes: usize = expected().values().map(Vec::len).sum();
