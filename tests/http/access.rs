@@ -142,6 +142,21 @@ async fn metrics_can_be_opened_alone() {
 
 #[tokio::test]
 async fn on_vertex_administration_is_closed_unless_opened() {
+/// A gateway in front may have taken `Authorization` for itself, and passes it on.
+#[tokio::test]
+async fn a_token_for_somebody_else_does_not_hide_a_key_and_the_first_known_key_counts() {
+    let server = locked().start();
+    let ask = async |method: Method, path: &str, bearer: &str, key: &str| {
+        let request = server.client.request(method, server.url(path)).bearer_auth(bearer).header("x-api-key", key);
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(ask(Method::GET, "/v1/models", "a-token-of-a-gateway", "sk-user").await, 200);
+    assert_eq!(ask(Method::GET, "/v1/models", "sk-user", "a-key-of-a-gateway").await, 200);
+    assert_eq!(ask(Method::GET, "/v1/models", "sk-nobody", "sk-nobody2").await, 401);
+    assert_eq!(ask(Method::POST, "/download-models", "sk-user", "sk-admin").await, 403);
+    assert_eq!(ask(Method::POST, "/download-models", "sk-admin", "sk-user").await, 200);
+}
+
     let closed = Server::builder().env("AIP_MODE", "PREDICTION").start();
     assert_eq!(ask(&closed, Method::POST, "/download-models", None).await.status(), 403);
     let opened = locked().env("AIP_MODE", "PREDICTION").env("SCONCE_HTTP__ADMIN", "true").start();

@@ -99,16 +99,20 @@ impl Gate {
         Ok(permits)
     }
 
+    /// Who holds the first key of the request that is known here. What it may do is what its key may: a request that
+    /// brings two is never let in by the one and counted for the other.
     fn holder(&self, request: &ServiceRequest, scope: Scope) -> Result<Arc<Holder>, Problem> {
         let refused = |why, message: &str| {
             self.keyring.metrics().refused(NOBODY, why);
             Problem::new(Kind::Unauthenticated, message)
         };
-        let key = credential::key(request.headers()).ok_or_else(|| {
-            refused(Refusal::NoKey, "this server asks for a key; send it as `Authorization: Bearer <key>`")
-        })?;
-        let holder =
-            self.keyring.find(key).ok_or_else(|| refused(Refusal::UnknownKey, "this key is not known here"))?;
+        let mut keys = credential::keys(request.headers()).peekable();
+        if keys.peek().is_none() {
+            let message = "this server asks for a key; send it as `Authorization: Bearer <key>`";
+            return Err(refused(Refusal::NoKey, message));
+        }
+        let known = keys.find_map(|key| self.keyring.find(key));
+        let holder = known.ok_or_else(|| refused(Refusal::UnknownKey, "this key is not known here"))?;
         if holder.may(scope) { Ok(holder) } else { Err(holder.lacks(scope)) }
     }
 

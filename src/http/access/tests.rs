@@ -189,7 +189,7 @@ fn requests_under_way_are_bounded_until_they_end() {
 fn keys_are_taken_from_the_headers_that_tools_send() {
     let key = |name: &'static str, value: &'static str| {
         let request = TestRequest::default().insert_header((name, value)).to_http_request();
-        credential::key(request.headers()).map(str::to_owned)
+        credential::keys(request.headers()).next().map(str::to_owned)
     };
     for (name, value) in
         [("Authorization", "Bearer sk"), ("authorization", "bearer  sk "), ("X-Api-Key", "sk"), ("api-key", "sk")]
