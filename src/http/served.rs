@@ -1,4 +1,5 @@
-//! Which device served a request, on every answer that a model gave: nobody has to guess whether a GPU did.
+//! Which model served a request and on which device, on every answer that a model gave: nobody has to guess whether a GPU
+//! did, or which model a name such as `whisper-1` meant.
 
 use actix_web::{
     Error, HttpMessage, HttpRequest,
@@ -10,6 +11,7 @@ use actix_web::{
 
 use crate::service::Served;
 
+pub(super) const MODEL: HeaderName = HeaderName::from_static("x-sconce-model");
 const DEVICE: HeaderName = HeaderName::from_static("x-sconce-device");
 
 /// Where the service is to write who serves this request.
@@ -22,9 +24,11 @@ pub(super) async fn layer<B: MessageBody>(request: ServiceRequest, next: Next<B>
     let served = Served::default();
     request.extensions_mut().insert(served.clone());
     let mut response = next.call(request).await?;
-    let device = served.get().and_then(|(_, device)| HeaderValue::try_from(device.to_string()).ok());
-    if let Some(device) = device {
-        response.headers_mut().insert(DEVICE, device);
+    let Some((model, device)) = served.get() else { return Ok(response) };
+    for (name, value) in [(MODEL, model.to_string()), (DEVICE, device.to_string())] {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            response.headers_mut().insert(name, value);
+        }
     }
     Ok(response)
 }

@@ -57,6 +57,7 @@ async fn a_text_is_spoken_in_every_format() {
         assert_eq!(answer.status(), 200, "{format}");
         assert_eq!(answer.headers()["content-type"], media_type);
         assert_eq!(answer.headers()["x-sconce-device"], "cpu");
+        assert_eq!(answer.headers()["x-sconce-model"], "sconce/lark.en", "tts-1 promises more");
         let pcm = heard(&answer.bytes().await.unwrap());
         assert!((pcm.seconds() - whole.seconds()).abs() < 0.2, "{format}: {} of {}", pcm.seconds(), whole.seconds());
         let ratio = loudness(&pcm) / loudness(&whole);
