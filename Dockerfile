@@ -40,6 +40,7 @@ RUN sed -i '/^\[\[bench\]\]/,/^$/d' Cargo.toml \
     && cargo auditable build --locked --profile "${PROFILE}" --features "${FEATURES}"
 COPY assets/models ./assets/models
 COPY crates ./crates
+COPY docs ./docs
 COPY src ./src
 # Cargo goes by times, and those of a checkout may be older than the empty program.
 RUN touch src/main.rs src/lib.rs crates/audio/src/lib.rs crates/nn/src/lib.rs \

@@ -1,4 +1,4 @@
-//! `/openapi.json`, and `/docs`, a page that reads it. Both are made of what is in the program: nothing is loaded from
+//! `/openapi.json`, and `/docs/api/`, a page that reads it. Both are made of what is in the program: nothing is loaded from
 //! anywhere else.
 //!
 //! Each protocol's `Docs` says what its routes take and give. What holds for all of them is added here from the code that
@@ -30,7 +30,7 @@ use super::{
     api::Api,
     asr,
     config::Config,
-    console, generate, jobs, oip, openai,
+    console, docs, generate, jobs, oip, openai,
     problem::{Problem, schemas},
     vertex,
 };
@@ -58,13 +58,13 @@ struct Specification(OnceLock<Bytes>);
 
 /// Routes of the document and its page.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
-    let page = utoipa_swagger_ui::Config::new(["../openapi.json"]).validator_url("none");
+    let page = utoipa_swagger_ui::Config::new(["../../openapi.json"]).validator_url("none");
     app.app_data(web::Data::new(Specification::default()))
         .app_data(web::Data::new(page))
         .service(web::resource("/openapi.json").route(web::get().to(specification)))
-        .service(web::resource("/docs").route(web::get().to(page_without_slash)))
-        .service(web::resource("/docs/").route(web::get().to(self::page)))
-        .service(web::resource("/docs/{file}").route(web::get().to(file)));
+        .service(web::resource("/docs/api").route(web::get().to(page_without_slash)))
+        .service(web::resource("/docs/api/").route(web::get().to(self::page)))
+        .service(web::resource("/docs/api/{file}").route(web::get().to(file)));
 }
 
 /// What every route takes and gives.
@@ -93,7 +93,7 @@ fn document(config: &Config, routes: &Routes, keys: bool) -> utoipa::openapi::Op
 }
 
 /// What each protocol says of itself.
-fn parts() -> [utoipa::openapi::OpenApi; 7] {
+fn parts() -> [utoipa::openapi::OpenApi; 8] {
     [
         openai::Docs::openapi(),
         vertex::Docs::openapi(),
@@ -102,6 +102,7 @@ fn parts() -> [utoipa::openapi::OpenApi; 7] {
         asr::Docs::openapi(),
         jobs::Docs::openapi(),
         admin::Docs::openapi(),
+        docs::Docs::openapi(),
     ]
 }
 
@@ -148,7 +149,7 @@ async fn specification(api: web::Data<Api>, made: web::Data<Specification>) -> H
 
 /// A page to read and try the routes.
 #[utoipa::path(
-    get, path = "/docs/", operation_id = "docs", tag = "documentation",
+    get, path = "/docs/api/", operation_id = "api_page", tag = "documentation",
     responses((status = 200, description = "The page", body = String, content_type = "text/html"))
 )]
 async fn page(config: web::Data<utoipa_swagger_ui::Config<'static>>) -> HttpResponse {
@@ -157,7 +158,7 @@ async fn page(config: web::Data<utoipa_swagger_ui::Config<'static>>) -> HttpResp
 
 /// A file that the page needs.
 #[utoipa::path(
-    get, path = "/docs/{file}", operation_id = "docs_file", tag = "documentation",
+    get, path = "/docs/api/{file}", operation_id = "api_page_file", tag = "documentation",
     params(("file" = String, Path, description = "Name of the file", example = "swagger-ui.css")),
     responses((status = 200, description = "The file", content(
         (String = "text/html"), (String = "text/css"), (String = "text/javascript"), (String = "image/png")
@@ -168,7 +169,7 @@ async fn file(path: web::Path<String>, config: web::Data<utoipa_swagger_ui::Conf
 }
 
 async fn page_without_slash() -> HttpResponse {
-    HttpResponse::PermanentRedirect().insert_header((header::LOCATION, "docs/")).finish()
+    HttpResponse::PermanentRedirect().insert_header((header::LOCATION, "api/")).finish()
 }
 
 fn shown(path: &str, config: Arc<utoipa_swagger_ui::Config<'static>>) -> HttpResponse {

@@ -12,7 +12,7 @@ use actix_web::{
 };
 
 use super::{
-    admin, api::Api, asr, console, exchange, generate, jobs, methods, oip, openai, openapi, problem::Problem,
+    admin, api::Api, asr, console, docs, exchange, generate, jobs, methods, oip, openai, openapi, problem::Problem,
     request_id, served, vertex,
 };
 use crate::speech::Kind;
@@ -54,6 +54,7 @@ pub fn routes(api: Api) -> impl HttpServiceFactory {
             }
         })
         .configure(openapi::routes)
+        .configure(docs::routes)
         .configure(admin::routes)
         .configure(oip::routes)
         .configure(openai::routes)
@@ -91,6 +92,6 @@ fn cors(origins: &[String]) -> Cors {
 }
 
 async fn no_such_route(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
-    let message = format!("there is no {} {}; README.md lists the routes", request.method(), request.path());
+    let message = format!("there is no {} {}; /docs lists the routes", request.method(), request.path());
     Problem::new(Kind::NotFound, message).answer(api.gate.routes().shape(request.path()))
 }

@@ -72,7 +72,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// The parts of `http` that speak a protocol. None of them knows another, and what they share knows none of them.
-const PROTOCOLS: [&str; 7] = ["admin", "console", "generate", "jobs", "oip", "openai", "vertex"];
+const PROTOCOLS: [&str; 8] = ["admin", "console", "docs", "generate", "jobs", "oip", "openai", "vertex"];
 /// Folders of `http` that protocols share.
 const SHARED: [&str; 5] = ["access", "models", "native", "openapi", "problem"];
 /// What puts the protocols together: every route, and the document of all of them.

@@ -58,7 +58,18 @@ async fn without_keys_everybody_may_come_in() {
 #[tokio::test]
 async fn every_route_but_probes_asks_for_a_key() {
     let server = locked().start();
-    for probe in ["/health", "/health/live", "/health/ready", "/ping", "/", "/console/style.css"] {
+    for probe in [
+        "/health",
+        "/health/live",
+        "/health/ready",
+        "/ping",
+        "/",
+        "/console/style.css",
+        "/openapi.json",
+        "/docs/",
+        "/docs/install",
+        "/docs/api/swagger-ui.css",
+    ] {
         assert_eq!(server.get(probe).await.status(), 200, "{probe}");
     }
     let closed = [
@@ -69,8 +80,7 @@ async fn every_route_but_probes_asks_for_a_key() {
         (Method::GET, "/models/events"),
         (Method::POST, "/download-models"),
         (Method::GET, "/metrics"),
-        (Method::GET, "/openapi.json"),
-        (Method::GET, "/docs/"),
+        (Method::POST, "/openapi.json"),
         (Method::POST, "/"),
         (Method::GET, "/a-route-that-nobody-has-written-yet"),
         (Method::POST, "/health"),
@@ -132,16 +142,6 @@ async fn a_key_may_come_in_the_headers_of_other_tools() {
     }
 }
 
-#[tokio::test]
-async fn metrics_can_be_opened_alone() {
-    let server = locked().env("SCONCE_ACCESS__OPEN_METRICS", "true").start();
-    assert_eq!(ask(&server, Method::GET, "/models/status", None).await.status(), 401);
-    assert_eq!(server.metric("sconce_refused_total", &[("key", ""), ("reason", "no_key")]).await, 1.0);
-    assert_eq!(server.metric("sconce_keys", &[]).await, 2.0);
-}
-
-#[tokio::test]
-async fn on_vertex_administration_is_closed_unless_opened() {
 /// A gateway in front may have taken `Authorization` for itself, and passes it on.
 #[tokio::test]
 async fn a_token_for_somebody_else_does_not_hide_a_key_and_the_first_known_key_counts() {
@@ -157,6 +157,16 @@ async fn a_token_for_somebody_else_does_not_hide_a_key_and_the_first_known_key_c
     assert_eq!(ask(Method::POST, "/download-models", "sk-admin", "sk-user").await, 200);
 }
 
+#[tokio::test]
+async fn metrics_can_be_opened_alone() {
+    let server = locked().env("SCONCE_ACCESS__OPEN_METRICS", "true").start();
+    assert_eq!(ask(&server, Method::GET, "/models/status", None).await.status(), 401);
+    assert_eq!(server.metric("sconce_refused_total", &[("key", ""), ("reason", "no_key")]).await, 1.0);
+    assert_eq!(server.metric("sconce_keys", &[]).await, 2.0);
+}
+
+#[tokio::test]
+async fn on_vertex_administration_is_closed_unless_opened() {
     let closed = Server::builder().env("AIP_MODE", "PREDICTION").start();
     assert_eq!(ask(&closed, Method::POST, "/download-models", None).await.status(), 403);
     let opened = locked().env("AIP_MODE", "PREDICTION").env("SCONCE_HTTP__ADMIN", "true").start();

@@ -13,6 +13,7 @@ mod cold;
 mod compatibility;
 mod crowds;
 mod disconnect;
+mod docs;
 mod flows_devices;
 mod flows_lifecycle;
 mod health;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{Server, server::ServerBuilder};
 
 /// Every route with a `GET`, and those whose size is the same a moment later.
-const LOOKS: [(&str, bool); 22] = [
+const LOOKS: [(&str, bool); 24] = [
     ("/health", false),
     ("/health/live", true),
     ("/health/ready", true),
@@ -18,6 +18,8 @@ const LOOKS: [(&str, bool); 22] = [
     ("/metrics", false),
     ("/openapi.json", true),
     ("/docs/", true),
+    ("/docs/install", true),
+    ("/docs/api/", true),
     ("/", true),
     ("/console/style.css", true),
     ("/v1/models", true),

@@ -87,7 +87,7 @@ async fn every_route_in_the_document_is_served_and_no_method_more() {
         let answer = server.client.request(method.clone(), &url).send().await.unwrap();
         assert_ne!(answer.status(), 405, "{method} {path}");
         let text = answer.text().await.unwrap();
-        assert!(!text.contains("README.md lists the routes"), "{method} {path}: {text}");
+        assert!(!text.contains("/docs lists the routes"), "{method} {path}: {text}");
     }
     for (path, item) in paths(&document) {
         for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
@@ -154,18 +154,18 @@ fn addresses(text: &str) -> Vec<&str> {
 #[tokio::test]
 async fn the_page_needs_nothing_from_outside() {
     let server = Server::start();
-    let sent = server.get("/docs").await;
-    assert_eq!((sent.status().as_u16(), sent.url().path()), (200, "/docs/"));
+    let sent = server.get("/docs/api").await;
+    assert_eq!((sent.status().as_u16(), sent.url().path()), (200, "/docs/api/"));
     assert!(sent.headers()["content-security-policy"].to_str().unwrap().starts_with("default-src 'self'"));
     let page = sent.text().await.unwrap();
-    let script = server.get("/docs/swagger-initializer.js").await.text().await.unwrap();
-    assert!(script.contains("../openapi.json") && script.contains("\"validatorUrl\": \"none\""), "{script}");
+    let script = server.get("/docs/api/swagger-initializer.js").await.text().await.unwrap();
+    assert!(script.contains("../../openapi.json") && script.contains("\"validatorUrl\": \"none\""), "{script}");
     assert!(!script.contains("http://") && !script.contains("https://"), "{script}");
     let parts = addresses(&page);
     assert!(parts.len() > 4, "{page}");
     for part in parts {
         assert!(!part.contains("//"), "{part} is outside");
-        let answer = server.client.get(server.url("/docs/")).send().await.unwrap();
+        let answer = server.client.get(server.url("/docs/api/")).send().await.unwrap();
         let address = answer.url().join(part).unwrap();
         let status = server.client.get(address.clone()).send().await.unwrap().status();
         assert_eq!(status, 200, "{address}");

@@ -48,6 +48,10 @@ const TABLE: &[Route] = &[
     // The page holds nothing; what it shows it asks for with a key.
     Route::probe("/"),
     Route::probe("/console/").below(),
+    // What this program can be asked stands in its source as well. A browser cannot send a key with an address.
+    Route::probe("/openapi.json"),
+    Route::probe("/docs"),
+    Route::probe("/docs/").below(),
     // `AIP_PREDICT_ROUTE` is one more.
     Route::infer("/predict"),
     Route::infer("/invocations"),
@@ -57,9 +61,6 @@ const TABLE: &[Route] = &[
     Route::infer("/metrics"),
     Route::infer("/models/status"),
     Route::infer("/models/events"),
-    Route::infer("/openapi.json"),
-    Route::infer("/docs"),
-    Route::infer("/docs/").below(),
     Route::infer("/v2"),
     Route::infer("/v2/models"),
     Route::infer("/v2/models/").below(),

@@ -13,7 +13,7 @@ use actix_web::{
 };
 use serde_json::Value;
 
-use super::security::SECURITY;
+use crate::http::security::SECURITY;
 
 /// What people meet who type an address, or follow a link.
 const SHOWN: [StatusCode; 4] =
@@ -65,10 +65,10 @@ fn page(status: StatusCode, message: &str) -> String {
         StatusCode::FORBIDDEN => ("This is not open to you", "Ask whoever runs this server."),
         StatusCode::NOT_FOUND => (
             "There is nothing here",
-            "The <a href=\"/\">console</a> shows what this server has, and <a href=\"/docs/\">the API</a> lists its \
+            "The <a href=\"/\">console</a> shows what this server has, and <a href=\"/docs/api/\">the API</a> lists its \
              routes.",
         ),
-        _ => ("This is for programs", "<a href=\"/docs/\">The API</a> says how this address is to be asked."),
+        _ => ("This is for programs", "<a href=\"/docs/api/\">The API</a> says how this address is to be asked."),
     };
     let (code, message) = (status.as_u16(), escaped(message));
     format!(

@@ -1,13 +1,11 @@
 //! The page at `/`: what the server has, hears and says, for people. It is files that are inside the program and asks
 //! the routes that programs ask, with the key of whoever looks; it knows nothing by itself.
 
-mod asset;
 mod failure;
-mod security;
+mod files;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use self::asset::Asset;
 use super::problem::Problem;
 use crate::speech::Kind;
 
@@ -45,7 +43,7 @@ async fn file(name: web::Path<String>, request: HttpRequest) -> HttpResponse {
 }
 
 fn shown(name: &str, request: &HttpRequest) -> HttpResponse {
-    match Asset::find(name) {
+    match files::find(name) {
         Some(asset) => asset.answer(request),
         None => Problem::new(Kind::NotFound, format!("the page has no file {name:?}")).google(),
     }

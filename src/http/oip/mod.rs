@@ -64,6 +64,6 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
 }
 
 async fn no_such_route(request: HttpRequest) -> HttpResponse {
-    let message = format!("there is no {} {}; README.md lists the routes", request.method(), request.path());
+    let message = format!("there is no {} {}; /docs lists the routes", request.method(), request.path());
     Problem::new(Kind::NotFound, message).oip()
 }

@@ -1,4 +1,4 @@
-//! What a browser is told beside everything that it shows of this folder.
+//! What a browser is told beside every file that it shows.
 
 use actix_web::{HttpResponse, HttpResponseBuilder, http::StatusCode};
 
