@@ -22,7 +22,7 @@ mod voices;
 
 use std::{future::Future, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::exit::USAGE;
 use crate::{
@@ -62,8 +62,15 @@ enum Command {
     Voices(voices::Args),
     /// Ask a running server whether it is healthy; the exit code is 0 if so
     Healthcheck(healthcheck::Healthcheck),
-    /// Print the effective configuration and where each value came from
-    CheckConfig,
+    CheckConfig(CheckConfig),
+}
+
+/// Print the effective configuration and where each value came from
+#[derive(Debug, clap::Args)]
+struct CheckConfig {
+    /// Leave out what is as it is by default
+    #[arg(long)]
+    changed: bool,
 }
 
 /// The program: exit code 0 is success, 1 is failure, 2 is wrong usage or configuration.
@@ -77,7 +84,8 @@ pub fn serving(families: &'static [&'static dyn Family]) -> ExitCode {
 }
 
 fn start(families: Option<&'static [&'static dyn Family]>) -> ExitCode {
-    let Args { overrides, command } = Args::parse();
+    let matches = Overrides::of_servers(Args::command(), &["serve", "check-config", "healthcheck"]).get_matches();
+    let Args { overrides, command } = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let sources = Sources { families, ..Sources::of_process(overrides) };
     let loaded = match config::load(&sources) {
         Ok(loaded) => loaded,
@@ -86,8 +94,8 @@ fn start(families: Option<&'static [&'static dyn Family]>) -> ExitCode {
             return USAGE.into();
         }
     };
-    if let Some(Command::CheckConfig) = command {
-        return check(&loaded);
+    if let Some(Command::CheckConfig(asked)) = command {
+        return check(&loaded, &asked);
     }
     let command = command.unwrap_or(Command::Serve);
     match telemetry::init(&telemetry_config(&loaded, &command)) {
@@ -100,8 +108,9 @@ fn start(families: Option<&'static [&'static dyn Family]>) -> ExitCode {
 }
 
 /// The effective configuration, and whether the models that it names can be told apart and found.
-fn check(loaded: &Loaded) -> ExitCode {
-    out::write(format_args!("{}", loaded.report));
+fn check(loaded: &Loaded, asked: &CheckConfig) -> ExitCode {
+    let report = if asked.changed { loaded.report.changed() } else { loaded.report.clone() };
+    out::write(format_args!("{report}"));
     match Catalog::new(&loaded.config.catalog) {
         Ok(_) => ExitCode::SUCCESS,
         Err(faults) => {
@@ -140,7 +149,7 @@ fn run(loaded: Loaded, sources: Sources, command: Command) -> ExitCode {
         Command::Convert(args) => on_runtime(convert::run(args, named_model(&loaded), config)),
         Command::Voices(args) => on_runtime(voices::run(args, config)),
         Command::Healthcheck(check) => on_runtime(check.run(config)),
-        Command::CheckConfig => ExitCode::SUCCESS,
+        Command::CheckConfig(_) => ExitCode::SUCCESS,
     }
 }
 

@@ -2,38 +2,59 @@
 
 use std::process::ExitCode;
 
+use indicatif::DecimalBytes;
+
 use super::out::say;
 use crate::{
     app::{self, App},
     catalog::Entry,
     model::Availability,
+    store::{CachedModel, Source, Store},
 };
 
 pub(super) async fn run(config: app::Config) -> anyhow::Result<ExitCode> {
     let app = App::build(config)?;
     let catalog = app.catalog();
     let default = &catalog.default().name;
-    let rows: Vec<[String; 4]> = catalog.entries().map(|entry| row(entry, entry.name == *default)).collect();
+    let here = app.store().inventory().await?;
+    let rows: Vec<[String; 4]> = catalog.entries().map(|entry| row(entry, entry.name == *default, &here)).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
     let widths = [width(0), width(1), width(2)];
-    for [name, family, availability, aliases] in &rows {
+    for [name, family, place, aliases] in &rows {
         let [w0, w1, w2] = widths;
-        say!("{name:w0$}  {family:w1$}  {availability:w2$}  {aliases}");
+        say!("{name:w0$}  {family:w1$}  {place:w2$}  {aliases}");
     }
     say!("\n* is the default model: it answers requests that name none.");
     Ok(ExitCode::SUCCESS)
 }
 
-fn row(entry: &Entry, default: bool) -> [String; 4] {
-    let availability = match &entry.availability {
-        Availability::Available => "available".to_owned(),
+fn row(entry: &Entry, default: bool, here: &[CachedModel]) -> [String; 4] {
+    let place = match &entry.availability {
+        Availability::Available => place(entry, here),
         Availability::Unsupported(reason) => format!("unsupported: {reason}"),
     };
     let name = format!("{}{}", entry.name, if default { " *" } else { "" });
-    [
-        name,
-        entry.family.map_or("by config.json", |family| family.name()).to_owned(),
-        availability,
-        entry.aliases.join(", "),
-    ]
+    [name, entry.family.map_or("by config.json", |family| family.name()).to_owned(), place, entry.aliases.join(", ")]
+}
+
+/// Where the files are, and how large: what is remote is told by its parameters, which nobody has to be asked for.
+fn place(entry: &Entry, here: &[CachedModel]) -> String {
+    let cached = |source: &Source| {
+        let folder = Store::folder_of(source)?;
+        here.iter().find(|model| model.folder == folder && !model.commits.is_empty()).map(|model| model.bytes)
+    };
+    let bytes = |source: &Source| match source {
+        Source::Embedded(_) | Source::Folder(_) => Some(0),
+        source => cached(source),
+    };
+    let inside = entry.parts.iter().all(|(_, source)| matches!(source, Source::Embedded(_)));
+    match entry.parts.iter().map(|(_, source)| bytes(source)).sum::<Option<u64>>() {
+        Some(_) if inside => "inside the program".to_owned(),
+        Some(0) => "here".to_owned(),
+        Some(bytes) => format!("here, {}", DecimalBytes(bytes)),
+        None => match entry.million_parameters {
+            Some(millions) => format!("remote, {millions} M parameters"),
+            None => "remote".to_owned(),
+        },
+    }
 }

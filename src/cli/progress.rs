@@ -16,17 +16,13 @@ use self::lines::{Lines, SILENCE};
 use crate::{
     lifecycle::{ModelStatus, Snapshot, Status},
     speech::ModelName,
+    store::Phase,
 };
 
 const BYTES: &str = "{prefix}  {bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left  {msg}";
 const SOUND: &str = "{bar:30} {percent}%  {eta} left";
 const TEXT: &str = "{bar:30} {percent}%  {eta} left  {msg}";
 const BUSY: &str = "{spinner} {prefix}  {msg} {elapsed}";
-
-/// A bar for bytes that arrive.
-pub(super) fn of_bytes(name: &str) -> ProgressBar {
-    ProgressBar::new(0).with_style(style(BYTES)).with_prefix(name.to_owned())
-}
 
 /// A bar over a recording of so many seconds; its positions are milliseconds.
 pub(super) fn of_sound(seconds: f64) -> ProgressBar {
@@ -78,7 +74,14 @@ impl Bars {
             self.change(model);
         }
         if let (Some((_, bar)), Some(progress)) = (self.one.get(&model.name), &model.progress) {
-            bar.set_length(progress.bytes_total);
+            // A bar over nothing would be full before anything came.
+            if progress.bytes_total > 0 && bar.length().is_none() {
+                bar.disable_steady_tick();
+                bar.set_style(style(BYTES));
+            }
+            if progress.bytes_total > 0 {
+                bar.set_length(progress.bytes_total);
+            }
             bar.set_position(progress.bytes_done);
             bar.set_message(progress.phase.as_str());
         }
@@ -89,7 +92,7 @@ impl Bars {
             old.finish_and_clear();
         }
         let bar = match model.status {
-            Status::Downloading => of_bytes(model.name.as_str()),
+            Status::Downloading => busy(model.name.as_str(), Phase::Resolving.as_str()),
             Status::Loading => busy(model.name.as_str(), "loading"),
             Status::NotLoaded | Status::Ready | Status::Failed => return,
         };

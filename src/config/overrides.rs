@@ -26,6 +26,9 @@ pub struct Overrides {
     given: BTreeMap<&'static str, Vec<String>>,
 }
 
+/// Flags that only a server obeys.
+const SERVING: [&str; 4] = ["load-mode", "host", "port", "max-resident"];
+
 /// `--config FILE`.
 const CONFIG: &str = "config";
 
@@ -35,6 +38,15 @@ impl Overrides {
     /// The configuration file, if the command line names one.
     pub fn config(&self) -> Option<&Path> {
         self.config.as_deref()
+    }
+
+    /// Takes what only a server obeys out of the help of all other commands. They take it still: a script may give every
+    /// command the same flags.
+    pub fn of_servers(command: Command, servers: &[&str]) -> Command {
+        command.mut_subcommands(|command| match servers.contains(&command.get_name()) {
+            true => command,
+            false => command.args(flags().filter(|(_, flag)| SERVING.contains(&flag.name)).map(hidden)),
+        })
     }
 
     /// The models that `--model` lists, and its name.
@@ -101,6 +113,10 @@ fn flags() -> impl Iterator<Item = (&'static Setting<Config>, Flag)> {
     SETTINGS.iter().filter_map(|setting| setting.flag.map(|flag| (setting, flag)))
 }
 
+fn hidden((setting, flag): (&'static Setting<Config>, Flag)) -> Arg {
+    argument(setting, flag).hide(true)
+}
+
 fn argument(setting: &'static Setting<Config>, flag: Flag) -> Arg {
     let argument = Arg::new(flag.name).long(flag.name).value_name(flag.value).help(help(setting)).global(true);
     match flag.value {
@@ -110,9 +126,14 @@ fn argument(setting: &'static Setting<Config>, flag: Flag) -> Arg {
     }
 }
 
-/// The first sentence of the setting's documentation.
+/// The first sentence of the setting's documentation, and which variable says the same.
 fn help(setting: &Setting<Config>) -> String {
     let sentence = setting.doc.split_inclusive(['.', ';', ':']).next().unwrap_or(setting.doc);
     let sentence = sentence.trim_end_matches(['.', ';', ':']).replace('`', "");
-    format!("{sentence} ({}; default {})", setting.slot.expected(), setting.default)
+    let variable = setting
+        .plain
+        .last()
+        .or(setting.hints.first())
+        .map_or_else(|| setting.variable(), |plain| plain.name.to_owned());
+    format!("{sentence} ({}; default {}; env {variable})", setting.slot.expected(), setting.default)
 }

@@ -27,6 +27,11 @@ impl Report {
         self.rows.iter().find(|row| row.name == name)
     }
 
+    /// What is not as it is by default.
+    pub fn changed(&self) -> Self {
+        Self { rows: self.rows.iter().filter(|row| row.origin != Origin::Default).cloned().collect() }
+    }
+
     pub(super) fn set(&mut self, name: &str, value: String, origin: Origin, secret: bool) {
         let value = if secret && origin != Origin::Default { "***".to_owned() } else { value };
         let row = Row { name: name.to_owned(), value, origin };

@@ -130,6 +130,7 @@ fn models_lists_what_there_is() {
         stdout.contains("sconce/whisper-nano.en *") && stdout.contains("openai/whisper-large-v3-turbo"),
         "{stdout}"
     );
+    assert!(stdout.contains("inside the program") && stdout.contains("remote, 39 M parameters"), "{stdout}");
 }
 
 #[test]
@@ -156,6 +157,24 @@ fn check_config_says_where_each_value_came_from() {
     assert!(line("load_mode").contains("startup") && line("load_mode").contains("--load-mode"));
     assert!(line("store.token").contains("***"));
     assert!(!stdout.contains("hf_secret"));
+    let (changed, _, _) = outcome(command.arg("--changed"));
+    assert!(
+        changed.lines().count() < 10 && changed.contains("server.port") && !changed.contains("  default"),
+        "{changed}"
+    );
+}
+
+#[test]
+fn the_help_of_a_command_offers_what_it_obeys_and_names_variables() {
+    let cache = TempDir::new().unwrap();
+    let (transcribe, _, _) = outcome(sconce(&cache).args(["transcribe", "--help"]));
+    assert!(!transcribe.contains("--port") && !transcribe.contains("--load-mode"), "{transcribe}");
+    assert!(transcribe.contains("--offline") && transcribe.contains("MODEL_ID"), "{transcribe}");
+    let (serve, _, _) = outcome(sconce(&cache).args(["serve", "--help"]));
+    assert!(serve.contains("--port") && serve.contains("PORT)"), "{serve}");
+    // A script may give every command the same flags.
+    let (_, stderr, code) = outcome(sconce(&cache).args(["models", "--port", "9000"]));
+    assert_eq!(code, 0, "{stderr}");
 }
 
 #[test]
