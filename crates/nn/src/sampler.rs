@@ -1,9 +1,11 @@
 //! The next token: the likeliest, or one drawn by its likelihood.
 
 mod filters;
+mod logits;
 mod repetition;
 
 pub use filters::{keep_min_p, keep_top_k, keep_top_p};
+pub use logits::{argmax, log_sum_exp};
 use rand::{Rng, rngs::StdRng};
 pub use repetition::penalise_repetition;
 
@@ -28,27 +30,6 @@ pub fn sample(logits: &[f32], temperature: f32, rng: &mut StdRng) -> Option<Samp
 /// The probability of one token.
 pub fn probability(logits: &[f32], token: u32) -> f32 {
     logits.get(token as usize).map_or(0.0, |logit| (logit - log_sum_exp(logits)).exp())
-}
-
-/// The natural logarithm of the sum of the exponentials; minus infinity of none.
-pub fn log_sum_exp(logits: &[f32]) -> f32 {
-    let greatest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    if greatest == f32::NEG_INFINITY {
-        return greatest;
-    }
-    let sum: f32 = logits.iter().map(|logit| (logit - greatest).exp()).sum();
-    greatest + sum.ln()
-}
-
-/// The first of the greatest.
-pub fn argmax(logits: &[f32]) -> usize {
-    let mut best = 0;
-    for (index, logit) in logits.iter().enumerate() {
-        if *logit > logits[best] {
-            best = index;
-        }
-    }
-    best
 }
 
 fn draw(logits: &[f32], temperature: f32, rng: &mut StdRng) -> usize {

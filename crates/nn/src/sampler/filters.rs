@@ -1,6 +1,6 @@
 //! Which tokens may be drawn. Each filter makes the logits of the others minus infinity, and always leaves the likeliest.
 
-use super::{argmax, log_sum_exp};
+use super::logits::{argmax, log_sum_exp};
 
 /// Keeps the `count` likeliest tokens, and those that are as likely as the last of them.
 pub fn keep_top_k(logits: &mut [f32], count: usize) {

@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
-use super::{backbone::matrix, perceiver::Perceiver};
+use super::{perceiver::Perceiver, sizes::matrix};
 use crate::nn::{
     ComputeContext, Epilogue, Linear,
     weights::{Loaded, Loader},

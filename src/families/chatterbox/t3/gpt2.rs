@@ -4,8 +4,8 @@ use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
 use super::{
-    backbone::{count, matrix, rows},
     sequence::{Sequence, attend_causally, positions},
+    sizes::{count, matrix, rows},
 };
 use crate::nn::{
     Embedding, Epilogue, LayerNorm, Linear,

@@ -3,8 +3,8 @@
 use candle_core::{Result, Tensor};
 
 use super::{
-    backbone::{HEAD_DIM, count, rows},
     sequence::{Sequence, attend_causally, positions},
+    sizes::{HEAD_DIM, count, rows},
 };
 use crate::nn::{
     ComputeContext, Epilogue, Linear, LongContext, RmsNorm, Rope, Rotation, swiglu,

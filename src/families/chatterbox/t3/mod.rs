@@ -16,6 +16,7 @@ mod prompt;
 mod row;
 mod sampling;
 mod sequence;
+mod sizes;
 #[cfg(test)]
 mod tests;
 

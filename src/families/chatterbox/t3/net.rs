@@ -4,12 +4,13 @@ use candle_core::{DType, Tensor};
 use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
-    backbone::{Backbone, HEAD_DIM, check_width, fault},
+    backbone::Backbone,
     conditioning::{ConditioningEncoder, T3Conditioning},
     prompt::{Embeddings, Prompt},
     row::T3Row,
     sampling::{PenaltyOrder, SamplingOptions},
     sequence::Sequence,
+    sizes::{HEAD_DIM, check_width, fault},
 };
 use crate::nn::{
     ComputeContext, Epilogue, Linear,

@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
-use super::backbone::fault;
+use super::sizes::fault;
 use crate::nn::{
     ComputeContext, Epilogue, LayerNorm, Linear,
     attention::{KvCache, KvCacheConfig, KvCacheDtype, SequenceQueries, attend},

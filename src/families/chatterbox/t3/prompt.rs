@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
-use super::backbone::{matrix, rows};
+use super::sizes::{matrix, rows};
 use crate::nn::{
     Embedding,
     weights::{Loaded, Loader},
