@@ -81,7 +81,7 @@ impl Builder {
     /// Leaves the models that the configuration names, the default one, and those inside this program.
     fn keep_configured(&mut self, config: &Config) {
         let default = self.default(config, &Names::new(&self.entries, &mut Vec::new())).ok();
-        let stays = |(place, entry): (usize, &Entry)| entry.listed || Some(place) == default || is_inside(entry);
+        let stays = |(place, entry): (usize, &Entry)| entry.listed || Some(place) == default || entry.is_embedded();
         let stays: Vec<bool> = self.entries.iter().enumerate().map(stays).collect();
         let moved = |place: usize| stays[..place].iter().filter(|stays| **stays).count();
         self.configured.iter_mut().for_each(|(place, _)| *place = moved(*place));
@@ -207,7 +207,7 @@ impl Builder {
             return names.get(asked).ok_or_else(|| CatalogError::Default(unknown(asked, &self.entries, names)));
         }
         let first = self.configured.first().map(|(place, _)| *place);
-        let inside = || self.entries.iter().position(is_inside);
+        let inside = || self.entries.iter().position(Entry::is_embedded);
         match first.or_else(inside) {
             Some(place) => Ok(place),
             // Something was configured and refused, which has been said.
@@ -237,11 +237,6 @@ pub(super) fn unknown(asked: &str, entries: &[Entry], names: &Names) -> Unknown 
     let (listed, others): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| entry.listed);
     let known = listed.into_iter().chain(others).map(name).collect();
     Unknown { asked: asked.to_owned(), nearest, known }
-}
-
-/// Whether its files are in this program.
-fn is_inside(entry: &Entry) -> bool {
-    entry.parts.iter().any(|(_, source)| matches!(source, Source::Embedded(_)))
 }
 
 /// An entry that nothing is known of but its name and where it comes from.

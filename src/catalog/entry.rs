@@ -49,6 +49,11 @@ impl Entry {
         self.name.as_str().rsplit('/').next().unwrap_or(self.name.as_str())
     }
 
+    /// Whether all of it is inside this program.
+    pub fn is_embedded(&self) -> bool {
+        self.parts.iter().all(|(_, source)| matches!(source, Source::Embedded(_)))
+    }
+
     /// The part before the `/` of the name.
     pub(super) fn organisation(&self) -> Option<&str> {
         self.name.as_str().split_once('/').map(|(organisation, _)| organisation)

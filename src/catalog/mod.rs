@@ -19,7 +19,6 @@ use self::{build::Builder, names::Names};
 use crate::{
     model::{Availability, Family},
     speech::TaskKind,
-    store::Source,
 };
 
 /// Every model that can be asked for. Never changes: another configuration makes another catalog.
@@ -77,9 +76,7 @@ impl Catalog {
     pub fn default_for(&self, task: TaskKind) -> &Entry {
         let hears = task == TaskKind::Transcribe;
         let does = |entry: &&Entry| entry.family.map_or(hears, |family| family.tasks().contains(&task));
-        let embedded = |entry: &&Entry| entry.parts.iter().all(|(_, source)| matches!(source, Source::Embedded(_)));
-        let inside = self.entries().filter(embedded);
-        self.listed().chain(inside).find(does).unwrap_or_else(|| self.default())
+        self.at_hand().find(does).unwrap_or_else(|| self.default())
     }
 
     /// Names of OpenAI's models that a small model inside this program answers for, with that model: nobody named a
@@ -87,7 +84,7 @@ impl Catalog {
     pub fn stand_ins(&self) -> impl Iterator<Item = (&'static str, &Entry)> {
         let asked = [TaskKind::Transcribe, TaskKind::Synthesize].into_iter().zip(names::OPENAI);
         let meant = asked.filter_map(|(task, name)| Some((name, self.resolve_for(Some(name), task).ok()?)));
-        meant.filter(|(_, entry)| entry.parts.iter().all(|(_, source)| matches!(source, Source::Embedded(_))))
+        meant.filter(|(_, entry)| entry.is_embedded())
     }
 
     /// Of which the family of an entry is one, also where it is not known yet.
@@ -109,6 +106,12 @@ impl Catalog {
     pub fn listed(&self) -> impl Iterator<Item = &Entry> {
         let others = self.entries.iter().enumerate().filter(|(place, entry)| entry.listed && *place != self.default);
         std::iter::once(self.default()).chain(others.map(|(_, entry)| entry))
+    }
+
+    /// Those, and the ones inside this program.
+    pub fn at_hand(&self) -> impl Iterator<Item = &Entry> {
+        let inside = |&(place, entry): &(usize, &Entry)| entry.is_embedded() && !entry.listed && place != self.default;
+        self.listed().chain(self.entries.iter().enumerate().filter(inside).map(|(_, entry)| entry))
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) async fn run(args: Args, config: app::Config) -> anyhow::Result<ExitC
     let app = App::build(config)?;
     let mut rows = Vec::new();
     let catalog = app.catalog();
-    for entry in catalog.entries().filter(|entry| speaks(entry)) {
+    for entry in catalog.at_hand().filter(|entry| speaks(entry)) {
         rows.extend(own(entry).iter().map(|voice| row(entry, voice)));
     }
     for voice in app.service().voices().list().await? {

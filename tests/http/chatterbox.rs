@@ -171,7 +171,7 @@ async fn what_it_cannot_do_is_refused_by_name() {
         (json!({"options": {"max_new_tokens": 5000}}), "max_new_tokens is 5000, where 1 to 1010 is expected"),
         (json!({"language": "fr"}), "the language \"fr\" is unknown; known are en"),
         (json!({"voice": content(&wav(vec![0.1; 4800]))}), "the recording is 0.20 s long; 1 to 60 s tell a voice"),
-        (json!({"voice": content(&wav(vec![0.0; 48_000]))}), "the voice's recording is silent"),
+        (json!({"voice": content(&wav(vec![0.0; 48_000]))}), "the recording is silent"),
         (json!({"voice": {"chatterbox": 0.5, "alloy": 0.5}}), "does not blend voices"),
     ] {
         let message = refused(&server, &instance(asked.clone())).await;

@@ -169,7 +169,7 @@ async fn what_cannot_be_spoken_is_said_in_every_protocol() {
         (json!({"text": "Hi", "audio": "UklGRg=="}), 400, "text", "the one or the other"),
         (json!({"text": "Hi", "model": "whisper-nano.en"}), 400, "model", "does not synthesize"),
         (json!({"audio": "UklGRg==", "model": "lark.en"}), 400, "model", "does not transcribe"),
-        (json!({"audio": "UklGRg==", "voice": "lark"}), 400, "model", "no model of this server can convert"),
+        (json!({"audio": "UklGRg==", "voice": "lark"}), 400, "model", "does not convert"),
     ] {
         let (found, answer) = post(&server, "/predict", &fields).await;
         assert_eq!(found, status, "{fields}: {answer}");

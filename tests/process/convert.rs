@@ -131,5 +131,5 @@ fn what_is_wrong_is_said_and_nothing_is_left_behind() {
     assert!(left.into_iter().all(|name| !name.contains("out") && !name.starts_with('.')));
 
     let (_, stderr, code) = outcome(sconce(&folder).args(["convert", "in.wav", "-o", "out.wav"]));
-    assert!(code == 1 && stderr.contains("no model of this server can convert"), "{code} {stderr}");
+    assert!(code == 1 && stderr.contains("these can: ResembleAI/chatterbox"), "{code} {stderr}");
 }

@@ -84,10 +84,10 @@ async fn remove(api: &Api, request: &HttpRequest, name: String) -> Result<String
     Ok(name)
 }
 
-/// Of every model that this build can serve and whose family is known.
+/// Of the models that the configuration names and those inside this program, as far as their family is known.
 fn own_voices(api: &Api) -> Vec<Voice> {
     let catalog = api.service.catalog();
-    let available = catalog.entries().filter(|entry| entry.availability == Availability::Available);
+    let available = catalog.at_hand().filter(|entry| entry.availability == Availability::Available);
     let voices = available.flat_map(|entry| {
         let own = entry.family.map(|family| family.voices()).unwrap_or_default();
         own.iter().map(|voice| own_voice(entry, voice))
