@@ -5,6 +5,18 @@ use actix_web::{HttpRequest, web};
 use super::{access, api::Api, problem::Problem, request_id::RequestId, served, wait};
 use crate::{lifecycle::KeepAlive, service::Call};
 
+/// `keep_alive`, as the document describes it.
+#[derive(utoipa::ToSchema)]
+#[serde(untagged)]
+#[schema(as = KeepAlive)]
+#[expect(dead_code, reason = "only described")]
+pub(super) enum KeepAliveSchema {
+    /// Seconds; 0 unloads the model right after, anything negative keeps it.
+    Seconds(f64),
+    /// Such as `5m` or `1h30m`.
+    Duration(String),
+}
+
 /// What a protocol knows of a request beside what is asked.
 pub(super) fn call(
     request: &HttpRequest,

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::{
     api::Api,
     body::{self, Shape},
-    call::{call, keep_alive},
+    call::{KeepAliveSchema, call, keep_alive},
     native::{
         request::SoundAnswer,
         sound::SoundFormat,
@@ -59,8 +59,8 @@ struct Generate {
     timeout: Option<f64>,
     /// Seconds to wait for the model.
     wait: Option<f64>,
-    /// How long the model is to stay in memory afterwards: seconds, or a text such as `5m`.
-    #[schema(value_type = Option<String>)]
+    /// How long the model is to stay in memory afterwards.
+    #[schema(value_type = Option<KeepAliveSchema>)]
     keep_alive: Option<KeepAlive>,
 }
 

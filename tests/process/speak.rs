@@ -138,7 +138,7 @@ fn what_is_wrong_is_said() {
         (vec!["Привет, как дела?", "-o", out], 1, "Cyrillic"),
         (vec![TEXT, "--voice", "lrak", "-o", out], 1, "there is no voice \"lrak\" (did you mean lark?); there is lark"),
         (vec![TEXT, "--language", "de", "-o", out], 1, "English"),
-        (vec![TEXT, "--model", "lark.eng", "-o", out], 1, "sconce/lark.en"),
+        (vec![TEXT, "--model", "lark.eng", "-o", out], 2, "sconce/lark.en"),
         (vec![TEXT, "--model", "whisper-nano.en", "-o", out], 1, "does not synthesize"),
         (vec!["<speak>Hi", "--ssml", "-o", out], 1, "line 1"),
         (vec!["--file", "no-such-file.txt"], 1, "no-such-file.txt: it cannot be read"),

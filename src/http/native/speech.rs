@@ -16,7 +16,7 @@ use super::{
 use crate::{
     http::{
         api::Api,
-        call::{call, keep_alive},
+        call::{KeepAliveSchema, call, keep_alive},
         problem::Problem,
         wait,
     },
@@ -66,8 +66,8 @@ pub(in crate::http) struct Speech {
     timeout: Option<f64>,
     /// Seconds to wait for the model.
     wait: Option<f64>,
-    /// How long the model is to stay in memory afterwards: seconds, or a text such as `5m`.
-    #[schema(value_type = Option<String>)]
+    /// How long the model is to stay in memory afterwards.
+    #[schema(value_type = Option<KeepAliveSchema>)]
     keep_alive: Option<KeepAlive>,
 }
 
