@@ -1,12 +1,12 @@
 //! Chatterbox: text in the voice of a recording, and speech turned into another voice, from Resemble AI.
 //!
-//! A language model ([`t3`]) writes speech tokens, 25 a second, for a text and a voice. S3Gen makes sound of them in the
-//! voice of a reference: flow matching gives a mel ([`flow`]), a vocoder the samples ([`hift`]). What it has to know of a
-//! recording comes from three networks that listen: tokens ([`s3_tokenizer`]), a speaker for S3Gen ([`speaker_encoder`]),
-//! and one for T3 ([`voice_encoder`]). Voice conversion is S3Gen on the tokens of a recording.
+//! A language model (`t3`) writes speech tokens, 25 a second, for a text and a voice. S3Gen makes sound of them in the
+//! voice of a reference: flow matching gives a mel (`flow`), a vocoder the samples (`hift`). What it has to know of a
+//! recording comes from three networks that listen: tokens (`s3_tokenizer`), a speaker for S3Gen (`speaker_encoder`),
+//! and one for T3 (`voice_encoder`). Voice conversion is S3Gen on the tokens of a recording.
 //!
-//! These know no request. A [`voices::Voice`] is what they found in a recording, kept for the next request; a
-//! [`decoder::Decoder`] makes sound of tokens as they come; the [`speaker`] brings requests to them.
+//! These know no request. A `voices::Voice` is what they found in a recording, kept for the next request; a
+//! `decoder::Decoder` makes sound of tokens as they come; the `speaker` brings requests to them.
 //!
 //! Published in variants, which the names of the files and the tensors tell apart: English, multilingual, Turbo and Nano
 //! (a GPT-2, and flow in two steps).
