@@ -47,9 +47,8 @@ fn place(entry: &Entry, here: &[CachedModel]) -> String {
         Source::Embedded(_) | Source::Folder(_) => Some(0),
         source => cached(source),
     };
-    let inside = entry.parts.iter().all(|(_, source)| matches!(source, Source::Embedded(_)));
     match entry.parts.iter().map(|(_, source)| bytes(source)).sum::<Option<u64>>() {
-        Some(_) if inside => "inside the program".to_owned(),
+        Some(_) if entry.is_embedded() => "inside the program".to_owned(),
         Some(0) => "here".to_owned(),
         Some(bytes) => format!("here, {}", DecimalBytes(bytes)),
         None => match entry.million_parameters {

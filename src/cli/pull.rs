@@ -1,6 +1,6 @@
 //! `sconce pull`: fills the cache, so that a server later starts with nothing to fetch.
 //!
-//! Its exit code tells a script what to do about a failure; docs/commands.md lists the codes.
+//! Its exit code tells a script what to do about a failure; README.md lists the codes.
 
 use std::process::ExitCode;
 

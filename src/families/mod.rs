@@ -1,6 +1,8 @@
 //! One folder per family. [`FAMILIES`] is the registry: routes, metric labels, the catalog and the tests read it.
 
 pub mod chatterbox;
+#[cfg(test)]
+mod fixtures;
 pub mod lark;
 mod load_error;
 pub mod voxtral;

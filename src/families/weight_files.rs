@@ -19,13 +19,23 @@ pub(super) fn names(files: &ModelFiles, part: &str) -> Result<BTreeSet<String>, 
 pub(super) fn size(files: &ModelFiles, part: &str, counted: impl Fn(&str) -> bool) -> Result<WeightSize, LoadError> {
     let mut sum = WeightSize::default();
     for name in names(files, part)? {
-        let (beginning, size) = files.beginning(part, &name)?;
-        if header_bytes(&beginning).is_some_and(|header| (beginning.len() as u64) < header && header <= size) {
-            return Err(LoadError::Ahead(name));
-        }
-        sum = sum.checked_add(measure_some(&name, &beginning, size, &counted)?).ok_or_else(|| too_large(&name))?;
+        sum = sum.checked_add(size_of_file(files, part, &name, &counted)?).ok_or_else(|| too_large(&name))?;
     }
     Ok(sum)
+}
+
+/// The same of one file.
+pub(super) fn size_of_file(
+    files: &ModelFiles,
+    part: &str,
+    name: &str,
+    counted: impl Fn(&str) -> bool,
+) -> Result<WeightSize, LoadError> {
+    let (beginning, size) = files.beginning(part, name)?;
+    if header_bytes(&beginning).is_some_and(|header| (beginning.len() as u64) < header && header <= size) {
+        return Err(LoadError::Ahead(name.to_owned()));
+    }
+    Ok(measure_some(name, &beginning, size, counted)?)
 }
 
 fn too_large(file: &str) -> LoadError {

@@ -96,17 +96,22 @@ impl Decoder {
         let Some((first, old)) = &self.mel else { return Ok((offset, new)) };
         let start = self.sent.saturating_sub(s3gen.context()).max(*first);
         let kept = old.narrow(0, start - first, self.sent - start)?;
-        let both = (first + old.dim(0)?).min(offset + new.dim(0)?);
-        let blended = both.saturating_sub(self.sent).min(BLEND);
-        let (old, new) = (
-            old.narrow(0, self.sent - first, blended)?,
-            new.narrow(0, self.sent - offset, new.dim(0)? - (self.sent - offset))?,
-        );
-        let share: Vec<f32> = (1..=blended).map(|at| at as f32 / (blended + 1) as f32).collect();
-        let share = Tensor::from_vec(share, (blended, 1), new.device())?.to_dtype(new.dtype())?;
-        let seam = new.narrow(0, 0, blended)?;
-        let seam = (&old + (seam - &old)?.broadcast_mul(&share)?)?;
-        let rest = new.narrow(0, blended, new.dim(0)? - blended)?;
-        Ok((start, Tensor::cat(&[kept, seam, rest], 0)?))
+        let (old, new) = (after(old, self.sent - first)?, after(&new, self.sent - offset)?);
+        let seam = old.dim(0)?.min(new.dim(0)?).min(BLEND);
+        let blended = blend(&old.narrow(0, 0, seam)?, &new.narrow(0, 0, seam)?)?;
+        Ok((start, Tensor::cat(&[kept, blended, after(&new, seam)?], 0)?))
     }
+}
+
+/// The frames from `frame` on.
+fn after(mel: &Tensor, frame: usize) -> Result<Tensor> {
+    mel.narrow(0, frame, mel.dim(0)? - frame)
+}
+
+/// From one mel to another of as many frames, evenly.
+fn blend(from: &Tensor, to: &Tensor) -> Result<Tensor> {
+    let frames = to.dim(0)?;
+    let share: Vec<f32> = (1..=frames).map(|at| at as f32 / (frames + 1) as f32).collect();
+    let share = Tensor::from_vec(share, (frames, 1), to.device())?.to_dtype(to.dtype())?;
+    from + (to - from)?.broadcast_mul(&share)?
 }

@@ -20,10 +20,11 @@ use super::{
     voices::{Hearing, Voice, Voices},
 };
 use crate::{
+    families::weight_files::size_of_file,
     model::{LoadError, ModelFiles, Placement},
     nn::{
         ComputeContext, Threads,
-        weights::{Loader, WeightSize, Weights, header_bytes, measure_some},
+        weights::{Loaded, Loader, WeightError, Weights, header_bytes},
     },
 };
 
@@ -34,7 +35,8 @@ const MOST_REQUESTS: usize = 4;
 const POSITIONS: u64 = 34 + 256 + 1000;
 /// Sequences of a request: with the text and without.
 const SEQUENCES: u64 = 2;
-/// Activations of a pass of flow and vocoder at their widest, seen at the published sizes with 40 s of speech.
+/// Activations of a pass of flow and vocoder at their widest, on the safe side: with 40 s of speech and 10 s of reference
+/// each of the estimator's widest takes 20 MB (2 rows, 2500 frames, 1024 numbers), and a dozen are there at once.
 const WORKSPACE: u64 = 768 << 20;
 
 /// What a T3 in a file of PyTorch may be wrapped in.
@@ -57,45 +59,103 @@ struct Metadata {
     text_preproc: String,
 }
 
+/// What a model is loaded from, and where to.
+struct Source<'a> {
+    part: &'a str,
+    files: &'a ModelFiles,
+    place: &'a Placement,
+    context: ComputeContext,
+}
+
 pub fn load(repository: &Repository, files: &ModelFiles, place: &Placement) -> Result<Speaker, LoadError> {
     let context = ComputeContext::new(&place.device, place.dtype);
     let threads = Threads::start("chatterbox", place.threads);
     let threads = threads.map_err(|error| LoadError::Device(candle_core::Error::wrap(error)))?;
+    let source = Source { part: &repository.part, files, place, context };
     let (s3gen, voices, speech) = threads.install(|| {
-        let (s3gen, listener) = s3gen(repository, files, place, &context)?;
-        let (mut voice_encoder, mut speech) = (None, None);
-        if let Some(found) = &repository.speech {
-            voice_encoder = Some(self::voice_encoder(&repository.part, &found.voice_encoder, files, place, &context)?);
-            speech =
-                Some(self::speech(&repository.part, found, listener.tokenizer.vocabulary(), files, place, &context)?);
-        }
+        let (s3gen, listener) = source.s3gen(&repository.s3gen)?;
+        let codes = listener.tokenizer.vocabulary();
+        let speech = repository.speech.as_ref();
+        let voice_encoder = speech.map(|speech| source.voice_encoder(&speech.voice_encoder)).transpose()?;
+        let speech = speech.map(|speech| source.speech(speech, codes)).transpose()?;
+        let own = repository.conditionals.as_ref().map(|file| source.own_voice(file)).transpose()?;
         let voices = Voices {
             listener,
             voice_encoder,
             hearing: if is_gpt2(repository) { Hearing::GPT2 } else { Hearing::LLAMA },
-            own: own_voice(repository, files, &context)?.map(Arc::new),
+            own: own.map(Arc::new),
             references: place.references.clone(),
             fingerprint: files.fingerprint(&repository.part)?,
-            context: context.clone(),
+            context: source.context.clone(),
         };
         Ok::<_, LoadError>((s3gen, voices, speech))
     })?;
-    let flow = s3gen.flow.options();
-    Ok(Speaker {
-        defaults: Defaults { sampling: sampling(repository), flow, expressive: !is_gpt2(repository) },
-        max_batch: place.max_batch.min(MOST_REQUESTS),
-        threads,
-        s3gen,
-        voices,
-        speech,
-    })
+    let sampling = if is_gpt2(repository) { SamplingOptions::GPT2 } else { SamplingOptions::LLAMA };
+    let defaults = Defaults { sampling, flow: s3gen.flow.options(), expressive: !is_gpt2(repository) };
+    Ok(Speaker { threads, s3gen, voices, speech, defaults, max_batch: place.max_batch.min(MOST_REQUESTS) })
+}
+
+/// Turbo and Nano.
+fn is_gpt2(repository: &Repository) -> bool {
+    repository.speech.as_ref().is_some_and(|speech| speech.text.is_gpt2())
+}
+
+// === impl Source ===
+
+impl Source<'_> {
+    /// Makes something of all tensors of a file.
+    fn read<T, E>(
+        &self,
+        file: &str,
+        prefix: &'static str,
+        make: impl FnOnce(&mut Loader<'_>) -> Result<T, E>,
+    ) -> Result<T, LoadError>
+    where
+        LoadError: From<E>,
+    {
+        let bytes = self.files.weights(self.part, file, self.place.weights)?;
+        let mut weights = Weights::open(&[(file.to_owned(), bytes)], prefix)?;
+        let made = make(&mut Loader { weights: &mut weights, context: &self.context })?;
+        weights.finish()?;
+        Ok(made)
+    }
+
+    fn s3gen(&self, file: &str) -> Result<(S3Gen, Listener), LoadError> {
+        let read = |loader: &mut Loader<'_>| {
+            let listener = Listener::load(loader)?;
+            Loaded::Ok((Flow::load(loader, "flow")?, Hift::load(loader, "mel2wav.")?, listener))
+        };
+        let (flow, hift, listener) = self.read(file, "", read)?;
+        if flow.bands() != hift.bands() {
+            let reason = format!("is of {} bands, where the flow has {}", hift.bands(), flow.bands());
+            return Err(WeightError::tensor("mel2wav.conv_pre.weight", reason).into());
+        }
+        Ok((S3Gen { flow, hift }, listener))
+    }
+
+    fn voice_encoder(&self, file: &str) -> Result<VoiceEncoder, LoadError> {
+        self.read(file, "", VoiceEncoder::load)
+    }
+
+    fn speech(&self, found: &SpeechFiles, codes: u32) -> Result<Speech, LoadError> {
+        let ids = T3Ids { start: codes, stop: codes + 1, codes };
+        let t3 = self.read(&found.t3, WRAPPED, |loader| T3::load(loader, "", ids))?;
+        let letters = letter_case(&self.files.beginning(self.part, &found.t3)?.0);
+        let front_end = FrontEnd::load(self.files, self.part, &found.text, letters)?;
+        Ok(Speech { t3, front_end, ending: ending(&found.text, codes) })
+    }
+
+    fn own_voice(&self, file: &str) -> Result<Voice, LoadError> {
+        let mut weights = Weights::open(&[(file.to_owned(), self.files.open(self.part, file)?)], "")?;
+        Voice::take(&mut weights, &self.context)
+    }
 }
 
 /// Weights, the caches of a full batch, and what a pass works with.
 pub fn footprint(repository: &Repository, files: &ModelFiles, place: &Placement) -> Result<u64, LoadError> {
     let mut bytes = 0u64;
     for file in repository.weights() {
-        let size = size(files, &repository.part, file, |_| true)?;
+        let size = size_of_file(files, &repository.part, file, |_| true)?;
         let of_type = size.numbers.saturating_mul(place.dtype.size_in_bytes() as u64);
         // On the CPU each weight keeps at most the width that it has in the file.
         bytes = bytes.saturating_add(if place.device.is_cpu() { size.bytes } else { of_type });
@@ -112,77 +172,10 @@ pub fn footprint(repository: &Repository, files: &ModelFiles, place: &Placement)
 /// The widths of all layers of a T3 together: each has one norm before its attention.
 fn widths(files: &ModelFiles, part: &str, t3: &str) -> Result<u64, LoadError> {
     let before_attention = |name: &str| name.ends_with(".input_layernorm.weight") || name.ends_with(".ln_1.weight");
-    let counted = size(files, part, t3, before_attention)?.numbers;
+    let counted = size_of_file(files, part, t3, before_attention)?.numbers;
     // Of a file of PyTorch only its length is known: sixteen squares of a width of 1024 a layer.
     let of_torch = counted / (16 << 10);
     Ok(if t3.ends_with(".safetensors") { counted } else { of_torch })
-}
-
-fn size(files: &ModelFiles, part: &str, file: &str, counted: impl Fn(&str) -> bool) -> Result<WeightSize, LoadError> {
-    let (beginning, size) = files.beginning(part, file)?;
-    if header_bytes(&beginning).is_some_and(|header| (beginning.len() as u64) < header && header <= size) {
-        return Err(LoadError::Ahead(file.to_owned()));
-    }
-    Ok(measure_some(file, &beginning, size, counted)?)
-}
-
-fn open(
-    part: &str,
-    file: &str,
-    prefix: &'static str,
-    files: &ModelFiles,
-    place: &Placement,
-) -> Result<Weights, LoadError> {
-    Ok(Weights::open(&[(file.to_owned(), files.weights(part, file, place.weights)?)], prefix)?)
-}
-
-fn s3gen(
-    repository: &Repository,
-    files: &ModelFiles,
-    place: &Placement,
-    context: &ComputeContext,
-) -> Result<(S3Gen, Listener), LoadError> {
-    let mut weights = open(&repository.part, &repository.s3gen, "", files, place)?;
-    let loader = &mut Loader { weights: &mut weights, context };
-    let listener = Listener::load(loader)?;
-    let s3gen = S3Gen { flow: Flow::load(loader, "flow")?, hift: Hift::load(loader, "mel2wav.")? };
-    weights.finish()?;
-    let (made, sounded) = (s3gen.flow.bands(), s3gen.hift.bands());
-    if made != sounded {
-        let reason = format!("is of {sounded} bands, where the flow has {made}");
-        return Err(LoadError::Tensor { tensor: "mel2wav.conv_pre.weight".to_owned(), reason });
-    }
-    Ok((s3gen, listener))
-}
-
-fn voice_encoder(
-    part: &str,
-    file: &str,
-    files: &ModelFiles,
-    place: &Placement,
-    context: &ComputeContext,
-) -> Result<VoiceEncoder, LoadError> {
-    let mut weights = open(part, file, "", files, place)?;
-    let encoder = VoiceEncoder::load(&mut Loader { weights: &mut weights, context })?;
-    weights.finish()?;
-    Ok(encoder)
-}
-
-fn speech(
-    part: &str,
-    found: &SpeechFiles,
-    codes: u32,
-    files: &ModelFiles,
-    place: &Placement,
-    context: &ComputeContext,
-) -> Result<Speech, LoadError> {
-    let mut weights = open(part, &found.t3, WRAPPED, files, place)?;
-    let t3 =
-        T3::load(&mut Loader { weights: &mut weights, context }, "", T3Ids { start: codes, stop: codes + 1, codes })?;
-    weights.finish()?;
-    let letters = letter_case(&files.beginning(part, &found.t3)?.0);
-    let front_end = FrontEnd::load(files, part, &found.text, letters)?;
-    Ok(Speech { t3, front_end, ending: ending(&found.text, codes) })
 }
 
 fn ending(text: &TextFiles, codes: u32) -> Ending {
@@ -203,28 +196,5 @@ fn letter_case(beginning: &[u8]) -> LetterCase {
     match header.metadata.text_preproc.contains("fullcase") {
         true => LetterCase::AsWritten,
         false => LetterCase::Lower,
-    }
-}
-
-fn own_voice(
-    repository: &Repository,
-    files: &ModelFiles,
-    context: &ComputeContext,
-) -> Result<Option<Voice>, LoadError> {
-    let Some(file) = &repository.conditionals else { return Ok(None) };
-    let mut weights = Weights::open(&[(file.clone(), files.open(&repository.part, file)?)], "")?;
-    Voice::take(&mut weights, context).map(Some)
-}
-
-/// Turbo and Nano.
-fn is_gpt2(repository: &Repository) -> bool {
-    repository.speech.as_ref().is_some_and(|speech| speech.text.is_gpt2())
-}
-
-fn sampling(repository: &Repository) -> SamplingOptions {
-    match repository.speech.as_ref().map(|speech| &speech.text) {
-        None | Some(TextFiles::English(_)) => SamplingOptions::ENGLISH,
-        Some(TextFiles::Multilingual(_)) => SamplingOptions::MULTILINGUAL,
-        Some(TextFiles::Gpt2(_) | TextFiles::Gpt2Parts(_)) => SamplingOptions::TURBO,
     }
 }

@@ -5,17 +5,15 @@ use std::hash::{BuildHasher, RandomState};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::{
-    flow::FlowOptions,
-    t3::{SamplingOptions, T3Request},
-};
+use super::{flow::FlowOptions, t3::SamplingOptions};
 use crate::{
     model::RequestError,
     speech::{ConvertOptions, SynthesizeOptions},
 };
 
-/// Tokens of one chunk of text, at most, unless a request says otherwise: 40 s, as in the reference.
-const MAX_NEW_TOKENS: usize = 1000;
+/// Tokens of one chunk of text, at most, unless a request says otherwise or the model knows fewer: 40 s, as in the
+/// reference.
+pub const MAX_NEW_TOKENS: usize = 1000;
 /// Tokens after which the first sound is made, unless a request says otherwise: about two seconds of speech.
 const FIRST_BLOCK: usize = 48;
 /// Steps of the flow, at most.
@@ -26,7 +24,9 @@ const EXAGGERATION: std::ops::RangeInclusive<f32> = 0.0..=2.0;
 /// How a text is to be spoken.
 #[derive(Clone, Copy, Debug)]
 pub struct SpeechOptions {
-    pub t3: T3Request,
+    pub sampling: SamplingOptions,
+    /// As many as there is room for, but for [`MAX_NEW_TOKENS`], if absent.
+    pub max_new_tokens: Option<usize>,
     pub exaggeration: f32,
     pub flow: FlowOptions,
     /// Tokens after which the first sound is made; 0: all of them.
@@ -83,17 +83,13 @@ impl SpeechOptions {
             return Err(unsupported("speed", "this model speaks at a pace of its own; leave speed out"));
         }
         let knobs: SpeechKnobs = parse(&asked.options)?;
-        let seed = seed(asked.seed);
         Ok(Self {
             exaggeration: exaggeration(&knobs, defaults)?,
             flow: flow(defaults.flow, knobs.steps, knobs.cfg_rate)?,
             first_block: knobs.first_block.unwrap_or(FIRST_BLOCK),
-            t3: T3Request {
-                sampling: sampling(&knobs, asked.temperature, defaults)?,
-                max_new_tokens: knobs.max_new_tokens.unwrap_or(MAX_NEW_TOKENS),
-                seed,
-            },
-            seed,
+            sampling: sampling(&knobs, asked.temperature, defaults)?,
+            max_new_tokens: knobs.max_new_tokens,
+            seed: seed(asked.seed),
         })
     }
 }

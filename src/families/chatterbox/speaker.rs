@@ -1,13 +1,15 @@
 //! Requests, and the networks that answer them: a step of T3 for every text in hand, and sound as it becomes due.
 
+use std::sync::Arc;
+
 use super::{
     converter::Conversion,
     decoder::{Decoder, Part, S3Gen},
     error::ChatterboxError,
     front_end::FrontEnd,
-    options::{ConversionOptions, Defaults, SpeechOptions},
+    options::{ConversionOptions, Defaults, MAX_NEW_TOKENS, SpeechOptions},
     prompt_mel::RATE,
-    t3::{T3, T3Conditioning},
+    t3::{Finish, T3, T3Conditioning, T3Request, T3Row},
     utterance::{Ending, Utterance},
     voices::{Voice, Voices},
 };
@@ -47,72 +49,74 @@ struct Row<T: Task, W> {
     seed: u64,
     tokens: usize,
     samples: usize,
-    done: bool,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Going,
+    /// All was said.
+    Done,
+    /// The network's numbers were none.
+    Lost,
 }
 
 // === impl Speaker ===
 
 impl Speaker {
-    fn speak(&self, speech: &Speech, batch: &mut Batch<'_, Synthesize>) -> Result<(), Broken> {
-        let mut rows: Vec<Row<Synthesize, Utterance>> = Vec::new();
+    /// Works on requests until nobody is left: `begin` makes work of one, `step` does some for those whose reader has room.
+    fn work<T: Task<Piece = SpeechEvent>, W: Send>(
+        &self,
+        batch: &mut Batch<'_, T>,
+        begin: impl Fn(&T) -> Result<(W, u64), ChatterboxError>,
+        step: impl Fn(&mut [&mut Row<T, W>]) -> candle_core::Result<()>,
+    ) -> Result<(), Broken> {
+        let mut rows: Vec<Row<T, W>> = Vec::new();
         loop {
             let newcomers = batch.admit(self.max_batch.saturating_sub(rows.len()));
             if rows.is_empty() && newcomers.is_empty() {
                 return Ok(());
             }
             for request in newcomers {
-                rows.extend(Row::begin(request, |ask| self.utterance(speech, ask))?);
+                rows.extend(Row::begin(request, &begin)?);
             }
             rows.extract_if(.., |row| row.is_over()).for_each(Row::end);
-            if rows.iter().all(|row| !row.request.has_room()) {
+            let mut going: Vec<_> = rows.iter_mut().filter(|row| row.request.has_room()).collect();
+            if going.is_empty() {
                 batch.park(rows.iter().map(|row| &row.request));
                 continue;
             }
-            self.step(speech, &mut rows)?;
+            step(&mut going).map_err(|error| Broken(error.into()))?;
             batch.step();
         }
     }
 
-    /// A token for every text whose reader has room, and the sound of those for which it is time.
-    fn step(&self, speech: &Speech, rows: &mut [Row<Synthesize, Utterance>]) -> Result<(), Broken> {
-        let broken = |error: candle_core::Error| Broken(error.into());
-        let mut going: Vec<_> = rows.iter_mut().filter(|row| row.request.has_room()).collect();
-        let mut live: Vec<_> = going.iter_mut().map(|row| &mut row.work.row).collect();
-        self.threads.install(|| speech.t3.step(&mut live)).map_err(broken)?;
-        for row in going {
+    /// A token for every text, and the sound of those for which it is time.
+    fn speak(&self, speech: &Speech, rows: &mut [&mut Row<Synthesize, Utterance>]) -> candle_core::Result<()> {
+        let mut live: Vec<_> = rows.iter_mut().map(|row| &mut row.work.row).collect();
+        self.threads.install(|| speech.t3.step(&mut live))?;
+        for row in rows {
             row.tokens = row.work.row.tokens().len();
-            if row.work.is_due() && !row.work.is_lost() {
-                let last = row.work.row.finished();
-                row.sound(&self.threads, |work, stop| work.sound(&self.s3gen, stop)).map_err(broken)?;
-                row.done = last;
+            match row.work.row.finish() {
+                Some(Finish::Lost) => row.state = State::Lost,
+                Some(Finish::Stopped | Finish::Full) => row.state = State::Done,
+                None => {}
+            }
+            if row.state != State::Lost && row.work.is_due() {
+                row.sound(&self.threads, |work, stop| work.sound(&self.s3gen, stop))?;
             }
         }
         Ok(())
     }
 
-    fn convert_all(&self, batch: &mut Batch<'_, Convert>) -> Result<(), Broken> {
-        let mut rows: Vec<Row<Convert, Conversion>> = Vec::new();
-        loop {
-            let newcomers = batch.admit(self.max_batch.saturating_sub(rows.len()));
-            if rows.is_empty() && newcomers.is_empty() {
-                return Ok(());
-            }
-            for request in newcomers {
-                rows.extend(Row::begin(request, |ask| self.conversion(ask))?);
-            }
-            rows.extract_if(.., |row| row.is_over()).for_each(Row::end);
-            if rows.iter().all(|row| !row.request.has_room()) {
-                batch.park(rows.iter().map(|row| &row.request));
-                continue;
-            }
-            for row in rows.iter_mut().filter(|row| row.request.has_room()) {
-                let sound = row
-                    .sound(&self.threads, |work, stop| work.sound(&self.voices.listener.tokenizer, &self.s3gen, stop));
-                sound.map_err(|error| Broken(error.into()))?;
-                row.done = row.work.is_done();
-            }
-            batch.step();
+    /// A window of every recording.
+    fn convert_window(&self, rows: &mut [&mut Row<Convert, Conversion>]) -> candle_core::Result<()> {
+        let tokenizer = &self.voices.listener.tokenizer;
+        for row in rows {
+            row.sound(&self.threads, |work, stop| work.sound(tokenizer, &self.s3gen, stop))?;
+            row.state = if row.work.is_done() { State::Done } else { State::Going };
         }
+        Ok(())
     }
 
     /// Reads voice and text. With the seed.
@@ -122,8 +126,7 @@ impl Speaker {
         let text = speech.front_end.encode(&ask.text, asked.language.as_deref())?;
         self.threads.install(|| {
             let voice = self.voices.get(asked.voice.as_ref())?;
-            let conditioning = conditioning(&voice, &options)?;
-            let row = speech.t3.admit(&speech.t3.voice(&conditioning)?, &text, &options.t3)?;
+            let row = speech.admit(&voice, &text, &options)?;
             let codes = speech.t3.ids().codes;
             Ok((Utterance::new(row, &self.s3gen, voice, &options, codes, speech.ending), options.seed))
         })
@@ -139,14 +142,22 @@ impl Speaker {
     }
 }
 
-/// What T3 is told of a voice.
-fn conditioning(voice: &Voice, options: &SpeechOptions) -> Result<T3Conditioning, RequestError> {
-    let Some(prompt) = &voice.t3 else {
-        let message = "this voice can be converted to and cannot speak; give a recording".to_owned();
-        return Err(RequestError::Unsupported { param: "voice", message });
-    };
-    let (speaker, prompt) = (prompt.voice.clone(), prompt.tokens.clone());
-    Ok(T3Conditioning { speaker, prompt, exaggeration: options.exaggeration })
+// === impl Speech ===
+
+impl Speech {
+    /// Reads voice and text, and speaks the first token.
+    fn admit(&self, voice: &Voice, text: &[u32], options: &SpeechOptions) -> Result<T3Row, ChatterboxError> {
+        let Some(prompt) = &voice.t3 else {
+            let message = "this voice can be converted to and cannot speak; give a recording".to_owned();
+            return Err(RequestError::Unsupported { param: "voice", message }.into());
+        };
+        let (speaker, prompt) = (prompt.voice.clone(), prompt.tokens.clone());
+        let voice = self.t3.voice(&T3Conditioning { speaker, prompt, exaggeration: options.exaggeration })?;
+        let room = self.t3.room(&voice, text.len())?;
+        let max_new_tokens = options.max_new_tokens.unwrap_or(MAX_NEW_TOKENS.min(room).max(1));
+        let request = T3Request { sampling: options.sampling, max_new_tokens, seed: options.seed };
+        Ok(self.t3.admit(&voice, text, &request)?)
+    }
 }
 
 impl Model for Speaker {
@@ -156,7 +167,7 @@ impl Model for Speaker {
 
     fn synthesize(&mut self, requests: &mut Batch<'_, Synthesize>) -> Result<(), Broken> {
         match &self.speech {
-            Some(speech) => self.speak(speech, requests),
+            Some(speech) => self.work(requests, |ask| self.utterance(speech, ask), |rows| self.speak(speech, rows)),
             None => {
                 requests.refuse();
                 Ok(())
@@ -165,29 +176,29 @@ impl Model for Speaker {
     }
 
     fn convert(&mut self, requests: &mut Batch<'_, Convert>) -> Result<(), Broken> {
-        self.convert_all(requests)
+        self.work(requests, |ask| self.conversion(ask), |rows| self.convert_window(rows))
     }
 
     /// In its own voice; of a model that has none, the first request pays.
     fn warm_up(&mut self) -> Result<(), Broken> {
-        let broken = |error: ChatterboxError| Broken(error.into());
-        let (Some(voice), never) = (self.voices.own.clone(), || false) else { return Ok(()) };
-        let mut options =
-            SpeechOptions::new(&SynthesizeOptions::default(), &self.defaults).map_err(|e| broken(e.into()))?;
-        (options.t3.max_new_tokens, options.flow.steps) = (WARM_UP_TOKENS, 1);
-        if let (Some(speech), Ok(conditioning)) = (&self.speech, conditioning(&voice, &options)) {
-            let text = speech.front_end.encode(WARM_UP, None).map_err(broken)?;
-            let spoken = self.threads.install(|| -> Result<(), ChatterboxError> {
-                let mut row = speech.t3.admit(&speech.t3.voice(&conditioning)?, &text, &options.t3)?;
-                Ok(speech.t3.step(&mut [&mut row])?)
-            });
-            spoken.map_err(broken)?;
+        match self.voices.own.clone() {
+            Some(voice) => self.threads.install(|| self.warm_up_in(voice)).map_err(|error| Broken(error.into())),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Speaker {
+    fn warm_up_in(&self, voice: Arc<Voice>) -> Result<(), ChatterboxError> {
+        let mut options = SpeechOptions::new(&SynthesizeOptions::default(), &self.defaults)?;
+        (options.max_new_tokens, options.flow.steps) = (Some(WARM_UP_TOKENS), 1);
+        if let Some(speech) = self.speech.as_ref().filter(|_| voice.t3.is_some()) {
+            let mut row = speech.admit(&voice, &speech.front_end.encode(WARM_UP, None)?, &options)?;
+            speech.t3.step(&mut [&mut row])?;
         }
         let tokens: Vec<u32> = voice.flow.prompt_tokens.iter().take(WARM_UP_TOKENS).copied().collect();
         let mut decoder = Decoder::new(&self.s3gen, voice, options.flow, options.seed);
-        let part = Part { tokens: &tokens, first: 0, last: true };
-        let spoken = self.threads.install(|| decoder.extend(&self.s3gen, part, &never));
-        spoken.map_err(|error| broken(error.into()))?;
+        decoder.extend(&self.s3gen, Part { tokens: &tokens, first: 0, last: true }, &|| false)?;
         Ok(())
     }
 }
@@ -201,7 +212,7 @@ impl<T: Task<Piece = SpeechEvent>, W: Send> Row<T, W> {
         work: impl FnOnce(&T) -> Result<(W, u64), ChatterboxError>,
     ) -> Result<Option<Self>, Broken> {
         match work(request.ask()) {
-            Ok((work, seed)) => Ok(Some(Self { request, work, seed, tokens: 0, samples: 0, done: false })),
+            Ok((work, seed)) => Ok(Some(Self { request, work, seed, tokens: 0, samples: 0, state: State::Going })),
             Err(error) => {
                 request.fail(error.of_request()?);
                 Ok(None)
@@ -227,11 +238,15 @@ impl<T: Task<Piece = SpeechEvent>, W: Send> Row<T, W> {
         Ok(())
     }
 
+    fn is_over(&self) -> bool {
+        self.state != State::Going || self.request.over().is_some()
+    }
+
     fn end(self) {
         let seconds = self.samples as f64 / f64::from(RATE);
         match self.request.over() {
             Some(error) => self.request.fail(error),
-            None if !self.done => self.request.fail(RequestError::Broken),
+            None if self.state == State::Lost => self.request.fail(RequestError::Broken),
             None => {
                 let (tokens, seed) = (self.tokens, Some(self.seed));
                 self.request.finish(SpeechEvent::Done(SpeechSummary {
@@ -242,22 +257,5 @@ impl<T: Task<Piece = SpeechEvent>, W: Send> Row<T, W> {
                 }));
             }
         }
-    }
-}
-
-/// What is over: all was said, nobody waits, or the network lost its way.
-trait IsOver {
-    fn is_over(&self) -> bool;
-}
-
-impl IsOver for Row<Synthesize, Utterance> {
-    fn is_over(&self) -> bool {
-        self.done || self.work.is_lost() || self.request.over().is_some()
-    }
-}
-
-impl IsOver for Row<Convert, Conversion> {
-    fn is_over(&self) -> bool {
-        self.done || self.request.over().is_some()
     }
 }

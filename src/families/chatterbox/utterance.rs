@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     decoder::{Decoder, Part, S3Gen},
     options::SpeechOptions,
-    t3::{Finish, T3Row},
+    t3::T3Row,
     voices::Voice,
 };
 
@@ -50,11 +50,6 @@ impl Utterance {
     /// Whether there are tokens to make sound of.
     pub fn is_due(&self) -> bool {
         self.row.finished() || self.due.is_some_and(|due| self.row.tokens().len() >= due)
-    }
-
-    /// Whether the network lost its way: its numbers were none.
-    pub fn is_lost(&self) -> bool {
-        self.row.finish() == Some(Finish::Lost)
     }
 
     /// The sound of the tokens that came since; all that is left if there will be no more. `None` once `stop` said so.

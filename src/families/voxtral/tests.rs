@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::{Voxtral, config::Config, decoding_config::DecodingConfig, net::Net, options::HOP};
 use crate::{
     audio::{LogMel, MelSpec, Pcm, Spectrum},
+    families::fixtures,
     model::{Backing, Family, Location, Model, ModelFiles, Placement},
 };
 
@@ -70,9 +71,7 @@ impl Expected {
 }
 
 fn folder() -> PathBuf {
-    #[expect(clippy::disallowed_methods, reason = "a test is told by its caller which fixtures to read")]
-    let other = std::env::var_os("SCONCE_FIXTURES").map(|folder| PathBuf::from(folder).join("voxtral"));
-    other.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/voxtral"))
+    fixtures::folder("voxtral")
 }
 
 fn fixture(name: &str) -> Vec<u8> {

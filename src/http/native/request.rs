@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     audio::AudioFormat,
-    http::{api::Api, problem::Problem},
+    http::{api::Api, call::KeepAliveSchema, problem::Problem},
     lifecycle::KeepAlive,
     service::{AudioInput, Service},
     speech::{Kind, TaskKind, TranscribeOptions, VoiceInput},
@@ -39,7 +39,7 @@ pub(in crate::http) struct Common {
     /// Seconds in which the whole answer is wanted; the header `X-Request-Timeout` says the same.
     pub timeout: Option<f64>,
     /// How long the model is to stay in memory afterwards.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<KeepAliveSchema>)]
     pub keep_alive: Option<KeepAlive>,
     response_format: Option<Format>,
 }

@@ -27,6 +27,15 @@ pub struct Weights {
 /// Names of PyTorch's files end with one of these; all others are safetensors.
 const TORCH: [&str; 4] = [".pt", ".pth", ".bin", ".ckpt"];
 
+// === impl WeightError ===
+
+impl WeightError {
+    /// `reason` reads well after the tensor's name.
+    pub fn tensor(name: impl Into<String>, reason: String) -> Self {
+        Self::Tensor { tensor: name.into(), reason }
+    }
+}
+
 // === impl Weights ===
 
 impl Weights {
@@ -62,6 +71,17 @@ impl Weights {
             Ok(sizes) if !sizes.contains(&0) => Ok(sizes),
             _ => Err(self.fault(name, format!("has the shape {shape:?}, where {N} sizes of at least 1 are expected"))),
         }
+    }
+
+    /// The same of `name.weight` as [`Self::take_weight`] finds it.
+    pub fn sizes_of_weight<const N: usize>(&self, name: &str) -> Result<[usize; N], WeightError> {
+        let direction = weight_norm::parts(name).map(|(_, direction)| direction).find(|direction| self.has(direction));
+        self.sizes(&direction.unwrap_or_else(|| format!("{name}.weight")))
+    }
+
+    /// How many there are of what is numbered from 0 on: `name` is a tensor of each.
+    pub fn count(&self, name: impl Fn(usize) -> String) -> usize {
+        (0..).take_while(|&at| self.has(&name(at))).count()
     }
 
     pub fn has(&self, name: &str) -> bool {
@@ -130,7 +150,7 @@ impl Weights {
     }
 
     fn fault(&self, name: &str, reason: String) -> WeightError {
-        WeightError::Tensor { tensor: format!("{}{name}", self.prefix), reason }
+        WeightError::tensor(format!("{}{name}", self.prefix), reason)
     }
 }
 
@@ -175,6 +195,7 @@ mod tests {
         assert_eq!(error(weights.sizes("matrix")), format!("the tensor matrix {expected}"));
         assert!(weights.sizes::<2>("nothing").is_err());
         assert_eq!(error(weights.sizes("none")), "the tensor none is missing");
+        assert_eq!(error(weights.sizes_of_weight("none")), "the tensor none.weight is missing");
     }
 
     #[test]

@@ -3,17 +3,17 @@
 mod faults;
 mod networks;
 
-use std::path::PathBuf;
-
 use bytes::Bytes;
 use candle_core::{DType, Device};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
 use super::*;
-use crate::nn::{ComputeContext, weights::Weights};
+use crate::{
+    families::fixtures::folder,
+    nn::{ComputeContext, weights::Weights},
+};
 
-const FOLDER: &str = "chatterbox/reference";
 /// Of spectra with a logarithm: as they are.
 const OF_SPECTRA: f32 = 1e-4;
 /// Of what networks make: of the largest number.
@@ -43,14 +43,8 @@ struct Heard {
     mel_frames: usize,
 }
 
-/// `tests/fixtures` of the repository, from any crate in it, or what `SCONCE_FIXTURES` names.
 fn fixture(name: &str) -> Bytes {
-    let home = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let folders = [home.join("tests/fixtures"), home.join("../../tests/fixtures")];
-    #[expect(clippy::disallowed_methods, reason = "a test's own switch, which the server does not have")]
-    let folders = std::env::var_os("SCONCE_FIXTURES").map(PathBuf::from).into_iter().chain(folders);
-    let folder = folders.map(|folder| folder.join(FOLDER)).find(|folder| folder.is_dir());
-    std::fs::read(folder.expect("the fixtures are there").join(name)).expect("the file is there").into()
+    std::fs::read(folder("chatterbox/reference").join(name)).expect("the file is there").into()
 }
 
 fn expected() -> Expected {

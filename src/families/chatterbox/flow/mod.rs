@@ -8,7 +8,6 @@
 mod encoder;
 mod estimator;
 mod noise;
-mod sizes;
 mod solver;
 mod stack;
 #[cfg(test)]
@@ -20,13 +19,12 @@ pub use noise::seeded;
 use {
     encoder::Encoder,
     estimator::Estimator,
-    sizes::{fault, sizes},
     solver::{Problem, Schedule, solve},
 };
 
 use crate::nn::{
     ComputeContext, Epilogue, Linear,
-    weights::{Loaded, Loader},
+    weights::{Loaded, Loader, WeightError},
 };
 
 /// The weights of the flow.
@@ -69,10 +67,10 @@ impl Flow {
         let estimator = Estimator::load(loader, &format!("{name}.decoder.estimator"))?;
         if encoder.bands() != estimator.bands() {
             let reason = format!("is of {} bands, where the estimator has {}", encoder.bands(), estimator.bands());
-            return Err(fault(format!("{name}.encoder_proj.weight"), reason));
+            return Err(WeightError::tensor(format!("{name}.encoder_proj.weight"), reason).into());
         }
         let speaker = format!("{name}.spk_embed_affine_layer");
-        let [_, xvector] = sizes(loader, &format!("{speaker}.weight"))?;
+        let [_, xvector] = loader.weights.sizes(&format!("{speaker}.weight"))?;
         let speaker = loader.linear(&speaker, xvector, encoder.bands())?;
         Ok(Self { context: loader.context.clone(), encoder, speaker, estimator, xvector })
     }

@@ -2,7 +2,6 @@
 
 use candle_core::{Result, Tensor};
 
-use super::sizes::sizes;
 use crate::nn::{
     Conv1d, Conv1dConfig, Epilogue, Linear,
     weights::{Bias, Loaded, Loader},
@@ -26,7 +25,7 @@ pub struct CausalConv {
 impl CausalConv {
     /// The weight tells how many taps there are.
     pub fn load(loader: &mut Loader<'_>, name: &str, depth: usize, columns: usize) -> Loaded<Self> {
-        let [_, _, taps] = sizes(loader, &format!("{name}.weight"))?;
+        let [_, _, taps] = loader.weights.sizes(&format!("{name}.weight"))?;
         Ok(Self { conv: loader.conv1d(name, Conv1dConfig::causal(depth, columns, taps), Bias::Present)? })
     }
 

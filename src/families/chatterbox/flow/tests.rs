@@ -1,13 +1,16 @@
 //! Against what the reference makes of the fixture (`tests/fixtures/chatterbox/flow/make.py`).
 
-use std::{cell::Cell, path::PathBuf};
+use std::cell::Cell;
 
 use bytes::Bytes;
 use candle_core::{DType, Device};
 use serde::Deserialize;
 
 use super::{stack::Stack, *};
-use crate::nn::weights::{LayerError, Weights};
+use crate::{
+    families::fixtures::folder,
+    nn::weights::{LayerError, Weights},
+};
 
 /// Of numbers of order 1.
 const TOLERANCE: f32 = 1e-3;
@@ -36,14 +39,8 @@ struct Case {
     times: (f32, f32),
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test is told by its caller which fixtures to read")]
 fn fixture(name: &str) -> Bytes {
-    let own = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let roots = [own.join("tests/fixtures"), own.join("../../tests/fixtures")];
-    let other = std::env::var_os("SCONCE_FIXTURES").map(PathBuf::from);
-    let mut folders = other.into_iter().chain(roots).map(|root| root.join("chatterbox/flow"));
-    let folder = folders.find(|folder| folder.exists()).expect("a folder of fixtures");
-    std::fs::read(folder.join(name)).unwrap().into()
+    std::fs::read(folder("chatterbox/flow").join(name)).unwrap().into()
 }
 
 fn expected() -> (Expected, Weights) {

@@ -8,7 +8,6 @@
 
 mod fade;
 mod generator;
-mod load;
 mod pitch;
 mod rates;
 mod residual;

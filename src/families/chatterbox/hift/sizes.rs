@@ -1,12 +1,9 @@
 //! The sizes of a vocoder, as its tensors tell them.
 
-use super::{
-    FRAME,
-    load::{count, fault, kernel_shape},
-};
+use super::rates::FRAME;
 use crate::nn::{
     Conv1dConfig,
-    weights::{Loaded, Weights},
+    weights::{Loaded, WeightError, Weights},
 };
 
 /// Between the taps of the convolutions of a residual block, one after the other; each is followed by one of 1.
@@ -51,11 +48,11 @@ impl Sizes {
     pub fn read(weights: &Weights, prefix: &str) -> Loaded<Self> {
         let pre = Kernel::same(weights, &format!("{prefix}conv_pre"))?;
         let post = Kernel::same(weights, &format!("{prefix}conv_post"))?;
-        let ups = count(weights, &format!("{prefix}ups"), "bias");
-        let blocks = count(weights, &format!("{prefix}resblocks"), "activations1.0.alpha");
+        let ups = weights.count(|at| format!("{prefix}ups.{at}.bias"));
+        let blocks = weights.count(|at| format!("{prefix}resblocks.{at}.activations1.0.alpha"));
         if ups == 0 || blocks == 0 || !blocks.is_multiple_of(ups) {
             let reason = format!("is one of {ups} stages, to which {blocks} resblocks cannot be dealt out evenly");
-            return Err(fault(&format!("{prefix}ups"), reason));
+            return Err(WeightError::tensor(format!("{prefix}ups"), reason).into());
         }
         let stage = |at| Stage::read(weights, prefix, at, at * blocks / ups..(at + 1) * blocks / ups);
         let stages = (0..ups).map(stage).collect::<Loaded<Vec<_>>>()?;
@@ -91,14 +88,14 @@ impl Sizes {
         let window = self.post.columns.saturating_sub(2);
         if window == 0 || !window.is_multiple_of(HOPS) {
             let reason = format!("has {} columns, which no spectrum of {HOPS} hops has", self.post.columns);
-            return Err(fault(&format!("{prefix}conv_post"), reason));
+            return Err(WeightError::tensor(format!("{prefix}conv_post"), reason).into());
         }
         let samples = self.stages.iter().try_fold(self.hop(), |samples, stage| samples.checked_mul(stage.rate));
         if samples != Some(FRAME) {
             let rates: Vec<_> = self.stages.iter().map(|stage| stage.rate).collect();
             let reason =
                 format!("has kernels that stand for the rates {rates:?}, with which a frame has not {FRAME} samples");
-            return Err(fault(&format!("{prefix}ups"), reason));
+            return Err(WeightError::tensor(format!("{prefix}ups"), reason).into());
         }
         self.check_rates(prefix)?;
         self.check_widths(prefix)
@@ -110,7 +107,7 @@ impl Sizes {
         for (at, stage) in self.stages.iter().enumerate().rev() {
             if stage.source_rate != later {
                 let reason = format!("goes down by {}, where the rates of the stages say {later}", stage.source_rate);
-                return Err(fault(&format!("{prefix}source_downs.{at}"), reason));
+                return Err(WeightError::tensor(format!("{prefix}source_downs.{at}"), reason).into());
             }
             later *= stage.rate;
         }
@@ -122,7 +119,8 @@ impl Sizes {
         let same = |name: String, found: usize, wanted: usize| match found == wanted {
             true => Ok(()),
             false => {
-                Err(fault(&format!("{prefix}{name}"), format!("has a width of {found}, where {wanted} is expected")))
+                let reason = format!("has a width of {found}, where {wanted} is expected");
+                Err(WeightError::tensor(format!("{prefix}{name}"), reason).into())
             }
         };
         let mut width = self.pre.columns;
@@ -141,17 +139,23 @@ impl Sizes {
 impl Stage {
     fn read(weights: &Weights, prefix: &str, at: usize, blocks: std::ops::Range<usize>) -> Loaded<Self> {
         let (name, source) = (format!("{prefix}ups.{at}"), format!("{prefix}source_downs.{at}"));
-        let [depth, columns, taps] = kernel_shape(weights, &name)?;
+        let [depth, columns, taps] = weights.sizes_of_weight(&name)?;
         // A kernel spans two frames, and one tap more where the rate is odd: 16, 11 and 7 for 8, 5 and 3.
         let rate = taps / 2;
         if rate == 0 || !(taps - rate).is_multiple_of(2) {
-            return Err(fault(&name, format!("has {taps} taps, which stand for no rate")));
+            return Err(WeightError::tensor(name, format!("has {taps} taps, which stand for no rate")).into());
         }
-        let [source_columns, source_depth, source_taps] = kernel_shape(weights, &source)?;
+        let [source_columns, source_depth, source_taps] = weights.sizes_of_weight(&source)?;
         let source_rate = match source_taps {
             1 => 1,
             even if even.is_multiple_of(2) => even / 2,
-            odd => return Err(fault(&source, format!("has {odd} taps, where 1 or an even number is expected"))),
+            odd => {
+                return Err(WeightError::tensor(
+                    source,
+                    format!("has {odd} taps, where 1 or an even number is expected"),
+                )
+                .into());
+            }
         };
         let block = |name: String| Ok(Kernel::same(weights, &format!("{prefix}{name}.convs1.0"))?.taps);
         Ok(Self {
@@ -170,9 +174,9 @@ impl Stage {
 impl Kernel {
     /// One that gives as many frames as it takes.
     pub fn same(weights: &Weights, name: &str) -> Loaded<Self> {
-        let [columns, depth, taps] = kernel_shape(weights, name)?;
+        let [columns, depth, taps] = weights.sizes_of_weight(name)?;
         if taps.is_multiple_of(2) {
-            return Err(fault(name, format!("has {taps} taps, where an odd number is expected")));
+            return Err(WeightError::tensor(name, format!("has {taps} taps, where an odd number is expected")).into());
         }
         Ok(Self { depth, columns, taps })
     }

@@ -6,10 +6,7 @@ use candle_core::Result;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use rayon::prelude::*;
 
-use super::{
-    load::fault,
-    rates::{FRAME, SAMPLE_RATE},
-};
+use super::rates::{FRAME, SAMPLE_RATE};
 use crate::nn::weights::{Loaded, Loader};
 
 /// Amplitude of each sine.
@@ -61,12 +58,7 @@ impl HarmonicSource {
     /// `name`: that of the layer which merges the harmonics, whose weights tell how many there are.
     pub fn load(loader: &mut Loader<'_>, name: &str) -> Loaded<Self> {
         let weight = format!("{name}.weight");
-        let harmonics = match *loader.weights.shape(&weight)? {
-            [1, harmonics] if harmonics > 0 => harmonics,
-            ref other => {
-                return Err(fault(&weight, format!("has the shape {other:?}, where [1, harmonics] is expected")));
-            }
-        };
+        let [_, harmonics] = loader.weights.sizes(&weight)?;
         let weights = loader.weights.take(&weight, &[1, harmonics])?;
         Ok(Self { weights, bias: loader.weights.take(&format!("{name}.bias"), &[1])?[0] })
     }

@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
-use super::{perceiver::Perceiver, sizes::matrix};
+use super::perceiver::Perceiver;
 use crate::nn::{
     ComputeContext, Epilogue, Linear,
     weights::{Loaded, Loader},
@@ -35,7 +35,7 @@ pub(super) struct ConditioningEncoder {
 
 impl ConditioningEncoder {
     pub fn load(loader: &mut Loader<'_>, prefix: &str, width: usize) -> Loaded<Self> {
-        let (_, speaker_size) = matrix(loader, &format!("{prefix}spkr_enc.weight"))?;
+        let [_, speaker_size] = loader.weights.sizes(&format!("{prefix}spkr_enc.weight"))?;
         Ok(Self {
             speaker: loader.linear(&format!("{prefix}spkr_enc"), speaker_size, width)?,
             speaker_size,

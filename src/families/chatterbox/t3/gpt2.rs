@@ -3,10 +3,7 @@
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
-use super::{
-    sequence::{Sequence, attend_causally, positions},
-    sizes::{count, matrix, rows},
-};
+use super::sequence::{Sequence, attend_causally, positions};
 use crate::nn::{
     Embedding, Epilogue, LayerNorm, Linear,
     activation::gelu_tanh,
@@ -42,9 +39,9 @@ pub(super) struct Layer {
 impl Gpt2 {
     pub fn load(loader: &mut Loader<'_>, prefix: &str, width: usize) -> Loaded<Self> {
         let layers = format!("{prefix}h.");
-        let count = count(loader, &layers, "ln_1.weight");
+        let count = loader.weights.count(|at| format!("{layers}{at}.ln_1.weight"));
         let positions = format!("{prefix}wpe");
-        let length = rows(loader, &format!("{positions}.weight"))?;
+        let [length, _] = loader.weights.sizes(&format!("{positions}.weight"))?;
         // The model is always given embeddings of T3's own.
         loader.weights.ignore(&format!("{prefix}wte.weight"));
         Ok(Self {
@@ -72,7 +69,7 @@ impl Layer {
         // Masks, which older files hold.
         loader.weights.ignore(&format!("{layer}.attn.bias"));
         loader.weights.ignore(&format!("{layer}.attn.masked_bias"));
-        let (_, inner) = matrix(loader, &format!("{layer}.mlp.c_fc.weight"))?;
+        let [_, inner] = loader.weights.sizes(&format!("{layer}.mlp.c_fc.weight"))?;
         Ok(Self {
             attention_norm: loader.layer_norm(&format!("{layer}.ln_1"), width, EPSILON)?,
             project_in: transposed(loader, &format!("{layer}.attn.c_attn"), width, 3 * width)?,

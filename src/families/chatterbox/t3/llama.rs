@@ -3,8 +3,8 @@
 use candle_core::{Result, Tensor};
 
 use super::{
+    heads::HEAD_DIM,
     sequence::{Sequence, attend_causally, positions},
-    sizes::{HEAD_DIM, count, rows},
 };
 use crate::nn::{
     ComputeContext, Epilogue, Linear, LongContext, RmsNorm, Rope, Rotation, swiglu,
@@ -43,7 +43,7 @@ impl Llama {
     pub fn load(loader: &mut Loader<'_>, prefix: &str, width: usize) -> Loaded<Self> {
         let layers = format!("{prefix}layers.");
         // At least one, which is then found missing.
-        let count = count(loader, &layers, "input_layernorm.weight").max(1);
+        let count = loader.weights.count(|at| format!("{layers}{at}.input_layernorm.weight")).max(1);
         // The model is always given embeddings of T3's own.
         loader.weights.ignore(&format!("{prefix}embed_tokens.weight"));
         Ok(Self {
@@ -71,7 +71,7 @@ impl Layer {
     fn load(loader: &mut Loader<'_>, layer: &str, width: usize) -> Loaded<Self> {
         let (attention, mlp) = (format!("{layer}.self_attn"), format!("{layer}.mlp"));
         loader.weights.ignore(&format!("{attention}.rotary_emb.inv_freq"));
-        let inner = rows(loader, &format!("{mlp}.gate_proj.weight"))?;
+        let [inner, _] = loader.weights.sizes(&format!("{mlp}.gate_proj.weight"))?;
         Ok(Self {
             attention_norm: loader.rms_norm(&format!("{layer}.input_layernorm"), width, EPSILON)?,
             project_in: joined(loader, &attention, &["q_proj", "k_proj", "v_proj"], width, width)?,

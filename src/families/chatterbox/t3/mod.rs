@@ -9,6 +9,7 @@
 mod backbone;
 mod conditioning;
 mod gpt2;
+mod heads;
 mod llama;
 mod net;
 mod perceiver;
@@ -16,7 +17,6 @@ mod prompt;
 mod row;
 mod sampling;
 mod sequence;
-mod sizes;
 #[cfg(test)]
 mod tests;
 

@@ -6,16 +6,16 @@ use rand::{SeedableRng, rngs::StdRng};
 use super::{
     backbone::Backbone,
     conditioning::{ConditioningEncoder, T3Conditioning},
+    heads::{HEAD_DIM, check_width},
     prompt::{Embeddings, Prompt},
     row::T3Row,
     sampling::{PenaltyOrder, SamplingOptions},
     sequence::Sequence,
-    sizes::{HEAD_DIM, check_width, fault},
 };
 use crate::nn::{
     ComputeContext, Epilogue, Linear,
     attention::{KvCacheConfig, KvCacheDtype},
-    weights::{Bias, Loaded, Loader},
+    weights::{Bias, Loaded, Loader, WeightError},
 };
 
 /// Sequences that our own kernels take at once. Products of more rows are cut into other blocks, and their last bits differ:
@@ -51,7 +51,7 @@ pub struct T3Voice(pub(super) Tensor);
 #[derive(Clone, Copy, Debug)]
 pub struct T3Request {
     pub sampling: SamplingOptions,
-    /// At least one.
+    /// At least one, and no more than [`T3::room`].
     pub max_new_tokens: usize,
     pub seed: u64,
 }
@@ -89,7 +89,7 @@ impl T3 {
         check_width(&format!("{prefix}text_emb.weight"), width)?;
         if let Some(id) = [ids.start, ids.stop, ids.codes].iter().find(|&&id| id as usize >= vocabulary) {
             let reason = format!("has {vocabulary} rows, where one for the speech token {id} is expected");
-            return Err(fault(&format!("{prefix}speech_emb.weight"), reason).into());
+            return Err(WeightError::tensor(format!("{prefix}speech_emb.weight"), reason).into());
         }
         for unused in ["text_head.weight", "text_head.bias"] {
             loader.weights.ignore(&format!("{prefix}{unused}"));
@@ -127,6 +127,12 @@ impl T3 {
         }
         let reference = self.embeddings.reference(&voice.prompt)?;
         Ok(T3Voice(self.conditioning.forward(voice, reference)?))
+    }
+
+    /// How many tokens may follow a voice and a text of so many tokens: the model knows no more positions.
+    pub fn room(&self, voice: &T3Voice, text: usize) -> candle_core::Result<usize> {
+        let shared = self.positions().saturating_sub(voice.0.dim(0)?).saturating_sub(text);
+        Ok(self.embeddings.positions().map_or(shared, |(_, speech)| speech))
     }
 
     /// Reads voice and text, and speaks the first token. `text`: with start and stop, where the tokenizer has those.

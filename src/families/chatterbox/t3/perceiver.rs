@@ -2,11 +2,10 @@
 
 use candle_core::{Result, Tensor};
 
-use super::sizes::fault;
 use crate::nn::{
     ComputeContext, Epilogue, LayerNorm, Linear,
     attention::{KvCache, KvCacheConfig, KvCacheDtype, SequenceQueries, attend},
-    weights::{Bias, Loaded, Loader},
+    weights::{Bias, Loaded, Loader, WeightError},
 };
 
 const EPSILON: f32 = 1e-5;
@@ -35,7 +34,10 @@ impl Perceiver {
         let (name, attention) = (format!("{prefix}pre_attention_query"), format!("{prefix}attn"));
         let count = match loader.weights.shape(&name)? {
             &[1, count, _] if count > 0 => count,
-            other => Err(fault(&name, format!("has the shape {other:?}, where [1, queries, {width}] is expected")))?,
+            other => Err(WeightError::tensor(
+                name.as_str(),
+                format!("has the shape {other:?}, where [1, queries, {width}] is expected"),
+            ))?,
         };
         let queries = loader.weights.take(&name, &[1, count, width])?;
         Ok(Self {

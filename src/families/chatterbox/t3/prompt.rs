@@ -2,7 +2,6 @@
 
 use candle_core::{Result, Tensor};
 
-use super::sizes::{matrix, rows};
 use crate::nn::{
     Embedding,
     weights::{Loaded, Loader},
@@ -37,8 +36,8 @@ pub(super) struct Prompt {
 
 impl Embeddings {
     pub fn load(loader: &mut Loader<'_>, prefix: &str) -> Loaded<Self> {
-        let (words, width) = matrix(loader, &format!("{prefix}text_emb.weight"))?;
-        let sounds = rows(loader, &format!("{prefix}speech_emb.weight"))?;
+        let [words, width] = loader.weights.sizes(&format!("{prefix}text_emb.weight"))?;
+        let [sounds, _] = loader.weights.sizes(&format!("{prefix}speech_emb.weight"))?;
         let learned = loader.weights.has(&format!("{prefix}text_pos_emb.emb.weight"));
         Ok(Self {
             text: loader.embedding(&format!("{prefix}text_emb"), words, width)?,
@@ -107,7 +106,7 @@ impl Positions {
     fn load(loader: &mut Loader<'_>, prefix: &str, width: usize) -> Loaded<Self> {
         let mut table = |of: &str| {
             let name = format!("{prefix}{of}_pos_emb.emb");
-            let rows = rows(loader, &format!("{name}.weight"))?;
+            let [rows, _] = loader.weights.sizes(&format!("{name}.weight"))?;
             loader.embedding(&name, rows, width)
         };
         Ok(Self { text: table("text")?, speech: table("speech")? })

@@ -32,15 +32,12 @@ pub(super) enum PenaltyOrder {
 // === impl SamplingOptions ===
 
 impl SamplingOptions {
-    /// The reference's of the English model.
-    pub const ENGLISH: Self =
+    /// The reference's of the English and the multilingual model.
+    pub const LLAMA: Self =
         Self { temperature: 0.8, min_p: 0.05, top_p: 1.0, top_k: 0, repetition_penalty: 1.2, cfg_weight: 0.5 };
 
-    /// The reference's of the multilingual model.
-    pub const MULTILINGUAL: Self = Self { repetition_penalty: 2.0, ..Self::ENGLISH };
-
     /// The reference's of Turbo and Nano.
-    pub const TURBO: Self =
+    pub const GPT2: Self =
         Self { temperature: 0.8, min_p: 0.0, top_p: 0.95, top_k: 1000, repetition_penalty: 1.2, cfg_weight: 0.0 };
 
     /// What is wrong with them: reads well after the name of the option.

@@ -1,24 +1,18 @@
 //! Against the reference, on the fixtures that `tests/fixtures/chatterbox/text/make.py` makes.
 
-use std::path::PathBuf;
-
 use serde::Deserialize;
 
 use super::{
     punctuation::{Punctuation, punctuate},
     *,
 };
+use crate::families::fixtures::folder;
 
 // === what the tests work with ===
 
 /// A file of the fixture.
 fn fixture(file: &str) -> Vec<u8> {
-    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    #[expect(clippy::disallowed_methods, reason = "a test is told by its caller which fixtures to read")]
-    let elsewhere = std::env::var_os("SCONCE_FIXTURES").map(PathBuf::from).filter(|folder| folder.is_dir());
-    let folders = [elsewhere, Some(here.join("tests/fixtures")), Some(here.join("../../tests/fixtures"))];
-    let mut files = folders.into_iter().flatten().map(|folder| folder.join("chatterbox/text").join(file));
-    std::fs::read(files.find(|file| file.is_file()).expect("fixture")).expect("fixture")
+    std::fs::read(folder("chatterbox/text").join(file)).expect("fixture")
 }
 
 #[derive(Deserialize)]

@@ -2,12 +2,11 @@
 
 use candle_core::{Result, Tensor};
 
-use super::super::sizes::{fault, sizes};
 use crate::nn::{
     Epilogue, LayerNorm, Linear,
     activation::silu,
     attention::{RelativeAttention, RelativeRows},
-    weights::{Bias, Loaded, Loader},
+    weights::{Bias, Loaded, Loader, WeightError},
 };
 
 /// Of the norms in a block.
@@ -34,7 +33,7 @@ impl Block {
         let attention = format!("{name}.self_attn");
         let projections = ["linear_q", "linear_k", "linear_v"].map(|layer| (layer, Bias::Present));
         let up = format!("{name}.feed_forward.w_1");
-        let [inner, _] = sizes(loader, &format!("{up}.weight"))?;
+        let [inner, _] = loader.weights.sizes(&format!("{up}.weight"))?;
         Ok(Self {
             attention_norm: loader.layer_norm(&format!("{name}.norm_mha"), width, EPSILON)?,
             projections: loader.fused(&attention, &projections, width, width)?,
@@ -62,9 +61,13 @@ impl Block {
 
 fn relative(loader: &mut Loader<'_>, name: &str, width: usize) -> Loaded<RelativeAttention> {
     let [content, distance] = ["u", "v"].map(|bias| format!("{name}.pos_bias_{bias}"));
-    let [heads, head_dim] = sizes(loader, &content)?;
+    let [heads, head_dim] = loader.weights.sizes(&content)?;
     if heads.checked_mul(head_dim) != Some(width) {
-        return Err(fault(content, format!("is of {heads} heads of {head_dim}, which are no width of {width}")));
+        return Err(WeightError::tensor(
+            content,
+            format!("is of {heads} heads of {head_dim}, which are no width of {width}"),
+        )
+        .into());
     }
     let content = loader.weights.take(&content, &[heads, head_dim])?;
     let distance = loader.weights.take(&distance, &[heads, head_dim])?;

@@ -2,7 +2,6 @@
 
 use candle_core::{Result, Tensor};
 
-use super::super::sizes::sizes;
 use crate::nn::{
     Conv1d, Conv1dConfig, Epilogue,
     activation::leaky_relu,
@@ -25,7 +24,7 @@ pub struct Lookahead {
 impl Lookahead {
     pub fn load(loader: &mut Loader<'_>, name: &str, width: usize) -> Loaded<Self> {
         let conv = |loader: &mut Loader<'_>, name: &str, padding: fn(usize) -> (usize, usize)| {
-            let [_, _, taps] = sizes(loader, &format!("{name}.weight"))?;
+            let [_, _, taps] = loader.weights.sizes(&format!("{name}.weight"))?;
             let config = Conv1dConfig { padding: padding(taps - 1), ..Conv1dConfig::same(width, width, taps) };
             Loaded::Ok((loader.conv1d(name, config, Bias::Present)?, taps - 1))
         };

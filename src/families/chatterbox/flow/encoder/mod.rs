@@ -9,7 +9,6 @@ mod upsample;
 use candle_core::{Result, Tensor};
 
 use self::{block::Block, distances::distances, embed::Embed, lookahead::Lookahead, upsample::Upsample};
-use super::sizes::{count, sizes};
 use crate::nn::{
     ComputeContext, EPSILON, Epilogue, LayerNorm, Linear,
     weights::{Bias, Loaded, Loader},
@@ -37,9 +36,9 @@ impl Encoder {
     /// `flow`: what the names of the flow's tensors begin with, without the dot.
     pub fn load(loader: &mut Loader<'_>, flow: &str) -> Loaded<Self> {
         let name = format!("{flow}.encoder");
-        let [vocabulary, depth] = sizes(loader, &format!("{flow}.input_embedding.weight"))?;
-        let [width, _] = sizes(loader, &format!("{name}.embed.out.0.weight"))?;
-        let [bands, _] = sizes(loader, &format!("{flow}.encoder_proj.weight"))?;
+        let [vocabulary, depth] = loader.weights.sizes(&format!("{flow}.input_embedding.weight"))?;
+        let [width, _] = loader.weights.sizes(&format!("{name}.embed.out.0.weight"))?;
+        let [bands, _] = loader.weights.sizes(&format!("{flow}.encoder_proj.weight"))?;
         Ok(Self {
             table: loader.linear_with(&format!("{flow}.input_embedding"), depth, vocabulary, Bias::Absent)?,
             embed: Embed::load(loader, &format!("{name}.embed"), depth, width)?,
@@ -84,7 +83,7 @@ impl Encoder {
 }
 
 fn blocks(loader: &mut Loader<'_>, name: &str, width: usize) -> Loaded<Vec<Block>> {
-    let count = count(loader, |at| format!("{name}.{at}.norm_mha.weight"));
+    let count = loader.weights.count(|at| format!("{name}.{at}.norm_mha.weight"));
     (0..count).map(|at| Block::load(loader, &format!("{name}.{at}"), width)).collect()
 }
 

@@ -2,10 +2,9 @@
 
 use candle_core::{Result, Tensor};
 
-use super::super::sizes::{fault, sizes};
 use crate::nn::{
     Conv1d, Conv1dConfig, Epilogue,
-    weights::{Bias, Loaded, Loader},
+    weights::{Bias, Loaded, Loader, WeightError},
 };
 
 /// Repeats each row, then a convolution that looks back twice as far as a row is repeated.
@@ -20,11 +19,11 @@ pub struct Upsample {
 impl Upsample {
     pub fn load(loader: &mut Loader<'_>, name: &str, width: usize) -> Loaded<Self> {
         let conv = format!("{name}.conv");
-        let [_, _, taps] = sizes(loader, &format!("{conv}.weight"))?;
+        let [_, _, taps] = loader.weights.sizes(&format!("{conv}.weight"))?;
         let factor = taps / 2;
         if factor == 0 || taps.is_multiple_of(2) {
             let reason = format!("has {taps} taps, where one and twice the factor are expected");
-            return Err(fault(format!("{conv}.weight"), reason));
+            return Err(WeightError::tensor(format!("{conv}.weight"), reason).into());
         }
         let config = Conv1dConfig::causal(width, width, taps);
         Ok(Self { conv: loader.conv1d(&conv, config, Bias::Present)?, factor })

@@ -11,15 +11,12 @@ use self::{
     time::TimeEmbedding,
     transformer::{HEAD_DIM, TransformerBlock, heads},
 };
-use super::{
-    sizes::{count, fault, sizes},
-    stack::{CausalConv, Stack, pointwise},
-};
+use super::stack::{CausalConv, Stack, pointwise};
 use crate::nn::{
     ComputeContext, Epilogue, Linear,
     activation::mish,
     attention::{KvCache, KvCacheConfig, KvCacheDtype},
-    weights::{Loaded, Loader},
+    weights::{Loaded, Loader, WeightError},
 };
 
 /// The layers, weights only.
@@ -54,16 +51,20 @@ pub struct Memory {
 
 impl Estimator {
     pub fn load(loader: &mut Loader<'_>, name: &str) -> Loaded<Self> {
-        let [bands, width, _] = sizes(loader, &format!("{name}.final_proj.weight"))?;
+        let [bands, width, _] = loader.weights.sizes(&format!("{name}.final_proj.weight"))?;
         let first = format!("{name}.down_blocks.0.0.block1.block.0.weight");
-        let [_, depth, _] = sizes(loader, &first)?;
+        let [_, depth, _] = loader.weights.sizes(&first)?;
         if bands.checked_mul(4) != Some(depth) {
-            return Err(fault(first, format!("takes {depth} channels, where four times {bands} are expected")));
+            return Err(WeightError::tensor(
+                first,
+                format!("takes {depth} channels, where four times {bands} are expected"),
+            )
+            .into());
         }
         let heads = heads(loader, &format!("{name}.down_blocks.0.1.0"))?;
         let time = TimeEmbedding::load(loader, name)?;
         let sizes = StageSizes { depth, width, time: time.width(), heads };
-        let middle = count(loader, |at| format!("{name}.mid_blocks.{at}.0.block1.block.0.weight"));
+        let middle = loader.weights.count(|at| format!("{name}.mid_blocks.{at}.0.block1.block.0.weight"));
         let middle = (0..middle)
             .map(|at| Stage::load(loader, &format!("{name}.mid_blocks.{at}"), StageSizes { depth: width, ..sizes }));
         Ok(Self {
@@ -138,7 +139,7 @@ struct StageSizes {
 impl Stage {
     fn load(loader: &mut Loader<'_>, name: &str, sizes: StageSizes) -> Loaded<Self> {
         let StageSizes { depth, width, time, heads } = sizes;
-        let blocks = count(loader, |at| format!("{name}.1.{at}.norm1.weight"));
+        let blocks = loader.weights.count(|at| format!("{name}.1.{at}.norm1.weight"));
         let blocks = (0..blocks)
             .map(|at| TransformerBlock::load(loader, &format!("{name}.1.{at}"), width, heads))
             .collect::<Loaded<_>>()?;

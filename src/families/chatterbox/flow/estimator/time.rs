@@ -2,11 +2,10 @@
 
 use candle_core::{Result, Tensor};
 
-use super::super::sizes::{fault, sizes};
 use crate::nn::{
     ComputeContext, Epilogue, Linear,
     activation::silu,
-    weights::{Bias, Loaded, Loader},
+    weights::{Bias, Loaded, Loader, WeightError},
 };
 
 /// Times are from 0 to 1, positions of sinusoids from 0 to this.
@@ -30,11 +29,15 @@ impl TimeEmbedding {
     pub fn load(loader: &mut Loader<'_>, estimator: &str) -> Loaded<Self> {
         let [first, second] = ["linear_1", "linear_2"].map(|layer| format!("{estimator}.time_mlp.{layer}"));
         let weight = format!("{first}.weight");
-        let [inner, sinusoids] = sizes(loader, &weight)?;
+        let [inner, sinusoids] = loader.weights.sizes(&weight)?;
         if sinusoids < 4 || !sinusoids.is_multiple_of(2) {
-            return Err(fault(weight, format!("takes {sinusoids} sinusoids, which are not half sines, half cosines")));
+            return Err(WeightError::tensor(
+                weight,
+                format!("takes {sinusoids} sinusoids, which are not half sines, half cosines"),
+            )
+            .into());
         }
-        let [width, _] = sizes(loader, &format!("{second}.weight"))?;
+        let [width, _] = loader.weights.sizes(&format!("{second}.weight"))?;
         Ok(Self {
             sinusoids,
             first: loader.linear(&first, sinusoids, inner)?,

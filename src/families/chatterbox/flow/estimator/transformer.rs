@@ -2,14 +2,11 @@
 
 use candle_core::{Result, Tensor};
 
-use super::super::{
-    sizes::{fault, sizes},
-    stack::Stack,
-};
+use super::super::stack::Stack;
 use crate::nn::{
     EPSILON, Epilogue, LayerNorm, Linear,
     attention::{KvCache, SequenceQueries, attend},
-    weights::{Bias, Loaded, Loader},
+    weights::{Bias, Loaded, Loader, WeightError},
 };
 
 /// Numbers of a head; no tensor tells it.
@@ -29,10 +26,12 @@ pub struct TransformerBlock {
 /// Heads of a block.
 pub fn heads(loader: &Loader<'_>, block: &str) -> Loaded<usize> {
     let queries = format!("{block}.attn1.to_q.weight");
-    let [inner, _] = sizes(loader, &queries)?;
+    let [inner, _] = loader.weights.sizes(&queries)?;
     match inner.is_multiple_of(HEAD_DIM) {
         true => Ok(inner / HEAD_DIM),
-        false => Err(fault(queries, format!("makes {inner} numbers, which are no heads of {HEAD_DIM}"))),
+        false => {
+            Err(WeightError::tensor(queries, format!("makes {inner} numbers, which are no heads of {HEAD_DIM}")).into())
+        }
     }
 }
 
@@ -43,7 +42,7 @@ impl TransformerBlock {
         let attention = format!("{name}.attn1");
         let projections = ["to_q", "to_k", "to_v"].map(|layer| (layer, Bias::Absent));
         let up = format!("{name}.ff.net.0.proj");
-        let [inner, _] = sizes(loader, &format!("{up}.weight"))?;
+        let [inner, _] = loader.weights.sizes(&format!("{up}.weight"))?;
         Ok(Self {
             attention_norm: loader.layer_norm(&format!("{name}.norm1"), width, EPSILON)?,
             projections: loader.fused(&attention, &projections, width, heads * HEAD_DIM)?,
