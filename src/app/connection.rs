@@ -24,7 +24,8 @@ use crate::http::{Exchange, Stage};
 /// What may be said before an answer. Clients pass over it, also where they did not ask for it (RFC 9110, 15.2.1).
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// A refusal is looked for so often. It takes the way to the client and back.
+/// A refusal is looked for so often; it takes the way to the client and back. And so long may a body that is here take to be
+/// read by whoever wants it.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// What stands on a socket.
@@ -40,6 +41,8 @@ pub(super) struct Connection<T> {
     stuck: bool,
     /// The client says no more, and was told that its request is worked on. When it is looked for a refusal.
     told: Option<Pin<Box<Sleep>>>,
+    /// The client says no more, and a body is not read to its end. When it is taken for one that broke off.
+    broken_off: Option<Pin<Box<Sleep>>>,
 }
 
 // === impl OnSocket for TcpStream, TlsStream ===
@@ -60,7 +63,7 @@ impl OnSocket for TlsStream<TcpStream> {
 
 impl<T: OnSocket> Connection<T> {
     pub fn new(io: T) -> Self {
-        Self { io, exchange: Exchange::default(), stuck: false, told: None }
+        Self { io, exchange: Exchange::default(), stuck: false, told: None, broken_off: None }
     }
 
     /// Where requests of this connection say how far they are.
@@ -71,8 +74,13 @@ impl<T: OnSocket> Connection<T> {
     /// The client says no more.
     fn half_closed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.exchange.stage() {
-            // The end of a body that broke off, or of a connection at rest.
-            Stage::Reading => Poll::Ready(Ok(())),
+            Stage::Resting => Poll::Ready(Ok(())),
+            // The end may have come with the last of the body, which nobody has read so far.
+            Stage::Receiving => {
+                let broken_off = self.broken_off.get_or_insert_with(|| Box::pin(sleep(LOOK)));
+                ready!(broken_off.as_mut().poll(cx));
+                Poll::Ready(Ok(()))
+            }
             Stage::Working if !self.stuck => {
                 // What is not taken at once finds nobody.
                 match Pin::new(&mut self.io).poll_write(cx, CONTINUE)? {

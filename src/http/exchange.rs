@@ -20,9 +20,11 @@ pub struct Exchange(Rc<Cell<Stage>>);
 /// How far a connection is with a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Stage {
-    /// It is at rest, a request comes in, or a whole answer goes out.
+    /// It is at rest, or a whole answer goes out.
     #[default]
-    Reading,
+    Resting,
+    /// The body of a request comes in.
+    Receiving,
     /// A request is here, and its answer has not begun.
     Working,
     /// The same, in a version of HTTP in which nothing may be said meanwhile.
@@ -58,12 +60,12 @@ pub(super) async fn layer<B: MessageBody>(request: ServiceRequest, next: Next<B>
     let has_body = request.headers().contains_key(TRANSFER_ENCODING)
         || request.headers().get(CONTENT_LENGTH).is_some_and(|length| length != "0");
     match has_body {
-        true => exchange.iter().for_each(|exchange| exchange.0.set(Stage::Reading)),
+        true => exchange.iter().for_each(|exchange| exchange.0.set(Stage::Receiving)),
         false => work(request.request()),
     }
     let response = next.call(request).await;
     let whole = |response: &ServiceResponse<B>| response.response().body().size() != BodySize::Stream;
-    let stage = if response.as_ref().map_or(true, whole) { Stage::Reading } else { Stage::Streaming };
+    let stage = if response.as_ref().map_or(true, whole) { Stage::Resting } else { Stage::Streaming };
     exchange.iter().for_each(|exchange| exchange.0.set(stage));
     response
 }
