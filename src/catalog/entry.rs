@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use crate::{
     model::{Availability, Family, PlacementOverrides},
-    speech::ModelName,
+    speech::{ModelName, TaskKind},
     store::Source,
 };
 
@@ -47,6 +47,17 @@ impl Entry {
     /// The name without its organisation.
     pub(super) fn short(&self) -> &str {
         self.name.as_str().rsplit('/').next().unwrap_or(self.name.as_str())
+    }
+
+    /// `None`: as long as its family is not known, it may do anything.
+    pub fn tasks(&self) -> Option<&'static [TaskKind]> {
+        let parts: Vec<&str> = self.parts.iter().map(|(part, _)| part.as_str()).collect();
+        self.family.map(|family| family.tasks_of(&parts))
+    }
+
+    /// Whether it is known to.
+    pub fn does(&self, task: TaskKind) -> bool {
+        self.tasks().is_some_and(|tasks| tasks.contains(&task))
     }
 
     /// Whether all of it is inside this program.

@@ -75,7 +75,7 @@ impl Catalog {
     /// default model is for, unless its family says otherwise.
     pub fn default_for(&self, task: TaskKind) -> &Entry {
         let hears = task == TaskKind::Transcribe;
-        let does = |entry: &&Entry| entry.family.map_or(hears, |family| family.tasks().contains(&task));
+        let does = |entry: &&Entry| entry.tasks().map_or(hears, |tasks| tasks.contains(&task));
         self.at_hand().find(does).unwrap_or_else(|| self.default())
     }
 

@@ -70,8 +70,7 @@ pub(super) async fn find(app: &App, model: Option<&str>, task: TaskKind, name: &
 /// Whether it is one of those that somebody here can ask to speak without naming its source.
 fn speaks(entry: &Entry) -> bool {
     let inside = entry.parts.iter().all(|(_, source)| matches!(source, Source::Embedded(_)));
-    let able = entry.family.is_some_and(|family| family.tasks().contains(&TaskKind::Synthesize));
-    able && (entry.listed || inside) && entry.availability == Availability::Available
+    entry.does(TaskKind::Synthesize) && (entry.listed || inside) && entry.availability == Availability::Available
 }
 
 /// The model's own voices, as far as its family knows them.

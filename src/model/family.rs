@@ -56,6 +56,11 @@ pub trait Family: Sync {
 
     fn tasks(&self) -> &'static [TaskKind];
 
+    /// What a model of these parts does, where that is less.
+    fn tasks_of(&self, _parts: &[&str]) -> &'static [TaskKind] {
+        self.tasks()
+    }
+
     /// Hertz of the sound that comes with a request: of the recording that is heard or converted, and of a recording
     /// whose voice is to speak.
     fn input_rate(&self, _task: TaskKind) -> u32 {

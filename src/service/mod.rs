@@ -56,7 +56,7 @@ use crate::{
     audio::{self, Pcm, VoiceActivity},
     catalog::{Catalog, Entry},
     lifecycle::{AcquireOptions, Lease, Lifecycle, Unavailable},
-    model::{Availability, Family, InputSender, Request, RequestError, Responses, request},
+    model::{Availability, InputSender, Request, RequestError, Responses, request},
     runtime::Runnable,
     speech::{Convert, ModelName, Synthesize, Task, TaskKind, Transcribe},
     text::{Chunk, ChunkLimits, LengthCheck},
@@ -394,19 +394,18 @@ fn entry<'a>(catalog: &'a Catalog, name: Option<&str>, task: TaskKind) -> Result
     if let Availability::Unsupported(reason) = &entry.availability {
         return Err(ServiceError::Unsupported { model: entry.name.clone(), reason: reason.to_string() });
     }
-    let does = |family: &&dyn Family| family.tasks().contains(&task);
+    let any = || catalog.families().iter().any(|family| family.tasks().contains(&task));
     // As long as the family is not known, it may be any.
-    let can = entry.family.as_ref().map_or_else(|| catalog.families().iter().any(does), does);
+    let can = entry.tasks().map_or_else(any, |tasks| tasks.contains(&task));
     if can { Ok(entry) } else { Err(wrong_task(catalog, entry, task)) }
 }
 
 fn wrong_task(catalog: &Catalog, entry: &Entry, task: TaskKind) -> ServiceError {
-    let does = |entry: &&Entry| entry.family.is_some_and(|family| family.tasks().contains(&task));
     let others = catalog.entries().filter(|entry| entry.availability == Availability::Available);
     ServiceError::WrongTask {
         model: entry.name.clone(),
         task,
-        can: entry.family.map(|family| family.tasks()).unwrap_or_default(),
-        others: others.filter(does).map(|entry| entry.name.clone()).collect(),
+        can: entry.tasks().unwrap_or_default(),
+        others: others.filter(|entry| entry.does(task)).map(|entry| entry.name.clone()).collect(),
     }
 }

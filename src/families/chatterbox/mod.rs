@@ -81,6 +81,10 @@ impl Family for Chatterbox {
         &[TaskKind::Synthesize, TaskKind::Convert]
     }
 
+    fn tasks_of(&self, parts: &[&str]) -> &'static [TaskKind] {
+        if parts == [VOICE_CONVERSION] { &[TaskKind::Convert] } else { self.tasks() }
+    }
+
     fn input_rate(&self, _task: TaskKind) -> u32 {
         RATE
     }

@@ -28,7 +28,7 @@ fn model(entry: &Entry, snapshot: &Snapshot) -> Value {
     // Of a model of one's own they are known once it is loaded, and until then they are null.
     let known = |value: Value, learned: &Value| if value.is_null() { learned.clone() } else { value };
     value["family"] = known(json!(entry.family.map(|family| family.name())), &value["family"]);
-    value["tasks"] = known(json!(entry.family.map(|family| family.tasks())), &value["tasks"]);
+    value["tasks"] = known(json!(entry.tasks()), &value["tasks"]);
     value["source"] = entry.parts.iter().map(|(part, source)| (part.clone(), json!(source.to_string()))).collect();
     value["licence"] = json!(entry.licence);
     value["million_parameters"] = json!(entry.million_parameters);

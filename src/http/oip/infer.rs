@@ -107,7 +107,7 @@ async fn answer(
 
 /// What a model is asked to do, by what is sent and by what it does.
 fn task(entry: &Entry, infer: &InferRequest) -> TaskKind {
-    let does = entry.family.map_or(&TaskKind::ALL[..], |family| family.tasks());
+    let does = entry.tasks().unwrap_or(&TaskKind::ALL);
     let asked: &[TaskKind] = match infer.inputs.iter().any(|input| input.name == TEXT) {
         true => &[TaskKind::Synthesize],
         false => &[TaskKind::Transcribe, TaskKind::Convert],

@@ -157,7 +157,7 @@ pub(super) fn version(api: &Api, entry: &Entry) -> Option<String> {
 
 fn describe(api: &Api, entry: &Entry) -> Metadata {
     // Of a model whose family is not known yet, whatever it may turn out to be.
-    let tasks = entry.family.map_or(&TaskKind::ALL[..], |family| family.tasks());
+    let tasks = entry.tasks().unwrap_or(&TaskKind::ALL);
     Metadata {
         name: entry.slug.clone(),
         versions: version(api, entry).into_iter().collect(),

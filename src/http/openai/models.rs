@@ -25,10 +25,7 @@ pub(super) async fn list(api: web::Data<Api>) -> HttpResponse {
 )]
 pub(super) async fn speaking(api: web::Data<Api>) -> HttpResponse {
     let catalog = api.service.catalog();
-    let speaks = |entry: &&Entry| {
-        let able = entry.family.is_some_and(|family| family.tasks().contains(&TaskKind::Synthesize));
-        able && entry.availability == Availability::Available
-    };
+    let speaks = |entry: &&Entry| entry.does(TaskKind::Synthesize) && entry.availability == Availability::Available;
     let named = |entry: &Entry| Named { id: entry.name.to_string(), name: entry.name.to_string() };
     HttpResponse::Ok().json(AudioModels { models: catalog.entries().filter(speaks).map(named).collect() })
 }
