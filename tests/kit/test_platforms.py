@@ -18,6 +18,7 @@ RUNTIME = ROOT / "deploy/kserve/serving-runtime.yaml"
 SERVICE = ROOT / "deploy/kserve/inference-service.yaml"
 CLOUD_RUN = ROOT / "deploy/cloud-run/service.yaml"
 RUNPOD = ROOT / "deploy/runpod/endpoint.json"
+RUNPOD_CHATTERBOX = ROOT / "deploy/runpod/chatterbox.json"
 
 
 def read(path):
@@ -38,14 +39,15 @@ def cloud_run_container():
     return container
 
 
-def runpod():
-    return json.loads(RUNPOD.read_text())["variables"]["input"]
+def runpod(file=RUNPOD):
+    return json.loads(file.read_text())["variables"]["input"]
 
 
 ENVIRONMENTS = {
     "kserve": lambda: {name: value.replace("{{.Name}}", "mine") for name, value in pairs(kserve_container()["env"]).items()},
     "cloud-run": lambda: pairs(cloud_run_container()["env"]),
     "runpod": lambda: pairs(runpod()["template"]["env"], "key"),
+    "runpod-chatterbox": lambda: pairs(runpod(RUNPOD_CHATTERBOX)["template"]["env"], "key"),
 }
 
 

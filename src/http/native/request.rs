@@ -8,7 +8,7 @@ use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
         RefOr,
-        schema::{AdditionalProperties, Schema},
+        schema::{AdditionalProperties, ObjectBuilder, Schema, Type},
     },
 };
 
@@ -34,6 +34,8 @@ use crate::{
 pub(in crate::http) struct Common {
     /// A name or an alias; the default model if absent.
     pub model: Option<String>,
+    /// The same, as jobs of RunPod workers say it.
+    model_type: Option<String>,
     /// Seconds to wait for the model.
     pub wait: Option<f64>,
     /// Seconds in which the whole answer is wanted; the header `X-Request-Timeout` says the same.
@@ -79,6 +81,42 @@ fn names<T: PartialSchema>() -> Vec<String> {
     fields::described::<T>().properties.into_keys().collect()
 }
 
+/// What `task` may say of speech that is made, in our words and in those of RunPod workers.
+const SPEECH_TASKS: [(&str, TaskKind); 8] = [
+    ("synthesize", TaskKind::Synthesize),
+    ("tts", TaskKind::Synthesize),
+    ("text_to_speech", TaskKind::Synthesize),
+    ("text-to-speech", TaskKind::Synthesize),
+    ("convert", TaskKind::Convert),
+    ("vc", TaskKind::Convert),
+    ("voice_conversion", TaskKind::Convert),
+    ("voice-conversion", TaskKind::Convert),
+];
+
+/// The task of making speech that is asked for by name, if one is. Other names are for the options of transcription.
+fn speech_task(options: &mut Fields) -> Option<TaskKind> {
+    let name = options.get("task")?.as_str()?;
+    let (_, task) = *SPEECH_TASKS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+    options.remove("task");
+    Some(task)
+}
+
+// === impl Common ===
+
+impl Common {
+    fn with_one_model(mut self) -> Result<Self, Problem> {
+        match (&self.model, self.model_type.take()) {
+            (Some(model), Some(other)) if *model != other => {
+                let message = format!("model says {model:?} and model_type {other:?}; send one of them");
+                return Err(Problem::invalid("model_type", message));
+            }
+            (None, Some(model)) => self.model = Some(model),
+            _ => {}
+        }
+        Ok(self)
+    }
+}
+
 // === impl NativeRequest ===
 
 impl NativeRequest {
@@ -97,12 +135,20 @@ impl NativeRequest {
         let content = Content::take(&mut fields)?.with_body(body)?.or(defaults);
         check_texts(&fields)?;
         let is_common = |(name, _): &(String, Value)| COMMON.contains(name);
-        let (common, options): (Fields, Fields) = fields::without_nulls(fields).into_iter().partition(is_common);
-        let common: Common = fields::read(common)?;
-        let tasks = content.tasks();
+        let (common, mut options): (Fields, Fields) = fields::without_nulls(fields).into_iter().partition(is_common);
+        let common = fields::read::<Common>(common)?.with_one_model()?;
+        let (tasks, asked) = (content.tasks(), speech_task(&mut options));
         // What the model does of what can be asked for; if nothing, it is the service that says so.
-        let task = tasks.iter().find(|task| can(common.model.as_deref(), **task)).unwrap_or(&tasks[0]);
-        let options = TaskOptions::read(*task, options, common.response_format.unwrap_or_default())?;
+        let likely = || *tasks.iter().find(|task| can(common.model.as_deref(), **task)).unwrap_or(&tasks[0]);
+        let task = asked.unwrap_or_else(likely);
+        if !tasks.contains(&task) {
+            let needed = if task == TaskKind::Synthesize { "text" } else { "audio" };
+            return Err(Problem::invalid(
+                "task",
+                format!("the task {task} takes the field {needed}, which is not there"),
+            ));
+        }
+        let options = TaskOptions::read(task, options, common.response_format.unwrap_or_default())?;
         Ok(Self { common, content, options })
     }
 
@@ -242,9 +288,19 @@ impl PartialSchema for NativeRequest {
         ] {
             all.properties.extend(fields.properties);
         }
+        all.properties.insert("task".to_owned(), task_schema());
         all.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
         RefOr::T(Schema::Object(all))
     }
+}
+
+/// Of what may be asked for by name.
+fn task_schema() -> RefOr<Schema> {
+    let names = ["transcribe", "translate"].into_iter().chain(SPEECH_TASKS.map(|(name, _)| name));
+    let description =
+        "What is to be done. What the request works on says it as well, so it may be left out, but for translation.";
+    let schema = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).description(Some(description));
+    RefOr::T(Schema::Object(schema.build()))
 }
 
 impl ToSchema for NativeRequest {
@@ -286,6 +342,8 @@ mod tests {
         for (wrong, field) in [
             (json!({"wait": "soon"}), "wait"),
             (json!({"task": "sing"}), "task"),
+            (json!({"task": "tts"}), "task"),
+            (json!({"model": "one", "model_type": "other"}), "model_type"),
             (json!({"temperature": 7}), "temperature"),
         ] {
             let problem = request(wrong).unwrap_err();

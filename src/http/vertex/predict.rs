@@ -33,7 +33,25 @@ const TAKEN: &str = "application/json, multipart/form-data, audio/*, video/*, ap
 #[expect(dead_code, reason = "describes what is told apart by its fields")]
 enum PredictRequest {
     Envelope(envelope::Envelope),
+    RunPod(RunPodJob),
     Native(Box<NativeRequest>),
+}
+
+/// A job of RunPod.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "describes fields, which are taken one by one")]
+struct RunPodJob {
+    id: Option<Value>,
+    input: Box<NativeRequest>,
+}
+
+/// The answer to one.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+struct RunPodOutput {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<Value>,
+    /// A prediction.
+    output: Value,
 }
 
 /// What is answered in JSON.
@@ -42,6 +60,7 @@ enum PredictRequest {
 #[expect(dead_code, reason = "describes what is written by the shape of the request")]
 enum PredictResponse {
     Predictions(envelope::Predictions),
+    RunPod(RunPodOutput),
     Prediction(serde_json::Map<String, Value>),
 }
 
@@ -103,15 +122,26 @@ async fn json_body(api: &Api, request: &HttpRequest, body: Body) -> Result<HttpR
         drop(bytes);
         return envelope::answer(api, request, value).await;
     }
-    if value.get("input").is_some() {
+    if value.get("input").is_some_and(|input| !input.is_object()) {
         // OpenAI's name for what is to be spoken.
         return speech::synthesize(api, request, &bytes, "vertex").await;
     }
     drop(bytes);
-    let Value::Object(fields) = value else {
-        return Err(Problem::new(Kind::Invalid, "the body is no JSON object, as was expected here"));
-    };
-    single(api, request, fields, None).await
+    match value {
+        Value::Object(mut fields) => match fields.remove("input") {
+            Some(Value::Object(input)) => job(api, request, input, fields.remove("id")).await,
+            _ => single(api, request, fields, None).await,
+        },
+        _ => Err(Problem::new(Kind::Invalid, "the body is no JSON object, as was expected here")),
+    }
+}
+
+/// A job as RunPod hands it to its workers, `{"id", "input": {…}}`; what else stands beside the input is for RunPod.
+async fn job(api: &Api, request: &HttpRequest, mut input: Fields, id: Option<Value>) -> Result<HttpResponse, Problem> {
+    let output = Delivery::take(&mut input)?.output_uri;
+    let item = Item::new(api, request, input, None, &Content::default(), |_| output)?;
+    let output = item.predict(api).await?.into_json();
+    Ok(HttpResponse::Ok().json(RunPodOutput { id, output }))
 }
 
 async fn sound_body(api: &Api, request: &HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
