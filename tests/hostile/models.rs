@@ -3,20 +3,21 @@
 use std::{
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
 };
 
 use candle_core::{DType, Device};
 use proptest::{prelude::*, sample::select};
 use sconce::{
     families::FAMILIES,
-    model::{Backing, Location, ModelFiles, Placement},
+    model::{Backing, Family, Location, ModelFiles, Placement},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    chance::{each, edited, edits},
-    support::checkout,
+    chance::{Edit, each, edited, edits},
+    support::{chatterbox, checkout, torch},
 };
 
 const MODEL: &str = "assets/models/whisper-nano.en";
@@ -30,32 +31,26 @@ fn file(name: &str) -> Vec<u8> {
     fs::read(checkout(MODEL).join(name)).unwrap()
 }
 
-/// Loads the model with one file in place of its own: it is loaded, or the error says which file or tensor is at fault.
-fn load(name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
-    load_of(MODEL, &TEXTS, name, bytes)
+fn files_of(folder: &Path) -> ModelFiles {
+    let mut files = ModelFiles::default();
+    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        files.insert("model", entry.file_name().unwrap().to_str().unwrap(), Location::Disk(entry.clone()));
+    }
+    files
 }
 
-fn load_of(model: &str, texts: &[&str], name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
-    let folder = TempDir::new().unwrap();
-    let mut files = ModelFiles::default();
-    for own in texts.iter().chain([&WEIGHTS]).filter(|own| **own != name) {
-        files.insert("model", own, Location::Disk(checkout(model).join(own)));
-    }
-    let path = folder.path().join("file");
-    fs::write(&path, bytes).unwrap();
-    files.insert("model", name, Location::Disk(path));
-    let place = Placement {
-        device: Device::Cpu,
-        dtype: DType::F32,
-        weights: Backing::Mapped,
-        threads: 1,
-        max_batch: 2,
-        references: Default::default(),
-    };
+/// Loads the model with one file in place of its own: it is loaded, or the error says which file or tensor is at fault.
+fn load(name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
+    load_of(&checkout(MODEL), name, bytes)
+}
+
+/// Of the model in a folder.
+fn load_of(model: &Path, name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
+    let (files, folder) = with_file(model, name, bytes);
     for family in FAMILIES {
         let loaded = catch_unwind(AssertUnwindSafe(|| {
-            let footprint = family.footprint(&files, &place).map_err(|error| error.to_string());
-            (footprint, family.load(&files, &place).map(drop).map_err(|error| error.to_string()))
+            let footprint = family.footprint(&files, &place()).map_err(|error| error.to_string());
+            (footprint, family.load(&files, &place()).map(drop).map_err(|error| error.to_string()))
         }));
         let Ok((_, outcome)) = loaded else { return Err(TestCaseError::fail(format!("{name}: a panic"))) };
         let host = folder.path().display().to_string();
@@ -64,6 +59,24 @@ fn load_of(model: &str, texts: &[&str], name: &str, bytes: &[u8]) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// Those of a folder, with these bytes in the place of one.
+fn with_file(model: &Path, name: &str, bytes: &[u8]) -> (ModelFiles, TempDir) {
+    let (mut files, folder) = (files_of(model), TempDir::new().unwrap());
+    let path = folder.path().join("file");
+    fs::write(&path, bytes).unwrap();
+    files.insert("model", name, Location::Disk(path));
+    (files, folder)
+}
+
+fn family(name: &str) -> &'static dyn Family {
+    *FAMILIES.iter().find(|family| family.name() == name).unwrap()
+}
+
+fn place() -> Placement {
+    let (weights, references) = (Backing::Mapped, Default::default());
+    Placement { device: Device::Cpu, dtype: DType::F32, weights, threads: 1, max_batch: 2, references }
 }
 
 /// Values that a configuration should not have, or should have elsewhere.
@@ -158,18 +171,11 @@ fn extreme() -> impl Strategy<Value = u64> {
 
 /// The model, with some of the numbers of its configuration changed.
 fn with_sizes(folder: &str, changes: &[(&str, u64)]) -> (ModelFiles, TempDir) {
-    let (scratch, mut files) = (TempDir::new().unwrap(), ModelFiles::default());
-    for entry in fs::read_dir(checkout(folder)).unwrap().map(|entry| entry.unwrap().path()) {
-        files.insert("model", entry.file_name().unwrap().to_str().unwrap(), Location::Disk(entry.clone()));
-    }
     let mut config: Value = serde_json::from_slice(&fs::read(checkout(folder).join("config.json")).unwrap()).unwrap();
     for (field, value) in changes {
         *config.pointer_mut(field).unwrap_or_else(|| panic!("no {field}")) = json!(value);
     }
-    let path = scratch.path().join("config.json");
-    fs::write(&path, config.to_string()).unwrap();
-    files.insert("model", "config.json", Location::Disk(path));
-    (files, scratch)
+    with_file(&checkout(folder), "config.json", config.to_string().as_bytes())
 }
 
 #[test]
@@ -180,12 +186,10 @@ fn sizes_of_any_number_are_counted_or_refused_by_file_and_field() {
     each(60, (model, prop::collection::vec(number, 1..4), batch), |((name, folder, fields), numbers, max_batch)| {
         let changes: Vec<_> = numbers.iter().map(|(place, number)| (*place.get(&fields), *number)).collect();
         let (files, _scratch) = with_sizes(folder, &changes);
-        let family = FAMILIES.iter().find(|family| family.name() == name).unwrap();
         for dtype in [DType::F32, DType::F16] {
-            let (weights, references) = (Backing::Mapped, Default::default());
-            let place = Placement { device: Device::Cpu, dtype, weights, threads: 1, max_batch, references };
-            match family.footprint(&files, &place) {
-                Ok(bytes) if bytes <= BUDGET => drop(family.load(&files, &place)),
+            let place = Placement { dtype, max_batch, ..place() };
+            match family(name).footprint(&files, &place) {
+                Ok(bytes) if bytes <= BUDGET => drop(family(name).load(&files, &place)),
                 Ok(_) => {}
                 Err(error) => {
                     let text = error.to_string();
@@ -235,7 +239,7 @@ fn lying(header: &Value, data: &[u8], (place, field, lie): Lie) -> Vec<u8> {
 #[test]
 fn a_voxtral_with_odd_values_or_damaged_files_is_refused_or_loaded() {
     let own = |name: &str| fs::read(checkout(VOXTRAL).join(name)).unwrap();
-    let load = |name: &str, bytes: &[u8]| load_of(VOXTRAL, &VOXTRAL_TEXTS, name, bytes);
+    let load = |name: &str, bytes: &[u8]| load_of(&checkout(VOXTRAL), name, bytes);
     each(15, (select(vec!["audio_config", "text_config"]), changes()), |(part, changes)| {
         let mut config: Value = serde_json::from_slice(&own("config.json")).unwrap();
         let fields = config[part].as_object_mut().unwrap();
@@ -248,6 +252,38 @@ fn a_voxtral_with_odd_values_or_damaged_files_is_refused_or_loaded() {
     each(15, (select(VOXTRAL_TEXTS.to_vec()), edits()), |(name, edits)| load(name, &edited(&own(name), &edits)));
     let (header, data) = weights(&own(WEIGHTS));
     each(15, lies(), |lie| load(WEIGHTS, &lying(&header, &data, lie)));
+}
+
+/// Several files of weights, in both forms.
+#[test]
+fn a_chatterbox_of_damaged_files_is_refused_or_loaded() {
+    let (english, multilingual) = (chatterbox::english(), chatterbox::multilingual());
+    let of = |folder: &TempDir, name: &str| fs::read(folder.path().join(name)).unwrap();
+    for (folder, names) in [
+        (
+            &english,
+            vec!["s3gen.safetensors", "t3_cfg.safetensors", "ve.safetensors", "conds.safetensors", "tokenizer.json"],
+        ),
+        (
+            &multilingual,
+            vec!["s3gen.pt", "t3_mtl23ls_v2.pt", "ve.pt", "conds.pt", "grapheme_mtl_merged_expanded_v1.json"],
+        ),
+    ] {
+        let damaged = |name: &str, edits: &[Edit]| load_of(folder.path(), name, &edited(&of(folder, name), edits));
+        each(15, (select(names), edits()), |(name, edits)| damaged(name, &edits));
+    }
+    let weighty = vec!["s3gen.safetensors", "t3_cfg.safetensors", "ve.safetensors", "conds.safetensors"];
+    each(20, (select(weighty), lies()), |(name, lie)| {
+        let (header, data) = weights(&of(&english, name));
+        load_of(english.path(), name, &lying(&header, &data, lie))
+    });
+    // A pickle that calls what is no tensor: `os.system`.
+    let hostile = b"\x80\x02cos\nsystem\n(X\x04\x00\x00\x00truetR.";
+    for name in ["s3gen.pt", "conds.pt"] {
+        let (files, _folder) = with_file(multilingual.path(), name, &torch::pickled(hostile));
+        let message = family("chatterbox").load(&files, &place()).err().unwrap().to_string();
+        assert!(message.contains("os.system"), "{name}: {message}");
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ pub mod probes;
 pub mod python;
 pub mod server;
 pub mod sound;
+pub mod torch;
 pub mod whisper;
 
 use std::path::PathBuf;
@@ -18,6 +19,13 @@ pub use server::{Server, ServerBuilder};
 /// A file of the checkout.
 pub fn checkout(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// A file of fixtures: in the folder that `SCONCE_FIXTURES` names if it is there, else that of the checkout.
+pub fn fixture(file: &str) -> PathBuf {
+    #[expect(clippy::disallowed_methods, reason = "a test is told by its caller which fixtures to read")]
+    let elsewhere = std::env::var_os("SCONCE_FIXTURES").map(|folder| PathBuf::from(folder).join(file));
+    elsewhere.filter(|file| file.exists()).unwrap_or_else(|| checkout("tests/fixtures").join(file))
 }
 
 /// The bytes of a recording that the project ships.

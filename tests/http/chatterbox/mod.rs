@@ -1,6 +1,10 @@
 //! A small Chatterbox from a folder under the published names, with random weights: what it says is noise, how it is asked and
 //! answered is real.
 
+mod leaving;
+mod variants;
+mod whole;
+
 use std::time::Duration;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -172,6 +176,8 @@ async fn what_it_cannot_do_is_refused_by_name() {
         (json!({"language": "fr"}), "the language \"fr\" is unknown; known are en"),
         (json!({"voice": content(&wav(vec![0.1; 4800]))}), "the recording is 0.20 s long; 1 to 60 s tell a voice"),
         (json!({"voice": content(&wav(vec![0.0; 48_000]))}), "the recording is silent"),
+        (json!({"voice": content(&wav(vec![0.1; 24_000 * 61]))}), "the audio is longer than 60 s"),
+        (json!({"text": "?! ..."}), "the text has only punctuation and symbols"),
         (json!({"voice": {"chatterbox": 0.5, "alloy": 0.5}}), "does not blend voices"),
     ] {
         let message = refused(&server, &instance(asked.clone())).await;
