@@ -29,7 +29,7 @@ fn server(folder: &TempDir) -> Server {
 }
 
 fn heard(bytes: &[u8]) -> Pcm {
-    decode(bytes, None, 24_000, Duration::from_secs(120)).unwrap().pcm
+    decode(bytes, None, 24_000, Duration::from_secs(600)).unwrap().pcm
 }
 
 /// As a native request has a recording.
@@ -160,6 +160,25 @@ async fn a_recording_is_converted_whatever_its_length() {
     assert!(sound(&server, &own).await.seconds() > 1.0);
     let (status, answer) = ask(&server, &instance(json!({}))).await;
     assert!((400..500).contains(&status), "a text: {status} {answer}");
+}
+
+#[tokio::test]
+async fn any_guidance_and_a_text_of_five_thousand_characters_are_spoken() {
+    let folder = chatterbox::english();
+    let server = server(&folder);
+    let mut said = Vec::new();
+    for weight in [0.0, 0.5, 10.0] {
+        said.push(sound(&server, &instance(json!({"options": {"cfg_weight": weight}}))).await);
+    }
+    assert!(said[0] != said[1] && said[1] != said[2]);
+    let sentence = "The harbour lights went out one by one, and nobody said a word. ";
+    let text = sentence.repeat(5000_usize.div_ceil(sentence.len()));
+    let long = sound(&server, &instance(json!({"text": text, "options": {"steps": 1, "max_new_tokens": 120}}))).await;
+    assert!(long.seconds() > 20.0, "{}", long.seconds());
+    // A voice of no voice.
+    let chord = |at: usize| [0.02f32, 0.031, 0.047].iter().map(|pitch| (at as f32 * pitch).sin() * 0.2).sum();
+    let music = wav((0..24_000 * 4).map(chord).collect());
+    assert!(sound(&server, &instance(json!({"voice": content(&music)}))).await.seconds() > 0.5);
 }
 
 #[tokio::test]
