@@ -43,6 +43,7 @@ pub fn multilingual() -> TempDir {
     write_torch(folder.path(), "t3_mtl23ls_v2.pt", &llama(500), true);
     copy("chain/conds.pt", folder.path(), "conds.pt");
     copy("text/multilingual.json", folder.path(), "grapheme_mtl_merged_expanded_v1.json");
+    copy("text/cangjie.json", folder.path(), "Cangjie5_TC.json");
     folder
 }
 

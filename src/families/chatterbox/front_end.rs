@@ -26,8 +26,12 @@ impl FrontEnd {
         let open = |file: &str| files.open(part, file);
         Ok(match text {
             TextFiles::English(file) => Self::English(EnglishTokenizer::from_json(file, &open(file)?)?),
-            TextFiles::Multilingual(file) => {
-                Self::Multilingual(MultilingualTokenizer::from_json(file, &open(file)?, letters)?)
+            TextFiles::Multilingual(file, cangjie) => {
+                let tokenizer = MultilingualTokenizer::from_json(file, &open(file)?, letters)?;
+                Self::Multilingual(match cangjie {
+                    Some(cangjie) => tokenizer.with_cangjie(cangjie, &open(cangjie)?)?,
+                    None => tokenizer,
+                })
             }
             TextFiles::Gpt2(file) => Self::Gpt2(Gpt2Tokenizer::from_json(file, &open(file)?)?),
             TextFiles::Gpt2Parts(_) => {

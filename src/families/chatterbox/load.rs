@@ -181,7 +181,7 @@ fn widths(files: &ModelFiles, part: &str, t3: &str) -> Result<u64, LoadError> {
 fn ending(text: &TextFiles, codes: u32) -> Ending {
     match text {
         TextFiles::English(_) => Ending::default(),
-        TextFiles::Multilingual(_) => Ending { cut: 1, ..Ending::default() },
+        TextFiles::Multilingual(..) => Ending { cut: 1, ..Ending::default() },
         TextFiles::Gpt2(_) | TextFiles::Gpt2Parts(_) => {
             Ending { silence: Some(TURBO_SILENCE).filter(|(token, _)| *token < codes), ..Ending::default() }
         }

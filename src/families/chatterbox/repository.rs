@@ -24,6 +24,8 @@ const MEAN_FLOW: &[&str] = &["s3gen_meanflow.safetensors", "s3gen_meanflow.pt"];
 const VOICE_ENCODER: &[&str] = &["ve.safetensors", "ve.pt"];
 const ENGLISH_TEXT: &[&str] = &["tokenizer.json"];
 const MULTILINGUAL_TEXT: &[&str] = &["grapheme_mtl_merged_expanded_v1.json", "mtl_tokenizer.json"];
+/// How the multilingual model reads Chinese.
+const CANGJIE: &[&str] = &["Cangjie5_TC.json"];
 const GPT2_TEXT: [&str; 2] = ["vocab.json", "merges.txt"];
 const GPT2_MORE: [&str; 2] = ["added_tokens.json", "tokenizer_config.json"];
 const CONDITIONALS: &[&str] = &["conds.safetensors", "conds.pt"];
@@ -51,8 +53,8 @@ pub struct SpeechFiles {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TextFiles {
     English(String),
-    /// The language is told apart by name: the letters of the third version are as written.
-    Multilingual(String),
+    /// And the table for Chinese, if it is there.
+    Multilingual(String, Option<String>),
     Gpt2(String),
     /// Vocabulary and merges, and what there is beside them.
     Gpt2Parts(Vec<String>),
@@ -121,7 +123,8 @@ impl SpeechFiles {
         let t3 = first(listing, MULTILINGUAL_T3);
         let other = || listing.iter().find(|file| is_t3(file) && !ENGLISH_T3.contains(&file.as_str())).cloned();
         let t3 = t3.or_else(other).ok_or_else(|| LoadError::Missing(MULTILINGUAL_T3[0].to_owned()))?;
-        Self::with(listing, t3, TextFiles::Multilingual(needed(listing, MULTILINGUAL_TEXT)?))
+        let text = TextFiles::Multilingual(needed(listing, MULTILINGUAL_TEXT)?, first(listing, CANGJIE));
+        Self::with(listing, t3, text)
     }
 
     fn with(listing: &[String], t3: String, text: TextFiles) -> Result<Self, LoadError> {
@@ -150,7 +153,8 @@ impl TextFiles {
 
     fn into_files(self) -> Vec<String> {
         match self {
-            Self::English(file) | Self::Multilingual(file) | Self::Gpt2(file) => vec![file],
+            Self::English(file) | Self::Gpt2(file) => vec![file],
+            Self::Multilingual(file, cangjie) => [file].into_iter().chain(cangjie).collect(),
             Self::Gpt2Parts(files) => files,
         }
     }
@@ -207,6 +211,7 @@ mod tests {
         assert_eq!(files(MODEL), english);
         assert_eq!(files(VOICE_CONVERSION), ["conds.pt", "s3gen.safetensors"]);
         let multilingual = [
+            "Cangjie5_TC.json",
             "conds.pt",
             "grapheme_mtl_merged_expanded_v1.json",
             "s3gen.safetensors",

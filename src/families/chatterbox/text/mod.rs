@@ -2,6 +2,7 @@
 //!
 //! Each variant has its tokenizer, and all of them first set the punctuation as the model knows it.
 
+mod cangjie;
 mod english;
 mod error;
 mod gpt2;

@@ -42,6 +42,10 @@ fn multilingual(letters: LetterCase) -> MultilingualTokenizer {
     MultilingualTokenizer::from_json("m.json", &fixture("multilingual.json"), letters).expect("fixture")
 }
 
+fn with_chinese(letters: LetterCase) -> MultilingualTokenizer {
+    multilingual(letters).with_cangjie("c.json", &fixture("cangjie.json")).expect("fixture")
+}
+
 /// Turbo's tokenizer from its files, after a change to one of them.
 fn turbo(spoil: impl FnOnce(&mut [Vec<u8>; 4])) -> Result<Gpt2Tokenizer, TokenizerError> {
     let files = ["vocab.json", "merges.txt", "added_tokens.json", "tokenizer_config.json"];
@@ -81,7 +85,7 @@ fn english_tokens_are_those_of_the_reference() {
 
 #[test]
 fn multilingual_tokens_are_those_of_the_reference() {
-    let (lower, as_written) = (multilingual(LetterCase::Lower), multilingual(LetterCase::AsWritten));
+    let (lower, as_written) = (with_chinese(LetterCase::Lower), with_chinese(LetterCase::AsWritten));
     for Case { text, language, tokens, as_written: capital, .. } in expected().multilingual {
         assert_eq!(lower.encode(&text, &language).as_ref(), Ok(&tokens), "{text:?}");
         assert_eq!(as_written.encode(&text, &language).as_ref(), Ok(&capital), "{text:?}, as it was written");
@@ -117,6 +121,7 @@ fn a_language_that_is_not_spoken_is_told_those_that_are() {
     let tokenizer = multilingual(LetterCase::Lower);
     let known = "ar, da, de, el, en, es, fi, fr, hi, it, ko, ms, nl, no, pl, pt, ru, sv, sw, tr";
     assert_eq!(tokenizer.languages().join(", "), known);
+    assert_eq!(with_chinese(LetterCase::Lower).languages().join(", "), format!("{known}, zh"));
     let error = |language: &str| tokenizer.encode("Hello.", language).expect_err(language).to_string();
     assert_eq!(error("xx"), format!("the language \"xx\" is unknown; known are {known}"));
     assert_eq!(error(""), format!("the language \"\" is unknown; known are {known}"));
