@@ -38,7 +38,7 @@ fn bench_size(criterion: &mut Criterion, name: &str, net: &LazyCell<Net, impl Fn
     });
     group.bench_function("open", |bencher| {
         let features = net.encode(&[&noise(net)]).expect("features").remove(0);
-        let mut slots = net.slots(1).expect("slots");
+        let mut slots = net.slots(1);
         bencher.iter(|| {
             let slot = net.open(&mut slots, &features).expect("a row");
             slots.close(slot);
@@ -47,7 +47,7 @@ fn bench_size(criterion: &mut Criterion, name: &str, net: &LazyCell<Net, impl Fn
     for rows in [1, 8] {
         group.bench_function(format!("step/{rows}"), |bencher| {
             let features = net.encode(&[&noise(net)]).expect("features").remove(0);
-            let mut slots = net.slots(rows).expect("slots");
+            let mut slots = net.slots(rows);
             let open: Vec<Slot> = (0..rows).map(|_| net.open(&mut slots, &features).expect("a row")).collect();
             let prompt: Vec<u32> = (0..POSITION as u32).collect();
             net.step(&mut slots, &open.iter().map(|slot| (slot, prompt.as_slice())).collect::<Vec<_>>())

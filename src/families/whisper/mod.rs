@@ -91,6 +91,6 @@ impl Family for Whisper {
         let spectrum_of = preprocessor::check(files, part, &config)?;
         let decoding = DecodingConfig::read(files, part, &config)?;
         let net = Net::load(config, files, part, place)?;
-        Ok(Box::new(Recogniser::new(net, decoding, spectrum_of, place.max_batch)?))
+        Ok(Box::new(Recogniser::new(net, decoding, spectrum_of, place.max_batch)))
     }
 }

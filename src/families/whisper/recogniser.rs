@@ -38,10 +38,10 @@ pub struct Recogniser {
 // === impl Recogniser ===
 
 impl Recogniser {
-    pub fn new(net: Net, decoding: DecodingConfig, spectrum_of: SpectrumOf, max_batch: usize) -> Result<Self> {
+    pub fn new(net: Net, decoding: DecodingConfig, spectrum_of: SpectrumOf, max_batch: usize) -> Self {
         let max_batch = max_batch.max(1);
         let spectra = Spectra::new(net.config().num_mel_bins, spectrum_of);
-        Ok(Self { slots: net.slots(max_batch)?, net, spectra, decoding: Arc::new(decoding), max_batch })
+        Self { slots: net.slots(max_batch), net, spectra, decoding: Arc::new(decoding), max_batch }
     }
 
     fn work(&mut self, batch: &mut Batch<'_, Transcribe>) -> Result<()> {
@@ -49,6 +49,7 @@ impl Recogniser {
         loop {
             let newcomers = batch.admit(self.max_batch - rows.len());
             if rows.is_empty() && newcomers.is_empty() {
+                self.slots.trim();
                 return Ok(());
             }
             rows.extend(newcomers.into_iter().filter_map(|request| Row::new(request, self.decoding.clone())));

@@ -1,5 +1,5 @@
-//! Slots for sequences that join and leave between two steps (continuous batching): their caches, all taken at once and
-//! used again.
+//! Slots for sequences that join and leave between two steps (continuous batching): their caches, taken when there are first
+//! so many sequences, and used again.
 
 use candle_core::{Result, Tensor};
 
@@ -12,10 +12,14 @@ use crate::context::ComputeContext;
 /// The caches of a decoder for as many sequences as are worked on at once.
 #[derive(Debug)]
 pub struct Slots {
+    config: SlotConfig,
+    context: ComputeContext,
+    /// Sequences at once, at most.
+    count: usize,
+    /// Those whose memory is taken.
     slots: Vec<Caches>,
+    /// Of these. The last is used next.
     free: Vec<usize>,
-    /// Tokens that a slot can hold.
-    capacity: usize,
 }
 
 /// A slot that is in use. It ends with [`Slots::close`].
@@ -42,14 +46,16 @@ struct Caches {
 // === impl Slots ===
 
 impl Slots {
-    pub fn new(config: &SlotConfig, count: usize, context: &ComputeContext) -> Result<Self> {
-        let slots = (0..count).map(|_| Caches::new(config, context)).collect::<Result<_>>()?;
-        Ok(Self { slots, free: (0..count).rev().collect(), capacity: config.self_attention.capacity })
+    pub fn new(config: &SlotConfig, count: usize, context: &ComputeContext) -> Self {
+        Self { config: *config, context: context.clone(), count, slots: Vec::new(), free: Vec::new() }
     }
 
     /// A slot without tokens, once `fill` has filled its caches of cross-attention, one per layer.
     pub fn open(&mut self, fill: impl FnOnce(&mut [KvCache]) -> Result<()>) -> Result<Slot> {
-        let Some(&slot) = self.free.last() else { candle_core::bail!("all {} slots are in use", self.slots.len()) };
+        if self.free.is_empty() {
+            self.grow()?;
+        }
+        let Some(&slot) = self.free.last() else { candle_core::bail!("all {} slots are in use", self.count) };
         let Caches { self_attention, cross_attention } = &mut self.slots[slot];
         cross_attention.iter_mut().for_each(|cache| cache.truncate(0));
         fill(cross_attention)?;
@@ -63,9 +69,25 @@ impl Slots {
         self.slots[slot.0].self_attention.first().map_or(0, KvCache::len)
     }
 
+    fn grow(&mut self) -> Result<()> {
+        if self.slots.len() < self.count {
+            self.slots.push(Caches::new(&self.config, &self.context)?);
+            self.free.push(self.slots.len() - 1);
+        }
+        Ok(())
+    }
+
     /// Slots that are free.
     pub fn room(&self) -> usize {
-        self.free.len()
+        self.count - self.slots.len() + self.free.len()
+    }
+
+    /// Gives memory back once no slot is in use, but that of one.
+    pub fn trim(&mut self) {
+        if self.free.len() == self.slots.len() {
+            self.slots.truncate(1);
+            self.free = (0..self.slots.len()).collect();
+        }
     }
 
     /// Forgets the tokens from `len` on. What the decoder listens to stays.
@@ -81,8 +103,9 @@ impl Slots {
     pub fn check(&self, rows: &[(&Slot, &[u32])]) -> Result<()> {
         for (at, (slot, tokens)) in rows.iter().enumerate() {
             let held = self.len(slot);
-            if tokens.is_empty() || held + tokens.len() > self.capacity {
-                candle_core::bail!("{} tokens cannot follow {held} where {} fit", tokens.len(), self.capacity);
+            let capacity = self.config.self_attention.capacity;
+            if tokens.is_empty() || held + tokens.len() > capacity {
+                candle_core::bail!("{} tokens cannot follow {held} where {capacity} fit", tokens.len());
             }
             if rows[..at].iter().any(|(other, _)| other == slot) {
                 candle_core::bail!("a slot was given twice");

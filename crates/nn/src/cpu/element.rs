@@ -4,7 +4,7 @@
     reason = "every block stands in an `unsafe fn` whose contract, that of `Lanes`, is the block's own"
 )]
 
-use half::{bf16, f16};
+use half::{bf16, f16, vec::HalfBitsVecExt};
 
 use super::simd::Lanes;
 
@@ -21,6 +21,8 @@ pub trait Element: Copy + Send + Sync + 'static {
     fn to_f32(self) -> f32;
     /// Nearest value.
     fn from_f32(value: f32) -> Self;
+    /// In memory that nobody has touched, which takes no room until it is written.
+    fn zeros(count: usize) -> Vec<Self>;
     /// # Panics
     /// Where there are too few bytes.
     fn from_le_slice(bytes: &[u8]) -> Self;
@@ -29,6 +31,11 @@ pub trait Element: Copy + Send + Sync + 'static {
 // === impl Element ===
 
 impl Element for f32 {
+    #[inline(always)]
+    fn zeros(count: usize) -> Vec<Self> {
+        vec![0.0; count]
+    }
+
     #[inline(always)]
     unsafe fn load<V: Lanes>(from: *const Self) -> V {
         unsafe { V::load(from) }
@@ -57,6 +64,11 @@ impl Element for f32 {
 
 impl Element for f16 {
     #[inline(always)]
+    fn zeros(count: usize) -> Vec<Self> {
+        vec![0u16; count].reinterpret_into()
+    }
+
+    #[inline(always)]
     unsafe fn load<V: Lanes>(from: *const Self) -> V {
         unsafe { V::load_f16(from) }
     }
@@ -83,6 +95,11 @@ impl Element for f16 {
 }
 
 impl Element for bf16 {
+    #[inline(always)]
+    fn zeros(count: usize) -> Vec<Self> {
+        vec![0u16; count].reinterpret_into()
+    }
+
     #[inline(always)]
     unsafe fn load<V: Lanes>(from: *const Self) -> V {
         unsafe { V::load_bf16(from) }

@@ -87,13 +87,13 @@ fn by_head<E: Send>(to: &mut [E], stride: usize, numbers: usize, write: impl Fn(
 
 impl<E: Element> Panelled<E> {
     pub fn new(shape: CacheShape) -> Self {
-        let values = vec![E::from_f32(0.0); shape.heads * shape.values_stride()];
+        let values = E::zeros(shape.heads * shape.values_stride());
         Self { values, ..Self::without_values(shape) }
     }
 
     /// Nothing may be written as values then.
     pub fn without_values(shape: CacheShape) -> Self {
-        Self { keys: vec![E::from_f32(0.0); shape.heads * shape.keys_stride()], values: Vec::new() }
+        Self { keys: E::zeros(shape.heads * shape.keys_stride()), values: Vec::new() }
     }
 
     pub fn write_keys(&mut self, level: SimdLevel, shape: CacheShape, at: usize, keys: Rows<'_>) {

@@ -73,8 +73,8 @@ impl Net {
         self.threads.install(|| mels.iter().map(encode).collect())
     }
 
-    /// Memory for up to `count` sequences at once.
-    pub fn slots(&self, count: usize) -> Result<Slots> {
+    /// For up to `count` sequences at once.
+    pub fn slots(&self, count: usize) -> Slots {
         Slots::new(&decoder::slot_config(&self.config, &self.context), count, &self.context)
     }
 

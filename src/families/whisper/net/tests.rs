@@ -146,7 +146,7 @@ fn logits_agree_with_the_reference_token_by_token_and_at_once() {
         let expected = Expected::read(expected);
         for (name, net, tolerance) in every_net(model) {
             let features = heard(&net, &expected);
-            let mut slots = net.slots(1).expect("slots");
+            let mut slots = net.slots(1);
             for (row, window) in WINDOWS.into_iter().enumerate() {
                 let tokens = expected.tokens(row);
                 for portion in [1, 4, tokens.len()] {
@@ -171,7 +171,7 @@ fn unequal_prompts_in_one_batch_agree_with_the_reference() {
     let expected = Expected::read("expected.safetensors");
     for (name, net, tolerance) in every_net("model.safetensors") {
         let features = heard(&net, &expected);
-        let mut slots = net.slots(3).expect("slots");
+        let mut slots = net.slots(3);
         let rows: Vec<Slot> =
             WINDOWS.iter().map(|&window| net.open(&mut slots, &features[window]).expect("open")).collect();
         let tokens: Vec<Vec<u32>> = (0..3).map(|row| expected.tokens(row)).collect();
@@ -201,7 +201,7 @@ fn cross_attention_agrees_with_the_reference_and_leaves_no_trace() {
         .collect();
     for (name, net, tolerance) in every_net("model.safetensors") {
         let features = heard(&net, &expected);
-        let mut slots = net.slots(1).expect("slots");
+        let mut slots = net.slots(1);
         for (row, window) in WINDOWS.into_iter().enumerate() {
             let tokens = expected.tokens(row);
             let slot = net.open(&mut slots, &features[window]).expect("open");
@@ -228,7 +228,7 @@ fn half_precision_placement_is_near_the_reference() {
     let place = Placement { dtype: DType::F16, ..placement(1) };
     let net = Net::load(config(), &files("model.safetensors"), "model", &place).expect("fixture");
     let features = heard(&net, &expected);
-    let mut slots = net.slots(1).expect("slots");
+    let mut slots = net.slots(1);
     let tokens = expected.tokens(1);
     let logits = alone(&net, &mut slots, &features[1], &tokens, tokens.len()).remove(0);
     assert_near(&logits, &expected.logits(1, tokens.len() - 1), 5e-3, "f16");
@@ -241,7 +241,7 @@ fn a_row_that_is_rewound_gives_the_same_again() {
     let expected = Expected::read("expected.safetensors");
     let net = own("model.safetensors");
     let features = heard(&net, &expected);
-    let mut slots = net.slots(2).expect("slots");
+    let mut slots = net.slots(2);
     let tokens = expected.tokens(1);
     let slot = net.open(&mut slots, &features[1]).expect("open");
     net.step(&mut slots, &[(&slot, &tokens[..6])]).expect("step");
@@ -258,7 +258,7 @@ fn rows_that_join_and_leave_give_the_same_as_alone() {
     let expected = Expected::read("expected.safetensors");
     let net = own("model.safetensors");
     let features = heard(&net, &expected);
-    let mut slots = net.slots(2).expect("slots");
+    let mut slots = net.slots(2);
     let [long, short] = [expected.tokens(1), expected.tokens(2)];
     let lone = [alone(&net, &mut slots, &features[1], &long, 1), alone(&net, &mut slots, &features[0], &short, 1)];
     let first = net.open(&mut slots, &features[1]).expect("open");
@@ -281,6 +281,12 @@ fn rows_that_join_and_leave_give_the_same_as_alone() {
             second.take().into_iter().for_each(|slot| slots.close(slot));
         }
     }
+    slots.trim();
+    assert_eq!(slots.len(&first), long.len(), "what is in use stays");
+    [Some(first), second].into_iter().flatten().for_each(|slot| slots.close(slot));
+    slots.trim();
+    assert_eq!(slots.room(), 2);
+    assert_eq!(alone(&net, &mut slots, &features[1], &long, 1), lone[0]);
 }
 
 #[test]
@@ -290,7 +296,7 @@ fn the_number_of_threads_changes_nothing() {
         let net = Net::load(config(), &files("model.safetensors"), "model", &placement(threads)).expect("fixture");
         let features = heard(&net, &expected);
         let tokens = expected.tokens(0);
-        alone(&net, &mut net.slots(1).expect("slots"), &features[0], &tokens, 3)
+        alone(&net, &mut net.slots(1), &features[0], &tokens, 3)
     };
     assert_eq!(answer(1), answer(2));
 }
@@ -300,7 +306,7 @@ fn what_does_not_fit_is_an_error_and_changes_nothing() {
     let expected = Expected::read("expected.safetensors");
     let net = own("model.safetensors");
     let features = heard(&net, &expected);
-    let mut slots = net.slots(1).expect("slots");
+    let mut slots = net.slots(1);
     let slot = net.open(&mut slots, &features[0]).expect("open");
     assert!(net.open(&mut slots, &features[0]).is_err(), "every row is in use");
     let too_many = vec![1; config().max_target_positions + 1];
