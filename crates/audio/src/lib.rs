@@ -5,6 +5,7 @@
 //! - [`conform`] does the same for samples;
 //! - [`resample()`] brings [`Pcm`] to another rate;
 //! - [`Stft`], [`LogMel`], [`MelSpectrogram`] and [`Fbank`] make the spectra that models hear;
+//! - [`InverseStft`] makes sound of spectra, frame by frame;
 //! - [`trim_silence`] takes the quiet off both ends of a recording;
 //! - [`VoiceActivity`] finds where somebody speaks, and leaves out the rest;
 //! - [`Joiner`] makes one sound of blocks, without clicks and without what models leave at their ends;
@@ -18,6 +19,7 @@
 mod decode;
 mod encode;
 mod fbank;
+mod istft;
 mod join;
 mod loudness;
 pub mod mel;
@@ -32,6 +34,7 @@ mod voice;
 pub use decode::{DecodeError, Decoded, SourceFormat, conform, decode, decode_within, probe};
 pub use encode::{AudioFormat, EncodeError, Encoder, encode, encode_float_wav, encode_wav};
 pub use fbank::Fbank;
+pub use istft::{Fourier, InverseStft};
 pub use join::{JoinSettings, Joiner};
 pub use loudness::{CEILING, Immeasurable, Leveler, loudness, normalize};
 pub use mel::{LogMel, MelSpec, MelSpectrogram, Spectrum, slaney_matrix};

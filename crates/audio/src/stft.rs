@@ -123,8 +123,9 @@ impl Edge {
     }
 }
 
-/// The index of the sample whose mirror image is at `index`; the end samples themselves are not repeated.
-fn mirror(index: isize, length: usize) -> usize {
+/// The index of the sample whose mirror image is at `index` of `length` samples, at least one; the end samples themselves are
+/// not repeated.
+pub fn mirror(index: isize, length: usize) -> usize {
     if length == 1 {
         return 0;
     }
@@ -134,7 +135,7 @@ fn mirror(index: isize, length: usize) -> usize {
 }
 
 /// Periodic Hann window: `sin²(πn / N)`.
-fn hann(length: usize) -> Vec<f32> {
+pub fn hann(length: usize) -> Vec<f32> {
     (0..length).map(|n| (PI * n as f64 / length as f64).sin().powi(2) as f32).collect()
 }
 

@@ -2,7 +2,8 @@
 
 use realfft::num_complex::Complex;
 
-use super::{config::Signal, istft::Fourier, source::Source};
+use super::{config::Signal, source::Source};
+use crate::audio::Fourier;
 
 /// From rows of log magnitudes, harmonics then noise, to spectra.
 #[derive(Debug)]

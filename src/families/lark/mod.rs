@@ -15,7 +15,6 @@ mod error;
 mod frontend;
 mod hibari;
 mod ipa;
-mod istft;
 mod letters;
 mod lexicon;
 mod net;

@@ -5,10 +5,8 @@ use std::f32::consts::TAU;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use realfft::num_complex::Complex;
 
-use super::{
-    config::Signal,
-    istft::{Fourier, hann},
-};
+use super::config::Signal;
+use crate::audio::{Fourier, stft::hann};
 
 /// What lies beyond both ends of the pulse train.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

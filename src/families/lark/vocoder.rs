@@ -6,9 +6,9 @@ use super::{
     bands::BandFilter,
     config::Signal,
     hibari::BinFilter,
-    istft::{Fourier, InverseStft},
     source::{Edges, Source},
 };
+use crate::audio::{Fourier, InverseStft};
 
 /// Sound from rows of what the networks say, frame by frame.
 #[derive(Debug)]

@@ -4,7 +4,8 @@ use std::f32::consts::{PI, SQRT_2};
 
 use realfft::num_complex::Complex;
 
-use super::super::{istft::Fourier, source::Source};
+use super::super::source::Source;
+use crate::audio::Fourier;
 
 /// No log magnitude counts as more.
 const LOUDEST: f32 = 7.0;

@@ -1,8 +1,10 @@
-//! Short-time Fourier transforms with a periodic Hann window: of frames out of a signal, and back by overlap and add.
+//! Back from spectra to sound, frame by frame, by overlap and add; and single transforms either way.
 
-use std::{collections::VecDeque, f32::consts::TAU, sync::Arc};
+use std::{collections::VecDeque, sync::Arc};
 
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex, num_complex::Complex};
+
+use super::stft::hann;
 
 /// Both transforms of one size, with room to work in.
 pub struct Fourier {
@@ -73,7 +75,7 @@ impl std::fmt::Debug for Fourier {
 // === impl InverseStft ===
 
 impl InverseStft {
-    /// `size`: a multiple of two hops.
+    /// With a periodic Hann window of `size` samples, two hops or more.
     pub fn new(size: usize, hop: usize) -> Self {
         let empty: VecDeque<f32> = std::iter::repeat_n(0.0, size).collect();
         Self { window: hann(size), hop, sums: empty.clone(), weights: empty, early: size / 2 }
@@ -90,9 +92,9 @@ impl InverseStft {
         self.shift(out);
     }
 
-    /// What is left after the last frame, up to a hop for each frame.
+    /// What is left after the last frame: so many samples in all that there is a hop for each frame, and maybe a few more.
     pub fn finish(&mut self, out: &mut Vec<f32>) {
-        for _ in 0..self.window.len() / 2 / self.hop {
+        for _ in 0..(self.window.len() / 2).div_ceil(self.hop) {
             self.shift(out);
         }
     }
@@ -118,18 +120,19 @@ impl std::fmt::Debug for InverseStft {
     }
 }
 
-/// The periodic Hann window.
-pub fn hann(size: usize) -> Vec<f32> {
-    (0..size).map(|place| 0.5 - 0.5 * (TAU * place as f32 / size as f32).cos()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn frames_of_a_signal_give_the_signal_back() {
-        let (size, hop, frames) = (48, 12, 9);
+        // A hop need not divide the window.
+        for (size, hop, given) in [(48, 12, 108), (48, 15, 141)] {
+            gives_back(size, hop, 9, given);
+        }
+    }
+
+    fn gives_back(size: usize, hop: usize, frames: usize, given: usize) {
         let signal: Vec<f32> = (0..frames * hop).map(|n| ((n * n % 17) as f32 - 8.0) / 8.0).collect();
         let (mut fourier, mut inverse, window) = (Fourier::new(size), InverseStft::new(size, hop), hann(size));
         let mut out = Vec::new();
@@ -142,7 +145,7 @@ mod tests {
             inverse.push(fourier.samples(|complex| complex.copy_from_slice(&spectrum)), &mut out);
         }
         inverse.finish(&mut out);
-        assert_eq!(out.len(), signal.len());
+        assert_eq!(out.len(), given);
         // The last half window lacks frames after it.
         for (place, (out, signal)) in out.iter().zip(&signal).enumerate().take(signal.len() - hop) {
             assert!((out - signal).abs() < 1e-5, "sample {place}: {out}, not {signal}");
