@@ -25,7 +25,7 @@ pub struct Weights {
 }
 
 /// Names of PyTorch's files end with one of these; all others are safetensors.
-const TORCH: [&str; 4] = [".pt", ".pth", ".bin", ".ckpt"];
+const TORCH: [&str; 5] = [".pt", ".pth", ".pth.tar", ".bin", ".ckpt"];
 
 // === impl WeightError ===
 
@@ -141,6 +141,11 @@ impl Weights {
         self.tensors.remove(name);
     }
 
+    /// The same of all whose names begin so.
+    pub fn ignore_all(&mut self, beginning: &str) {
+        self.tensors.retain(|name, _| !name.starts_with(beginning));
+    }
+
     /// Every tensor must have been taken.
     pub fn finish(self) -> Result<(), WeightError> {
         match self.tensors.keys().next() {
@@ -196,6 +201,15 @@ mod tests {
         assert!(weights.sizes::<2>("nothing").is_err());
         assert_eq!(error(weights.sizes("none")), "the tensor none is missing");
         assert_eq!(error(weights.sizes_of_weight("none")), "the tensor none.weight is missing");
+    }
+
+    #[test]
+    fn what_is_ignored_need_not_be_taken() {
+        let tensor = |name: &str| (name.to_owned(), vec![1], vec![0.0]);
+        let mut weights = Weights::of(["decoder.a", "decoder.b", "decode"].map(tensor));
+        weights.ignore_all("decoder.");
+        assert!(weights.has("decode") && !weights.has("decoder.a"));
+        assert_eq!(weights.finish().unwrap_err().to_string(), "the tensor decode is not part of such a model");
     }
 
     #[test]
