@@ -3,7 +3,7 @@
 use super::{
     CatalogError, Config, Entry, ModelConfig, Unknown,
     names::Names,
-    parts::{Parts, arrange, made_of, said, same, shown, whole},
+    parts::{Parts, Said, arrange, made_of, said, same, shown, whole},
 };
 use crate::{
     model::{Availability, Family, PlacementOverrides, Preset},
@@ -16,6 +16,8 @@ struct Wanted {
     name: String,
     /// Where the files come from, if the configuration says so; else empty.
     parts: Parts,
+    /// Parts beside those.
+    optional: Parts,
     /// After an `@`.
     revision: Option<String>,
 }
@@ -48,7 +50,7 @@ impl Builder {
 
     /// Applies one model of the configuration.
     pub(super) fn configure(&mut self, model: &ModelConfig) {
-        let said = match said(model) {
+        let said = match said(model, self.families) {
             Ok(said) => said,
             Err(faults) => return self.faults.extend(faults),
         };
@@ -138,7 +140,7 @@ impl Builder {
             return Ok(());
         }
         let known = &self.entries[place].parts;
-        let parts = wanted.at(if wanted.parts.is_empty() { known } else { &wanted.parts })?;
+        let parts = wanted.with(if wanted.parts.is_empty() { known } else { &wanted.parts })?;
         if self.placed.contains(&place) && !same(known, &parts) {
             return Err(twice(&wanted.name, known, &parts));
         }
@@ -265,14 +267,15 @@ fn entry(name: &str, parts: Vec<(String, Source)>) -> Entry {
 impl Wanted {
     /// `acme/my-whisper`, `acme/my-whisper@v2`, `/models/x`, `./x`, `file:/models/x`, `hf://acme/x`, `embedded:x`, or
     /// any other name with sources beside it.
-    fn of(model: &ModelConfig, said: Parts) -> Result<Self, CatalogError> {
+    fn of(model: &ModelConfig, Said { parts: said, optional }: Said) -> Result<Self, CatalogError> {
         let text = model.name.trim();
         let itself = if is_source(text) { Some(parsed(&model.name, text.parse())?) } else { folder(text) };
         let wanted = match itself {
-            Some(itself) => Self { name: name_of(&itself), parts: whole(itself), revision: None },
+            Some(itself) => Self { name: name_of(&itself), parts: whole(itself), optional, revision: None },
             None => {
                 let (name, revision) = text.split_once('@').map_or((text, None), |(name, at)| (name, Some(at)));
-                Self { name: name.to_owned(), parts: said.clone(), revision: revision.map(str::to_owned) }
+                let revision = revision.map(str::to_owned);
+                Self { name: name.to_owned(), parts: said.clone(), optional, revision }
             }
         };
         if !said.is_empty() && !same(&said, &wanted.parts) {
@@ -284,9 +287,10 @@ impl Wanted {
     /// Where the files of a name that no preset has come from: where it says, or the hub if it looks like a repository.
     fn implied(&self, model: &str) -> Result<Option<Parts>, CatalogError> {
         match self.parts.is_empty() {
-            false => self.at(&self.parts).map(Some),
+            false => self.with(&self.parts).map(Some),
             true if self.name.contains('/') => {
-                parsed(model, Source::hub(&self.name, self.revision.as_deref())).map(whole).map(Some)
+                let itself = parsed(model, Source::hub(&self.name, self.revision.as_deref()));
+                itself.map(|itself| Some([whole(itself), self.optional.clone()].concat()))
             }
             true => Ok(None),
         }
@@ -294,7 +298,14 @@ impl Wanted {
 
     /// Whether it says where the files come from.
     fn insists(&self) -> bool {
-        !self.parts.is_empty() || self.revision.is_some()
+        !self.parts.is_empty() || !self.optional.is_empty() || self.revision.is_some()
+    }
+
+    /// These parts at its revision, and its optional ones.
+    fn with(&self, parts: &Parts) -> Result<Parts, CatalogError> {
+        let optional = |part: &str| self.optional.iter().any(|(optional, _)| optional == part);
+        let others = parts.iter().filter(|(part, _)| !optional(part)).cloned().collect();
+        Ok([self.at(&others)?, self.optional.clone()].concat())
     }
 
     fn at(&self, parts: &Parts) -> Result<Parts, CatalogError> {

@@ -13,38 +13,55 @@ pub(super) fn whole(source: Source) -> Parts {
     vec![(WHOLE.to_owned(), source)]
 }
 
-/// What the configuration says of a model: nothing, one source, or one for each part. Or everything that is wrong with
-/// that.
-pub(super) fn said(model: &ModelConfig) -> Result<Parts, Vec<CatalogError>> {
-    let (mut parts, mut faults) = (Parts::new(), Vec::new());
+/// What the configuration says of a model.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Said {
+    /// Nothing, one source, or one for each part.
+    pub parts: Parts,
+    /// Parts that it has beside those, whoever says which those are.
+    pub optional: Parts,
+}
+
+/// What the configuration says of a model, or everything that is wrong with that.
+pub(super) fn said(model: &ModelConfig, families: &[&dyn Family]) -> Result<Said, Vec<CatalogError>> {
+    let (mut said, mut faults) = (Said::default(), Vec::new());
     let name = || model.name.clone();
-    if model.source.is_some() && !model.parts.is_empty() {
-        let parts = model.parts.keys().cloned().collect();
-        faults.push(CatalogError::SourceAndParts { model: name(), parts });
+    let of_layout = model.parts.keys().filter(|part| !is_optional(part, families)).cloned().collect::<Vec<_>>();
+    if model.source.is_some() && !of_layout.is_empty() {
+        faults.push(CatalogError::SourceAndParts { model: name(), parts: of_layout });
     }
     match model.source.as_ref().map(|source| source.parse()) {
-        Some(Ok(source)) => parts = whole(source),
+        Some(Ok(source)) => said.parts = whole(source),
         Some(Err(source)) => faults.push(CatalogError::Source { model: name(), source }),
         None => {}
     }
     for (part, source) in &model.parts {
         match source.parse() {
-            Ok(source) => parts.push((part.clone(), source)),
+            Ok(source) if is_optional(part, families) => said.optional.push((part.clone(), source)),
+            Ok(source) => said.parts.push((part.clone(), source)),
             Err(source) => faults.push(CatalogError::PartSource { model: name(), part: part.clone(), source }),
         }
     }
-    if faults.is_empty() { Ok(parts) } else { Err(faults) }
+    if faults.is_empty() { Ok(said) } else { Err(faults) }
 }
 
-/// Puts parts into the order of the layout that they make; `false` if they make none.
+fn is_optional(part: &str, families: &[&dyn Family]) -> bool {
+    families.iter().any(|family| family.optional_parts().contains(&part))
+}
+
+/// Puts parts into the order of the layout that they make, what is optional after it; `false` if they make none.
 pub(super) fn arrange(parts: &mut Parts, families: &[&dyn Family]) -> bool {
     let position = |layout: &[&str], part: &str| layout.iter().position(|known| *known == part);
-    let makes = |layout: &&&[&str]| {
-        layout.len() == parts.len() && parts.iter().all(|(part, _)| position(layout, part).is_some())
+    let makes = |(layout, optional): &(&[&str], &[&str])| {
+        let there = |known: &&str| parts.iter().any(|(part, _)| part == known);
+        let known = |part: &str| layout.contains(&part) || optional.contains(&part);
+        layout.iter().all(there) && parts.iter().all(|(part, _)| known(part))
     };
-    let layout = families.iter().flat_map(|family| family.layouts()).find(makes);
-    if let Some(layout) = layout {
-        parts.sort_by_key(|(part, _)| position(layout, part));
+    let layouts =
+        families.iter().flat_map(|family| family.layouts().iter().map(|layout| (*layout, family.optional_parts())));
+    let layout = layouts.into_iter().find(makes);
+    if let Some((layout, _)) = layout {
+        parts.sort_by_key(|(part, _)| position(layout, part).unwrap_or(layout.len()));
     }
     layout.is_some()
 }
@@ -62,11 +79,15 @@ pub(super) fn shown(parts: &Parts) -> String {
     }
 }
 
-/// In a sentence: `a whisper is made of model, or of weights and tokenizer`.
+/// In a sentence: `a whisper is made of model, or of weights and tokenizer`; `and may have extra beside` where it may.
 pub(super) fn made_of(families: &[&dyn Family]) -> String {
     let family = |family: &&dyn Family| {
         let layouts: Vec<String> = family.layouts().iter().map(|layout| layout.join(" and ")).collect();
-        format!("a {} is made of {}", family.name(), layouts.join(", or of "))
+        let optional = match family.optional_parts() {
+            [] => String::new(),
+            parts => format!(", and may have {} beside", parts.join(" and ")),
+        };
+        format!("a {} is made of {}{optional}", family.name(), layouts.join(", or of "))
     };
     families.iter().map(family).collect::<Vec<_>>().join("; ")
 }

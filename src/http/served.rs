@@ -1,5 +1,5 @@
 //! Which model served a request and on which device, on every answer that a model gave: nobody has to guess whether a GPU
-//! did, or which model a name such as `whisper-1` meant.
+//! did, or which model a name such as `whisper-1` meant. And what marks its sound, where something does.
 
 use actix_web::{
     Error, HttpMessage, HttpRequest,
@@ -9,10 +9,11 @@ use actix_web::{
     middleware::Next,
 };
 
-use crate::service::Served;
+use crate::service::{Served, ServedBy};
 
 pub(super) const MODEL: HeaderName = HeaderName::from_static("x-sconce-model");
 const DEVICE: HeaderName = HeaderName::from_static("x-sconce-device");
+pub(super) const WATERMARK: HeaderName = HeaderName::from_static("x-sconce-watermark");
 
 /// Where the service is to write who serves this request.
 pub(super) fn slot(request: &HttpRequest) -> Served {
@@ -24,8 +25,9 @@ pub(super) async fn layer<B: MessageBody>(request: ServiceRequest, next: Next<B>
     let served = Served::default();
     request.extensions_mut().insert(served.clone());
     let mut response = next.call(request).await?;
-    let Some((model, device)) = served.get() else { return Ok(response) };
-    for (name, value) in [(MODEL, model.to_string()), (DEVICE, device.to_string())] {
+    let Some(ServedBy { model, device, watermark }) = served.get() else { return Ok(response) };
+    let watermark = watermark.map(|watermark| (WATERMARK, watermark.to_owned()));
+    for (name, value) in [(MODEL, model.to_string()), (DEVICE, device.to_string())].into_iter().chain(watermark) {
         if let Ok(value) = HeaderValue::try_from(value) {
             response.headers_mut().insert(name, value);
         }

@@ -99,6 +99,8 @@ pub struct Facts {
     pub pulse: Arc<Pulse>,
     pub device: String,
     pub dtype: String,
+    /// What marks the sound that it makes, where something does.
+    pub watermark: Option<&'static str>,
     pub load: Duration,
     pub warm: Duration,
     /// Bytes by which what its device holds grew; `None` where other models came or went meanwhile.

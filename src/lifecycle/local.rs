@@ -91,8 +91,8 @@ impl Local {
             placed.placement.weights = Backing::Copied;
         }
         let (sender, events) = mpsc::channel(EVENTS);
+        let (setup, dtype) = (self.setup(spec, &placed, files), placed.placement.dtype.as_str().to_owned());
         let Readable { files, family, .. } = files.clone();
-        let (setup, dtype) = (self.setup(spec, &placed, family), placed.placement.dtype.as_str().to_owned());
         // The device is let go with the model: `place` must not outlive the load.
         let load = move || family.load(&files, &placed.placement);
         // Nobody listens any more: the model was given up while it was loaded.
@@ -133,11 +133,12 @@ impl Local {
         }
     }
 
-    fn setup(&self, spec: &ModelSpec, placed: &Placed, family: &dyn Family) -> Setup {
+    fn setup(&self, spec: &ModelSpec, placed: &Placed, Readable { files, family, .. }: &Readable) -> Setup {
         Setup {
             name: spec.name.clone(),
             device: placed.device,
             input_rates: family.tasks().iter().map(|task| (*task, family.input_rate(*task))).collect(),
+            watermark: family.watermark(files),
             max_batch: placed.placement.max_batch,
             queue: spec.overrides.queue.unwrap_or(self.runtime.queue),
             max_failures: self.runtime.max_failures,
@@ -202,7 +203,8 @@ impl Backend for Local {
             let Readable { pin, family, .. } = files;
             let (load, resident, warm) = ready(&mut events).await?;
             let (pulse, device) = (executor.pulse().clone(), executor.device().to_string());
-            let facts = Facts { family: Some(family), pulse, device, dtype, load, warm, resident };
+            let watermark = executor.watermark();
+            let facts = Facts { family: Some(family), pulse, device, dtype, watermark, load, warm, resident };
             Ok(Loaded { executor, facts, ended: ended(events).map(move |ended| last(ended, pin)).boxed() })
         }
         .boxed()

@@ -63,6 +63,9 @@ pub struct ModelStatus {
     pub device: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dtype: Option<String>,
+    /// What marks the sound that it makes; when ready, where something does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watermark: Option<&'static str>,
     /// Bytes of memory that it is counted with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub footprint_bytes: Option<u64>,

@@ -167,6 +167,7 @@ impl Backend for Fake {
                 pulse: Arc::new(Pulse::default()),
                 device: "cpu".to_owned(),
                 dtype: "f32".to_owned(),
+                watermark: None,
                 load: LOAD,
                 warm: Duration::ZERO,
                 resident: Some(90),

@@ -119,6 +119,17 @@ pub trait Family: Sync {
         &[&["model"]]
     }
 
+    /// Parts that a model may have beside those of any layout, each with a source of its own.
+    fn optional_parts(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The name of what marks all sound that a model of these files makes, so that a program can tell that it is synthetic;
+    /// `None`: nothing does.
+    fn watermark(&self, _files: &ModelFiles) -> Option<&'static str> {
+        None
+    }
+
     /// Which of the files in a repository a part needs. Pure.
     fn files(&self, part: &str, listing: &[String]) -> Result<Vec<String>, LoadError>;
 

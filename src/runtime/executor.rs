@@ -20,6 +20,7 @@ pub struct Executor {
     name: ModelName,
     device: DeviceId,
     input_rates: BTreeMap<TaskKind, u32>,
+    watermark: Option<&'static str>,
     queue: Arc<Queue>,
     pulse: Arc<Pulse>,
 }
@@ -39,10 +40,11 @@ impl Executor {
         let metrics = metrics.of(&setup.name);
         let queue = Arc::new(Queue::new(setup.queue, pulse.clone(), metrics.clone()));
         let (name, device, input_rates) = (setup.name.clone(), setup.device, setup.input_rates.clone());
+        let watermark = setup.watermark;
         let streak = Arc::default();
         let worker = Worker { setup, queue: queue.clone(), pulse: pulse.clone(), metrics, streak, on_event };
         thread::Builder::new().name(format!("model:{}", slug(&name))).spawn(move || worker.run(load))?;
-        Ok(Self { name, device, input_rates, queue, pulse })
+        Ok(Self { name, device, input_rates, watermark, queue, pulse })
     }
 
     /// Puts a request in the queue. Never waits. One that is not taken answers nothing useful to its
@@ -68,6 +70,11 @@ impl Executor {
     /// Hertz of the sound that comes with a request; `None`: the model does not do the task.
     pub fn input_rate(&self, task: TaskKind) -> Option<u32> {
         self.input_rates.get(&task).copied()
+    }
+
+    /// What marks the sound that it makes, where something does.
+    pub fn watermark(&self) -> Option<&'static str> {
+        self.watermark
     }
 
     pub fn pulse(&self) -> &Arc<Pulse> {

@@ -16,6 +16,8 @@ pub struct Setup {
     pub device: DeviceId,
     /// What the model does, and the hertz of the sound that comes with a request for it.
     pub input_rates: BTreeMap<TaskKind, u32>,
+    /// What marks the sound that it makes, where something does.
+    pub watermark: Option<&'static str>,
     /// Requests that it is meant to work on at once.
     pub max_batch: usize,
     /// Requests that may wait.

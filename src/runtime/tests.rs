@@ -132,6 +132,7 @@ fn setup() -> Setup {
         name: ModelName::known("test/scripted"),
         device: DeviceId::Cpu,
         input_rates: BTreeMap::from([(TaskKind::Transcribe, 16_000)]),
+        watermark: None,
         max_batch: 4,
         queue: 4,
         max_failures: 3,

@@ -115,6 +115,11 @@ impl Answer<Transcribe> {
 }
 
 impl<T: Task<Piece = SpeechEvent>> Answer<T> {
+    /// What marks the sound, where something does.
+    pub fn watermark(&self) -> Option<&'static str> {
+        self.lease.watermark()
+    }
+
     /// The next piece; `None` after [`SpeechEvent::Done`] or after an error.
     pub async fn next(&mut self) -> Option<Result<SpeechEvent, ServiceError>> {
         self.piece().await

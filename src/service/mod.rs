@@ -39,7 +39,7 @@ pub use error::{ImplausibleLength, ServiceError};
 pub use lexicon_file::{LexiconFault, LexiconFile};
 pub use memory::{MemoryBudget, MemoryShare, OutOfMemory};
 pub use request::{AudioInput, ConvertRequest, Recording, TranscribeRequest};
-pub use served::Served;
+pub use served::{Served, ServedBy};
 pub use sound::Sounding;
 pub use sound_stream::SoundStream;
 pub use speak::{SpeakRequest, Speaking, rest_after};

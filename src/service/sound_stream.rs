@@ -22,6 +22,14 @@ impl SoundStream {
         }
     }
 
+    /// What marks it, where something does.
+    pub fn watermark(&self) -> Option<&'static str> {
+        match self {
+            Self::Spoken(speaking) => speaking.watermark(),
+            Self::Converted(answer) => answer.watermark(),
+        }
+    }
+
     /// Seconds of sound that it will be, where that is known before it is made.
     pub fn seconds(&self) -> Option<f64> {
         match self {

@@ -150,6 +150,11 @@ impl Speaking {
         self.lease.name()
     }
 
+    /// What marks the sound, where something does.
+    pub fn watermark(&self) -> Option<&'static str> {
+        self.lease.watermark()
+    }
+
     /// The next piece; `None` after [`SpeechEvent::Done`] or after an error. Pieces of sound are joined already.
     pub async fn next(&mut self) -> Option<Result<SpeechEvent, ServiceError>> {
         if self.over {

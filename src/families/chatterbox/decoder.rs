@@ -12,15 +12,18 @@ use super::{
     flow::{Flow, FlowOptions, seeded},
     hift::{FRAME, Hift, Seeded, SourceState, fade_in},
     voices::Voice,
+    watermark::{Marking, Watermark},
 };
 
 /// Frames over which a pass takes over from the one before: 160 ms.
 const BLEND: usize = 8;
 
-/// Flow and vocoder.
+/// Flow and vocoder, and what marks what they make.
 pub struct S3Gen {
     pub flow: Flow,
     pub hift: Hift,
+    /// `None`: nothing does.
+    pub watermark: Option<Arc<Watermark>>,
 }
 
 /// The sound of one sequence of tokens.
@@ -33,6 +36,8 @@ pub struct Decoder {
     sent: usize,
     /// The mel of the last pass, and the number of its first frame.
     mel: Option<(usize, Tensor)>,
+    /// It holds a little of the sound back.
+    marking: Option<Marking>,
 }
 
 /// Tokens for a pass: some of a sequence.
@@ -63,7 +68,8 @@ impl S3Gen {
 impl Decoder {
     pub fn new(s3gen: &S3Gen, voice: Arc<Voice>, options: FlowOptions, seed: u64) -> Self {
         let source = s3gen.hift.source(Seeded(seed), 0);
-        Self { voice, options, seed, source, sent: 0, mel: None }
+        let marking = s3gen.watermark.as_ref().map(Watermark::begin);
+        Self { voice, options, seed, source, sent: 0, mel: None, marking }
     }
 
     /// The sound that follows what was given away, as far as it is certain; maybe none. `None` once `stop` said so.
@@ -79,7 +85,10 @@ impl Decoder {
         let mut sound = s3gen.hift.decode(&mel.1, mel.0, wanted.clone(), &mut self.source)?;
         fade_in(&mut sound, wanted.start * FRAME);
         (self.mel, self.sent) = (Some(mel), wanted.end);
-        Ok(Some(sound))
+        match &mut self.marking {
+            Some(marking) => marking.push(&sound, part.last).map(Some),
+            None => Ok(Some(sound)),
+        }
     }
 
     /// By the frame in the whole sequence. The flow counts from the first frame of the reference.

@@ -11,13 +11,14 @@ use super::{
     front_end::FrontEnd,
     hift::Hift,
     options::Defaults,
-    repository::{Repository, SpeechFiles, TextFiles},
+    repository::{Repository, SpeechFiles, TextFiles, WATERMARK},
     speaker::{Speaker, Speech},
     t3::{SamplingOptions, T3, T3Ids},
     text::LetterCase,
     utterance::Ending,
     voice_encoder::VoiceEncoder,
     voices::{Hearing, Voice, Voices},
+    watermark::Watermark,
 };
 use crate::{
     families::weight_files::size_of_file,
@@ -41,6 +42,8 @@ const WORKSPACE: u64 = 768 << 20;
 
 /// What a T3 in a file of PyTorch may be wrapped in.
 const WRAPPED: &str = "model.0.";
+/// What Perth's tensors lie in, beside the number of steps.
+const WATERMARK_WRAPPED: &str = "model.";
 
 /// Turbo's reference has three tokens of silence after the last.
 const TURBO_SILENCE: (u32, usize) = (4299, 3);
@@ -73,7 +76,8 @@ pub fn load(repository: &Repository, files: &ModelFiles, place: &Placement) -> R
     let threads = threads.map_err(|error| LoadError::Device(candle_core::Error::wrap(error)))?;
     let source = Source { part: &repository.part, files, place, context };
     let (s3gen, voices, speech) = threads.install(|| {
-        let (s3gen, listener) = source.s3gen(&repository.s3gen)?;
+        let (mut s3gen, listener) = source.s3gen(&repository.s3gen)?;
+        s3gen.watermark = repository.watermark.as_ref().map(|file| source.watermark(file)).transpose()?;
         let codes = listener.tokenizer.vocabulary();
         let speech = repository.speech.as_ref();
         let voice_encoder = speech.map(|speech| source.voice_encoder(&speech.voice_encoder)).transpose()?;
@@ -113,7 +117,21 @@ impl Source<'_> {
     where
         LoadError: From<E>,
     {
-        let bytes = self.files.weights(self.part, file, self.place.weights)?;
+        self.read_of(self.part, file, prefix, make)
+    }
+
+    /// The same of another part.
+    fn read_of<T, E>(
+        &self,
+        part: &str,
+        file: &str,
+        prefix: &'static str,
+        make: impl FnOnce(&mut Loader<'_>) -> Result<T, E>,
+    ) -> Result<T, LoadError>
+    where
+        LoadError: From<E>,
+    {
+        let bytes = self.files.weights(part, file, self.place.weights)?;
         let mut weights = Weights::open(&[(file.to_owned(), bytes)], prefix)?;
         let made = make(&mut Loader { weights: &mut weights, context: &self.context })?;
         weights.finish()?;
@@ -130,7 +148,11 @@ impl Source<'_> {
             let reason = format!("is of {} bands, where the flow has {}", hift.bands(), flow.bands());
             return Err(WeightError::tensor("mel2wav.conv_pre.weight", reason).into());
         }
-        Ok((S3Gen { flow, hift }, listener))
+        Ok((S3Gen { flow, hift, watermark: None }, listener))
+    }
+
+    fn watermark(&self, file: &str) -> Result<Arc<Watermark>, LoadError> {
+        self.read_of(WATERMARK, file, WATERMARK_WRAPPED, Watermark::load).map(Arc::new)
     }
 
     fn voice_encoder(&self, file: &str) -> Result<VoiceEncoder, LoadError> {
@@ -159,6 +181,9 @@ pub fn footprint(repository: &Repository, files: &ModelFiles, place: &Placement)
         let of_type = size.numbers.saturating_mul(place.dtype.size_in_bytes() as u64);
         // On the CPU each weight keeps at most the width that it has in the file.
         bytes = bytes.saturating_add(if place.device.is_cpu() { size.bytes } else { of_type });
+    }
+    if let Some(file) = &repository.watermark {
+        bytes = bytes.saturating_add(size_of_file(files, WATERMARK, file, |_| true)?.bytes);
     }
     if let Some(speech) = &repository.speech {
         let requests = place.max_batch.min(MOST_REQUESTS) as u64;

@@ -3,7 +3,8 @@
 //! A language model (`t3`) writes speech tokens, 25 a second, for a text and a voice. S3Gen makes sound of them in the
 //! voice of a reference: flow matching gives a mel (`flow`), a vocoder the samples (`hift`). What it has to know of a
 //! recording comes from three networks that listen: tokens (`s3_tokenizer`), a speaker for S3Gen (`speaker_encoder`),
-//! and one for T3 (`voice_encoder`). Voice conversion is S3Gen on the tokens of a recording.
+//! and one for T3 (`voice_encoder`). Voice conversion is S3Gen on the tokens of a recording. Where somebody gives the network for
+//! it, all sound is marked (`watermark`).
 //!
 //! These know no request. A `voices::Voice` is what they found in a recording, kept for the next request; a
 //! `decoder::Decoder` makes sound of tokens as they come; the `speaker` brings requests to them.
@@ -31,13 +32,14 @@ mod text;
 mod utterance;
 mod voice_encoder;
 mod voices;
+mod watermark;
 
 use candle_core::DType;
 use serde_json::Value;
 
 use self::{
     prompt_mel::RATE,
-    repository::{MODEL, MULTILINGUAL, Repository, VOICE_CONVERSION},
+    repository::{MODEL, MULTILINGUAL, Repository, VOICE_CONVERSION, WATERMARK},
 };
 use crate::{
     model::{Availability, DeviceId, Family, LoadError, Model, ModelFiles, OwnVoice, Placement, Preset},
@@ -120,7 +122,18 @@ impl Family for Chatterbox {
         &[&[MODEL], &[MULTILINGUAL], &[VOICE_CONVERSION]]
     }
 
+    fn optional_parts(&self) -> &'static [&'static str] {
+        &[WATERMARK]
+    }
+
+    fn watermark(&self, files: &ModelFiles) -> Option<&'static str> {
+        files.has_part(WATERMARK).then_some(watermark::NAME)
+    }
+
     fn files(&self, part: &str, listing: &[String]) -> Result<Vec<String>, LoadError> {
+        if part == WATERMARK {
+            return repository::watermark(listing).map(|file| vec![file]);
+        }
         Repository::of(part, listing).map(Repository::into_files)
     }
 

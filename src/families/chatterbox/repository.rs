@@ -1,4 +1,5 @@
 //! Which files of a repository make a model. One repository holds several variants, and some have been renamed there.
+//! The network that marks sounds comes from a place of its own.
 
 use crate::model::{LoadError, ModelFiles};
 
@@ -8,6 +9,8 @@ pub const MODEL: &str = "model";
 pub const MULTILINGUAL: &str = "multilingual";
 /// That of a model which only converts voices, from the same repository.
 pub const VOICE_CONVERSION: &str = "s3gen";
+/// That of what marks the sound of any of them, which nobody has to have.
+pub const WATERMARK: &str = "watermark";
 
 const ENGLISH_T3: &[&str] = &["t3_cfg.safetensors", "t3_cfg.pt"];
 const TURBO_T3: &[&str] = &["t3_turbo_v1.safetensors", "t3_nano_v1.safetensors"];
@@ -29,6 +32,9 @@ const CANGJIE: &[&str] = &["Cangjie5_TC.json"];
 const GPT2_TEXT: [&str; 2] = ["vocab.json", "merges.txt"];
 const GPT2_MORE: [&str; 2] = ["added_tokens.json", "tokenizer_config.json"];
 const CONDITIONALS: &[&str] = &["conds.safetensors", "conds.pt"];
+/// As `resemble-perth` has it: the network after so many steps.
+const PERTH: &str = "perth_net_250000.pth.tar";
+const PERTH_ENDINGS: [&str; 2] = [".pth.tar", ".safetensors"];
 
 /// The files of a model, by what they are for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +45,8 @@ pub struct Repository {
     pub speech: Option<SpeechFiles>,
     /// Its own voice.
     pub conditionals: Option<String>,
+    /// Of the part [`WATERMARK`]; `None`: sounds are not marked.
+    pub watermark: Option<String>,
 }
 
 /// What it takes to make speech tokens of a text.
@@ -78,14 +86,15 @@ impl Repository {
             false => [S3GEN, MEAN_FLOW].concat(),
         };
         let s3gen = needed(listing, &s3gen)?;
-        Ok(Self { part: part.to_owned(), s3gen, speech, conditionals: first(listing, CONDITIONALS) })
+        let conditionals = first(listing, CONDITIONALS);
+        Ok(Self { part: part.to_owned(), s3gen, speech, conditionals, watermark: None })
     }
 
     /// Of files that are here, or to come.
     pub fn in_files(files: &ModelFiles) -> Result<Self, LoadError> {
         let part = [MULTILINGUAL, VOICE_CONVERSION].into_iter().find(|part| files.has_part(part)).unwrap_or(MODEL);
-        let listing: Vec<String> = files.names(part).map(str::to_owned).collect();
-        Self::of(part, &listing)
+        let watermark = files.has_part(WATERMARK).then(|| watermark(&listing(files, WATERMARK))).transpose()?;
+        Ok(Self { watermark, ..Self::of(part, &listing(files, part))? })
     }
 
     /// Those that hold weights.
@@ -158,6 +167,20 @@ impl TextFiles {
             Self::Gpt2Parts(files) => files,
         }
     }
+}
+
+/// The network after the most steps, as the reference chooses it.
+pub fn watermark(listing: &[String]) -> Result<String, LoadError> {
+    let steps = |file: &String| {
+        let numbered = file.strip_prefix("perth_net_")?;
+        PERTH_ENDINGS.iter().find_map(|ending| numbered.strip_suffix(ending)?.parse::<u64>().ok())
+    };
+    let latest = listing.iter().filter(|file| steps(file).is_some()).max_by_key(|file| steps(file));
+    latest.cloned().ok_or_else(|| LoadError::Missing(PERTH.to_owned()))
+}
+
+fn listing(files: &ModelFiles, part: &str) -> Vec<String> {
+    files.names(part).map(str::to_owned).collect()
 }
 
 fn is_t3(file: &str) -> bool {
@@ -247,6 +270,16 @@ mod tests {
         assert_eq!((found.s3gen.as_str(), found.conditionals), ("s3gen_v3.pt", None));
         assert_eq!(found.speech.unwrap().t3, "t3_hi.safetensors");
         assert_eq!(Repository::of(MODEL, &listing(&["s3gen.safetensors"])).unwrap().speech, None);
+    }
+
+    #[test]
+    fn of_watermarks_the_one_that_learned_longest_is_taken() {
+        let files =
+            ["hparams.yaml", "perth_net_9000.pth.tar", "perth_net_250000.pth.tar", "perth_net_x.pth.tar", "id.txt"];
+        assert_eq!(watermark(&listing(&files)).unwrap(), PERTH);
+        assert_eq!(watermark(&listing(&["perth_net_1.safetensors"])).unwrap(), "perth_net_1.safetensors");
+        let missing = watermark(&listing(&["hparams.yaml"])).unwrap_err().to_string();
+        assert_eq!(missing, "the file perth_net_250000.pth.tar is missing");
     }
 
     #[test]

@@ -123,6 +123,9 @@ struct ModelStatus {
     /// `cpu`, `cuda:0`, `metal`; when ready.
     #[schema(nullable = false)]
     device: Option<String>,
+    /// What marks the sound that it makes; when ready, where something does.
+    #[schema(nullable = false)]
+    watermark: Option<String>,
     /// SPDX expression or name, of the weights; null where it is not known.
     licence: Option<String>,
     /// Null where it is not known.

@@ -28,6 +28,8 @@ pub(in crate::http) struct Sound {
     /// Of the file, in hertz.
     pub sample_rate: Option<u32>,
     pub model: ModelName,
+    /// What marks it, where something does.
+    pub watermark: Option<&'static str>,
     pub summary: SpeechSummary,
     /// Fields that the model does not follow.
     pub ignored: Vec<&'static str>,
@@ -101,7 +103,8 @@ impl Prediction {
 // === impl Sound ===
 
 impl Sound {
-    /// `{"audio": {"content"?, "mime_type", "sample_rate", "duration"}, "model", "seed"?, "marks"?, "ignored"?}`.
+    /// `{"audio": {"content"?, "mime_type", "sample_rate", "duration"}, "model", "watermark"?, "seed"?, "marks"?,
+    /// "ignored"?}`.
     fn object(&self) -> Value {
         let SpeechSummary { seconds, seed, marks, .. } = &self.summary;
         let (mime_type, rate) = (self.format.media_type(), self.sample_rate);
@@ -110,6 +113,9 @@ impl Sound {
             audio["content"] = BASE64_STANDARD.encode(&file.bytes).into();
         }
         let mut prediction = json!({"audio": audio, "model": self.model});
+        if let Some(watermark) = self.watermark {
+            prediction["watermark"] = watermark.into();
+        }
         if let Some(seed) = seed {
             prediction["seed"] = json!(seed);
         }

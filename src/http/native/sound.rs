@@ -72,6 +72,11 @@ impl EncodedSound {
         self.stream.model()
     }
 
+    /// What marks it, where something does.
+    pub fn watermark(&self) -> Option<&'static str> {
+        self.stream.watermark()
+    }
+
     pub fn format(&self) -> AudioFormat {
         self.format.format
     }

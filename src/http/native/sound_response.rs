@@ -90,11 +90,15 @@ fn delta(bytes: &Bytes) -> Value {
     json!({"type": "speech.audio.delta", "audio": BASE64_STANDARD.encode(bytes)})
 }
 
-/// Models here do not count what they read in tokens. `marks` is a field of ours, where the model knows them.
+/// Models here do not count what they read in tokens. `marks` is a field of ours, where the model knows them, and so is
+/// `watermark`, where something marks the sound.
 fn done(sound: &EncodedSound) -> Value {
     let SpeechSummary { tokens, marks, .. } = sound.summary.clone().unwrap_or_default();
     let usage = json!({"input_tokens": 0, "output_tokens": tokens, "total_tokens": tokens});
     let mut done = json!({"type": "speech.audio.done", "usage": usage});
+    if let Some(watermark) = sound.watermark() {
+        done["watermark"] = watermark.into();
+    }
     if !marks.is_empty() {
         done["marks"] = json!(marks);
     }

@@ -242,6 +242,7 @@ impl RunningSound {
             as_file: self.as_file,
             sample_rate,
             model: self.sound.model().clone(),
+            watermark: self.sound.watermark(),
             summary: self.sound.summary.take().unwrap_or_default(),
             ignored: std::mem::take(&mut self.ignored),
         })))

@@ -53,6 +53,7 @@ fn status<E, F>(
         tasks: facts.and_then(|facts| facts.family).map(|family| family.tasks()),
         device: facts.map(|facts| facts.device.clone()),
         dtype: facts.map(|facts| facts.dtype.clone()),
+        watermark: facts.and_then(|facts| facts.watermark),
         footprint_bytes: view.stock.map(|stock| stock.footprint),
         resident_bytes: facts.and_then(|facts| facts.resident),
         freed_bytes: view.freed,
