@@ -29,6 +29,13 @@ impl Family for Fake {
         }
     }
 
+    fn optional_parts(&self) -> &'static [&'static str] {
+        match self.0 {
+            "choir" => &["echo"],
+            _ => &[],
+        }
+    }
+
     fn recognises(&self, config: &serde_json::Value) -> bool {
         config["model_type"] == self.0
     }
@@ -315,6 +322,31 @@ fn parts_have_sources_of_their_own() {
 }
 
 #[test]
+fn an_optional_part_comes_beside_what_there_is() {
+    let echo = ("echo", "file:/echo");
+    let catalog = catalog([
+        in_parts("choir", &[echo]),
+        in_parts("mine", &[echo, ("codec", "file:/codec"), ("lm", "file:/lm")]),
+        ModelConfig {
+            family: Some("choir".to_owned()),
+            ..in_parts("plain", &[("codec", "file:/codec"), ("lm", "file:/lm")])
+        },
+    ]);
+    let catalog = catalog.unwrap();
+    let parts = |name: &str| {
+        let entry = catalog.resolve(Some(name)).unwrap();
+        entry.parts.iter().map(|(part, source)| format!("{part} {source}")).collect::<Vec<_>>()
+    };
+    assert_eq!(parts("choir"), ["lm hf://bell/choir-lm@main", "codec hf://bell/codec@main", "echo file:/echo"]);
+    assert_eq!(name_of(&catalog, "choir"), "bell/choir");
+    assert_eq!(parts("mine"), ["lm file:/lm", "codec file:/codec", "echo file:/echo"]);
+    assert_eq!(parts("plain"), ["lm file:/lm", "codec file:/codec"], "another model than with it");
+    let faults = faults([in_parts("ears-tiny", &[echo]), in_parts("some", &[echo, ("lm", "file:/lm")])]);
+    assert!(faults[0].contains("together of model and echo: a ears is made of model"), "{faults:?}");
+    assert!(faults[1].contains("a choir is made of lm and codec, and may have echo beside"), "{faults:?}");
+}
+
+#[test]
 fn faults_of_parts_are_told_at_once() {
     let faults = faults([
         in_parts("a", &[("weights", "file:/a"), ("vocabulary", "file:/b")]),
@@ -330,7 +362,7 @@ fn faults_of_parts_are_told_at_once() {
     ]);
     let expected = [
         "model \"a\" cannot be put together of vocabulary and weights: a ears is made of model, or of weights and \
-         tokenizer; a choir is made of lm and codec, each with a source under [models.<name>.parts]",
+         tokenizer; a choir is made of lm and codec, and may have echo beside, each with a source under [models.<name>.parts]",
         "model \"b\" cannot be put together of weights: a ears",
         "model \"c\" cannot be put together of model and tokenizer: a ears",
         "model \"d\": the source of its part tokenizer is wrong: \"../b\" is no repository",

@@ -76,6 +76,15 @@ pub fn chain(name: &str) -> Vec<u8> {
     fs::read(file(&format!("chain/{name}"))).unwrap()
 }
 
+/// A folder with a network that marks sounds, as the user of a published one has it.
+pub fn watermark() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let file = "perth_net_000001.pth.tar";
+    copy(&format!("watermark/{file}"), folder.path(), file);
+    fs::write(folder.path().join("hparams.yaml"), "n_fft: 2048\n").unwrap();
+    folder
+}
+
 fn s3gen(mean_flow: bool) -> Tensors {
     let mut tensors = Tensors::new();
     for name in ["reference/s3gen", "flow/model", "hift/model"] {

@@ -21,11 +21,24 @@ const SPEAKER: &str = "good-morning.flac";
 /// Tokens of a text; a random network does not stop by itself. A second has 25.
 const TOKENS: usize = 50;
 
+/// The same, with what marks its sound.
+fn marking_server(folder: &TempDir, watermark: &TempDir) -> Server {
+    Server::builder()
+        .env("LOAD_MODE", "on_demand")
+        .env("SCONCE_MODELS__SMALL_CHATTERBOX__SOURCE", &format!("file:{}", folder.path().display()))
+        .env("SCONCE_MODELS__SMALL_CHATTERBOX__PARTS__WATERMARK", &format!("file:{}", watermark.path().display()))
+        .start()
+}
+
 fn server(folder: &TempDir) -> Server {
     Server::builder()
         .env("LOAD_MODE", "on_demand")
         .env("SCONCE_MODELS__SMALL_CHATTERBOX__SOURCE", &format!("file:{}", folder.path().display()))
         .start()
+}
+
+fn furthest(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
 fn heard(bytes: &[u8]) -> Pcm {
@@ -98,13 +111,78 @@ async fn a_stream_is_the_whole_sound() {
     };
     let streamed = server.post_json("/v1/audio/speech", &body(json!({"stream_format": "audio"}))).await;
     assert_eq!(streamed.status(), 200);
-    let streamed = streamed.bytes().await.unwrap();
+    let samples = bare(&streamed.bytes().await.unwrap());
     let whole = sound(&server, &instance(json!({}))).await;
-    let samples: Vec<f32> =
-        streamed.as_chunks().0.iter().map(|&bytes| f32::from(i16::from_le_bytes(bytes)) / 32768.0).collect();
     assert_eq!(samples.len(), whole.samples().len());
-    let furthest = samples.iter().zip(whole.samples()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    assert!(furthest < 1e-3, "{furthest}");
+    let off = furthest(&samples, whole.samples());
+    assert!(off < 1e-3, "{off}");
+}
+
+/// Samples without a header.
+fn bare(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks().0.iter().map(|&bytes| f32::from(i16::from_le_bytes(bytes)) / 32768.0).collect()
+}
+
+#[tokio::test]
+async fn sound_is_marked_where_a_watermark_is_given() {
+    let (folder, watermark) = (chatterbox::english(), chatterbox::watermark());
+    let (plain, marking) = (server(&folder), marking_server(&folder, &watermark));
+    let convert = json!({"model": MODEL, "audio": content(&recording(SPEAKER)), "voice": "chatterbox", "seed": 3,
+        "options": {"steps": 1}});
+    for ask in [instance(json!({})), convert] {
+        let (unmarked, marked) = (sound(&plain, &ask).await, sound(&marking, &ask).await);
+        assert_eq!(marked.samples().len(), unmarked.samples().len());
+        let moved = furthest(marked.samples(), unmarked.samples());
+        assert!(moved > 1e-3 && moved < 0.3, "{moved}");
+        assert_eq!(sound(&marking, &ask).await, marked, "one seed is one sound");
+    }
+    for (server, name) in [(&plain, None), (&marking, Some("perth"))] {
+        let answer = server.post_json("/predict", &instance(json!({}))).await;
+        let header = answer.headers().get("x-sconce-watermark").map(|header| header.to_str().unwrap().to_owned());
+        let answer: Value = answer.json().await.unwrap();
+        let status = server.get_json("/models/status").await["models"][MODEL].clone();
+        let said = (header.as_deref(), answer["watermark"].as_str(), status["watermark"].as_str());
+        assert_eq!(said, (name, name, name), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_marked_stream_is_the_whole_sound() {
+    let (folder, watermark) = (chatterbox::english(), chatterbox::watermark());
+    let server = marking_server(&folder, &watermark);
+    let mut body = json!({"model": MODEL, "input": TEXT, "voice": "chatterbox", "response_format": "pcm", "seed": 7});
+    body["options"] = instance(json!({}))["options"].clone();
+    let streamed = server.post_json("/v1/audio/speech", &body).await;
+    assert_eq!(streamed.headers()["x-sconce-watermark"], "perth");
+    let samples = bare(&streamed.bytes().await.unwrap());
+    let whole = sound(&server, &instance(json!({}))).await;
+    assert_eq!(samples.len(), whole.samples().len());
+    let off = furthest(&samples, whole.samples());
+    assert!(off < 1e-3, "{off}");
+    body["stream_format"] = json!("sse");
+    let events = server.post_json("/v1/audio/speech", &body).await.text().await.unwrap();
+    assert!(events.contains(r#""watermark":"perth""#), "the last event says so");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_watermark_is_refused_by_name() {
+    let (folder, watermark) = (chatterbox::english(), chatterbox::watermark());
+    let file = watermark.path().join("perth_net_000001.pth.tar");
+    let other = std::fs::read(folder.path().join("ve.safetensors")).unwrap();
+    for (name, bytes, said) in [
+        ("perth_net_000001.pth.tar", b"cposix\nsystem".to_vec(), "perth_net_000001.pth.tar is not what it should be"),
+        ("perth_net_2.safetensors", other, "the tensor model.ap.spectrogram.window is missing"),
+    ] {
+        std::fs::write(watermark.path().join(name), bytes).unwrap();
+        let server = marking_server(&folder, &watermark);
+        let (status, answer) = ask(&server, &instance(json!({}))).await;
+        let message = answer["error"]["message"].as_str().unwrap_or_default().to_owned();
+        assert!(status >= 400 && message.contains(said), "{said}: {status} {answer}");
+    }
+    std::fs::remove_file(watermark.path().join("perth_net_2.safetensors")).unwrap();
+    std::fs::remove_file(file).unwrap();
+    let (status, answer) = ask(&marking_server(&folder, &watermark), &instance(json!({}))).await;
+    assert!(status >= 400 && answer.to_string().contains("the file perth_net_250000.pth.tar is missing"), "{answer}");
 }
 
 #[tokio::test]

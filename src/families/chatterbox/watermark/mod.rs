@@ -1,4 +1,4 @@
-//! Perth, the watermark that the reference puts on all of its sound: no ear hears it, and a program can find it.
+//! Perth, the watermark that the reference puts on all of its sound: meant not to be heard, and found by a program.
 //!
 //! A small network looks at the levels of a spectrum below 2 kHz and says by how much each is to change ([`encoder`]);
 //! phases stay, and what is all but digital silence stays as it is. What changes is made sound and added to what was there.
