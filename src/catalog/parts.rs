@@ -57,9 +57,11 @@ pub(super) fn arrange(parts: &mut Parts, families: &[&dyn Family]) -> bool {
         let known = |part: &str| layout.contains(&part) || optional.contains(&part);
         layout.iter().all(there) && parts.iter().all(|(part, _)| known(part))
     };
-    let layouts =
-        families.iter().flat_map(|family| family.layouts().iter().map(|layout| (*layout, family.optional_parts())));
-    let layout = layouts.into_iter().find(makes);
+    let of_family = |family: &&dyn Family| {
+        let optional = family.optional_parts();
+        family.layouts().iter().map(move |layout| (*layout, optional))
+    };
+    let layout = families.iter().flat_map(of_family).find(makes);
     if let Some((layout, _)) = layout {
         parts.sort_by_key(|(part, _)| position(layout, part).unwrap_or(layout.len()));
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use candle_core::Result;
 
 use super::{
-    Watermark, encoder,
+    REACH, Watermark, encoder,
     spectrum::{Frame, HALF, HOP, WINDOW},
 };
 use crate::audio::{
@@ -16,7 +16,7 @@ use crate::audio::{
 /// Frames that have less than this of the loudest one's levels stay as they are.
 const QUIET: f32 = 0.05;
 
-/// A sound that is being marked. It keeps what [`super::REACH`] spans, and never more of the sound.
+/// A sound that is being marked. It keeps what [`REACH`] spans, and never more of the sound.
 pub struct Marking {
     watermark: Arc<Watermark>,
     fourier: Fourier,
@@ -44,7 +44,7 @@ impl Marking {
             fourier: Fourier::new(WINDOW),
             window: hann(WINDOW),
             inverse: InverseStft::new(WINDOW, HOP),
-            samples: Vec::new(),
+            samples: Vec::with_capacity(REACH),
             first_sample: 0,
             given: 0,
             frames: Vec::new(),
@@ -54,7 +54,7 @@ impl Marking {
         }
     }
 
-    /// Takes what follows, and gives what is certain of the marked sound: all but the last [`super::REACH`] samples, and those
+    /// Takes what follows, and gives what is certain of the marked sound: all but the last [`REACH`] samples, and those
     /// too when it is the `last`.
     pub fn push(&mut self, samples: &[f32], last: bool) -> Result<Vec<f32>> {
         self.samples.extend_from_slice(samples);

@@ -168,7 +168,8 @@ fn a_file_that_is_none_is_refused_by_name() {
             ("encoder.layers.0.conv.bias", vec![4]),
         ]);
         let tensor = |(known, usual): (&str, Vec<usize>)| {
-            let (shape, number) = if known == name { (shape.to_vec(), number) } else { (usual, 320.0 * 3.14159) };
+            let (shape, number) =
+                if known == name { (shape.to_vec(), number) } else { (usual, 320.0 * std::f32::consts::PI) };
             let count = shape.iter().product();
             (known.to_owned(), shape, vec![number; count])
         };
@@ -177,7 +178,7 @@ fn a_file_that_is_none_is_refused_by_name() {
     let expected = "the tensor ap.inv_spectrogram.window has the shape [1024], where [2048] is expected";
     assert_eq!(with("ap.inv_spectrogram.window", &[1024], 1.0), expected);
     let expected = "the tensor ap.stretch.phase_advance tells of frames every 160 samples, where 320 is expected";
-    assert_eq!(with("ap.stretch.phase_advance", &[1025, 1], 160.0 * 3.14159), expected);
+    assert_eq!(with("ap.stretch.phase_advance", &[1025, 1], 160.0 * std::f32::consts::PI), expected);
     let expected = "the tensor encoder.layers.0.conv.weight is of 900 bins, where there are 768";
     assert_eq!(with("encoder.layers.0.conv.weight", &[4, 900, 1], 0.0), expected);
     let expected = "the tensor encoder.layers.0.conv.weight has the shape [4, 8, 3], where [4, 8, 1] is expected";
