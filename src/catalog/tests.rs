@@ -279,7 +279,7 @@ fn all_faults_are_told_at_once() {
         "model \"ears-tinny\": there is no preset of that name (did you mean acme/ears-tiny?)",
         "model \"tiny\": there is no family \"eyes\"; this build has ears, choir",
         "model \"acme/ears-odd\" cannot be served by this build: its codec is not here yet",
-        "model \"choir\" cannot be put together of model: a choir is made of lm and codec, each with a source",
+        "model \"choir\" cannot be put together of model: a choir is made of lm and codec, and may have echo beside, each",
         "model \"/\" has a name that cannot stand in an address",
         "model \"ears-large\" is configured twice, with the sources hf://acme/ears-large@v1 and hf://acme/ears-large@v2",
         "\"tiny\" already names acme/ears-tiny",

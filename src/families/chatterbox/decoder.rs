@@ -23,7 +23,7 @@ pub struct S3Gen {
     pub flow: Flow,
     pub hift: Hift,
     /// `None`: nothing does.
-    pub watermark: Option<Arc<Watermark>>,
+    pub watermark: Option<Watermark>,
 }
 
 /// The sound of one sequence of tokens.

@@ -151,8 +151,8 @@ impl Source<'_> {
         Ok((S3Gen { flow, hift, watermark: None }, listener))
     }
 
-    fn watermark(&self, file: &str) -> Result<Arc<Watermark>, LoadError> {
-        self.read_of(WATERMARK, file, WATERMARK_WRAPPED, Watermark::load).map(Arc::new)
+    fn watermark(&self, file: &str) -> Result<Watermark, LoadError> {
+        self.read_of(WATERMARK, file, WATERMARK_WRAPPED, Watermark::load)
     }
 
     fn voice_encoder(&self, file: &str) -> Result<VoiceEncoder, LoadError> {

@@ -84,7 +84,7 @@ impl Family for Chatterbox {
     }
 
     fn tasks_of(&self, parts: &[&str]) -> &'static [TaskKind] {
-        if parts == [VOICE_CONVERSION] { &[TaskKind::Convert] } else { self.tasks() }
+        if parts.contains(&VOICE_CONVERSION) { &[TaskKind::Convert] } else { self.tasks() }
     }
 
     fn input_rate(&self, _task: TaskKind) -> u32 {

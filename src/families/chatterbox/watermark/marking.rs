@@ -5,7 +5,7 @@ use std::sync::Arc;
 use candle_core::Result;
 
 use super::{
-    REACH, Watermark, encoder,
+    encoder::{self, Encoder},
     spectrum::{Frame, HALF, HOP, WINDOW},
 };
 use crate::audio::{
@@ -13,12 +13,15 @@ use crate::audio::{
     stft::{hann, mirror},
 };
 
+/// Samples to either side that a marked sample depends on, at 24 kHz: 214 ms.
+pub const REACH: usize = 2 * HALF + encoder::REACH * HOP;
+
 /// Frames that have less than this of the loudest one's levels stay as they are.
 const QUIET: f32 = 0.05;
 
 /// A sound that is being marked. It keeps what [`REACH`] spans, and never more of the sound.
 pub struct Marking {
-    watermark: Arc<Watermark>,
+    encoder: Arc<Encoder>,
     fourier: Fourier,
     window: Vec<f32>,
     inverse: InverseStft,
@@ -38,9 +41,9 @@ pub struct Marking {
 // === impl Marking ===
 
 impl Marking {
-    pub(super) fn new(watermark: Arc<Watermark>) -> Self {
+    pub fn new(encoder: Arc<Encoder>) -> Self {
         Self {
-            watermark,
+            encoder,
             fourier: Fourier::new(WINDOW),
             window: hann(WINDOW),
             inverse: InverseStft::new(WINDOW, HOP),
@@ -94,7 +97,7 @@ impl Marking {
             true if length > 0 => 1 + length / HOP,
             _ => length.saturating_sub(HALF).div_ceil(HOP),
         };
-        let bins = self.watermark.encoder.bins();
+        let bins = self.encoder.bins();
         for frame in self.heard()..frames {
             let Self { fourier, window, samples, first_sample, .. } = self;
             let at = |n: usize| mirror((frame * HOP + n) as isize - HALF as isize, length) - *first_sample;
@@ -114,8 +117,8 @@ impl Marking {
             return Ok(());
         }
         let levels = self.frames.iter().flat_map(|frame| &frame.levels).copied().collect();
-        let changes = self.watermark.encoder.forward(levels)?;
-        let changes = changes.chunks_exact(self.watermark.encoder.bins());
+        let changes = self.encoder.forward(levels)?;
+        let changes = changes.chunks_exact(self.encoder.bins());
         let new = self.marked - self.first_frame..until - self.first_frame;
         for (frame, changes) in self.frames.iter().zip(changes).take(new.end).skip(new.start) {
             let quiet = frame.total <= self.loudest * QUIET;

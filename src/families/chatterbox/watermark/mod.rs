@@ -7,7 +7,7 @@
 //! The reference does it at 32 kHz, and brings the sound there and back. A window of as many seconds over the sound at its own
 //! rate has the same bins ([`spectrum`]), so here nothing is resampled: above 2 kHz the sound stays what it was.
 //!
-//! A sample depends on samples within [`REACH`] on either side, and so a sound is marked while it is made ([`marking`]), as
+//! A sample depends on samples within [`marking::REACH`] on either side, and so a sound is marked while it is made ([`marking`]), as
 //! in one go.
 
 mod encoder;
@@ -21,10 +21,7 @@ use std::sync::Arc;
 use candle_core::DType;
 
 pub use self::marking::Marking;
-use self::{
-    encoder::Encoder,
-    spectrum::{HALF, HOP, PUBLISHED},
-};
+use self::{encoder::Encoder, spectrum::PUBLISHED};
 use crate::nn::{
     ComputeContext, SimdLevel,
     weights::{Loaded, Loader, WeightError, Weights},
@@ -33,13 +30,10 @@ use crate::nn::{
 /// What answers call it.
 pub const NAME: &str = "perth";
 
-/// Samples to either side that a marked sample depends on, at 24 kHz: 214 ms.
-pub const REACH: usize = 2 * HALF + encoder::REACH * HOP;
-
 /// What writes watermarks.
 #[derive(Debug)]
 pub struct Watermark {
-    encoder: Encoder,
+    encoder: Arc<Encoder>,
 }
 
 // === impl Watermark ===
@@ -54,12 +48,12 @@ impl Watermark {
         let encoder = Encoder::load(&mut Loader { weights: &mut *loader.weights, context: &exact }, "encoder")?;
         // It finds what the encoder wrote.
         loader.weights.ignore_all("decoder.");
-        Ok(Self { encoder })
+        Ok(Self { encoder: Arc::new(encoder) })
     }
 
     /// Begins to mark a sound at 24 kHz, of one channel.
-    pub fn begin(self: &Arc<Self>) -> Marking {
-        Marking::new(self.clone())
+    pub fn begin(&self) -> Marking {
+        Marking::new(self.encoder.clone())
     }
 }
 

@@ -6,7 +6,11 @@ use bytes::Bytes;
 use candle_core::Device;
 use serde::Deserialize;
 
-use super::{spectrum::WINDOW, *};
+use super::{
+    marking::REACH,
+    spectrum::{HOP, WINDOW},
+    *,
+};
 use crate::{families::fixtures::folder, nn::weights::LayerError};
 
 /// Of samples between -1 and 1.
@@ -28,17 +32,17 @@ fn weights() -> Weights {
     Weights::open(&[(FILE.to_owned(), fixture(FILE))], "model.").unwrap()
 }
 
-fn load(mut weights: Weights, context: &ComputeContext) -> Loaded<Arc<Watermark>> {
+fn load(mut weights: Weights, context: &ComputeContext) -> Loaded<Watermark> {
     let watermark = Watermark::load(&mut Loader { weights: &mut weights, context })?;
     weights.finish()?;
-    Ok(Arc::new(watermark))
+    Ok(watermark)
 }
 
 fn own() -> ComputeContext {
     ComputeContext::new(&Device::Cpu, DType::F32)
 }
 
-fn watermark() -> Arc<Watermark> {
+fn watermark() -> Watermark {
     load(weights(), &own()).unwrap()
 }
 
@@ -56,7 +60,7 @@ fn sound(samples: usize) -> Vec<f32> {
     (0..samples).map(sample).collect()
 }
 
-fn whole(watermark: &Arc<Watermark>, sound: &[f32]) -> Vec<f32> {
+fn whole(watermark: &Watermark, sound: &[f32]) -> Vec<f32> {
     watermark.begin().push(sound, true).unwrap()
 }
 
