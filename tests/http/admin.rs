@@ -53,8 +53,8 @@ async fn what_a_model_takes_is_reckoned_before_and_measured_after() {
     let status = server.get_json("/models/status").await;
     let model = &status["models"]["acme/tiny"];
     let (reckoned, measured) = (model["footprint_bytes"].as_f64().unwrap(), model["resident_bytes"].as_f64().unwrap());
-    // Measured is what the load touched: caches for eight requests are reckoned, and touched when they are used.
-    assert!((0.5..2.5).contains(&(reckoned / measured)), "{reckoned} bytes reckoned, {measured} measured");
+    // Measured is what the load touched: caches for eight requests are reckoned, and taken when they come.
+    assert!((0.5..4.0).contains(&(reckoned / measured)), "{reckoned} bytes reckoned, {measured} measured");
     assert_eq!(model["warm_seconds"], 0.0, "it was to stay cold: {model}");
     assert_eq!((&model["device"], &model["dtype"]), (&json!("cpu"), &json!("f32")));
     let info = [("model", "acme/tiny"), ("device", "cpu"), ("dtype", "f32")];
