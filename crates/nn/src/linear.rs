@@ -10,8 +10,10 @@ use super::{
     context::ComputeContext,
     cpu::{
         columns::Columns,
+        convolution::convolve,
         detect::SimdLevel,
         epilogue::KernelEpilogue,
+        frames::Frames,
         matrix::{Rows, with_rows},
         narrow::{exact, rounded},
         product,
@@ -142,7 +144,7 @@ impl Linear {
         })
     }
 
-    /// The same for rows as the kernels see them, which may overlap, into rows that are `stride` apart. `add` is the
+    /// The same for rows as the kernels see them, into rows that are `stride` apart. `add` is the
     /// epilogue's. Only a layer whose weights are stored for the kernels can.
     pub(super) fn multiply_into(
         &self,
@@ -153,14 +155,25 @@ impl Linear {
         stride: usize,
     ) {
         let Weight::Stored(level, stored) = &self.weight else { unreachable!("the weights are a tensor") };
+        let kernel = self.kernel_epilogue(epilogue, add);
+        with_stored!(stored, E, parts => {
+            product::multiply(*level, x, Columns::<E>::new(parts, self.depth), out, stride, kernel);
+        });
+    }
+
+    /// The same for rows that are made of frames, into rows that follow each other.
+    pub(super) fn convolve_into(&self, x: Frames<'_>, epilogue: Epilogue<'_>, add: Option<Rows<'_>>, out: &mut [f32]) {
+        let Weight::Stored(level, stored) = &self.weight else { unreachable!("the weights are a tensor") };
+        let kernel = self.kernel_epilogue(epilogue, add);
+        with_stored!(stored, E, parts => convolve(*level, x, Columns::<E>::new(parts, self.depth), out, kernel));
+    }
+
+    fn kernel_epilogue<'a>(&'a self, epilogue: Epilogue<'_>, add: Option<Rows<'a>>) -> KernelEpilogue<'a> {
         let bias = match &self.bias {
             Some(Bias::Kernel(bias)) => Some(bias.as_slice()),
             _ => None,
         };
-        let kernel = KernelEpilogue { bias, gelu: matches!(epilogue, Epilogue::Gelu), add };
-        with_stored!(stored, E, parts => {
-            product::multiply(*level, x, Columns::<E>::new(parts, self.depth), out, stride, kernel);
-        });
+        KernelEpilogue { bias, gelu: matches!(epilogue, Epilogue::Gelu), add }
     }
 }
 

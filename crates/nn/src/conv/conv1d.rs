@@ -1,15 +1,17 @@
 //! A convolution as a linear layer over frames that stand side by side.
 //!
-//! Frames follow each other in memory, and so do those that an output frame is made of: the kernels are given rows that
-//! overlap, and nothing is copied but what stands at the ends. Of a dilated convolution the frames are first put in the
-//! order of their phase, where those that belong together are neighbours.
+//! What an output frame is made of are rows that overlap: the kernels are told which frames those are, and each is laid out
+//! once.
 
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
 use crate::{
     context::ComputeContext,
-    cpu::matrix::{Rows, with_rows},
+    cpu::{
+        frames::Frames,
+        matrix::{Rows, with_rows},
+    },
     linear::{Epilogue, Linear},
 };
 
@@ -116,8 +118,9 @@ impl Conv1d {
             Form::Tensors { weight, bias } => epilogue.apply(self.plain(x, weight, bias.as_ref())?),
             Form::Kernels(taps) => {
                 let mut made = vec![0.0; out * self.config.columns];
-                let padded = with_rows(x, |x| self.config.pad(x))?;
-                epilogue.with_addend(|add| self.phases(taps, &padded, out, epilogue, add, &mut made))?;
+                epilogue.with_addend(|add| {
+                    with_rows(x, |x| taps.convolve_into(self.config.rows(x, out), epilogue, add, &mut made))
+                })??;
                 Tensor::from_vec(made, (out, self.config.columns), x.device())
             }
         }
@@ -132,43 +135,13 @@ impl Conv1d {
             None => sums.contiguous(),
         }
     }
-
-    /// `padded`: as [`Conv1dConfig::pad`] makes it. `made`: `[out, columns]`
-    fn phases(
-        &self,
-        taps: &Linear,
-        padded: &[f32],
-        out: usize,
-        epilogue: Epilogue<'_>,
-        add: Option<Rows<'_>>,
-        made: &mut [f32],
-    ) {
-        let Conv1dConfig { depth, columns, stride, dilation, .. } = self.config;
-        let of_phase = (padded.len() / depth).div_ceil(dilation) * depth;
-        for (phase, frames) in padded.chunks(of_phase).enumerate().take(out) {
-            let count = (out - phase).div_ceil(dilation);
-            let rows = Rows { data: frames, stride: stride * depth, count };
-            let add =
-                add.map(|add| Rows { data: &add.data[phase * add.stride..], stride: dilation * add.stride, count });
-            taps.multiply_into(rows, epilogue, add, &mut made[phase * columns..], dilation * columns);
-        }
-    }
 }
 
 impl Conv1dConfig {
-    /// The frames with zeros around them: first those whose number divided by the dilation leaves 0, then those that
-    /// leave 1, and so on, as many of each.
-    fn pad(&self, x: Rows<'_>) -> Vec<f32> {
-        let (before, after) = self.padding;
-        let (depth, dilation) = (self.depth, self.dilation);
-        let of_phase = (before + x.count + after).div_ceil(dilation);
-        let mut padded = vec![0.0; of_phase * dilation * depth];
-        for frame in 0..x.count {
-            let at = before + frame;
-            let place = at % dilation * of_phase + at / dilation;
-            padded[place * depth..][..depth].copy_from_slice(x.row(frame, depth));
-        }
-        padded
+    /// What `out` frames are made of.
+    fn rows<'a>(&self, there: Rows<'a>, out: usize) -> Frames<'a> {
+        let Self { depth, taps, stride, dilation, padding: (before, _), .. } = *self;
+        Frames { there, depth, start: -(before as isize), taps, step: stride, dilation, count: out }
     }
 }
 

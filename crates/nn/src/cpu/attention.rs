@@ -2,6 +2,8 @@
 
 use rayon::prelude::*;
 
+#[cfg(target_arch = "x86_64")]
+use super::tiles;
 use super::{
     epilogue::KernelEpilogue,
     kv_panels::{KvPanels, Numbers},
@@ -12,6 +14,11 @@ use super::{
 
 /// Queries that one task takes: their scores over 1500 positions stay in the second-level cache.
 const BLOCK_QUERIES: usize = 48;
+
+/// Queries that a matrix unit is worth while for, at least; and those that one task takes then, as far as there are tasks for
+/// every thread: each lays out the keys and values of its head.
+const MANY_QUERIES: usize = 32;
+const TILED_QUERIES: usize = 128;
 
 /// Queries of one sequence, among those of others.
 #[derive(Clone, Copy)]
@@ -36,13 +43,23 @@ struct Block<'a> {
     /// Positions that the first of them sees.
     seen: usize,
     causal: bool,
+    on_tiles: bool,
+}
+
+/// Memory of a thread.
+#[derive(Default)]
+struct Memory {
+    scores: Vec<f32>,
+    #[cfg(target_arch = "x86_64")]
+    tiles: tiles::attention::Memory,
 }
 
 /// Every query `[rows, width]` over its own sequence's cache. `[rows, width]`
 pub fn attend(queries: Rows<'_>, width: usize, sequences: &[PanelQueries<'_>]) -> Vec<f32> {
     let mut out = vec![0.0; queries.count * width];
     let target = Target::new(&mut out, width);
-    blocks(sequences).par_iter().for_each_init(Vec::new, |scores, block| block.attend(queries, target, scores));
+    let tasks = blocks(sequences, PanelQueries::of_task);
+    tasks.par_iter().for_each_init(Memory::default, |memory, block| block.attend(queries, target, memory));
     out
 }
 
@@ -53,19 +70,22 @@ pub fn weights(queries: Rows<'_>, sequence: PanelQueries<'_>) -> Vec<f32> {
         block.weigh(queries, &mut scores);
         scores
     };
-    blocks(&[sequence]).par_iter().map(weigh).collect::<Vec<_>>().concat()
+    blocks(&[sequence], |_, _| BLOCK_QUERIES).par_iter().map(weigh).collect::<Vec<_>>().concat()
 }
 
-/// Cuts the sequences into blocks for the threads: no two of them have the same rows of the same head.
-fn blocks<'a>(sequences: &[PanelQueries<'a>]) -> Vec<Block<'a>> {
+/// Cuts the sequences into blocks for the threads: no two of them have the same rows of the same head. `of_block`: how many
+/// queries a block of one of so many sequences has.
+fn blocks<'a>(sequences: &[PanelQueries<'a>], of_block: fn(&PanelQueries<'a>, usize) -> usize) -> Vec<Block<'a>> {
     let mut blocks = Vec::new();
     let mut row = 0;
-    for &PanelQueries { cache, len, queries, causal } in sequences {
+    for sequence in sequences {
+        let &PanelQueries { cache, len, queries, causal } = sequence;
+        let (of_block, on_tiles) = (of_block(sequence, sequences.len()), sequence.on_tiles());
         for head in 0..cache.shape.heads {
-            for first in (0..queries).step_by(BLOCK_QUERIES) {
-                let count = BLOCK_QUERIES.min(queries - first);
+            for first in (0..queries).step_by(of_block) {
+                let count = of_block.min(queries - first);
                 let seen = if causal { len - queries + first + 1 } else { len };
-                blocks.push(Block { cache, len, head, row: row + first, count, seen, causal });
+                blocks.push(Block { cache, len, head, row: row + first, count, seen, causal, on_tiles });
             }
         }
         row += queries;
@@ -73,13 +93,69 @@ fn blocks<'a>(sequences: &[PanelQueries<'a>]) -> Vec<Block<'a>> {
     blocks
 }
 
+// === impl PanelQueries ===
+
+impl PanelQueries<'_> {
+    /// A query's answer is the same whatever sequences there are beside its own: those do not say on which unit it is made.
+    fn on_tiles(&self) -> bool {
+        self.cache.level.has_tiles() && !self.causal && self.queries >= MANY_QUERIES
+    }
+
+    /// Queries of a task, where there are so many sequences.
+    fn of_task(&self, sequences: usize) -> usize {
+        if !self.on_tiles() {
+            return BLOCK_QUERIES;
+        }
+        let enough = (4 * rayon::current_num_threads()).div_ceil(sequences * self.cache.shape.heads);
+        self.queries.div_ceil(enough).max(TILED_QUERIES).next_multiple_of(MANY_QUERIES)
+    }
+}
+
 // === impl Block ===
 
 impl Block<'_> {
-    fn attend(&self, queries: Rows<'_>, target: Target, scores: &mut Vec<f32>) {
+    fn attend(&self, queries: Rows<'_>, target: Target, memory: &mut Memory) {
+        let target = target.at(self.row, self.head * self.cache.shape.head_dim);
+        match self.on_tiles {
+            #[cfg(target_arch = "x86_64")]
+            true => self.attend_on_tiles(queries, target, &mut memory.tiles),
+            _ => self.attend_in_panels(queries, target, &mut memory.scores),
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn attend_on_tiles(&self, queries: Rows<'_>, target: Target, memory: &mut tiles::attention::Memory) {
+        let KvPanels { shape, numbers, .. } = self.cache;
+        let queries = queries.part(self.row, self.count).skip_columns(self.head * shape.head_dim);
+        let (head, len) = (self.head, self.len);
+        // SAFETY: blocks have different rows or, by their heads, different columns.
+        unsafe {
+            match numbers {
+                Numbers::Full(kv) => {
+                    tiles::attention::attend(
+                        queries,
+                        kv.keys(*shape, head, len),
+                        kv.values(*shape, head, len),
+                        target,
+                        memory,
+                    );
+                }
+                Numbers::Half(kv) => {
+                    tiles::attention::attend(
+                        queries,
+                        kv.keys(*shape, head, len),
+                        kv.values(*shape, head, len),
+                        target,
+                        memory,
+                    );
+                }
+            }
+        }
+    }
+
+    fn attend_in_panels(&self, queries: Rows<'_>, target: Target, scores: &mut Vec<f32>) {
         self.weigh(queries, scores);
         let KvPanels { level, shape, numbers } = self.cache;
-        let target = target.at(self.row, self.head * shape.head_dim);
         let scores = Rows::new(scores, self.len);
         let none = KernelEpilogue::default();
         // SAFETY: blocks have different rows or, by their heads, different columns.

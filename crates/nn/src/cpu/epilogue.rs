@@ -20,10 +20,16 @@ pub struct KernelEpilogue<'a> {
 pub fn check_sizes(a: &Rows<'_>, (depth, columns): (usize, usize), target: &Target, epilogue: &KernelEpilogue<'_>) {
     let last = a.count.saturating_sub(1);
     assert!(a.count == 0 || last * a.stride + depth <= a.data.len(), "the left matrix is too small");
-    assert!(a.count == 0 || last * target.stride + columns <= target.len, "the target is too small");
+    check_target(a.count, columns, target, epilogue);
+}
+
+/// Holds target and epilogue against so many rows and columns.
+pub fn check_target(rows: usize, columns: usize, target: &Target, epilogue: &KernelEpilogue<'_>) {
+    let last = rows.saturating_sub(1);
+    assert!(rows == 0 || last * target.stride + columns <= target.len, "the target is too small");
     assert!(epilogue.bias.is_none_or(|bias| bias.len() >= columns), "the bias is too short");
     assert!(
-        epilogue.add.is_none_or(|add| a.count == 0 || last * add.stride + columns <= add.data.len()),
+        epilogue.add.is_none_or(|add| rows == 0 || last * add.stride + columns <= add.data.len()),
         "the addend is too small"
     );
 }

@@ -90,6 +90,11 @@ impl<'a> Rows<'a> {
         Self { data, count, ..*self }
     }
 
+    /// `count` rows from `first` on, `apart` from each other.
+    pub fn every(&self, apart: usize, first: usize, count: usize) -> Self {
+        Self { data: &self.data[first * self.stride..], stride: apart * self.stride, count }
+    }
+
     /// The same rows without their first `columns` numbers.
     pub fn skip_columns(&self, columns: usize) -> Self {
         Self { data: &self.data[columns.min(self.data.len())..], ..*self }

@@ -2,8 +2,6 @@
 
 use rayon::prelude::*;
 
-#[cfg(target_arch = "x86_64")]
-use super::tiles;
 use super::{
     columns::{Aligned, Columns, multiply_few, multiply_many},
     detect::SimdLevel,
@@ -12,6 +10,8 @@ use super::{
     matrix::{Rows, Target, panels},
     panels::MANY_ROWS,
 };
+#[cfg(target_arch = "x86_64")]
+use super::{frames::Frames, tiles};
 
 /// Rows that one task takes, of many.
 const BLOCK_ROWS: usize = 384;
@@ -35,7 +35,7 @@ pub fn multiply<E: Element>(
     match a.count {
         ..MANY_ROWS => few_in_parallel(level, a, b, target, epilogue),
         #[cfg(target_arch = "x86_64")]
-        _ if level.has_tiles() => tiles::multiply(a, b, target, epilogue),
+        _ if level.has_tiles() => tiles::multiply(Frames::single(a, b.depth()), b, target, epilogue),
         _ => many_in_parallel(level, a, b, target, epilogue),
     }
 }
