@@ -197,17 +197,22 @@ def speak(folder, threads):
                 say(memory())
 
 
+@torch.inference_mode()
 def count(folder, tokens):
+    from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
     from torch.utils.flop_counter import FlopCounterMode
 
     model = load(folder)
-    codes = torch.randint(0, CODES, (tokens,), generator=torch.Generator().manual_seed(1))
-    for part in ("flow_inference", "hift_inference"):
-        made = codes if part == "flow_inference" else made
-        given = {"ref_dict": model.conds.gen, "finalize": True} if part == "flow_inference" else {}
+    for module in list(model.s3gen.mel2wav.modules()):
+        if is_parametrized(module):  # which the counter does not understand
+            remove_parametrizations(module, "weight")
+    codes, mel = torch.zeros(tokens, dtype=torch.long), torch.zeros(1, MEL, 2 * tokens)
+    flow = lambda: model.s3gen.flow_inference(codes, ref_dict=model.conds.gen, finalize=True)
+    vocoder = lambda: model.s3gen.hift_inference(mel)
+    for name, run in (("flow", flow), ("vocoder", vocoder)):
         with FlopCounterMode(display=False) as counter:
-            made = getattr(model.s3gen, part)(made, **given)
-        print(f"{part}: {counter.get_total_flops() / 1e9:.0f} GFLOP")
+            run()
+        print(f"{name}: {counter.get_total_flops() / 1e9:.0f} GFLOP", flush=True)
 
 
 def main():
