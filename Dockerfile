@@ -1,7 +1,9 @@
 # Images of Sconce: `docker build .` makes the one for CPUs, `--build-arg ACCELERATOR=cuda` the one for NVIDIA GPUs.
 # `--build-arg MODELS=openai/whisper-base` bakes models in (a list, as in MODEL_ID) and serves them, with nothing to fetch
 # at the start; a gated one needs `--secret id=hf-token,src=FILE`.
+# `--build-arg ESPEAK_NG=yes` adds the program espeak-ng, which speaks as a process of its own; it is under the GPL.
 ARG ACCELERATOR=cpu
+ARG ESPEAK_NG=no
 ARG RUST_IMAGE=docker.io/library/rust:1.95-bookworm
 ARG RUNTIME_IMAGE=docker.io/library/debian:bookworm-slim
 ARG CUDA_VERSION=12.9.1
@@ -66,8 +68,13 @@ RUN --mount=type=secret,id=hf-token \
 FROM ${RUNTIME_IMAGE} AS runtime-cpu
 FROM nvcr.io/nvidia/cuda:${CUDA_VERSION}-runtime-ubuntu24.04 AS runtime-cuda
 
-# Nothing is run in here, so that a base without a shell does too; `--entrypoint sconce` starts it there.
-FROM runtime-${ACCELERATOR}
+# Nothing is run in here unless it is asked for, so that a base without a shell does too; `--entrypoint sconce` starts it
+# there.
+FROM runtime-${ACCELERATOR} AS espeak-ng-no
+FROM runtime-${ACCELERATOR} AS espeak-ng-yes
+RUN apt-get update && apt-get install -y --no-install-recommends espeak-ng && rm -rf /var/lib/apt/lists/*
+
+FROM espeak-ng-${ESPEAK_NG}
 COPY --from=models /models /models
 COPY --from=build /out /
 ARG VERSION=0.1.0

@@ -96,6 +96,7 @@ fn load_once(folder: &Path) {
         threads,
         max_batch: 1,
         references: Default::default(),
+        programs: Default::default(),
     };
     black_box(FAMILIES[0].load(&files, &place).expect("a model"));
 }

@@ -36,6 +36,7 @@ pub fn net(width: usize, heads: usize, layers: usize, threads: usize) -> Net {
         threads,
         max_batch: 8,
         references: Default::default(),
+        programs: Default::default(),
     };
     // What is mapped stays when its name is gone.
     Net::load(Config::from_json(&json).expect("a valid configuration"), &files, "model", &place).expect("a network")

@@ -11,6 +11,11 @@ use crate::{
 /// The catalog, in which a model that wishes for what this machine lacks is unsupported, and says why.
 pub(super) fn catalog(config: &Config, placer: &Placer) -> Result<Catalog, Vec<CatalogError>> {
     let mut catalog = Catalog::new(&config.catalog)?;
+    for entry in catalog.listed() {
+        if let Availability::Unsupported(reason) = &entry.availability {
+            tracing::warn!(model = %entry.name, %reason, "this model cannot be served here");
+        }
+    }
     catalog.rule_out(|entry| {
         let dtype = || entry.family.map_or(Ok(()), |family| placer.check_dtype(family, &entry.overrides));
         let reason = placer.check(&entry.overrides).and_then(|()| dtype()).err()?.to_string();

@@ -1,12 +1,14 @@
 //! From presets and configuration to entries. Every fault is collected, so that one look at the log suffices.
 
+use std::sync::Arc;
+
 use super::{
     CatalogError, Config, Entry, ModelConfig, Unknown,
     names::Names,
     parts::{Parts, Said, arrange, made_of, said, same, shown, whole},
 };
 use crate::{
-    model::{Availability, Family, PlacementOverrides, Preset},
+    model::{Availability, Family, PlacementOverrides, Preset, Programs},
     speech::ModelName,
     store::{Source, SourceError},
 };
@@ -77,7 +79,24 @@ impl Builder {
         if let Some(entry) = self.entries.get_mut(default) {
             entry.listed = true;
         }
+        self.find_programs(&config.programs);
         (names, default)
+    }
+
+    /// Looks for the programs that models run. A model whose program is not there stays, and says so. Only those that the
+    /// configuration names are asked about themselves: that takes milliseconds, which no other start is to pay for.
+    fn find_programs(&mut self, programs: &Programs) {
+        for entry in &mut self.entries {
+            let Some(program) = entry.family.and_then(|family| family.program()) else { continue };
+            let found = match entry.listed {
+                true => programs.survey(program).map(|facts| Some(Arc::new(facts))),
+                false => programs.find(program).map(|_| None),
+            };
+            match found {
+                Ok(facts) => entry.program = facts,
+                Err(error) => entry.availability = Availability::Unsupported(error.to_string().into()),
+            }
+        }
     }
 
     /// Leaves the models that the configuration names, the default one, and those inside this program.
@@ -250,6 +269,7 @@ fn entry(name: &str, parts: Vec<(String, Source)>) -> Entry {
         family: None,
         parts,
         availability: Availability::Available,
+        program: None,
         licence: None,
         million_parameters: None,
         listed: false,

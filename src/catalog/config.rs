@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use crate::{
     families::FAMILIES,
-    model::{Family, PlacementOverrides},
+    model::{Family, PlacementOverrides, Programs},
 };
 
 /// What the catalog needs to know.
@@ -18,6 +18,8 @@ pub struct Config {
     pub default: Option<String>,
     /// Whether there is no preset that the configuration does not name. Absent, which is no.
     pub only_configured: Option<bool>,
+    /// Where programs that models run are looked for.
+    pub programs: Programs,
 }
 
 /// `[models.<name>]` of the configuration file, or one name of `MODEL_ID`.
@@ -48,6 +50,12 @@ pub struct ModelConfig {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { families: FAMILIES, models: Vec::new(), default: None, only_configured: None }
+        Self {
+            families: FAMILIES,
+            models: Vec::new(),
+            default: None,
+            only_configured: None,
+            programs: Programs::default(),
+        }
     }
 }

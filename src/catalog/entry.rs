@@ -1,9 +1,9 @@
 //! One model of the catalog.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
-    model::{Availability, Family, PlacementOverrides},
+    model::{Availability, Family, OwnVoice, PlacementOverrides, ProgramFacts, ProgramVoice},
     speech::{ModelName, TaskKind},
     store::Source,
 };
@@ -18,9 +18,12 @@ pub struct Entry {
     pub slug: String,
     /// `None`: `Family::recognises` finds it by the model's `config.json`.
     pub family: Option<&'static dyn Family>,
-    /// Part → source, in the order of the layout of the family that they make. Most models have the one part `model`.
+    /// Part → source, in the order of the layout of the family that they make. Most models have the one part `model`; one
+    /// that a program speaks has none.
     pub parts: Vec<(String, Source)>,
     pub availability: Availability,
+    /// The program of another project that it runs, where it runs one and the configuration names it.
+    pub program: Option<Arc<ProgramFacts>>,
     /// Of the weights, where it is known.
     pub licence: Option<&'static str>,
     /// Parameters in millions, where that is known.
@@ -62,11 +65,34 @@ impl Entry {
 
     /// Whether all of it is inside this program.
     pub fn is_embedded(&self) -> bool {
-        self.parts.iter().all(|(_, source)| matches!(source, Source::Embedded(_)))
+        !self.parts.is_empty() && self.parts.iter().all(|(_, source)| matches!(source, Source::Embedded(_)))
+    }
+
+    /// The voices that it has itself, the usual one first; empty where only the loaded model knows them, or there are none.
+    pub fn own_voices(&self) -> Vec<OwnVoice<'_>> {
+        match &self.program {
+            Some(program) => program.voices.iter().map(|voice| of_program(voice, program.sample_rate)).collect(),
+            None => self.family.map(|family| family.voices()).unwrap_or_default().to_vec(),
+        }
+    }
+
+    /// Whether a name is one of its own voices; `None` where only the loaded model knows.
+    pub fn has_voice(&self, name: &str) -> Option<bool> {
+        match (&self.program, self.family) {
+            (Some(program), _) => Some(program.voice(name).is_some()),
+            (None, family) => {
+                let own = family.map(|family| family.voices()).unwrap_or_default();
+                (!own.is_empty()).then(|| own.iter().any(|voice| voice.name == name))
+            }
+        }
     }
 
     /// The part before the `/` of the name.
     pub(super) fn organisation(&self) -> Option<&str> {
         self.name.as_str().split_once('/').map(|(organisation, _)| organisation)
     }
+}
+
+fn of_program(voice: &ProgramVoice, sample_rate: u32) -> OwnVoice<'_> {
+    OwnVoice { name: &voice.name, languages: &voice.tags, sample_rate }
 }

@@ -91,5 +91,6 @@ pub(super) fn made_of(families: &[&dyn Family]) -> String {
         };
         format!("a {} is made of {}{optional}", family.name(), layouts.join(", or of "))
     };
-    families.iter().map(family).collect::<Vec<_>>().join("; ")
+    let with_parts = families.iter().filter(|family| family.layouts().iter().any(|layout| !layout.is_empty()));
+    with_parts.map(family).collect::<Vec<_>>().join("; ")
 }

@@ -167,7 +167,7 @@ fn the_default_is_the_first_that_is_configured_else_the_one_inside() {
     assert_eq!(listed, ["acme/ears-large", "acme/ears-tiny"]);
 
     let models = vec![named("tiny"), named("choir")];
-    let config = Config { families: FAMILIES, models, default: Some("choir".to_owned()), only_configured: None };
+    let config = Config { families: FAMILIES, models, default: Some("choir".to_owned()), ..Config::default() };
     assert_eq!(Catalog::new(&config).unwrap().default().name.as_str(), "bell/choir");
     let none = Catalog::new(&Config { families: &[], ..Config::default() }).unwrap_err();
     assert!(none[0].to_string().contains("set MODEL_ID"), "{none:?}");
@@ -294,8 +294,7 @@ fn all_faults_are_told_at_once() {
 fn one_model_with_two_revisions_is_a_fault() {
     let faults = faults([named("acme/ears-tiny@v1"), named("acme/ears-tiny@v2")]);
     assert!(faults[0].contains("configured twice, with the sources hf://acme/ears-tiny@v1 and"), "{faults:?}");
-    let config =
-        Config { families: FAMILIES, models: vec![], default: Some("ears-tinny".into()), only_configured: None };
+    let config = Config { families: FAMILIES, models: vec![], default: Some("ears-tinny".into()), ..Config::default() };
     let default = Catalog::new(&config).unwrap_err();
     assert!(default[0].to_string().starts_with("the default model is unknown: there is no model"), "{default:?}");
 }
@@ -384,7 +383,8 @@ fn faults_of_parts_are_told_at_once() {
 fn where_only_configured_models_are_served_the_presets_are_unknown() {
     let only = |models: Vec<ModelConfig>, default: Option<&str>| {
         let default = default.map(str::to_owned);
-        Catalog::new(&Config { families: FAMILIES, models, default, only_configured: Some(true) }).unwrap()
+        Catalog::new(&Config { families: FAMILIES, models, default, only_configured: Some(true), ..Config::default() })
+            .unwrap()
     };
     let names = |catalog: &Catalog| catalog.entries().map(|entry| entry.name.to_string()).collect::<Vec<_>>();
     assert_eq!(names(&only(vec![], None)), ["acme/ears-nano"], "what is inside the program costs nothing");

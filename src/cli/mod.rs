@@ -29,7 +29,7 @@ use crate::{
     app::BuildError,
     catalog::Catalog,
     config::{self, Loaded, Origin, Overrides, Sources},
-    model::Family,
+    model::{Availability, Family},
     telemetry,
 };
 
@@ -112,7 +112,14 @@ fn check(loaded: &Loaded, asked: &CheckConfig) -> ExitCode {
     let report = if asked.changed { loaded.report.changed() } else { loaded.report.clone() };
     out::write(format_args!("{report}"));
     match Catalog::new(&loaded.config.catalog) {
-        Ok(_) => ExitCode::SUCCESS,
+        Ok(catalog) => {
+            for entry in catalog.listed() {
+                if let Availability::Unsupported(reason) = &entry.availability {
+                    eprintln!("note: {} cannot be served here: {reason}", entry.name);
+                }
+            }
+            ExitCode::SUCCESS
+        }
         Err(faults) => {
             eprintln!("{}", BuildError::Catalog(faults));
             USAGE.into()

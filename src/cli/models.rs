@@ -39,6 +39,12 @@ fn row(entry: &Entry, default: bool, here: &[CachedModel]) -> [String; 4] {
 
 /// Where the files are, and how large: what is remote is told by its parameters, which nobody has to be asked for.
 fn place(entry: &Entry, here: &[CachedModel]) -> String {
+    if let Some(facts) = &entry.program {
+        return format!("the program {facts}");
+    }
+    if let Some(program) = entry.family.and_then(|family| family.program()) {
+        return format!("the program {}", program.command);
+    }
     let cached = |source: &Source| {
         let folder = Store::folder_of(source)?;
         here.iter().find(|model| model.folder == folder && !model.commits.is_empty()).map(|model| model.bytes)

@@ -11,7 +11,6 @@ use crate::{
     catalog::Entry,
     model::{Availability, OwnVoice},
     speech::{TaskKind, VoiceInput},
-    store::Source,
 };
 
 /// List the voices of the models that are configured or inside this program, and the recordings in `voices.dir`
@@ -27,8 +26,8 @@ struct Row {
     voice: String,
     /// `None`: any model that speaks with a voice it is shown.
     model: Option<String>,
-    /// ISO 639-1 codes; empty: whatever it is given.
-    languages: &'static [&'static str],
+    /// ISO 639-1 codes or BCP 47 tags; empty: whatever it is given.
+    languages: Vec<String>,
     /// Hertz.
     sample_rate: u32,
     /// The source of the model, or the folder of the recording.
@@ -41,11 +40,11 @@ pub(super) async fn run(args: Args, config: app::Config) -> anyhow::Result<ExitC
     let mut rows = Vec::new();
     let catalog = app.catalog();
     for entry in catalog.at_hand().filter(|entry| speaks(entry)) {
-        rows.extend(own(entry).iter().map(|voice| row(entry, voice)));
+        rows.extend(entry.own_voices().iter().map(|voice| row(entry, voice)));
     }
     for voice in app.service().voices().list().await? {
         let (sample_rate, origin) = (voice.sample_rate, folder.clone());
-        rows.push(Row { voice: voice.name, model: None, languages: &[], sample_rate, origin });
+        rows.push(Row { voice: voice.name, model: None, languages: Vec::new(), sample_rate, origin });
     }
     app.stop().await;
     if args.json {
@@ -69,18 +68,16 @@ pub(super) async fn find(app: &App, model: Option<&str>, task: TaskKind, name: &
 
 /// Whether it is one of those that somebody here can ask to speak without naming its source.
 fn speaks(entry: &Entry) -> bool {
-    let inside = entry.parts.iter().all(|(_, source)| matches!(source, Source::Embedded(_)));
-    entry.does(TaskKind::Synthesize) && (entry.listed || inside) && entry.availability == Availability::Available
+    entry.does(TaskKind::Synthesize)
+        && (entry.listed || entry.is_embedded())
+        && entry.availability == Availability::Available
 }
 
-/// The model's own voices, as far as its family knows them.
-fn own(entry: &Entry) -> &'static [OwnVoice] {
-    entry.family.map(|family| family.voices()).unwrap_or_default()
-}
-
-fn row(entry: &Entry, voice: &OwnVoice) -> Row {
+fn row(entry: &Entry, voice: &OwnVoice<'_>) -> Row {
     let &OwnVoice { name, languages, sample_rate } = voice;
-    let origin = entry.parts.iter().map(|(_, source)| source.to_string()).collect::<Vec<_>>().join(" ");
+    let sources = || entry.parts.iter().map(|(_, source)| source.to_string()).collect::<Vec<_>>().join(" ");
+    let origin = entry.program.as_ref().map_or_else(sources, |program| program.to_string());
+    let languages = languages.iter().map(ToString::to_string).collect();
     Row { voice: name.to_owned(), model: Some(entry.name.to_string()), languages, sample_rate, origin }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     app::BudgetChoice,
     http::access::Digest,
     lifecycle::{LoadMode, OnPreloadFailure},
-    model::{Backing, DTypeChoice, DeviceChoice, DeviceId},
+    model::{Backing, DTypeChoice, DeviceChoice, DeviceId, ProgramChoice},
     store::Verify,
     telemetry::LogFormat,
 };
@@ -57,6 +57,9 @@ pub(super) const LOG_FORMAT: Kind<LogFormat> = Kind {
 
 pub(super) const DEVICE: Kind<DeviceChoice> =
     Kind { expected: "auto, cpu, cuda, cuda:0, cuda:1, … or metal", parse: device, show: show_device };
+
+pub(super) const PROGRAM: Kind<ProgramChoice> =
+    Kind { expected: "auto, off or the path of a program", parse: program, show: show_program };
 
 pub(super) const BUDGET: Kind<BudgetChoice> =
     Kind { expected: "auto, none, or a size such as 100MB or 8GiB", parse: budget, show: show_budget };
@@ -129,6 +132,23 @@ fn show_device(choice: &DeviceChoice) -> String {
     match choice {
         DeviceChoice::Auto => "auto".to_owned(),
         DeviceChoice::Only(device) => device.to_string(),
+    }
+}
+
+fn program(raw: &Raw) -> Option<ProgramChoice> {
+    let text = text(raw)?;
+    match text.to_lowercase().as_str() {
+        "auto" => Some(ProgramChoice::Auto),
+        "off" => Some(ProgramChoice::Off),
+        _ => text.starts_with('/').then(|| ProgramChoice::At(text.into())),
+    }
+}
+
+fn show_program(choice: &ProgramChoice) -> String {
+    match choice {
+        ProgramChoice::Auto => "auto".to_owned(),
+        ProgramChoice::Off => "off".to_owned(),
+        ProgramChoice::At(path) => path.display().to_string(),
     }
 }
 

@@ -60,6 +60,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, Faults> {
     sources.token(&mut config, &mut report, &mut faults);
     sources.other_caches(&mut config, &report);
     config.remote.buckets.s3.identity = sources.identity();
+    config.runtime.programs.path = sources.path();
+    config.catalog.programs = config.runtime.programs.clone();
     config.catalog.models = models::assemble(&listed, [&file, &environment], &mut report, &mut faults);
     lexicon(&mut config, &report, &mut faults);
     let beside = config.service.voices.as_ref().map(|voices| voices.join(".references"));

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU32, path::PathBuf, ti
 use super::{
     kinds::{
         ADDRESS, BOUND, BUDGET, BYTES, DEVICE, DTYPE, FILE, KEYS, LOAD_MODE, LOG_FORMAT, LOG_LEVEL, ON_PRELOAD_FAILURE,
-        ORIGINS, PATH, PATHS, SHARE, VERIFY, WEIGHTS, WHOLE, WORD,
+        ORIGINS, PATH, PATHS, PROGRAM, SHARE, VERIFY, WEIGHTS, WHOLE, WORD,
     },
     models,
     setting::{Maybe, Plain, Setting, To},
@@ -15,7 +15,7 @@ use crate::{
     app::{BudgetChoice, Config, ServerConfig},
     catalog, http, jobs,
     lifecycle::{self, LoadMode, OnPreloadFailure},
-    model::{Backing, DTypeChoice, DeviceChoice, DeviceId, FlowLimits, ReferenceCacheConfig},
+    model::{Backing, DTypeChoice, DeviceChoice, DeviceId, FlowLimits, Programs, ReferenceCacheConfig},
     remote::{self, BucketsConfig, GcsConfig, S3Config, WebConfig},
     runtime, service,
     store::{self, Secret},
@@ -752,6 +752,14 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
          What was used longest ago goes first.",
     ),
     Setting::new(
+        "speech.espeak_ng",
+        "auto",
+        &To::<Config, _>(&PROGRAM, |c, v| drop(c.runtime.programs.choices.insert("espeak-ng", v))),
+        "The program `espeak-ng`, which speaks for the model of that name as a process of its own; it is no part of this \
+         program, and `apt-get install espeak-ng` brings it. `auto`: the one on the `PATH`, if there is one; a path that \
+         begins with `/`: that one; `off`: none, so that the model cannot be had.",
+    ),
+    Setting::new(
         "voices.dir",
         "none",
         &Maybe::<Config, _>("none", &PATH, |c, v| c.service.voices = v),
@@ -928,6 +936,7 @@ pub(super) fn blank() -> Config {
             reserve: u64::MAX,
             leak_threshold: u64::MAX,
             references: ReferenceCacheConfig { memory: u64::MAX, folder: None, disk: u64::MAX },
+            programs: Programs::default(), // the path is that of the environment
             vllm_metric: true,
         },
         lifecycle: lifecycle::Config {

@@ -119,6 +119,12 @@ impl Sources {
         config.store.other_caches = runpod.into_iter().chain(tools).filter(|path| !known(path)).collect();
     }
 
+    /// The folders in which programs are looked for.
+    pub(super) fn path(&self) -> Vec<PathBuf> {
+        let folders = |path| std::env::split_paths(path).filter(|folder: &PathBuf| folder.is_absolute()).collect();
+        self.environment.get("PATH").map(folders).unwrap_or_default()
+    }
+
     /// The identity that Amazon's platform gives this process.
     pub(super) fn identity(&self) -> BTreeMap<String, String> {
         let given = |name: &str| self.environment.get(name).filter(|value| !value.is_empty()).cloned();

@@ -1,6 +1,7 @@
 //! One folder per family. [`FAMILIES`] is the registry: routes, metric labels, the catalog and the tests read it.
 
 pub mod chatterbox;
+pub mod espeak;
 #[cfg(test)]
 mod fixtures;
 pub mod lark;
@@ -12,4 +13,5 @@ pub mod whisper;
 use crate::model::Family;
 
 /// Every family in this build.
-pub const FAMILIES: &[&dyn Family] = &[&whisper::Whisper, &voxtral::Voxtral, &lark::Lark, &chatterbox::Chatterbox];
+pub const FAMILIES: &[&dyn Family] =
+    &[&whisper::Whisper, &voxtral::Voxtral, &lark::Lark, &chatterbox::Chatterbox, &espeak::Espeak];

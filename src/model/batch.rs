@@ -83,10 +83,20 @@ impl<'a, T: Task> Batch<'a, T> {
     /// time passed, or until a newcomer may be admitted. `waiting` are all that the model has in hand, each with nothing
     /// to be done for it; without any it returns at once. It may return early: look around, and park again.
     pub fn park<'r>(&mut self, waiting: impl IntoIterator<Item = &'r Request<T>>) {
+        self.park_until(waiting, None);
+    }
+
+    /// [`Self::park`], but for no longer than until that time.
+    pub fn park_until<'r>(&mut self, waiting: impl IntoIterator<Item = &'r Request<T>>, until: Option<Instant>) {
         let mut waiting = waiting.into_iter().map(Request::deadline).peekable();
         if waiting.peek().is_some() {
-            self.more.park(&self.signal, waiting.flatten().min());
+            self.more.park(&self.signal, waiting.flatten().chain(until).min());
         }
+    }
+
+    /// What ends a [`Self::park`] when it is raised: for a model whose sound is made elsewhere.
+    pub fn signal(&self) -> Arc<Signal> {
+        self.signal.clone()
     }
 
     /// Answers that this model does not do such requests.

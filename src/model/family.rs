@@ -4,7 +4,7 @@ use std::{borrow::Cow, error::Error as StdError, fmt};
 
 use candle_core::DType;
 
-use super::{Batch, DeviceId, LoadError, ModelFiles, Placement};
+use super::{Batch, DeviceId, LoadError, ModelFiles, Placement, Program};
 use crate::{
     speech::{Convert, Synthesize, TaskKind, Transcribe},
     text::{ChunkLimits, LengthCheck, Script},
@@ -93,8 +93,14 @@ pub trait Family: Sync {
     }
 
     /// Voices that its models have themselves, the usual one first; empty where each model has others, or none.
-    fn voices(&self) -> &'static [OwnVoice] {
+    fn voices(&self) -> &'static [OwnVoice<'static>] {
         &[]
+    }
+
+    /// The program of another project that its models run as a process of its own; `None`: they run none. Whenever the
+    /// configuration is read it is looked for, and, where the configuration names such a model, asked.
+    fn program(&self) -> Option<&'static Program> {
+        None
     }
 
     /// The types of weights and activations that it can compute in on such a device.
@@ -149,7 +155,8 @@ pub struct Preset {
     pub name: &'static str,
     /// Other names, none of which holds a `/`; the first is used where a path segment is needed.
     pub aliases: &'static [&'static str],
-    /// Part name and source (`hf://…`, `embedded:…`), as one of the family's layouts has them.
+    /// Part name and source (`hf://…`, `embedded:…`), as one of the family's layouts has them; none, where the layout has
+    /// none: a model without files.
     pub parts: &'static [(&'static str, &'static str)],
     pub availability: Availability,
     /// SPDX expression or name of the licence of the weights.
@@ -159,12 +166,12 @@ pub struct Preset {
 }
 
 /// A voice that models of a family have themselves.
-#[derive(Debug)]
-pub struct OwnVoice {
+#[derive(Clone, Debug)]
+pub struct OwnVoice<'a> {
     /// As requests name it.
-    pub name: &'static str,
-    /// ISO 639-1 codes of what it speaks; empty: whatever it is given.
-    pub languages: &'static [&'static str],
+    pub name: &'a str,
+    /// ISO 639-1 codes of what it speaks, or BCP 47 tags where it speaks a variety; empty: whatever it is given.
+    pub languages: &'a [Cow<'static, str>],
     /// Of its sound, in hertz.
     pub sample_rate: u32,
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::NoProgram;
 use crate::speech::{Fault, Kind};
 
 /// Why a model could not be loaded. Texts name the file or tensor, never a path of the host.
@@ -20,6 +21,8 @@ pub enum LoadError {
     Ahead(String),
     #[error("{file} could not be read")]
     Read { file: String, source: std::io::Error },
+    #[error(transparent)]
+    Program(#[from] NoProgram),
     #[error("the device failed: {0}")]
     Device(#[from] candle_core::Error),
 }
@@ -30,6 +33,7 @@ impl Fault for LoadError {
     fn kind(&self) -> Kind {
         match self {
             Self::Unsupported(_) => Kind::Unsupported,
+            Self::Program(error) => error.kind(),
             Self::Missing(_)
             | Self::Malformed { .. }
             | Self::Tensor { .. }
@@ -40,7 +44,10 @@ impl Fault for LoadError {
     }
 
     fn permanent(&self) -> bool {
-        !matches!(self, Self::Ahead(_) | Self::Read { .. } | Self::Device(_))
+        match self {
+            Self::Program(error) => error.permanent(),
+            error => !matches!(error, Self::Ahead(_) | Self::Read { .. } | Self::Device(_)),
+        }
     }
 
     fn retry_after(&self) -> Option<Duration> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use candle_core::{DType, Device};
 
-use super::ReferenceCache;
+use super::{Programs, ReferenceCache};
 
 /// Where a model is to live.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct Placement {
     pub max_batch: usize,
     /// Where what is computed of reference recordings is kept.
     pub references: ReferenceCache,
+    /// Where programs that the model runs are looked for.
+    pub programs: Programs,
 }
 
 /// What is behind the memory of weights that stay as their file has them.

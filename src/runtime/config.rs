@@ -1,6 +1,6 @@
 //! What the runtime needs to know.
 
-use crate::model::{Backing, DTypeChoice, DeviceChoice, ReferenceCacheConfig};
+use crate::model::{Backing, DTypeChoice, DeviceChoice, Programs, ReferenceCacheConfig};
 
 /// What the runtime needs to know.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub struct Config {
     pub leak_threshold: u64,
     /// What is kept of reference recordings.
     pub references: ReferenceCacheConfig,
+    /// Where programs that models run are looked for.
+    pub programs: Programs,
     /// Whether `vllm:num_requests_waiting` is registered.
     pub vllm_metric: bool,
 }

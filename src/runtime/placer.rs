@@ -84,6 +84,7 @@ impl Placer {
             threads: overrides.threads.or(self.config.threads).unwrap_or_else(Host::processors).max(1),
             max_batch: overrides.max_batch.unwrap_or(self.config.max_batch).max(1),
             references: self.references.clone(),
+            programs: self.config.programs.clone(),
         };
         Ok(Placed { device, placement })
     }

@@ -116,6 +116,7 @@ pub(super) fn config() -> Config {
         reserve: 0,
         leak_threshold: 0,
         references: ReferenceCacheConfig { memory: 0, folder: None, disk: 0 },
+        programs: Default::default(),
         vllm_metric: true,
     }
 }

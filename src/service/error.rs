@@ -18,7 +18,7 @@ use crate::{
 pub enum ServiceError {
     #[error(transparent)]
     Unknown(#[from] Unknown),
-    #[error("{model} cannot be served by this build: {reason}")]
+    #[error("{model} cannot be served here: {reason}")]
     Unsupported { model: ModelName, reason: String },
     #[error("{model} does not {task}{}; {}", it_can(.can), who_can(*.task, .others))]
     WrongTask {

@@ -1,21 +1,12 @@
 //! What can be found out before anything is asked of a model.
 
 use super::{Service, ServiceError, SpeakRequest, VoiceError, entry, read_aloud};
-use crate::{
-    model::OwnVoice,
-    speech::{TaskKind, VoiceInput},
-};
+use crate::speech::{TaskKind, VoiceInput};
 
 impl Service {
     /// Whether a model can be asked for a task, as far as is known before it is loaded. Nothing is counted.
     pub fn can(&self, model: Option<&str>, task: TaskKind) -> bool {
         entry(&self.catalog(), model, task).is_ok()
-    }
-
-    /// The voices that the model of a request has itself; empty where only the loaded model knows them.
-    pub fn own_voices(&self, model: Option<&str>, task: TaskKind) -> Result<&'static [OwnVoice], ServiceError> {
-        let catalog = self.catalog();
-        Ok(entry(&catalog, model, task)?.family.map(|family| family.voices()).unwrap_or_default())
     }
 
     /// The voice that a name means to the model of a request: a recording of this server, else one of the model's own. A
@@ -24,12 +15,13 @@ impl Service {
         if let Some(reference) = self.voices.of_name(name).await? {
             return Ok(VoiceInput::Reference(reference));
         }
-        let own = self.own_voices(model, task)?;
-        if own.is_empty() || own.iter().any(|voice| voice.name == name) {
+        let catalog = self.catalog();
+        let entry = entry(&catalog, model, task)?;
+        if entry.has_voice(name) != Some(false) {
             return Ok(VoiceInput::Named(name.to_owned()));
         }
         let others = self.voices.list().await?.into_iter().map(|voice| voice.name);
-        let known = own.iter().map(|voice| voice.name.to_owned()).chain(others).collect();
+        let known = entry.own_voices().iter().map(|voice| voice.name.to_owned()).chain(others).collect();
         Err(VoiceError::Unknown { asked: name.to_owned(), known }.into())
     }
 

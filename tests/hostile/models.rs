@@ -75,8 +75,15 @@ fn family(name: &str) -> &'static dyn Family {
 }
 
 fn place() -> Placement {
-    let (weights, references) = (Backing::Mapped, Default::default());
-    Placement { device: Device::Cpu, dtype: DType::F32, weights, threads: 1, max_batch: 2, references }
+    Placement {
+        device: Device::Cpu,
+        dtype: DType::F32,
+        weights: Backing::Mapped,
+        threads: 1,
+        max_batch: 2,
+        references: Default::default(),
+        programs: Default::default(),
+    }
 }
 
 /// Values that a configuration should not have, or should have elsewhere.

@@ -14,6 +14,7 @@ mod compatibility;
 mod crowds;
 mod disconnect;
 mod docs;
+mod espeak;
 mod flows_devices;
 mod flows_lifecycle;
 mod health;

@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, reason = "each test program uses its own share")]
 
 pub mod chatterbox;
+pub mod espeak;
 pub mod files;
 pub mod hub;
 pub mod probes;

@@ -39,7 +39,7 @@ impl Family for Tone {
         RATE
     }
 
-    fn voices(&self) -> &'static [OwnVoice] {
+    fn voices(&self) -> &'static [OwnVoice<'static>] {
         voice::OWN
     }
 

@@ -10,11 +10,11 @@ use sconce::{
 use super::RATE;
 
 /// The model's own voices, and the pitch of each, in hertz.
-pub const OWN: &[OwnVoice] = &[own_voice("middle"), own_voice("low"), own_voice("high")];
+pub const OWN: &[OwnVoice<'static>] = &[own_voice("middle"), own_voice("low"), own_voice("high")];
 const PITCHES: [(&str, f32); 3] = [("low", 110.0), ("middle", 220.0), ("high", 440.0)];
 const DEFAULT: f32 = 220.0;
 
-const fn own_voice(name: &'static str) -> OwnVoice {
+const fn own_voice(name: &'static str) -> OwnVoice<'static> {
     OwnVoice { name, languages: &[], sample_rate: RATE }
 }
 

@@ -96,7 +96,7 @@ impl Family for Chatterbox {
         ChunkLimits { target: 200, max: 280 }
     }
 
-    fn voices(&self) -> &'static [OwnVoice] {
+    fn voices(&self) -> &'static [OwnVoice<'static>] {
         &[OwnVoice { name: voices::OWN, languages: &[], sample_rate: RATE }]
     }
 

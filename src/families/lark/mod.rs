@@ -31,6 +31,8 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use candle_core::DType;
 use serde_json::Value;
 
@@ -85,8 +87,8 @@ impl Family for Lark {
         true
     }
 
-    fn voices(&self) -> &'static [OwnVoice] {
-        &[OwnVoice { name: speaker::NAME, languages: &["en"], sample_rate: 24_000 }]
+    fn voices(&self) -> &'static [OwnVoice<'static>] {
+        &[OwnVoice { name: speaker::NAME, languages: &[Cow::Borrowed("en")], sample_rate: 24_000 }]
     }
 
     fn dtypes(&self, _device: DeviceId) -> &'static [DType] {

@@ -105,6 +105,7 @@ fn place(dtype: DType) -> Placement {
         threads: 1,
         max_batch: 1,
         references: Default::default(),
+        programs: Default::default(),
     }
 }
 

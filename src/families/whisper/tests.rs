@@ -72,6 +72,7 @@ fn place() -> Placement {
         threads: 2,
         max_batch: 8,
         references: Default::default(),
+        programs: Default::default(),
     }
 }
 

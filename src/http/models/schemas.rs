@@ -135,6 +135,16 @@ struct ModelStatus {
     listed: Option<bool>,
     #[schema(nullable = false, inline)]
     error: Option<Failure>,
+    /// The program of another project that speaks for it.
+    #[schema(nullable = false, inline)]
+    program: Option<Program>,
+}
+
+/// A program of another project.
+#[derive(ToSchema)]
+struct Program {
+    command: String,
+    version: String,
 }
 
 /// The last failure of a model.

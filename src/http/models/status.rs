@@ -30,6 +30,9 @@ fn model(entry: &Entry, snapshot: &Snapshot) -> Value {
     value["family"] = known(json!(entry.family.map(|family| family.name())), &value["family"]);
     value["tasks"] = known(json!(entry.tasks()), &value["tasks"]);
     value["source"] = entry.parts.iter().map(|(part, source)| (part.clone(), json!(source.to_string()))).collect();
+    if let Some(program) = &entry.program {
+        value["program"] = json!({"command": program.command, "version": program.version});
+    }
     value["licence"] = json!(entry.licence);
     value["million_parameters"] = json!(entry.million_parameters);
     value["listed"] = json!(entry.listed);

@@ -55,7 +55,7 @@ pub(super) struct Voice {
     pub model: Option<String>,
     /// ISO 639-1 codes of what a model's own voice speaks; empty: whatever it is given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub languages: Option<Vec<&'static str>>,
+    pub languages: Option<Vec<String>>,
     /// Of a recording: seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<u64>,

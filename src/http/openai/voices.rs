@@ -88,14 +88,11 @@ async fn remove(api: &Api, request: &HttpRequest, name: String) -> Result<String
 fn own_voices(api: &Api) -> Vec<Voice> {
     let catalog = api.service.catalog();
     let available = catalog.at_hand().filter(|entry| entry.availability == Availability::Available);
-    let voices = available.flat_map(|entry| {
-        let own = entry.family.map(|family| family.voices()).unwrap_or_default();
-        own.iter().map(|voice| own_voice(entry, voice))
-    });
+    let voices = available.flat_map(|entry| entry.own_voices().into_iter().map(|voice| own_voice(entry, &voice)));
     voices.collect()
 }
 
-fn own_voice(entry: &Entry, voice: &OwnVoice) -> Voice {
+fn own_voice(entry: &Entry, voice: &OwnVoice<'_>) -> Voice {
     Voice {
         id: voice.name.to_owned(),
         object: "audio.voice",
@@ -103,7 +100,7 @@ fn own_voice(entry: &Entry, voice: &OwnVoice) -> Voice {
         origin: VoiceOrigin::Model,
         r#type: "model",
         model: Some(entry.name.to_string()),
-        languages: Some(voice.languages.to_vec()),
+        languages: Some(voice.languages.iter().map(ToString::to_string).collect()),
         created_at: None,
         duration: None,
         sample_rate: voice.sample_rate,

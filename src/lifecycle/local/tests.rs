@@ -115,6 +115,7 @@ fn server(specs: Vec<ModelSpec>) -> (Lifecycle, TempDir) {
         reserve: 0,
         leak_threshold: 1 << 30,
         references: ReferenceCacheConfig { memory: 0, folder: None, disk: 0 },
+        programs: Default::default(),
         vllm_metric: false,
     };
     let devices = Arc::new(Installed::new(Host::here()));

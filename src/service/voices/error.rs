@@ -11,6 +11,9 @@ use crate::{
 /// How alike a name has to be to one that there is, to be what was meant: 1 is the same. Names of voices are short.
 const LIKE: f64 = 0.7;
 
+/// Names that a message has room for.
+const FEW: usize = 20;
+
 /// Why a voice cannot be had, added or removed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum VoiceError {
@@ -52,7 +55,13 @@ fn there_are(known: &[String]) -> String {
     match known {
         [] => "there are none here".to_owned(),
         [only] => format!("there is {only}"),
-        known => format!("there are: {}", known.join(", ")),
+        known => {
+            let few = known[..known.len().min(FEW)].join(", ");
+            match known.len().saturating_sub(FEW) {
+                0 => format!("there are: {few}"),
+                more => format!("there are: {few}, and {more} more that GET /v1/audio/voices and `sconce voices` list"),
+            }
+        }
     }
 }
 

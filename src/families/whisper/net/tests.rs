@@ -48,6 +48,7 @@ fn placement(threads: usize) -> Placement {
         threads,
         max_batch: 4,
         references: Default::default(),
+        programs: Default::default(),
     }
 }
 

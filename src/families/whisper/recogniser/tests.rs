@@ -124,6 +124,7 @@ fn model_of(files: ModelFiles, max_batch: usize) -> Box<dyn Model> {
         threads: 1,
         max_batch,
         references: Default::default(),
+        programs: Default::default(),
     };
     Whisper.load(&files, &place).unwrap()
 }
