@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    CatalogError, Config, Entry, ModelConfig, Unknown,
+    CatalogError, Config, Entry, ModelConfig, Unknown, fallback,
     names::Names,
     parts::{Parts, Said, arrange, made_of, said, same, shown, whole},
 };
@@ -65,6 +65,7 @@ impl Builder {
     /// The place of the default model, and what follows from it.
     pub(super) fn finish(&mut self, config: &Config) -> (Names, usize) {
         (0..self.entries.len()).for_each(|place| self.arrange(place));
+        self.link_fallbacks();
         if config.only_configured == Some(true) && self.faults.is_empty() {
             self.keep_configured(config);
         }
@@ -81,6 +82,27 @@ impl Builder {
         }
         self.find_programs(&config.programs);
         (names, default)
+    }
+
+    /// Resolves the names of models that speak in the place of others. The configuration names those with it.
+    fn link_fallbacks(&mut self) {
+        let names = Names::new(&self.entries, &mut Vec::new());
+        for (place, model) in std::mem::take(&mut self.configured) {
+            if let Some(asked) = &model.fallback {
+                match names.get(asked) {
+                    Some(other) => {
+                        self.entries[other].listed = true;
+                        self.entries[place].fallback = Some(self.entries[other].name.clone());
+                    }
+                    None => {
+                        let unknown = unknown(asked, &self.entries, &names);
+                        self.faults.push(CatalogError::NoFallback { model: model.name.clone(), unknown });
+                    }
+                }
+            }
+            self.configured.push((place, model));
+        }
+        self.faults.extend(fallback::faults(&self.entries));
     }
 
     /// Looks for the programs that models run. A model whose program is not there stays, and says so. Only those that the
@@ -278,6 +300,7 @@ fn entry(name: &str, parts: Vec<(String, Source)>) -> Entry {
         idle_ttl: None,
         cache_dir: None,
         almost: None,
+        fallback: None,
         overrides: PlacementOverrides::default(),
     }
 }

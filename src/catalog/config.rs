@@ -42,6 +42,8 @@ pub struct ModelConfig {
     pub idle_ttl: Option<Duration>,
     /// What is fetched of it goes there. Absent: where everything goes.
     pub cache_dir: Option<PathBuf>,
+    /// The model that speaks in its place as long as it cannot be loaded.
+    pub fallback: Option<String>,
     /// Where and how it is to live, where that is not as in general.
     pub overrides: PlacementOverrides,
 }

@@ -40,6 +40,8 @@ pub struct Entry {
     pub cache_dir: Option<PathBuf>,
     /// A known model that may have been meant: nothing but the name says where this one is, and it is almost that one's.
     pub almost: Option<ModelName>,
+    /// The model that speaks in its place as long as it cannot be loaded.
+    pub fallback: Option<ModelName>,
     /// Where and how it is to live, where that is not as in general.
     pub overrides: PlacementOverrides,
 }

@@ -1,7 +1,7 @@
 //! What can be wrong with names: in the configuration, and in a request.
 
 use crate::{
-    speech::{Fault, Kind},
+    speech::{Fault, Kind, TaskKind},
     store::SourceError,
 };
 
@@ -33,6 +33,17 @@ pub enum CatalogError {
     Family { model: String, family: String, known: Vec<String> },
     #[error("model {model:?} cannot be served by this build: {reason}")]
     Unsupported { model: String, reason: String },
+    #[error("model {model:?}: its fallback is unknown: {unknown}")]
+    NoFallback { model: String, unknown: Unknown },
+    #[error(
+        "model {model:?}: its fallback {fallback} cannot speak; a model that does {} would be right",
+        TaskKind::Synthesize
+    )]
+    MuteFallback { model: String, fallback: String },
+    #[error("model {model:?} does not speak, so nothing can speak in its place; leave fallback out")]
+    NothingToFallBack { model: String },
+    #[error("model {model:?}: its fallback leads back to it ({}); let the last of them have none", .chain.join(" → "))]
+    FallbackCircle { model: String, chain: Vec<String> },
     #[error(
         "model {model:?}: its files come from several sources ({sources}), so it has no one revision; write each of \
          them after its source"

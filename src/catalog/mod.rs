@@ -8,6 +8,7 @@ mod build;
 mod config;
 mod entry;
 mod error;
+mod fallback;
 mod names;
 mod parts;
 

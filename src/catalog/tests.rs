@@ -15,7 +15,7 @@ impl Family for Fake {
     }
 
     fn tasks(&self) -> &'static [TaskKind] {
-        &[TaskKind::Transcribe]
+        if self.0 == "choir" { &[TaskKind::Synthesize] } else { &[TaskKind::Transcribe] }
     }
 
     fn presets(&self) -> &'static [Preset] {
@@ -396,4 +396,45 @@ fn where_only_configured_models_are_served_the_presets_are_unknown() {
     let unknown = catalog.resolve(Some("tiny")).unwrap_err();
     assert_eq!(unknown.known, ["bell/choir", "acme/ears-nano"]);
     assert_eq!(names(&only(vec![], Some("ears-large"))), ["acme/ears-large", "acme/ears-nano"]);
+}
+
+/// A model, and who is to speak in its place.
+fn falling_back(name: &str, fallback: &str) -> ModelConfig {
+    ModelConfig { fallback: Some(fallback.to_owned()), ..named(name) }
+}
+
+#[test]
+fn who_speaks_in_the_place_of_a_model_is_named_with_it() {
+    let models = [falling_back("acme/mine", "solo"), named("acme/solo")];
+    let catalog = catalog(models).unwrap();
+    let entry = |name| catalog.resolve(Some(name)).unwrap();
+    assert_eq!(entry("mine").fallback.as_ref(), Some(&entry("acme/solo").name));
+    let models = vec![falling_back("acme/mine", "choir")];
+    let config = Config { families: FAMILIES, models, only_configured: Some(true), ..Config::default() };
+    let kept = Catalog::new(&config).unwrap();
+    assert!(kept.resolve(Some("bell/choir")).unwrap().listed, "the configuration names it");
+}
+
+#[test]
+fn a_fallback_that_leads_nowhere_is_refused() {
+    assert_eq!(
+        faults([falling_back("choir", "choirs")]),
+        ["model \"choir\": its fallback is unknown: there is no model \"choirs\"; did you mean \"bell/choir\"?",]
+    );
+    assert_eq!(
+        faults([falling_back("acme/mine", "tiny")]),
+        ["model \"acme/mine\": its fallback acme/ears-tiny cannot speak; a model that does synthesize would be right",]
+    );
+    assert_eq!(
+        faults([falling_back("tiny", "choir")]),
+        ["model \"acme/ears-tiny\" does not speak, so nothing can speak in its place; leave fallback out",]
+    );
+    assert_eq!(
+        faults([falling_back("choir", "bell/choir")]),
+        [
+            "model \"bell/choir\": its fallback leads back to it (bell/choir → bell/choir); let the last of them have none",
+        ]
+    );
+    let circle = [falling_back("a/a", "b/b"), falling_back("b/b", "c/c"), falling_back("c/c", "b/b")];
+    assert_eq!(faults(circle).len(), 2, "each that is on it says so, and not the one that leads there");
 }

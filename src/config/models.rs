@@ -69,6 +69,16 @@ pub(super) static MODEL_SETTINGS: &[Setting<ModelConfig>] = &[
     )
     .live(),
     Setting::new(
+        "fallback",
+        "none",
+        &Maybe::<ModelConfig, _>("none", &NAME, |m, v| m.fallback = v),
+        "The model that speaks in its place as long as it cannot be loaded, for example `espeak-ng`, which needs no files. \
+         Not while it is on its way, in line for memory or busy. The answer says so in `x-sconce-fallback-for`, and in \
+         `x-sconce-ignored` what of the request the other model does not know; a voice that it does not have becomes its \
+         usual one for the language. `none`: such a request is refused.",
+    )
+    .live(),
+    Setting::new(
         "device",
         "general",
         &Maybe::<ModelConfig, _>("general", &DEVICE, |m, v| m.overrides.device = v),

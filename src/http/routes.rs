@@ -83,7 +83,14 @@ fn cors(origins: &[String]) -> Cors {
     let open = Cors::default()
         .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::DELETE])
         .allow_any_header()
-        .expose_headers([header::RETRY_AFTER, request_id::HEADER, served::MODEL, served::WATERMARK, SERVER])
+        .expose_headers([
+            header::RETRY_AFTER,
+            request_id::HEADER,
+            served::MODEL,
+            served::FALLBACK,
+            served::WATERMARK,
+            SERVER,
+        ])
         .max_age(3600);
     origins.iter().fold(open, |cors, origin| match origin.as_str() {
         "*" => cors.allow_any_origin().send_wildcard(),

@@ -9,9 +9,13 @@ use actix_web::{
     middleware::Next,
 };
 
-use crate::service::{Served, ServedBy};
+use crate::service::{InPlaceOf, Served, ServedBy};
 
 pub(super) const MODEL: HeaderName = HeaderName::from_static("x-sconce-model");
+/// The model that was asked for, where another one answered because it cannot be loaded.
+pub(super) const FALLBACK: HeaderName = HeaderName::from_static("x-sconce-fallback-for");
+/// Names fields of a request that the model does not follow.
+pub(super) const IGNORED: HeaderName = HeaderName::from_static("x-sconce-ignored");
 const DEVICE: HeaderName = HeaderName::from_static("x-sconce-device");
 pub(super) const WATERMARK: HeaderName = HeaderName::from_static("x-sconce-watermark");
 
@@ -30,6 +34,19 @@ pub(super) async fn layer<B: MessageBody>(request: ServiceRequest, next: Next<B>
     for (name, value) in [(MODEL, model.to_string()), (DEVICE, device.to_string())].into_iter().chain(watermark) {
         if let Ok(value) = HeaderValue::try_from(value) {
             response.headers_mut().insert(name, value);
+        }
+    }
+    if let Some(InPlaceOf { model, ignored }) = served.substituted() {
+        let headers = response.headers_mut();
+        if let Ok(model) = HeaderValue::try_from(model.as_str()) {
+            headers.insert(FALLBACK, model);
+        }
+        let told = headers.get(IGNORED).and_then(|told| told.to_str().ok()).unwrap_or_default().to_owned();
+        let mut all: Vec<&str> = told.split(", ").filter(|field| !field.is_empty()).collect();
+        let more: Vec<&str> = ignored.iter().copied().filter(|field| !all.contains(field)).collect();
+        all.extend(more);
+        if let Some(all) = HeaderValue::try_from(all.join(", ")).ok().filter(|all| !all.is_empty()) {
+            headers.insert(IGNORED, all);
         }
     }
     Ok(response)

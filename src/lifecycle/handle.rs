@@ -64,7 +64,8 @@ impl<E: Send + Sync + 'static> Lifecycle<E> {
     }
 
     /// A lease on the loaded model, which is brought in if need be. The load goes on when the caller leaves or its
-    /// timeout is over. A failure that passes ends no wait: the caller stays as long as the next try begins in time.
+    /// timeout is over. A failure that passes ends no wait of who sits it out: the caller stays as long as the next try
+    /// begins in time.
     pub async fn acquire(&self, name: &ModelName, options: AcquireOptions) -> Result<Lease<E>, Unavailable> {
         let asked = now();
         let condition = WaitCondition::Lease { keep_alive: options.keep_alive };
@@ -72,7 +73,7 @@ impl<E: Send + Sync + 'static> Lifecycle<E> {
             let left = || options.timeout.saturating_sub(now().saturating_duration_since(asked));
             let reply = self.ask(name, condition, Some(left()), false).await;
             match &reply {
-                Err(failure) if self.outlasted(failure, left()).await => {}
+                Err(failure) if options.sits_out_failures && self.outlasted(failure, left()).await => {}
                 _ => break reply,
             }
         };

@@ -26,6 +26,8 @@ pub struct AcquireOptions {
     pub timeout: Duration,
     /// How long the model is to stay afterwards. `None`: as the request before said, or else the configuration.
     pub keep_alive: Option<KeepAlive>,
+    /// Whether it waits for the next try where the last one failed, as long as there is time.
+    pub sits_out_failures: bool,
 }
 
 // === impl Lease ===
@@ -72,6 +74,6 @@ impl<E> std::fmt::Debug for Lease<E> {
 impl AcquireOptions {
     /// To have the model within so long, and nothing else.
     pub fn within(timeout: Duration) -> Self {
-        Self { timeout, keep_alive: None }
+        Self { timeout, keep_alive: None, sits_out_failures: true }
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct Metrics {
     first_sound: HistogramVec,
     /// Seconds of work per second of sound.
     real_time_factor: HistogramVec,
+    /// Requests that another model answered, by both.
+    fallbacks: IntCounterVec,
 }
 
 /// The account of one request. It is settled once: with its outcome, or as cancelled when it is dropped before.
@@ -102,6 +104,13 @@ impl Metrics {
                 &["task", "model"],
                 &REAL_TIME_FACTORS,
             )?,
+            fallbacks: IntCounterVec::new(
+                Opts::new(
+                    "sconce_fallbacks_total",
+                    "Requests for a model that could not be loaded, which its fallback answered.",
+                ),
+                &["model", "fallback"],
+            )?,
         };
         registry.register(Box::new(metrics.requests.clone()))?;
         registry.register(Box::new(metrics.in_flight.clone()))?;
@@ -112,6 +121,7 @@ impl Metrics {
         registry.register(Box::new(metrics.characters.clone()))?;
         registry.register(Box::new(metrics.first_sound.clone()))?;
         registry.register(Box::new(metrics.real_time_factor.clone()))?;
+        registry.register(Box::new(metrics.fallbacks.clone()))?;
         Ok(metrics)
     }
 
@@ -140,6 +150,12 @@ fn histogram(name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> Result
 impl Account {
     pub(super) fn model(&mut self, name: &ModelName) {
         self.model = Some(name.clone());
+    }
+
+    /// Another model has the request.
+    pub(super) fn falls_back(&mut self, model: &ModelName, fallback: &ModelName) {
+        self.metrics.fallbacks.with_label_values(&[model.as_str(), fallback.as_str()]).inc();
+        self.model(fallback);
     }
 
     /// The model has the request now, with so many seconds of sound and so many characters of text.

@@ -6,6 +6,7 @@ mod answer;
 mod call;
 mod config;
 mod error;
+mod fallback;
 mod inquiry;
 mod lexicon_file;
 mod memory;
@@ -39,13 +40,14 @@ pub use error::{ImplausibleLength, ServiceError};
 pub use lexicon_file::{LexiconFault, LexiconFile};
 pub use memory::{MemoryBudget, MemoryShare, OutOfMemory};
 pub use request::{AudioInput, ConvertRequest, Recording, TranscribeRequest};
-pub use served::{Served, ServedBy};
+pub use served::{InPlaceOf, Served, ServedBy};
 pub use sound::Sounding;
 pub use sound_stream::SoundStream;
 pub use speak::{SpeakRequest, Speaking, rest_after};
 pub use voices::{Voice, VoiceError, VoiceNotes, Voices};
 
 use self::{
+    fallback::Substitute,
     metrics::{Account, Metrics},
     original::Original,
     request::ANY_RATE,
@@ -58,7 +60,7 @@ use crate::{
     lifecycle::{AcquireOptions, Lease, Lifecycle, Unavailable},
     model::{Availability, InputSender, Request, RequestError, Responses, request},
     runtime::Runnable,
-    speech::{Convert, ModelName, Synthesize, Task, TaskKind, Transcribe},
+    speech::{Convert, Synthesize, SynthesizeOptions, Task, TaskKind, Transcribe},
     text::{Chunk, ChunkLimits, LengthCheck},
 };
 
@@ -79,6 +81,13 @@ pub struct Service {
 struct Known {
     catalog: Arc<Catalog>,
     config: Config,
+}
+
+/// A text as a model is to say it.
+struct ReadText {
+    chunks: VecDeque<Chunk>,
+    check: LengthCheck,
+    options: SynthesizeOptions,
 }
 
 /// A request that its model has.
@@ -192,19 +201,59 @@ impl Service {
         let known = self.known.load_full();
         let (config, entry) = (&known.config, entry(&known.catalog, call.model.as_deref(), TaskKind::Synthesize)?);
         account.model(&entry.name);
-        let (characters, options) = (asked.text.chars().count(), asked.options.clone());
-        let (limits, normalize_loudness) = (known.speech_limits(entry), asked.normalize_loudness);
-        let (check, normalize_loudness) = (limits.check, normalize_loudness.unwrap_or(config.normalize_loudness));
-        let chunks = read_aloud(asked, limits, config.lexicon.clone()).await?;
+        let (characters, normalize_loudness) = (asked.text.chars().count(), asked.normalize_loudness);
+        let normalize_loudness = normalize_loudness.unwrap_or(config.normalize_loudness);
+        // For who may have to speak in its place.
+        let again = entry.fallback.is_some().then(|| asked.clone());
+        let text = known.read(entry, asked).await?;
         if let Some(allowance) = &call.allowance {
             allowance.take_characters(characters)?;
         }
-        let lease = self.acquire(&entry.name, &call, config.wait).await?;
+        let (ReadText { chunks, check, options }, lease) = match (self.acquire(entry, &call, config.wait).await, again)
+        {
+            (Ok(lease), _) => (text, lease),
+            (Err(error), Some(asked)) if fallback::out_of_reach(&error) => {
+                self.fall_back(&known, entry, asked, error, &call, account).await?
+            }
+            (Err(error), _) => return Err(error),
+        };
         // Once for all chunks.
         let options = self.at_rate_of(&lease, Synthesize { options, ..Synthesize::default() }).await?.options;
         let deadline = call.ends(config.request_timeout);
         let (output, longest, id) = (config.output, config.max_audio, call.id);
         Ok(SpeechStart { lease, id, deadline, output, longest, options, chunks, check, normalize_loudness, characters })
+    }
+
+    /// Has another model speak in the place of one that `error` keeps from it: the first that is there. Where nobody is, the
+    /// error stands.
+    async fn fall_back(
+        &self,
+        known: &Known,
+        entry: &Entry,
+        asked: SpeakRequest,
+        error: ServiceError,
+        call: &Call,
+        account: &mut Account,
+    ) -> Result<(ReadText, Lease), ServiceError> {
+        for speaker in fallback::speakers(&known.catalog, entry) {
+            let Substitute { asked, ignored } = fallback::substitute(asked.clone(), entry, speaker);
+            let ready = async {
+                Ok((known.read(speaker, asked).await?, self.acquire(speaker, call, known.config.wait).await?))
+            };
+            let (id, model, fallback) = (&call.id, &entry.name, &speaker.name);
+            match ready.await {
+                Ok(ready) => {
+                    tracing::warn!(request = id, %model, %fallback, reason = %error, ?ignored, "another model speaks in its place");
+                    account.falls_back(model, fallback);
+                    call.served.in_place_of(model, ignored);
+                    return Ok(ready);
+                }
+                Err::<_, ServiceError>(other) => {
+                    tracing::warn!(request = id, %model, %fallback, reason = %other, "nor can its fallback speak");
+                }
+            }
+        }
+        Err(error)
     }
 
     /// Whether the model follows what `instructions` say; else they are to be told as ignored.
@@ -279,7 +328,7 @@ impl Service {
                 Either::Right(decoded)
             }
         };
-        let lease = self.acquire(&entry.name, &call, config.wait).await?;
+        let lease = self.acquire(entry, &call, config.wait).await?;
         let (ask, original) = match sound {
             Either::Left(decode) => decode(rate, config.max_audio).await?,
             Either::Right(decoded) => decoded,
@@ -292,10 +341,12 @@ impl Service {
         Ok((Started { lease, responses, original, characters, longest: config.max_audio }, input))
     }
 
-    #[instrument(name = "wait", level = "debug", skip_all, fields(%model))]
-    async fn acquire(&self, model: &ModelName, call: &Call, usual: Duration) -> Result<Lease, ServiceError> {
-        let options = AcquireOptions { timeout: call.patience(usual), keep_alive: call.keep_alive };
-        let lease = self.lifecycle.acquire(model, options).await;
+    #[instrument(name = "wait", level = "debug", skip_all, fields(model = %entry.name))]
+    async fn acquire(&self, entry: &Entry, call: &Call, usual: Duration) -> Result<Lease, ServiceError> {
+        // Who has somebody to speak in its place does not wait for better times.
+        let sits_out_failures = entry.fallback.is_none();
+        let options = AcquireOptions { timeout: call.patience(usual), keep_alive: call.keep_alive, sits_out_failures };
+        let lease = self.lifecycle.acquire(&entry.name, options).await;
         let lease = lease.map_err(|error| match error {
             // That it had no more time says more than how far the model was.
             Unavailable::NotYet { .. } | Unavailable::NoRoom { .. } if call.is_over() => RequestError::Deadline.into(),
@@ -366,6 +417,13 @@ fn whole<T: Task>(request: Request<T>) -> (Request<T>, ()) {
 // === impl Known ===
 
 impl Known {
+    /// Has a text read for a model.
+    async fn read(&self, entry: &Entry, asked: SpeakRequest) -> Result<ReadText, ServiceError> {
+        let (limits, options) = (self.speech_limits(entry), asked.options.clone());
+        let chunks = read_aloud(asked, limits, self.config.lexicon.clone()).await?;
+        Ok(ReadText { chunks, check: limits.check, options })
+    }
+
     /// Hertz of the sound that comes with a request. Of a model whose family is only found when it is loaded, the highest
     /// that it may be.
     fn input_rate(&self, entry: &Entry, task: TaskKind) -> u32 {

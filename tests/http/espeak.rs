@@ -1,4 +1,4 @@
-//! The program `espeak-ng` as a model.
+//! The program `espeak-ng` as a model, and models that speak in the place of others.
 
 use std::{
     collections::BTreeSet,
@@ -13,7 +13,7 @@ use sconce::audio::{Pcm, decode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Server, ServerBuilder, espeak::program};
+use crate::support::{Server, ServerBuilder, espeak::program, recording};
 
 const PROGRAM: &str = "SCONCE_SPEECH__ESPEAK_NG";
 const TEXT: &str = "Good morning. It is 7:30, and the train leaves at eight.";
@@ -254,6 +254,63 @@ async fn a_model_says_by_which_program_it_speaks_or_what_is_missing() {
     let server = builder("off").start();
     let (_, error) = refused(&server, json!({})).await;
     assert!(error["message"].as_str().unwrap().contains("speech.espeak_ng = \"off\""), "{error}");
+}
+
+/// Settings of a server whose `chatterbox` has no files.
+fn with_a_broken_model(program: &str, folder: &TempDir) -> ServerBuilder {
+    Server::builder()
+        .env(PROGRAM, program)
+        .env("SCONCE_MODELS__CHATTERBOX__SOURCE", &format!("file:{}", folder.path().display()))
+        .env("SCONCE_MODELS__CHATTERBOX__FAMILY", "chatterbox")
+        .env("SCONCE_MODELS__CHATTERBOX__FALLBACK", "espeak-ng")
+}
+
+#[tokio::test]
+async fn a_fallback_speaks_where_the_model_cannot_be_loaded_and_says_so() {
+    let Some(program) = program() else { return };
+    let (empty, voices) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    fs::write(voices.path().join("anna.flac"), recording("good-morning.flac")).unwrap();
+    let voices = voices.path().display().to_string();
+    let server = with_a_broken_model(program, &empty).env("SCONCE_VOICES__DIR", &voices).start();
+    let speaks = async || server.get_json("/models/status").await["models"]["chatterbox"]["fallback"].take();
+    assert_eq!(speaks().await, json!({"model": "espeak-ng", "speaks": false}));
+
+    let fields =
+        json!({"model": "chatterbox", "voice": "anna", "instructions": "softly", "options": {"exaggeration": 1.0}});
+    let answer = ask(&server, fields).await;
+    let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+    assert_eq!(answer.status(), 200);
+    assert_eq!(header("x-sconce-model").as_deref(), Some("espeak-ng"));
+    assert_eq!(header("x-sconce-fallback-for").as_deref(), Some("chatterbox"));
+    assert_eq!(header("x-sconce-ignored").as_deref(), Some("instructions, voice, options"));
+    let usual = heard(&spoken(&server, json!({})).await);
+    assert!(heard(&answer.bytes().await.unwrap()).samples() == usual.samples(), "in its usual voice");
+    assert_eq!(speaks().await, json!({"model": "espeak-ng", "speaks": true}));
+    let labels = [("model", "chatterbox"), ("fallback", "espeak-ng")];
+    assert_eq!(server.metric("sconce_fallbacks_total", &labels).await, 1.0);
+    let answered = [("model", "espeak-ng"), ("outcome", "ok")];
+    assert!(server.metric("sconce_requests_total", &answered).await >= 1.0);
+
+    let instance = json!({"instances": [{"text": TEXT}], "parameters": {"model": "chatterbox", "language": "de"}});
+    let answer = server.post_json("/predict", &instance).await;
+    assert_eq!(answer.headers()["x-sconce-fallback-for"], "chatterbox");
+    assert!(!answer.headers().contains_key("x-sconce-ignored"));
+    let predicted: Value = answer.json().await.unwrap();
+    assert_eq!(predicted["predictions"][0]["model"], "espeak-ng", "{predicted}");
+    // What it speaks itself is nobody's place.
+    assert!(!ask(&server, json!({})).await.headers().contains_key("x-sconce-fallback-for"));
+}
+
+#[tokio::test]
+async fn where_the_fallback_cannot_speak_either_the_model_asked_for_is_to_blame() {
+    let empty = TempDir::new().unwrap();
+    let server = with_a_broken_model("off", &empty).start();
+    let answer = ask(&server, json!({"model": "chatterbox", "voice": "alloy"})).await;
+    assert_eq!(answer.status(), 503);
+    assert!(!answer.headers().contains_key("x-sconce-fallback-for"));
+    let error: Value = answer.json().await.unwrap();
+    let message = error["error"]["message"].as_str().unwrap();
+    assert!(message.starts_with("the model chatterbox is not available"), "{message}");
 }
 
 #[tokio::test]

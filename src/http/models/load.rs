@@ -40,7 +40,7 @@ pub(in crate::http) async fn unload(api: &Api, name: &ModelName, wait: Duration)
 /// Brings a model into memory, or says exactly why it is not there.
 pub(in crate::http) async fn ensure_loaded(api: &Api, name: &ModelName, wait: Duration) -> Result<(), Problem> {
     prepare(api, name, Target::Ready, wait).await?;
-    api.service.lifecycle().acquire(name, AcquireOptions { timeout: Duration::ZERO, keep_alive: None }).await?;
+    api.service.lifecycle().acquire(name, AcquireOptions::within(Duration::ZERO)).await?;
     Ok(())
 }
 

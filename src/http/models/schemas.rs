@@ -138,6 +138,9 @@ struct ModelStatus {
     /// The program of another project that speaks for it.
     #[schema(nullable = false, inline)]
     program: Option<Program>,
+    /// The model that speaks in its place as long as it cannot be loaded.
+    #[schema(nullable = false, inline)]
+    fallback: Option<Fallback>,
 }
 
 /// A program of another project.
@@ -145,6 +148,14 @@ struct ModelStatus {
 struct Program {
     command: String,
     version: String,
+}
+
+/// A model that speaks in the place of another.
+#[derive(ToSchema)]
+struct Fallback {
+    model: String,
+    /// Whether it does so now.
+    speaks: bool,
 }
 
 /// The last failure of a model.

@@ -3,7 +3,11 @@
 use serde_json::{Value, json};
 
 use super::availability;
-use crate::{catalog::Entry, http::api::Api, lifecycle::Snapshot};
+use crate::{
+    catalog::Entry,
+    http::api::Api,
+    lifecycle::{Snapshot, Status},
+};
 
 /// What `GET /models/status` answers with.
 pub(in crate::http) fn report(api: &Api) -> Value {
@@ -32,6 +36,11 @@ fn model(entry: &Entry, snapshot: &Snapshot) -> Value {
     value["source"] = entry.parts.iter().map(|(part, source)| (part.clone(), json!(source.to_string()))).collect();
     if let Some(program) = &entry.program {
         value["program"] = json!({"command": program.command, "version": program.version});
+    }
+    if let Some(fallback) = &entry.fallback {
+        // Who asks for the model gets it.
+        let speaks = status.is_some_and(|status| status.status == Status::Failed);
+        value["fallback"] = json!({"model": fallback, "speaks": speaks});
     }
     value["licence"] = json!(entry.licence);
     value["million_parameters"] = json!(entry.million_parameters);

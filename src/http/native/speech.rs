@@ -18,15 +18,13 @@ use crate::{
         api::Api,
         call::{KeepAliveSchema, call, keep_alive},
         problem::Problem,
+        served::IGNORED,
         wait,
     },
     lifecycle::KeepAlive,
     service::Call,
     speech::{Kind, TaskKind},
 };
-
-/// Names fields of a request that the model does not follow.
-const IGNORED: &str = "x-sconce-ignored";
 
 /// A text to be spoken, and how.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -124,8 +122,7 @@ async fn answer(
     let speaking = api.service.speak(call, fields.request(input.clone(), voice)).await?;
     let mut response = respond(EncodedSound::new(speaking, format), stream_format).await?;
     if let Some(field) = ignored {
-        let name = header::HeaderName::from_static(IGNORED);
-        response.headers_mut().insert(name, header::HeaderValue::from_static(field));
+        response.headers_mut().insert(IGNORED, header::HeaderValue::from_static(field));
     }
     Ok(response)
 }

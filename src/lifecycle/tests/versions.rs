@@ -172,7 +172,7 @@ async fn another_source_in_the_configuration_is_an_update() {
 #[tokio::test(start_paused = true)]
 async fn a_request_says_how_long_its_model_stays() {
     let server = server(config());
-    let keep = |keep_alive| AcquireOptions { timeout: PATIENCE, keep_alive: Some(keep_alive) };
+    let keep = |keep_alive| AcquireOptions { keep_alive: Some(keep_alive), ..AcquireOptions::within(PATIENCE) };
     let minute = KeepAlive::For(Duration::from_secs(60));
     drop(server.lifecycle.acquire(&name("a"), keep(minute)).await.unwrap());
     time::sleep(Duration::from_secs(20)).await;
