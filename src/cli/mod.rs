@@ -9,6 +9,7 @@ mod healthcheck;
 mod models;
 mod out;
 mod output_file;
+mod phonemes;
 mod progress;
 mod pull;
 mod recording;
@@ -60,6 +61,7 @@ enum Command {
     Speak(speak::Args),
     Convert(convert::Args),
     Voices(voices::Args),
+    Phonemes(phonemes::Args),
     /// Ask a running server whether it is healthy; the exit code is 0 if so
     Healthcheck(healthcheck::Healthcheck),
     CheckConfig(CheckConfig),
@@ -155,6 +157,7 @@ fn run(loaded: Loaded, sources: Sources, command: Command) -> ExitCode {
         Command::Speak(args) => on_runtime(speak::run(args, named_model(&loaded), config)),
         Command::Convert(args) => on_runtime(convert::run(args, named_model(&loaded), config)),
         Command::Voices(args) => on_runtime(voices::run(args, config)),
+        Command::Phonemes(args) => on_runtime(phonemes::run(args, config)),
         Command::Healthcheck(check) => on_runtime(check.run(config)),
         Command::CheckConfig(_) => ExitCode::SUCCESS,
     }

@@ -4,10 +4,10 @@ use std::{borrow::Cow, error::Error as StdError, fmt};
 
 use candle_core::DType;
 
-use super::{Batch, DeviceId, LoadError, ModelFiles, Placement, Program};
+use super::{Batch, DeviceId, LoadError, ModelFiles, NoProgram, Placement, Program, Programs};
 use crate::{
     speech::{Convert, Synthesize, TaskKind, Transcribe},
-    text::{ChunkLimits, LengthCheck, Script},
+    text::{ChunkLimits, LengthCheck, Phonemizer, Script},
 };
 
 /// Hertz that models of speech hear at, unless their family says otherwise.
@@ -101,6 +101,11 @@ pub trait Family: Sync {
     /// configuration is read it is looked for, and, where the configuration names such a model, asked.
     fn program(&self) -> Option<&'static Program> {
         None
+    }
+
+    /// Who turns text into phonemes, where its program does that as well.
+    fn phonemizer(&self, _programs: &Programs) -> Result<Option<Box<dyn Phonemizer>>, NoProgram> {
+        Ok(None)
     }
 
     /// The types of weights and activations that it can compute in on such a device.

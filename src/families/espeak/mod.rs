@@ -7,6 +7,7 @@
 mod child;
 mod listing;
 mod options;
+mod phonemes;
 mod speaker;
 mod survey;
 mod wave;
@@ -16,11 +17,14 @@ mod tests;
 
 use serde_json::Value;
 
-use self::speaker::{PATIENCE, Speaker};
+use self::{
+    phonemes::EspeakPhonemizer,
+    speaker::{PATIENCE, Speaker},
+};
 use crate::{
-    model::{Availability, Family, LoadError, Model, ModelFiles, Placement, Preset, Program},
+    model::{Availability, Family, LoadError, Model, ModelFiles, NoProgram, Placement, Preset, Program, Programs},
     speech::TaskKind,
-    text::{ChunkLimits, LengthCheck},
+    text::{ChunkLimits, LengthCheck, Phonemizer},
 };
 
 /// The family.
@@ -72,6 +76,10 @@ impl Family for Espeak {
 
     fn program(&self) -> Option<&'static Program> {
         Some(&PROGRAM)
+    }
+
+    fn phonemizer(&self, programs: &Programs) -> Result<Option<Box<dyn Phonemizer>>, NoProgram> {
+        Ok(Some(Box::new(EspeakPhonemizer::new(programs.survey(&PROGRAM)?))))
     }
 
     fn presets(&self) -> &'static [Preset] {

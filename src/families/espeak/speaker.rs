@@ -127,7 +127,7 @@ impl Model for Speaker {
 
 /// The text as the program is to read it: it would take `[[…]]` for phonemes of its own, and control characters for
 /// commands.
-fn written(text: &str) -> String {
+pub fn written(text: &str) -> String {
     text.replace("[[", "[ [").replace(|c: char| c.is_control() && c != '\n', " ")
 }
 
