@@ -9,6 +9,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck disable=SC2034 # read by what is sourced above
 {
     ABOUT='Deploys with LOAD_MODE=on_demand: healthy at once, the first request downloads and loads the model.'
+    EXPECTED='minutes for a machine and the image, then seconds until it is healthy; the first request waits for the model'
     load_mode=on_demand
     # Nothing is loaded before a replica counts as healthy: pulling the image takes longest. The startup probe gives up
     # after three failures, and the port is open long before.

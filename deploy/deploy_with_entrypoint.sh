@@ -9,6 +9,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck disable=SC2034 # read by what is sourced above
 {
     ABOUT='Deploys with LOAD_MODE=startup: healthy only when the model is ready; no request waits for a download.'
+    EXPECTED='minutes for a machine and the image, then as long as the model takes to download and to load'
     load_mode=startup
     # The process is up at once, and that is all the startup probe asks: a replica that fails it three times is started
     # anew. Whether the model is ready is what the health probe asks, for as long as a deployment may take: two hours.

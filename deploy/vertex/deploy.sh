@@ -38,7 +38,7 @@ $ABOUT
   --service-account EMAIL      that the container runs as
   --env NAME=VALUE             one more setting of the server; can be given several times
   --undeploy                   only take everything off the endpoint, so that it costs nothing
-  --dry-run                    print every command, run none
+  --dry-run                    print every command and what would come of it, run none
   --help
 
 Exit codes: 0 done, $USAGE wrong usage, $TOOLS a tool is missing, $IMAGE no image, $MODEL no model, $ENDPOINT no endpoint or not deployed.
@@ -89,6 +89,7 @@ option() {
     --target-utilization) target=$2 ;;
     --service-account) service_account=$2 ;;
     --env) setting "$2" ;;
+    --model) die "--model is no option; --model-id says which model the server loads" "$USAGE" ;;
     *) die "$1 is no option; ${0##*/} --help lists them" "$USAGE" ;;
     esac
 }
@@ -157,9 +158,18 @@ show() {
     local word secret line=$1
     for word in "${@:2}"; do
         for secret in ${secrets[@]+"${secrets[@]}"}; do word=${word//"$secret"/***}; done
-        line+=$(printf ' %q' "$word")
+        line+=" $(quoted "$word")"
     done
     if [ -n "$dry_run" ]; then echo "$line"; else echo "$line" >&2; fi
+}
+
+# quoted WORD: as a shell reads it, in quotes only where it would not read it whole.
+quoted() {
+    local quote="'\\''"
+    case $1 in
+    '' | *[!A-Za-z0-9_@%+=:,./-]*) printf "'%s'" "${1//\'/$quote}" ;;
+    *) printf '%s' "$1" ;;
+    esac
 }
 
 # step CODE WHAT REMEDY COMMAND…: changes something; where it fails, the script ends with what to do.
@@ -371,15 +381,66 @@ undeploy() {
     [ -n "$dry_run" ] || say "nothing is deployed to $name any more; the endpoint, the model and the image are still there"
 }
 
+# === what a dry run says beside the commands ===
+
+legend() {
+    cat <<'TXT'
+# ? only looks; + changes something, and is left out where what it would make is there already.
+# Words in capitals stand for what a step before finds.
+TXT
+}
+
+# again OPTION…: this script again, for what was asked.
+again() {
+    local words=("$0" --project "$project") word line=''
+    [ "$region" = us-central1 ] || words+=(--region "$region")
+    [ "$name" = sconce ] || words+=(--name "$name")
+    for word in "${words[@]}" "$@"; do line+=" $(quoted "$word")"; done
+    echo "${line# }"
+}
+
+call() {
+    echo "gcloud ai endpoints raw-predict $endpoint --project $project --region $region --http-headers Content-Type=audio/wav --request @recording.wav"
+}
+
+summary() {
+    local replicas=$min_replicas what=$model
+    [ "$max_replicas" = "$min_replicas" ] || replicas="$min_replicas to $max_replicas, more above $target % of ${accelerator:+GPU or }CPU"
+    [ -z "$artifacts" ] || what=$artifacts
+    cat <<TXT
+#
+# This would serve $what (LOAD_MODE=$load_mode) at the endpoint $name in $region:
+#   machine:  $machine_type${accelerator:+ with $(count) x ${accelerator%%:*}}
+#   replicas: $replicas; each is paid for as long as it is deployed
+#   time:     ${image_time}$EXPECTED; given up after $((deployment_timeout / 60)) min
+#   call:     $(call)
+#   undo:     $(again --undeploy)
+TXT
+}
+
+undeploy_summary() {
+    cat <<TXT
+#
+# This would take everything off the endpoint $name in $region: nothing serves there, and nothing is paid for, any more.
+# The endpoint, the model and the image stay. Without --undeploy the same command deploys again.
+TXT
+}
+
 main() {
-    local place environment endpoint deployed version found
+    local place environment endpoint deployed version found image_time='minutes to build and push the image; to deploy '
     parse "$@"
     check
+    [ -z "$image" ] || image_time=''
     place=(--project "$project" --region "$region")
-    if [ -n "$undeploy" ]; then undeploy; return; fi
+    [ -z "$dry_run" ] || legend
+    if [ -n "$undeploy" ]; then
+        undeploy
+        [ -z "$dry_run" ] || undeploy_summary
+        return
+    fi
     provide_image
     provide_model
     provide_endpoint
     deploy
-    [ -n "$dry_run" ] || say "done. Try it: gcloud ai endpoints raw-predict $endpoint --project $project --region $region --http-headers Content-Type=audio/wav --request @recording.wav"
+    if [ -n "$dry_run" ]; then summary; else say "done. Try it: $(call)"; fi
 }

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 
 import pytest
@@ -231,6 +232,7 @@ def test_undeploying_takes_what_serves_last(desk):
         (["--nmae", "x"], "--nmae is no option"),
         (["now"], "now is no option"),
         (["--name"], "--name needs a value"),
+        (["--model", "openai/whisper-small"], "--model is no option; --model-id says which model"),
         (["--name", "Sconce"], "lower-case letters"),
         (["--artifacts", "s3://bucket"], "gs://BUCKET/DIR would be right"),
         (["--accelerator", "L4 x 2"], "TYPE or TYPE:COUNT would be right"),
@@ -305,6 +307,31 @@ def test_a_dry_run_prints_every_command_and_needs_no_tool(bare, name, script, op
         reviewed.write_text(shown)
     assert shown == reviewed.read_text(), "UPDATE_DRY_RUNS=1 writes what is printed now"
     assert bare.cloud.asked == []
+
+
+def test_a_dry_run_ends_with_what_would_come_of_it(bare):
+    asked = ("--region", "europe-west4", "--name", "speech", "--accelerator", "nvidia-l4", "--max-replicas", "4")
+    begins, *_, summary = bare.does(*STARTUP, *asked, "--dry-run").stdout.partition("\n#\n")
+    assert begins.startswith("# ? only looks; + changes something")
+    for said in [
+        "openai/whisper-base (LOAD_MODE=startup) at the endpoint speech in europe-west4",
+        "machine:  g2-standard-8 with 1 x nvidia-l4",
+        "replicas: 1 to 4, more above 50 % of GPU or CPU",
+        "given up after 120 min",
+        "call:     gcloud ai endpoints raw-predict ENDPOINT --project acme --region europe-west4",
+        f"undo:     {STARTUP[0]} --project acme --region europe-west4 --name speech --undeploy",
+    ]:
+        assert said in summary, (said, summary)
+
+
+def test_what_is_printed_can_be_pasted_and_is_quoted_only_where_it_must_be(bare):
+    values = ["it's \"one\" $HOME `x` \\ *", "plain-value_1,2"]
+    asked = [word for number, value in enumerate(values) for word in ("--env", f"V{number}={value}")]
+    shown = bare.does(*ON_DEMAND, *asked, "--dry-run").stdout
+    (line,) = [line for line in shown.splitlines() if line.startswith("+ gcloud ai models upload")]
+    words = shlex.split(line)
+    assert f"^|^LOAD_MODE=on_demand|MODEL_ID=openai/whisper-base|V0={values[0]}|V1={values[1]}" in words
+    assert " --container-startup-probe-exec /usr/local/bin/sconce,healthcheck,--route,/health/live " in line
 
 
 def test_what_a_dry_run_prints_is_what_a_first_run_does(desk):
