@@ -1,14 +1,10 @@
 //! `sconce healthcheck`: what `curl -f` would do, in an image that has no curl.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::Context;
 
-use super::out::say;
+use super::{address::at_home, out::say};
 use crate::app;
 
 #[derive(Debug, clap::Args)]
@@ -40,20 +36,5 @@ impl Healthcheck {
         let status = answer.status();
         say!("{}", answer.text().await?);
         Ok(if status.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-    }
-}
-
-/// The server that the configuration describes.
-fn at_home(server: &app::ServerConfig) -> String {
-    let scheme = if server.certificate.is_some() { "https" } else { "http" };
-    format!("{scheme}://{}", SocketAddr::new(reachable(server.bind), server.port))
-}
-
-/// A server that listens everywhere is asked at home.
-fn reachable(bind: IpAddr) -> IpAddr {
-    match bind {
-        IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        address => address,
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: one file per command. Whoever prints to standard output is in here.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod address;
 mod cache;
 mod call;
 mod convert;
@@ -17,6 +18,7 @@ mod serve;
 mod signals;
 mod sound;
 mod speak;
+mod top;
 mod transcribe;
 mod verify;
 mod voices;
@@ -62,6 +64,7 @@ enum Command {
     Convert(convert::Args),
     Voices(voices::Args),
     Phonemes(phonemes::Args),
+    Top(top::Args),
     /// Ask a running server whether it is healthy; the exit code is 0 if so
     Healthcheck(healthcheck::Healthcheck),
     CheckConfig(CheckConfig),
@@ -86,7 +89,8 @@ pub fn serving(families: &'static [&'static dyn Family]) -> ExitCode {
 }
 
 fn start(families: Option<&'static [&'static dyn Family]>) -> ExitCode {
-    let matches = Overrides::of_servers(Args::command(), &["serve", "check-config", "healthcheck"]).get_matches();
+    let matches =
+        Overrides::of_servers(Args::command(), &["serve", "check-config", "healthcheck", "top"]).get_matches();
     let Args { overrides, command } = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let sources = Sources { families, ..Sources::of_process(overrides) };
     let loaded = match config::load(&sources) {
@@ -158,6 +162,7 @@ fn run(loaded: Loaded, sources: Sources, command: Command) -> ExitCode {
         Command::Convert(args) => on_runtime(convert::run(args, named_model(&loaded), config)),
         Command::Voices(args) => on_runtime(voices::run(args, config)),
         Command::Phonemes(args) => on_runtime(phonemes::run(args, config)),
+        Command::Top(args) => on_runtime(top::run(args, config)),
         Command::Healthcheck(check) => on_runtime(check.run(config)),
         Command::CheckConfig(_) => ExitCode::SUCCESS,
     }

@@ -15,6 +15,8 @@ use super::{
 pub(super) const CONFIG: &str = "SCONCE_CONFIG";
 
 const OURS: &str = "SCONCE_";
+/// Where a server is and the key for it: for `sconce top` and other clients, which share an environment with this.
+const OF_CLIENTS: [&str; 2] = ["SCONCE_URL", "SCONCE_KEY"];
 const MODELS: &str = "SCONCE_MODELS__";
 /// Between a model and one of its parts.
 const PARTS: &str = "__PARTS__";
@@ -25,7 +27,8 @@ pub(super) fn read(environment: &Environment, names: &[String], faults: &mut Vec
     let mut layer = Layer { values: plain(environment, |setting| setting.plain), models: BTreeMap::new() };
     for (name, value) in environment {
         let variable = name.to_uppercase();
-        let skipped = variable == CONFIG || value.is_empty() || is_service_link(&variable, value);
+        let others = variable == CONFIG || OF_CLIENTS.contains(&variable.as_str());
+        let skipped = others || value.is_empty() || is_service_link(&variable, value);
         if !variable.starts_with(OURS) || skipped {
             continue;
         }

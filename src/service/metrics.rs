@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use prometheus::{CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{
+    CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
 
 use super::ServiceError;
 use crate::speech::{Fault, Kind, ModelName, TaskKind};
@@ -20,7 +22,7 @@ const FIRST_SOUND_SECONDS: [f64; 12] = [0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0
 pub(super) struct Metrics {
     /// Finished requests by protocol, task, model and outcome.
     requests: IntCounterVec,
-    /// Requests that are not answered yet, by task.
+    /// Requests that are not answered yet, by task and model.
     in_flight: IntGaugeVec,
     /// Seconds from the request to its last piece.
     seconds: HistogramVec,
@@ -66,13 +68,13 @@ impl Metrics {
                 &["protocol", "task", "model", "outcome"],
             )?,
             in_flight: IntGaugeVec::new(
-                Opts::new("sconce_requests_in_flight", "Requests whose answer is not complete yet, by task."),
-                &["task"],
+                Opts::new("sconce_requests_in_flight", "Requests whose answer is not complete yet, by task and model."),
+                &["task", "model"],
             )?,
             seconds: histogram(
                 "sconce_request_seconds",
                 "Seconds from the request to its last piece.",
-                &["protocol", "task"],
+                &["protocol", "task", "model"],
                 &REQUEST_SECONDS,
             )?,
             decode_seconds: Histogram::with_opts(HistogramOpts::new(
@@ -126,8 +128,7 @@ impl Metrics {
     }
 
     pub(super) fn open(&self, protocol: &'static str, task: TaskKind) -> Account {
-        self.in_flight.with_label_values(&[task.as_str()]).inc();
-        Account {
+        let account = Account {
             metrics: self.clone(),
             protocol,
             task,
@@ -137,7 +138,9 @@ impl Metrics {
             made: Duration::ZERO,
             opened: Instant::now(),
             settled: false,
-        }
+        };
+        account.in_flight().inc();
+        account
     }
 }
 
@@ -149,7 +152,9 @@ fn histogram(name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> Result
 
 impl Account {
     pub(super) fn model(&mut self, name: &ModelName) {
+        self.in_flight().dec();
         self.model = Some(name.clone());
+        self.in_flight().inc();
     }
 
     /// Another model has the request.
@@ -215,10 +220,15 @@ impl Account {
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
-        let (protocol, task) = (self.protocol, self.task.as_str());
-        self.metrics.in_flight.with_label_values(&[task]).dec();
-        self.metrics.requests.with_label_values(&[protocol, task, self.model_label(), outcome]).inc();
-        self.metrics.seconds.with_label_values(&[protocol, task]).observe(self.opened.elapsed().as_secs_f64());
+        self.in_flight().dec();
+        let [task, model] = self.labels();
+        self.metrics.requests.with_label_values(&[self.protocol, task, model, outcome]).inc();
+        let taken = self.opened.elapsed().as_secs_f64();
+        self.metrics.seconds.with_label_values(&[self.protocol, task, model]).observe(taken);
+    }
+
+    fn in_flight(&self) -> IntGauge {
+        self.metrics.in_flight.with_label_values(&self.labels())
     }
 
     /// Of metrics by task and model.

@@ -148,7 +148,7 @@ def row_of(panel):
 
 def metrics_in_source():
     sources = "".join(path.read_text() for path in (ROOT / "src").rglob("*.rs"))
-    return set(re.findall(r'"(sconce_[a-z]+(?:_[a-z]+)*)"', sources))
+    return metrics_of(" ".join(re.findall(r'"(sconce_[a-z]+(?:_[a-z]+)*)"', sources)))
 
 
 def metrics_of(text):

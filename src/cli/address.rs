@@ -1,0 +1,20 @@
+//! Where the server is that a configuration describes.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::app::ServerConfig;
+
+/// Without a `/` at its end.
+pub(super) fn at_home(server: &ServerConfig) -> String {
+    let scheme = if server.certificate.is_some() { "https" } else { "http" };
+    format!("{scheme}://{}", SocketAddr::new(reachable(server.bind), server.port))
+}
+
+/// A server that listens everywhere is asked at home.
+fn reachable(bind: IpAddr) -> IpAddr {
+    match bind {
+        IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        address => address,
+    }
+}
