@@ -40,6 +40,14 @@ def fragile(program):
     return path
 
 
+@pytest.fixture(scope="session")
+def tone(program):
+    """The server that has models which speak and convert in tones, examples/tone; it is built with the tests."""
+    path = program.parent / "examples/tone"
+    assert path.is_file(), f"{path} is missing: cargo build --examples"
+    return path
+
+
 @pytest.fixture
 def hub():
     """A hub with one repository, acme/nano: the embedded model's files."""
@@ -51,11 +59,12 @@ def hub():
 
 @pytest.fixture
 def serve(program, tmp_path):
-    """Starts servers that end with the test: serve(environment, port=None, folder=None)."""
+    """Starts servers that end with the test: serve(environment, port=None, folder=None, other=None); `other` is a program
+    in the place of the usual one."""
     servers = []
 
-    def start(environment=None, port=None, folder=None):
-        servers.append(Server(program, folder or tmp_path, environment, port))
+    def start(environment=None, port=None, folder=None, other=None):
+        servers.append(Server(other or program, folder or tmp_path, environment, port))
         return servers[-1].opened()
 
     yield start

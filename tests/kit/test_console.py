@@ -4,6 +4,8 @@ import html
 import json
 import re
 import subprocess
+import wave
+from array import array
 
 import pytest
 from browser import Browser
@@ -37,16 +39,18 @@ def browser():
 
 @pytest.fixture
 def visit(browser):
-    """visit(server, …) opens the page. It may not ask others, nor complain but of refusals that the test expects."""
+    """visit(server, …) opens the page. It may not ask others, nor complain but of refusals that the test expects: by their status, or by
+    the browser's word for them."""
     visits = []
 
     def open_page(server, refused=(), **asked):
-        visits.append((browser.open(server, **asked), tuple(map(str, refused))))
+        expected = [why if isinstance(why, str) else f"status of {why}" for why in refused]
+        visits.append((browser.open(server, **asked), expected))
         return visits[-1][0]
 
     yield open_page
     for opened, refused in visits:
-        complaints = [text for text in opened.complaints if not any(f"status of {code}" in text for code in refused)]
+        complaints = [text for text in opened.complaints if not any(expected in text for expected in refused)]
         foreign = opened.foreign()
         opened.close()
         assert not complaints and not foreign, (complaints, foreign)
@@ -166,30 +170,98 @@ def test_the_microphone_is_heard(serve, visit):
     expect(hear.locator(".transcript")).to_contain_text("kitchen lights")
 
 
-def test_a_conversion_sends_the_recording_and_the_voice(serve, visit):
-    """No model of this build converts: the server's part is played."""
+@pytest.fixture
+def toned(serve, tone, tmp_path):
+    """A server whose model speaks and converts in tones, in any voice that it is shown."""
+    folder = tmp_path / "tone"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "tone"}')
+    voices = tmp_path / "voices"
+    voices.mkdir()
+    model = {"MODEL_ID": "tone", "SCONCE_MODELS__TONE__SOURCE": f"file:{folder}", "SCONCE_VOICES__DIR": str(voices)}
+    return serve(model, other=tone)
 
-    def status(route):
-        answer = route.fetch()
-        body = answer.json()
-        body["models"]["sconce/lark.en"]["tasks"].append("convert")
-        route.fulfill(response=answer, json=body)
 
-    sent = []
+def load(opened, name):
+    """Brings a model into memory, as a person does."""
+    opened.part("models")
+    model = row(opened, name)
+    model.get_by_role("button", name=f"Load {name}", exact=True).click()
+    expect(model.locator(".state")).to_have_text("Ready")
 
-    def converted(route):
-        sent.append(route.request.post_data_buffer)
-        route.fulfill(status=200, content_type="audio/pcm", body=bytes(48_000))
 
-    mocks = {"**/models/status": status, "**/v1/audio/voice-conversions": converted}
-    opened = visit(serve(), part="convert", mocks=mocks)
-    convert = opened.page.locator("#view-convert")
+def saved(opened, view):
+    """The sound that a part of the page made, as it saves it."""
+    with opened.page.expect_download() as download:
+        view.get_by_role("button", name="WAV", exact=True).click()
+    return download.value.path()
+
+
+def hertz(path):
+    """How often a second a sound goes up and down, over all of it, its silence included."""
+    with wave.open(str(path)) as sound:
+        assert (sound.getsampwidth(), sound.getnchannels()) == (2, 1)
+        samples = array("h", sound.readframes(sound.getnframes()))
+        heard = [sample for sample in samples if abs(sample) > 30]
+        changes = sum((one < 0) != (other < 0) for one, other in zip(heard, heard[1:]))
+        return changes / 2 / (len(samples) / sound.getframerate())
+
+
+def test_a_recording_is_converted_to_the_voice_that_is_chosen(toned, visit):
+    opened = visit(toned)
+    load(opened, "tone")
+    convert = opened.part("convert")
+    expect(convert.get_by_label("Model")).to_have_value("tone")
     convert.get_by_role("button", name="Convert", exact=True).click()
     expect(convert.get_by_text("There is no recording.", exact=False)).to_be_visible()
     opened.drop(RECORDING)
+    pitches = {}
+    for voice in ["low", "high"]:
+        convert.get_by_label("Voice", exact=True).select_option(voice)
+        convert.get_by_role("button", name="Convert", exact=True).click()
+        expect(convert.get_by_text("2.7 s of sound", exact=False)).to_be_visible()
+        expect(convert.get_by_role("button", name="Stop")).to_be_hidden()
+        pitches[voice] = hertz(saved(opened, convert))
+    # It hums at 110 and at 440 hertz, as long as the recording is loud.
+    assert 3.5 < pitches["high"] / pitches["low"] < 4.5 and 40 < pitches["low"] < 115, pitches
+
+    convert.get_by_label("Voice", exact=True).select_option("(a recording)")
     convert.get_by_role("button", name="Convert", exact=True).click()
-    expect(convert.get_by_text("1.0 s of sound", exact=False)).to_be_visible()
-    assert b"turn-on-the-kitchen-lights.wav" in sent[0] and b"sconce/lark.en" in sent[0] and b"lark\r\n" in sent[0]
+    expect(convert.get_by_text("There is no voice.", exact=False)).to_be_visible()
+    shown = convert.get_by_role("group", name="A recording of the voice").locator("input[type=file]")
+    shown.set_input_files(RECORDINGS / "good-morning.flac")
+    convert.get_by_role("button", name="Convert", exact=True).click()
+    expect(convert.get_by_text("2.7 s of sound", exact=False)).to_be_visible()
+
+
+def test_a_voice_is_added_by_its_recording_and_speaks(toned, visit):
+    opened = visit(toned, refused=[400])
+    load(opened, "tone")
+    speak = opened.part("speak")
+    speak.get_by_text("Add a voice").click()
+    speak.get_by_label("Name").fill("anna")
+    speak.get_by_role("button", name="Add the voice").click()
+    expect(speak.get_by_text("There is no recording. Drop or record", exact=False)).to_be_visible()
+    chooser = speak.get_by_role("group", name="A recording of the speaker").locator("input[type=file]")
+    chooser.set_input_files({"name": "words.txt", "mimeType": "text/plain", "buffer": b"no sound at all"})
+    speak.get_by_role("button", name="Add the voice").click()
+    expect(speak.locator("details .failure").last).to_contain_text(re.compile("audio|sound|recording", re.IGNORECASE))
+    chooser.set_input_files(RECORDINGS / "good-morning.flac")
+    expect(speak.get_by_text("Recording: good-morning.flac")).to_be_visible()
+    speak.get_by_label("Consent").fill("Anna agreed on 3 May, by letter.")
+    speak.get_by_role("button", name="Add the voice").click()
+    expect(speak.get_by_text("The voice anna was added.")).to_be_visible()
+    (voice,) = [one for one in toned.ask("/v1/audio/voices").json()["data"] if one["id"] == "anna"]
+    assert voice["origin"] == "folder"
+
+    speak.get_by_label("Voice", exact=True).select_option("anna")
+    speak.get_by_role("button", name="Speak", exact=True).click()
+    expect(speak.get_by_text("First sound after", exact=False)).to_be_visible()
+    expect(speak.get_by_role("button", name="Stop")).to_be_hidden()
+    assert len(saved(opened, speak).read_bytes()) > 20_000
+    # It is there for a conversion, and for whoever opens the page next.
+    convert = visit(toned, part="convert").page.locator("#view-convert")
+    expect(convert.get_by_label("Voice", exact=True).locator("option", has_text="anna — a recording")).to_have_count(1)
 
 
 # === Models ===
@@ -213,6 +285,56 @@ def test_states_change_while_a_cold_model_loads(serve, visit, hub):
     expect(model.locator(".facts")).to_contain_text("Revision")
     model.get_by_role("button", name="Unload acme/nano").click()
     expect(model.locator(".state")).to_have_text("Not loaded")
+
+
+def test_an_update_brings_what_the_source_has_now(serve, visit, hub):
+    server = serve({"HF_ENDPOINT": hub.url, "MODEL_ID": "acme/nano"})
+    opened = visit(server)
+    model = row(opened, "acme/nano")
+    update = model.get_by_role("button", name="Update acme/nano")
+    expect(update).to_be_hidden()
+    load(opened, "acme/nano")
+
+    def revision():
+        return server.ask("/models/status").json()["models"]["acme/nano"]["revision"]
+
+    before = revision()
+    expect(model.locator(".facts")).to_contain_text(before[:10])
+    hub.repos["acme/nano"]["generation_config.json"] += b"\n"
+    update.click()
+    expect(model.locator(".facts")).not_to_contain_text(before[:10])
+    expect(model.locator(".facts")).to_contain_text(revision()[:10])
+    expect(model.locator(".state")).to_have_text("Ready")
+    assert hub.downloads["acme/nano/model.safetensors"] == 1, "what is here was fetched again"
+
+    # One that fails is told, and what served before serves on.
+    serves = revision()
+    hub.repos["acme/nano"]["config.json"] = b"{"
+    update.click()
+    expect(model.locator(".failure")).to_have_text(re.compile(r"^config\.json is not .* then choose Update\.$"))
+    expect(model.locator(".state")).to_have_text("Ready")
+    assert revision() == serves
+    assert server.ask("/predict", RECORDING.read_bytes(), {"Content-Type": "audio/wav"}).status == 200
+
+
+def test_the_page_follows_a_server_that_goes_away_and_comes_back(serve, visit, hub):
+    settings = {"HF_ENDPOINT": hub.url, "MODEL_ID": "acme/nano"}
+    server = serve(settings)
+    opened = visit(server, refused=["net::ERR_"])
+    page, model = opened.page, row(opened, "acme/nano")
+    load(opened, "acme/nano")
+    page.evaluate("window.stayed = true")
+    server.kill()
+    expect(page.locator("#health")).to_have_text("Not connected")
+    expect(page.locator("#notice")).to_contain_text("The server does not answer.")
+    serve(settings, port=server.port)
+    expect(page.locator("#health")).not_to_have_text("Not connected")
+    expect(page.locator("#notice")).to_be_hidden()
+    # Its states are those of the new server, and live.
+    expect(model.locator(".state")).to_have_text("Not loaded")
+    assert server.ask("/models/acme/nano/load", b"{}", {"Content-Type": "application/json"}).status == 200
+    expect(model.locator(".state")).to_have_text("Ready", timeout=5000)
+    assert page.evaluate("window.stayed"), "it was loaded anew"
 
 
 def test_a_failure_shows_its_reason(serve, visit, hub):

@@ -84,11 +84,20 @@ async fn remove(api: &Api, request: &HttpRequest, name: String) -> Result<String
     Ok(name)
 }
 
-/// Of the models that the configuration names and those inside this program, as far as their family is known.
+/// Of the models that the configuration names and those inside this program, as far as their family is known: that of a
+/// model of one's own is once it was loaded.
 fn own_voices(api: &Api) -> Vec<Voice> {
-    let catalog = api.service.catalog();
+    let (catalog, snapshot) = (api.service.catalog(), api.service.lifecycle().snapshot());
+    let learned = |entry: &Entry| {
+        let name = snapshot.model(&entry.name)?.family?;
+        catalog.families().iter().copied().find(|family| family.name() == name)
+    };
     let available = catalog.at_hand().filter(|entry| entry.availability == Availability::Available);
-    let voices = available.flat_map(|entry| entry.own_voices().into_iter().map(|voice| own_voice(entry, &voice)));
+    let voices = available.flat_map(|entry| {
+        let learned = || learned(entry).map(|family| family.voices().to_vec()).unwrap_or_default();
+        let own = Some(entry.own_voices()).filter(|own| !own.is_empty()).unwrap_or_else(learned);
+        own.into_iter().map(|voice| own_voice(entry, &voice))
+    });
     voices.collect()
 }
 

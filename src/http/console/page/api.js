@@ -30,9 +30,11 @@ export class Problem extends Error {
 /** A failure and what may be done about it, in one text. */
 export const told = (error) => [sentence(error.message), error.advice].filter(Boolean).join(' ');
 
-/** The server's messages are made for logs too: small letters, and no full stop. */
-export const sentence = (text) =>
-  text && text[0].toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? '' : '.');
+/** The server's messages are made for logs too: small letters, and no full stop. A name at the beginning stays a name. */
+export const sentence = (text) => {
+  const first = /^\S*[./:]\S/.test(text) ? text[0] : text[0]?.toUpperCase();
+  return text && first + text.slice(1) + (/[.!?…]$/.test(text) ? '' : '.');
+};
 
 export const key = {
   get: () => sessionStorage.getItem(KEPT) ?? '',

@@ -174,7 +174,7 @@ function reasonOf(model) {
   if (!error) return sentence(model.reason ?? '');
   const retry = error.retry_in_seconds;
   const next = error.permanent
-    ? 'It is not tried again by itself: mend the cause, then choose Load.'
+    ? `It is not tried again by itself: mend the cause, then choose ${model.error ? 'Load' : 'Update'}.`
     : retry ? `Tried again in ${span(retry)}.` : 'The next request tries again.';
   const often = error.attempts > 1 ? ` (${error.attempts} times)` : '';
   return `${sentence(error.message + often)} ${next}`;

@@ -72,13 +72,17 @@ export async function refreshVoices() {
 /** An event tells of models in use only; one that is no longer among them has gone. */
 function merge(models) {
   const at = Date.now();
+  // What a model of one's own can do, and its voices, are known once it is there.
+  const came = Object.entries(models).some(([name, {status}]) =>
+    status === 'ready' && store.models[name]?.status !== 'ready');
   const gone = Object.values(store.models).some(({name, status}) => status !== 'not_loaded' && !(name in models));
   for (const [name, model] of Object.entries(models)) {
     store.models[name] = {...catalogued(store.models[name]), ...model, at};
   }
   store.problem = null;
   tell();
-  if (gone) refresh().catch(() => {});
+  if (gone || came) refresh().catch(() => {});
+  if (came) refreshVoices().catch(() => {});
 }
 
 /** What no event repeats. */
