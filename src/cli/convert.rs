@@ -114,9 +114,9 @@ async fn convert<W: Write>(
     let name = || args.file.display().to_string();
     let recording = recording::read(&args.file).await.with_context(|| format!("{} cannot be read", name()))?;
     let options = ConvertOptions { voice, seed: args.seed, ..ConvertOptions::default() };
-    let watching = progress::of_models(app.service().lifecycle().watch());
+    let watching = progress::of_models(app.service().lifecycle().watch(), Box::new(|_| None));
     let begun = app.service().convert(call(name(), model), ConvertRequest { audio: recording.into(), options }).await;
-    watching.abort();
+    drop(watching);
     let mut converting = begun.with_context(name)?;
     let (bar, mut seconds) = (progress::of_sound(converting.seconds()), 0.0);
     while let Some(piece) = converting.next().await {

@@ -1,5 +1,6 @@
 //! How far things are: bars on a terminal, and elsewhere a line now and then.
 
+mod fetches;
 mod lines;
 
 use std::{
@@ -9,10 +10,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use parking_lot::Mutex;
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
-use self::lines::{Lines, SILENCE};
+pub(super) use self::fetches::Place;
+use self::{
+    fetches::Fetches,
+    lines::{Lines, SILENCE},
+};
 use crate::{
     lifecycle::{ModelStatus, Snapshot, Status},
     speech::ModelName,
@@ -34,23 +40,53 @@ pub(super) fn of_text(bytes: u64) -> ProgressBar {
     ProgressBar::new(bytes).with_style(style(TEXT))
 }
 
-/// Shows how models come in, until it is aborted.
-pub(super) fn of_models(changes: watch::Receiver<Arc<Snapshot>>) -> JoinHandle<()> {
-    match stderr().is_terminal() {
-        true => tokio::spawn(draw(changes)),
-        false => tokio::spawn(tell(changes)),
+/// Shows how models come in, until it is dropped; then nothing of it is left on the screen but a line for each that came.
+pub(super) struct Watching {
+    task: JoinHandle<()>,
+    bars: MultiProgress,
+    changes: watch::Receiver<Arc<Snapshot>>,
+    /// Behind a lock for the moment in which a state is looked at.
+    fetches: Arc<Mutex<Fetches>>,
+}
+
+/// `place` says where the files of a model lie, as far as the command knows.
+pub(super) fn of_models(changes: watch::Receiver<Arc<Snapshot>>, place: Place) -> Watching {
+    let (bars, fetches) = (MultiProgress::new(), Arc::new(Mutex::new(Fetches::new(place))));
+    let task = match stderr().is_terminal() {
+        true => tokio::spawn(draw(changes.clone(), bars.clone(), fetches.clone())),
+        false => tokio::spawn(tell(changes.clone(), fetches.clone())),
+    };
+    Watching { task, bars, changes, fetches }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.task.abort();
+        // What the task still draws is drawn nowhere: the screen belongs to what comes next.
+        let _ = self.bars.clear();
+        self.bars.set_draw_target(ProgressDrawTarget::hidden());
+        ended(&self.fetches, &self.changes.borrow()).for_each(|line| eprintln!("{line}"));
     }
 }
 
-async fn draw(mut changes: watch::Receiver<Arc<Snapshot>>) {
-    let mut bars = Bars::default();
+/// The lines of downloads that are over in this state.
+fn ended(fetches: &Mutex<Fetches>, snapshot: &Snapshot) -> std::vec::IntoIter<String> {
+    let (mut fetches, now) = (fetches.lock(), Instant::now());
+    snapshot.models.iter().filter_map(|model| fetches.line(model, now)).collect::<Vec<_>>().into_iter()
+}
+
+async fn draw(mut changes: watch::Receiver<Arc<Snapshot>>, all: MultiProgress, fetches: Arc<Mutex<Fetches>>) {
+    let mut bars = Bars { all, one: HashMap::new() };
     while changes.changed().await.is_ok() {
         let snapshot = changes.borrow_and_update().clone();
         snapshot.models.iter().for_each(|model| bars.show(model));
+        for line in ended(&fetches, &snapshot) {
+            let _ = bars.all.println(line);
+        }
     }
 }
 
-async fn tell(mut changes: watch::Receiver<Arc<Snapshot>>) {
+async fn tell(mut changes: watch::Receiver<Arc<Snapshot>>, fetches: Arc<Mutex<Fetches>>) {
     let mut lines = Lines::default();
     loop {
         // Nothing changes while nothing comes, and that is worth a line as well.
@@ -59,10 +95,10 @@ async fn tell(mut changes: watch::Receiver<Arc<Snapshot>>) {
         }
         let (snapshot, now) = (changes.borrow_and_update().clone(), Instant::now());
         snapshot.models.iter().filter_map(|model| lines.line(model, now)).for_each(|line| eprintln!("{line}"));
+        ended(&fetches, &snapshot).for_each(|line| eprintln!("{line}"));
     }
 }
 
-#[derive(Default)]
 struct Bars {
     all: MultiProgress,
     one: HashMap<ModelName, (Status, ProgressBar)>,

@@ -2,15 +2,14 @@
 //!
 //! Its exit code tells a script what to do about a failure; README.md lists the codes.
 
-use std::process::ExitCode;
+use std::{collections::HashMap, process::ExitCode};
 
-use tokio::task::JoinHandle;
 use tracing::Instrument;
 
 use super::{exit::INTERRUPTED, out::say, progress, signals::Signals};
 use crate::{
     app::{self, App},
-    catalog::{Catalog, ModelConfig},
+    catalog::{Catalog, Entry, ModelConfig},
     lifecycle::{ModelStatus, Target, Unavailable},
     model::Availability,
     speech::ModelName,
@@ -52,12 +51,12 @@ impl Pull {
         };
         put_damaged_aside(&app, &names).await?;
         let lifecycle = app.service().lifecycle();
-        let watching = (!self.quiet).then(|| progress::of_models(lifecycle.watch()));
+        let watching = (!self.quiet).then(|| progress::of_models(lifecycle.watch(), places(&app)));
         let outcomes = tokio::select! {
             outcomes = lifecycle.prepare(&names, Target::Fetched, None) => Some(outcomes),
             () = Signals::listen()?.at_least(1) => None,
         };
-        watching.inspect(JoinHandle::abort);
+        drop(watching);
         let code = match outcomes {
             Some(outcomes) => {
                 let codes: Vec<u8> = outcomes.iter().filter_map(|(name, outcome)| code(&app, name, outcome)).collect();
@@ -68,6 +67,17 @@ impl Pull {
         app.stop().await;
         Ok(code.map_or(ExitCode::SUCCESS, ExitCode::from))
     }
+}
+
+/// Where the files of models lie: each in a folder of the cache, whatever the number of its parts.
+fn places(app: &App) -> progress::Place {
+    let (catalog, store) = (app.catalog(), app.store());
+    let of_entry = |entry: &Entry| {
+        let folder = entry.parts.iter().find_map(|(_, source)| store.place_of(source))?;
+        Some((entry.name.clone(), folder))
+    };
+    let places: HashMap<_, _> = catalog.entries().filter_map(of_entry).collect();
+    Box::new(move |name| places.get(name).cloned())
 }
 
 /// What is damaged is fetched again, also where its size is right.

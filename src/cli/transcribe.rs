@@ -84,10 +84,10 @@ pub(super) async fn run(args: Args, config: app::Config) -> anyhow::Result<ExitC
 
 async fn transcribe(args: &Args, file: &Path, service: &Service) -> anyhow::Result<Transcript> {
     let recording = recording::read(file).await.context("cannot be read")?;
-    let watching = progress::of_models(service.lifecycle().watch());
+    let watching = progress::of_models(service.lifecycle().watch(), Box::new(|_| None));
     let id = file.display().to_string();
     let mut transcription = service.transcribe(call(id, None), listen(args, recording)).await?;
-    watching.abort();
+    drop(watching);
     let (bar, mut segments) = (progress::of_sound(transcription.seconds()), Vec::new());
     while let Some(piece) = transcription.next().await {
         match piece? {

@@ -44,6 +44,12 @@ impl Store {
         }
     }
 
+    /// The folder that a source is fetched into, if it is fetched at all.
+    pub fn place_of(&self, source: &Source) -> Option<PathBuf> {
+        let Config { own_caches, cache_dir, .. } = &self.0.config;
+        Some(own_caches.get(source).unwrap_or(cache_dir).join(CachedRepo::of(source)?.folder))
+    }
+
     /// Says why something is fetched that should have been on a volume.
     pub(super) fn explain(&self, source: &Source, repo: &CachedRepo) {
         for volume in &self.0.config.read_only {

@@ -103,9 +103,9 @@ impl<'a> Speaker<'a> {
         let (markup, options) = (self.markup, self.options.clone());
         let asked =
             SpeakRequest { text: passage.to_owned(), markup, normalize: true, normalize_loudness: None, options };
-        let watching = progress::of_models(self.service.lifecycle().watch());
+        let watching = progress::of_models(self.service.lifecycle().watch(), Box::new(|_| None));
         let begun = self.service.speak(self.call(), asked).await;
-        watching.abort();
+        drop(watching);
         let mut speaking = match begun {
             Err(ServiceError::Text(error)) if error.is_nothing() => return Ok(Said::Nothing(error)),
             begun => begun?,
