@@ -13,7 +13,7 @@ class Tmux:
     """A terminal of its own, of that size, in which a shell runs one line."""
 
     def __init__(self, program, folder, line, width=160, height=24, environment=None):
-        self.program, self.socket = program, str(folder / "tmux")
+        self.program, self.socket = program, str(folder / f"tmux-{id(self):x}")
         size = ["-x", str(width), "-y", str(height)]
         variables = {"PATH": os.environ["PATH"], "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"} | (environment or {})
         modes = "stty -a | tr ' ;' '\\n\\n' | grep -E '^-?(icanon|echo)$'"
