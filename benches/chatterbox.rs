@@ -11,11 +11,10 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its figures, and where it is")]
 #![allow(clippy::disallowed_methods, reason = "a benchmark takes its parameters from the environment, and rests")]
 
-#[allow(dead_code, reason = "the tests' part of it")]
-#[path = "../tests/support/chatterbox.rs"]
-mod small;
 #[path = "support/speaker.rs"]
 mod speaker;
+#[path = "../tests/support/mod.rs"]
+mod support;
 
 use std::{
     env, fs,
@@ -116,7 +115,7 @@ fn main() -> anyhow::Result<()> {
 
 /// One round of ours, on a network of the tests.
 fn small_run() -> anyhow::Result<()> {
-    let folder = small::english();
+    let folder = support::chatterbox::english();
     fs::write(folder.path().join("sentence.txt"), "Good morning.")?;
     let mut engine = Engine::ours(folder.path(), "f32", 2)?;
     engine.turn(12)?;
@@ -161,11 +160,6 @@ fn reference(python: &str, what: &str, folder: &Path) -> Command {
         .args(["-W", "ignore", concat!(env!("CARGO_MANIFEST_DIR"), "/benches/chatterbox_reference.py"), what])
         .arg(folder);
     command
-}
-
-/// A file of the checkout, for the small network.
-fn checkout(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
 /// All threads together, each through memory of its own that no cache holds.
