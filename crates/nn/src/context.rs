@@ -10,6 +10,11 @@ pub struct ComputeContext {
     pub device: Device,
     /// Of weights; on an accelerator of activations too. On the CPU activations are `f32`.
     pub dtype: DType,
+    /// Whether layers that may be have their weights in eight bits, with a scale for every 32 of them, whatever `dtype` says
+    /// ([`Linear::quantizable`](super::Linear::quantizable)). Only our own kernels can.
+    pub q8: bool,
+    /// Whether weights that stay as they are leave their file, which is let go when all are loaded.
+    pub detached: bool,
     /// Our own kernels, with these vectors; `None`: candle's operations.
     pub kernels: Option<SimdLevel>,
 }
@@ -20,12 +25,22 @@ impl ComputeContext {
     /// With our own kernels where they run.
     pub fn new(device: &Device, dtype: DType) -> Self {
         let kernels = device.is_cpu().then(SimdLevel::detect);
-        Self { device: device.clone(), dtype, kernels }
+        Self { device: device.clone(), dtype, q8: false, detached: false, kernels }
     }
 
     /// The type of activations.
     pub fn activations(&self) -> DType {
         if self.device.is_cpu() { DType::F32 } else { self.dtype }
+    }
+
+    /// With weights of eight bits. Most of a model is then in memory of its own, and the file is not kept for the rest.
+    pub fn with_q8(self) -> Self {
+        Self { q8: true, detached: true, ..self }
+    }
+
+    /// Whether whoever asked for this wants nothing rounded.
+    pub fn is_exact(&self) -> bool {
+        self.dtype == DType::F32 && !self.q8
     }
 
     /// A tensor here, in the type of activations.

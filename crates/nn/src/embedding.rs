@@ -15,7 +15,7 @@ pub struct Embedding {
     table: Linear,
 }
 
-/// A table of tokens that is the output layer as well (tied weights).
+/// A table of tokens that is the output layer as well (tied weights), as which it may be quantised.
 #[derive(Debug)]
 pub struct TiedEmbedding {
     /// `[vocabulary, width]`
@@ -50,7 +50,7 @@ impl Embedding {
 impl TiedEmbedding {
     /// `table`: `[vocabulary, width]`
     pub fn new(table: WeightData, width: usize, context: &ComputeContext) -> Result<Self> {
-        Ok(Self { table: Linear::new(&[table], None, width, context)? })
+        Ok(Self { table: Linear::quantizable(&[table], None, width, context)? })
     }
 
     /// How many tokens there are.

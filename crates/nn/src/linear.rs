@@ -16,7 +16,8 @@ use super::{
         frames::Frames,
         matrix::{Rows, with_rows},
         narrow::{exact, rounded},
-        product,
+        product, q8,
+        q8::Q8Weights,
     },
     weights::data::WeightData,
 };
@@ -44,6 +45,7 @@ pub enum Epilogue<'a> {
 #[derive(Debug)]
 enum Weight {
     Stored(SimdLevel, Stored),
+    Q8(SimdLevel, Q8Weights),
     /// `[columns, depth]`
     Tensor(Tensor),
 }
@@ -90,7 +92,11 @@ impl Linear {
     pub fn new(weights: &[WeightData], bias: Option<Vec<f32>>, depth: usize, context: &ComputeContext) -> Result<Self> {
         let columns = weights.iter().map(WeightData::len).sum::<usize>() / depth;
         let (weight, bias) = match context.kernels {
-            Some(level) => (Weight::Stored(level, Stored::new(level, weights, context.dtype)?), bias.map(Bias::Kernel)),
+            Some(level) => {
+                let stored = Stored::new(level, weights, context.dtype)?;
+                let stored = if context.detached { stored.detached(weights) } else { stored };
+                (Weight::Stored(level, stored), bias.map(Bias::Kernel))
+            }
             None => {
                 let bias = bias.map(|bias| context.tensor(bias, &[columns]).map(Bias::Tensor)).transpose()?;
                 let numbers = weights.iter().flat_map(WeightData::to_vec).collect();
@@ -98,6 +104,25 @@ impl Linear {
             }
         };
         Ok(Self { weight, bias, depth, columns })
+    }
+
+    /// The same of a layer that a model may have in eight bits, which it then has if the context says so. What a model looks
+    /// up, what it convolves with and whatever is no layer of its own is made by [`Self::new`].
+    pub fn quantizable(
+        weights: &[WeightData],
+        bias: Option<Vec<f32>>,
+        depth: usize,
+        context: &ComputeContext,
+    ) -> Result<Self> {
+        if !context.q8 {
+            return Self::new(weights, bias, depth, context);
+        }
+        let Some(level) = context.kernels else {
+            candle_core::bail!("weights of eight bits are for our own kernels, which are for CPUs")
+        };
+        let weights = Q8Weights::new(level, weights, depth).map_err(candle_core::Error::wrap)?;
+        let columns = weights.columns();
+        Ok(Self { weight: Weight::Q8(level, weights), bias: bias.map(Bias::Kernel), depth, columns })
     }
 
     pub fn columns(&self) -> usize {
@@ -112,7 +137,7 @@ impl Linear {
         }
         match &self.weight {
             Weight::Tensor(weight) => self.plain(x, weight, epilogue),
-            Weight::Stored(..) => {
+            Weight::Stored(..) | Weight::Q8(..) => {
                 let mut out = vec![0.0; rows * self.columns];
                 let stride = self.columns;
                 epilogue
@@ -131,6 +156,10 @@ impl Linear {
             Weight::Tensor(weight) => weight.index_select(&Tensor::new(ids, weight.device())?, 0),
             Weight::Stored(_, stored) => {
                 let rows = ids.iter().flat_map(|&id| stored.row(id as usize, self.depth)).collect::<Vec<f32>>();
+                Tensor::from_vec(rows, (ids.len(), self.depth), &candle_core::Device::Cpu)
+            }
+            Weight::Q8(_, weights) => {
+                let rows = ids.iter().flat_map(|&id| weights.column(id as usize)).collect::<Vec<f32>>();
                 Tensor::from_vec(rows, (ids.len(), self.depth), &candle_core::Device::Cpu)
             }
         }
@@ -154,16 +183,20 @@ impl Linear {
         out: &mut [f32],
         stride: usize,
     ) {
-        let Weight::Stored(level, stored) = &self.weight else { unreachable!("the weights are a tensor") };
         let kernel = self.kernel_epilogue(epilogue, add);
-        with_stored!(stored, E, parts => {
-            product::multiply(*level, x, Columns::<E>::new(parts, self.depth), out, stride, kernel);
-        });
+        match &self.weight {
+            Weight::Stored(level, stored) => with_stored!(stored, E, parts => {
+                product::multiply(*level, x, Columns::<E>::new(parts, self.depth), out, stride, kernel);
+            }),
+            Weight::Q8(level, weights) => q8::multiply(*level, x, weights, out, stride, kernel),
+            Weight::Tensor(_) => unreachable!("the weights are a tensor"),
+        }
     }
 
-    /// The same for rows that are made of frames, into rows that follow each other.
+    /// The same for rows that are made of frames, into rows that follow each other. What a model convolves with is never kept
+    /// in eight bits.
     pub(super) fn convolve_into(&self, x: Frames<'_>, epilogue: Epilogue<'_>, add: Option<Rows<'_>>, out: &mut [f32]) {
-        let Weight::Stored(level, stored) = &self.weight else { unreachable!("the weights are a tensor") };
+        let Weight::Stored(level, stored) = &self.weight else { unreachable!("the weights are not stored as they are") };
         let kernel = self.kernel_epilogue(epilogue, add);
         with_stored!(stored, E, parts => convolve(*level, x, Columns::<E>::new(parts, self.depth), out, kernel));
     }
@@ -223,6 +256,18 @@ impl Stored {
         }
     }
 
+    /// Copies what still lies where it came from.
+    fn detached(mut self, from: &[WeightData]) -> Self {
+        let (Self::F32(parts) | Self::F16(parts) | Self::Bf16(parts)) = &mut self;
+        for (part, from) in parts.iter_mut().zip(from) {
+            let (WeightData::F32(from) | WeightData::F16(from) | WeightData::Bf16(from)) = from;
+            if from.as_ptr() == part.as_ptr() {
+                *part = Bytes::copy_from_slice(part);
+            }
+        }
+        self
+    }
+
     fn row(&self, id: usize, depth: usize) -> Vec<f32> {
         with_stored!(self, E, parts => Columns::<E>::new(parts, depth).column(id).collect())
     }
@@ -275,6 +320,48 @@ mod tests {
         assert!(matches!(stored(0.333_251_95), Stored::F16(_)));
         assert!(matches!(stored(2f32.powi(60)), Stored::Bf16(_)));
         assert!(matches!(stored(0.1), Stored::F32(_)));
+    }
+
+    #[test]
+    fn weights_of_eight_bits_change_a_sum_by_a_hundredth_at_most() -> Result<()> {
+        let exact = ComputeContext::new(&Device::Cpu, DType::F32);
+        let q8 = exact.clone().with_q8();
+        for (rows, depth, columns) in [(1, 40, 70), (30, 256, 700), (300, 64, 33)] {
+            let weights: [WeightData; 1] = [numbers(depth * columns).into()];
+            let layer = |context| Linear::quantizable(&weights, Some(numbers(columns)), depth, context);
+            let (exact, q8) = (layer(&exact)?, layer(&q8)?);
+            let x = Tensor::from_vec(numbers(rows * depth), (rows, depth), &Device::Cpu)?;
+            let add = Tensor::from_vec(numbers(rows * columns), (rows, columns), &Device::Cpu)?;
+            for epilogue in [Epilogue::None, Epilogue::Gelu, Epilogue::Add(&add)] {
+                let (found, expected) = (q8.forward(&x, epilogue)?, exact.forward(&x, epilogue)?);
+                let largest = expected.abs()?.max_all()?.to_scalar::<f32>()?;
+                let difference = (found - expected)?.abs()?.max_all()?.to_scalar::<f32>()?;
+                assert!(difference < 1e-2 * largest, "{rows} rows, {epilogue:?}: {difference} of {largest}");
+            }
+            let difference = (exact.rows(&[3, 32])? - q8.rows(&[3, 32])?)?.abs()?.max_all()?;
+            assert!(difference.to_scalar::<f32>()? < 5e-3);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_detached_does_not_hold_its_file() -> Result<()> {
+        let file = Bytes::from(numbers(8).iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>());
+        let attached = ComputeContext::new(&Device::Cpu, DType::F32);
+        for (context, unique) in [(attached.clone(), false), (attached.with_q8(), true)] {
+            let layer = Linear::new(&[WeightData::F32(file.clone())], None, 2, &context)?;
+            let quantized = Linear::quantizable(&[WeightData::F32(file.clone())], None, 2, &context)?;
+            assert_eq!(file.is_unique(), unique);
+            drop((layer, quantized));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn weights_of_eight_bits_need_our_own_kernels() {
+        let context = ComputeContext { kernels: None, ..ComputeContext::new(&Device::Cpu, DType::F32).with_q8() };
+        let error = Linear::quantizable(&[numbers(8).into()], None, 2, &context).unwrap_err().to_string();
+        assert!(error.contains("our own kernels, which are for CPUs"), "{error}");
     }
 
     #[test]

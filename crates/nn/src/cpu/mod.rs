@@ -16,6 +16,7 @@ pub mod matrix;
 pub mod narrow;
 pub mod panels;
 pub mod product;
+pub mod q8;
 pub mod relative;
 pub mod simd;
 #[cfg(target_arch = "x86_64")]

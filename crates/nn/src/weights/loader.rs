@@ -57,7 +57,7 @@ impl Loader<'_> {
     pub fn linear_with(&mut self, name: &str, depth: usize, columns: usize, bias: Bias) -> Loaded<Linear> {
         let weight = self.weights.view(&format!("{name}.weight"), &[columns, depth])?;
         let bias = self.bias(name, columns, bias)?;
-        Ok(Linear::new(&[weight], bias, depth, self.context)?)
+        Ok(Linear::quantizable(&[weight], bias, depth, self.context)?)
     }
 
     /// Several layers over the same input as one, `columns` of each.
@@ -71,7 +71,7 @@ impl Loader<'_> {
                 Bias::Present => self.numbers(&name, "bias", &[columns])?,
             });
         }
-        Ok(Linear::new(&weights, Some(biases), depth, self.context)?)
+        Ok(Linear::quantizable(&weights, Some(biases), depth, self.context)?)
     }
 
     pub fn conv1d(&mut self, name: &str, config: Conv1dConfig, bias: Bias) -> Loaded<Conv1d> {

@@ -1,8 +1,9 @@
 //! How much a file of weights holds, from its header alone: the rest need not be here.
 
-use safetensors::tensor::Metadata;
+use safetensors::tensor::{Metadata, TensorInfo};
 
 use super::tensors::{WeightError, is_torch};
+use crate::cpu::q8::q8_bytes;
 
 /// Bytes before the header of safetensors: its length.
 const LENGTH: usize = 8;
@@ -13,6 +14,9 @@ pub struct WeightSize {
     pub numbers: u64,
     /// That the numbers take in the file.
     pub bytes: u64,
+    /// The same with matrices in eight bits and what else there is as it is; see
+    /// [`Linear::quantizable`](crate::Linear::quantizable).
+    pub q8_bytes: u64,
 }
 
 /// Bytes of the header of a safetensors file, its length included, by the first eight bytes; `None` where those are not
@@ -40,7 +44,7 @@ pub fn measure_some(
 ) -> Result<WeightSize, WeightError> {
     let fault = |reason: String| WeightError::File { file: name.to_owned(), reason };
     if is_torch(name) {
-        return Ok(WeightSize { numbers: size / 4, bytes: size });
+        return Ok(WeightSize { numbers: size / 4, bytes: size, q8_bytes: size });
     }
     let end = header_bytes(beginning).filter(|end| *end <= size);
     let end = end.ok_or_else(|| fault("its header is longer than the file".to_owned()))?;
@@ -57,8 +61,14 @@ pub fn measure_some(
     let numbers = counted().try_fold(0u64, |sum, tensor| sum.checked_add(product(&tensor.shape)?));
     let numbers = numbers.ok_or_else(|| fault("its tensors have more numbers than can be counted".to_owned()))?;
     // Their places are within the file, so that they make no more than it has.
-    let bytes = counted().map(|tensor| (tensor.data_offsets.1 - tensor.data_offsets.0) as u64).sum();
-    Ok(WeightSize { numbers, bytes })
+    let bytes = |tensor: &TensorInfo| (tensor.data_offsets.1 - tensor.data_offsets.0) as u64;
+    let quantized = |tensor: &TensorInfo| match *tensor.shape {
+        [columns, depth] => q8_bytes(columns as u64, depth as u64),
+        _ => Some(bytes(tensor)),
+    };
+    let q8_bytes = counted().try_fold(0u64, |sum, tensor| sum.checked_add(quantized(tensor)?));
+    let q8_bytes = q8_bytes.ok_or_else(|| fault("its tensors make more bytes than can be counted".to_owned()))?;
+    Ok(WeightSize { numbers, bytes: counted().map(|tensor| bytes(tensor)).sum(), q8_bytes })
 }
 
 fn product(shape: &[usize]) -> Option<u64> {
@@ -70,8 +80,11 @@ fn product(shape: &[usize]) -> Option<u64> {
 impl WeightSize {
     /// Both together; `None` if nobody can count so far.
     pub fn checked_add(self, other: Self) -> Option<Self> {
-        let (numbers, bytes) = (self.numbers.checked_add(other.numbers)?, self.bytes.checked_add(other.bytes)?);
-        Some(Self { numbers, bytes })
+        Some(Self {
+            numbers: self.numbers.checked_add(other.numbers)?,
+            bytes: self.bytes.checked_add(other.bytes)?,
+            q8_bytes: self.q8_bytes.checked_add(other.q8_bytes)?,
+        })
     }
 }
 
@@ -97,7 +110,15 @@ mod tests {
                          "b":{"dtype":"F32","shape":[],"data_offsets":[12,16]}}"#;
         let (beginning, size) = file(header, 16);
         assert_eq!(header_bytes(&beginning), Some(beginning.len() as u64));
-        assert_eq!(measure("x.safetensors", &beginning, size).unwrap(), WeightSize { numbers: 7, bytes: 16 });
+        assert_eq!(
+            measure("x.safetensors", &beginning, size).unwrap(),
+            WeightSize {
+                numbers: 7,
+                bytes: 16,
+                // A panel of 32 columns and a block of 32 numbers with their scales, and what is no matrix as it is.
+                q8_bytes: 32 * 34 + 4
+            }
+        );
         let more = [&beginning[..], b"tensors"].concat();
         assert_eq!(measure("x.safetensors", &more, size).unwrap().numbers, 7, "more may be known");
     }
@@ -108,7 +129,7 @@ mod tests {
                          "b":{"dtype":"F32","shape":[],"data_offsets":[12,16]}}"#;
         let (beginning, size) = file(header, 16);
         let some = |prefix: &str| measure_some("x.safetensors", &beginning, size, |name| name.starts_with(prefix));
-        assert_eq!(some("a.").unwrap(), WeightSize { numbers: 6, bytes: 12 });
+        assert_eq!(some("a.").unwrap(), WeightSize { numbers: 6, bytes: 12, q8_bytes: 32 * 34 });
         assert_eq!(some("c").unwrap(), WeightSize::default());
     }
 
@@ -128,6 +149,6 @@ mod tests {
 
     #[test]
     fn a_checkpoint_of_pytorch_holds_no_less_than_its_bytes() {
-        assert_eq!(measure("x.bin", b"PK", 400).unwrap(), WeightSize { numbers: 100, bytes: 400 });
+        assert_eq!(measure("x.bin", b"PK", 400).unwrap(), WeightSize { numbers: 100, bytes: 400, q8_bytes: 400 });
     }
 }
