@@ -19,13 +19,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use candle_core::{DType, Device};
+use candle_core::Device;
 use sconce::{
     app::App,
     config::{self, Sources},
     families::FAMILIES,
     lifecycle::Target,
-    model::{Backing, Location, ModelFiles, Placement},
+    model::{Backing, Location, ModelFiles, Placement, Precision},
 };
 use whisper::{Numbers, Size};
 
@@ -91,7 +91,7 @@ fn load_once(folder: &Path) {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let place = Placement {
         device: Device::Cpu,
-        dtype: DType::F32,
+        dtype: Precision::F32,
         weights: Backing::Mapped,
         threads,
         max_batch: 1,

@@ -4,10 +4,10 @@
 #[path = "../../tests/support/whisper.rs"]
 mod whisper;
 
-use candle_core::{DType, Device};
+use candle_core::Device;
 use sconce::{
     families::whisper::{config::Config, net::Net},
-    model::{Backing, Location, ModelFiles, Placement},
+    model::{Backing, Location, ModelFiles, Placement, Precision},
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -31,7 +31,7 @@ pub fn net(width: usize, heads: usize, layers: usize, threads: usize) -> Net {
     files.insert("model", "model.safetensors", Location::Disk(file));
     let place = Placement {
         device: Device::Cpu,
-        dtype: DType::F32,
+        dtype: Precision::F32,
         weights: Backing::Mapped,
         threads,
         max_batch: 8,

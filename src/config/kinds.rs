@@ -30,11 +30,19 @@ pub(super) const ON_PRELOAD_FAILURE: Kind<OnPreloadFailure> = Kind {
     show: |what| word(what, ON_PRELOAD_FAILURES),
 };
 
-const DTYPES: &[(&str, DTypeChoice)] =
-    &[("auto", DTypeChoice::Auto), ("f32", DTypeChoice::F32), ("f16", DTypeChoice::F16), ("bf16", DTypeChoice::Bf16)];
+const DTYPES: &[(&str, DTypeChoice)] = &[
+    ("auto", DTypeChoice::Auto),
+    ("f32", DTypeChoice::F32),
+    ("f16", DTypeChoice::F16),
+    ("bf16", DTypeChoice::Bf16),
+    ("q8", DTypeChoice::Q8),
+];
 
-pub(super) const DTYPE: Kind<DTypeChoice> =
-    Kind { expected: "auto, f32, f16 or bf16", parse: |raw| choice(raw, DTYPES), show: |dtype| word(dtype, DTYPES) };
+pub(super) const DTYPE: Kind<DTypeChoice> = Kind {
+    expected: "auto, f32, f16, bf16 or q8",
+    parse: |raw| choice(raw, DTYPES),
+    show: |dtype| word(dtype, DTYPES),
+};
 
 const BACKINGS: &[(&str, Backing)] = &[("map", Backing::Mapped), ("copy", Backing::Copied)];
 

@@ -460,7 +460,8 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         "runtime.dtype",
         "auto",
         &To::<Config, _>(&DTYPE, |c, v| c.runtime.dtype = v),
-        "Type of weights and activations: `f32`, `f16`, `bf16`. `auto` is f32 on a CPU, which computes in it \
+        "Type of weights and activations: `f32`, `f16`, `bf16`, or `q8`, in which the weights of linear layers have eight \
+         bits, on a CPU, in Whisper and in Chatterbox's language model. `auto` is f32 on a CPU, which computes in it \
          natively, and f16 on an accelerator.",
     ),
     Setting::new(

@@ -1,6 +1,7 @@
 //! One folder per family. [`FAMILIES`] is the registry: routes, metric labels, the catalog and the tests read it.
 
 pub mod chatterbox;
+mod context;
 pub mod espeak;
 #[cfg(test)]
 mod fixtures;

@@ -24,7 +24,28 @@ pub(super) fn size(files: &ModelFiles, part: &str, counted: impl Fn(&str) -> boo
     Ok(sum)
 }
 
+/// Bytes of all of them where matrices whose names are `quantized` are in eight bits.
+pub(super) fn q8_bytes(files: &ModelFiles, part: &str, quantized: impl Fn(&str) -> bool) -> Result<u64, LoadError> {
+    let mut sum = 0u64;
+    for name in names(files, part)? {
+        let bytes = q8_bytes_of_file(files, part, &name, &quantized)?;
+        sum = sum.checked_add(bytes).ok_or_else(|| too_large(&name))?;
+    }
+    Ok(sum)
+}
+
 /// The same of one file.
+pub(super) fn q8_bytes_of_file(
+    files: &ModelFiles,
+    part: &str,
+    name: &str,
+    quantized: impl Fn(&str) -> bool,
+) -> Result<u64, LoadError> {
+    let (all, quantized) = (size_of_file(files, part, name, |_| true)?, size_of_file(files, part, name, quantized)?);
+    (all.bytes - quantized.bytes).checked_add(quantized.q8_bytes).ok_or_else(|| too_large(name))
+}
+
+/// What one file holds under names that are `counted`.
 pub(super) fn size_of_file(
     files: &ModelFiles,
     part: &str,

@@ -2,9 +2,7 @@
 
 use std::{borrow::Cow, error::Error as StdError, fmt};
 
-use candle_core::DType;
-
-use super::{Batch, DeviceId, LoadError, ModelFiles, NoProgram, Placement, Program, Programs};
+use super::{Batch, DeviceId, LoadError, ModelFiles, NoProgram, Placement, Precision, Program, Programs};
 use crate::{
     speech::{Convert, Synthesize, TaskKind, Transcribe},
     text::{ChunkLimits, LengthCheck, Phonemizer, Script},
@@ -109,8 +107,8 @@ pub trait Family: Sync {
     }
 
     /// The types of weights and activations that it can compute in on such a device.
-    fn dtypes(&self, _device: DeviceId) -> &'static [DType] {
-        &[DType::F32, DType::F16, DType::BF16]
+    fn dtypes(&self, _device: DeviceId) -> &'static [Precision] {
+        &[Precision::F32, Precision::F16, Precision::Bf16]
     }
 
     /// Well-known models of this kind.

@@ -25,7 +25,7 @@ pub use flow::FlowLimits;
 pub use input::{Input, InputClosed, InputSender};
 pub use load_error::LoadError;
 pub use lru::LruCache;
-pub use placement::{Backing, DTypeChoice, DeviceChoice, DeviceId, Placement, PlacementOverrides};
+pub use placement::{Backing, DTypeChoice, DeviceChoice, DeviceId, Placement, PlacementOverrides, Precision};
 pub use program::{NoProgram, Program, ProgramChoice, ProgramFacts, ProgramVoice, Programs};
 pub use reference_cache::{ReferenceCache, ReferenceCacheConfig, ReferenceKey, ReferenceTensors};
 pub use request::{Request, RequestError, Responses, request};

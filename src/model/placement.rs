@@ -11,7 +11,7 @@ use super::{Programs, ReferenceCache};
 pub struct Placement {
     pub device: Device,
     /// Of weights and activations.
-    pub dtype: DType,
+    pub dtype: Precision,
     /// On the CPU.
     pub weights: Backing,
     /// CPU threads that the model may use; at least 1.
@@ -53,6 +53,16 @@ pub enum DeviceChoice {
     Only(DeviceId),
 }
 
+/// What the numbers of a model are kept in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    F32,
+    F16,
+    Bf16,
+    /// Weights of linear layers in eight bits, all other weights as their file has them, activations in f32.
+    Q8,
+}
+
 /// The type of weights and activations, as the configuration says it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DTypeChoice {
@@ -62,6 +72,7 @@ pub enum DTypeChoice {
     F32,
     F16,
     Bf16,
+    Q8,
 }
 
 /// What one model wants otherwise than the general settings say.
@@ -96,10 +107,34 @@ impl PlacementOverrides {
 // === impl DTypeChoice ===
 
 impl DTypeChoice {
-    pub fn on(self, device: DeviceId) -> DType {
+    pub fn on(self, device: DeviceId) -> Precision {
         match self {
-            Self::Auto if device.is_accelerator() => DType::F16,
-            Self::Auto | Self::F32 => DType::F32,
+            Self::Auto if device.is_accelerator() => Precision::F16,
+            Self::Auto | Self::F32 => Precision::F32,
+            Self::F16 => Precision::F16,
+            Self::Bf16 => Precision::Bf16,
+            Self::Q8 => Precision::Q8,
+        }
+    }
+}
+
+// === impl Precision ===
+
+impl Precision {
+    /// As the configuration says it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+            Self::Q8 => "q8",
+        }
+    }
+
+    /// Of whatever is not quantised.
+    pub fn dtype(self) -> DType {
+        match self {
+            Self::F32 | Self::Q8 => DType::F32,
             Self::F16 => DType::F16,
             Self::Bf16 => DType::BF16,
         }

@@ -148,11 +148,11 @@ fn why_none() -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{DType, Device};
+    use candle_core::Device;
 
     use super::*;
     use crate::{
-        model::{DTypeChoice, LoadError, Model, ModelFiles, Preset},
+        model::{DTypeChoice, LoadError, Model, ModelFiles, Precision, Preset},
         runtime::DeviceMemory,
         speech::TaskKind,
     };
@@ -230,8 +230,11 @@ mod tests {
         let placer = placer(&config(), &[(CUDA0, 800)]).unwrap();
         let overrides = PlacementOverrides { threads: Some(3), ..only(DeviceId::Cpu) };
         let placed = placer.place(&name("a"), &overrides).unwrap();
-        assert_eq!((placed.device, placed.placement.threads, placed.placement.dtype), (DeviceId::Cpu, 3, DType::F32));
-        assert_eq!(placer.place(&name("b"), &PlacementOverrides::default()).unwrap().placement.dtype, DType::F16);
+        assert_eq!(
+            (placed.device, placed.placement.threads, placed.placement.dtype),
+            (DeviceId::Cpu, 3, Precision::F32)
+        );
+        assert_eq!(placer.place(&name("b"), &PlacementOverrides::default()).unwrap().placement.dtype, Precision::F16);
     }
 
     #[test]
@@ -266,9 +269,9 @@ mod tests {
         let overrides =
             PlacementOverrides { dtype: Some(DTypeChoice::Bf16), max_batch: Some(3), ..PlacementOverrides::default() };
         let placement = placer.place(&name("a"), &overrides).unwrap().placement;
-        assert_eq!((placement.dtype, placement.max_batch), (DType::BF16, 3));
+        assert_eq!((placement.dtype, placement.max_batch), (Precision::Bf16, 3));
         let usual = placer.place(&name("b"), &PlacementOverrides::default()).unwrap().placement;
-        assert_eq!((usual.dtype, usual.max_batch), (DType::F32, 4));
+        assert_eq!((usual.dtype, usual.max_batch), (Precision::F32, 4));
     }
 
     /// Computes in f32 on the CPU, and in f16 elsewhere.
@@ -283,8 +286,8 @@ mod tests {
             &[]
         }
 
-        fn dtypes(&self, device: DeviceId) -> &'static [DType] {
-            if device.is_accelerator() { &[DType::F16] } else { &[DType::F32] }
+        fn dtypes(&self, device: DeviceId) -> &'static [Precision] {
+            if device.is_accelerator() { &[Precision::F16] } else { &[Precision::F32] }
         }
 
         fn presets(&self) -> &'static [Preset] {

@@ -6,11 +6,11 @@ use std::{
     path::Path,
 };
 
-use candle_core::{DType, Device};
+use candle_core::Device;
 use proptest::{prelude::*, sample::select};
 use sconce::{
     families::FAMILIES,
-    model::{Backing, Family, Location, ModelFiles, Placement},
+    model::{Backing, Family, Location, ModelFiles, Placement, Precision},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -77,7 +77,7 @@ fn family(name: &str) -> &'static dyn Family {
 fn place() -> Placement {
     Placement {
         device: Device::Cpu,
-        dtype: DType::F32,
+        dtype: Precision::F32,
         weights: Backing::Mapped,
         threads: 1,
         max_batch: 2,
@@ -193,7 +193,7 @@ fn sizes_of_any_number_are_counted_or_refused_by_file_and_field() {
     each(60, (model, prop::collection::vec(number, 1..4), batch), |((name, folder, fields), numbers, max_batch)| {
         let changes: Vec<_> = numbers.iter().map(|(place, number)| (*place.get(&fields), *number)).collect();
         let (files, _scratch) = with_sizes(folder, &changes);
-        for dtype in [DType::F32, DType::F16] {
+        for dtype in [Precision::F32, Precision::F16] {
             let place = Placement { dtype, max_batch, ..place() };
             match family(name).footprint(&files, &place) {
                 Ok(bytes) if bytes <= BUDGET => drop(family(name).load(&files, &place)),

@@ -130,7 +130,7 @@ TAKES = {
     "hf://org/name@revision, gs://bucket/prefix, s3://bucket/prefix, https://host/file, file:/folder or embedded:name": (
         "source"
     ),
-    "auto, f32, f16 or bf16": "dtype",
+    "auto, f32, f16, bf16 or q8": "dtype",
     "auto, pretty or json": "format",
     "retry, exit or lazy": "failure",
     "map or copy": "weights",

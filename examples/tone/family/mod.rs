@@ -6,9 +6,8 @@ mod options;
 mod say;
 mod voice;
 
-use candle_core::DType;
 use sconce::{
-    model::{Batch, Broken, DeviceId, Family, LoadError, Model, ModelFiles, OwnVoice, Placement, Preset},
+    model::{Batch, Broken, DeviceId, Family, LoadError, Model, ModelFiles, OwnVoice, Placement, Precision, Preset},
     speech::{Convert, Synthesize, TaskKind},
 };
 
@@ -43,8 +42,8 @@ impl Family for Tone {
         voice::OWN
     }
 
-    fn dtypes(&self, _device: DeviceId) -> &'static [DType] {
-        &[DType::F32]
+    fn dtypes(&self, _device: DeviceId) -> &'static [Precision] {
+        &[Precision::F32]
     }
 
     fn presets(&self) -> &'static [Preset] {

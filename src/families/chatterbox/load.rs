@@ -13,7 +13,7 @@ use super::{
     options::Defaults,
     repository::{Repository, SpeechFiles, TextFiles, WATERMARK},
     speaker::{Speaker, Speech},
-    t3::{SamplingOptions, T3, T3Ids},
+    t3::{self, SamplingOptions, T3, T3Ids},
     text::LetterCase,
     utterance::Ending,
     voice_encoder::VoiceEncoder,
@@ -21,8 +21,11 @@ use super::{
     watermark::Watermark,
 };
 use crate::{
-    families::weight_files::size_of_file,
-    model::{LoadError, ModelFiles, Placement},
+    families::{
+        context,
+        weight_files::{q8_bytes_of_file, size_of_file},
+    },
+    model::{LoadError, ModelFiles, Placement, Precision},
     nn::{
         ComputeContext, Threads,
         weights::{Loaded, Loader, WeightError, Weights, header_bytes},
@@ -67,11 +70,12 @@ struct Source<'a> {
     part: &'a str,
     files: &'a ModelFiles,
     place: &'a Placement,
+    /// Of all networks but T3.
     context: ComputeContext,
 }
 
 pub fn load(repository: &Repository, files: &ModelFiles, place: &Placement) -> Result<Speaker, LoadError> {
-    let context = ComputeContext::new(&place.device, place.dtype);
+    let context = context::exact(place);
     let threads = Threads::start("chatterbox", place.threads);
     let threads = threads.map_err(|error| LoadError::Device(candle_core::Error::wrap(error)))?;
     let source = Source { part: &repository.part, files, place, context };
@@ -110,6 +114,7 @@ impl Source<'_> {
     /// Makes something of all tensors of a file.
     fn read<T, E>(
         &self,
+        context: &ComputeContext,
         file: &str,
         prefix: &'static str,
         make: impl FnOnce(&mut Loader<'_>) -> Result<T, E>,
@@ -117,13 +122,14 @@ impl Source<'_> {
     where
         LoadError: From<E>,
     {
-        self.read_of(self.part, file, prefix, make)
+        self.read_of(self.part, context, file, prefix, make)
     }
 
     /// The same of another part.
     fn read_of<T, E>(
         &self,
         part: &str,
+        context: &ComputeContext,
         file: &str,
         prefix: &'static str,
         make: impl FnOnce(&mut Loader<'_>) -> Result<T, E>,
@@ -131,9 +137,9 @@ impl Source<'_> {
     where
         LoadError: From<E>,
     {
-        let bytes = self.files.weights(part, file, self.place.weights)?;
+        let bytes = self.files.weights(part, file, context::backing(context, self.place))?;
         let mut weights = Weights::open(&[(file.to_owned(), bytes)], prefix)?;
-        let made = make(&mut Loader { weights: &mut weights, context: &self.context })?;
+        let made = make(&mut Loader { weights: &mut weights, context })?;
         weights.finish()?;
         Ok(made)
     }
@@ -143,7 +149,7 @@ impl Source<'_> {
             let listener = Listener::load(loader)?;
             Loaded::Ok((Flow::load(loader, "flow")?, Hift::load(loader, "mel2wav.")?, listener))
         };
-        let (flow, hift, listener) = self.read(file, "", read)?;
+        let (flow, hift, listener) = self.read(&self.context, file, "", read)?;
         if flow.bands() != hift.bands() {
             let reason = format!("is of {} bands, where the flow has {}", hift.bands(), flow.bands());
             return Err(WeightError::tensor("mel2wav.conv_pre.weight", reason).into());
@@ -152,16 +158,18 @@ impl Source<'_> {
     }
 
     fn watermark(&self, file: &str) -> Result<Watermark, LoadError> {
-        self.read_of(WATERMARK, file, WATERMARK_WRAPPED, Watermark::load)
+        self.read_of(WATERMARK, &self.context, file, WATERMARK_WRAPPED, Watermark::load)
     }
 
     fn voice_encoder(&self, file: &str) -> Result<VoiceEncoder, LoadError> {
-        self.read(file, "", VoiceEncoder::load)
+        self.read(&self.context, file, "", VoiceEncoder::load)
     }
 
     fn speech(&self, found: &SpeechFiles, codes: u32) -> Result<Speech, LoadError> {
         let ids = T3Ids { start: codes, stop: codes + 1, codes };
-        let t3 = self.read(&found.t3, WRAPPED, |loader| T3::load(loader, "", ids))?;
+        // It speaks token by token, and each takes all of its weights: there eight bits are worth the most.
+        let context = context::quantized(self.place);
+        let t3 = self.read(&context, &found.t3, WRAPPED, |loader| T3::load(loader, "", ids))?;
         let letters = letter_case(&self.files.beginning(self.part, &found.t3)?.0);
         let front_end = FrontEnd::load(self.files, self.part, &found.text, letters)?;
         Ok(Speech { t3, front_end, ending: ending(&found.text, codes) })
@@ -177,10 +185,7 @@ impl Source<'_> {
 pub fn footprint(repository: &Repository, files: &ModelFiles, place: &Placement) -> Result<u64, LoadError> {
     let mut bytes = 0u64;
     for file in repository.weights() {
-        let size = size_of_file(files, &repository.part, file, |_| true)?;
-        let of_type = size.numbers.saturating_mul(place.dtype.size_in_bytes() as u64);
-        // On the CPU each weight keeps at most the width that it has in the file.
-        bytes = bytes.saturating_add(if place.device.is_cpu() { size.bytes } else { of_type });
+        bytes = bytes.saturating_add(weights(repository, files, place, file)?);
     }
     if let Some(file) = &repository.watermark {
         bytes = bytes.saturating_add(size_of_file(files, WATERMARK, file, |_| true)?.bytes);
@@ -192,6 +197,18 @@ pub fn footprint(repository: &Repository, files: &ModelFiles, place: &Placement)
     }
     // What is small is small in the middle, too.
     Ok(bytes.saturating_add(WORKSPACE.min(bytes)))
+}
+
+/// Bytes of the weights of a file.
+fn weights(repository: &Repository, files: &ModelFiles, place: &Placement, file: &str) -> Result<u64, LoadError> {
+    let is_t3 = repository.speech.as_ref().is_some_and(|speech| speech.t3 == file);
+    if is_t3 && place.dtype == Precision::Q8 {
+        return q8_bytes_of_file(files, &repository.part, file, t3::is_quantized);
+    }
+    let size = size_of_file(files, &repository.part, file, |_| true)?;
+    // On the CPU each weight keeps at most the width that it has in the file.
+    let of_type = size.numbers.saturating_mul(place.dtype.dtype().size_in_bytes() as u64);
+    Ok(if place.device.is_cpu() { size.bytes } else { of_type })
 }
 
 /// The widths of all layers of a T3 together: each has one norm before its attention.

@@ -34,7 +34,6 @@ mod voice_encoder;
 mod voices;
 mod watermark;
 
-use candle_core::DType;
 use serde_json::Value;
 
 use self::{
@@ -42,7 +41,7 @@ use self::{
     repository::{MODEL, MULTILINGUAL, Repository, VOICE_CONVERSION, WATERMARK},
 };
 use crate::{
-    model::{Availability, DeviceId, Family, LoadError, Model, ModelFiles, OwnVoice, Placement, Preset},
+    model::{Availability, DeviceId, Family, LoadError, Model, ModelFiles, OwnVoice, Placement, Precision, Preset},
     speech::TaskKind,
     text::ChunkLimits,
 };
@@ -100,9 +99,13 @@ impl Family for Chatterbox {
         &[OwnVoice { name: voices::OWN, languages: &[], sample_rate: RATE }]
     }
 
-    /// Candle multiplies no matrices of bf16 on a CPU, where our own kernels keep weights so.
-    fn dtypes(&self, _device: DeviceId) -> &'static [DType] {
-        &[DType::F32, DType::F16, DType::BF16]
+    /// Candle multiplies no matrices of bf16 on a CPU, where our own kernels keep weights so. Of eight bits are those of
+    /// T3 alone.
+    fn dtypes(&self, device: DeviceId) -> &'static [Precision] {
+        match device {
+            DeviceId::Cpu => &[Precision::F32, Precision::F16, Precision::Bf16, Precision::Q8],
+            DeviceId::Cuda(_) | DeviceId::Metal => &[Precision::F32, Precision::F16, Precision::Bf16],
+        }
     }
 
     fn presets(&self) -> &'static [Preset] {

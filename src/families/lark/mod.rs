@@ -33,12 +33,11 @@ mod tests;
 
 use std::borrow::Cow;
 
-use candle_core::DType;
 use serde_json::Value;
 
 use self::{lexicon::Lexicon, speaker::Speaker, voice::Voice};
 use crate::{
-    model::{Availability, DeviceId, Family, LoadError, Model, ModelFiles, OwnVoice, Placement, Preset},
+    model::{Availability, DeviceId, Family, LoadError, Model, ModelFiles, OwnVoice, Placement, Precision, Preset},
     speech::TaskKind,
     text::{LengthCheck, Script},
 };
@@ -91,8 +90,8 @@ impl Family for Lark {
         &[OwnVoice { name: speaker::NAME, languages: &[Cow::Borrowed("en")], sample_rate: 24_000 }]
     }
 
-    fn dtypes(&self, _device: DeviceId) -> &'static [DType] {
-        &[DType::F32]
+    fn dtypes(&self, _device: DeviceId) -> &'static [Precision] {
+        &[Precision::F32]
     }
 
     fn presets(&self) -> &'static [Preset] {

@@ -24,12 +24,11 @@ mod transcription;
 #[cfg(test)]
 mod tests;
 
-use candle_core::DType;
 use serde_json::Value;
 
 use self::{config::Config, decoding_config::DecodingConfig, net::Net, recogniser::Recogniser, repository::PART};
 use crate::{
-    model::{Availability, DeviceId, Family, LoadError, Model, ModelFiles, Placement, Preset},
+    model::{Availability, DeviceId, Family, LoadError, Model, ModelFiles, Placement, Precision, Preset},
     speech::TaskKind,
 };
 
@@ -77,10 +76,10 @@ impl Family for Voxtral {
     }
 
     /// Candle multiplies no matrices of bf16 on a CPU.
-    fn dtypes(&self, device: DeviceId) -> &'static [DType] {
+    fn dtypes(&self, device: DeviceId) -> &'static [Precision] {
         match device {
-            DeviceId::Cpu => &[DType::F32, DType::F16],
-            DeviceId::Cuda(_) | DeviceId::Metal => &[DType::F32, DType::F16, DType::BF16],
+            DeviceId::Cpu => &[Precision::F32, Precision::F16],
+            DeviceId::Cuda(_) | DeviceId::Metal => &[Precision::F32, Precision::F16, Precision::Bf16],
         }
     }
 

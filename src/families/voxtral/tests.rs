@@ -16,7 +16,7 @@ use super::{Voxtral, config::Config, decoding_config::DecodingConfig, net::Net, 
 use crate::{
     audio::{LogMel, MelSpec, Pcm, Spectrum},
     families::fixtures,
-    model::{Backing, Family, Location, Model, ModelFiles, Placement},
+    model::{Backing, Family, Location, Model, ModelFiles, Placement, Precision},
 };
 
 const FILES: [&str; 4] = ["config.json", "generation_config.json", "model.safetensors", "tekken.json"];
@@ -97,7 +97,7 @@ fn config() -> Config {
     Config::from_json(files().json("model", "config.json").unwrap()).unwrap()
 }
 
-fn place(dtype: DType) -> Placement {
+fn place(dtype: Precision) -> Placement {
     Placement {
         device: Device::Cpu,
         dtype,
@@ -109,7 +109,7 @@ fn place(dtype: DType) -> Placement {
     }
 }
 
-fn net(files: &ModelFiles, dtype: DType) -> Net {
+fn net(files: &ModelFiles, dtype: Precision) -> Net {
     Net::load(config(), files, &place(dtype)).unwrap()
 }
 
@@ -118,7 +118,7 @@ fn decoding(files: &ModelFiles) -> DecodingConfig {
 }
 
 fn model(files: &ModelFiles) -> Box<dyn Model> {
-    Voxtral.load(files, &place(DType::F32)).unwrap()
+    Voxtral.load(files, &place(Precision::F32)).unwrap()
 }
 
 /// As in `make.py`: noise whose loudness goes up and down.

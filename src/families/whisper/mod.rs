@@ -35,7 +35,7 @@ use serde_json::Value;
 
 use self::{config::Config, decoding_config::DecodingConfig, net::Net, recogniser::Recogniser};
 use crate::{
-    model::{Family, LoadError, Model, ModelFiles, Placement, Preset},
+    model::{DeviceId, Family, LoadError, Model, ModelFiles, Placement, Precision, Preset},
     speech::TaskKind,
 };
 
@@ -63,6 +63,13 @@ impl Family for Whisper {
 
     fn input_rate(&self, _task: TaskKind) -> u32 {
         transcription_options::SAMPLE_RATE
+    }
+
+    fn dtypes(&self, device: DeviceId) -> &'static [Precision] {
+        match device {
+            DeviceId::Cpu => &[Precision::F32, Precision::F16, Precision::Bf16, Precision::Q8],
+            DeviceId::Cuda(_) | DeviceId::Metal => &[Precision::F32, Precision::F16, Precision::Bf16],
+        }
     }
 
     fn presets(&self) -> &'static [Preset] {

@@ -5,13 +5,13 @@ mod reference;
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use candle_core::{DType, Device};
+use candle_core::Device;
 use serde::Deserialize;
 
 use super::{Whisper, transcription_options::SAMPLE_RATE};
 use crate::{
     audio::{Pcm, decode},
-    model::{Admission, Backing, Batch, Family, Location, Model, ModelFiles, Placement, Request, request},
+    model::{Admission, Backing, Batch, Family, Location, Model, ModelFiles, Placement, Precision, Request, request},
     speech::{Segment, Timestamps, Transcribe, TranscribeOptions, TranscriptEvent},
 };
 
@@ -67,7 +67,7 @@ fn nano_files() -> ModelFiles {
 fn place() -> Placement {
     Placement {
         device: Device::Cpu,
-        dtype: DType::F32,
+        dtype: Precision::F32,
         weights: Backing::Mapped,
         threads: 2,
         max_batch: 8,
@@ -134,6 +134,18 @@ fn the_shipped_recordings_are_understood() {
         let rate = word_error_rate(&pairs);
         assert!(rate < 0.05, "{rate} {pairs:#?}");
     }
+}
+
+#[test]
+fn weights_of_eight_bits_hear_the_same_words() {
+    let texts = |dtype| {
+        let mut model = Whisper.load(&nano_files(), &Placement { dtype, ..place() }).unwrap();
+        let asks = recordings().iter().map(|recording| ask(sound(recording), Timestamps::Segment)).collect();
+        heard(&mut *model, asks).iter().map(|segments| text(segments)).collect::<Vec<_>>()
+    };
+    let exact = texts(Precision::F32);
+    assert!(exact.iter().all(|text| !text.is_empty()));
+    assert_eq!(texts(Precision::Q8), exact);
 }
 
 #[test]

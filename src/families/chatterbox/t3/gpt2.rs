@@ -99,7 +99,7 @@ fn transposed(loader: &mut Loader<'_>, name: &str, depth: usize, columns: usize)
     let by_input = loader.weights.take(&format!("{name}.weight"), &[depth, columns])?;
     let bias = loader.weights.take(&format!("{name}.bias"), &[columns])?;
     let by_output = transpose(&by_input, depth, columns);
-    Ok(Linear::new(&[by_output.into()], Some(bias), depth, loader.context)?)
+    Ok(Linear::quantizable(&[by_output.into()], Some(bias), depth, loader.context)?)
 }
 
 /// `[rows, columns]` → `[columns, rows]`

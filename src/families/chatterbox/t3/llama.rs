@@ -102,5 +102,5 @@ impl Layer {
 fn joined(loader: &mut Loader<'_>, of: &str, names: &[&str], depth: usize, columns: usize) -> Loaded<Linear> {
     let view = |name: &&str| Ok(loader.weights.view(&format!("{of}.{name}.weight"), &[columns, depth])?);
     let weights = names.iter().map(view).collect::<Loaded<Vec<_>>>()?;
-    Ok(Linear::new(&weights, None, depth, loader.context)?)
+    Ok(Linear::quantizable(&weights, None, depth, loader.context)?)
 }

@@ -24,3 +24,8 @@ pub use conditioning::T3Conditioning;
 pub use net::{T3, T3Error, T3Ids, T3Request};
 pub use row::{Finish, T3Row};
 pub use sampling::SamplingOptions;
+
+/// Whether the matrix of such a name may be quantised: that of a layer, and of no table.
+pub fn is_quantized(tensor: &str) -> bool {
+    ["cond_enc.", "tfmr.layers.", "tfmr.h.", "speech_head."].iter().any(|of| tensor.contains(of))
+}

@@ -217,7 +217,7 @@ impl T3 {
 
     /// Half precision halves what each token has to read of those before it; whoever asked for full precision gets it.
     fn cache(&self, capacity: usize) -> KvCacheConfig {
-        let dtype = if self.context.dtype == DType::F32 { KvCacheDtype::Full } else { KvCacheDtype::Half };
+        let dtype = if self.context.is_exact() { KvCacheDtype::Full } else { KvCacheDtype::Half };
         KvCacheConfig { heads: self.embeddings.width / HEAD_DIM, head_dim: HEAD_DIM, capacity, dtype }
     }
 

@@ -36,7 +36,7 @@ pub(super) fn footprint(config: &Config, files: &ModelFiles, placement: &Placeme
 
 /// `None` if nobody can count so far.
 fn bytes(config: &Config, placement: &Placement, (all, encoder): (WeightSize, WeightSize)) -> Option<u64> {
-    let width = placement.dtype.size_in_bytes() as u64;
+    let width = placement.dtype.dtype().size_in_bytes() as u64;
     // On the CPU the encoder computes on the mapped file, which stays, and the rest is copied; elsewhere all is.
     let copied = if placement.device.is_cpu() { all.numbers - encoder.numbers } else { all.numbers };
     let mapped = if placement.device.is_cpu() { all.bytes } else { 0 };

@@ -12,6 +12,7 @@ use candle_transformers::models::voxtral::{VoxtralLlama, VoxtralLlamaCache, Voxt
 
 use super::config::Config;
 use crate::{
+    families::context,
     model::{LoadError, ModelFiles, Placement},
     nn::{AudioEncoder, ComputeContext, Threads},
 };
@@ -40,7 +41,7 @@ pub struct Sequence {
 impl Net {
     /// From one or several safetensors, under the names of the hub or those that newer versions of transformers write.
     pub fn load(config: Config, files: &ModelFiles, placement: &Placement) -> std::result::Result<Self, LoadError> {
-        let context = ComputeContext::new(&placement.device, placement.dtype);
+        let context = context::exact(placement);
         let threads = Threads::start("voxtral", placement.threads);
         let threads = threads.map_err(|error| LoadError::Device(candle_core::Error::wrap(error)))?;
         let read = || -> std::result::Result<_, LoadError> {

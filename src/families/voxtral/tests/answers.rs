@@ -224,6 +224,6 @@ fn silence_warms_it_up_and_weights_that_are_no_numbers_show() {
     let mut weights = fixture("model.safetensors");
     let header = 8 + u64::from_le_bytes(weights[..8].try_into().unwrap()) as usize;
     weights[header..].fill(0xff);
-    let mut spoiled = Voxtral.load(&files_with("model.safetensors", weights), &place(DType::F32)).unwrap();
+    let mut spoiled = Voxtral.load(&files_with("model.safetensors", weights), &place(Precision::F32)).unwrap();
     assert!(spoiled.warm_up().unwrap_err().to_string().contains("no numbers"));
 }

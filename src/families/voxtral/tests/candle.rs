@@ -8,7 +8,7 @@ use super::*;
 /// Its encoder takes the tanh form of GELU after the convolutions. Once it agrees as ours does, it may serve.
 #[test]
 fn candles_encoder_is_near_but_not_exact() {
-    let (config, net, expected) = (config(), net(&files(), DType::F32), Expected::read());
+    let (config, net, expected) = (config(), net(&files(), Precision::F32), Expected::read());
     let mel = windows(&config, &sound(expected.cases[0].seconds)).remove(0);
     let encoder = config.encoder();
     let sizes = VoxtralEncoderConfig {

@@ -3,7 +3,7 @@
 use super::*;
 
 fn fault(files: &ModelFiles) -> String {
-    match Voxtral.load(files, &place(DType::F32)) {
+    match Voxtral.load(files, &place(Precision::F32)) {
         Ok(_) => panic!("it loads"),
         Err(error) => error.to_string(),
     }
@@ -97,7 +97,7 @@ fn the_names_that_newer_transformers_write_and_shards_load_as_well() {
     });
     let tokens = [1, 3, 25];
     let first = |files: &ModelFiles| {
-        let net = net(files, DType::F32);
+        let net = net(files, Precision::F32);
         net.feed(&mut net.sequence(), &net.embed(&tokens).unwrap()).unwrap()
     };
     let expected = first(&files());
@@ -128,5 +128,10 @@ fn the_names_that_newer_transformers_write_and_shards_load_as_well() {
 fn the_footprint_grows_with_the_type_and_is_more_than_the_weights() {
     let of = |dtype| Voxtral.footprint(&files(), &place(dtype)).unwrap();
     let weights = fixture("model.safetensors").len() as u64;
-    assert!(of(DType::F16) > weights && of(DType::F32) > of(DType::F16), "{} {}", of(DType::F32), of(DType::F16));
+    assert!(
+        of(Precision::F16) > weights && of(Precision::F32) > of(Precision::F16),
+        "{} {}",
+        of(Precision::F32),
+        of(Precision::F16)
+    );
 }

@@ -36,7 +36,7 @@ fn spectra_are_normalised_over_the_whole_recording() {
 
 #[test]
 fn what_is_heard_is_what_transformers_puts_in_the_place_of_tokens() {
-    let (config, net, expected) = (config(), net(&files(), DType::F32), Expected::read());
+    let (config, net, expected) = (config(), net(&files(), Precision::F32), Expected::read());
     for (at, case) in expected.cases.iter().enumerate() {
         let hear = |mel: Vec<f32>| -> Vec<f32> { net.hear(&mel).unwrap().flatten_all().unwrap().to_vec1().unwrap() };
         let found: Vec<f32> = windows(&config, &sound(case.seconds)).into_iter().flat_map(hear).collect();
@@ -64,7 +64,7 @@ fn logits(net: &Net, expected: &Expected, at: usize) -> Vec<Vec<f32>> {
 #[test]
 fn logits_are_those_of_transformers_window_by_window_and_token_by_token() {
     let expected = Expected::read();
-    for (dtype, tolerance) in [(DType::F32, TOLERANCE), (DType::F16, HALF)] {
+    for (dtype, tolerance) in [(Precision::F32, TOLERANCE), (Precision::F16, HALF)] {
         let net = net(&files(), dtype);
         for at in 0..expected.cases.len() {
             let (rows, width) = expected.numbers(&format!("logits.{at}"));
@@ -77,7 +77,7 @@ fn logits_are_those_of_transformers_window_by_window_and_token_by_token() {
 
 #[test]
 fn a_sequence_holds_no_more_than_was_counted() {
-    let (net, config) = (net(&files(), DType::F32), config());
+    let (net, config) = (net(&files(), Precision::F32), config());
     let rows = Tensor::zeros((config.positions() + 1, config.text_config.hidden_size), DType::F32, &Device::Cpu);
     let error = net.feed(&mut net.sequence(), &rows.unwrap()).unwrap_err().to_string();
     assert!(error.contains("does not fit"), "{error}");

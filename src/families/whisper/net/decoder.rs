@@ -45,7 +45,7 @@ struct Layer {
 pub(super) fn slot_config(config: &Config, context: &ComputeContext) -> SlotConfig {
     let heads = config.decoder_attention_heads;
     let cache = |capacity, dtype| KvCacheConfig { heads, head_dim: config.d_model / heads, capacity, dtype };
-    let cross = if context.dtype == DType::F32 { KvCacheDtype::Full } else { KvCacheDtype::Half };
+    let cross = if context.is_exact() { KvCacheDtype::Full } else { KvCacheDtype::Half };
     SlotConfig {
         layers: config.decoder_layers,
         self_attention: cache(config.max_target_positions, KvCacheDtype::Full),

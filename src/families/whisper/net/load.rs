@@ -1,15 +1,14 @@
 //! From files to a network.
 
 use bytes::Bytes;
-use candle_core::DType;
 
 use super::decoder::{self, Decoder};
 use crate::{
     families::{
-        weight_files,
+        context, weight_files,
         whisper::{config::Config, repository::CONFIG},
     },
-    model::{Backing, LoadError, ModelFiles, Placement},
+    model::{LoadError, ModelFiles, Placement, Precision},
     nn::{
         AudioEncoder, AudioEncoderConfig, ComputeContext,
         weights::{Loader, Weights},
@@ -30,10 +29,12 @@ pub(super) fn footprint(
     placement: &Placement,
 ) -> Result<u64, LoadError> {
     let sum = weight_files::size(files, part, |_| true)?;
-    let on_cpu = placement.device.is_cpu() && placement.dtype == DType::F32;
-    // On the CPU each weight keeps at most the width that it has in the file, see `nn::Linear`.
-    let weights =
-        if on_cpu { Some(sum.bytes) } else { sum.numbers.checked_mul(placement.dtype.size_in_bytes() as u64) };
+    let weights = match placement.dtype {
+        Precision::Q8 => Some(weight_files::q8_bytes(files, part, is_quantized)?),
+        // On the CPU each weight keeps at most the width that it has in the file, see `nn::Linear`.
+        Precision::F32 if placement.device.is_cpu() => Some(sum.bytes),
+        other => sum.numbers.checked_mul(other.dtype().size_in_bytes() as u64),
+    };
     let weights = weights.ok_or_else(|| too_large(CONFIG, "its tensors"))?;
     let slots = slots(config, placement).ok_or_else(|| {
         too_large(CONFIG, "decoder_layers, d_model, max_source_positions and max_target_positions, in each of a batch,")
@@ -48,7 +49,7 @@ pub(super) fn footprint(
 
 /// Bytes of the caches of a full batch; `None` if nobody can count so far.
 fn slots(config: &Config, placement: &Placement) -> Option<u64> {
-    let context = ComputeContext::new(&placement.device, placement.dtype);
+    let context = context::quantized(placement);
     let slot = decoder::slot_config(config, &context).bytes(&context)?;
     u64::try_from(slot.checked_mul(placement.max_batch)?).ok()
 }
@@ -62,6 +63,11 @@ fn workspace(config: &Config, placement: &Placement) -> Option<u64> {
 
 fn too_large(file: &str, fields: &str) -> LoadError {
     LoadError::Malformed { file: file.to_owned(), reason: format!("{fields} make more bytes than can be counted") }
+}
+
+/// Whether the matrix of such a name is a layer, and no table of positions.
+fn is_quantized(name: &str) -> bool {
+    !name.ends_with("embed_positions.weight")
 }
 
 fn encoder_config(config: &Config) -> AudioEncoderConfig {
@@ -79,9 +85,10 @@ pub(super) fn read(
     config: &Config,
     files: &ModelFiles,
     part: &str,
-    backing: Backing,
+    placement: &Placement,
     context: &ComputeContext,
 ) -> Result<(AudioEncoder, Decoder), LoadError> {
+    let backing = context::backing(context, placement);
     let mut weights = weights(files, part, |name| files.weights(part, name, backing))?;
     // The same numbers as the token embeddings.
     weights.ignore("proj_out.weight");

@@ -8,7 +8,7 @@ use super::{
     load,
 };
 use crate::{
-    families::whisper::config::Config,
+    families::{context, whisper::config::Config},
     model::{LoadError, ModelFiles, Placement},
     nn::{
         AudioEncoder, ComputeContext, Threads,
@@ -36,8 +36,7 @@ impl Net {
         part: &str,
         placement: &Placement,
     ) -> std::result::Result<Self, LoadError> {
-        let context = ComputeContext::new(&placement.device, placement.dtype);
-        Self::load_with(context, config, files, part, placement)
+        Self::load_with(context::quantized(placement), config, files, part, placement)
     }
 
     pub(super) fn load_with(
@@ -49,7 +48,7 @@ impl Net {
     ) -> std::result::Result<Self, LoadError> {
         let threads = Threads::start("whisper", placement.threads);
         let threads = threads.map_err(|error| LoadError::Device(candle_core::Error::wrap(error)))?;
-        let (encoder, decoder) = threads.install(|| load::read(&config, files, part, placement.weights, &context))?;
+        let (encoder, decoder) = threads.install(|| load::read(&config, files, part, placement, &context))?;
         Ok(Self { config, context, encoder, decoder, threads })
     }
 

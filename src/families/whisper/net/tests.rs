@@ -8,7 +8,7 @@ use safetensors::{Dtype, SafeTensors, serialize, tensor::TensorView};
 use super::*;
 use crate::{
     families::whisper::config::Config,
-    model::{Backing, LoadError, Location, ModelFiles, Placement},
+    model::{Backing, LoadError, Location, ModelFiles, Placement, Precision},
     nn::{ComputeContext, SimdLevel},
 };
 
@@ -43,7 +43,7 @@ fn files(model: &str) -> ModelFiles {
 fn placement(threads: usize) -> Placement {
     Placement {
         device: Device::Cpu,
-        dtype: DType::F32,
+        dtype: Precision::F32,
         weights: Backing::Mapped,
         threads,
         max_batch: 4,
@@ -226,13 +226,36 @@ fn cross_attention_agrees_with_the_reference_and_leaves_no_trace() {
 #[test]
 fn half_precision_placement_is_near_the_reference() {
     let expected = Expected::read("expected.safetensors");
-    let place = Placement { dtype: DType::F16, ..placement(1) };
+    let place = Placement { dtype: Precision::F16, ..placement(1) };
     let net = Net::load(config(), &files("model.safetensors"), "model", &place).expect("fixture");
     let features = heard(&net, &expected);
     let mut slots = net.slots(1);
     let tokens = expected.tokens(1);
     let logits = alone(&net, &mut slots, &features[1], &tokens, tokens.len()).remove(0);
     assert_near(&logits, &expected.logits(1, tokens.len() - 1), 5e-3, "f16");
+}
+
+/// Of blocks of 24 numbers; real layers are wider and even more out.
+#[test]
+fn weights_of_eight_bits_are_near_the_reference_on_every_processor() {
+    for (model, expected) in
+        [("model.safetensors", "expected.safetensors"), ("model-f16.safetensors", "expected-f16.safetensors")]
+    {
+        let expected = Expected::read(expected);
+        for &level in SimdLevel::available() {
+            let context = ComputeContext { kernels: Some(level), ..ComputeContext::new(&Device::Cpu, DType::F32) };
+            let net =
+                Net::load_with(context.with_q8(), config(), &files(model), "model", &placement(2)).expect("fixture");
+            let features = heard(&net, &expected);
+            let mut slots = net.slots(1).expect("slots");
+            for (row, window) in WINDOWS.into_iter().enumerate() {
+                let tokens = expected.tokens(row);
+                let logits = alone(&net, &mut slots, &features[window], &tokens, tokens.len()).remove(0);
+                let what = format!("{model} with {level:?}, row {row}");
+                assert_near(&logits, &expected.logits(row, tokens.len() - 1), 3e-2, &what);
+            }
+        }
+    }
 }
 
 // === rows ===
@@ -427,4 +450,26 @@ fn the_footprint_covers_weights_and_slots() {
         decoder::slot_config(&config(), &context).bytes(&context).expect("few") as u64
     };
     assert!(footprint("model.safetensors", 5) >= weights("model.safetensors") + 5 * row);
+}
+
+#[test]
+fn the_footprint_of_eight_bits_is_that_of_panels_and_blocks() {
+    let footprint = |dtype| {
+        let place = Placement { dtype, max_batch: 3, ..placement(1) };
+        Net::footprint(&config(), &files("model.safetensors"), "model", &place).expect("fixture")
+    };
+    let slots =
+        |context: ComputeContext| 3 * decoder::slot_config(&config(), &context).bytes(&context).expect("few") as u64;
+    let exact = ComputeContext::new(&Device::Cpu, DType::F32);
+    let tensors = tensors("model.safetensors");
+    let bytes = |(name, (_, shape, data)): (&String, &(Dtype, Vec<usize>, Vec<u8>))| match shape[..] {
+        [columns, depth] if !name.ends_with("embed_positions.weight") => {
+            // In each block 32 columns of 32 bytes and a scale of two.
+            (columns.div_ceil(32) * depth.div_ceil(32) * 32 * 34) as u64
+        }
+        _ => data.len() as u64,
+    };
+    let weights = tensors.values().map(|(_, _, data)| data.len() as u64).sum::<u64>() + slots(exact.clone());
+    let eight_bits = tensors.iter().map(bytes).sum::<u64>() + slots(exact.with_q8());
+    assert_eq!(footprint(Precision::F32) - weights, footprint(Precision::Q8) - eight_bits);
 }

@@ -1,6 +1,6 @@
 use std::{collections::VecDeque, time::Instant};
 
-use candle_core::{DType, Device};
+use candle_core::Device;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -11,8 +11,8 @@ use super::{
 use crate::{
     audio::Pcm,
     model::{
-        Admission, Backing, Family, FlowLimits, Location, ModelFiles, Placement, Request, RequestError, Responses,
-        request,
+        Admission, Backing, Family, FlowLimits, Location, ModelFiles, Placement, Precision, Request, RequestError,
+        Responses, request,
     },
     speech::{Segment, Summary, Timestamps, TranscribeOptions, TranscriptEvent},
 };
@@ -119,7 +119,7 @@ fn model(max_batch: usize) -> Box<dyn Model> {
 fn model_of(files: ModelFiles, max_batch: usize) -> Box<dyn Model> {
     let place = Placement {
         device: Device::Cpu,
-        dtype: DType::F32,
+        dtype: Precision::F32,
         weights: Backing::Mapped,
         threads: 1,
         max_batch,
