@@ -248,7 +248,7 @@ impl Engine {
 
     /// It has its weights, and waits.
     fn start(name: &str, command: &mut Command) -> anyhow::Result<Self> {
-        eprintln!("{name} is loaded");
+        eprintln!("loading {name}");
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let turns = process.stdin.take().context("a pipe")?;
         let mut answers = BufReader::new(process.stdout.take().context("a pipe")?).lines();
