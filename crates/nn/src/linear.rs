@@ -196,7 +196,9 @@ impl Linear {
     /// The same for rows that are made of frames, into rows that follow each other. What a model convolves with is never kept
     /// in eight bits.
     pub(super) fn convolve_into(&self, x: Frames<'_>, epilogue: Epilogue<'_>, add: Option<Rows<'_>>, out: &mut [f32]) {
-        let Weight::Stored(level, stored) = &self.weight else { unreachable!("the weights are not stored as they are") };
+        let Weight::Stored(level, stored) = &self.weight else {
+            unreachable!("the weights are not stored as they are")
+        };
         let kernel = self.kernel_epilogue(epilogue, add);
         with_stored!(stored, E, parts => convolve(*level, x, Columns::<E>::new(parts, self.depth), out, kernel));
     }
