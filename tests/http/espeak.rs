@@ -208,13 +208,14 @@ async fn until(what: &str, is_so: impl Fn() -> bool) {
 async fn who_leaves_leaves_no_process_behind() {
     let Some(program) = program() else { return };
     let server = builder(program).env("SCONCE_LIMITS__OUTPUT_BUFFER_AUDIO", "1s").start();
+    // Whoever is asked for its voices at the start may still be there, or gone.
     let before = children();
     // Far more sound than anybody keeps for a reader who does not read.
     let text = "The lighthouse keeper counted forty ships. ".repeat(100);
     let mut answer = ask(&server, json!({"input": text, "speed": 0.5, "response_format": "pcm"})).await;
     assert!(answer.status() == 200 && answer.chunk().await.unwrap().is_some());
     drop(answer);
-    until("a process lives on", || children() == before).await;
+    until("a process lives on", || children().is_subset(&before)).await;
     assert!(!spoken(&server, json!({})).await.is_empty());
 }
 

@@ -1,12 +1,13 @@
 //! Products with weights of eight bits.
 //!
-//! Numbers that follow each other along the depth share a scale, [`BLOCK`] of them, as in the `q8_0` of llama.cpp: each is a
+//! Numbers that follow each other along the depth share a scale, [`BLOCK`](block::BLOCK) of them, as in the `q8_0` of llama.cpp: each is a
 //! whole number from -127 to 127 times that. The rows of the left matrix are cut into such blocks too, so that a product is
 //! a sum of dot products of whole numbers, each exact, times two scales. Those are added up in `f32` along the depth, in the
 //! same order whatever rows there are and whatever vectors: a row has the same sums, to the last bit, among any others.
 //!
 //! `weights` keeps the right matrix, `rows` the left one, `dots` multiplies bytes, `product` multiplies matrices.
 
+mod block;
 mod dots;
 mod level;
 mod product;
@@ -19,9 +20,3 @@ mod x86;
 
 pub use product::multiply;
 pub use weights::{Q8Weights, q8_bytes};
-
-/// Numbers that share a scale.
-const BLOCK: usize = 32;
-
-/// The largest whole number.
-const LARGEST: f32 = 127.0;

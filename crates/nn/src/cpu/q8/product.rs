@@ -12,7 +12,7 @@ use super::{
         matrix::{PANEL, Rows, Target, panels},
         simd::{Lanes, prefetch},
     },
-    BLOCK,
+    block::BLOCK,
     dots::{ByteDots, Plain},
     level::{ByteInstructions, ByteLevel},
     rows::{Q8Rows, RowBlock},

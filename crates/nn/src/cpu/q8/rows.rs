@@ -8,7 +8,7 @@ use super::{
         matrix::Rows,
         simd::{Lanes, vectorised},
     },
-    BLOCK, LARGEST,
+    block::{BLOCK, LARGEST},
     weights::OFFSET,
 };
 

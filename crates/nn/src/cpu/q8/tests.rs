@@ -1,6 +1,6 @@
 use half::{bf16, f16};
 
-use super::{super::matrix::Rows, level::ByteLevel, product::multiply_with, weights::Q8Error, *};
+use super::{super::matrix::Rows, block::BLOCK, level::ByteLevel, product::multiply_with, weights::Q8Error, *};
 use crate::{
     cpu::{detect::SimdLevel, epilogue::KernelEpilogue},
     weights::data::WeightData,

@@ -17,7 +17,7 @@ use super::{
         matrix::{PANEL, panels},
         simd::{Lanes, vectorised},
     },
-    BLOCK, LARGEST,
+    block::{BLOCK, LARGEST},
 };
 use crate::weights::data::{WeightData, with_data};
 
