@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use parking_lot::Mutex;
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
@@ -43,7 +43,8 @@ pub(super) fn of_text(bytes: u64) -> ProgressBar {
 /// Shows how models come in, until it is dropped; then nothing of it is left on the screen but a line for each that came.
 pub(super) struct Watching {
     task: JoinHandle<()>,
-    bars: MultiProgress,
+    /// Behind a lock, so that nothing is drawn once they are over.
+    bars: Arc<Mutex<Bars>>,
     changes: watch::Receiver<Arc<Snapshot>>,
     /// Behind a lock for the moment in which a state is looked at.
     fetches: Arc<Mutex<Fetches>>,
@@ -51,9 +52,9 @@ pub(super) struct Watching {
 
 /// `place` says where the files of a model lie, as far as the command knows.
 pub(super) fn of_models(changes: watch::Receiver<Arc<Snapshot>>, place: Place) -> Watching {
-    let (bars, fetches) = (MultiProgress::new(), Arc::new(Mutex::new(Fetches::new(place))));
+    let (bars, fetches) = (Arc::default(), Arc::new(Mutex::new(Fetches::new(place))));
     let task = match stderr().is_terminal() {
-        true => tokio::spawn(draw(changes.clone(), bars.clone(), fetches.clone())),
+        true => tokio::spawn(draw(changes.clone(), Arc::clone(&bars), fetches.clone())),
         false => tokio::spawn(tell(changes.clone(), fetches.clone())),
     };
     Watching { task, bars, changes, fetches }
@@ -62,9 +63,7 @@ pub(super) fn of_models(changes: watch::Receiver<Arc<Snapshot>>, place: Place) -
 impl Drop for Watching {
     fn drop(&mut self) {
         self.task.abort();
-        // What the task still draws is drawn nowhere: the screen belongs to what comes next.
-        let _ = self.bars.clear();
-        self.bars.set_draw_target(ProgressDrawTarget::hidden());
+        self.bars.lock().end();
         ended(&self.fetches, &self.changes.borrow()).for_each(|line| eprintln!("{line}"));
     }
 }
@@ -75,10 +74,13 @@ fn ended(fetches: &Mutex<Fetches>, snapshot: &Snapshot) -> std::vec::IntoIter<St
     snapshot.models.iter().filter_map(|model| fetches.line(model, now)).collect::<Vec<_>>().into_iter()
 }
 
-async fn draw(mut changes: watch::Receiver<Arc<Snapshot>>, all: MultiProgress, fetches: Arc<Mutex<Fetches>>) {
-    let mut bars = Bars { all, one: HashMap::new() };
+async fn draw(mut changes: watch::Receiver<Arc<Snapshot>>, bars: Arc<Mutex<Bars>>, fetches: Arc<Mutex<Fetches>>) {
     while changes.changed().await.is_ok() {
         let snapshot = changes.borrow_and_update().clone();
+        let mut bars = bars.lock();
+        if bars.over {
+            return;
+        }
         snapshot.models.iter().for_each(|model| bars.show(model));
         for line in ended(&fetches, &snapshot) {
             let _ = bars.all.println(line);
@@ -99,9 +101,12 @@ async fn tell(mut changes: watch::Receiver<Arc<Snapshot>>, fetches: Arc<Mutex<Fe
     }
 }
 
+#[derive(Default)]
 struct Bars {
     all: MultiProgress,
     one: HashMap<ModelName, (Status, ProgressBar)>,
+    /// The screen belongs to what comes next.
+    over: bool,
 }
 
 impl Bars {
@@ -127,25 +132,22 @@ impl Bars {
         if let Some((_, old)) = self.one.remove(&model.name) {
             old.finish_and_clear();
         }
-        let bar = match model.status {
-            Status::Downloading => busy(model.name.as_str(), Phase::Resolving.as_str()),
-            Status::Loading => busy(model.name.as_str(), "loading"),
+        let what = match model.status {
+            Status::Downloading => Phase::Resolving.as_str(),
+            Status::Loading => "loading",
             Status::NotLoaded | Status::Ready | Status::Failed => return,
         };
-        self.one.insert(model.name.clone(), (model.status, self.all.add(bar)));
+        let bar = ProgressBar::new_spinner().with_style(style(BUSY)).with_message(what);
+        // Among the others first: what it draws before that, nobody clears.
+        let bar = self.all.add(bar.with_prefix(model.name.to_string()));
+        bar.enable_steady_tick(Duration::from_millis(100));
+        self.one.insert(model.name.clone(), (model.status, bar));
     }
-}
 
-impl Drop for Bars {
-    fn drop(&mut self) {
+    fn end(&mut self) {
+        self.over = true;
         self.one.values().for_each(|(_, bar)| bar.finish_and_clear());
     }
-}
-
-fn busy(name: &str, what: &'static str) -> ProgressBar {
-    let bar = ProgressBar::new_spinner().with_style(style(BUSY)).with_prefix(name.to_owned()).with_message(what);
-    bar.enable_steady_tick(Duration::from_millis(100));
-    bar
 }
 
 fn style(template: &str) -> ProgressStyle {
