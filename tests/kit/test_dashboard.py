@@ -37,6 +37,7 @@ LEFT_OUT = {
     "sconce_build_info",
     "sconce_config_reloads_total",
     "sconce_download_seconds",
+    "sconce_fallbacks_total",
     "sconce_key_audio_seconds_total",
     "sconce_key_characters_total",
     "sconce_key_reloads_total",

@@ -110,7 +110,10 @@ export const known = () =>
     look();
   });
 
-export const isHere = (model) => model.fetched || model.listed || model.status !== 'not_loaded' || model.preload;
+// One that a program speaks has no files, and is always fetched: it is here if somebody named it.
+const hasFiles = (model) => Object.keys(model.source ?? {}).length > 0;
+
+export const isHere = (model) => (model.fetched && hasFiles(model)) || model.listed || model.status !== 'not_loaded' || model.preload;
 
 /** Models for a task, those that answer at once first. */
 export function able(task) {
