@@ -32,6 +32,18 @@ pub enum DecodeError {
     NoSound,
 }
 
+// === impl DecodeError ===
+
+impl DecodeError {
+    /// Whether a decoder that knows more formats, or forgives more, may hear what this one does not.
+    pub fn may_be_heard_otherwise(&self) -> bool {
+        match self {
+            Self::Unrecognised | Self::Unsupported(_) | Self::Corrupt(_) | Self::NoSound => true,
+            Self::Empty | Self::TooLong { .. } | Self::NoRoom => false,
+        }
+    }
+}
+
 /// What opening a file can fail with. Symphonia tells an unknown format from an unsupported feature by its text only.
 pub(super) fn opening(error: Error) -> DecodeError {
     match error {

@@ -3,13 +3,21 @@
 //! The content decides about the format; a wrong name or media type does no harm. Packets stream through the resampler
 //! into the result, so that memory is bounded by the limit on the length, whatever the file declares. What decodes a
 //! file is Symphonia, and for Opus [`opus`]; a panic in there is an error here.
+//!
+//! What a player would make audible is heard: of several tracks the first that can be decoded and is not silent, of
+//! channels that cancel each other out one, and where the container says that time passed without sound there is silence.
 
+mod aac;
 mod conform;
 mod error;
+mod foreign;
+mod headers;
 mod mp4;
 mod opus;
+mod parts;
 mod reader;
 mod sink;
+mod source;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -20,18 +28,20 @@ pub use conform::conform;
 pub use error::DecodeError;
 
 use super::Pcm;
-use reader::Reader;
+use reader::{MOST_TRACKS, Reader};
 pub use sink::Room;
-use sink::Sink;
+use sink::{Mix, Sink};
 
 /// Hertz, and so much of a file, to see whether it is one.
 const PROBE_RATE: u32 = 16_000;
 const PROBED: Duration = Duration::from_secs(1);
+/// A track in which nothing is louder than this, -80 dB of full scale, is not what was recorded.
+const SILENT: f32 = 1e-4;
 
 /// Sound, and where it came from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decoded {
-    /// At the rate that was asked for; the mean of all channels.
+    /// At the rate that was asked for; the mean of all channels, or the loudest where they cancel each other out.
     pub pcm: Pcm,
     pub source: SourceFormat,
     /// The file ended before the length that it declares, or part of it could not be read: this is what could be.
@@ -63,12 +73,12 @@ pub fn decode(bytes: &[u8], hint: Option<&str>, rate: u32, limit: Duration) -> R
 ///
 /// # Errors
 /// [`DecodeError::NoRoom`] when it says no, and those of [`decode`].
-pub fn decode_within<'a>(
+pub fn decode_within(
     bytes: &[u8],
     hint: Option<&str>,
     rate: u32,
     limit: Duration,
-    room: &'a mut Room<'a>,
+    room: &mut Room<'_>,
 ) -> Result<Decoded, DecodeError> {
     contained(bytes, || hear(bytes, hint, rate, limit, room))
 }
@@ -79,19 +89,24 @@ pub fn decode_within<'a>(
 /// As [`decode`] has them for what is wrong from the start.
 pub fn probe(bytes: &[u8], hint: Option<&str>, limit: Duration) -> Result<(), DecodeError> {
     contained(bytes, || {
-        let mut reader = Reader::open(bytes, hint)?;
-        if reader.is_longer_than(limit) {
-            return Err(DecodeError::TooLong { limit });
-        }
         let mut room = |_| true;
-        let mut sink = Sink::new(PROBE_RATE, PROBED, reader.span(), &mut room);
-        match reader.read_into(&mut sink).err() {
-            Some(DecodeError::TooLong { .. }) => Ok(()),
-            fault => match sink.finish() {
-                Some(_) => Ok(()),
-                None => Err(fault.unwrap_or_else(|| reader.why_silent())),
-            },
+        let mut reason = None;
+        for nth in 0..MOST_TRACKS {
+            let Some(mut reader) = Reader::open(bytes, hint, nth)? else { break };
+            if reader.is_longer_than(limit) {
+                return Err(DecodeError::TooLong { limit });
+            }
+            let mut sink = Sink::new(PROBE_RATE, PROBED, Mix::Mean, &mut room);
+            sink.begin(reader.edit());
+            match reader.read_into(&mut sink).err() {
+                Some(DecodeError::TooLong { .. }) => return Ok(()),
+                fault => match sink.finish() {
+                    Some(_) => return Ok(()),
+                    None => _ = reason.get_or_insert_with(|| fault.unwrap_or_else(|| reader.why_silent())),
+                },
+            }
         }
+        Err(reason.unwrap_or(DecodeError::NoSound))
     })
 }
 
@@ -100,35 +115,119 @@ fn contained<T>(bytes: &[u8], work: impl FnOnce() -> Result<T, DecodeError>) -> 
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
     }
+    if let Some(name) = foreign::container(bytes) {
+        return Err(DecodeError::Unsupported(name.to_owned()));
+    }
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(DecodeError::Corrupt("its content makes no sense to the decoder".to_owned())))
+        .map_err(|error| match foreign::codec(bytes) {
+            Some(name) if error == DecodeError::NoSound || matches!(error, DecodeError::Unsupported(_)) => {
+                DecodeError::Unsupported(format!("the codec {name}"))
+            }
+            _ => error,
+        })
 }
 
-fn hear<'a>(
+/// The first track that is not silent; if all are, the first that is whole.
+fn hear(
     bytes: &[u8],
     hint: Option<&str>,
     rate: u32,
     limit: Duration,
-    room: &'a mut Room<'a>,
+    room: &mut Room<'_>,
 ) -> Result<Decoded, DecodeError> {
-    let mut reader = Reader::open(bytes, hint)?;
-    if reader.is_longer_than(limit) {
-        return Err(DecodeError::TooLong { limit });
+    let mut second_best = None;
+    for nth in 0..MOST_TRACKS {
+        let Some(track) = hear_track(bytes, hint, nth, rate, limit, room)? else { break };
+        match track {
+            Ok(decoded) if !is_silent(&decoded.pcm) => return Ok(decoded),
+            // Silence is better than a fault.
+            track if nth == 0 || track.is_ok() && second_best.as_ref().is_none_or(Result::is_err) => {
+                second_best = Some(track);
+            }
+            _ => {}
+        }
     }
-    let mut sink = Sink::new(rate, limit, reader.span(), room);
-    let fault = reader.read_into(&mut sink).err();
-    if let Some(error @ (DecodeError::TooLong { .. } | DecodeError::NoRoom)) = fault {
-        return Err(error);
+    second_best.unwrap_or(Err(DecodeError::NoSound))
+}
+
+fn is_silent(pcm: &Pcm) -> bool {
+    pcm.samples().iter().all(|sample| sample.abs() < SILENT)
+}
+
+/// One track, unless there are not so many. Whether its channels cancel each other out is known at its end; then it is
+/// decoded once more, for one of them. The error inside is of this track alone.
+fn hear_track(
+    bytes: &[u8],
+    hint: Option<&str>,
+    nth: usize,
+    rate: u32,
+    limit: Duration,
+    room: &mut Room<'_>,
+) -> Result<Option<Result<Decoded, DecodeError>>, DecodeError> {
+    let mut mix = Mix::Mean;
+    loop {
+        let mut room = |bytes| room(bytes);
+        let mut sink = Sink::new(rate, limit, mix, &mut room);
+        let Some(heard) = read_track(bytes, hint, nth, limit, &mut sink)? else { return Ok(None) };
+        if let Some(loudest) = sink.cancelled() {
+            mix = Mix::Only(loudest);
+            continue;
+        }
+        let Some((pcm, shape)) = sink.finish() else { return Ok(Some(Err(heard.why_silent))) };
+        let source =
+            SourceFormat { container: heard.container, codec: heard.codec, rate: shape.rate, channels: shape.channels };
+        return Ok(Some(Ok(Decoded { pcm, source, truncated: heard.truncated })));
     }
-    let Some((pcm, shape)) = sink.finish() else { return Err(fault.unwrap_or_else(|| reader.why_silent())) };
-    let truncated = fault.is_some() || reader.fell_short(pcm.duration());
-    let source = SourceFormat {
-        container: reader.container(),
-        codec: reader.codec(),
-        rate: shape.rate,
-        channels: shape.channels,
-    };
-    Ok(Decoded { pcm, source, truncated })
+}
+
+/// What was found out on the way.
+struct Heard {
+    container: &'static str,
+    codec: &'static str,
+    truncated: bool,
+    /// The error, if no sample came.
+    why_silent: DecodeError,
+}
+
+/// Reads a track of every recording in the file.
+fn read_track(
+    bytes: &[u8],
+    hint: Option<&str>,
+    nth: usize,
+    limit: Duration,
+    sink: &mut Sink<'_>,
+) -> Result<Option<Heard>, DecodeError> {
+    let mut heard: Option<Heard> = None;
+    for part in parts::parts(bytes) {
+        let mut reader = match (Reader::open(part, hint, nth), &mut heard) {
+            (Ok(Some(reader)), _) => reader,
+            // What follows a recording may be anything.
+            (_, Some(heard)) => {
+                heard.truncated = true;
+                continue;
+            }
+            (opened, None) => return opened.map(|_| None),
+        };
+        if reader.is_longer_than(limit) {
+            return Err(DecodeError::TooLong { limit });
+        }
+        let before = sink.heard();
+        sink.begin(reader.edit());
+        let fault = reader.read_into(sink).err();
+        if let Some(error @ (DecodeError::TooLong { .. } | DecodeError::NoRoom)) = fault {
+            return Err(error);
+        }
+        let truncated = fault.is_some() || reader.fell_short(sink.heard().saturating_sub(before));
+        let heard = heard.get_or_insert_with(|| Heard {
+            container: reader.container(),
+            codec: reader.codec(),
+            truncated,
+            why_silent: fault.unwrap_or_else(|| reader.why_silent()),
+        });
+        heard.truncated |= truncated;
+    }
+    Ok(heard)
 }
 
 #[cfg(test)]

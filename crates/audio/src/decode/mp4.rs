@@ -7,31 +7,43 @@ use super::sink::Span;
 
 type Kind = [u8; 4];
 
+/// The part of a track that is the recording, and the silence before it, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Edit {
+    pub delay: f64,
+    pub span: Span,
+}
+
 /// The part of this audio track that is to be heard, if the file is MP4 and has a plain edit list: one edit, possibly
-/// after empty ones, which would insert silence.
-pub(super) fn edit(file: &[u8], track: u32) -> Option<Span> {
+/// after empty ones, which delay it.
+pub(super) fn edit(file: &[u8], track: u32) -> Option<Edit> {
     let movie = find(file, b"moov")?;
     let movie_scale = time_scale(find(movie, b"mvhd")?)?;
     let track = boxes(movie).filter(|(kind, _)| kind == b"trak").find(|(_, body)| id(body) == Some(track))?.1;
     let media_scale = time_scale(find(find(track, b"mdia")?, b"mdhd")?)?;
-    let (length, start) = only_edit(find(find(track, b"edts")?, b"elst")?)?;
+    let (empty, length, start) = only_edit(find(find(track, b"edts")?, b"elst")?)?;
     let start = start as f64 / media_scale;
     // Fragmented files do not know their length when they write the list.
     let end = if length == 0 { f64::INFINITY } else { start + length as f64 / movie_scale };
-    Some(Span { start, end })
+    Some(Edit { delay: empty as f64 / movie_scale, span: Span { start, end } })
 }
 
-/// Length in the movie's time scale and start in the media's.
-fn only_edit(list: &[u8]) -> Option<(u64, u64)> {
+/// Length of the empty edits before it, length in the movie's time scale and start in the media's.
+fn only_edit(list: &[u8]) -> Option<(u64, u64, u64)> {
     let wide = *list.first()? == 1;
     let entries = list.get(8..)?.chunks_exact(if wide { 20 } else { 12 });
     let mut edits = entries.filter_map(|entry| {
-        let (length, start) =
-            if wide { (u64_at(entry, 0)?, u64_at(entry, 8)?) } else { (u32_at(entry, 0)?, sign_extended(entry)?) };
-        (start != u64::MAX).then_some((length, start))
+        let short = || Some((u32_at(entry, 0)?, sign_extended(entry)?));
+        if wide { u64_at(entry, 0).zip(u64_at(entry, 8)) } else { short() }
     });
-    let edit = edits.next()?;
-    (edits.next().is_none() && edit.1 <= i64::MAX as u64).then_some(edit)
+    let mut empty = 0u64;
+    let (length, start) = loop {
+        match edits.next()? {
+            (length, u64::MAX) => empty = empty.saturating_add(length),
+            edit => break edit,
+        }
+    };
+    (edits.all(|(_, start)| start == u64::MAX) && start <= i64::MAX as u64).then_some((empty, length, start))
 }
 
 /// The start in a short entry; -1, which marks an empty edit, is all ones in either width.
@@ -82,6 +94,12 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     bytes.get(at..at + 8)?.try_into().ok().map(u64::from_be_bytes)
 }
 
+// === impl Edit ===
+
+impl Edit {
+    pub const NONE: Self = Self { delay: 0.0, span: Span::ALL };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,9 +128,11 @@ mod tests {
 
     #[test]
     fn one_edit_is_a_span_in_seconds() {
-        assert_eq!(edit(&movie(&[(500, 24_000)]), 7), Some(Span { start: 0.5, end: 1.0 }));
-        assert_eq!(edit(&movie(&[(0, 24_000)]), 7), Some(Span { start: 0.5, end: f64::INFINITY }));
-        assert_eq!(edit(&movie(&[(10, -1), (500, 24_000)]), 7), Some(Span { start: 0.5, end: 1.0 }));
+        let found = |delay, start, end| Some(Edit { delay, span: Span { start, end } });
+        assert_eq!(edit(&movie(&[(500, 24_000)]), 7), found(0.0, 0.5, 1.0));
+        assert_eq!(edit(&movie(&[(0, 24_000)]), 7), found(0.0, 0.5, f64::INFINITY));
+        assert_eq!(edit(&movie(&[(10, -1), (20, -1), (500, 24_000)]), 7), found(0.03, 0.5, 1.0));
+        assert_eq!(edit(&movie(&[(500, 24_000), (10, -1)]), 7), found(0.0, 0.5, 1.0));
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! One file, one audio track: packets in, samples out.
 
-use std::{io::Cursor, sync::LazyLock, time::Duration};
+use std::{sync::LazyLock, time::Duration};
 
 use symphonia::{
     core::{
         codecs::{
-            CodecInfo,
             audio::{
                 AudioCodecId, AudioCodecParameters, AudioDecoder, AudioDecoderOptions, CODEC_ID_NULL_AUDIO,
                 well_known::*,
@@ -22,15 +21,18 @@ use symphonia::{
 };
 
 use super::{
-    DecodeError,
+    DecodeError, aac,
     error::{ends_early, opening, reading},
-    mp4,
+    mp4::{self, Edit},
     opus::OpusDecoder,
     sink::{Sink, Span},
+    source::Source,
 };
 
 /// More than any layout of loudspeakers; a header that says so is wrong.
 const MOST_CHANNELS: usize = 255;
+/// Audio tracks of a file that are looked at.
+pub(super) const MOST_TRACKS: usize = 16;
 /// Samples that a decoder may set room aside for before it has seen a packet, over all channels.
 const MOST_RESERVED: u64 = 1 << 24;
 /// Declared lengths may count the run-up and the padding of the codec.
@@ -49,7 +51,11 @@ pub(super) struct Reader<'a> {
     format: Box<dyn FormatReader + 'a>,
     decoder: Box<dyn AudioDecoder>,
     track: u32,
-    span: Span,
+    /// What the source says that its container is.
+    container: Option<&'static str>,
+    edit: Edit,
+    /// Seconds at which the first packet of any track begins, which is where the file begins.
+    origin: Option<f64>,
     declared: Option<Duration>,
     /// Whether the bytes ended before the format did, as those of live recordings do.
     broke_off: bool,
@@ -62,39 +68,45 @@ pub(super) struct Reader<'a> {
 // === impl Reader ===
 
 impl<'a> Reader<'a> {
-    pub fn open(bytes: &'a [u8], hint: Option<&str>) -> Result<Self, DecodeError> {
-        let stream = MediaSourceStream::new(Box::new(Cursor::new(bytes)), MediaSourceStreamOptions::default());
+    /// At the audio track of this number among those that can be decoded, in the order in which a player would choose
+    /// them; none if there are not so many, but for the first, without which there is a reason.
+    pub fn open(bytes: &'a [u8], hint: Option<&str>, nth: usize) -> Result<Option<Self>, DecodeError> {
+        let source = Source::of(bytes);
+        let (length, container, broke_off) = (source.len(), source.container, source.broke_off);
+        let stream = MediaSourceStream::new(Box::new(source), MediaSourceStreamOptions::default());
         let format = get_probe()
             .probe(&probe_hint(hint), stream, FormatOptions::default(), MetadataOptions::default())
             .map_err(opening)?;
-        let track = choose(&*format)?;
-        let decoder = decoder_for(track)?;
-        let (track, declared) = (track.id, declared(&*format, track, decoder.codec_info()));
+        let Some((track, decoder)) = choose(&*format, nth)? else { return Ok(None) };
+        let declared = declared(&*format, track, &*decoder);
+        let track = track.id;
         let mut reader = Self {
             format,
             decoder,
             track,
-            span: Span::ALL,
+            container,
+            edit: Edit::NONE,
+            origin: None,
             declared,
             broke_off: false,
-            packets_left: bytes.len(),
-            lost: 0,
+            packets_left: length,
+            lost: usize::from(broke_off),
         };
         reader.apply_edit(bytes);
-        Ok(reader)
+        Ok(Some(reader))
     }
 
     pub fn container(&self) -> &'static str {
-        self.format.format_info().short_name
+        self.container.unwrap_or(self.format.format_info().short_name)
     }
 
     pub fn codec(&self) -> &'static str {
         self.decoder.codec_info().short_name
     }
 
-    /// The part of what is decoded that is the recording.
-    pub fn span(&self) -> Span {
-        self.span
+    /// The part of what is decoded that is the recording, and where it begins.
+    pub fn edit(&self) -> Edit {
+        self.edit
     }
 
     /// Whether the file itself says that it is longer than this.
@@ -119,6 +131,9 @@ impl<'a> Reader<'a> {
     /// Reads to the end, or to the first fault that cannot be stepped over.
     pub fn read_into(&mut self, sink: &mut Sink<'_>) -> Result<(), DecodeError> {
         while let Some(packet) = self.next_packet()? {
+            if let Some(seconds) = self.begins_at(&packet) {
+                sink.expect(seconds);
+            }
             match self.decoder.decode(&packet) {
                 Ok(samples) => sink.push(&samples)?,
                 Err(Error::DecodeError(_) | Error::IoError(_)) => self.lost += 1,
@@ -133,7 +148,11 @@ impl<'a> Reader<'a> {
     fn next_packet(&mut self) -> Result<Option<Packet>, DecodeError> {
         loop {
             self.packets_left = self.packets_left.checked_sub(1).ok_or_else(endless)?;
-            match self.format.next_packet() {
+            let next = self.format.next_packet();
+            if let Ok(Some(packet)) = &next {
+                self.origin = self.origin.or_else(|| self.seconds(packet.track_id, packet.dts.get()));
+            }
+            match next {
                 Ok(Some(packet)) if packet.track_id != self.track => {}
                 Ok(packet) => return Ok(packet),
                 // A recording appended to another: the tracks are new ones.
@@ -147,24 +166,40 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Where the packet belongs, from the beginning of the file. Only containers of films count time; others count
+    /// samples, and have no gaps.
+    fn begins_at(&self, packet: &Packet) -> Option<f64> {
+        match self.format.format_info().format {
+            FORMAT_ID_ISOMP4 | FORMAT_ID_MKV => Some(self.seconds(packet.track_id, packet.pts.get())? - self.origin?),
+            _ => None,
+        }
+    }
+
+    fn seconds(&self, track: u32, ticks: i64) -> Option<f64> {
+        let base = self.format.tracks().iter().find(|other| other.id == track)?.time_base?;
+        Some(ticks as f64 * f64::from(base.numer.get()) / f64::from(base.denom.get()))
+    }
+
     /// The decoder of Opus leaves out the run-up by itself.
     fn apply_edit(&mut self, bytes: &[u8]) {
         if self.format.format_info().format != FORMAT_ID_ISOMP4 {
             return;
         }
-        let Some(edit) = mp4::edit(bytes, self.track) else { return };
-        let opus = self.decoder.codec_params().codec == CODEC_ID_OPUS;
-        let start = if opus { 0.0 } else { edit.start };
-        self.span = Span { start, end: start + (edit.end - edit.start) };
-        if edit.end.is_finite() {
-            self.declared = Duration::try_from_secs_f64(edit.end - edit.start).ok();
+        let Some(mut edit) = mp4::edit(bytes, self.track) else { return };
+        let length = edit.span.end - edit.span.start;
+        if self.decoder.codec_params().codec == CODEC_ID_OPUS {
+            edit.span = Span { start: 0.0, end: length };
+        }
+        self.edit = edit;
+        if length.is_finite() {
+            self.declared = Duration::try_from_secs_f64(length).ok();
         }
     }
 
     fn start_over(&mut self) -> Result<(), DecodeError> {
-        let track = choose(&*self.format)?;
-        self.decoder = decoder_for(track)?;
+        let (track, decoder) = choose(&*self.format, 0)?.ok_or(DecodeError::NoSound)?;
         self.track = track.id;
+        self.decoder = decoder;
         self.declared = None;
         Ok(())
     }
@@ -189,20 +224,49 @@ fn probe_hint(hint: Option<&str>) -> Hint {
     probe
 }
 
-/// The audio track that a player would play.
-fn choose<'f>(format: &'f (dyn FormatReader + '_)) -> Result<&'f Track, DecodeError> {
-    format.default_track(TrackType::Audio).or_else(|| format.first_track(TrackType::Audio)).ok_or(DecodeError::NoSound)
+/// An audio track that can be decoded, and what decodes it: that which a player would play, then the others in their
+/// order.
+#[expect(clippy::type_complexity, reason = "a pair that is taken apart at once")]
+fn choose<'f>(
+    format: &'f (dyn FormatReader + '_),
+    nth: usize,
+) -> Result<Option<(&'f Track, Box<dyn AudioDecoder>)>, DecodeError> {
+    let first = format.default_track(TrackType::Audio).or_else(|| format.first_track(TrackType::Audio));
+    let first = first.ok_or(DecodeError::NoSound)?;
+    let others = format.tracks().iter().filter(|track| track.id != first.id && is_audio(track));
+    let (mut reason, mut found) = (None, 0);
+    for track in std::iter::once(first).chain(others).take(MOST_TRACKS) {
+        match decoder_for(track) {
+            Ok(decoder) if found == nth => return Ok(Some((track, decoder))),
+            Ok(_) => found += 1,
+            Err(error) => reason = reason.or(Some(error)),
+        }
+    }
+    match reason {
+        Some(error) if nth == 0 => Err(error),
+        _ => Ok(None),
+    }
+}
+
+fn is_audio(track: &Track) -> bool {
+    track.codec_params.as_ref().is_some_and(|params| params.audio().is_some())
 }
 
 fn decoder_for(track: &Track) -> Result<Box<dyn AudioDecoder>, DecodeError> {
-    let params = track.codec_params.as_ref().and_then(|params| params.audio()).ok_or(DecodeError::NoSound)?;
-    check(params)?;
+    let mut params = track.codec_params.as_ref().and_then(|params| params.audio()).ok_or(DecodeError::NoSound)?.clone();
+    let core = params.extra_data.as_deref().filter(|_| params.codec == CODEC_ID_AAC).and_then(aac::core);
+    if let Some(core) = core {
+        // A rate above 65535 Hz does not fit into the field of the container.
+        params.sample_rate = Some(core.rate);
+        params.extra_data = Some(core.config.into());
+    }
+    check(&params)?;
     if CODECS.get_audio_decoder(params.codec).is_none() {
         return Err(DecodeError::Unsupported(format!("the codec {}", codec_name(params.codec))));
     }
-    CODECS.make_audio_decoder(params, &AudioDecoderOptions::default()).map_err(|error| match error {
+    CODECS.make_audio_decoder(&params, &AudioDecoderOptions::default()).map_err(|error| match error {
         Error::Unsupported(_) if params.codec == CODEC_ID_AAC => {
-            DecodeError::Unsupported("AAC of another profile than LC, for example HE-AAC".to_owned())
+            DecodeError::Unsupported("AAC of another profile than LC, or of more than two channels".to_owned())
         }
         error => reading(error),
     })
@@ -222,11 +286,15 @@ fn check(params: &AudioCodecParameters) -> Result<(), DecodeError> {
 }
 
 /// The length that the file declares, if it is more than a guess.
-fn declared(format: &(dyn FormatReader + '_), track: &Track, codec: &CodecInfo) -> Option<Duration> {
-    let params = track.codec_params.as_ref()?.audio()?;
+fn declared(format: &(dyn FormatReader + '_), track: &Track, decoder: &dyn AudioDecoder) -> Option<Duration> {
+    let (params, codec) = (decoder.codec_params(), decoder.codec_info());
     let (Some(frames), Some(rate)) = (track.num_frames, params.sample_rate) else {
         return declared_in_ticks(format, track);
     };
+    // It calls its ticks frames, which may be those of the rate that HE-AAC is played at.
+    if format.format_info().format == FORMAT_ID_ISOMP4 {
+        return declared_in_ticks(format, track);
+    }
     let samples = frames.saturating_mul(params.channels.as_ref().map_or(1, |channels| channels.count()) as u64);
     let known = match format.format_info().format {
         FORMAT_ID_WAVE => samples < WAV_UNKNOWN,

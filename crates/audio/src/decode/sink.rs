@@ -4,11 +4,20 @@ use std::{ops::Range, time::Duration};
 
 use symphonia::core::audio::GenericAudioBufferRef;
 
-use super::DecodeError;
+use super::{DecodeError, mp4::Edit};
 use crate::{Pcm, Resampler};
 
 /// Full scale is 1; what claims to be this loud is no sound, and its square would not fit into an f32 spectrum.
 const LOUDEST: f32 = 32_768.0;
+
+/// Seconds between where a packet belongs and where the sound is, before it is moved: containers count in milliseconds,
+/// codecs have run-ups, and the clocks of live recordings drift.
+const GAP: f64 = 0.1;
+/// Frames of silence that are made at once.
+const SILENCE: usize = 4096;
+/// The mean of channels that have nothing to do with each other has one over their number of their power; where it has
+/// less than a quarter of that, they cancel out.
+const CANCELS: f64 = 0.25;
 
 /// Asked with the bytes that the sound is to take in all; whether it may.
 pub type Room<'a> = dyn FnMut(usize) -> bool + 'a;
@@ -20,9 +29,15 @@ pub(super) struct Sink<'a> {
     samples: Vec<f32>,
     resampler: Option<Resampler>,
     span: Span,
-    /// Seconds decoded, and seconds of them inside the span.
+    /// Seconds of this file decoded, and of all of them inside their spans.
     decoded: f64,
     heard: f64,
+    /// Seconds of silence before the next packet.
+    delay: f64,
+    /// Seconds at which the next packet begins, where its container says it.
+    expected: Option<f64>,
+    mix: Mix,
+    power: Power,
     shape: Option<Shape>,
     planes: Vec<Vec<f32>>,
     mono: Vec<f32>,
@@ -36,6 +51,21 @@ pub(super) struct Span {
     pub end: f64,
 }
 
+/// What becomes of channels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Mix {
+    Mean,
+    /// One of them alone.
+    Only(usize),
+}
+
+/// Sums of squares, to see whether the channels cancel each other out.
+#[derive(Default)]
+struct Power {
+    channels: Vec<f64>,
+    mean: f64,
+}
+
 /// Rate and channels of the first packet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
@@ -46,20 +76,44 @@ pub(super) struct Shape {
 // === impl Sink ===
 
 impl<'a> Sink<'a> {
-    pub fn new(rate: u32, limit: Duration, span: Span, room: &'a mut Room<'a>) -> Self {
+    pub fn new(rate: u32, limit: Duration, mix: Mix, room: &'a mut Room<'a>) -> Self {
         Self {
             rate,
             limit,
             samples: Vec::new(),
             resampler: None,
-            span,
+            span: Span::ALL,
             decoded: 0.0,
             heard: 0.0,
+            delay: 0.0,
+            expected: None,
+            mix,
+            power: Power::default(),
             shape: None,
             planes: Vec::new(),
             mono: Vec::new(),
             room,
         }
+    }
+
+    /// Begins a file, or the next one of several.
+    pub fn begin(&mut self, edit: Edit) {
+        (self.span, self.delay, self.decoded, self.expected) = (edit.span, edit.delay, 0.0, None);
+    }
+
+    /// Says where the next packet begins, in seconds from the beginning of its file.
+    pub fn expect(&mut self, seconds: f64) {
+        self.expected = Some(seconds);
+    }
+
+    /// Seconds that were taken so far.
+    pub fn heard(&self) -> Duration {
+        Duration::try_from_secs_f64(self.heard).unwrap_or_default()
+    }
+
+    /// The loudest channel, if the mean of all of them is next to nothing.
+    pub fn cancelled(&self) -> Option<usize> {
+        (self.mix == Mix::Mean).then(|| self.power.cancelled()).flatten()
     }
 
     /// Takes a packet, `[channels, frames]`.
@@ -69,17 +123,46 @@ impl<'a> Sink<'a> {
             return Ok(());
         }
         self.tune(rate)?;
+        self.fill(f64::from(rate))?;
         let wanted = self.wanted(packet.frames(), f64::from(rate));
-        self.heard += wanted.len() as f64 / f64::from(rate);
-        if self.heard > self.limit.as_secs_f64() {
-            return Err(DecodeError::TooLong { limit: self.limit });
-        }
+        self.count(wanted.len() as f64 / f64::from(rate))?;
         self.shape.get_or_insert(Shape { rate, channels });
         packet.copy_to_vecs_planar(&mut self.planes);
         self.mix(wanted);
+        self.take()
+    }
+
+    fn take(&mut self) -> Result<(), DecodeError> {
         self.make_room()?;
         if let Some(resampler) = &mut self.resampler {
             resampler.push(&self.mono, &mut self.samples);
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, seconds: f64) -> Result<(), DecodeError> {
+        self.heard += seconds;
+        if self.heard > self.limit.as_secs_f64() {
+            return Err(DecodeError::TooLong { limit: self.limit });
+        }
+        Ok(())
+    }
+
+    /// Silence up to where the next packet begins. It is counted before it is made.
+    fn fill(&mut self, rate: f64) -> Result<(), DecodeError> {
+        let mut silence = std::mem::take(&mut self.delay);
+        if let Some(expected) = self.expected.take().filter(|expected| *expected > self.decoded + GAP) {
+            silence += (expected.min(self.span.end) - self.decoded.max(self.span.start)).max(0.0);
+            self.decoded = expected;
+        }
+        self.count(silence)?;
+        let mut frames = (silence * rate).round() as usize;
+        while frames > 0 {
+            let some = frames.min(SILENCE);
+            self.mono.clear();
+            self.mono.resize(some, 0.0);
+            self.take()?;
+            frames -= some;
         }
         Ok(())
     }
@@ -129,16 +212,43 @@ impl<'a> Sink<'a> {
         start..end.max(start)
     }
 
-    /// The mean of the channels.
+    /// The mean of the channels, or one of them.
     fn mix(&mut self, wanted: Range<usize>) {
-        let share = 1.0 / self.planes.len() as f32;
+        let planes = match self.mix {
+            Mix::Mean => &self.planes[..],
+            Mix::Only(channel) => std::slice::from_ref(&self.planes[channel.min(self.planes.len() - 1)]),
+        };
+        let share = 1.0 / planes.len() as f32;
         self.mono.clear();
         self.mono.resize(wanted.len(), 0.0);
-        for plane in &self.planes {
+        for (channel, plane) in planes.iter().enumerate() {
+            let mut sum = 0.0;
             for (mono, sample) in self.mono.iter_mut().zip(&plane[wanted.clone()]) {
-                *mono += share * sane(*sample);
+                let sample = sane(*sample);
+                *mono += share * sample;
+                sum += f64::from(sample * sample);
             }
+            self.power.add(channel, sum);
         }
+        self.power.mean += self.mono.iter().map(|sample| f64::from(sample * sample)).sum::<f64>();
+    }
+}
+
+// === impl Power ===
+
+impl Power {
+    fn add(&mut self, channel: usize, sum: f64) {
+        if self.channels.len() <= channel {
+            self.channels.resize(channel + 1, 0.0);
+        }
+        self.channels[channel] += sum;
+    }
+
+    fn cancelled(&self) -> Option<usize> {
+        let count = self.channels.len() as f64;
+        let unrelated = self.channels.iter().sum::<f64>() / (count * count);
+        let loudest = self.channels.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1))?;
+        (self.channels.len() > 1 && self.mean < CANCELS * unrelated).then_some(loudest.0)
     }
 }
 

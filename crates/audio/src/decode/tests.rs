@@ -221,3 +221,111 @@ fn an_mp4_that_breaks_off_is_damaged() {
         assert!(matches!(error, DecodeError::Corrupt(_)), "{name}: {error:?}");
     }
 }
+
+/// What recorders did to the header of a recording, and what is heard of it all the same.
+#[test]
+fn headers_that_lie_do_no_harm() {
+    let samples = tone(440.0, 0.5, RATE, 0.3);
+    let right = encode_wav(&Pcm::new(samples, RATE));
+    let whole = heard(&right);
+    let patched = |at: usize, value: u32| {
+        let mut file = right.clone();
+        file[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        file
+    };
+    let list = b"LIST\x06\0\0\0INFOab";
+    let rf64 = {
+        let sizes: [&[u8]; 4] = [&[0; 8], &(right.len() as u64 - 44).to_le_bytes(), &[0; 8], &[0; 4]];
+        let data = [&right[12..40], &u32::MAX.to_le_bytes(), &right[44..]].concat();
+        [b"RF64\xFF\xFF\xFF\xFFWAVEds64\x1C\0\0\0", &sizes.concat()[..], &data].concat()
+    };
+    for (what, file) in [
+        (
+            "the RIFF size is 36 and that of the data 0",
+            [&right[..4], &[36, 0, 0, 0], &right[8..40], &[0; 4], &right[44..]].concat(),
+        ),
+        ("the RIFF size is 0", patched(4, 0)),
+        ("the RIFF size is unknown", patched(4, u32::MAX)),
+        ("the RIFF size is short by two", patched(4, right.len() as u32 - 10)),
+        ("the data size is 0", patched(40, 0)),
+        ("the data size is unknown", patched(40, u32::MAX)),
+        ("a list lies before the format", [&right[..12], list, &right[12..]].concat()),
+        ("a list lies after the data", [&right, &list[..]].concat()),
+        ("it is RF64", rf64),
+    ] {
+        assert_eq!(heard(&file), whole, "{what}");
+    }
+    // Nothing but a header, and one that is followed by a description.
+    assert_eq!(refused(&[&right[..40], &[0; 4], list].concat()), DecodeError::NoSound);
+}
+
+#[test]
+fn an_aiff_is_heard_whatever_its_size_says() {
+    let right = fixture("pcm.aiff");
+    let whole = heard(&right);
+    for length in [0, 1, right.len() as u32 - 10, 0x10_0000, u32::MAX] {
+        let mut file = right.clone();
+        file[4..8].copy_from_slice(&length.to_be_bytes());
+        assert_eq!(heard(&file), whole, "{length}");
+    }
+}
+
+/// Sun's format has its sound as WAVE has it, in another order of bytes.
+#[test]
+fn au_and_mp3_in_wave_and_live_caf_are_read() {
+    let au = |encoding: u32, data: &[u8]| {
+        let fields = [24, u32::MAX, encoding, 8_000, 1].map(u32::to_be_bytes).concat();
+        [b".snd", &fields[..], data].concat()
+    };
+    for (name, encoding) in [("mulaw.wav", 1), ("alaw.wav", 27)] {
+        let file = fixture(name);
+        let at = file.windows(4).position(|name| name == b"data").unwrap() + 8;
+        let decoded = heard(&au(encoding, &file[at..][..2_400]));
+        assert_eq!(decoded.source.container, "au");
+        assert_eq!(decoded.pcm, heard(&file).pcm, "{name}");
+    }
+    let short: Vec<u8> = [8_192i16; 2_400].iter().flat_map(|sample| sample.to_be_bytes()).collect();
+    assert!((heard(&au(3, &short)).pcm.samples()[2_400] - 0.25).abs() < 1e-3);
+
+    let mp3 = fixture("mono.mp3");
+    assert_eq!(heard(&wav(0x55, 8, 1, 16_000, &mp3)).pcm, heard(&mp3).pcm);
+
+    let mut caf = fixture("pcm.caf");
+    let whole = heard(&caf);
+    let at = caf.windows(4).position(|name| name == b"data").unwrap();
+    let length = i64::from_be_bytes(caf[at + 4..at + 12].try_into().unwrap());
+    caf.truncate(at + 12 + length as usize);
+    caf[at + 4..at + 12].copy_from_slice(&(-1i64).to_be_bytes());
+    assert_eq!(heard(&caf), whole);
+}
+
+#[test]
+fn channels_that_cancel_each_other_out_are_not_mixed() {
+    let first = tone(440.0, 0.5, RATE, 0.3);
+    let level = |channels: u16, second: &dyn Fn(usize) -> f32| {
+        let samples: Vec<f32> = first
+            .iter()
+            .enumerate()
+            .flat_map(|(n, &sample)| (0..channels).map(move |channel| if channel == 0 { sample } else { second(n) }))
+            .collect();
+        sine_in(440.0, heard(&wav_f32(channels, RATE, &samples)).pcm.samples(), RATE).0
+    };
+    // Inverted: one channel alone, the louder one.
+    assert!((level(2, &|n| -first[n]) - 0.5).abs() < 1e-3);
+    assert!((level(2, &|n| -0.8 * first[n]) - 0.5).abs() < 1e-3);
+    // Equal, quiet and half as loud: the mean.
+    assert!((level(2, &|n| first[n]) - 0.5).abs() < 1e-3);
+    assert!((level(2, &|_| 0.0) - 0.25).abs() < 1e-3);
+    assert!((level(2, &|n| -0.2 * first[n]) - 0.2).abs() < 1e-3);
+}
+
+#[test]
+fn live_recordings_that_were_joined_are_heard_whole() {
+    let (live, other) = (fixture("live.webm"), fixture("vorbis.webm"));
+    let joined = heard(&[&live[..], &other].concat());
+    let seconds = heard(&live).pcm.seconds() + heard(&other).pcm.seconds();
+    assert!((joined.pcm.seconds() - seconds).abs() < 0.01, "{}", joined.pcm.seconds());
+    // What follows may be anything.
+    let broken = heard(&[&live[..], &other[..60]].concat());
+    assert!(broken.truncated && (broken.pcm.seconds() - heard(&live).pcm.seconds()).abs() < 0.01);
+}

@@ -1,0 +1,106 @@
+//! What the readers of formats are given: the bytes of a file, with a header in front that tells the truth.
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+use symphonia::core::io::MediaSource;
+
+use super::headers;
+
+/// A header, and what comes after it. Nothing of the sound is copied.
+pub(super) struct Source<'a> {
+    head: Vec<u8>,
+    body: &'a [u8],
+    position: u64,
+    /// What the file is, where its sound is laid out as another container.
+    pub container: Option<&'static str>,
+    /// Whether the file ends before the length that it declares.
+    pub broke_off: bool,
+}
+
+// === impl Source ===
+
+impl<'a> Source<'a> {
+    pub fn of(bytes: &'a [u8]) -> Self {
+        headers::honest(bytes).unwrap_or_else(|| Self::new(Vec::new(), bytes))
+    }
+
+    pub fn new(head: Vec<u8>, body: &'a [u8]) -> Self {
+        Self { head, body, position: 0, container: None, broke_off: false }
+    }
+
+    pub fn named(self, container: &'static str) -> Self {
+        Self { container: Some(container), ..self }
+    }
+
+    pub fn broken_off(self, broke_off: bool) -> Self {
+        Self { broke_off, ..self }
+    }
+
+    pub fn len(&self) -> usize {
+        self.head.len() + self.body.len()
+    }
+
+    /// The slice that lies at the position.
+    fn rest(&self) -> &[u8] {
+        let at = usize::try_from(self.position).unwrap_or(usize::MAX);
+        match at.checked_sub(self.head.len()) {
+            None => &self.head[at..],
+            Some(at) => self.body.get(at..).unwrap_or_default(),
+        }
+    }
+}
+
+impl Read for Source<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.rest().read(buffer)?;
+        self.position += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for Source<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let position = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(offset) => (self.len() as u64).checked_add_signed(offset),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+        };
+        self.position = position.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        Ok(self.position)
+    }
+}
+
+impl MediaSource for Source<'_> {
+    fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn byte_len(&self) -> Option<u64> {
+        Some(self.len() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_and_a_body_read_as_one_file() {
+        let mut source = Source::new(b"head".to_vec(), b"and body");
+        let mut whole = String::new();
+        source.read_to_string(&mut whole).unwrap();
+        assert_eq!(whole, "headand body");
+        for (to, at, rest) in [
+            (SeekFrom::Start(2), 2, "adand body"),
+            (SeekFrom::End(-4), 8, "body"),
+            (SeekFrom::Start(4), 4, "and body"),
+            (SeekFrom::Start(99), 99, ""),
+        ] {
+            assert_eq!(source.seek(to).unwrap(), at);
+            let mut text = String::new();
+            source.read_to_string(&mut text).unwrap();
+            assert_eq!(text, rest);
+        }
+        assert!(source.seek(SeekFrom::Current(-100)).is_err());
+    }
+}
