@@ -718,6 +718,20 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
          again. A step is short, except that a large encoder on a small CPU takes minutes.",
     ),
     Setting::new(
+        "audio.ffmpeg",
+        "auto",
+        &To::<Config, _>(&PROGRAM, |c, v| c.service.ffmpeg = v),
+        "The program that hears recordings which are not decoded here (AMR, WMA, AC-3, transport streams; docs/AUDIO.md): \
+         `auto`, what the search path has; the path of one; or `off`. It gets the bytes by a pipe, opens no file and no \
+         address, and takes 1 GiB of memory at most; as many run at once as there are cores. It is looked for at the start.",
+    ),
+    Setting::new(
+        "audio.ffmpeg_time_limit",
+        "2m",
+        &To::<Config, _>(&DURATION, |c, v| c.service.ffmpeg_time_limit = v),
+        "How long it may take over one recording; then it is killed, and the recording refused.",
+    ),
+    Setting::new(
         "speech.lexicon",
         "none",
         &Maybe::<Config, _>("none", &FILE, |c, v| c.service.lexicon = v.map(service::LexiconFile::new)),
@@ -957,6 +971,8 @@ pub(super) fn blank() -> Config {
             max_audio: Duration::MAX,
             max_text: usize::MAX,
             max_decoded: usize::MAX,
+            ffmpeg: crate::model::ProgramChoice::Off,
+            ffmpeg_time_limit: Duration::MAX,
             output: FlowLimits { bytes: usize::MAX, sound: Duration::MAX },
             input: FlowLimits { bytes: usize::MAX, sound: Duration::MAX },
             lexicon: Some(service::LexiconFile::default()),

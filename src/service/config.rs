@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::LexiconFile;
-use crate::model::FlowLimits;
+use crate::model::{FlowLimits, ProgramChoice};
 
 /// What the service needs to know.
 #[derive(Clone, Debug)]
@@ -18,6 +18,9 @@ pub struct Config {
     pub max_text: usize,
     /// Bytes of decoded sound that are in memory at once, over all requests.
     pub max_decoded: usize,
+    /// What hears the recordings that are not decoded here, and for how long at most.
+    pub ffmpeg: ProgramChoice,
+    pub ffmpeg_time_limit: Duration,
     /// What a model may make ahead of the one who reads its answer.
     pub output: FlowLimits,
     /// What may wait of a live recording, or of a text that is being written, for its model.

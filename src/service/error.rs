@@ -30,6 +30,9 @@ pub enum ServiceError {
     },
     #[error(transparent)]
     Audio(#[from] DecodeError),
+    /// Another decoder would hear it.
+    #[error("{error}; {remedy}")]
+    Undecoded { error: DecodeError, remedy: &'static str },
     #[error(transparent)]
     Allowance(#[from] OverAllowance),
     #[error(transparent)]
@@ -111,6 +114,7 @@ impl ServiceError {
             Self::Unsupported { .. }
             | Self::WrongTask { .. }
             | Self::Audio(_)
+            | Self::Undecoded { .. }
             | Self::Text(_)
             | Self::Prosody(_)
             | Self::ImplausibleLength(_)
@@ -126,7 +130,7 @@ impl Fault for ServiceError {
             Self::Unsupported { .. } | Self::WrongTask { .. } | Self::Prosody(_) => Kind::Unsupported,
             Self::Audio(DecodeError::TooLong { .. }) | Self::TooLong { .. } => Kind::TooLarge,
             Self::Text(TextError::TooLong { .. }) => Kind::TooLarge,
-            Self::Audio(_) | Self::Text(_) => Kind::Invalid,
+            Self::Audio(_) | Self::Undecoded { .. } | Self::Text(_) => Kind::Invalid,
             Self::ImplausibleLength(_) | Self::Internal(_) => Kind::Internal,
             Self::Unknown(_)
             | Self::Allowance(_)
@@ -152,7 +156,7 @@ impl Fault for ServiceError {
 
     fn param(&self) -> Option<&str> {
         match self {
-            Self::Audio(_) => Some("audio"),
+            Self::Audio(_) | Self::Undecoded { .. } => Some("audio"),
             Self::Text(_) | Self::Prosody(_) => Some("text"),
             Self::Unsupported { .. } | Self::WrongTask { .. } | Self::Unknown(_) => Some("model"),
             _ => self.inner().and_then(Fault::param),

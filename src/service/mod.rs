@@ -6,6 +6,7 @@ mod answer;
 mod call;
 mod config;
 mod error;
+mod ffmpeg;
 mod fallback;
 mod inquiry;
 mod lexicon_file;
@@ -27,6 +28,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use futures::future::Either;
 use prometheus::Registry;
 use tokio::{sync::Semaphore, task::spawn_blocking};
@@ -47,6 +49,7 @@ pub use speak::{SpeakRequest, Speaking, rest_after};
 pub use voices::{Voice, VoiceError, VoiceNotes, Voices};
 
 use self::{
+    ffmpeg::Ffmpeg,
     fallback::Substitute,
     metrics::{Account, Metrics},
     original::Original,
@@ -55,7 +58,7 @@ use self::{
     speech_limits::SpeechLimits,
 };
 use crate::{
-    audio::{self, Pcm, VoiceActivity},
+    audio::{self, DecodeError, Pcm, VoiceActivity},
     catalog::{Catalog, Entry},
     lifecycle::{AcquireOptions, Lease, Lifecycle, Unavailable},
     model::{Availability, InputSender, Request, RequestError, Responses, request},
@@ -71,6 +74,8 @@ pub struct Service {
     known: Arc<ArcSwap<Known>>,
     lifecycle: Lifecycle,
     decoders: Arc<Semaphore>,
+    /// For what is not decoded here.
+    ffmpeg: Ffmpeg,
     /// Bytes of decoded sound.
     decoded: MemoryBudget,
     metrics: Metrics,
@@ -114,8 +119,9 @@ impl Service {
         let voices = Voices::new(config.voices.clone(), config.voice_memory);
         let metrics = Metrics::register(registry)?;
         let decoded = MemoryBudget::new(config.max_decoded, "decoded recordings", "limits.max_decoded");
+        let ffmpeg = Ffmpeg::find(&config.ffmpeg, config.ffmpeg_time_limit);
         let known = Arc::new(ArcSwap::from_pointee(Known { catalog, config }));
-        Ok(Self { known, lifecycle, decoders, decoded, metrics, voices })
+        Ok(Self { known, lifecycle, decoders, ffmpeg, decoded, metrics, voices })
     }
 
     /// The models that there are now.
@@ -358,8 +364,32 @@ impl Service {
     async fn probe(&self, file: Option<Recording>, longest: Duration) -> Result<(), ServiceError> {
         let Some(Recording { bytes, hint }) = file else { return Ok(()) };
         let _permit = self.decoders.acquire().await.map_err(|_| ServiceError::Internal("the decoders are closed"))?;
-        let probed = spawn_blocking(move || audio::probe(&bytes, hint.as_deref(), longest)).await;
-        Ok(probed.map_err(|_| ServiceError::Internal("the audio decoder failed"))??)
+        let file = bytes.clone();
+        let probed = spawn_blocking(move || audio::probe(&file, hint.as_deref(), longest)).await;
+        let Err(error) = probed.map_err(|_| ServiceError::Internal("the audio decoder failed"))? else { return Ok(()) };
+        match self.hear_otherwise(bytes, ANY_RATE, sound::PROBED, error, &mut self.decoded.nothing()).await {
+            Err(ServiceError::Audio(DecodeError::TooLong { limit })) if limit == sound::PROBED => Ok(()),
+            heard => heard.map(|_| ()),
+        }
+    }
+
+    /// What the decoders here refused, by ffmpeg, where that may help and is installed.
+    async fn hear_otherwise(
+        &self,
+        file: Bytes,
+        rate: u32,
+        longest: Duration,
+        error: DecodeError,
+        share: &mut MemoryShare,
+    ) -> Result<Pcm, ServiceError> {
+        match self.ffmpeg.remedy() {
+            _ if !error.may_be_heard_otherwise() => Err(error.into()),
+            Some(remedy) if matches!(error, DecodeError::Unsupported(_)) => {
+                Err(ServiceError::Undecoded { error, remedy })
+            }
+            Some(_) => Err(error.into()),
+            None => self.ffmpeg.hear(file, rate, longest, share).await.or(error, longest),
+        }
     }
 
     #[instrument(name = "decode", level = "debug", skip_all, fields(bytes = audio.bytes() as i64))]
@@ -373,11 +403,17 @@ impl Service {
         let _permit = self.decoders.acquire().await.map_err(|_| ServiceError::Internal("the decoders are closed"))?;
         let start = Instant::now();
         let mut share = self.decoded.nothing();
-        let decode = move || {
-            let pcm = sound::decode(audio, rate, longest, &mut share)?;
-            sound::cut(pcm, voice_activity, share)
+        let file = audio.file();
+        let decode = move || (sound::decode(audio, rate, longest, &mut share), share);
+        let failed = |_| ServiceError::Internal("the audio decoder failed");
+        let (decoded, mut share) = spawn_blocking(decode).await.map_err(failed)?;
+        let pcm = match (decoded, file) {
+            (Err(ServiceError::Audio(error)), Some(file)) => {
+                self.hear_otherwise(file.bytes, rate, longest, error, &mut share).await?
+            }
+            (decoded, _) => decoded?,
         };
-        let pcm = spawn_blocking(decode).await.map_err(|_| ServiceError::Internal("the audio decoder failed"))?;
+        let pcm = spawn_blocking(move || sound::cut(pcm, voice_activity, share)).await.map_err(failed)?;
         self.metrics.decode_seconds.observe(start.elapsed().as_secs_f64());
         pcm
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tracing::debug;
+
 use super::{
     Voices,
     error::ServiceError,
@@ -13,6 +15,9 @@ use crate::{
     audio::{self, DecodeError, Pcm, UnusableRate, VoiceActivity},
     speech::{Convert, Synthesize, Task, Transcribe, VoiceInput},
 };
+
+/// So much of a file shows whether it is one.
+pub(super) const PROBED: Duration = Duration::from_secs(1);
 
 /// A task whose requests may carry sound.
 pub trait Sounding: Task + Sized {
@@ -65,7 +70,11 @@ fn decode_file(
     let decoded = audio::decode_within(bytes, hint, rate, longest, &mut room);
     match (decoded, refusal) {
         (Err(DecodeError::NoRoom), Some(reason)) => Err(reason.into()),
-        (decoded, _) => Ok(decoded?.pcm),
+        (decoded, _) => {
+            let decoded = decoded?;
+            debug!(container = decoded.source.container, codec = decoded.source.codec, "decoded");
+            Ok(decoded.pcm)
+        }
     }
 }
 

@@ -20,6 +20,7 @@ mod flows_lifecycle;
 mod health;
 mod hub_scenarios;
 mod jobs;
+mod kinds_of_sound;
 mod methods;
 mod oip;
 mod openai;

@@ -174,8 +174,8 @@ def keep_stages():
 
 @functools.cache
 def of_this_machine():
-    """What the build takes from it: the compiler, certificates, and packages that were fetched before. ACCELERATOR and
-    ESPEAK_NG are said because buildah 1.28 does not look at their defaults in time; PROFILE because link-time
+    """What the build takes from it: the compiler, certificates, and packages that were fetched before. ACCELERATOR,
+    ESPEAK_NG and FFMPEG are said because buildah 1.28 does not look at their defaults in time; PROFILE because link-time
     optimisation of the whole program takes longer than all other tests. The release itself is built with it."""
     sysroot = run("rustc", "--print", "sysroot").stdout.strip()
     mounts = {
@@ -184,7 +184,7 @@ def of_this_machine():
         STORE / "registry": "/usr/local/cargo/registry",
     }
     volumes = [part for here, there in mounts.items() for part in ["-v", f"{here}:{there}"]]
-    said = ["ACCELERATOR=cpu", "ESPEAK_NG=no", "PROFILE=release"]
+    said = ["ACCELERATOR=cpu", "ESPEAK_NG=no", "FFMPEG=without", "PROFILE=release"]
     return [*(part for one in said for part in ["--build-arg", one]), *volumes]
 
 

@@ -28,7 +28,7 @@ WAV = {"Content-Type": "audio/wav"}
 STRICT = [f"--health-cmd={SCONCE} healthcheck", "--health-start-period=0s", "--health-retries=1"]
 """The image's HEALTHCHECK, where one bad answer is enough."""
 HADOLINT = {
-    "DL3006": "a stage that ACCELERATOR or ESPEAK_NG names has no tag",
+    "DL3006": "a stage that ACCELERATOR, ESPEAK_NG or FFMPEG names has no tag",
     "DL3008": "packages of the distribution: its newest are the right ones",
 }
 

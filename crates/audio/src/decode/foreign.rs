@@ -30,7 +30,7 @@ pub(super) fn codec(bytes: &[u8]) -> Option<&'static str> {
     let ends = [&bytes[..bytes.len().min(LOOKED_AT)], &bytes[bytes.len().saturating_sub(LOOKED_AT)..]];
     let names: &[(&[u8], &str)] = if bytes.starts_with(&[0x1A, 0x45, 0xDF, 0xA3]) {
         &[
-            (b"A_MS/ACM", "a codec of Windows in Matroska"),
+            (b"A_MS/ACM", "of Windows (A_MS/ACM)"),
             (b"A_AC3", "AC-3"),
             (b"A_EAC3", "E-AC-3"),
             (b"A_DTS", "DTS"),
@@ -103,7 +103,7 @@ mod tests {
             assert_eq!(container(&bytes), name);
         }
         assert_eq!(codec(b"\0\0\0\x14ftyp3gp4 stsd samr"), Some("AMR"));
-        assert_eq!(codec(b"\x1A\x45\xDF\xA3 A_MS/ACM"), Some("a codec of Windows in Matroska"));
+        assert_eq!(codec(b"\x1A\x45\xDF\xA3 A_MS/ACM"), Some("of Windows (A_MS/ACM)"));
         assert_eq!(codec(b"samr"), None);
     }
 }
