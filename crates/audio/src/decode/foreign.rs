@@ -57,8 +57,7 @@ pub(super) fn codec(bytes: &[u8]) -> Option<&'static str> {
 
 /// Whether four packets, or all that there are, begin with the byte that they begin with.
 fn is_transport(bytes: &[u8], first: usize, step: usize) -> bool {
-    bytes.len() >= first + step + 1
-        && (0..4).map(|n| first + n * step).all(|at| bytes.get(at).is_none_or(|b| *b == SYNC))
+    bytes.len() > first + step && (0..4).map(|n| first + n * step).all(|at| bytes.get(at).is_none_or(|b| *b == SYNC))
 }
 
 /// Codecs of telephony and old recorders in WAVE, by their tags.
