@@ -6,8 +6,8 @@ mod answer;
 mod call;
 mod config;
 mod error;
-mod ffmpeg;
 mod fallback;
+mod ffmpeg;
 mod inquiry;
 mod lexicon_file;
 mod memory;
@@ -49,8 +49,8 @@ pub use speak::{SpeakRequest, Speaking, rest_after};
 pub use voices::{Voice, VoiceError, VoiceNotes, Voices};
 
 use self::{
-    ffmpeg::Ffmpeg,
     fallback::Substitute,
+    ffmpeg::Ffmpeg,
     metrics::{Account, Metrics},
     original::Original,
     request::ANY_RATE,
@@ -367,6 +367,9 @@ impl Service {
         let file = bytes.clone();
         let probed = spawn_blocking(move || audio::probe(&file, hint.as_deref(), longest)).await;
         let Err(error) = probed.map_err(|_| ServiceError::Internal("the audio decoder failed"))? else { return Ok(()) };
+        if !error.may_be_heard_otherwise() {
+            return Err(error.into());
+        }
         match self.hear_otherwise(bytes, ANY_RATE, sound::PROBED, error, &mut self.decoded.nothing()).await {
             Err(ServiceError::Audio(DecodeError::TooLong { limit })) if limit == sound::PROBED => Ok(()),
             heard => heard.map(|_| ()),

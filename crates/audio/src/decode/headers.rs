@@ -34,8 +34,13 @@ struct Chunk {
     declared: usize,
 }
 
-/// The file with a header that is right, where it is of one of these kinds and holds what belongs to it.
-pub(super) fn honest(bytes: &[u8]) -> Option<Source<'_>> {
+/// The file, with a header that is right.
+pub(super) fn read_leniently(bytes: &[u8]) -> Source<'_> {
+    honest(bytes).unwrap_or_else(|| Source::new(Vec::new(), bytes))
+}
+
+/// `None`: it is of none of these kinds, or does not hold what belongs to it.
+fn honest(bytes: &[u8]) -> Option<Source<'_>> {
     match (bytes.get(..4)?, bytes.get(8..12)?) {
         (b"RIFF" | b"RF64" | b"BW64", b"WAVE") => wave(bytes),
         (b"FORM", b"AIFF" | b"AIFC") => aiff(bytes),

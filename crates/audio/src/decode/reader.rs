@@ -23,10 +23,10 @@ use symphonia::{
 use super::{
     DecodeError, aac,
     error::{ends_early, opening, reading},
+    headers,
     mp4::{self, Edit},
     opus::OpusDecoder,
     sink::{Sink, Span},
-    source::Source,
 };
 
 /// More than any layout of loudspeakers; a header that says so is wrong.
@@ -71,7 +71,7 @@ impl<'a> Reader<'a> {
     /// At the audio track of this number among those that can be decoded, in the order in which a player would choose
     /// them; none if there are not so many, but for the first, without which there is a reason.
     pub fn open(bytes: &'a [u8], hint: Option<&str>, nth: usize) -> Result<Option<Self>, DecodeError> {
-        let source = Source::of(bytes);
+        let source = headers::read_leniently(bytes);
         let (length, container, broke_off) = (source.len(), source.container, source.broke_off);
         let stream = MediaSourceStream::new(Box::new(source), MediaSourceStreamOptions::default());
         let format = get_probe()

@@ -4,8 +4,6 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use symphonia::core::io::MediaSource;
 
-use super::headers;
-
 /// A header, and what comes after it. Nothing of the sound is copied.
 pub(super) struct Source<'a> {
     head: Vec<u8>,
@@ -20,10 +18,6 @@ pub(super) struct Source<'a> {
 // === impl Source ===
 
 impl<'a> Source<'a> {
-    pub fn of(bytes: &'a [u8]) -> Self {
-        headers::honest(bytes).unwrap_or_else(|| Self::new(Vec::new(), bytes))
-    }
-
     pub fn new(head: Vec<u8>, body: &'a [u8]) -> Self {
         Self { head, body, position: 0, container: None, broke_off: false }
     }

@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::{
-    BLOCK, CHUNK, TILE, Tile,
+    shape::{BLOCK, CHUNK, NO_TILE, TILE, Tile},
     split::{CHUNK_BYTES, Chunk, NO_CHUNK, split_pairs, split_row},
     split_rows,
     unit::{self, Block, Left, configure, release},
@@ -53,7 +53,7 @@ pub unsafe fn attend<E: Element>(
 #[target_feature(enable = "avx512f,avx2,fma,f16c")]
 unsafe fn split_panels<E: Element>(matrix: Panels<'_, E>, tiles: &mut Vec<Tile>) {
     let chunks = matrix.depth.div_ceil(CHUNK);
-    tiles.resize(panels(matrix.columns) * chunks * 4, super::NO_TILE);
+    tiles.resize(panels(matrix.columns) * chunks * 4, NO_TILE);
     for (at, tiles) in tiles.chunks_exact_mut(4).enumerate() {
         let (panel, first) = (at / chunks, at % chunks * CHUNK);
         let from = &matrix.data[panel * matrix.stride + first * PANEL..][..CHUNK.min(matrix.depth - first) * PANEL];

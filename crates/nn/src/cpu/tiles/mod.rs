@@ -8,6 +8,7 @@
 //! panel, into tiles of 32 rows by 16 columns: high left, high right, low left, low right.
 
 pub mod attention;
+mod shape;
 mod split;
 mod unit;
 
@@ -16,6 +17,7 @@ use std::{arch::x86_64::*, ops::Range};
 use rayon::prelude::*;
 
 use self::{
+    shape::{BLOCK, CHUNK, NO_TILE, TILE, Tile},
     split::{CHUNK_BYTES, Chunk, split_frames, split_pairs},
     unit::{Block, Left, configure, release},
 };
@@ -28,27 +30,11 @@ use super::{
     matrix::{PANEL, Target, panels},
 };
 
-/// Numbers along the depth of a tile.
-const CHUNK: usize = 32;
-
-/// Rows of a tile.
-const TILE: usize = 16;
-
-/// Rows that are multiplied at once.
-const BLOCK: usize = 2 * TILE;
-
 /// Blocks of rows that one task takes with all panels.
 const TASK_BLOCKS: usize = 4;
 
 /// Panels that are split at once: a vocabulary as a whole would take more memory than a layer.
 const GROUP_PANELS: usize = 256;
-
-/// Pairs of numbers, aligned to a line of the cache.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Tile([u32; TILE * TILE]);
-
-const NO_TILE: Tile = Tile([0; TILE * TILE]);
 
 /// `target = epilogue(a · b)` on the threads of the current pool. The processor must have the unit, and the target is the
 /// caller's own.

@@ -6,7 +6,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{CHUNK, TILE};
+use super::shape::{CHUNK, TILE};
 use crate::cpu::frames::Frames;
 
 /// A chunk of a row: its pairs, high and then low. Two lines of the cache.

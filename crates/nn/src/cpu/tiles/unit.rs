@@ -2,7 +2,10 @@
 
 use std::arch::asm;
 
-use super::{BLOCK, TILE, Tile, split::CHUNK_BYTES};
+use super::{
+    shape::{BLOCK, TILE, Tile},
+    split::CHUNK_BYTES,
+};
 use crate::cpu::matrix::PANEL;
 
 /// Numbers of [`BLOCK`] rows and a panel.
