@@ -7,7 +7,7 @@ use anyhow::Context;
 use super::out::say;
 use crate::{app, text::Phonemizer};
 
-/// Print how a text sounds, in the International Phonetic Alphabet, for the lexicon and for <phoneme> of SSML
+/// Print how a text sounds, in the International Phonetic Alphabet, for the lexicon and for SSML
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The text
