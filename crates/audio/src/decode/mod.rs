@@ -9,6 +9,7 @@
 
 mod aac;
 mod conform;
+mod edit;
 mod error;
 mod foreign;
 mod headers;

@@ -3,16 +3,9 @@
 //! AAC needs a run-up (1024 to 2112 samples) and ends with padding; the edit list says which part of the track is the
 //! recording. Layout: ISO/IEC 14496-12, §8.6.6.
 
-use super::sink::Span;
+use super::edit::{Edit, Span};
 
 type Kind = [u8; 4];
-
-/// The part of a track that is the recording, and the silence before it, in seconds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Edit {
-    pub delay: f64,
-    pub span: Span,
-}
 
 /// The part of this audio track that is to be heard, if the file is MP4 and has a plain edit list: one edit, possibly
 /// after empty ones, which delay it.
@@ -92,12 +85,6 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u64> {
 
 fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     bytes.get(at..at + 8)?.try_into().ok().map(u64::from_be_bytes)
-}
-
-// === impl Edit ===
-
-impl Edit {
-    pub const NONE: Self = Self { delay: 0.0, span: Span::ALL };
 }
 
 #[cfg(test)]

@@ -22,11 +22,11 @@ use symphonia::{
 
 use super::{
     DecodeError, aac,
+    edit::{Edit, Span},
     error::{ends_early, opening, reading},
-    headers,
-    mp4::{self, Edit},
+    headers, mp4,
     opus::OpusDecoder,
-    sink::{Sink, Span},
+    sink::Sink,
 };
 
 /// More than any layout of loudspeakers; a header that says so is wrong.

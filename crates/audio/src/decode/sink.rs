@@ -4,7 +4,10 @@ use std::{ops::Range, time::Duration};
 
 use symphonia::core::audio::GenericAudioBufferRef;
 
-use super::{DecodeError, mp4::Edit};
+use super::{
+    DecodeError,
+    edit::{Edit, Span},
+};
 use crate::{Pcm, Resampler};
 
 /// Full scale is 1; what claims to be this loud is no sound, and its square would not fit into an f32 spectrum.
@@ -42,13 +45,6 @@ pub(super) struct Sink<'a> {
     planes: Vec<Vec<f32>>,
     mono: Vec<f32>,
     room: &'a mut Room<'a>,
-}
-
-/// The part of a track that is the recording, in seconds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Span {
-    pub start: f64,
-    pub end: f64,
 }
 
 /// What becomes of channels.
@@ -250,12 +246,6 @@ impl Power {
         let loudest = self.channels.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1))?;
         (self.channels.len() > 1 && self.mean < CANCELS * unrelated).then_some(loudest.0)
     }
-}
-
-// === impl Span ===
-
-impl Span {
-    pub const ALL: Self = Self { start: 0.0, end: f64::INFINITY };
 }
 
 pub(super) fn sane(sample: f32) -> f32 {
