@@ -9,6 +9,8 @@ use std::{
     io::Read as _,
     path::{Path, PathBuf},
     process::{Command as Program, Stdio},
+    sync::{Arc, OnceLock},
+    thread,
     time::Duration,
 };
 
@@ -30,7 +32,7 @@ use crate::{
 /// The program that was found at the start, if any.
 #[derive(Clone, Debug)]
 pub struct Ffmpeg {
-    program: Option<PathBuf>,
+    program: Arc<OnceLock<Option<PathBuf>>>,
     /// What is to be done where there is none.
     remedy: &'static str,
     time_limit: Duration,
@@ -63,33 +65,29 @@ const FORMATS: &str = "aac,ac3,eac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dts,
 // === impl Ffmpeg ===
 
 impl Ffmpeg {
-    /// Looks once, at the start.
+    /// Looks once, at the start, which does not wait for it.
     pub fn find(choice: &ProgramChoice, time_limit: Duration) -> Self {
-        let program = match choice {
-            ProgramChoice::Off => {
-                return Self { program: None, remedy: "audio.ffmpeg is off, which would read it", time_limit };
-            }
-            ProgramChoice::Auto => searched(),
-            ProgramChoice::At(path) => Some(path.clone()),
-        };
-        let program = program.filter(|program| match version(program) {
-            Some(version) => {
-                info!(program = %program.display(), version, "ffmpeg hears what is not decoded here");
-                true
-            }
-            None => {
-                warn!(program = %program.display(), "audio.ffmpeg does not run, or is not ffmpeg");
-                false
-            }
-        });
-        if program.is_none() {
-            info!("there is no ffmpeg: recordings that are not decoded here are refused");
+        let program = Arc::new(OnceLock::new());
+        let (to, asked) = (program.clone(), choice.clone());
+        let look = move || _ = to.set(look(&asked));
+        if let Err(error) = thread::Builder::new().name("ffmpeg".to_owned()).spawn(look) {
+            warn!(%error, "nobody could look for ffmpeg");
+            _ = program.set(None);
         }
-        Self { program, remedy: "who runs the server can install ffmpeg, or name it by audio.ffmpeg", time_limit }
+        let remedy = match choice {
+            ProgramChoice::Off => "audio.ffmpeg is off, which would read it",
+            _ => "who runs the server can install ffmpeg, or name it by audio.ffmpeg",
+        };
+        Self { program, remedy, time_limit }
+    }
+
+    /// Waits while it is still looked for.
+    fn program(&self) -> Option<&Path> {
+        self.program.wait().as_deref()
     }
 
     pub fn is_there(&self) -> bool {
-        self.program.is_some()
+        self.program().is_some()
     }
 
     /// What to add to the reason of a refusal.
@@ -99,7 +97,7 @@ impl Ffmpeg {
 
     /// The sound of a file, at `rate` hertz in one channel.
     pub(super) async fn hear(&self, bytes: Bytes, rate: u32, longest: Duration, share: &mut MemoryShare) -> Heard {
-        let Some(program) = &self.program else { return Heard::Nothing };
+        let Some(program) = self.program() else { return Heard::Nothing };
         let mut group = match command(program, &bytes, rate).spawn() {
             Ok(child) => Group(child),
             Err(error) => {
@@ -208,6 +206,28 @@ fn sane(sample: f32) -> f32 {
 }
 
 /// Where the search path has it.
+fn look(choice: &ProgramChoice) -> Option<PathBuf> {
+    let program = match choice {
+        ProgramChoice::Off => return None,
+        ProgramChoice::Auto => searched(),
+        ProgramChoice::At(path) => Some(path.clone()),
+    };
+    let Some(program) = program else {
+        info!("there is no ffmpeg: recordings that are not decoded here are refused");
+        return None;
+    };
+    match version(&program) {
+        Some(version) => {
+            info!(program = %program.display(), version, "ffmpeg hears what is not decoded here");
+            Some(program)
+        }
+        None => {
+            warn!(program = %program.display(), "audio.ffmpeg does not run, or is not ffmpeg");
+            None
+        }
+    }
+}
+
 fn searched() -> Option<PathBuf> {
     let found = Program::new("/bin/sh").args(["-c", "command -v ffmpeg"]).stdin(Stdio::null()).output().ok()?;
     let path = String::from_utf8(found.stdout).ok()?;
