@@ -100,7 +100,8 @@ KINDS = {
     "device": text("^(auto|cpu|metal|cuda(:[0-9]{1,2})?)$"),
     "level": text(f"^([a-z_:]+=)?{LEVEL}(,([a-z_:]+=)?{LEVEL})*$"),
     "source": text(f"^({SOURCE})$"),
-    "dtype": {"enum": ["auto", "f32", "f16", "bf16"]},
+    "dtype": {"enum": ["auto", "f32", "f16", "bf16", "q8"]},
+    "program": text(f"^(auto|off|/{DARK}*)$"),
     "format": {"enum": ["auto", "pretty", "json"]},
     "failure": {"enum": ["retry", "exit", "lazy"]},
     "weights": {"enum": ["map", "copy"]},
@@ -131,6 +132,7 @@ TAKES = {
         "source"
     ),
     "auto, f32, f16, bf16 or q8": "dtype",
+    "auto, off or the path of a program": "program",
     "auto, pretty or json": "format",
     "retry, exit or lazy": "failure",
     "map or copy": "weights",
