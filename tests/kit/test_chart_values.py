@@ -135,6 +135,7 @@ TOGETHER_IN_THE_SERVER = [
     "the default model is unknown",
     "already names",
     "is configured twice",
+    "its fallback is unknown",
     "has a source, and parts",
     "cannot be put together of",
     "has no one revision",
