@@ -9,7 +9,7 @@ use std::{
 use crate::support::checkout;
 
 const OPERATIONS: &str = include_str!("../../docs/OPERATIONS.md");
-const README: &str = include_str!("../../README.md");
+const COMMANDS: &str = include_str!("../../docs/commands.md");
 const CONFIGURATION: &str = include_str!("../../docs/CONFIGURATION.md");
 const PROBLEM: &str = include_str!("../../src/http/problem.rs");
 
@@ -191,8 +191,8 @@ fn every_exit_code_is_in_a_table_and_no_other() {
     // Success and failure are the standard library's.
     let every = &of("exit.rs") | &BTreeSet::from([0, 1]);
     assert_eq!(codes(OPERATIONS, "| exit code | reason |"), every, "of the server");
-    assert_eq!(codes(README, "| exit code of `speak` and `convert` | |"), every, "of speak");
-    assert_eq!(codes(README, "| exit code of `pull` | |"), &every | &of("pull.rs"), "of pull");
+    assert_eq!(codes(COMMANDS, "| exit code of `speak` and `convert` | |"), every, "of speak");
+    assert_eq!(codes(COMMANDS, "| exit code of `pull` | |"), &every | &of("pull.rs"), "of pull");
 }
 
 #[test]
