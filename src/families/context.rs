@@ -1,17 +1,26 @@
 //! From where a model is to live to how its layers compute.
 
+use candle_core::DType;
+
 use crate::{
     model::{Backing, Placement, Precision},
     nn::ComputeContext,
 };
 
-/// For the networks of a model that are quantised where it is.
+/// For the networks of a model that are quantised where it is, or computed in `bf16`.
 pub(super) fn quantized(place: &Placement) -> ComputeContext {
     let context = exact(place);
-    if place.dtype == Precision::Q8 { context.with_q8() } else { context }
+    if place.dtype == Precision::Q8 { context.with_q8() } else { context.with_rounded_activations() }
 }
 
-/// For those that are not.
+/// For those that `bf16` is good enough for where others are quantised.
+pub(super) fn halved(place: &Placement) -> ComputeContext {
+    let context = exact(place);
+    let dtype = if place.dtype == Precision::Q8 { DType::BF16 } else { context.dtype };
+    ComputeContext { dtype, ..context }.with_rounded_activations()
+}
+
+/// For those whose activations stay as exact as they are.
 pub(super) fn exact(place: &Placement) -> ComputeContext {
     ComputeContext::new(&place.device, place.dtype.dtype())
 }

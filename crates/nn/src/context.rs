@@ -38,6 +38,13 @@ impl ComputeContext {
         Self { q8: true, detached: true, ..self }
     }
 
+    /// For networks whose activations may be rounded as their weights are: on a CPU that multiplies `bf16` the products of many
+    /// rows are then made in it, if the weights are `bf16`.
+    pub fn with_rounded_activations(self) -> Self {
+        let kernels = self.kernels.filter(|_| self.dtype == DType::BF16).map(SimdLevel::in_bf16).or(self.kernels);
+        Self { kernels, ..self }
+    }
+
     /// Whether whoever asked for this wants nothing rounded.
     pub fn is_exact(&self) -> bool {
         self.dtype == DType::F32 && !self.q8

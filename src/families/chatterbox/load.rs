@@ -111,22 +111,8 @@ fn is_gpt2(repository: &Repository) -> bool {
 // === impl Source ===
 
 impl Source<'_> {
-    /// Makes something of all tensors of a file.
+    /// Makes something of all tensors of a file of a part.
     fn read<T, E>(
-        &self,
-        context: &ComputeContext,
-        file: &str,
-        prefix: &'static str,
-        make: impl FnOnce(&mut Loader<'_>) -> Result<T, E>,
-    ) -> Result<T, LoadError>
-    where
-        LoadError: From<E>,
-    {
-        self.read_of(self.part, context, file, prefix, make)
-    }
-
-    /// The same of another part.
-    fn read_of<T, E>(
         &self,
         part: &str,
         context: &ComputeContext,
@@ -145,11 +131,13 @@ impl Source<'_> {
     }
 
     fn s3gen(&self, file: &str) -> Result<(S3Gen, Listener), LoadError> {
+        let halved = context::halved(self.place);
         let read = |loader: &mut Loader<'_>| {
             let listener = Listener::load(loader)?;
-            Loaded::Ok((Flow::load(loader, "flow")?, Hift::load(loader, "mel2wav.")?, listener))
+            let mut loader = Loader { weights: &mut *loader.weights, context: &halved };
+            Loaded::Ok((Flow::load(&mut loader, "flow")?, Hift::load(&mut loader, "mel2wav.")?, listener))
         };
-        let (flow, hift, listener) = self.read(&self.context, file, "", read)?;
+        let (flow, hift, listener) = self.read(self.part, &self.context, file, "", read)?;
         if flow.bands() != hift.bands() {
             let reason = format!("is of {} bands, where the flow has {}", hift.bands(), flow.bands());
             return Err(WeightError::tensor("mel2wav.conv_pre.weight", reason).into());
@@ -158,18 +146,18 @@ impl Source<'_> {
     }
 
     fn watermark(&self, file: &str) -> Result<Watermark, LoadError> {
-        self.read_of(WATERMARK, &self.context, file, WATERMARK_WRAPPED, Watermark::load)
+        self.read(WATERMARK, &self.context, file, WATERMARK_WRAPPED, Watermark::load)
     }
 
     fn voice_encoder(&self, file: &str) -> Result<VoiceEncoder, LoadError> {
-        self.read(&self.context, file, "", VoiceEncoder::load)
+        self.read(self.part, &self.context, file, "", VoiceEncoder::load)
     }
 
     fn speech(&self, found: &SpeechFiles, codes: u32) -> Result<Speech, LoadError> {
         let ids = T3Ids { start: codes, stop: codes + 1, codes };
         // It speaks token by token, and each takes all of its weights: there eight bits are worth the most.
         let context = context::quantized(self.place);
-        let t3 = self.read(&context, &found.t3, WRAPPED, |loader| T3::load(loader, "", ids))?;
+        let t3 = self.read(self.part, &context, &found.t3, WRAPPED, |loader| T3::load(loader, "", ids))?;
         let letters = letter_case(&self.files.beginning(self.part, &found.t3)?.0);
         let front_end = FrontEnd::load(self.files, self.part, &found.text, letters)?;
         Ok(Speech { t3, front_end, ending: ending(&found.text, codes) })

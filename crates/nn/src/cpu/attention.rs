@@ -2,8 +2,6 @@
 
 use rayon::prelude::*;
 
-#[cfg(target_arch = "x86_64")]
-use super::tiles;
 use super::{
     epilogue::KernelEpilogue,
     kv_panels::{KvPanels, Numbers},
@@ -11,12 +9,14 @@ use super::{
     matrix::{Rows, Target},
     panels::multiply,
 };
+#[cfg(target_arch = "x86_64")]
+use super::{pairs, tiles};
 
 /// Queries that one task takes: their scores over 1500 positions stay in the second-level cache.
 const BLOCK_QUERIES: usize = 48;
 
-/// Queries that a matrix unit is worth while for, at least; and those that one task takes then, as far as there are tasks for
-/// every thread: each lays out the keys and values of its head.
+/// Queries that it is worth while to lay out keys and values anew for, at least; and those that one task takes then, as far as
+/// there are tasks for every thread: each lays out the keys and values of its head.
 const MANY_QUERIES: usize = 32;
 const TILED_QUERIES: usize = 128;
 
@@ -43,13 +43,25 @@ struct Block<'a> {
     /// Positions that the first of them sees.
     seen: usize,
     causal: bool,
-    on_tiles: bool,
+    unit: Unit,
+}
+
+/// What multiplies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Panels,
+    /// Pairs of `bf16`.
+    Pairs,
+    /// A matrix unit.
+    Tiles,
 }
 
 /// Memory of a thread.
 #[derive(Default)]
 struct Memory {
     scores: Vec<f32>,
+    #[cfg(target_arch = "x86_64")]
+    pairs: pairs::attention::Memory,
     #[cfg(target_arch = "x86_64")]
     tiles: tiles::attention::Memory,
 }
@@ -80,12 +92,12 @@ fn blocks<'a>(sequences: &[PanelQueries<'a>], of_block: fn(&PanelQueries<'a>, us
     let mut row = 0;
     for sequence in sequences {
         let &PanelQueries { cache, len, queries, causal } = sequence;
-        let (of_block, on_tiles) = (of_block(sequence, sequences.len()), sequence.on_tiles());
+        let (of_block, unit) = (of_block(sequence, sequences.len()), sequence.unit());
         for head in 0..cache.shape.heads {
             for first in (0..queries).step_by(of_block) {
                 let count = of_block.min(queries - first);
                 let seen = if causal { len - queries + first + 1 } else { len };
-                blocks.push(Block { cache, len, head, row: row + first, count, seen, causal, on_tiles });
+                blocks.push(Block { cache, len, head, row: row + first, count, seen, causal, unit });
             }
         }
         row += queries;
@@ -97,13 +109,18 @@ fn blocks<'a>(sequences: &[PanelQueries<'a>], of_block: fn(&PanelQueries<'a>, us
 
 impl PanelQueries<'_> {
     /// A query's answer is the same whatever sequences there are beside its own: those do not say on which unit it is made.
-    fn on_tiles(&self) -> bool {
-        self.cache.level.has_tiles() && !self.causal && self.queries >= MANY_QUERIES
+    fn unit(&self) -> Unit {
+        let KvPanels { level, shape, .. } = self.cache;
+        match !self.causal && self.queries >= MANY_QUERIES {
+            true if level.has_tiles() => Unit::Tiles,
+            true if level.has_pairs() && shape.head_dim.is_multiple_of(2) => Unit::Pairs,
+            _ => Unit::Panels,
+        }
     }
 
     /// Queries of a task, where there are so many sequences.
     fn of_task(&self, sequences: usize) -> usize {
-        if !self.on_tiles() {
+        if self.unit() == Unit::Panels {
             return BLOCK_QUERIES;
         }
         let enough = (4 * rayon::current_num_threads()).div_ceil(sequences * self.cache.shape.heads);
@@ -116,9 +133,11 @@ impl PanelQueries<'_> {
 impl Block<'_> {
     fn attend(&self, queries: Rows<'_>, target: Target, memory: &mut Memory) {
         let target = target.at(self.row, self.head * self.cache.shape.head_dim);
-        match self.on_tiles {
+        match self.unit {
             #[cfg(target_arch = "x86_64")]
-            true => self.attend_on_tiles(queries, target, &mut memory.tiles),
+            Unit::Tiles => self.attend_on_tiles(queries, target, &mut memory.tiles),
+            #[cfg(target_arch = "x86_64")]
+            Unit::Pairs => self.attend_in_pairs(queries, target, &mut memory.pairs),
             _ => self.attend_in_panels(queries, target, &mut memory.scores),
         }
     }
@@ -150,6 +169,23 @@ impl Block<'_> {
                     );
                 }
             }
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn attend_in_pairs(&self, queries: Rows<'_>, target: Target, memory: &mut pairs::attention::Memory) {
+        let KvPanels { level, shape, numbers } = self.cache;
+        let queries = queries.part(self.row, self.count).skip_columns(self.head * shape.head_dim);
+        macro_rules! attend {
+            ($kv:expr) => {{
+                let (keys, values) = ($kv.keys(*shape, self.head, self.len), $kv.values(*shape, self.head, self.len));
+                // SAFETY: blocks have different rows or, by their heads, different columns.
+                unsafe { pairs::attention::attend(*level, queries, keys, values, target, memory) }
+            }};
+        }
+        match numbers {
+            Numbers::Full(kv) => attend!(kv),
+            Numbers::Half(kv) => attend!(kv),
         }
     }
 

@@ -2,7 +2,11 @@
 
 /// Vector instructions that this processor has. Only [`SimdLevel::available`] makes one, so whoever holds a level may use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SimdLevel(Instructions);
+pub struct SimdLevel {
+    instructions: Instructions,
+    /// Whether products of many rows with weights of `bf16` round the rest to it.
+    in_bf16: bool,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Instructions {
@@ -20,16 +24,16 @@ pub(super) enum Instructions {
 impl SimdLevel {
     /// The widest.
     pub fn detect() -> Self {
-        Self::available().last().copied().unwrap_or(Self(Instructions::Portable))
+        Self::available().last().copied().unwrap_or(Self::with(Instructions::Portable))
     }
 
     /// Every level that this processor can run, weakest first.
     pub fn available() -> &'static [Self] {
         const ALL: &[SimdLevel] = &[
-            SimdLevel(Instructions::Portable),
-            SimdLevel(Instructions::Avx2),
-            SimdLevel(Instructions::Avx512),
-            SimdLevel(Instructions::Avx512Tiles),
+            SimdLevel::with(Instructions::Portable),
+            SimdLevel::with(Instructions::Avx2),
+            SimdLevel::with(Instructions::Avx512),
+            SimdLevel::with(Instructions::Avx512Tiles),
         ];
         &ALL[..Self::count()]
     }
@@ -53,16 +57,41 @@ impl SimdLevel {
 
     /// Whether products of many rows use a matrix unit, which splits numbers and is exact to about 2⁻¹⁶.
     pub fn has_tiles(self) -> bool {
-        self.0 == Instructions::Avx512Tiles
+        self.instructions == Instructions::Avx512Tiles
     }
 
-    /// The same level where nothing is split: every product is as exact as `f32`.
+    /// The same level where nothing is split or rounded: every product is as exact as `f32`.
     pub fn without_tiles(self) -> Self {
-        Self(self.0.min(Instructions::Avx512))
+        Self::with(self.instructions.min(Instructions::Avx512))
+    }
+
+    /// The same level for a model that is computed in `bf16`: where the processor multiplies that, products of many rows
+    /// with weights of `bf16` round the other matrix to it too.
+    pub fn in_bf16(self) -> Self {
+        Self { in_bf16: self.multiplies_bf16(), ..self }
+    }
+
+    /// Whether products of many rows with weights of `bf16` are made of pairs of them, see `pairs`.
+    pub fn has_pairs(self) -> bool {
+        self.in_bf16
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn multiplies_bf16(self) -> bool {
+        self.instructions >= Instructions::Avx512 && is_x86_feature_detected!("avx512bf16")
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn multiplies_bf16(self) -> bool {
+        false
+    }
+
+    const fn with(instructions: Instructions) -> Self {
+        Self { instructions, in_bf16: false }
     }
 
     pub(super) fn instructions(self) -> Instructions {
-        self.0
+        self.instructions
     }
 }
 

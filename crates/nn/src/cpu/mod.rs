@@ -14,6 +14,8 @@ pub mod kv_panels;
 pub mod math;
 pub mod matrix;
 pub mod narrow;
+#[cfg(target_arch = "x86_64")]
+pub mod pairs;
 pub mod panels;
 pub mod product;
 pub mod q8;

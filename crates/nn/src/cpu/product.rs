@@ -11,7 +11,11 @@ use super::{
     panels::MANY_ROWS,
 };
 #[cfg(target_arch = "x86_64")]
-use super::{frames::Frames, tiles};
+use super::{
+    frames::Frames,
+    pairs::{self, PairRows},
+    tiles,
+};
 
 /// Rows that one task takes, of many.
 const BLOCK_ROWS: usize = 384;
@@ -36,6 +40,15 @@ pub fn multiply<E: Element>(
         ..MANY_ROWS => few_in_parallel(level, a, b, target, epilogue),
         #[cfg(target_arch = "x86_64")]
         _ if level.has_tiles() => tiles::multiply(Frames::single(a, b.depth()), b, target, epilogue),
+        #[cfg(target_arch = "x86_64")]
+        count
+            if level.has_pairs()
+                && let Some(pairs_of_b) = b.in_pairs() =>
+        {
+            let data = &pairs::rounded_rows(level, a, b.depth());
+            let a = PairRows { data, stride: pairs_of_b.depth(), count };
+            pairs::multiply(level, a, pairs_of_b, target, epilogue);
+        }
         _ => many_in_parallel(level, a, b, target, epilogue),
     }
 }

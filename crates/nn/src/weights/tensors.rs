@@ -24,6 +24,9 @@ pub struct Weights {
     prefix: &'static str,
 }
 
+/// Every whole number below this is one of `f32`.
+const EXACT: f32 = (1 << 24) as f32;
+
 /// Names of PyTorch's files end with one of these; all others are safetensors.
 const TORCH: [&str; 5] = [".pt", ".pth", ".pth.tar", ".bin", ".ckpt"];
 
@@ -122,13 +125,22 @@ impl Weights {
         }
     }
 
-    /// The numbers of a tensor of whole numbers, whatever its shape, each of which is an id.
+    /// The numbers of a tensor of whole numbers, whatever its shape, each of which is an id. Whole numbers that were kept as
+    /// `f32` are ids too: Chatterbox casts those of a voice in place when it speaks, and saves them so.
     pub fn take_ids(&mut self, name: &str) -> Result<Vec<u32>, WeightError> {
         let stored = self.tensors.remove(name).ok_or_else(|| self.fault(name, "is missing".to_owned()))?;
         let whole: Vec<i64> = match stored.dtype {
             Dtype::I64 => stored.bytes.as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect(),
             Dtype::I32 => stored.bytes.as_chunks().0.iter().map(|bytes| i32::from_le_bytes(*bytes).into()).collect(),
             Dtype::U32 => stored.bytes.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes).into()).collect(),
+            Dtype::F32 => {
+                let floats = stored.bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
+                let whole = |float: f32| match float.fract() == 0.0 && float.abs() < EXACT {
+                    true => Ok(float as i64),
+                    false => Err(self.fault(name, format!("holds {float}, which is no id"))),
+                };
+                floats.map(whole).collect::<Result<_, _>>()?
+            }
             other => return Err(self.fault(name, format!("is of type {other:?}, where I64, I32 or U32 is expected"))),
         };
         let id =
@@ -222,7 +234,12 @@ mod tests {
         assert_eq!(whole(&[3, 0, 6560]).take_ids("ids").unwrap(), [3, 0, 6560]);
         let error = whole(&[3, -1]).take_ids("ids").unwrap_err().to_string();
         assert_eq!(error, "the tensor ids holds -1, which is no id");
-        assert!(Weights::of([("ids".to_owned(), vec![1], vec![1.0])]).take_ids("ids").is_err());
+        let floats = |numbers: &[f32]| Weights::of([("ids".to_owned(), vec![numbers.len()], numbers.to_vec())]);
+        assert_eq!(floats(&[3.0, 6560.0]).take_ids("ids").unwrap(), [3, 6560]);
+        for (number, said) in [(0.5, "0.5"), (-1.0, "-1"), (f32::NAN, "NaN"), (1e9, "1000000000")] {
+            let error = floats(&[3.0, number]).take_ids("ids").unwrap_err().to_string();
+            assert!(error.contains(&format!("holds {said}, which is no id")), "{error}");
+        }
     }
 
     #[test]

@@ -15,6 +15,9 @@ use crate::{
 /// Of numbers of order 1.
 const TOLERANCE: f32 = 1e-3;
 
+/// Of the whole, where weights and what many rows are multiplied by are rounded to `bf16`.
+const BF16: f32 = 2e-2;
+
 /// Every which band is in the fixture.
 const BANDS: usize = 8;
 const MEL: usize = 80;
@@ -188,6 +191,19 @@ fn a_mel_is_the_reference_s() {
             assert_close(&case.mel(at, &standard, expected.steps, 0.0), &mut tensors, &format!("unguided.{at}"));
             assert_close(&case.mel(at, &mean_flow, expected.mean_steps, 0.0), &mut tensors, &format!("mean_mel.{at}"));
         }
+    }
+}
+
+/// Weights have eight bits then; where the processor multiplies `bf16`, activations have too.
+#[test]
+fn a_mel_in_bf16_is_near_the_exact_one() {
+    let halved = ComputeContext::new(&Device::Cpu, DType::BF16).with_rounded_activations();
+    let (expected, exact, halved) = (expected().0, standard(&own()), standard(&halved));
+    for (at, case) in expected.cases.iter().enumerate() {
+        let [found, exact] = [&halved, &exact].map(|flow| case.mel(at, flow, expected.steps, 0.7));
+        let norm = |x: &Tensor| x.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt();
+        let off = norm(&(found - &exact).unwrap()) / norm(&exact);
+        assert!(off < BF16, "{at}: {off}");
     }
 }
 

@@ -50,14 +50,13 @@ impl Hift {
     /// `prefix`: what the names of its tensors begin with, with the dot (`mel2wav.`). Sizes are read from the tensors.
     pub fn load(loader: &mut Loader<'_>, prefix: &str) -> Loaded<Self> {
         let sizes = Sizes::read(loader.weights, prefix)?;
-        let (source, generator) = (
-            HarmonicSource::load(loader, &format!("{prefix}m_source.l_linear"))?,
-            Generator::load(loader, prefix, &sizes)?,
-        );
+        let generator = Generator::load(loader, prefix, &sizes)?;
         let context = loader.context.clone();
-        // Pitch adds up to phase, and so would the small errors of a matrix unit.
-        let exact = ComputeContext { kernels: context.kernels.map(SimdLevel::without_tiles), ..context.clone() };
+        // Pitch adds up to phase, and so would what a matrix unit or half a number's bits leave out.
+        let kernels = context.kernels.map(SimdLevel::without_tiles);
+        let exact = ComputeContext { kernels, dtype: context.activations(), ..context.clone() };
         let mut loader = Loader { weights: &mut *loader.weights, context: &exact };
+        let source = HarmonicSource::load(&mut loader, &format!("{prefix}m_source.l_linear"))?;
         let pitch = PitchPredictor::load(&mut loader, &format!("{prefix}f0_predictor"), sizes.bands)?;
         Ok(Self { sizes, pitch, source, generator, context })
     }

@@ -141,6 +141,21 @@ fn sound_is_that_of_the_reference() {
     }
 }
 
+/// Pitch and source are as exact as ever, so that no phase drifts.
+#[test]
+fn sound_in_bf16_is_near_the_exact_one() {
+    let (expected, context) = (expected(), ComputeContext::new(&Device::Cpu, DType::BF16));
+    let hift = hift(&context.with_rounded_activations());
+    for case in 0..2 {
+        let wave = whole(&hift, &expected[&format!("mel.{case}")], given(&expected)).unwrap();
+        let exact = numbers(&expected[&format!("wave.{case}")]);
+        let norm = |x: &[f32]| x.iter().map(|x| x * x).sum::<f32>().sqrt();
+        let off = wave.iter().zip(&exact).map(|(a, b)| a - b).collect::<Vec<_>>();
+        let off = norm(&off) / norm(&exact);
+        assert!(off < 2e-2, "{case}: {off}");
+    }
+}
+
 #[test]
 fn windows_sound_like_the_whole() {
     let hift = hift(&contexts()[0]);
