@@ -22,7 +22,9 @@ pub(super) fn halved(place: &Placement) -> ComputeContext {
 
 /// For those whose activations stay as exact as they are.
 pub(super) fn exact(place: &Placement) -> ComputeContext {
-    ComputeContext::new(&place.device, place.dtype.dtype())
+    // Beside weights of eight bits the few that stay as they are should not hold the file of all.
+    let detached = place.dtype == Precision::Q8;
+    ComputeContext { detached, ..ComputeContext::new(&place.device, place.dtype.dtype()) }
 }
 
 /// What is behind the weights of a file while they are loaded: those that leave it need no copy of the whole before.

@@ -138,10 +138,7 @@ impl Linear {
         match &self.weight {
             Weight::Tensor(weight) => self.plain(x, weight, epilogue),
             Weight::Stored(..) | Weight::Q8(..) => {
-                let mut out = vec![0.0; rows * self.columns];
-                let stride = self.columns;
-                epilogue
-                    .with_addend(|add| with_rows(x, |x| self.multiply_into(x, epilogue, add, &mut out, stride)))??;
+                let out = epilogue.with_addend(|add| with_rows(x, |x| self.multiply(x, epilogue, add)))??;
                 Tensor::from_vec(out, (rows, self.columns), x.device())
             }
         }
@@ -173,34 +170,26 @@ impl Linear {
         })
     }
 
-    /// The same for rows as the kernels see them, into rows that are `stride` apart. `add` is the
-    /// epilogue's. Only a layer whose weights are stored for the kernels can.
-    pub(super) fn multiply_into(
-        &self,
-        x: Rows<'_>,
-        epilogue: Epilogue<'_>,
-        add: Option<Rows<'_>>,
-        out: &mut [f32],
-        stride: usize,
-    ) {
+    /// The same of rows as the kernels see them. `add` is the epilogue's. Only a layer whose weights are stored for the kernels
+    /// can.
+    fn multiply(&self, x: Rows<'_>, epilogue: Epilogue<'_>, add: Option<Rows<'_>>) -> Vec<f32> {
         let kernel = self.kernel_epilogue(epilogue, add);
         match &self.weight {
             Weight::Stored(level, stored) => with_stored!(stored, E, parts => {
-                product::multiply(*level, x, Columns::<E>::new(parts, self.depth), out, stride, kernel);
+                product::multiply(*level, x, Columns::<E>::new(parts, self.depth), kernel)
             }),
-            Weight::Q8(level, weights) => q8::multiply(*level, x, weights, out, stride, kernel),
+            Weight::Q8(level, weights) => q8::multiply(*level, x, weights, kernel),
             Weight::Tensor(_) => unreachable!("the weights are a tensor"),
         }
     }
 
-    /// The same for rows that are made of frames, into rows that follow each other. What a model convolves with is never kept
-    /// in eight bits.
-    pub(super) fn convolve_into(&self, x: Frames<'_>, epilogue: Epilogue<'_>, add: Option<Rows<'_>>, out: &mut [f32]) {
+    /// The same of rows that are made of frames. What a model convolves with is never kept in eight bits.
+    pub(super) fn convolve(&self, x: Frames<'_>, epilogue: Epilogue<'_>, add: Option<Rows<'_>>) -> Vec<f32> {
         let Weight::Stored(level, stored) = &self.weight else {
             unreachable!("the weights are not stored as they are")
         };
         let kernel = self.kernel_epilogue(epilogue, add);
-        with_stored!(stored, E, parts => convolve(*level, x, Columns::<E>::new(parts, self.depth), out, kernel));
+        with_stored!(stored, E, parts => convolve(*level, x, Columns::<E>::new(parts, self.depth), kernel))
     }
 
     fn kernel_epilogue<'a>(&'a self, epilogue: Epilogue<'_>, add: Option<Rows<'a>>) -> KernelEpilogue<'a> {

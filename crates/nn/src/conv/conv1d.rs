@@ -117,10 +117,8 @@ impl Conv1d {
         match &self.form {
             Form::Tensors { weight, bias } => epilogue.apply(self.plain(x, weight, bias.as_ref())?),
             Form::Kernels(taps) => {
-                let mut made = vec![0.0; out * self.config.columns];
-                epilogue.with_addend(|add| {
-                    with_rows(x, |x| taps.convolve_into(self.config.rows(x, out), epilogue, add, &mut made))
-                })??;
+                let made = epilogue
+                    .with_addend(|add| with_rows(x, |x| taps.convolve(self.config.rows(x, out), epilogue, add)))??;
                 Tensor::from_vec(made, (out, self.config.columns), x.device())
             }
         }

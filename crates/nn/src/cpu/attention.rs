@@ -6,7 +6,7 @@ use super::{
     epilogue::KernelEpilogue,
     kv_panels::{KvPanels, Numbers},
     math::softmax,
-    matrix::{Rows, Target},
+    matrix::{Rows, Target, written},
     panels::multiply,
 };
 #[cfg(target_arch = "x86_64")]
@@ -68,11 +68,17 @@ struct Memory {
 
 /// Every query `[rows, width]` over its own sequence's cache. `[rows, width]`
 pub fn attend(queries: Rows<'_>, width: usize, sequences: &[PanelQueries<'_>]) -> Vec<f32> {
-    let mut out = vec![0.0; queries.count * width];
-    let target = Target::new(&mut out, width);
     let tasks = blocks(sequences, PanelQueries::of_task);
-    tasks.par_iter().for_each_init(Memory::default, |memory, block| block.attend(queries, target, memory));
-    out
+    let numbers = |of: &PanelQueries<'_>| of.queries * of.cache.shape.heads * of.cache.shape.head_dim;
+    assert!(
+        sequences.iter().map(numbers).sum::<usize>() == queries.count * width,
+        "there are other queries than these"
+    );
+    let attend = |target| {
+        tasks.par_iter().for_each_init(Memory::default, |memory, block| block.attend(queries, target, memory));
+    };
+    // SAFETY: each query of each head is in a block, and there are no others.
+    unsafe { written(queries.count, width, attend) }
 }
 
 /// What attention weighs by: `[heads, rows, positions]`.

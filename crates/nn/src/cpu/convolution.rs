@@ -1,18 +1,22 @@
 //! A convolution as a product, on every thread of the current pool.
 
 use super::{
-    columns::Columns, detect::SimdLevel, element::Element, epilogue::KernelEpilogue, frames::Frames, matrix::Rows,
+    columns::Columns,
+    detect::SimdLevel,
+    element::Element,
+    epilogue::KernelEpilogue,
+    frames::Frames,
+    matrix::{Rows, Target, written},
     product,
 };
 #[cfg(target_arch = "x86_64")]
 use super::{
-    matrix::Target,
     pairs::{self, PairRows},
     panels::MANY_ROWS,
     tiles,
 };
 
-/// `out = epilogue(a · b)`; the rows of `out` follow each other, and are as long as `b` has columns.
+/// `epilogue(a · b)`, row by row.
 ///
 /// A matrix unit is given each frame once. Otherwise frames are put in the order of their phase, where those that belong
 /// together are neighbours: then rows overlap, and nothing else is copied.
@@ -20,12 +24,22 @@ pub fn convolve<E: Element>(
     level: SimdLevel,
     a: Frames<'_>,
     b: Columns<'_, E>,
-    out: &mut [f32],
+    epilogue: KernelEpilogue<'_>,
+) -> Vec<f32> {
+    // SAFETY: whatever multiplies writes each sum, and each row has a phase.
+    unsafe { written(a.count, b.columns(), |target| convolve_to(level, a, b, target, epilogue)) }
+}
+
+/// The same into the caller's own target.
+fn convolve_to<E: Element>(
+    level: SimdLevel,
+    a: Frames<'_>,
+    b: Columns<'_, E>,
+    target: Target,
     epilogue: KernelEpilogue<'_>,
 ) {
     #[cfg(target_arch = "x86_64")]
     if level.has_tiles() && a.count >= MANY_ROWS {
-        let target = Target::new(out, b.columns());
         return tiles::multiply(a, b, target, epilogue);
     }
     let frames = a.by_phase();
@@ -35,12 +49,12 @@ pub fn convolve<E: Element>(
         && a.depth.is_multiple_of(2)
         && let Some(b) = b.in_pairs()
     {
-        return convolve_pairs(level, a, b, &pairs::rounded(level, &frames), out, epilogue);
+        return convolve_pairs(level, a, b, &pairs::rounded(level, &frames), target, epilogue);
     }
     for (phase, data) in frames.chunks(frames.len() / a.dilation).enumerate().take(a.count) {
         let (count, epilogue) = of_phase(&a, phase, epilogue);
         let rows = Rows { data, stride: a.step * a.depth, count };
-        product::multiply(level, rows, b, &mut out[phase * b.columns()..], a.dilation * b.columns(), epilogue);
+        product::multiply_to(level, rows, b, target.at(phase, 0).every(a.dilation), epilogue);
     }
 }
 
@@ -51,14 +65,13 @@ fn convolve_pairs(
     a: Frames<'_>,
     b: Columns<'_, f32>,
     frames: &[u32],
-    out: &mut [f32],
+    target: Target,
     epilogue: KernelEpilogue<'_>,
 ) {
     for (phase, data) in frames.chunks(frames.len() / a.dilation).enumerate() {
         let (count, epilogue) = of_phase(&a, phase, epilogue);
         let rows = PairRows { data, stride: a.step * a.depth / 2, count };
-        let target = Target::new(&mut out[phase * b.columns()..], a.dilation * b.columns());
-        pairs::multiply(level, rows, b, target, epilogue);
+        pairs::multiply(level, rows, b, target.at(phase, 0).every(a.dilation), epilogue);
     }
 }
 

@@ -1,6 +1,11 @@
 //! The left matrix of a product that is a convolution.
 
+use rayon::prelude::*;
+
 use super::matrix::Rows;
+
+/// Frames that one task copies, at least.
+const MIN_FRAMES: usize = 64;
 
 /// Rows that are made of frames: row `r` is the frames `start + r * step + tap * dilation` of all taps, side by side. Frames
 /// before the first that is there, and after the last, are zeros.
@@ -52,12 +57,12 @@ impl<'a> Frames<'a> {
     pub fn by_phase(&self) -> Vec<f32> {
         let of_phase = self.span().div_ceil(self.dilation);
         let mut all = vec![0.0; of_phase * self.dilation * self.depth];
-        for at in 0..self.span() {
-            if let Some(frame) = self.frame(at) {
-                let place = at % self.dilation * of_phase + at / self.dilation;
-                all[place * self.depth..][..self.depth].copy_from_slice(frame);
+        all.par_chunks_exact_mut(self.depth.max(1)).enumerate().with_min_len(MIN_FRAMES).for_each(|(place, to)| {
+            let at = place % of_phase * self.dilation + place / of_phase;
+            if let Some(frame) = self.frame(at).filter(|_| at < self.span()) {
+                to.copy_from_slice(frame);
             }
-        }
+        });
         all
     }
 }

@@ -44,6 +44,19 @@ pub const fn panels(columns: usize) -> usize {
     columns.div_ceil(PANEL)
 }
 
+/// Numbers that `write` writes, in rows of `width`: nobody fills them with zeros before.
+///
+/// # Safety
+/// `write` writes every one of them.
+pub(super) unsafe fn written(rows: usize, width: usize, write: impl FnOnce(Target)) -> Vec<f32> {
+    let len = rows * width;
+    let mut out = Vec::with_capacity(len);
+    write(Target { data: out.as_mut_ptr(), len, stride: width });
+    // SAFETY: there is room for them, and the caller says that they were written.
+    unsafe { out.set_len(len) };
+    out
+}
+
 /// Looks at the rows of an `f32` matrix on the CPU. Only a matrix whose rows are scattered is copied.
 pub fn with_rows<R>(matrix: &Tensor, look: impl FnOnce(Rows<'_>) -> R) -> Result<R> {
     let (count, width) = matrix.dims2()?;
@@ -107,6 +120,11 @@ impl Target {
     /// Rows that follow each other.
     pub fn new(data: &mut [f32], stride: usize) -> Self {
         Self { data: data.as_mut_ptr(), len: data.len(), stride }
+    }
+
+    /// Rows that are `apart` from each other.
+    pub fn every(&self, apart: usize) -> Self {
+        Self { stride: apart * self.stride, ..*self }
     }
 
     /// From this row and column on.

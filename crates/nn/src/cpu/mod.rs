@@ -21,5 +21,6 @@ pub mod product;
 pub mod q8;
 pub mod relative;
 pub mod simd;
+mod tasks;
 #[cfg(target_arch = "x86_64")]
 pub mod tiles;

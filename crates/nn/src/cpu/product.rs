@@ -7,8 +7,9 @@ use super::{
     detect::SimdLevel,
     element::Element,
     epilogue::KernelEpilogue,
-    matrix::{Rows, Target, panels},
+    matrix::{Rows, Target, panels, written},
     panels::MANY_ROWS,
+    tasks::TaskRows,
 };
 #[cfg(target_arch = "x86_64")]
 use super::{
@@ -18,7 +19,7 @@ use super::{
 };
 
 /// Rows that one task takes, of many.
-const BLOCK_ROWS: usize = 384;
+const TASK_ROWS: TaskRows = TaskRows { step: 12, most: 384 };
 
 /// Panels that one task takes, where there are many rows.
 const BLOCK_PANELS: usize = 8;
@@ -26,16 +27,25 @@ const BLOCK_PANELS: usize = 8;
 /// Multiplications below which a product stays on one thread: to wake another takes about as long.
 const SMALL: usize = 1 << 17;
 
-/// `out = epilogue(a · b)`, cut into blocks for the threads of the current pool. The rows of `out` are `stride` apart.
+/// `epilogue(a · b)`, row by row, cut into blocks for the threads of the current pool.
 pub fn multiply<E: Element>(
     level: SimdLevel,
     a: Rows<'_>,
     b: Columns<'_, E>,
-    out: &mut [f32],
-    stride: usize,
+    epilogue: KernelEpilogue<'_>,
+) -> Vec<f32> {
+    // SAFETY: whatever multiplies writes each sum.
+    unsafe { written(a.count, b.columns(), |target| multiply_to(level, a, b, target, epilogue)) }
+}
+
+/// The same into the caller's own target.
+pub(super) fn multiply_to<E: Element>(
+    level: SimdLevel,
+    a: Rows<'_>,
+    b: Columns<'_, E>,
+    target: Target,
     epilogue: KernelEpilogue<'_>,
 ) {
-    let target = Target::new(out, stride);
     match a.count {
         ..MANY_ROWS => few_in_parallel(level, a, b, target, epilogue),
         #[cfg(target_arch = "x86_64")]
@@ -85,11 +95,12 @@ fn many_in_parallel<E: Element>(
 ) {
     let panels = panels(b.columns());
     let per_thread = panels.div_ceil(4 * rayon::current_num_threads());
-    let wide = if a.count < BLOCK_ROWS { per_thread } else { BLOCK_PANELS.min(panels) };
+    let wide = if a.count < TASK_ROWS.most { per_thread } else { BLOCK_PANELS.min(panels) };
     let across = panels.div_ceil(wide);
-    (0..across * a.count.div_ceil(BLOCK_ROWS)).into_par_iter().for_each_init(Vec::new, |memory, block| {
-        let (row, panel) = (block / across * BLOCK_ROWS, block % across * wide);
-        let (rows, epilogue) = (a.part(row, BLOCK_ROWS), epilogue.part(row, BLOCK_ROWS, 0));
+    let of_task = TASK_ROWS.of(a.count, across);
+    (0..across * a.count.div_ceil(of_task)).into_par_iter().for_each_init(Vec::new, |memory, block| {
+        let (row, panel) = (block / across * of_task, block % across * wide);
+        let (rows, epilogue) = (a.part(row, of_task), epilogue.part(row, of_task, 0));
         let panels = panel..panels.min(panel + wide);
         // SAFETY: the target is ours alone, and each block takes another part of it.
         unsafe { multiply_many(level, rows, b, panels, target.at(row, 0), epilogue, memory) };

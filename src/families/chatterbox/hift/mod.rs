@@ -54,7 +54,9 @@ impl Hift {
         let context = loader.context.clone();
         // Pitch adds up to phase, and so would what a matrix unit or half a number's bits leave out.
         let kernels = context.kernels.map(SimdLevel::without_tiles);
-        let exact = ComputeContext { kernels, dtype: context.activations(), ..context.clone() };
+        let dtype = context.activations();
+        let detached = context.detached || dtype != context.dtype;
+        let exact = ComputeContext { kernels, dtype, detached, ..context.clone() };
         let mut loader = Loader { weights: &mut *loader.weights, context: &exact };
         let source = HarmonicSource::load(&mut loader, &format!("{prefix}m_source.l_linear"))?;
         let pitch = PitchPredictor::load(&mut loader, &format!("{prefix}f0_predictor"), sizes.bands)?;

@@ -20,10 +20,11 @@ use super::{
     epilogue::{KernelEpilogue, check_target, complete_rows},
     matrix::{PANEL, Rows, Target, panels},
     panels::GROUP_BYTES,
+    tasks::TaskRows,
 };
 
 /// Rows that one task takes.
-const BLOCK_ROWS: usize = 384;
+const TASK_ROWS: TaskRows = TaskRows { step: 12, most: 384 };
 
 /// Panels that one task takes.
 const BLOCK_PANELS: usize = 8;
@@ -77,12 +78,13 @@ pub fn multiply(level: SimdLevel, a: PairRows<'_>, b: Columns<'_, f32>, target: 
     check_target(a.count, b.columns(), &target, &epilogue);
     let panels = panels(b.columns());
     let per_thread = panels.div_ceil(4 * rayon::current_num_threads());
-    let wide = if a.count < BLOCK_ROWS { per_thread } else { BLOCK_PANELS.min(panels) };
+    let wide = if a.count < TASK_ROWS.most { per_thread } else { BLOCK_PANELS.min(panels) };
     let across = panels.div_ceil(wide.max(1));
     let group = (GROUP_BYTES / (b.depth() * PANEL * size_of::<Pair>()).max(1)).max(1);
-    (0..across * a.count.div_ceil(BLOCK_ROWS)).into_par_iter().for_each_init(Vec::new, |memory, task| {
-        let (first, panel) = (task / across * BLOCK_ROWS, task % across * wide);
-        let rows = first..a.count.min(first + BLOCK_ROWS);
+    let of_task = TASK_ROWS.of(a.count, across);
+    (0..across * a.count.div_ceil(of_task)).into_par_iter().for_each_init(Vec::new, |memory, task| {
+        let (first, panel) = (task / across * of_task, task % across * wide);
+        let rows = first..a.count.min(first + of_task);
         let end = panels.min(panel + wide);
         for panel in (panel..end).step_by(group) {
             let laid_out = panel..end.min(panel + group);

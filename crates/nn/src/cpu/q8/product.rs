@@ -9,8 +9,9 @@ use super::{
     super::{
         detect::SimdLevel,
         epilogue::{KernelEpilogue, check_sizes, complete_rows},
-        matrix::{PANEL, Rows, Target, panels},
+        matrix::{PANEL, Rows, Target, panels, written},
         simd::{Lanes, prefetch},
+        tasks::TaskRows,
     },
     block::BLOCK,
     dots::{ByteDots, Plain},
@@ -20,7 +21,7 @@ use super::{
 };
 
 /// Rows that one task takes, of many: they stay in the second-level cache beside a panel.
-const BLOCK_ROWS: usize = 96;
+const TASK_ROWS: TaskRows = TaskRows { step: 6, most: 96 };
 
 /// Panels that one task takes, where there are more rows than that.
 const BLOCK_PANELS: usize = 8;
@@ -34,16 +35,9 @@ const AHEAD: usize = 4096;
 /// Some blocks of a row, and what is said of them.
 type Row<'a> = (&'a [i8], &'a [RowBlock]);
 
-/// `out = epilogue(a · b)`. The rows of `out` are `stride` apart.
-pub fn multiply(
-    level: SimdLevel,
-    a: Rows<'_>,
-    b: &Q8Weights,
-    out: &mut [f32],
-    stride: usize,
-    epilogue: KernelEpilogue<'_>,
-) {
-    multiply_with(ByteLevel::of(level), level, a, b, out, stride, epilogue);
+/// `epilogue(a · b)`, row by row.
+pub fn multiply(level: SimdLevel, a: Rows<'_>, b: &Q8Weights, epilogue: KernelEpilogue<'_>) -> Vec<f32> {
+    multiply_with(ByteLevel::of(level), level, a, b, epilogue)
 }
 
 pub(super) fn multiply_with(
@@ -51,11 +45,21 @@ pub(super) fn multiply_with(
     level: SimdLevel,
     a: Rows<'_>,
     b: &Q8Weights,
-    out: &mut [f32],
-    stride: usize,
+    epilogue: KernelEpilogue<'_>,
+) -> Vec<f32> {
+    // SAFETY: each sum is written.
+    unsafe { written(a.count, b.columns(), |target| multiply_to(bytes, level, a, b, target, epilogue)) }
+}
+
+/// The same into the caller's own target.
+fn multiply_to(
+    bytes: ByteLevel,
+    level: SimdLevel,
+    a: Rows<'_>,
+    b: &Q8Weights,
+    target: Target,
     epilogue: KernelEpilogue<'_>,
 ) {
-    let target = Target::new(out, stride);
     check_sizes(&a, (b.depth(), b.columns()), &target, &epilogue);
     let (rows, panels) = (Q8Rows::new(level, a, b.depth()), panels(b.columns()));
     let work = |of: Range<usize>, panels: Range<usize>| {
@@ -66,11 +70,12 @@ pub(super) fn multiply_with(
         return work(0..a.count, 0..panels);
     }
     let per_thread = panels.div_ceil(4 * rayon::current_num_threads());
-    let wide = if a.count <= BLOCK_ROWS { per_thread } else { BLOCK_PANELS.min(panels) };
+    let wide = if a.count <= TASK_ROWS.most { per_thread } else { BLOCK_PANELS.min(panels) };
     let across = panels.div_ceil(wide);
-    (0..across * a.count.div_ceil(BLOCK_ROWS)).into_par_iter().for_each(|task| {
-        let (row, panel) = (task / across * BLOCK_ROWS, task % across * wide);
-        work(row..a.count.min(row + BLOCK_ROWS), panel..panels.min(panel + wide));
+    let of_task = TASK_ROWS.of(a.count, across);
+    (0..across * a.count.div_ceil(of_task)).into_par_iter().for_each(|task| {
+        let (row, panel) = (task / across * of_task, task % across * wide);
+        work(row..a.count.min(row + of_task), panel..panels.min(panel + wide));
     });
 }
 
