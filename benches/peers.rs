@@ -24,8 +24,10 @@ use std::{
 };
 
 use network::{SIZES, net, noise};
-use sconce::families::whisper::net::Net;
+use sconce::{families::whisper::net::Net, model::Precision};
 
+/// How ours computes.
+const OURS: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::Q8];
 /// The others, and how they compute.
 const PEERS: [(&str, &str); 3] = [("ctranslate2", "float32"), ("ctranslate2", "int8"), ("whisper.cpp", "q8_0")];
 const ROUNDS: usize = 9;
@@ -61,13 +63,14 @@ fn main() {
     let threads = std::env::var("SCONCE_BENCH_THREADS").ok().and_then(|threads| threads.parse().ok());
     let threads = threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     for (name, width, heads, layers) in SIZES.into_iter().filter(|(name, ..)| chosen(name)) {
-        let ours = net(width, heads, layers, threads);
+        let ours = OURS.map(|dtype| net(width, heads, layers, threads, dtype));
         let start = |peer| python.as_ref().map(|python| Peer::start(python, peer, [threads, width, heads, layers]));
         let mut peers: Vec<Peer> = PEERS.into_iter().filter_map(start).collect();
-        let mut took = vec![Vec::new(); 1 + peers.len()];
+        let mut took = vec![Vec::new(); ours.len() + peers.len()];
         for _ in 0..if quick { 1 } else { ROUNDS } {
-            took[0].push(alone(|| window(&ours)));
-            took[1..].iter_mut().zip(&mut peers).for_each(|(took, peer)| took.push(alone(|| peer.window())));
+            let (of_ours, of_peers) = took.split_at_mut(ours.len());
+            of_ours.iter_mut().zip(&ours).for_each(|(took, net)| took.push(alone(|| window(net))));
+            of_peers.iter_mut().zip(&mut peers).for_each(|(took, peer)| took.push(alone(|| peer.window())));
         }
         print(name, threads, &took);
     }
@@ -97,10 +100,11 @@ fn window(net: &Net) -> Took {
     Took { encoder: encoded - began, tokens: encoded.elapsed() }
 }
 
-/// Medians, and how many times ours each is.
+/// Medians, and how many times ours in f32 each is.
 fn print(name: &str, threads: usize, took: &[Vec<Took>]) {
     println!("{name}, {threads} threads, median of {}", took[0].len());
-    let names = ["sconce, f32".to_owned()].into_iter().chain(PEERS.map(|(engine, kind)| format!("{engine}, {kind}")));
+    let ours = OURS.map(|dtype| format!("sconce, {}", dtype.as_str()));
+    let names = ours.into_iter().chain(PEERS.map(|(engine, kind)| format!("{engine}, {kind}")));
     let parts: [fn(&Took) -> Duration; 3] =
         [|took| took.encoder, |took| took.tokens, |took| took.encoder + took.tokens];
     println!("{:24}{:>20}{:>20}{:>20}", "", "encoder", "128 tokens", "both");

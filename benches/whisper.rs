@@ -15,7 +15,10 @@ use std::{cell::LazyCell, hint::black_box, time::Duration};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use network::{SIZES, net, noise};
-use sconce::families::whisper::net::{Net, Slot};
+use sconce::{
+    families::whisper::net::{Net, Slot},
+    model::Precision,
+};
 
 /// Tokens that a row holds before the step that is timed.
 const POSITION: usize = 64;
@@ -25,7 +28,7 @@ fn bench(criterion: &mut Criterion) {
     let threads = threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     for (name, width, heads, layers) in SIZES {
         // Made only when one of its benchmarks is chosen.
-        bench_size(criterion, name, &LazyCell::new(|| net(width, heads, layers, threads)));
+        bench_size(criterion, name, &LazyCell::new(|| net(width, heads, layers, threads, Precision::F32)));
     }
 }
 

@@ -16,8 +16,8 @@ use whisper::Numbers;
 /// Name, width, heads, layers of the encoder and of the decoder.
 pub const SIZES: [(&str, usize, usize, usize); 3] = [("tiny", 384, 6, 4), ("base", 512, 8, 6), ("small", 768, 12, 12)];
 
-/// Its weights are halves, used where their file is mapped, as the server has them.
-pub fn net(width: usize, heads: usize, layers: usize, threads: usize) -> Net {
+/// The weights of its file are halves, which is mapped, as the server has it.
+pub fn net(width: usize, heads: usize, layers: usize, threads: usize, dtype: Precision) -> Net {
     let json = json!({
         "model_type": "whisper", "activation_function": "gelu", "d_model": width,
         "encoder_layers": layers, "encoder_attention_heads": heads, "encoder_ffn_dim": 4 * width,
@@ -31,7 +31,7 @@ pub fn net(width: usize, heads: usize, layers: usize, threads: usize) -> Net {
     files.insert("model", "model.safetensors", Location::Disk(file));
     let place = Placement {
         device: Device::Cpu,
-        dtype: Precision::F32,
+        dtype,
         weights: Backing::Mapped,
         threads,
         max_batch: 8,

@@ -33,9 +33,10 @@ impl ComputeContext {
         if self.device.is_cpu() { DType::F32 } else { self.dtype }
     }
 
-    /// With weights of eight bits. Most of a model is then in memory of its own, and the file is not kept for the rest.
+    /// With weights of eight bits. Most of a model is then in memory of its own, and the file is not kept for the rest. What goes
+    /// through a layer is rounded to eight bits too, so attention may be in `bf16`.
     pub fn with_q8(self) -> Self {
-        Self { q8: true, detached: true, ..self }
+        Self { q8: true, detached: true, kernels: self.kernels.map(SimdLevel::in_bf16), ..self }
     }
 
     /// For networks whose activations may be rounded as their weights are: on a CPU that multiplies `bf16` the products of many
