@@ -176,11 +176,19 @@ fn quantize(block: &Block) -> ([u8; BLOCK], bf16, bool) {
     let largest = block.iter().fold(0f32, |most, x| most.max(x.abs()));
     let scale = rounded_up(largest / LARGEST);
     let inverse = if scale > bf16::ZERO { scale.to_f32().recip() } else { 0.0 };
-    let number = |x: f32| ((x * inverse).round_ties_even().clamp(-LARGEST, LARGEST) as i32 + OFFSET) as u8;
+    let mut quantized = [0; BLOCK];
+    for (to, x) in quantized.iter_mut().zip(block) {
+        // The nearest whole number is in the lowest bits of the sum; rounding by a call would take most of a load.
+        let whole = ((x * inverse).clamp(-LARGEST, LARGEST) + WHOLE).to_bits();
+        *to = whole.wrapping_add(OFFSET as u32) as u8;
+    }
     // What is not finite is not, times zero, zero.
     let finite = block.iter().fold(0f32, |sum, x| sum + x * 0.0) == 0.0;
-    (block.map(number), scale, finite && scale.is_finite())
+    (quantized, scale, finite && scale.is_finite())
 }
+
+/// Added to a small number, it leaves the nearest whole one in the lowest bits, ties to the even one.
+const WHOLE: f32 = 12_582_912.0;
 
 /// The next `bf16` that is not below a number from 0 on, so that no number of a block is above the largest.
 #[inline(always)]
