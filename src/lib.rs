@@ -16,6 +16,7 @@ pub mod http;
 pub mod jobs;
 pub mod lifecycle;
 pub mod model;
+pub mod process;
 pub mod remote;
 pub mod runtime;
 pub mod service;

@@ -8,9 +8,9 @@ use super::{
     parts::{Parts, Said, arrange, made_of, said, same, shown, whole},
 };
 use crate::{
-    model::{Availability, Family, PlacementOverrides, Preset, Programs},
+    model::{Availability, Family, Location, ModelFiles, PlacementOverrides, Preset, Programs, WorkerChoice},
     speech::ModelName,
-    store::{Source, SourceError},
+    store::{self, Source, SourceError},
 };
 
 /// What one name of the configuration means.
@@ -65,6 +65,7 @@ impl Builder {
     /// The place of the default model, and what follows from it.
     pub(super) fn finish(&mut self, config: &Config) -> (Names, usize) {
         (0..self.entries.len()).for_each(|place| self.arrange(place));
+        self.describe(&config.programs);
         self.link_fallbacks();
         if config.only_configured == Some(true) && self.faults.is_empty() {
             self.keep_configured(config);
@@ -103,6 +104,27 @@ impl Builder {
             self.configured.push((place, model));
         }
         self.faults.extend(fallback::faults(&self.entries));
+    }
+
+    /// Has families say what they know of single models of the configuration, by their settings and their folders. Of a
+    /// model that cannot be run the reason is kept; where its files are elsewhere, all this waits until they are here.
+    fn describe(&mut self, programs: &Programs) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.listed) {
+            let Some(files) = at_hand(entry) else { continue };
+            let programs = Programs { worker: entry.overrides.worker.clone(), ..programs.clone() };
+            let families = entry.family.as_ref().map_or(self.families, std::slice::from_ref);
+            for family in families {
+                match family.described(entry.name.as_str(), &files, &programs) {
+                    Ok(Some(described)) => entry.family = Some(described),
+                    Ok(None) => continue,
+                    Err(error) => {
+                        entry.family = Some(*family);
+                        entry.availability = Availability::Unsupported(error.to_string().into());
+                    }
+                }
+                break;
+            }
+        }
     }
 
     /// Looks for the programs that models run. A model whose program is not there stays, and says so. Only those that the
@@ -161,8 +183,10 @@ impl Builder {
         }
         let nearest = names.nearest(&wanted.name).map(|place| self.entries[place].name.to_string());
         let no_source = || CatalogError::NoSource { model: model.name.clone(), nearest };
-        let parts = wanted.implied(&model.name)?.ok_or_else(no_source)?;
-        if let Some(place) = self.of_parts(&parts) {
+        // A program needs no files of a model.
+        let alone = wanted.parts.is_empty() && !model.overrides.worker.command.is_empty();
+        let parts = if alone { Vec::new() } else { wanted.implied(&model.name)?.ok_or_else(no_source)? };
+        if let Some(place) = self.of_parts(&parts).filter(|_| model.overrides.worker == WorkerChoice::default()) {
             self.entries[place].aliases.push(wanted.name);
             return Ok(place);
         }
@@ -271,6 +295,20 @@ impl Builder {
             entry.preload = preload;
         }
     }
+}
+
+/// The files of a model that is in a folder of this machine, or that has none; `None`: they are elsewhere.
+fn at_hand(entry: &Entry) -> Option<ModelFiles> {
+    let mut files = ModelFiles::default();
+    for (part, source) in &entry.parts {
+        let Source::Folder(folder) = source else { return None };
+        // A folder that cannot be read is told when the model is asked for.
+        for file in store::files_of(folder).ok()? {
+            let path = folder.join(&file);
+            files.insert(part, &file, Location::Disk(path));
+        }
+    }
+    Some(files)
 }
 
 /// The answer to a name that nobody has.

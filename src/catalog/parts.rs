@@ -84,7 +84,8 @@ pub(super) fn shown(parts: &Parts) -> String {
 /// In a sentence: `a whisper is made of model, or of weights and tokenizer`; `and may have extra beside` where it may.
 pub(super) fn made_of(families: &[&dyn Family]) -> String {
     let family = |family: &&dyn Family| {
-        let layouts: Vec<String> = family.layouts().iter().map(|layout| layout.join(" and ")).collect();
+        let layouts = family.layouts().iter().filter(|layout| !layout.is_empty());
+        let layouts: Vec<String> = layouts.map(|layout| layout.join(" and ")).collect();
         let optional = match family.optional_parts() {
             [] => String::new(),
             parts => format!(", and may have {} beside", parts.join(" and ")),

@@ -33,7 +33,7 @@ use crate::{
     catalog::Catalog,
     config::{self, Loaded, Origin, Overrides, Sources},
     model::{Availability, Family},
-    telemetry,
+    process, telemetry,
 };
 
 /// One container that serves speech models, and loads them the way production asks.
@@ -89,6 +89,10 @@ pub fn serving(families: &'static [&'static dyn Family]) -> ExitCode {
 }
 
 fn start(families: Option<&'static [&'static dyn Family]>) -> ExitCode {
+    // A process of ours between the server and a program: nothing else may have begun.
+    if let Some(code) = process::attend(std::env::args_os()) {
+        return code;
+    }
     let matches =
         Overrides::of_servers(Args::command(), &["serve", "check-config", "healthcheck", "top"]).get_matches();
     let Args { overrides, command } = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());

@@ -8,6 +8,8 @@ use crate::{
     http::access::Digest,
     lifecycle::{LoadMode, OnPreloadFailure},
     model::{Backing, DTypeChoice, DeviceChoice, DeviceId, ProgramChoice},
+    process::Isolation,
+    speech::TaskKind,
     store::Verify,
     telemetry::LogFormat,
 };
@@ -68,6 +70,48 @@ pub(super) const DEVICE: Kind<DeviceChoice> =
 
 pub(super) const PROGRAM: Kind<ProgramChoice> =
     Kind { expected: "auto, off or the path of a program", parse: program, show: show_program };
+
+pub(super) const COMMAND: Kind<Vec<String>> = Kind {
+    expected: "a program and its arguments, such as [\"python3\", \"worker.py\"]",
+    parse: |raw| (NAMES.parse)(raw).filter(|words| words.first().is_some_and(|word| !word.is_empty())),
+    show: |words| words.join(" "),
+};
+
+const TASK_NAMES: &[(&str, TaskKind)] =
+    &[("transcribe", TaskKind::Transcribe), ("synthesize", TaskKind::Synthesize), ("convert", TaskKind::Convert)];
+
+pub(super) const TASKS: Kind<Vec<TaskKind>> = Kind {
+    expected: "transcribe, synthesize or convert, or several of them, separated by commas",
+    parse: |raw| some(raw)?.into_iter().map(|task| choice(&Raw::Text(task), TASK_NAMES)).collect(),
+    show: |tasks| tasks.iter().map(|task| task.as_str()).collect::<Vec<_>>().join(","),
+};
+
+pub(super) const SHA256: Kind<String> = Kind {
+    expected: "64 hexadecimal digits",
+    parse: |raw| {
+        let digits = text(raw)?.to_lowercase();
+        (digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())).then_some(digits)
+    },
+    show: String::clone,
+};
+
+const ISOLATIONS: &[(&str, Isolation)] =
+    &[("auto", Isolation::Auto), ("required", Isolation::Required), ("off", Isolation::Off)];
+
+pub(super) const ISOLATION: Kind<Isolation> = Kind {
+    expected: "auto, required or off",
+    parse: |raw| choice(raw, ISOLATIONS),
+    show: |isolation| word(isolation, ISOLATIONS),
+};
+
+pub(super) const USER: Kind<(u32, u32)> = Kind {
+    expected: "the numbers of a user and a group, such as 65534:65534",
+    parse: |raw| {
+        let (user, group) = text(raw)?.split_once(':')?;
+        Some((user.parse().ok()?, group.parse().ok()?))
+    },
+    show: |(user, group)| format!("{user}:{group}"),
+};
 
 pub(super) const BUDGET: Kind<BudgetChoice> =
     Kind { expected: "auto, none, or a size such as 100MB or 8GiB", parse: budget, show: show_budget };

@@ -61,8 +61,10 @@ pub fn load(sources: &Sources) -> Result<Loaded, Faults> {
     sources.other_caches(&mut config, &report);
     config.remote.buckets.s3.identity = sources.identity();
     config.runtime.programs.path = sources.path();
-    config.catalog.programs = config.runtime.programs.clone();
     config.catalog.models = models::assemble(&listed, [&file, &environment], &mut report, &mut faults);
+    let handed_on = config.catalog.models.iter().flat_map(|model| &model.overrides.worker.environment);
+    config.runtime.programs.workers.environment = sources.variables(handed_on);
+    config.catalog.programs = config.runtime.programs.clone();
     lexicon(&mut config, &report, &mut faults);
     let beside = config.service.voices.as_ref().map(|voices| voices.join(".references"));
     config.runtime.references.folder = config.runtime.references.folder.or(beside);

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Environment, Fault, Origin,
-    kinds::{DEVICE, DTYPE, PATH},
+    kinds::{COMMAND, DEVICE, DTYPE, PATH, SHA256, TASKS},
     layer::{Given, Layer, OfModel, Values, put, settle},
     report::Report,
     setting::{Maybe, Setting, To},
-    value::{COUNT, DURATION, FLAG, Kind, NAME, NAMES, Raw, items, text},
+    value::{COUNT, DURATION, FLAG, Kind, NAME, NAMES, Raw, SIZE, items, text},
 };
 use crate::{catalog::ModelConfig, remote::shown};
 
@@ -76,6 +76,54 @@ pub(super) static MODEL_SETTINGS: &[Setting<ModelConfig>] = &[
          Not while it is on its way, in line for memory or busy. The answer says so in `x-sconce-fallback-for`, and in \
          `x-sconce-ignored` what of the request the other model does not know; a voice that it does not have becomes its \
          usual one for the language. `none`: such a request is refused.",
+    )
+    .live(),
+    Setting::new(
+        "worker",
+        "said",
+        &Maybe::<ModelConfig, _>("said", &COMMAND, |m, v| m.overrides.worker.command = v.unwrap_or_default()),
+        "A program, and its arguments, that is the model: it runs as a process of its own and speaks the protocol of \
+         [workers](workers.md). It runs in the folder of the model's files, where there are any; a program without a `/` in \
+         its name is looked for on the `PATH`. `said`: what `sconce-worker.toml` among the model's files says, if there is \
+         such a file.",
+    )
+    .live(),
+    Setting::new(
+        "worker_sha256",
+        "none",
+        &Maybe::<ModelConfig, _>("none", &SHA256, |m, v| m.overrides.worker.sha256 = v),
+        "Of everything that the model would have executed. Nothing of it is executed unless this says what it has to be; the \
+         refusal tells the value, which `sconce models` shows as well. By default there is none, so that no file is a \
+         program because somebody put it there.",
+    )
+    .live(),
+    Setting::new(
+        "worker_tasks",
+        "said",
+        &Maybe::<ModelConfig, _>("said", &TASKS, |m, v| m.overrides.worker.tasks = v.unwrap_or_default()),
+        "What the model does, where no `sconce-worker.toml` says it: `transcribe`, `synthesize`, `convert`.",
+    )
+    .live(),
+    Setting::new(
+        "worker_env",
+        "none",
+        &Maybe::<ModelConfig, _>("none", &NAMES, |m, v| m.overrides.worker.environment = v.unwrap_or_default()),
+        "Names of variables of the server's environment that the program is given. By default none, since many hold secrets.",
+    )
+    .live(),
+    Setting::new(
+        "worker_network",
+        "false",
+        &To::<ModelConfig, _>(&FLAG, |m, v| m.overrides.worker.network = v),
+        "Whether the program may use the network. Off, since a model needs none, and what it hears is nobody else's.",
+    )
+    .live(),
+    Setting::new(
+        "worker_memory",
+        "general",
+        &Maybe::<ModelConfig, _>("general", &SIZE, |m, v| m.overrides.worker.memory = v),
+        "Bytes of memory that the program and all that it began may hold; it is ended when it holds more. `general`: as \
+         `workers.memory` says.",
     )
     .live(),
     Setting::new(

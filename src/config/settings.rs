@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU32, path::PathBuf, ti
 
 use super::{
     kinds::{
-        ADDRESS, BOUND, BUDGET, BYTES, DEVICE, DTYPE, FILE, KEYS, LOAD_MODE, LOG_FORMAT, LOG_LEVEL, ON_PRELOAD_FAILURE,
-        ORIGINS, PATH, PATHS, PROGRAM, SHARE, VERIFY, WEIGHTS, WHOLE, WORD,
+        ADDRESS, BOUND, BUDGET, BYTES, DEVICE, DTYPE, FILE, ISOLATION, KEYS, LOAD_MODE, LOG_FORMAT, LOG_LEVEL, ON_PRELOAD_FAILURE,
+        ORIGINS, PATH, PATHS, PROGRAM, SHARE, USER, VERIFY, WEIGHTS, WHOLE, WORD,
     },
     models,
     setting::{Maybe, Plain, Setting, To},
@@ -15,7 +15,8 @@ use crate::{
     app::{BudgetChoice, Config, ServerConfig},
     catalog, http, jobs,
     lifecycle::{self, LoadMode, OnPreloadFailure},
-    model::{Backing, DTypeChoice, DeviceChoice, DeviceId, FlowLimits, Programs, ReferenceCacheConfig},
+    model::{Backing, DTypeChoice, DeviceChoice, DeviceId, FlowLimits, ProgramChoice, Programs, ReferenceCacheConfig, WorkerRules},
+    process::Isolation,
     remote::{self, BucketsConfig, GcsConfig, S3Config, WebConfig},
     runtime, service,
     store::{self, Secret},
@@ -775,6 +776,62 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
          begins with `/`: that one; `off`: none, so that the model cannot be had.",
     ),
     Setting::new(
+        "workers.isolation",
+        "auto",
+        &To::<Config, _>(&ISOLATION, |c, v| c.runtime.programs.workers.isolation = v),
+        "Whether models that are programs run apart from the rest of the machine, in namespaces of their own: without a \
+         network, unless `worker_network` says otherwise, and without a sight of other processes. `auto`: as far as the \
+         system allows, which `process.apart` in `GET /models/status` tells; `required`: wholly, or the model does not \
+         load; `off`: not at all.",
+    ),
+    Setting::new(
+        "workers.user",
+        "none",
+        &Maybe::<Config, _>("none", &USER, |c, v| c.runtime.programs.workers.user = v),
+        "Numbers of the user and the group that such programs run as, where the server runs as the superuser, as \
+         `65534:65534`. Their files must be readable for that user. `none`: as the server.",
+    ),
+    Setting::new(
+        "workers.memory",
+        "4GiB",
+        &To::<Config, _>(&SIZE, |c, v| c.runtime.programs.workers.memory = v),
+        "Bytes of memory that such a program and all that it began may hold; it is ended when it holds more, and loaded \
+         again when somebody asks. Enough for the models that people run on a CPU.",
+    ),
+    Setting::new(
+        "workers.hello_timeout",
+        "1m",
+        &To::<Config, _>(&DURATION, |c, v| c.runtime.programs.workers.hello_timeout = v),
+        "For such a program to say what it is. Python takes some seconds to import its libraries from a slow disk.",
+    ),
+    Setting::new(
+        "workers.load_timeout",
+        "10m",
+        &To::<Config, _>(&DURATION, |c, v| c.runtime.programs.workers.load_timeout = v),
+        "For such a program to be ready, after that.",
+    ),
+    Setting::new(
+        "workers.piece_timeout",
+        "1m",
+        &To::<Config, _>(&DURATION, |c, v| c.runtime.programs.workers.piece_timeout = v),
+        "How long such a program may say nothing while it works, or when it is asked whether it lives. It is ended then, and \
+         its requests fail.",
+    ),
+    Setting::new(
+        "workers.cancel_timeout",
+        "10s",
+        &To::<Config, _>(&DURATION, |c, v| c.runtime.programs.workers.cancel_timeout = v),
+        "For such a program to leave a request alone that nobody waits for any more; it is ended then.",
+    ),
+    Setting::new(
+        "workers.guard",
+        "auto",
+        &To::<Config, _>(&PROGRAM, |c, v| c.runtime.programs.workers.guard = v),
+        "The program that stands between the server and such a program, ends all that it began, and takes from it what it \
+         does not need. `auto`: this one; a path: that one, which must be a `sconce`; `off`: none, so that only the \
+         program's own group ends with it.",
+    ),
+    Setting::new(
         "voices.dir",
         "none",
         &Maybe::<Config, _>("none", &PATH, |c, v| c.service.voices = v),
@@ -951,7 +1008,20 @@ pub(super) fn blank() -> Config {
             reserve: u64::MAX,
             leak_threshold: u64::MAX,
             references: ReferenceCacheConfig { memory: u64::MAX, folder: None, disk: u64::MAX },
-            programs: Programs::default(), // the path is that of the environment
+            programs: Programs {
+                workers: WorkerRules {
+                    guard: ProgramChoice::Off,
+                    isolation: Isolation::Off,
+                    user: Some((0, 0)),
+                    memory: u64::MAX,
+                    hello_timeout: Duration::MAX,
+                    load_timeout: Duration::MAX,
+                    piece_timeout: Duration::MAX,
+                    cancel_timeout: Duration::MAX,
+                    environment: BTreeMap::new(),
+                },
+                ..Programs::default() // the path is that of the environment
+            },
             vllm_metric: true,
         },
         lifecycle: lifecycle::Config {

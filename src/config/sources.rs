@@ -125,6 +125,11 @@ impl Sources {
         self.environment.get("PATH").map(folders).unwrap_or_default()
     }
 
+    /// Those of these variables that there are.
+    pub(super) fn variables<'a>(&self, names: impl Iterator<Item = &'a String>) -> BTreeMap<String, String> {
+        names.filter_map(|name| Some((name.clone(), self.environment.get(name)?.clone()))).collect()
+    }
+
     /// The identity that Amazon's platform gives this process.
     pub(super) fn identity(&self) -> BTreeMap<String, String> {
         let given = |name: &str| self.environment.get(name).filter(|value| !value.is_empty()).cloned();

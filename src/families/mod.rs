@@ -10,9 +10,10 @@ mod load_error;
 pub mod voxtral;
 mod weight_files;
 pub mod whisper;
+pub mod worker;
 
 use crate::model::Family;
 
 /// Every family in this build.
 pub const FAMILIES: &[&dyn Family] =
-    &[&whisper::Whisper, &voxtral::Voxtral, &lark::Lark, &chatterbox::Chatterbox, &espeak::Espeak];
+    &[&whisper::Whisper, &voxtral::Voxtral, &lark::Lark, &chatterbox::Chatterbox, &espeak::Espeak, &worker::Worker];

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::{Budget, ModelSpec};
 use crate::{
-    model::Family,
+    model::{Family, Outside},
     runtime::Pulse,
     speech::{Fault, Kind},
     store::{Phase, Provenance},
@@ -105,6 +105,8 @@ pub struct Facts {
     pub warm: Duration,
     /// Bytes by which what its device holds grew; `None` where other models came or went meanwhile.
     pub resident: Option<u64>,
+    /// The process that it is, or that does its work, which holds memory of its own.
+    pub outside: Option<Arc<Outside>>,
 }
 
 /// How a model left the memory.
@@ -157,6 +159,18 @@ pub enum Cause {
     Retry,
     /// Another version is to take its place.
     Update,
+}
+
+// === impl Facts ===
+
+impl Facts {
+    /// Bytes that it holds, in this process and outside of it; `None` where that could not be told.
+    pub fn held(&self) -> Option<u64> {
+        match &self.outside {
+            Some(outside) => Some(self.resident.unwrap_or_default() + outside.memory()),
+            None => self.resident,
+        }
+    }
 }
 
 // === impl Failure ===

@@ -34,6 +34,6 @@ impl<E> Resource for LoadedModel<E> {
     }
 
     fn measured(&self) -> Option<u64> {
-        self.facts.resident
+        self.facts.held()
     }
 }

@@ -15,7 +15,7 @@ use super::{
     Report,
 };
 use crate::{
-    model::{Backing, Family, ModelFiles, Placement},
+    model::{Backing, Family, ModelFiles, Outside, Placement, Programs},
     runtime::{self, Event, Executor, Placed, Placer, Scale, Setup},
     store::{self, FetchPlan, Phase, Provenance, Source, Store, StoreError},
 };
@@ -52,6 +52,17 @@ pub struct Readable {
 struct Started {
     executor: Executor,
     dtype: String,
+}
+
+/// What a model took to come.
+#[derive(Default)]
+struct Weighed {
+    load: Duration,
+    /// Bytes of its device.
+    resident: Option<u64>,
+    outside: Option<Arc<Outside>>,
+    /// Of the first inference.
+    warm: Duration,
 }
 
 /// Rate and remaining time of downloads that follow one another.
@@ -182,6 +193,7 @@ impl Backend for Local {
             let fetched = store.carry_out(plan, &choose, &tell).await.map_err(|error| of_store(&error))?;
             let downloaded = meter.downloaded();
             let parts = fetched.parts.clone();
+            let family = described(family, &spec, &fetched.files, placer.programs(&spec.overrides)).await?;
             let readable = Readable { files: fetched.files, family, parts, pin: fetched.pin };
             let Placed { device, placement } =
                 placer.place(&spec.name, &spec.overrides).map_err(|error| Failure::of(&error))?;
@@ -201,13 +213,27 @@ impl Backend for Local {
             checked.map_err(|error| of_store(&error))?;
             let (Started { executor, dtype }, mut events) = local.start(&spec, &files)?;
             let Readable { pin, family, .. } = files;
-            let (load, resident, warm) = ready(&mut events).await?;
+            let Weighed { load, resident, outside, warm } = ready(&mut events).await?;
             let (pulse, device) = (executor.pulse().clone(), executor.device().to_string());
             let watermark = executor.watermark();
-            let facts = Facts { family: Some(family), pulse, device, dtype, watermark, load, warm, resident };
+            let facts = Facts { family: Some(family), pulse, device, dtype, watermark, load, warm, resident, outside };
             Ok(Loaded { executor, facts, ended: ended(events).map(move |ended| last(ended, pin)).boxed() })
         }
         .boxed()
+    }
+}
+
+/// The family as the files of one model have it, which may take a look at all of them.
+async fn described(
+    family: &'static dyn Family,
+    spec: &ModelSpec,
+    files: &ModelFiles,
+    programs: Programs,
+) -> Result<&'static dyn Family, Failure> {
+    let (name, files) = (spec.name.clone(), files.clone());
+    match spawn_blocking(move || family.described(name.as_str(), &files, &programs)).await {
+        Ok(described) => described.map(|it| it.unwrap_or(family)).map_err(|error| Failure::of(&error)),
+        Err(_) => Err(Failure::transient("its files could not be understood")),
     }
 }
 
@@ -229,13 +255,30 @@ async fn family(
     if let Some(family) = listing.and_then(|listing| by_files(families, &listing)) {
         return Ok(family);
     }
-    let bytes = store.peek(source, CONFIG, tell).await.map_err(|error| of_store(&error))?;
-    recognised(families, &bytes)
+    let described = match store.peek(source, CONFIG, tell).await {
+        Ok(bytes) => recognised(families, &bytes),
+        Err(error) => Err(of_store(&error)),
+    };
+    let Err(failure) = described else { return described };
+    // What has no configuration that is known may have a file that says it all by its name.
+    for family in families.iter().filter(|_| failure.permanent) {
+        if let Some(marker) = family.marker()
+            && store.peek(source, marker, tell).await.is_ok()
+        {
+            return Ok(*family);
+        }
+    }
+    Err(failure)
 }
 
 /// The family of a folder without a configuration.
 fn by_files(families: &[&'static dyn Family], listing: &[String]) -> Option<&'static dyn Family> {
-    let configured = listing.iter().any(|file| file == CONFIG);
+    let has = |name: &str| listing.iter().any(|file| file == name);
+    let marked = families.iter().copied().find(|family| family.marker().is_some_and(has));
+    if marked.is_some() {
+        return marked;
+    }
+    let configured = has(CONFIG);
     families.iter().copied().find(|family| !configured && family.recognises_files(listing))
 }
 
@@ -255,12 +298,23 @@ fn on_disk(store: &Store, spec: &ModelSpec) -> Option<OnDisk> {
             let (_, source) = spec.parts.first()?;
             match store.folder_listing(source).and_then(|listing| by_files(families, &listing)) {
                 Some(family) => family,
-                None => recognised(families, &store.peek_here(source, CONFIG).ok()??).ok()?,
+                None => match store.peek_here(source, CONFIG).ok()? {
+                    Some(config) => recognised(families, &config).ok()?,
+                    None => marked_here(store, families, source)?,
+                },
             }
         }
     };
     let parts = store.local(&spec.parts, &|part, listing| family.files(part, listing)).ok()??.parts;
     Some(OnDisk { revision: revision(&spec.parts, &parts), parts })
+}
+
+/// The family of a repository that has a file which says it all by its name.
+fn marked_here(store: &Store, families: &[&'static dyn Family], source: &Source) -> Option<&'static dyn Family> {
+    let is = |family: &&'static dyn Family| {
+        family.marker().is_some_and(|marker| matches!(store.peek_here(source, marker), Ok(Some(_))))
+    };
+    families.iter().copied().find(is)
 }
 
 /// Whether its files are somebody else's, and are read in place.
@@ -291,13 +345,14 @@ async fn footprint(Readable { files, family, .. }: Readable, place: Placement) -
     }
 }
 
-/// Seconds of the load, bytes that it took, seconds of the first inference.
-async fn ready(events: &mut mpsc::Receiver<Event>) -> Result<(Duration, Option<u64>, Duration), Failure> {
-    let mut loaded = (Duration::ZERO, None);
+async fn ready(events: &mut mpsc::Receiver<Event>) -> Result<Weighed, Failure> {
+    let mut weighed = Weighed::default();
     loop {
         match events.recv().await {
-            Some(Event::Loaded { took, resident }) => loaded = (took, resident),
-            Some(Event::Ready { took }) => return Ok((loaded.0, loaded.1, took)),
+            Some(Event::Loaded { took, resident, outside }) => {
+                weighed = Weighed { load: took, resident, outside, ..weighed };
+            }
+            Some(Event::Ready { took }) => return Ok(Weighed { warm: took, ..weighed }),
             Some(Event::Failed(error)) => return Err(Failure::of(&error)),
             Some(Event::Ended { .. }) | None => return Err(Failure::transient("its thread ended unexpectedly")),
         }

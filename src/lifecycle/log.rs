@@ -81,7 +81,7 @@ fn ready(model: &ModelName, facts: Option<&Facts>, metrics: &Metrics, took: Dura
     if let Some(facts) = facts {
         metrics.took(LoadPhase::Load, facts.load);
         metrics.took(LoadPhase::Warm, facts.warm);
-        tracing::info!(%model, seconds = seconds(facts.load), bytes = facts.resident, "loaded");
+        tracing::info!(%model, seconds = seconds(facts.load), bytes = facts.held(), "loaded");
         tracing::info!(%model, seconds = seconds(facts.warm), "warm");
         let (device, dtype) = (&facts.device, &facts.dtype);
         tracing::info!(%model, seconds = seconds(took), device, dtype, "ready");

@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 
 use super::{LoadMode, Obstacle, Progress};
 use crate::{
+    model::Outside,
     runtime::Pulse,
     speech::{ModelName, TaskKind},
     store::Provenance,
@@ -98,6 +99,9 @@ pub struct ModelStatus {
     /// When it is likely to be ready, from measured times and the turns of others.
     #[serde(rename = "expected_in_seconds", serialize_with = "ahead", skip_serializing_if = "Option::is_none")]
     pub expected_at: Option<Instant>,
+    /// The process that it is, or that does its work; read when serialised.
+    #[serde(rename = "process", serialize_with = "process", skip_serializing_if = "Option::is_none")]
+    pub outside: Option<Arc<Outside>>,
     /// Jobs in its queue, read when serialised.
     #[serde(rename = "queue_depth", serialize_with = "depth", skip_serializing_if = "Option::is_none")]
     pub pulse: Option<Arc<Pulse>>,
@@ -210,6 +214,10 @@ fn ago<S: Serializer>(then: &Option<Instant>, serializer: S) -> Result<S::Ok, S:
 
 fn ahead<S: Serializer>(then: &Option<Instant>, serializer: S) -> Result<S::Ok, S::Error> {
     then.map(|then| rounded(then.saturating_duration_since(now()))).serialize(serializer)
+}
+
+fn process<S: Serializer>(outside: &Option<Arc<Outside>>, serializer: S) -> Result<S::Ok, S::Error> {
+    outside.as_ref().map(|outside| outside.status()).serialize(serializer)
 }
 
 fn depth<S: Serializer>(pulse: &Option<Arc<Pulse>>, serializer: S) -> Result<S::Ok, S::Error> {

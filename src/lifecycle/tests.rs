@@ -171,6 +171,7 @@ impl Backend for Fake {
                 load: LOAD,
                 warm: Duration::ZERO,
                 resident: Some(90),
+                outside: None,
             };
             let ended = async move {
                 let end = tokio::select! {

@@ -1,8 +1,10 @@
 //! What a model is, and what a kind of models is.
 
-use std::{borrow::Cow, error::Error as StdError, fmt};
+use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc};
 
-use super::{Batch, DeviceId, LoadError, ModelFiles, NoProgram, Placement, Precision, Program, Programs};
+use super::{
+    Batch, DeviceId, LoadError, ModelFiles, NoProgram, Outside, Placement, Precision, Program, Programs, Signal,
+};
 use crate::{
     speech::{Convert, Synthesize, TaskKind, Transcribe},
     text::{ChunkLimits, LengthCheck, Phonemizer, Script},
@@ -38,6 +40,19 @@ pub trait Model: Send {
 
     /// One short real inference for each task, so that the first request is as fast as the second.
     fn warm_up(&mut self) -> Result<(), Broken> {
+        Ok(())
+    }
+
+    /// The process that it is, or that does its work, where there is one.
+    fn outside(&self) -> Option<Arc<Outside>> {
+        None
+    }
+
+    /// What it may raise, from any thread, to be [looked after](Self::look) while it has nothing to do.
+    fn woken_by(&mut self, _signal: Arc<Signal>) {}
+
+    /// Whether it still lives, when it asked for a look and nobody asks it anything.
+    fn look(&mut self) -> Result<(), Broken> {
         Ok(())
     }
 }
@@ -120,6 +135,23 @@ pub trait Family: Sync {
     /// Whether a folder that has no `config.json` holds a model of this kind, by the names of its files.
     fn recognises_files(&self, _listing: &[String]) -> bool {
         false
+    }
+
+    /// A file by whose name alone a model is of this kind, whatever else is beside it.
+    fn marker(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The kind of one model, where its configuration or its files say more of it than its kind does: what it does, which
+    /// voices it has. `None`: nothing more, or it is of another kind. A model that cannot be run here is refused, with what
+    /// would be right. `files` may be no more than those that lie in a folder.
+    fn described(
+        &self,
+        _name: &str,
+        _files: &ModelFiles,
+        _programs: &Programs,
+    ) -> Result<Option<&'static dyn Family>, LoadError> {
+        Ok(None)
     }
 
     /// The ways in which a model of this kind can be spread over sources: names of parts, each of which has a source of

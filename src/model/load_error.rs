@@ -23,6 +23,12 @@ pub enum LoadError {
     Read { file: String, source: std::io::Error },
     #[error(transparent)]
     Program(#[from] NoProgram),
+    /// What would have to be executed may not be.
+    #[error("{0}")]
+    Refused(String),
+    /// A program that is a model, or runs one, did not do what it should.
+    #[error("{0}")]
+    Process(String),
     #[error("the device failed: {0}")]
     Device(#[from] candle_core::Error),
 }
@@ -32,13 +38,14 @@ pub enum LoadError {
 impl Fault for LoadError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Unsupported(_) => Kind::Unsupported,
+            Self::Unsupported(_) | Self::Refused(_) => Kind::Unsupported,
             Self::Program(error) => error.kind(),
             Self::Missing(_)
             | Self::Malformed { .. }
             | Self::Tensor { .. }
             | Self::Ahead(_)
             | Self::Read { .. }
+            | Self::Process(_)
             | Self::Device(_) => Kind::Unavailable,
         }
     }
@@ -46,7 +53,7 @@ impl Fault for LoadError {
     fn permanent(&self) -> bool {
         match self {
             Self::Program(error) => error.permanent(),
-            error => !matches!(error, Self::Ahead(_) | Self::Read { .. } | Self::Device(_)),
+            error => !matches!(error, Self::Ahead(_) | Self::Read { .. } | Self::Process(_) | Self::Device(_)),
         }
     }
 

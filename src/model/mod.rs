@@ -16,6 +16,7 @@ mod reference_cache;
 mod request;
 mod signal;
 mod streak;
+mod worker;
 
 pub use batch::{Admission, Batch};
 pub use embedded::{EMBEDDED, EmbeddedModel};
@@ -26,11 +27,12 @@ pub use input::{Input, InputClosed, InputSender};
 pub use load_error::LoadError;
 pub use lru::LruCache;
 pub use placement::{Backing, DTypeChoice, DeviceChoice, DeviceId, Placement, PlacementOverrides, Precision};
-pub use program::{NoProgram, Program, ProgramChoice, ProgramFacts, ProgramVoice, Programs};
+pub use program::{NoProgram, Program, ProgramChoice, ProgramFacts, ProgramVoice, Programs, can_be_run};
 pub use reference_cache::{ReferenceCache, ReferenceCacheConfig, ReferenceKey, ReferenceTensors};
 pub use request::{Request, RequestError, Responses, request};
 pub use signal::Signal;
 pub use streak::Streak;
+pub use worker::{Outside, OutsideStatus, WorkerChoice, WorkerRules};
 
 #[cfg(test)]
 mod tests;

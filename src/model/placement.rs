@@ -4,7 +4,7 @@ use std::fmt;
 
 use candle_core::{DType, Device};
 
-use super::{Programs, ReferenceCache};
+use super::{Programs, ReferenceCache, WorkerChoice};
 
 /// Where a model is to live.
 #[derive(Clone, Debug)]
@@ -86,6 +86,8 @@ pub struct PlacementOverrides {
     pub max_batch: Option<usize>,
     /// Requests that may wait for it.
     pub queue: Option<usize>,
+    /// Of a model that is a program.
+    pub worker: WorkerChoice,
     /// Serve it without a first inference: the first request pays for what that would have prepared.
     pub cold: bool,
 }
@@ -100,6 +102,9 @@ impl PlacementOverrides {
         self.threads = other.threads.or(self.threads);
         self.max_batch = other.max_batch.or(self.max_batch);
         self.queue = other.queue.or(self.queue);
+        if other.worker != WorkerChoice::default() {
+            self.worker = other.worker.clone();
+        }
         self.cold |= other.cold;
     }
 }

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use super::{WorkerChoice, WorkerRules};
 use crate::speech::{Fault, Kind};
 
 /// What such a program is called, how one gets it, and how it is asked about itself.
@@ -41,6 +42,10 @@ pub struct Programs {
     pub path: Vec<PathBuf>,
     /// By command; of others [`ProgramChoice::Auto`] holds.
     pub choices: BTreeMap<&'static str, ProgramChoice>,
+    /// What holds for models that are programs themselves.
+    pub workers: WorkerRules,
+    /// What the configuration says of the model in question, where it is one of those.
+    pub worker: WorkerChoice,
 }
 
 /// What a program says about itself.
@@ -111,7 +116,8 @@ impl Programs {
     }
 }
 
-fn can_be_run(path: &Path) -> bool {
+/// Whether it is a file, and somebody may execute it.
+pub fn can_be_run(path: &Path) -> bool {
     path.metadata().is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
 }
 
@@ -192,7 +198,11 @@ mod tests {
     #[test]
     fn a_program_is_found_on_the_path_or_where_it_is_said_to_be() {
         let path = ["/nowhere", "/bin"].map(PathBuf::from).to_vec();
-        let with = |choice| Programs { path: path.clone(), choices: BTreeMap::from([("sh", choice)]) };
+        let with = |choice| Programs {
+            path: path.clone(),
+            choices: BTreeMap::from([("sh", choice)]),
+            ..Programs::default()
+        };
         assert_eq!(with(ProgramChoice::Auto).find(&PROGRAM), Ok(PathBuf::from("/bin/sh")));
         assert_eq!(with(ProgramChoice::At("/bin/cat".into())).find(&PROGRAM), Ok(PathBuf::from("/bin/cat")));
         let refused = |programs: Programs| programs.find(&PROGRAM).unwrap_err().to_string();

@@ -1,9 +1,9 @@
 //! What a model's thread reports.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
-    model::{Broken, LoadError},
+    model::{Broken, LoadError, Outside},
     speech::{Fault, Kind},
 };
 
@@ -16,6 +16,8 @@ pub enum Event {
     Loaded {
         took: Duration,
         resident: Option<u64>,
+        /// The process that it is, or that does its work, which holds memory of its own.
+        outside: Option<Arc<Outside>>,
     },
     /// The first inference is done, if there is to be one; requests are taken.
     Ready {

@@ -1,14 +1,17 @@
 //! What the runtime measures.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use prometheus::{
     Counter, CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
     Opts, Registry,
 };
 
-use super::Config;
-use crate::speech::{ModelName, TaskKind};
+use super::{Config, outside_memory::OutsideMemory};
+use crate::{
+    model::Outside,
+    speech::{ModelName, TaskKind},
+};
 
 /// Seconds from a millisecond to ten minutes: a queue and an answer have the same range.
 const SECONDS: &[f64] =
@@ -26,6 +29,7 @@ pub struct Metrics {
     batch_size: HistogramVec,
     panics: IntCounterVec,
     leaked: IntCounterVec,
+    outside: OutsideMemory,
 }
 
 /// The metrics of one executor.
@@ -39,6 +43,7 @@ pub(super) struct ModelMetrics {
     batch_size: Histogram,
     panics: IntCounter,
     leaked: IntCounter,
+    outside: OutsideMemory,
     name: ModelName,
 }
 
@@ -84,6 +89,7 @@ impl Metrics {
                 ),
                 &["model"],
             )?,
+            outside: OutsideMemory::new()?,
         };
         metrics.enrol(registry)?;
         if config.vllm_metric {
@@ -110,7 +116,8 @@ impl Metrics {
         registry.register(Box::new(self.parked_seconds.clone()))?;
         registry.register(Box::new(self.batch_size.clone()))?;
         registry.register(Box::new(self.panics.clone()))?;
-        registry.register(Box::new(self.leaked.clone()))
+        registry.register(Box::new(self.leaked.clone()))?;
+        registry.register(Box::new(self.outside.clone()))
     }
 
     pub(super) fn of(&self, name: &ModelName) -> ModelMetrics {
@@ -124,6 +131,7 @@ impl Metrics {
             batch_size: self.batch_size.with_label_values(label),
             panics: self.panics.with_label_values(label),
             leaked: self.leaked.with_label_values(label),
+            outside: self.outside.clone(),
             name: name.clone(),
         }
     }
@@ -151,6 +159,11 @@ impl ModelMetrics {
 
     pub fn leaked(&self, bytes: u64) {
         self.leaked.inc_by(bytes);
+    }
+
+    /// Shows what a process of the model holds, as long as there is one.
+    pub fn watch(&self, outside: &Arc<Outside>) {
+        self.outside.watch(&self.name, outside);
     }
 
     pub fn panicked(&self) {

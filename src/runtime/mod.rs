@@ -15,6 +15,7 @@ mod executor;
 mod host;
 mod memory;
 mod metrics;
+mod outside_memory;
 mod placer;
 mod pulse;
 mod queue;

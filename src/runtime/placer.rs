@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 use super::{Config, Devices, Host, PlacementError};
 use crate::{
-    model::{DeviceChoice, DeviceId, Family, Placement, PlacementOverrides, ReferenceCache},
+    model::{DeviceChoice, DeviceId, Family, Placement, PlacementOverrides, Programs, ReferenceCache},
     speech::ModelName,
 };
 
@@ -84,9 +84,14 @@ impl Placer {
             threads: overrides.threads.or(self.config.threads).unwrap_or_else(Host::processors).max(1),
             max_batch: overrides.max_batch.unwrap_or(self.config.max_batch).max(1),
             references: self.references.clone(),
-            programs: self.config.programs.clone(),
+            programs: self.programs(overrides),
         };
         Ok(Placed { device, placement })
+    }
+
+    /// What a model is to know of programs.
+    pub fn programs(&self, overrides: &PlacementOverrides) -> Programs {
+        Programs { worker: overrides.worker.clone(), ..self.config.programs.clone() }
     }
 
     /// Remembers that a model will take so many bytes of a device.

@@ -32,6 +32,15 @@ pub(super) struct Queue {
     metrics: ModelMetrics,
 }
 
+/// What there is to be done.
+pub(super) enum Next {
+    Work(Work),
+    /// Somebody raised the signal, and there is no request.
+    Woken,
+    /// Nothing follows.
+    Closed,
+}
+
 struct State {
     /// In order of arrival.
     requests: VecDeque<Queued>,
@@ -88,18 +97,20 @@ impl Queue {
         Ok(())
     }
 
-    /// The next request; waits for one. Only the model's thread does. `None`: the queue is closed and empty.
-    pub fn wait(&self) -> Option<Work> {
-        loop {
-            let mut state = self.state.lock();
-            if let Some(Queued { work, .. }) = state.requests.pop_front() {
-                return Some(self.taken(&state, work));
-            }
-            if state.closed {
-                return None;
-            }
-            drop(state);
-            self.signal.wait(None);
+    /// Waits for the next request. Only the model's thread does.
+    pub fn wait(&self) -> Next {
+        if let Some(next) = self.now() {
+            return next;
+        }
+        self.signal.wait(None);
+        self.now().unwrap_or(Next::Woken)
+    }
+
+    fn now(&self) -> Option<Next> {
+        let mut state = self.state.lock();
+        match state.requests.pop_front() {
+            Some(Queued { work, .. }) => Some(Next::Work(self.taken(&state, work))),
+            None => state.closed.then_some(Next::Closed),
         }
     }
 

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Event, Pulse, Runnable, Setup, StartError, memory::Held, metrics::ModelMetrics, queue::Queue, work::each};
+use super::{Event, Pulse, Runnable, Setup, StartError, memory::Held, metrics::ModelMetrics, queue::{Next, Queue}, work::each};
 use crate::model::{Admission, Batch, Broken, LoadError, Model, Request, RequestError, Signal, Streak};
 
 /// Everything that the thread owns but the model.
@@ -53,7 +53,12 @@ impl<F: FnMut(Event)> Worker<F> {
     fn start(&mut self, load: impl FnOnce() -> Result<Box<dyn Model>, LoadError>) -> Result<Loaded, StartError> {
         let began = Instant::now();
         let (mut model, resident) = self.load(load)?;
-        (self.on_event)(Event::Loaded { took: began.elapsed(), resident: resident.map(Held::total) });
+        let outside = model.outside();
+        if let Some(outside) = &outside {
+            self.metrics.watch(outside);
+        }
+        model.woken_by(self.queue.signal().clone());
+        (self.on_event)(Event::Loaded { took: began.elapsed(), resident: resident.map(Held::total), outside });
 
         let began = Instant::now();
         if let Err(error) = self.warm_up(model.as_mut()) {
@@ -108,10 +113,13 @@ impl<F: FnMut(Event)> Worker<F> {
 
     /// Works until the queue is closed and empty. The error says, to clients, how the model died.
     fn serve(&mut self, model: &mut dyn Model) -> Result<(), String> {
-        while let Some(work) = self.queue.wait() {
-            each!(work, request => self.batch(model, request)?);
+        loop {
+            match self.queue.wait() {
+                Next::Work(work) => each!(work, request => self.batch(model, request)?),
+                Next::Woken => self.verdict(catch_unwind(AssertUnwindSafe(|| model.look())))?,
+                Next::Closed => return Ok(()),
+            }
         }
-        Ok(())
     }
 
     fn batch<T: Runnable>(&mut self, model: &mut dyn Model, first: Request<T>) -> Result<(), String> {

@@ -15,7 +15,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     process::{Child, ChildStdout, Command},
@@ -27,6 +26,7 @@ use super::memory::{MemoryShare, OutOfMemory};
 use crate::{
     audio::{DecodeError, Pcm},
     model::ProgramChoice,
+    process::kill_group,
 };
 
 /// The program that was found at the start, if any.
@@ -269,8 +269,8 @@ impl Heard {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        if let Some(pid) = self.0.id().and_then(|id| Pid::from_raw(id as i32)) {
-            _ = kill_process_group(pid, Signal::KILL);
+        if let Some(leader) = self.0.id() {
+            kill_group(leader);
         }
     }
 }

@@ -9,7 +9,7 @@ const DEPTH: usize = 8;
 
 /// The names of all files below a folder, relative to it, with `/` between components, sorted. Links are followed;
 /// hidden files and folders are not looked at.
-pub(super) fn walk(folder: &Path) -> io::Result<Vec<String>> {
+pub fn walk(folder: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     walk_into(folder, "", DEPTH, &mut names)?;
     names.sort();

@@ -59,6 +59,7 @@ pub use crate::model::{EMBEDDED, EmbeddedModel};
 pub use config::{Config, Verify};
 pub use download::{Choose, FetchPlan, Fetched};
 pub use error::{SourceError, StoreError};
+pub use files::walk as files_of;
 pub use handle::Store;
 pub use housekeeping::{CachedCommit, CachedModel, Cleared, Doomed};
 pub use link::Link;

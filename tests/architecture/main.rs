@@ -23,16 +23,17 @@ use self::{
 const MAY_USE: &[(&str, &[&str])] = &[
     ("audio", &[]),
     ("text", &[]),
+    ("process", &[]),
     ("speech", &["audio"]),
-    ("model", &["speech", "audio", "text"]),
+    ("model", &["process", "speech", "audio", "text"]),
     ("nn", &[]),
     ("remote", &["speech"]),
-    ("families", &["model", "speech", "audio", "text", "nn"]),
+    ("families", &["model", "process", "speech", "audio", "text", "nn"]),
     ("store", &["remote", "speech", "model"]),
     ("catalog", &["families", "model", "speech", "store"]),
     ("runtime", &["model", "speech"]),
     ("lifecycle", &["store", "runtime", "model", "speech"]),
-    ("service", &["catalog", "lifecycle", "runtime", "remote", "model", "speech", "audio", "text"]),
+    ("service", &["catalog", "lifecycle", "runtime", "remote", "model", "process", "speech", "audio", "text"]),
     // What the work of a job is, its `Worker` knows.
     ("jobs", &["remote", "speech"]),
     // Status pages show what the catalog and the lifecycle know.
@@ -42,16 +43,44 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // The configuration and the composition root know every module's `Config`; `app` takes it as plain values.
     (
         "config",
-        &["app", "jobs", "remote", "store", "catalog", "model", "runtime", "lifecycle", "service", "http", "telemetry"],
+        &[
+            "app",
+            "jobs",
+            "process",
+            "speech",
+            "remote",
+            "store",
+            "catalog",
+            "model",
+            "runtime",
+            "lifecycle",
+            "service",
+            "http",
+            "telemetry",
+        ],
     ),
     // Beside the three that do the work, what it prints.
     (
         "cli",
-        &["app", "config", "telemetry", "service", "lifecycle", "catalog", "store", "model", "speech", "audio", "text"],
+        &[
+            "app",
+            "config",
+            "telemetry",
+            "service",
+            "lifecycle",
+            "catalog",
+            "store",
+            "model",
+            "process",
+            "speech",
+            "audio",
+            "text",
+        ],
     ),
     (
         "app",
         &[
+            "process",
             "audio",
             "text",
             "speech",

@@ -138,6 +138,9 @@ struct ModelStatus {
     /// The program of another project that speaks for it.
     #[schema(nullable = false, inline)]
     program: Option<Program>,
+    /// The process that the model is, as long as it runs.
+    #[schema(nullable = false, inline)]
+    process: Option<Process>,
     /// The model that speaks in its place as long as it cannot be loaded.
     #[schema(nullable = false, inline)]
     fallback: Option<Fallback>,
@@ -148,6 +151,18 @@ struct ModelStatus {
 struct Program {
     command: String,
     version: String,
+}
+
+/// A process that is a model.
+#[derive(ToSchema)]
+struct Process {
+    name: String,
+    /// What it does not share with the rest of the machine: `network`, `processes`, `users`, `privileges`. Nothing: it runs
+    /// like any program of its user.
+    apart: Vec<String>,
+    /// It, and all that it began.
+    processes: u64,
+    memory_bytes: u64,
 }
 
 /// A model that speaks in the place of another.

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use crate::{
     lifecycle::{
-        Fetched, LoadMode, ModelStatus, OnDisk, Snapshot,
+        Facts, Fetched, LoadMode, ModelStatus, OnDisk, Snapshot,
         clock::now,
         loaded_model::LoadedModel,
         machine::{Machine, UpdateView, View, ViewError},
@@ -55,7 +55,7 @@ fn status<E, F>(
         dtype: facts.map(|facts| facts.dtype.clone()),
         watermark: facts.and_then(|facts| facts.watermark),
         footprint_bytes: view.stock.map(|stock| stock.footprint),
-        resident_bytes: facts.and_then(|facts| facts.resident),
+        resident_bytes: facts.and_then(Facts::held),
         freed_bytes: view.freed,
         load: facts.map(|facts| facts.load),
         warm: facts.map(|facts| facts.warm),
@@ -65,6 +65,7 @@ fn status<E, F>(
         waiting: view.waiting,
         place: view.place,
         expected_at: view.expected_in.and_then(|wait| now.checked_add(wait)),
+        outside: facts.and_then(|facts| facts.outside.clone()),
         pulse: facts.map(|facts| facts.pulse.clone()),
     }
 }

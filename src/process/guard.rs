@@ -1,0 +1,296 @@
+//! A small process between the server and a program of somebody else, which is this very program once more: it takes from
+//! the other one what that does not need, and sees to it that nothing is left of it.
+//!
+//! Safe code cannot run between `fork` and `exec`, so what is to be done there is done by a program that then becomes the
+//! other one. There are up to three of them:
+//!
+//! - *outer* enters namespaces where it may: of the network (there is none in it), of processes and of users. It ends all
+//!   below it when the server asks it to, or when nobody reads what the worker writes any more: a server that was killed
+//!   reads no pipe.
+//! - *inner* is the first process of the namespace of processes. The kernel kills all others in there when it ends, and it
+//!   ends with *outer*. Without that namespace *outer* is who adopts orphans (`PR_SET_CHILD_SUBREAPER`), so that it finds
+//!   all of them, and there is no *inner*.
+//! - *last* gives up every way to more rights, and becomes the program.
+
+use std::{ffi::OsString, process::ExitCode};
+
+/// The first argument of a program that is to guard another.
+pub const ARGUMENT: &str = "__guard";
+/// What the line begins with by which the guard says on standard error how far the program is apart.
+pub const REPORT: &str = "sconce-guard: apart: ";
+
+/// Whether a program runs apart from the rest of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// As far as the system allows.
+    #[default]
+    Auto,
+    /// Wholly, or not at all.
+    Required,
+    Off,
+}
+
+/// What a guard is to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GuardOptions {
+    pub isolation: Isolation,
+    /// Whether the program may use the network.
+    pub network: bool,
+}
+
+/// The command line behind the guard's own name, up to the program, which follows with its arguments.
+pub fn arguments(options: GuardOptions) -> Vec<OsString> {
+    let isolation = match options.isolation {
+        Isolation::Auto => "auto",
+        Isolation::Required => "required",
+        Isolation::Off => "off",
+    };
+    let network = if options.network { "network" } else { "alone" };
+    [ARGUMENT, "outer", isolation, network].map(OsString::from).to_vec()
+}
+
+/// Is a guard, if the command line says so. To be called before there is any other thread.
+pub fn attend(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
+    let mut arguments = arguments.into_iter().skip(1);
+    (arguments.next()?.to_str()? == ARGUMENT).then(|| stage(arguments.collect()))
+}
+
+#[cfg(target_os = "linux")]
+use linux::stage;
+
+/// Namespaces and signals to parents are Linux's.
+#[cfg(not(target_os = "linux"))]
+fn stage(_arguments: Vec<OsString>) -> ExitCode {
+    ExitCode::from(125)
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::{
+        ffi::{OsStr, OsString},
+        fs,
+        io::{self, Write},
+        os::{fd::AsFd, unix::process::CommandExt},
+        path::Path,
+        process::{Child, Command, ExitCode, Stdio},
+        thread,
+        time::Duration,
+    };
+
+    use nix::{
+        errno::Errno,
+        poll::{PollFd, PollFlags, PollTimeout, poll},
+        sched::{CloneFlags, unshare},
+        sys::{
+            prctl,
+            signal::{SigSet, Signal, kill},
+            signalfd::{SfdFlags, SignalFd},
+            wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid},
+        },
+        unistd::{Pid, getgid, getuid},
+    };
+
+    use super::{ARGUMENT, GuardOptions, Isolation, REPORT};
+    use crate::process::tree;
+
+    /// Exit codes of shells and their like: the guard failed; the program cannot be run; it is not there.
+    const GUARD_FAILED: u8 = 125;
+    const CANNOT_RUN: u8 = 126;
+    const NOT_THERE: u8 = 127;
+    /// Rounds of killing what is left, with a pause between them.
+    const ROUNDS: usize = 500;
+    const PAUSE: Duration = Duration::from_millis(2);
+    /// Nobody, to whom this process' own user is mapped where it is the superuser: so the program has no rights inside of
+    /// its namespaces either.
+    const NOBODY: u32 = 65_534;
+
+    pub fn stage(mut arguments: Vec<OsString>) -> ExitCode {
+        let mut word = || if arguments.is_empty() { OsString::new() } else { arguments.remove(0) };
+        match word().to_str() {
+            Some("outer") => {
+                let isolation = match word().to_str() {
+                    Some("required") => Isolation::Required,
+                    Some("off") => Isolation::Off,
+                    _ => Isolation::Auto,
+                };
+                let network = word().to_str() == Some("network");
+                outer(GuardOptions { isolation, network }, &arguments)
+            }
+            Some("inner") => inner(&arguments),
+            Some("last") => last(&arguments),
+            _ => failed(GUARD_FAILED, "it guards nothing by itself"),
+        }
+    }
+
+    fn failed(code: u8, reason: impl std::fmt::Display) -> ExitCode {
+        // Who does not read it has gone.
+        let _ = writeln!(io::stderr(), "sconce-guard: {reason}");
+        ExitCode::from(code)
+    }
+
+    fn outer(options: GuardOptions, command: &[OsString]) -> ExitCode {
+        let apart = match options.isolation {
+            Isolation::Off => Vec::new(),
+            Isolation::Auto => enter(options.network).unwrap_or_default(),
+            Isolation::Required => match enter(options.network) {
+                Ok(apart) => apart,
+                Err(error) => {
+                    let reason = format_args!("this system does not let a program be put apart: {error}");
+                    return failed(GUARD_FAILED, reason);
+                }
+            },
+        };
+        let alone = apart.contains(&"processes");
+        let said = apart.iter().copied().chain(["privileges"]).collect::<Vec<_>>().join(" ");
+        // As above.
+        let _ = writeln!(io::stderr(), "{REPORT}{said}");
+        if prctl::set_child_subreaper(true).is_err() {
+            return failed(GUARD_FAILED, "it cannot adopt orphans");
+        }
+        watch(if alone { "inner" } else { "last" }, command)
+    }
+
+    /// Enters what namespaces it may; children are in them. Their names, for people.
+    fn enter(network: bool) -> nix::Result<Vec<&'static str>> {
+        let mut flags = CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWIPC;
+        let mut apart = vec!["processes"];
+        if !network {
+            flags |= CloneFlags::CLONE_NEWNET;
+            apart.insert(0, "network");
+        }
+        let (uid, gid) = (getuid().as_raw(), getgid().as_raw());
+        // With a namespace of users nobody needs rights for the others, and none that there are go in.
+        match unshare(flags | CloneFlags::CLONE_NEWUSER) {
+            Ok(()) => {
+                map(uid, gid).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or_default()))?;
+                apart.push("users");
+            }
+            Err(_) => unshare(flags)?,
+        }
+        Ok(apart)
+    }
+
+    fn map(uid: u32, gid: u32) -> io::Result<()> {
+        let inside = |id: u32| if id == 0 { NOBODY } else { id };
+        // Without it only the superuser of the outer namespace could map groups.
+        fs::write("/proc/self/setgroups", "deny")?;
+        fs::write("/proc/self/uid_map", format!("{} {uid} 1", inside(uid)))?;
+        fs::write("/proc/self/gid_map", format!("{} {gid} 1", inside(gid)))
+    }
+
+    fn inner(command: &[OsString]) -> ExitCode {
+        if let Err(error) = prctl::set_pdeathsig(Signal::SIGKILL) {
+            return failed(GUARD_FAILED, error);
+        }
+        watch("last", command)
+    }
+
+    fn last(command: &[OsString]) -> ExitCode {
+        let prepared = prctl::set_pdeathsig(Signal::SIGKILL).and_then(|()| prctl::set_no_new_privs());
+        if let Err(error) = prepared {
+            return failed(GUARD_FAILED, error);
+        }
+        // Where memory runs out the worker goes, and not the server. A system that forbids it decides by size.
+        let _ = fs::write("/proc/self/oom_score_adj", "900");
+        let Some((program, arguments)) = command.split_first() else {
+            return failed(GUARD_FAILED, "there is nothing to guard");
+        };
+        let error = Command::new(program).args(arguments).exec();
+        let code = if error.kind() == io::ErrorKind::NotFound { NOT_THERE } else { CANNOT_RUN };
+        failed(code, format_args!("{} cannot be run: {error}", program.display()))
+    }
+
+    /// Begins the next stage, and ends with it; or ends it, when it is asked to or nobody reads any more.
+    fn watch(next: &str, command: &[OsString]) -> ExitCode {
+        let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD]);
+        let events = signals.thread_block().and_then(|()| {
+            SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+        });
+        let events = match events {
+            Ok(events) => events,
+            Err(error) => return failed(GUARD_FAILED, error),
+        };
+        let mut guard = Command::new("/proc/self/exe");
+        // The next one begins with no signal blocked: so does every child of the standard library.
+        guard.args([OsStr::new(ARGUMENT), OsStr::new(next)]).args(command).process_group(0);
+        let child = match guard.stdin(Stdio::inherit()).spawn() {
+            Ok(child) => child,
+            Err(error) => return failed(GUARD_FAILED, format_args!("its next stage cannot be run: {error}")),
+        };
+        let ended = wait(&child, &events);
+        end(&child);
+        ended.map_or(ExitCode::from(GUARD_FAILED), ExitCode::from)
+    }
+
+    /// The exit code of the child; `None`: it is to be ended.
+    fn wait(child: &Child, events: &SignalFd) -> Option<u8> {
+        let stdout = io::stdout();
+        loop {
+            // Of a pipe that nobody reads `POLLERR` is told without being asked for.
+            let mut fds = [PollFd::new(events.as_fd(), PollFlags::POLLIN), PollFd::new(stdout.as_fd(), PollFlags::empty())];
+            if poll(&mut fds, PollTimeout::NONE).is_err_and(|error| error != Errno::EINTR) {
+                return None;
+            }
+            let unread = fds[1].revents().is_some_and(|events| events.intersects(PollFlags::POLLERR | PollFlags::POLLNVAL));
+            let asked = std::iter::from_fn(|| events.read_signal().ok().flatten())
+                .filter(|signal| signal.ssi_signo != Signal::SIGCHLD as u32)
+                .count()
+                > 0;
+            if let Some(code) = reap(child) {
+                return Some(code);
+            }
+            if unread || asked {
+                return None;
+            }
+        }
+    }
+
+    /// Takes leave of all that have ended: the exit code of the child, if it is among them.
+    fn reap(child: &Child) -> Option<u8> {
+        let of_shells = |signal: Signal| 128u8.wrapping_add(signal as u8);
+        let mut code = None;
+        loop {
+            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::Exited(pid, status)) if is(child, pid) => code = Some(status as u8),
+                Ok(WaitStatus::Signaled(pid, signal, _)) if is(child, pid) => code = Some(of_shells(signal)),
+                Ok(WaitStatus::StillAlive) | Err(_) => return code,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// Whether the numbers in `/proc` are those of this process' own namespace.
+    fn sees_itself() -> bool {
+        fs::read_link("/proc/self").is_ok_and(|link| link == Path::new(&std::process::id().to_string()))
+    }
+
+    fn is(child: &Child, pid: Pid) -> bool {
+        pid.as_raw().unsigned_abs() == child.id()
+    }
+
+    /// Kills all that is left. What is stopped begins nothing new, so that even who forks without end is caught. The
+    /// first process of a namespace only ends: the kernel does the rest.
+    fn end(child: &Child) {
+        let child = Pid::from_raw(child.id() as i32);
+        for _ in 0..ROUNDS {
+            // An error says that it is gone.
+            let _ = kill(child, Signal::SIGKILL);
+            if !sees_itself() {
+                return;
+            }
+            let left: Vec<Pid> =
+                tree(std::process::id()).iter().skip(1).map(|process| Pid::from_raw(process.pid as i32)).collect();
+            for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+                for pid in &left {
+                    let _ = kill(*pid, signal);
+                }
+            }
+            while !matches!(waitpid(None, Some(WaitPidFlag::WNOHANG)), Ok(WaitStatus::StillAlive) | Err(_)) {}
+            // No child at all, dead or alive.
+            if waitid(Id::All, WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT) == Err(Errno::ECHILD) {
+                return;
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+}

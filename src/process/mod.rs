@@ -1,0 +1,10 @@
+//! Programs as processes of their own, which end with whoever began them: no secret of ours in their environment, bounded,
+//! and with nothing left behind of what they began in turn.
+
+mod child;
+mod guard;
+mod tree;
+
+pub use child::{ChildLimits, Ending, Pipes, Process, alone, kill_group};
+pub use guard::{ARGUMENT, GuardOptions, Isolation, REPORT, arguments, attend};
+pub use tree::{ProcessId, memory, tree};
