@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU32, path::PathBuf, ti
 
 use super::{
     kinds::{
-        ADDRESS, BOUND, BUDGET, BYTES, DEVICE, DTYPE, FILE, ISOLATION, KEYS, LOAD_MODE, LOG_FORMAT, LOG_LEVEL, ON_PRELOAD_FAILURE,
-        ORIGINS, PATH, PATHS, PROGRAM, SHARE, USER, VERIFY, WEIGHTS, WHOLE, WORD,
+        ADDRESS, BOUND, BUDGET, BYTES, DEVICE, DTYPE, FILE, ISOLATION, KEYS, LOAD_MODE, LOG_FORMAT, LOG_LEVEL,
+        ON_PRELOAD_FAILURE, ORIGINS, PATH, PATHS, PROGRAM, SHARE, USER, VERIFY, WEIGHTS, WHOLE, WORD,
     },
     models,
     setting::{Maybe, Plain, Setting, To},
@@ -15,7 +15,10 @@ use crate::{
     app::{BudgetChoice, Config, ServerConfig},
     catalog, http, jobs,
     lifecycle::{self, LoadMode, OnPreloadFailure},
-    model::{Backing, DTypeChoice, DeviceChoice, DeviceId, FlowLimits, ProgramChoice, Programs, ReferenceCacheConfig, WorkerRules},
+    model::{
+        Backing, DTypeChoice, DeviceChoice, DeviceId, FlowLimits, ProgramChoice, Programs, ReferenceCacheConfig,
+        WorkerRules,
+    },
     process::Isolation,
     remote::{self, BucketsConfig, GcsConfig, S3Config, WebConfig},
     runtime, service,

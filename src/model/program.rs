@@ -198,11 +198,8 @@ mod tests {
     #[test]
     fn a_program_is_found_on_the_path_or_where_it_is_said_to_be() {
         let path = ["/nowhere", "/bin"].map(PathBuf::from).to_vec();
-        let with = |choice| Programs {
-            path: path.clone(),
-            choices: BTreeMap::from([("sh", choice)]),
-            ..Programs::default()
-        };
+        let with =
+            |choice| Programs { path: path.clone(), choices: BTreeMap::from([("sh", choice)]), ..Programs::default() };
         assert_eq!(with(ProgramChoice::Auto).find(&PROGRAM), Ok(PathBuf::from("/bin/sh")));
         assert_eq!(with(ProgramChoice::At("/bin/cat".into())).find(&PROGRAM), Ok(PathBuf::from("/bin/cat")));
         let refused = |programs: Programs| programs.find(&PROGRAM).unwrap_err().to_string();

@@ -99,6 +99,10 @@ impl Ending {
     }
 
     /// How it ended, if it has or does so within a time.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "for who waits for no more than moments, where nothing else tells of it"
+    )]
     pub fn within(&self, patience: Duration) -> Option<ExitStatus> {
         let until = Instant::now() + patience;
         loop {

@@ -87,8 +87,9 @@ mod linux {
             signalfd::{SfdFlags, SignalFd},
             wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid},
         },
-        unistd::{Pid, getgid, getuid},
+        unistd::Pid,
     };
+    use rustix::process::{getgid, getuid};
 
     use super::{ARGUMENT, GuardOptions, Isolation, REPORT};
     use crate::process::tree;
@@ -203,9 +204,9 @@ mod linux {
     /// Begins the next stage, and ends with it; or ends it, when it is asked to or nobody reads any more.
     fn watch(next: &str, command: &[OsString]) -> ExitCode {
         let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD]);
-        let events = signals.thread_block().and_then(|()| {
-            SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-        });
+        let events = signals
+            .thread_block()
+            .and_then(|()| SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK));
         let events = match events {
             Ok(events) => events,
             Err(error) => return failed(GUARD_FAILED, error),
@@ -227,11 +228,13 @@ mod linux {
         let stdout = io::stdout();
         loop {
             // Of a pipe that nobody reads `POLLERR` is told without being asked for.
-            let mut fds = [PollFd::new(events.as_fd(), PollFlags::POLLIN), PollFd::new(stdout.as_fd(), PollFlags::empty())];
+            let mut fds =
+                [PollFd::new(events.as_fd(), PollFlags::POLLIN), PollFd::new(stdout.as_fd(), PollFlags::empty())];
             if poll(&mut fds, PollTimeout::NONE).is_err_and(|error| error != Errno::EINTR) {
                 return None;
             }
-            let unread = fds[1].revents().is_some_and(|events| events.intersects(PollFlags::POLLERR | PollFlags::POLLNVAL));
+            let unread =
+                fds[1].revents().is_some_and(|events| events.intersects(PollFlags::POLLERR | PollFlags::POLLNVAL));
             let asked = std::iter::from_fn(|| events.read_signal().ok().flatten())
                 .filter(|signal| signal.ssi_signo != Signal::SIGCHLD as u32)
                 .count()
@@ -268,6 +271,7 @@ mod linux {
         pid.as_raw().unsigned_abs() == child.id()
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a process of its own that only waits for others to be gone")]
     /// Kills all that is left. What is stopped begins nothing new, so that even who forks without end is caught. The
     /// first process of a namespace only ends: the kernel does the rest.
     fn end(child: &Child) {
@@ -287,7 +291,8 @@ mod linux {
             }
             while !matches!(waitpid(None, Some(WaitPidFlag::WNOHANG)), Ok(WaitStatus::StillAlive) | Err(_)) {}
             // No child at all, dead or alive.
-            if waitid(Id::All, WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT) == Err(Errno::ECHILD) {
+            if waitid(Id::All, WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT) == Err(Errno::ECHILD)
+            {
                 return;
             }
             thread::sleep(PAUSE);

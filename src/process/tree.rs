@@ -120,6 +120,7 @@ mod tests {
     use crate::process::{ChildLimits, Process, alone};
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "nobody tells when a process of a process has begun")]
     fn a_tree_is_a_process_and_all_that_it_began() {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "sleep 60 & sh -c 'sleep 60 & wait' & wait"]);

@@ -32,14 +32,8 @@ pub(super) struct Queue {
     metrics: ModelMetrics,
 }
 
-/// What there is to be done.
-pub(super) enum Next {
-    Work(Work),
-    /// Somebody raised the signal, and there is no request.
-    Woken,
-    /// Nothing follows.
-    Closed,
-}
+/// Nothing follows.
+pub(super) struct Closed;
 
 struct State {
     /// In order of arrival.
@@ -97,20 +91,23 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits for the next request. Only the model's thread does.
-    pub fn wait(&self) -> Next {
-        if let Some(next) = self.now() {
-            return next;
+    /// Waits for the next request. Only the model's thread does. `None`: somebody raised the signal, and there is none.
+    pub fn wait(&self) -> Result<Option<Work>, Closed> {
+        match self.now()? {
+            Some(work) => Ok(Some(work)),
+            None => {
+                self.signal.wait(None);
+                self.now()
+            }
         }
-        self.signal.wait(None);
-        self.now().unwrap_or(Next::Woken)
     }
 
-    fn now(&self) -> Option<Next> {
+    fn now(&self) -> Result<Option<Work>, Closed> {
         let mut state = self.state.lock();
         match state.requests.pop_front() {
-            Some(Queued { work, .. }) => Some(Next::Work(self.taken(&state, work))),
-            None => state.closed.then_some(Next::Closed),
+            Some(Queued { work, .. }) => Ok(Some(self.taken(&state, work))),
+            None if state.closed => Err(Closed),
+            None => Ok(None),
         }
     }
 

@@ -7,7 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Event, Pulse, Runnable, Setup, StartError, memory::Held, metrics::ModelMetrics, queue::{Next, Queue}, work::each};
+use super::{
+    Event, Pulse, Runnable, Setup, StartError,
+    memory::Held,
+    metrics::ModelMetrics,
+    queue::{Next, Queue},
+    work::each,
+};
 use crate::model::{Admission, Batch, Broken, LoadError, Model, Request, RequestError, Signal, Streak};
 
 /// Everything that the thread owns but the model.

@@ -35,3 +35,4 @@ mod switch;
 mod vertex;
 mod voices;
 mod voxtral;
+mod workers;

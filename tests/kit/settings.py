@@ -106,6 +106,10 @@ KINDS = {
     "failure": {"enum": ["retry", "exit", "lazy"]},
     "weights": {"enum": ["map", "copy"]},
     "verify": {"enum": ["fetch", "load"]},
+    "tasks": list_of("(transcribe|synthesize|convert)"),
+    "sha256": text("^[0-9a-f]{64}$"),
+    "isolation": {"enum": ["auto", "required", "off"]},
+    "user": text("^[0-9]{1,9}:[0-9]{1,9}$"),
 }
 
 TAKES = {
@@ -137,6 +141,11 @@ TAKES = {
     "retry, exit or lazy": "failure",
     "map or copy": "weights",
     "fetch or load": "verify",
+    'a program and its arguments, such as ["python3", "worker.py"]': "texts",
+    "transcribe, synthesize or convert, or several of them, separated by commas": "tasks",
+    "64 hexadecimal digits": "sha256",
+    "auto, required or off": "isolation",
+    "the numbers of a user and a group, such as 65534:65534": "user",
 }
 """The kind of what a setting takes, by the words of the page."""
 

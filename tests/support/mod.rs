@@ -11,6 +11,7 @@ pub mod server;
 pub mod sound;
 pub mod torch;
 pub mod whisper;
+pub mod worker;
 
 use std::path::PathBuf;
 

@@ -247,8 +247,11 @@ fn read(stdout: ChildStdout, to: &SyncSender<Said>, watched: &Watched, ending: &
         };
         match said {
             Ok(Said::Answer(Answer::Pong { id }, ..)) => watched.answered.store(id, SeqCst),
-            Ok(said) if to.send(said).is_err() => return,
-            Ok(_) => watched.raise(),
+            Ok(said) => match to.send(said) {
+                Ok(()) => watched.raise(),
+                // Nobody takes it any more.
+                Err(_) => return,
+            },
             Err(reason) => break Some(reason),
         }
     };

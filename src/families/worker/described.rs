@@ -52,9 +52,8 @@ impl Described {
     pub fn of(model: &str, plan: &Plan) -> &'static Self {
         let tasks = fixed(&plan.tasks);
         let mut all = ALL.lock();
-        let is = |known: &&&'static Self| {
-            known.model == model && known.tasks == tasks && known.manifest == plan.manifest
-        };
+        let is =
+            |known: &&&'static Self| known.model == model && known.tasks == tasks && known.manifest == plan.manifest;
         if let Some(known) = all.iter().find(is) {
             return known;
         }
@@ -153,7 +152,8 @@ impl Family for Described {
     }
 
     fn load(&self, files: &ModelFiles, place: &Placement) -> Result<Box<dyn Model>, LoadError> {
-        let plan = Plan::of(&self.model, files, &place.programs)?.ok_or_else(|| LoadError::Missing(MARKER.to_owned()))?;
+        let plan =
+            Plan::of(&self.model, files, &place.programs)?.ok_or_else(|| LoadError::Missing(MARKER.to_owned()))?;
         plan.check()?;
         let hosted = Hosted::start(&self.model, &plan, place)?;
         let hello = hosted.hello();

@@ -167,7 +167,9 @@ impl Hosted {
             true if last => _ = self.cancelled.remove(&id),
             // It was on its way.
             true => {}
-            false => return Err(self.broken(format!("it answers the job {id}, which it was not given or had answered"))),
+            false => {
+                return Err(self.broken(format!("it answers the job {id}, which it was not given or had answered")));
+            }
         }
         Ok(())
     }
@@ -236,7 +238,7 @@ impl Hosted {
             }
         }
         while let Some(answer) = responses.blocking_next() {
-            if answer == Err(RequestError::Broken) {
+            if matches!(answer, Err(RequestError::Broken)) {
                 return Err(self.broken("it failed its first job"));
             }
         }

@@ -9,8 +9,8 @@ use crate::{
     audio::Pcm,
     model::RequestError,
     speech::{
-        Convert, Mark, SpeechEvent, SpeechSummary, Summary, Synthesize, Task, Timestamps, Transcribe,
-        TranscribeMode, TranscriptEvent, VoiceInput, languages,
+        Convert, Mark, SpeechEvent, SpeechSummary, Summary, Synthesize, Task, Timestamps, Transcribe, TranscribeMode,
+        TranscriptEvent, VoiceInput, languages,
     },
 };
 
@@ -104,7 +104,9 @@ fn sound(piece: &Piece, bytes: &[u8], hello: &Hello, tally: &mut Tally) -> Resul
         return Err("neither its hello nor its sound says how many hertz it has".to_owned());
     };
     if !is_rate(rate) || tally.rate.is_some_and(|before| before != rate) {
-        return Err(format!("its sound has {rate} hertz; one rate of 4000 to 192000 for a whole answer would be right"));
+        return Err(format!(
+            "its sound has {rate} hertz; one rate of 4000 to 192000 for a whole answer would be right"
+        ));
     }
     tally.rate = Some(rate);
     let samples: Vec<f32> = match piece.format {

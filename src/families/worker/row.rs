@@ -125,8 +125,7 @@ fn failed(request: &str, failure: &Failure) -> RequestError {
 
 /// The fields that a request may have.
 fn param(name: &str) -> &'static str {
-    const KNOWN: [&str; 10] = [
-        "text", "voice", "language", "speed", "instructions", "temperature", "seed", "prompt", "audio", "options",
-    ];
+    const KNOWN: [&str; 10] =
+        ["text", "voice", "language", "speed", "instructions", "temperature", "seed", "prompt", "audio", "options"];
     KNOWN.into_iter().find(|known| *known == name).unwrap_or("options")
 }

@@ -17,6 +17,7 @@ pub(super) const PAGES: &[(&str, &str)] = &pages![
     "PERFORMANCE",
     "TEXT",
     "apis",
+    "assistant",
     "caching",
     "chart",
     "clients",
@@ -51,6 +52,7 @@ pub(super) const PAGES: &[(&str, &str)] = &pages![
     "upgrades",
     "vertex",
     "voices",
+    "workers",
 ];
 
 /// The page that the others begin with.

@@ -1,0 +1,1 @@
+../sconce_worker.py

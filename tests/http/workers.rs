@@ -1,0 +1,439 @@
+//! Models that are programs, as processes of their own: what they are asked and say, what goes wrong with them, and that
+//! nothing is left of them.
+
+use std::{
+    collections::BTreeMap,
+    net::TcpListener,
+    time::{Duration, Instant},
+};
+
+use futures::{StreamExt, stream};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use reqwest::Response;
+use sconce::audio::{Pcm, decode};
+use serde_json::{Value, json};
+
+use crate::support::{
+    Server, ServerBuilder, checkout, espeak,
+    probes::{Probes, assert_prompt},
+    recording,
+    worker::Worker,
+};
+
+const RATE: u32 = 16_000;
+
+fn echo() -> (Worker, ServerBuilder) {
+    let worker = Worker::example("echo");
+    let builder = worker.of(Server::builder(), "echo");
+    (worker, builder)
+}
+
+/// One that does whatever the text says is wrong, and does not wait long for anything.
+fn faulty(fault: &[&str]) -> (Worker, ServerBuilder) {
+    let worker = Worker::new("faulty.py", fault, &["synthesize"]);
+    let builder = worker.of(Server::builder(), "faulty");
+    let builder = [
+        ("SCONCE_WORKERS__HELLO_TIMEOUT", "5s"),
+        ("SCONCE_WORKERS__LOAD_TIMEOUT", "2s"),
+        ("SCONCE_WORKERS__PIECE_TIMEOUT", "2s"),
+        ("SCONCE_WORKERS__CANCEL_TIMEOUT", "500ms"),
+        ("SCONCE_WORKERS__MEMORY", "300MB"),
+        ("SCONCE_RETRY__FIRST_DELAY", "1ms"),
+        ("SCONCE_RETRY__MAX_DELAY", "20ms"),
+    ]
+    .into_iter()
+    .fold(builder, |builder, (name, value)| builder.env(name, value));
+    (worker, builder)
+}
+
+async fn say(server: &Server, model: &str, fields: Value) -> Response {
+    let mut request = json!({"model": model, "input": "hello there", "voice": "alloy", "response_format": "wav"});
+    request.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    server.post_json("/v1/audio/speech", &request).await
+}
+
+async fn refused(answer: Response) -> (u16, String) {
+    let status = answer.status().as_u16();
+    (status, answer.json::<Value>().await.unwrap()["error"]["message"].as_str().unwrap().to_owned())
+}
+
+fn heard(bytes: &[u8]) -> Pcm {
+    decode(bytes, None, RATE, Duration::from_secs(900)).unwrap().pcm
+}
+
+async fn process(server: &Server, model: &str) -> Value {
+    server.get_json("/models/status").await["models"][model]["process"].clone()
+}
+
+#[tokio::test]
+async fn a_program_of_a_few_lines_hears_speaks_and_converts() {
+    let (worker, builder) = echo();
+    let server = builder.start();
+    let status = server.get_json("/models/status").await;
+    let model = &status["models"]["echo"];
+    assert_eq!(
+        (&model["family"], &model["tasks"]),
+        (&json!("worker"), &json!(["transcribe", "synthesize", "convert"]))
+    );
+
+    let answer = say(&server, "echo", json!({})).await;
+    assert_eq!(answer.status(), 200);
+    let low = heard(&answer.bytes().await.unwrap());
+    assert!((low.seconds() - 0.55).abs() < 0.1, "{}", low.seconds());
+    let answer = say(&server, "echo", json!({"voice": "high", "speed": 2.0, "options": {"loudness": 0.1}})).await;
+    let high = heard(&answer.bytes().await.unwrap());
+    assert!((high.seconds() - 0.28).abs() < 0.1, "{}", high.seconds());
+
+    let wav = recording("turn-on-the-kitchen-lights.wav");
+    let text: Value = server.transcribe(wav.clone(), "echo", &[]).await.json().await.unwrap();
+    let seconds = heard(&wav).seconds();
+    assert_eq!(text["text"], format!("{seconds:.1} seconds"));
+    let content = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, &wav);
+    let instance =
+        json!({"instances": [{"audio": content, "voice": "low", "task": "convert"}], "parameters": {"model": "echo"}});
+    let converted: Value = server.post_json("/predict", &instance).await.json().await.unwrap();
+    let sound = converted["predictions"][0]["audio"]["duration"].as_f64().unwrap_or_default();
+    assert!((sound - seconds).abs() < 0.2, "{converted:.300}");
+
+    for (fields, part) in [
+        (json!({"voice": "middle"}), "middle"),
+        (json!({"options": {"loudness": 2}}), "from 0 to 1"),
+        (json!({"options": {"pace": 2}}), "this model has loudness"),
+    ] {
+        let (status, message) = refused(say(&server, "echo", fields).await).await;
+        assert!(status == 400 && message.contains(part), "{status} {message}");
+    }
+    let voices = server.get_json("/v1/audio/voices").await;
+    let own = voices["data"].as_array().unwrap().iter().filter(|voice| voice["model"] == "echo");
+    assert_eq!(own.map(|voice| voice["id"].as_str().unwrap()).collect::<Vec<_>>(), ["low", "high"], "it said so");
+
+    let process = process(&server, "echo").await;
+    assert_eq!(process["name"], "echo");
+    assert!(process["memory_bytes"].as_u64().unwrap() > 3_000_000, "{process}");
+    let held = server.metric("sconce_worker_memory_bytes", &[("model", "echo")]).await;
+    let status = server.get_json("/models/status").await;
+    let resident = status["models"]["echo"]["resident_bytes"].as_f64().unwrap();
+    assert!(held > 3e6 && resident > 3e6, "{held} {resident}");
+    server.stop();
+    worker.assert_gone();
+}
+
+#[tokio::test]
+async fn long_texts_come_in_chunks_and_streams_as_they_are_made() {
+    let (_worker, builder) = echo();
+    let server = builder.start();
+    let text = "This is a sentence of some words. ".repeat(60);
+    let answer = say(&server, "echo", json!({"input": text, "response_format": "pcm"})).await;
+    assert_eq!(answer.status(), 200);
+    let (mut stream, mut parts, mut bytes) = (answer.bytes_stream(), 0, 0);
+    while let Some(part) = stream.next().await {
+        (parts, bytes) = (parts + 1, bytes + part.unwrap().len());
+    }
+    let seconds = bytes as f64 / 2.0 / f64::from(RATE);
+    assert!(parts > 3 && (60.0..130.0).contains(&seconds), "{parts} {seconds}");
+}
+
+#[tokio::test]
+async fn nothing_is_executed_that_the_configuration_does_not_allow() {
+    let worker = Worker::example("echo");
+    let source = format!("file:{}", worker.path().display());
+    let builder = || Server::builder().env("PATH", "/usr/bin:/bin").env("SCONCE_MODELS__ECHO__SOURCE", &source);
+    let server = builder().start();
+    let (status, message) = refused(say(&server, "echo", json!({})).await).await;
+    let line = format!("worker_sha256 = \"{}\"", worker.sha256());
+    assert!(status == 400 && message.contains("nobody allowed") && message.contains(&line), "{status} {message}");
+    let status = server.get_json("/models/status").await;
+    assert!(status["models"]["echo"].to_string().contains("nobody allowed"), "{}", status["models"]["echo"]);
+
+    let other = "0".repeat(64);
+    let server = builder().env("SCONCE_MODELS__ECHO__WORKER_SHA256", &other).start();
+    let (_, message) = refused(say(&server, "echo", json!({})).await).await;
+    assert!(message.contains("is not what the configuration allows") && message.contains(&other), "{message}");
+
+    // It was right when the server began, and is not when the model is loaded.
+    let worker = Worker::example("echo");
+    let server = worker.of(Server::builder(), "echo").start();
+    worker.put("worker.py", b"print('something else')\n");
+    let (_, message) = refused(say(&server, "echo", json!({})).await).await;
+    assert!(message.contains("is not what the configuration allows"), "{message}");
+}
+
+#[tokio::test]
+async fn what_does_not_begin_well_is_told() {
+    for (fault, part) in [
+        ("mute", "did not say hello within 5 s"),
+        ("ends", "it ended (exit status: 1)"),
+        ("floods", "it sends a header of 4294967295 bytes"),
+        ("version", "it speaks the protocol 7, and this server 1"),
+        ("other", "it is to synthesize, and says that it does [transcribe]"),
+        ("voices", "more than 4096 voices"),
+        ("unready", "it was not ready within 2 s"),
+        ("refuses", "there is no model in the folder"),
+        ("faints", "it failed its first job"),
+    ] {
+        let (worker, builder) = faulty(&[fault]);
+        let server = builder.start();
+        let (status, message) = refused(say(&server, "faulty", json!({})).await).await;
+        let at_first = if fault == "faints" { "did not survive its first inference" } else { part };
+        assert!(status == 503 && message.contains(at_first), "{fault}: {status} {message}");
+        server.stop();
+        worker.assert_gone();
+    }
+}
+
+#[tokio::test]
+async fn one_job_that_goes_wrong_is_told_and_the_next_one_is_spoken() {
+    let (worker, builder) = faulty(&[]);
+    let server = builder.start();
+    for (text, status) in [
+        ("die now.", 500),
+        ("cut now.", 500),
+        ("lie now.", 500),
+        ("heap now.", 500),
+        ("garbage now.", 500),
+        ("json now.", 500),
+        ("silent now.", 500),
+        ("leak now.", 500),
+        ("fork now.", 500),
+        ("bomb now.", 500),
+        ("stranger now.", 500),
+        ("odd now.", 500),
+        ("rates now.", 500),
+        ("fail now.", 500),
+        ("nothing now.", 400),
+        ("refuse now.", 400),
+        ("chatter now.", 200),
+        ("twice now.", 200),
+    ] {
+        let began = Instant::now();
+        let answer = say(&server, "faulty", json!({"input": text})).await;
+        let got = answer.status();
+        let bytes = answer.bytes().await;
+        // Whose status was sent before it failed is broken off.
+        let fine = got == status || (status == 500 && got == 200 && bytes.is_err());
+        assert!(fine, "{text}: {got} {bytes:?}");
+        assert!(began.elapsed() < Duration::from_secs(20), "{text}: {:?}", began.elapsed());
+        let next = say(&server, "faulty", json!({"input": "fine."})).await;
+        assert_eq!(next.status(), 200, "after {text}: {}", next.text().await.unwrap());
+        assert!((heard(&next.bytes().await.unwrap()).seconds() - 0.5).abs() < 0.2, "after {text}");
+    }
+    server.stop();
+    worker.assert_gone();
+}
+
+#[tokio::test]
+async fn who_leaves_is_left_alone_and_who_works_on_is_ended() {
+    let (worker, builder) = faulty(&[]);
+    let server = builder.start();
+    assert_eq!(say(&server, "faulty", json!({"input": "fine."})).await.status(), 200);
+    let before = worker.processes();
+    for text in ["flood now.", "deaf now."] {
+        let answer = say(&server, "faulty", json!({"input": text, "response_format": "pcm"})).await;
+        let mut stream = answer.bytes_stream();
+        stream.next().await;
+        drop(stream);
+        let started = Instant::now();
+        while worker.processes().iter().any(|pid| before.contains(pid)) && text.starts_with("deaf") {
+            assert!(started.elapsed() < Duration::from_secs(10), "it works on");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let next = say(&server, "faulty", json!({"input": "fine."})).await;
+        assert_eq!(next.status(), 200, "after {text}");
+    }
+    server.stop();
+    worker.assert_gone();
+}
+
+#[tokio::test]
+async fn a_program_that_dies_while_nobody_asks_is_begun_again() {
+    let (worker, builder) = echo();
+    let server = builder.env("SCONCE_RETRY__FIRST_DELAY", "1ms").start();
+    assert_eq!(say(&server, "echo", json!({})).await.status(), 200);
+    let before = worker.processes();
+    for pid in &before {
+        // SAFETY: a signal; the processes are those of this test, in a folder of its own.
+        unsafe { libc::kill(i32::try_from(*pid).unwrap(), libc::SIGKILL) };
+    }
+    server.until_status_of("echo", "failed").await;
+    let status = server.get_json("/models/status").await;
+    assert!(status["models"]["echo"]["error"].to_string().contains("broke"), "{}", status["models"]["echo"]);
+    let answer = say(&server, "echo", json!({})).await;
+    assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
+    assert!(worker.processes().iter().all(|pid| !before.contains(pid)));
+}
+
+/// Two hundred jobs, most of them well, the others with whatever can go wrong.
+#[tokio::test]
+async fn everybody_is_answered_once_whatever_goes_wrong() {
+    const FAULTS: [&str; 16] = [
+        "die", "cut", "lie", "heap", "garbage", "json", "flood", "leak", "fork", "bomb", "stranger", "odd", "rates",
+        "twice", "refuse", "fail",
+    ];
+    const JOBS: usize = 200;
+    let (worker, builder) = faulty(&[]);
+    let server = builder.env("SCONCE_RUNTIME__MAX_BATCH", "4").start();
+    let mut random = StdRng::seed_from_u64(7);
+    let texts: Vec<String> = (0..JOBS)
+        .map(|_| match random.random_bool(0.2) {
+            true => format!("{} now.", FAULTS[random.random_range(0..FAULTS.len())]),
+            false => "fine.".to_owned(),
+        })
+        .collect();
+    let probes = Probes::start(server.address);
+    let asked = stream::iter(&texts).map(async |text| {
+        let answer = say(&server, "faulty", json!({"input": text, "response_format": "pcm"})).await;
+        let status = answer.status().as_u16();
+        (text.split(' ').next().unwrap().to_owned(), status, answer.bytes().await.map(|bytes| bytes.len()))
+    });
+    let answers: Vec<_> = asked.buffer_unordered(4).collect().await;
+    let times = probes.times();
+    assert_eq!(answers.len(), JOBS);
+    let mut counts = BTreeMap::<(String, u16), usize>::new();
+    for (text, status, bytes) in &answers {
+        *counts.entry((text.clone(), *status)).or_default() += 1;
+        assert!([200, 400, 500, 503].contains(status), "{text}: {status}");
+        if *status == 200 && text == "fine." {
+            // Who worked when another job ended the program is broken off, and told so.
+            assert!(bytes.as_ref().map_or(true, |bytes| *bytes == 16_000), "{bytes:?}");
+        }
+    }
+    eprintln!("{counts:?}");
+    let fine =
+        answers.iter().filter(|(text, status, bytes)| text == "fine." && *status == 200 && bytes.is_ok()).count();
+    assert!(fine > JOBS / 4, "{fine}: {counts:?}");
+    let last = say(&server, "faulty", json!({"input": "fine."})).await;
+    assert_eq!(last.status(), 200);
+    let held = process(&server, "faulty").await["memory_bytes"].as_u64().unwrap();
+    assert!((3_000_000..300_000_000).contains(&held), "{held}");
+    assert_prompt("while programs fail", times);
+    server.stop();
+    worker.assert_gone();
+}
+
+#[tokio::test]
+async fn a_program_is_apart_from_the_network_and_learns_no_secret() {
+    let worker = Worker::new("caller.py", &[], &["synthesize"]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let text = format!("number {}", listener.local_addr().unwrap().port());
+    let fields = json!({"input": text, "normalize": false});
+    let crossings = |pcm: &Pcm| pcm.samples().windows(2).filter(|pair| pair[0] < 0.0 && pair[1] >= 0.0).count();
+    let hertz = async |server: &Server| {
+        let answer = say(server, "caller", fields.clone()).await;
+        assert_eq!(answer.status(), 200);
+        let pcm = heard(&answer.bytes().await.unwrap());
+        crossings(&pcm) as f64 / pcm.seconds()
+    };
+    let server = worker.of(Server::builder(), "caller").env("SCONCE_MODELS__CALLER__WORKER_NETWORK", "true").start();
+    let free = hertz(&server).await;
+    assert!((free - 200.0).abs() < 40.0, "it is allowed to: {free}");
+    let server = worker.of(Server::builder(), "caller").start();
+    let apart = hertz(&server).await;
+    let said = process(&server, "caller").await["apart"].clone();
+    match said.as_array().unwrap().contains(&json!("network")) {
+        true => assert!((apart - 2000.0).abs() < 400.0, "{apart} {said}"),
+        false => eprintln!("NOT RUN: this system lets nobody have a network of its own ({said})"),
+    }
+    assert!(said.as_array().unwrap().contains(&json!("privileges")), "{said}");
+}
+
+#[tokio::test]
+async fn a_command_of_the_configuration_needs_no_files() {
+    let worker = Worker::example("echo");
+    let script = worker.path().join("worker.py").display().to_string();
+    let builder = || {
+        let builder = Server::builder().env("PATH", "/usr/bin:/bin").env("MODEL_ID", "hum");
+        let builder = builder.env("SCONCE_WORKERS__GUARD", env!("CARGO_BIN_EXE_sconce"));
+        builder.env("SCONCE_MODELS__HUM__WORKER", &format!("python3 {script}"))
+    };
+    let server = builder().start();
+    let (_, message) = refused(say(&server, "hum", json!({})).await).await;
+    assert!(message.contains("nothing says what it does: worker_tasks"), "{message}");
+    let server = builder().env("SCONCE_MODELS__HUM__WORKER_TASKS", "synthesize").start();
+    let (_, message) = refused(say(&server, "hum", json!({})).await).await;
+    let sha256 = message.rsplit("worker_sha256 = \"").next().unwrap().split('"').next().unwrap().to_owned();
+    let server = builder()
+        .env("SCONCE_MODELS__HUM__WORKER_TASKS", "synthesize")
+        .env("SCONCE_MODELS__HUM__WORKER_SHA256", &sha256)
+        .start();
+    let answer = say(&server, "hum", json!({})).await;
+    assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
+}
+
+/// A voice assistant: a program speaks, the small model hears it; and where the program fails, another voice does.
+#[tokio::test]
+async fn an_assistant_speaks_and_hears() {
+    let worker = Worker::new("assistant.py", &[], &["synthesize"]);
+    for name in ["turn-on-the-kitchen-lights"] {
+        worker.put(&format!("{name}.wav"), &recording(&format!("{name}.wav")));
+    }
+    let server = worker
+        .of(Server::builder(), "recorded")
+        .env("SCONCE_LOAD_MODE", "background")
+        .env("MODEL_ID", "recorded")
+        .start();
+    server.until_status_of("recorded", "ready").await;
+    let answer = say(&server, "recorded", json!({"input": "Turn on the kitchen lights."})).await;
+    let sound = answer.bytes().await.unwrap().to_vec();
+    let heard: Value = server.transcribe(sound, "whisper-nano.en", &[]).await.json().await.unwrap();
+    assert_eq!(heard["text"], "turn on the kitchen lights");
+    let (status, message) = refused(say(&server, "recorded", json!({"input": "Sing."})).await).await;
+    assert!(status == 400 && message.contains("there is no recording"), "{message}");
+
+    let Some(espeak) = espeak::program() else { return };
+    let broken = Worker::new("assistant.py", &["broken"], &["synthesize"]);
+    let builder = broken.of(Server::builder(), "recorded").env("SCONCE_SPEECH__ESPEAK_NG", espeak);
+    let builder =
+        builder.env("SCONCE_MODELS__RECORDED__FALLBACK", "espeak-ng").env("SCONCE_MODELS__RECORDED__PRELOAD", "true");
+    let server = builder.env("SCONCE_LOAD_MODE", "startup").env("SCONCE_ON_PRELOAD_FAILURE", "lazy").start();
+    server.until("/health", 200).await;
+    let answer = say(&server, "recorded", json!({"input": "Turn on the kitchen lights.", "language": "en"})).await;
+    assert_eq!(answer.headers()["x-sconce-fallback-for"], "recorded");
+    let sound = answer.bytes().await.unwrap().to_vec();
+    let heard: Value = server.transcribe(sound, "whisper-nano.en", &[]).await.json().await.unwrap();
+    assert_eq!(heard["text"], "turn on the kitchen lights");
+}
+
+/// The package that a Silero model comes in, made as theirs are; where this machine has torch.
+#[tokio::test]
+async fn a_package_as_silero_makes_them_speaks() {
+    #[expect(clippy::disallowed_methods, reason = "says where torch is, not how the server behaves")]
+    let Some(python) = std::env::var_os("TEST_WORKER_PYTHON") else {
+        eprintln!("NOT RUN: TEST_WORKER_PYTHON names no Python that has torch");
+        return;
+    };
+    let worker = Worker::example("silero");
+    let package = worker.path().join("v4_ru.pt");
+    let script = checkout("tests/fixtures/worker/silero_package.py");
+    let made = std::process::Command::new(&python).arg(script).arg(&package).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let (python, path) = (python.to_str().unwrap().to_owned(), worker.path().display().to_string());
+    let manifest = std::fs::read_to_string(worker.path().join("sconce-worker.toml")).unwrap();
+    worker.put("sconce-worker.toml", manifest.replace("\"python3\"", &format!("{python:?}")).as_bytes());
+    let source = format!("file:{path}");
+    let builder = || Server::builder().env("PATH", "/usr/bin:/bin").env("SCONCE_MODELS__SILERO__SOURCE", &source);
+    let server = builder().start();
+    let (_, message) = refused(say(&server, "silero", json!({})).await).await;
+    // The interpreter is named by its path, so it is pinned as well.
+    assert!(message.contains("v4_ru.pt"), "{message}");
+    let sha256 = message.rsplit("worker_sha256 = \"").next().unwrap().split('"').next().unwrap().to_owned();
+    let server = builder()
+        .env("SCONCE_MODELS__SILERO__WORKER_SHA256", &sha256)
+        .env("SCONCE_WORKERS__GUARD", env!("CARGO_BIN_EXE_sconce"))
+        .start();
+    let answer = say(&server, "silero", json!({"input": "Доброе утро.", "voice": "xenia"})).await;
+    assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
+    let answer =
+        say(&server, "silero", json!({"input": "Доброе утро.", "voice": "aidar", "options": {"sample_rate": 8000}}))
+            .await;
+    let pcm = heard(&answer.bytes().await.unwrap());
+    assert!((0.5..3.0).contains(&pcm.seconds()), "{}", pcm.seconds());
+    let voices = server.get_json("/v1/audio/voices").await.to_string();
+    assert!(["aidar", "baya", "kseniya", "xenia", "eugene"].iter().all(|name| voices.contains(name)), "{voices:.500}");
+    for (fields, part) in [
+        (json!({"input": "Да.", "voice": "nobody"}), "nobody"),
+        (json!({"input": "Да.", "options": {"sample_rate": 44_100}}), "one of 48000, 24000, 8000"),
+    ] {
+        let (status, message) = refused(say(&server, "silero", fields).await).await;
+        assert!(status == 400 && message.contains(part), "{message}");
+    }
+}
