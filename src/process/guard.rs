@@ -70,26 +70,25 @@ mod linux {
         ffi::{OsStr, OsString},
         fs,
         io::{self, Write},
-        os::{fd::AsFd, unix::process::CommandExt},
+        os::unix::process::CommandExt,
         path::Path,
-        process::{Child, Command, ExitCode, Stdio},
+        process::{Child, Command, ExitCode},
         thread,
         time::Duration,
     };
 
-    use nix::{
-        errno::Errno,
-        poll::{PollFd, PollFlags, PollTimeout, poll},
-        sched::{CloneFlags, unshare},
-        sys::{
-            prctl,
-            signal::{SigSet, Signal, kill},
-            signalfd::{SfdFlags, SignalFd},
-            wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid},
+    use rustix::{
+        io::Errno,
+        process::{
+            Pid, Signal, WaitOptions, WaitStatus, getgid, getuid, kill_process, set_child_subreaper,
+            set_parent_process_death_signal, waitpid,
         },
-        unistd::Pid,
     };
-    use rustix::process::{getgid, getuid};
+    use rustix_0::thread::{UnshareFlags, set_no_new_privs, unshare};
+    use tokio::{
+        io::{Interest, unix::AsyncFd},
+        signal::unix::{SignalKind, signal},
+    };
 
     use super::{ARGUMENT, GuardOptions, Isolation, REPORT};
     use crate::process::tree;
@@ -145,25 +144,26 @@ mod linux {
         let said = apart.iter().copied().chain(["privileges"]).collect::<Vec<_>>().join(" ");
         // As above.
         let _ = writeln!(io::stderr(), "{REPORT}{said}");
-        if prctl::set_child_subreaper(true).is_err() {
-            return failed(GUARD_FAILED, "it cannot adopt orphans");
+        // The value says no more than that there is one.
+        if let Err(error) = set_child_subreaper(Some(Pid::INIT)) {
+            return failed(GUARD_FAILED, format_args!("it cannot adopt orphans: {error}"));
         }
         watch(if alone { "inner" } else { "last" }, command)
     }
 
     /// Enters what namespaces it may; children are in them. Their names, for people.
-    fn enter(network: bool) -> nix::Result<Vec<&'static str>> {
-        let mut flags = CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWIPC;
+    fn enter(network: bool) -> io::Result<Vec<&'static str>> {
+        let mut flags = UnshareFlags::NEWPID | UnshareFlags::NEWIPC;
         let mut apart = vec!["processes"];
         if !network {
-            flags |= CloneFlags::CLONE_NEWNET;
+            flags |= UnshareFlags::NEWNET;
             apart.insert(0, "network");
         }
         let (uid, gid) = (getuid().as_raw(), getgid().as_raw());
         // With a namespace of users nobody needs rights for the others, and none that there are go in.
-        match unshare(flags | CloneFlags::CLONE_NEWUSER) {
+        match unshare(flags | UnshareFlags::NEWUSER) {
             Ok(()) => {
-                map(uid, gid).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or_default()))?;
+                map(uid, gid)?;
                 apart.push("users");
             }
             Err(_) => unshare(flags)?,
@@ -180,15 +180,15 @@ mod linux {
     }
 
     fn inner(command: &[OsString]) -> ExitCode {
-        if let Err(error) = prctl::set_pdeathsig(Signal::SIGKILL) {
-            return failed(GUARD_FAILED, error);
+        match set_parent_process_death_signal(Some(Signal::KILL)) {
+            Ok(()) => watch("last", command),
+            Err(error) => failed(GUARD_FAILED, error),
         }
-        watch("last", command)
     }
 
     fn last(command: &[OsString]) -> ExitCode {
-        let prepared = prctl::set_pdeathsig(Signal::SIGKILL).and_then(|()| prctl::set_no_new_privs());
-        if let Err(error) = prepared {
+        let bound = set_parent_process_death_signal(Some(Signal::KILL)).map_err(io::Error::from);
+        if let Err(error) = bound.and_then(|()| set_no_new_privs(true).map_err(io::Error::from)) {
             return failed(GUARD_FAILED, error);
         }
         // Where memory runs out the worker goes, and not the server. A system that forbids it decides by size.
@@ -203,99 +203,83 @@ mod linux {
 
     /// Begins the next stage, and ends with it; or ends it, when it is asked to or nobody reads any more.
     fn watch(next: &str, command: &[OsString]) -> ExitCode {
-        let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD]);
-        let events = signals
-            .thread_block()
-            .and_then(|()| SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK));
-        let events = match events {
-            Ok(events) => events,
+        // On this thread alone.
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
             Err(error) => return failed(GUARD_FAILED, error),
         };
-        let mut guard = Command::new("/proc/self/exe");
-        // The next one begins with no signal blocked: so does every child of the standard library.
-        guard.args([OsStr::new(ARGUMENT), OsStr::new(next)]).args(command).process_group(0);
-        let child = match guard.stdin(Stdio::inherit()).spawn() {
-            Ok(child) => child,
-            Err(error) => return failed(GUARD_FAILED, format_args!("its next stage cannot be run: {error}")),
-        };
-        let ended = wait(&child, &events);
-        end(&child);
-        ended.map_or(ExitCode::from(GUARD_FAILED), ExitCode::from)
+        match runtime.block_on(attend(next, command)) {
+            Ok(code) => ExitCode::from(code.unwrap_or(GUARD_FAILED)),
+            Err(error) => failed(GUARD_FAILED, format_args!("its next stage cannot be run: {error}")),
+        }
     }
 
-    /// The exit code of the child; `None`: it is to be ended.
-    fn wait(child: &Child, events: &SignalFd) -> Option<u8> {
-        let stdout = io::stdout();
-        loop {
-            // Of a pipe that nobody reads `POLLERR` is told without being asked for.
-            let mut fds =
-                [PollFd::new(events.as_fd(), PollFlags::POLLIN), PollFd::new(stdout.as_fd(), PollFlags::empty())];
-            if poll(&mut fds, PollTimeout::NONE).is_err_and(|error| error != Errno::EINTR) {
-                return None;
+    /// The exit code of the next stage; `None`: it was ended.
+    async fn attend(next: &str, command: &[OsString]) -> io::Result<Option<u8>> {
+        let (mut asked, mut ended) = (signal(SignalKind::terminate())?, signal(SignalKind::child())?);
+        // Of a pipe that nobody reads an error is told without being asked for.
+        let unread = AsyncFd::with_interest(io::stdout(), Interest::ERROR)?;
+        let mut guard = Command::new("/proc/self/exe");
+        guard.args([OsStr::new(ARGUMENT), OsStr::new(next)]).args(command).process_group(0);
+        let child = guard.spawn()?;
+        let code = loop {
+            tokio::select! {
+                _ = ended.recv() => match reap(&child) {
+                    Some(code) => break Some(code),
+                    None => {}
+                },
+                _ = asked.recv() => break None,
+                _ = unread.ready(Interest::ERROR) => break None,
             }
-            let unread =
-                fds[1].revents().is_some_and(|events| events.intersects(PollFlags::POLLERR | PollFlags::POLLNVAL));
-            let asked = std::iter::from_fn(|| events.read_signal().ok().flatten())
-                .filter(|signal| signal.ssi_signo != Signal::SIGCHLD as u32)
-                .count()
-                > 0;
-            if let Some(code) = reap(child) {
-                return Some(code);
-            }
-            if unread || asked {
-                return None;
-            }
-        }
+        };
+        end(&child);
+        Ok(code)
     }
 
     /// Takes leave of all that have ended: the exit code of the child, if it is among them.
     fn reap(child: &Child) -> Option<u8> {
-        let of_shells = |signal: Signal| 128u8.wrapping_add(signal as u8);
         let mut code = None;
-        loop {
-            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::Exited(pid, status)) if is(child, pid) => code = Some(status as u8),
-                Ok(WaitStatus::Signaled(pid, signal, _)) if is(child, pid) => code = Some(of_shells(signal)),
-                Ok(WaitStatus::StillAlive) | Err(_) => return code,
-                Ok(_) => {}
+        while let Ok(Some((pid, status))) = waitpid(None, WaitOptions::NOHANG) {
+            if pid == Pid::from_child(child) {
+                code = Some(of_shells(status));
             }
+        }
+        code
+    }
+
+    fn of_shells(status: WaitStatus) -> u8 {
+        let signal = || Some(128 + status.terminating_signal()?);
+        status.exit_status().or_else(signal).and_then(|code| u8::try_from(code).ok()).unwrap_or(GUARD_FAILED)
+    }
+
+    /// Kills all that is left. What is stopped begins nothing new, so that even who forks without end is caught. The
+    /// first process of a namespace only ends: the kernel does the rest.
+    #[expect(clippy::disallowed_methods, reason = "a process of its own that only waits for others to be gone")]
+    fn end(child: &Child) {
+        let child = Pid::from_child(child);
+        for _ in 0..ROUNDS {
+            // An error says that it is gone.
+            let _ = kill_process(child, Signal::KILL);
+            if !sees_itself() {
+                return;
+            }
+            let left = tree(std::process::id());
+            for signal in [Signal::STOP, Signal::KILL] {
+                let pids = left.iter().skip(1).filter_map(|process| Pid::from_raw(process.pid.cast_signed()));
+                // As above.
+                pids.for_each(|pid| _ = kill_process(pid, signal));
+            }
+            let gone = std::iter::from_fn(|| waitpid(None, WaitOptions::NOHANG).transpose());
+            // No child at all, dead or alive.
+            if gone.filter_map(Result::err).next() == Some(Errno::CHILD) {
+                return;
+            }
+            thread::sleep(PAUSE);
         }
     }
 
     /// Whether the numbers in `/proc` are those of this process' own namespace.
     fn sees_itself() -> bool {
         fs::read_link("/proc/self").is_ok_and(|link| link == Path::new(&std::process::id().to_string()))
-    }
-
-    fn is(child: &Child, pid: Pid) -> bool {
-        pid.as_raw().unsigned_abs() == child.id()
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "a process of its own that only waits for others to be gone")]
-    /// Kills all that is left. What is stopped begins nothing new, so that even who forks without end is caught. The
-    /// first process of a namespace only ends: the kernel does the rest.
-    fn end(child: &Child) {
-        let child = Pid::from_raw(child.id() as i32);
-        for _ in 0..ROUNDS {
-            // An error says that it is gone.
-            let _ = kill(child, Signal::SIGKILL);
-            if !sees_itself() {
-                return;
-            }
-            let left: Vec<Pid> =
-                tree(std::process::id()).iter().skip(1).map(|process| Pid::from_raw(process.pid as i32)).collect();
-            for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
-                for pid in &left {
-                    let _ = kill(*pid, signal);
-                }
-            }
-            while !matches!(waitpid(None, Some(WaitPidFlag::WNOHANG)), Ok(WaitStatus::StillAlive) | Err(_)) {}
-            // No child at all, dead or alive.
-            if waitid(Id::All, WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT) == Err(Errno::ECHILD)
-            {
-                return;
-            }
-            thread::sleep(PAUSE);
-        }
     }
 }

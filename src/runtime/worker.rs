@@ -7,13 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    Event, Pulse, Runnable, Setup, StartError,
-    memory::Held,
-    metrics::ModelMetrics,
-    queue::{Next, Queue},
-    work::each,
-};
+use super::{Event, Pulse, Runnable, Setup, StartError, memory::Held, metrics::ModelMetrics, queue::Queue, work::each};
 use crate::model::{Admission, Batch, Broken, LoadError, Model, Request, RequestError, Signal, Streak};
 
 /// Everything that the thread owns but the model.
@@ -119,13 +113,13 @@ impl<F: FnMut(Event)> Worker<F> {
 
     /// Works until the queue is closed and empty. The error says, to clients, how the model died.
     fn serve(&mut self, model: &mut dyn Model) -> Result<(), String> {
-        loop {
-            match self.queue.wait() {
-                Next::Work(work) => each!(work, request => self.batch(model, request)?),
-                Next::Woken => self.verdict(catch_unwind(AssertUnwindSafe(|| model.look())))?,
-                Next::Closed => return Ok(()),
+        while let Ok(work) = self.queue.wait() {
+            match work {
+                Some(work) => each!(work, request => self.batch(model, request)?),
+                None => self.verdict(catch_unwind(AssertUnwindSafe(|| model.look())))?,
             }
         }
+        Ok(())
     }
 
     fn batch<T: Runnable>(&mut self, model: &mut dyn Model, first: Request<T>) -> Result<(), String> {

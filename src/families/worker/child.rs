@@ -31,7 +31,7 @@ const AHEAD: usize = 32;
 const BEHIND: usize = 64;
 /// Bytes that the pipes hold: a job's sound is written at once.
 #[cfg(target_os = "linux")]
-const PIPE: i32 = 1 << 20;
+const PIPE: usize = 1 << 20;
 /// Between two looks at its memory.
 const LOOK: Duration = Duration::from_millis(250);
 /// Between two questions whether it lives, while it has nothing to do.
@@ -220,8 +220,8 @@ fn command(plan: &Plan, choice: &WorkerChoice, rules: &WorkerRules) -> Command {
 /// Lets pipes hold more; where that is not allowed they stay as they are.
 #[cfg(target_os = "linux")]
 fn widen(stdin: &ChildStdin, stdout: &ChildStdout) {
-    use nix::fcntl::{FcntlArg::F_SETPIPE_SZ, fcntl};
-    let _ = (fcntl(stdin, F_SETPIPE_SZ(PIPE)), fcntl(stdout, F_SETPIPE_SZ(PIPE)));
+    use rustix_0::pipe::fcntl_setpipe_size;
+    let _ = (fcntl_setpipe_size(stdin, PIPE), fcntl_setpipe_size(stdout, PIPE));
 }
 
 #[cfg(not(target_os = "linux"))]
