@@ -822,9 +822,10 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
     ),
     Setting::new(
         "workers.cancel_timeout",
-        "10s",
+        "30s",
         &To::<Config, _>(&DURATION, |c, v| c.runtime.programs.workers.cancel_timeout = v),
-        "For such a program to leave a request alone that nobody waits for any more; it is ended then.",
+        "For such a program to leave a request alone that nobody waits for any more; it is ended then. As long as a call into \
+         a library that cannot be broken off may take.",
     ),
     Setting::new(
         "workers.guard",

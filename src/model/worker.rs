@@ -87,7 +87,7 @@ impl Default for WorkerRules {
             hello_timeout: Duration::from_secs(60),
             load_timeout: Duration::from_secs(600),
             piece_timeout: Duration::from_secs(60),
-            cancel_timeout: Duration::from_secs(10),
+            cancel_timeout: Duration::from_secs(30),
             environment: BTreeMap::new(),
         }
     }

@@ -28,3 +28,4 @@ mod switch;
 mod systemd;
 mod traces;
 mod voices;
+mod workers;

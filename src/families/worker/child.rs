@@ -255,7 +255,8 @@ fn read(stdout: ChildStdout, to: &SyncSender<Said>, watched: &Watched, ending: &
             Err(reason) => break Some(reason),
         }
     };
-    let ended = ending.within(GOODBYE);
+    // Who says what makes no sense is not waited for.
+    let ended = if reason.is_none() { ending.within(GOODBYE) } else { None };
     let doom = watched.doom.lock().take();
     let reason = reason.or(doom).unwrap_or_else(|| match ended {
         Some(status) => format!("it ended ({status})"),

@@ -42,6 +42,11 @@ impl<T: Worked> Row<T> {
     /// Takes what the program says of it. An error means that the program cannot be believed.
     pub fn take(&mut self, answer: Answer, sound: &[u8], bytes: usize, hello: &Hello) -> Result<(), String> {
         self.heard = Instant::now();
+        if self.end.is_some() {
+            // It is over already; what still comes was on its way.
+            self.answered |= matches!(answer, Answer::Done(_) | Answer::Error(_));
+            return Ok(());
+        }
         let asked = self.request.ask();
         let piece = match answer {
             Answer::Piece(piece) => asked.piece(&piece, sound, hello, &mut self.tally),
