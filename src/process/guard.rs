@@ -68,9 +68,9 @@ fn stage(_arguments: Vec<OsString>) -> ExitCode {
 mod linux {
     use std::{
         ffi::{OsStr, OsString},
-        fs,
+        fs::{self, File},
         io::{self, Write},
-        os::unix::process::CommandExt,
+        os::{fd::AsFd, unix::process::CommandExt},
         path::Path,
         process::{Child, Command, ExitCode},
         thread,
@@ -81,12 +81,13 @@ mod linux {
         io::Errno,
         process::{
             Pid, Signal, WaitOptions, WaitStatus, getgid, getuid, kill_process, set_child_subreaper,
-            set_parent_process_death_signal, waitpid,
+            set_parent_process_death_signal, wait,
         },
     };
     use rustix_0::thread::{UnshareFlags, set_no_new_privs, unshare};
     use tokio::{
-        io::{Interest, unix::AsyncFd},
+        io::Interest,
+        net::unix::pipe,
         signal::unix::{SignalKind, signal},
     };
 
@@ -218,7 +219,9 @@ mod linux {
     async fn attend(next: &str, command: &[OsString]) -> io::Result<Option<u8>> {
         let (mut asked, mut ended) = (signal(SignalKind::terminate())?, signal(SignalKind::child())?);
         // Of a pipe that nobody reads an error is told without being asked for.
-        let unread = AsyncFd::with_interest(io::stdout(), Interest::ERROR)?;
+        let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        // Unchecked, so that the pipe blocks as before: it is the program's as well, and nothing is written here.
+        let unread = pipe::Sender::from_file_unchecked(output)?;
         let mut guard = Command::new("/proc/self/exe");
         guard.args([OsStr::new(ARGUMENT), OsStr::new(next)]).args(command).process_group(0);
         let child = guard.spawn()?;
@@ -239,7 +242,7 @@ mod linux {
     /// Takes leave of all that have ended: the exit code of the child, if it is among them.
     fn reap(child: &Child) -> Option<u8> {
         let mut code = None;
-        while let Ok(Some((pid, status))) = waitpid(None, WaitOptions::NOHANG) {
+        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             if pid == Pid::from_child(child) {
                 code = Some(of_shells(status));
             }
@@ -269,7 +272,7 @@ mod linux {
                 // As above.
                 pids.for_each(|pid| _ = kill_process(pid, signal));
             }
-            let gone = std::iter::from_fn(|| waitpid(None, WaitOptions::NOHANG).transpose());
+            let gone = std::iter::from_fn(|| wait(WaitOptions::NOHANG).transpose());
             // No child at all, dead or alive.
             if gone.filter_map(Result::err).next() == Some(Errno::CHILD) {
                 return;
