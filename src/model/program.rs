@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::{WorkerChoice, WorkerRules};
+use super::{ProgramChoice, WorkerChoice, WorkerRules};
 use crate::speech::{Fault, Kind};
 
 /// What such a program is called, how one gets it, and how it is asked about itself.
@@ -23,16 +23,6 @@ pub struct Program {
     pub install: &'static str,
     /// Has the program at a path tell what there is to know of it.
     pub survey: fn(&Path) -> Result<ProgramFacts, NoProgram>,
-}
-
-/// Where a program is taken from, as the configuration says it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum ProgramChoice {
-    /// From the path, if it is there.
-    #[default]
-    Auto,
-    Off,
-    At(PathBuf),
 }
 
 /// Where programs are looked for.
