@@ -11,6 +11,7 @@ pub mod voxtral;
 mod weight_files;
 pub mod whisper;
 pub mod worker;
+pub mod zonos;
 
 use crate::model::Family;
 

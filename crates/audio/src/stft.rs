@@ -46,6 +46,16 @@ impl Stft {
         Self { lead, ..self }
     }
 
+    /// The same, but what is heard of a frame are so many samples in its middle, where the others count for nothing.
+    pub fn with_window(mut self, length: usize) -> Self {
+        let n_fft = self.window.len();
+        assert!((1..=n_fft).contains(&length), "a window is as long as a frame at most");
+        let before = (n_fft - length) / 2;
+        self.window.fill(0.0);
+        self.window[before..before + length].copy_from_slice(&hann(length));
+        self
+    }
+
     /// Frequency bins, from 0 to half of the sample rate.
     pub fn bins(&self) -> usize {
         self.window.len() / 2 + 1
@@ -240,6 +250,25 @@ mod tests {
         }
         assert_defined(&Stft::new(16, 5).with_lead(0), &samples(47), 7, 0);
         assert_defined(&Stft::new(16, 5).with_lead(20), &samples(47), 15, 20);
+    }
+
+    #[test]
+    fn a_shorter_window_stands_in_the_middle_of_a_frame() {
+        let (sound, stft) = (samples(64), Stft::new(16, 5).with_window(10));
+        let found = spectra(&stft, &sound);
+        for (frame, bin) in [(0, 3), (5, 0), (12, 8)] {
+            // Of the ten samples around the middle of a frame, in f64.
+            let (mut re, mut im) = (0.0, 0.0);
+            for n in 0..10 {
+                let index = (frame * 5 + n) as isize - 5;
+                let weight = (PI * n as f64 / 10.0).sin().powi(2);
+                let (sin, cos) = (-2.0 * PI * (bin * n) as f64 / 16.0).sin_cos();
+                let value = f64::from(sound[mirror(index, sound.len())]) * weight;
+                (re, im) = (re + value * cos, im + value * sin);
+            }
+            let expected: f64 = re * re + im * im;
+            assert!((f64::from(found[frame][bin]) - expected).abs() < 1e-4, "{frame} {bin}");
+        }
     }
 
     #[test]

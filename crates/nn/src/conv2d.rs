@@ -5,9 +5,15 @@ use rayon::prelude::*;
 
 use super::{
     context::ComputeContext,
-    cpu::matrix::with_rows,
+    cpu::{
+        frames::Frames,
+        matrix::{Rows, with_rows},
+    },
     linear::{Epilogue, Linear},
 };
+
+/// Places that are made at once, on the CPU: what is laid out for them stays near.
+const BLOCK_PLACES: usize = 2048;
 
 /// A convolution over patches around each place, zeros outside: as a linear layer over the places of a patch side by side.
 #[derive(Debug)]
@@ -37,65 +43,130 @@ struct Extent {
     out_width: usize,
 }
 
+/// What is done to a number once all is added up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum After {
+    Nothing,
+    Relu,
+}
+
 // === impl Conv2d ===
 
 impl Conv2d {
     /// `weight`: `[columns, depth, taps.0, taps.1]`, row by row.
     pub fn new(weight: &[f32], bias: Vec<f32>, config: Conv2dConfig, context: &ComputeContext) -> Result<Self> {
-        let (depth, taps) = (config.depth, config.taps.0 * config.taps.1);
+        let (depth, (high, wide)) = (config.depth, config.taps);
+        let taps = high * wide;
         if weight.len() != config.columns * depth * taps {
             candle_core::bail!("{config:?} does not have {} weights", weight.len());
         }
-        let by_column = weight.chunks_exact(depth * taps);
-        let by_tap =
-            by_column.flat_map(|column| (0..taps).flat_map(move |tap| column.iter().skip(tap).step_by(taps)).copied());
-        let weight = by_tap.collect::<Vec<_>>();
-        let patches = Linear::new(&[weight.into()], Some(bias), depth * taps, context)?;
+        // Beside each other stand the places of a column of a patch, so that columns follow each other as patches go on.
+        let by_column = (0..taps).map(|at| at % high * wide + at / high).collect::<Vec<_>>();
+        let mut patches = vec![0.0; weight.len()];
+        let rows = patches.par_chunks_exact_mut(depth * taps).zip(weight.par_chunks_exact(depth * taps));
+        rows.for_each(|(to, from)| {
+            for (to, &tap) in to.chunks_exact_mut(depth).zip(&by_column) {
+                to.iter_mut().zip(from[tap..].iter().step_by(taps)).for_each(|(to, from)| *to = *from);
+            }
+        });
+        let patches = Linear::new(&[patches.into()], Some(bias), depth * taps, context)?;
         Ok(Self { patches, config, kernels: context.kernels.is_some() })
     }
 
-    /// `[height, width, depth]` → `[⌈height / stride.0⌉, ⌈width / stride.1⌉, columns]`
+    pub fn config(&self) -> &Conv2dConfig {
+        &self.config
+    }
+
+    /// `[height, width, depth]` → `[⌈height / stride.0⌉, ⌈width / stride.1⌉, columns]`. What an epilogue adds is
+    /// `[places, columns]`.
     pub fn forward(&self, x: &Tensor, epilogue: Epilogue<'_>) -> Result<Tensor> {
+        self.forward_then(x, epilogue, After::Nothing)
+    }
+
+    /// The same, and 0 instead of what is below.
+    pub fn forward_relu(&self, x: &Tensor) -> Result<Tensor> {
+        self.forward_then(x, Epilogue::None, After::Relu)
+    }
+
+    fn forward_then(&self, x: &Tensor, epilogue: Epilogue<'_>, after: After) -> Result<Tensor> {
         let (height, width, depth) = x.dims3()?;
         if depth != self.config.depth || height == 0 || width == 0 {
             candle_core::bail!("{:?} was given {height} by {width} places of {depth}", self.config);
         }
         let (out_height, out_width) = (height.div_ceil(self.config.stride.0), width.div_ceil(self.config.stride.1));
         let extent = Extent { height, width, out_height, out_width };
-        let patches = if self.kernels { self.gather(x, extent)? } else { self.gather_tensors(x, extent)? };
-        self.patches.forward(&patches, epilogue)?.reshape((out_height, out_width, self.config.columns))
+        if self.kernels {
+            return self.convolve(x, extent, epilogue, after);
+        }
+        let sums = self.patches.forward(&self.gather_tensors(x, extent)?, epilogue)?;
+        let sums = if after == After::Relu { sums.relu()? } else { sums };
+        sums.reshape((out_height, out_width, self.config.columns))
     }
 
-    /// `[out_height * out_width, taps * depth]`, on the CPU.
-    fn gather(&self, x: &Tensor, extent: Extent) -> Result<Tensor> {
+    /// On the CPU, some rows of places at a time.
+    ///
+    /// Of the input the places of a column of a patch stand side by side, as a frame; what a row of places is made of are
+    /// then frames that follow each other, and the patches of neighbours overlap. Zeros part the rows, and what is made
+    /// across their ends is left out.
+    fn convolve(&self, x: &Tensor, extent: Extent, epilogue: Epilogue<'_>, after: After) -> Result<Tensor> {
         let Extent { height, width, out_height, out_width } = extent;
-        let Conv2dConfig { depth, taps, .. } = self.config;
-        let patch = taps.0 * taps.1 * depth;
-        let mut out = vec![0.0; out_height * out_width * patch];
-        with_rows(&x.contiguous()?.reshape((height, width * depth))?, |x| {
-            let by_row = out.par_chunks_exact_mut(out_width * patch).enumerate();
-            by_row.for_each(|(row, out)| {
-                for tap in 0..taps.0 {
-                    // Above the first row and below the last there is nothing.
-                    let from = (row * self.config.stride.0 + tap).checked_sub(taps.0 / 2);
-                    let Some(from) = from.filter(|&from| from < height) else { continue };
-                    self.gather_row(x.row(from, width * depth), tap * taps.1 * depth, out);
+        let Conv2dConfig { depth, columns, taps, stride } = self.config;
+        let (frame, period) = (taps.0 * depth, self.period(extent));
+        let per_row = period / stride.1;
+        let rows = (BLOCK_PLACES / per_row).clamp(1, out_height);
+        let mut frames = vec![0.0; (rows * period + taps.1) * frame];
+        let mut sums = vec![0.0; rows * per_row * columns];
+        let mut made = vec![0.0; out_height * out_width * columns];
+        let (inner, add) = match epilogue {
+            Epilogue::Add(_) => (Epilogue::None, epilogue),
+            Epilogue::None | Epilogue::Gelu => (epilogue, Epilogue::None),
+        };
+        let x = x.contiguous()?.reshape((height, width * depth))?;
+        add.with_addend(|add| {
+            with_rows(&x, |x| {
+                for (block, made) in made.chunks_mut(rows * out_width * columns).enumerate() {
+                    let first = block * rows;
+                    let here = made.len() / (out_width * columns);
+                    let lay = frames.par_chunks_exact_mut(period * frame).take(here).enumerate();
+                    lay.for_each(|(row, frames)| self.lay_row(x, extent, first + row, frames));
+                    let count = (here - 1) * per_row + out_width;
+                    let there = Rows { data: &frames, stride: frame, count: frames.len() / frame };
+                    let patches =
+                        Frames { there, depth: frame, start: 0, taps: taps.1, step: stride.1, dilation: 1, count };
+                    self.patches.convolve_into(patches, inner, None, &mut sums[..count * columns]);
+                    let rows = made.par_chunks_exact_mut(out_width * columns).zip(sums.par_chunks(per_row * columns));
+                    rows.enumerate().for_each(|(row, (made, sums))| {
+                        finish(made, sums, add.map(|add| add.part((first + row) * out_width, out_width)), after);
+                    });
                 }
-            });
-        })?;
-        Tensor::from_vec(out, (out_height * out_width, patch), x.device())
+            })
+        })??;
+        Tensor::from_vec(made, (out_height, out_width, columns), x.device())
     }
 
-    /// Puts what the patches of one row of the output have of one row of the input at `offset` into them.
-    fn gather_row(&self, row: &[f32], offset: usize, out: &mut [f32]) {
+    /// Frames from one row of places to the next: those of the row, zeros before them, and as many after them as patches
+    /// reach beyond what the zeros of the next row are for.
+    fn period(&self, extent: Extent) -> usize {
+        let (taps, stride) = (self.config.taps.1, self.config.stride.1);
+        let before = taps / 2;
+        let reached = (extent.out_width - 1) * stride + taps;
+        (before + extent.width).max(reached - before).next_multiple_of(stride)
+    }
+
+    /// The frames of one row of places.
+    fn lay_row(&self, x: Rows<'_>, extent: Extent, row: usize, frames: &mut [f32]) {
         let Conv2dConfig { depth, taps, stride, .. } = self.config;
-        for (at, patch) in out.chunks_exact_mut(taps.0 * taps.1 * depth).enumerate() {
-            let part = &mut patch[offset..][..taps.1 * depth];
-            for (tap, to) in part.chunks_exact_mut(depth).enumerate() {
-                let from = (at * stride.1 + tap).checked_sub(taps.1 / 2);
-                if let Some(place) = from.and_then(|from| row.get(from * depth..(from + 1) * depth)) {
-                    to.copy_from_slice(place);
+        let frames = &mut frames[taps.1 / 2 * taps.0 * depth..][..extent.width * taps.0 * depth];
+        for tap in 0..taps.0 {
+            // Above the first row and below the last there is nothing.
+            let from = (row * stride.0 + tap).checked_sub(taps.0 / 2).filter(|&from| from < extent.height);
+            let to = frames.chunks_exact_mut(taps.0 * depth).map(|frame| &mut frame[tap * depth..(tap + 1) * depth]);
+            match from {
+                Some(from) => {
+                    let places = x.row(from, extent.width * depth).chunks_exact(depth);
+                    to.zip(places).for_each(|(to, place)| to.copy_from_slice(place));
                 }
+                None => to.for_each(|to| to.fill(0.0)),
             }
         }
     }
@@ -106,12 +177,26 @@ impl Conv2d {
         let Conv2dConfig { depth, taps, stride, .. } = self.config;
         let x = pad(&pad(x, 0, taps.0, stride.0)?, 1, taps.1, stride.1)?;
         let mut parts = Vec::with_capacity(taps.0 * taps.1);
-        for (top, left) in (0..taps.0).flat_map(|top| (0..taps.1).map(move |left| (top, left))) {
+        for (left, top) in (0..taps.1).flat_map(|left| (0..taps.0).map(move |top| (left, top))) {
             let rows = x.narrow(0, top, out_height * stride.0)?.narrow(1, left, out_width * stride.1)?;
             let rows = rows.contiguous()?.reshape((out_height, stride.0, out_width, stride.1, depth))?;
             parts.push(rows.narrow(1, 0, 1)?.narrow(3, 0, 1)?.contiguous()?.reshape((out_height * out_width, depth))?);
         }
         Tensor::cat(&parts, D::Minus1)
+    }
+}
+
+/// Of a row of places the sums without those across its end, and what is added to them.
+fn finish(made: &mut [f32], sums: &[f32], add: Option<Rows<'_>>, after: After) {
+    made.copy_from_slice(&sums[..made.len()]);
+    if let Some(add) = add {
+        let columns = made.len() / add.count;
+        for (row, made) in made.chunks_exact_mut(columns).enumerate() {
+            made.iter_mut().zip(add.row(row, columns)).for_each(|(made, add)| *made += add);
+        }
+    }
+    if after == After::Relu {
+        made.iter_mut().for_each(|x| *x = x.max(0.0));
     }
 }
 

@@ -10,17 +10,21 @@
 pub mod activation;
 pub mod attention;
 mod audio_encoder;
+pub mod codec;
 mod context;
 mod conv;
 mod conv2d;
 #[allow(unsafe_code, reason = "vector instructions, and threads that write parts of one buffer")]
 mod cpu;
 mod embedding;
+#[cfg(test)]
+mod fixtures;
 mod linear;
 mod lstm;
 mod norm;
 mod rope;
 pub mod sampler;
+mod simam;
 mod stft;
 mod swiglu;
 mod threads;
@@ -37,6 +41,7 @@ pub use linear::{Epilogue, Linear};
 pub use lstm::Lstm;
 pub use norm::{BatchNorm, LayerNorm, RmsNorm, ScaleShift};
 pub use rope::{LongContext, Rope, Rotation};
+pub use simam::simam_add_relu;
 pub use stft::MatrixStft;
 pub use swiglu::swiglu;
 pub use threads::Threads;

@@ -1,4 +1,5 @@
-//! Triangular filters on Slaney's mel scale, equal to `librosa.filters.mel(norm="slaney", htk=False)`.
+//! Triangular filters: on Slaney's mel scale, equal to `librosa.filters.mel(norm="slaney", htk=False)`, and on that of HTK,
+//! equal to `torchaudio.functional.melscale_fbanks(norm=None, mel_scale="htk")`.
 
 use super::{super::stft::LANES, spec::MelSpec};
 
@@ -52,19 +53,38 @@ pub fn slaney_matrix(spec: &MelSpec) -> Vec<f32> {
 
 /// One filter per band of `spec`, lowest first. Each has unit area per hertz.
 pub(super) fn slaney(spec: &MelSpec) -> Vec<Filter> {
+    filters(spec, mel, hertz, |slope, left, right| slope * 2.0 / (right - left))
+}
+
+/// The same on HTK's scale. Each is 1 at its middle.
+pub(super) fn htk(spec: &MelSpec) -> Vec<Filter> {
+    let (mel, hertz) =
+        (|hz: f64| 2595.0 * (1.0 + hz / 700.0).log10(), |mel: f64| 700.0 * (10f64.powf(mel / 2595.0) - 1.0));
+    filters(spec, mel, hertz, |slope, _, _| slope)
+}
+
+/// Filters that are equally far from each other on a scale; `scaled` makes of a slope, which is 1 at the middle, and of both
+/// ends what a filter has there.
+fn filters(
+    spec: &MelSpec,
+    mel: impl Fn(f64) -> f64,
+    hertz: impl Fn(f64) -> f64,
+    scaled: impl Fn(f64, f64, f64) -> f64,
+) -> Vec<Filter> {
     let (low, high) = (mel(spec.fmin), mel(spec.fmax));
     let step = (high - low) / (spec.bands + 1) as f64;
     let corners: Vec<f64> = (0..spec.bands + 2).map(|i| hertz(low + step * i as f64)).collect();
-    corners.windows(3).map(|corner| triangle(spec, corner[0], corner[1], corner[2])).collect()
+    let filter = |corner: &[f64]| triangle(spec, [corner[0], corner[1], corner[2]], &scaled);
+    corners.windows(3).map(filter).collect()
 }
 
-fn triangle(spec: &MelSpec, left: f64, centre: f64, right: f64) -> Filter {
+fn triangle(spec: &MelSpec, [left, centre, right]: [f64; 3], scaled: impl Fn(f64, f64, f64) -> f64) -> Filter {
     let bins = spec.n_fft / 2 + 1;
     let hz_per_bin = f64::from(spec.rate) / spec.n_fft as f64;
     let weight = |bin: usize| {
         let hz = bin as f64 * hz_per_bin;
         let slope = ((hz - left) / (centre - left)).min((right - hz) / (right - centre));
-        (slope * 2.0 / (right - left)) as f32
+        scaled(slope, left, right) as f32
     };
     Filter::new(bins, weight)
 }

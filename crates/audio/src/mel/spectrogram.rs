@@ -1,7 +1,7 @@
 //! Mel spectra of power or magnitude, frame by frame.
 
 use super::{
-    filters::{Filter, slaney},
+    filters::{Filter, htk, slaney},
     spec::MelSpec,
 };
 use crate::stft::{Block, LANES, Stft};
@@ -35,6 +35,12 @@ impl MelSpectrogram {
     pub fn of_magnitude(spec: &MelSpec, floor: f32) -> Self {
         let stft = Stft::new(spec.n_fft, spec.hop).with_lead(spec.n_fft.saturating_sub(spec.hop) / 2);
         Self { stft, filters: slaney(spec), of: Of::Magnitude { floor } }
+    }
+
+    /// Of the power of centred frames on HTK's scale, of each of which `window` samples are heard, as
+    /// `torchaudio.transforms.MelSpectrogram` makes them where nothing else is asked for.
+    pub fn of_power_htk(spec: &MelSpec, window: usize) -> Self {
+        Self { stft: Stft::new(spec.n_fft, spec.hop).with_window(window), filters: htk(spec), of: Of::Power }
     }
 
     pub fn bands(&self) -> usize {

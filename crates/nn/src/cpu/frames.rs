@@ -1,11 +1,13 @@
 //! The left matrix of a product that is a convolution.
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 
 use super::matrix::Rows;
 
-/// Frames that one task copies, at least.
-const MIN_FRAMES: usize = 64;
+/// Numbers that one task lays out.
+const BLOCK: usize = 1 << 14;
 
 /// Rows that are made of frames: row `r` is the frames `start + r * step + tap * dilation` of all taps, side by side. Frames
 /// before the first that is there, and after the last, are zeros.
@@ -53,16 +55,29 @@ impl<'a> Frames<'a> {
     }
 
     /// In one piece: first the frames whose number divided by the dilation leaves 0, then those that leave 1, and so on, as
-    /// many of each. So the frames of a row are neighbours.
-    pub fn by_phase(&self) -> Vec<f32> {
-        let of_phase = self.span().div_ceil(self.dilation);
+    /// many of each. So the frames of a row are neighbours. Where they are already, nothing is copied.
+    pub fn by_phase(&self) -> Cow<'a, [f32]> {
+        if let Some(there) = self.in_place() {
+            return Cow::Borrowed(there);
+        }
+        let (span, of_phase) = (self.span(), self.span().div_ceil(self.dilation));
         let mut all = vec![0.0; of_phase * self.dilation * self.depth];
-        all.par_chunks_exact_mut(self.depth.max(1)).enumerate().with_min_len(MIN_FRAMES).for_each(|(place, to)| {
-            let at = place % of_phase * self.dilation + place / of_phase;
-            if let Some(frame) = self.frame(at).filter(|_| at < self.span()) {
-                to.copy_from_slice(frame);
+        let block = (BLOCK / self.depth).max(1);
+        all.par_chunks_mut(block * self.depth).enumerate().for_each(|(at, to)| {
+            for (place, to) in (at * block..).zip(to.chunks_exact_mut(self.depth)) {
+                let at = place % of_phase * self.dilation + place / of_phase;
+                if let Some(frame) = self.frame(at).filter(|_| at < span) {
+                    to.copy_from_slice(frame);
+                }
             }
         });
-        all
+        Cow::Owned(all)
+    }
+
+    /// All of them, if they are there side by side.
+    fn in_place(&self) -> Option<&'a [f32]> {
+        let (start, span) = (usize::try_from(self.start).ok()?, self.span());
+        let whole = self.dilation == 1 && self.there.stride == self.depth && start + span <= self.there.count;
+        whole.then(|| &self.there.data[start * self.depth..(start + span) * self.depth])
     }
 }

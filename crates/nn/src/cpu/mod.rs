@@ -20,6 +20,7 @@ pub mod panels;
 pub mod product;
 pub mod q8;
 pub mod relative;
+pub mod simam;
 pub mod simd;
 mod tasks;
 #[cfg(target_arch = "x86_64")]

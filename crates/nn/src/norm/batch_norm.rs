@@ -66,6 +66,15 @@ impl BatchNorm {
         self.shift
     }
 
+    /// Scales what a layer after it takes of each channel, `weight` `[columns, channels]`, and adds to its `bias` what it
+    /// makes of the shifts.
+    pub fn fold_into_next(self, weight: &mut [f32], bias: &mut [f32]) {
+        for (row, bias) in weight.chunks_exact_mut(self.scale.len()).zip(bias) {
+            *bias += row.iter().zip(&self.shift).map(|(weight, shift)| weight * shift).sum::<f32>();
+            row.iter_mut().zip(&self.scale).for_each(|(weight, scale)| *weight *= scale);
+        }
+    }
+
     pub fn into_layer(self, context: &ComputeContext) -> Result<ScaleShift> {
         let channels = self.scale.len();
         Ok(ScaleShift(match context.kernels {
@@ -153,6 +162,17 @@ mod tests {
         let mut weight = [1.0, 2.0, 3.0, 1.1, 2.2, 3.3];
         let bias = load(false).fold(&mut weight);
         for (found, expected) in weight.iter().chain(&bias).zip([0.5, 1.0, 1.5, 1.0, 2.0, 3.0, -0.5, 2.0 / 1.1]) {
+            assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+        }
+    }
+
+    #[test]
+    fn it_can_be_part_of_the_layer_after_it() {
+        let (mut weight, mut bias) = ([1.0, 2.0, 3.0, 1.1], [0.5, 0.0]);
+        load(false).fold_into_next(&mut weight, &mut bias);
+        // (x - 1) / 2 and (x + 2) / 1.1
+        let expected = [0.5, 2.0 / 1.1, 1.5, 1.0, 0.5 - 0.5 + 4.0 / 1.1, -1.5 + 2.0];
+        for (found, expected) in weight.iter().chain(&bias).zip(expected) {
             assert!((found - expected).abs() < 1e-6, "{found} {expected}");
         }
     }

@@ -6,6 +6,7 @@ use super::tensors::{WeightError, Weights};
 use crate::{
     context::ComputeContext,
     conv::{Conv1d, Conv1dConfig, ConvTranspose1d, ConvTranspose1dConfig, DepthwiseConv1d, DepthwiseConv1dConfig},
+    conv2d::{Conv2d, Conv2dConfig},
     embedding::{Embedding, TiedEmbedding},
     linear::Linear,
     norm::{LayerNorm, RmsNorm},
@@ -100,6 +101,14 @@ impl Loader<'_> {
         let weight = self.weights.take_weight(name, &[config.channels, 1, config.taps])?;
         let bias = self.bias(name, config.channels, bias)?;
         Ok(DepthwiseConv1d::new(&weight, bias, config, self.context)?)
+    }
+
+    /// A convolution over height and width without a bias, and the batch norm after it, as one.
+    pub fn normed_conv2d(&mut self, name: &str, norm: &str, config: Conv2dConfig, epsilon: f32) -> Loaded<Conv2d> {
+        let Conv2dConfig { depth, columns, taps, .. } = config;
+        let mut weight = self.weights.take(&format!("{name}.weight"), &[columns, depth, taps.0, taps.1])?;
+        let bias = self.batch_norm(norm, columns, epsilon)?.fold(&mut weight);
+        Ok(Conv2d::new(&weight, bias, config, self.context)?)
     }
 
     /// A table of `rows`, each of `width` numbers.

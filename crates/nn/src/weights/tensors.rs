@@ -118,6 +118,11 @@ impl Weights {
             Dtype::F32 => Ok(WeightData::F32(stored.bytes)),
             Dtype::F16 => Ok(WeightData::F16(stored.bytes)),
             Dtype::BF16 => Ok(WeightData::Bf16(stored.bytes)),
+            // No layer computes in it: to the nearest.
+            Dtype::F64 => {
+                let numbers = stored.bytes.as_chunks().0.iter();
+                Ok(numbers.map(|bytes| f64::from_le_bytes(*bytes) as f32).collect::<Vec<_>>().into())
+            }
             other => {
                 let reason = format!("is of type {other:?}, where F32, F16 or BF16 is expected");
                 Err(self.fault(name, reason))
@@ -198,6 +203,7 @@ mod tests {
         let mut weights = Weights::open(&[fixture("nested.pth")], "encoder.").unwrap();
         assert_eq!(weights.take("0.bias", &[2]).unwrap(), [2.0, 2.25]);
         assert_eq!(weights.take("half", &[3]).unwrap(), [4.0, 4.25, 4.5]);
+        assert_eq!(weights.take("double", &[2]).unwrap(), [6.0, 6.25]);
         let error = weights.take("long", &[3]).unwrap_err().to_string();
         assert_eq!(error, "the tensor encoder.long is of type I64, where F32, F16 or BF16 is expected");
     }

@@ -64,9 +64,9 @@ impl Head {
     /// `[frames, bands]` → `[frames, width]`
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let frames = x.dim(0)?;
-        let x = self.first.forward(&x.t()?.unsqueeze(2)?, Epilogue::None)?.relu()?;
+        let x = self.first.forward_relu(&x.t()?.unsqueeze(2)?)?;
         let x = self.blocks.iter().try_fold(x, |x, block| block.forward(&x))?;
-        let x = self.last.forward(&x, Epilogue::None)?.relu()?;
+        let x = self.last.forward_relu(&x)?;
         // Channels stay together, and in each the frequencies.
         x.permute((1, 2, 0))?.contiguous()?.reshape((frames, self.width))
     }
@@ -90,7 +90,7 @@ impl Residual {
 
     /// `[frequencies, frames, planes]`
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let inner = self.conv1.forward(x, Epilogue::None)?.relu()?;
+        let inner = self.conv1.forward_relu(x)?;
         let beside = match &self.shortcut {
             Some(shortcut) => &shortcut.forward(x, Epilogue::None)?,
             None => x,

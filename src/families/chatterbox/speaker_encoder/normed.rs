@@ -35,8 +35,5 @@ pub fn conv1d(loader: &mut Loader<'_>, name: &str, depth: usize, stride: usize) 
 
 /// A convolution over frequency and time and the batch norm after it as one.
 pub fn conv2d(loader: &mut Loader<'_>, name: &str, norm: &str, config: Conv2dConfig) -> Loaded<Conv2d> {
-    let Conv2dConfig { depth, columns, taps, .. } = config;
-    let mut weight = loader.weights.take(&format!("{name}.weight"), &[columns, depth, taps.0, taps.1])?;
-    let bias = loader.batch_norm(norm, columns, EPSILON)?.fold(&mut weight);
-    Ok(Conv2d::new(&weight, bias, config, loader.context)?)
+    loader.normed_conv2d(name, norm, config, EPSILON)
 }

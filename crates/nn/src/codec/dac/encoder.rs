@@ -1,0 +1,97 @@
+//! Samples to vectors of frames.
+
+use std::ops::Range;
+
+use candle_core::{Result, Tensor};
+
+use super::{
+    residual::{ResidualUnits, same, snake},
+    sizes::{Sizes, Stage},
+    windows::Span,
+};
+use crate::{
+    activation::Snake,
+    context::ComputeContext,
+    conv::{Conv1d, Conv1dConfig},
+    linear::Epilogue,
+    weights::{Bias, Loaded, Loader},
+};
+
+/// The layers of the encoder, weights only.
+#[derive(Debug)]
+pub struct Encoder {
+    first: Conv1d,
+    stages: Vec<Down>,
+    snake: Snake,
+    last: Conv1d,
+    hop: usize,
+    reach: (usize, usize),
+}
+
+#[derive(Debug)]
+struct Down {
+    sizes: Stage,
+    units: ResidualUnits,
+    snake: Snake,
+    down: Conv1d,
+}
+
+// === impl Encoder ===
+
+impl Encoder {
+    pub fn load(loader: &mut Loader<'_>, name: &str, sizes: &Sizes) -> Loaded<Self> {
+        let first = same(loader, &format!("{name}.conv1"), 1, sizes.down[0].depth)?;
+        let stages = sizes.down.iter().enumerate();
+        let stages = stages.map(|(at, stage)| Down::load(loader, &format!("{name}.block.{at}"), *stage));
+        let stages = stages.collect::<Loaded<Vec<_>>>()?;
+        let width = sizes.down[sizes.down.len() - 1].columns;
+        let snake = snake(loader, &format!("{name}.snake1"), width)?;
+        let last = same(loader, &format!("{name}.conv2"), width, sizes.hidden)?;
+        let mut span = Span::first(1).widened(last.config().padding.0);
+        for stage in stages.iter().rev() {
+            span = span.before_strided(stage.sizes.taps(), stage.sizes.rate, stage.sizes.padding());
+            span = span.widened(stage.units.reach());
+        }
+        let reach = span.widened(first.config().padding.0).reach(sizes.hop());
+        Ok(Self { first, stages, snake, last, hop: sizes.hop(), reach })
+    }
+
+    /// Frames before and after a frame that its vector depends on.
+    pub fn reach(&self) -> (usize, usize) {
+        self.reach
+    }
+
+    /// `[frames, hidden]` of those frames of a sound, which silence follows.
+    pub fn forward(&self, context: &ComputeContext, samples: &[f32], frames: &Range<usize>) -> Result<Tensor> {
+        let steps = frames.len() * self.hop;
+        let from = samples.len().min(frames.start * self.hop);
+        let mut heard = Vec::with_capacity(steps);
+        heard.extend_from_slice(&samples[from..samples.len().min(frames.end * self.hop)]);
+        heard.resize(steps, 0.0);
+        let x = self.first.forward(&context.tensor(heard, &[steps, 1])?, Epilogue::None)?;
+        let x = self.stages.iter().try_fold(x, |x, stage| stage.forward(x))?;
+        self.last.forward(&self.snake.forward(&x)?, Epilogue::None)
+    }
+}
+
+// === impl Down ===
+
+impl Down {
+    fn load(loader: &mut Loader<'_>, name: &str, sizes: Stage) -> Loaded<Self> {
+        let Stage { rate: stride, depth, columns } = sizes;
+        let padding = (sizes.padding(), sizes.padding());
+        let down = Conv1dConfig { depth, columns, taps: sizes.taps(), stride, dilation: 1, padding };
+        Ok(Self {
+            sizes,
+            units: ResidualUnits::load(loader, name, depth)?,
+            snake: snake(loader, &format!("{name}.snake1"), depth)?,
+            down: loader.conv1d(&format!("{name}.conv1"), down, Bias::Present)?,
+        })
+    }
+
+    /// `[steps * rate, depth]` → `[steps, columns]`
+    fn forward(&self, x: Tensor) -> Result<Tensor> {
+        let x = self.units.forward(x)?;
+        self.down.forward(&self.snake.forward(&x)?, Epilogue::None)
+    }
+}

@@ -1,0 +1,111 @@
+//! Residual units: convolutions over wider and wider spans, with a periodic activation before each.
+
+use candle_core::{Result, Tensor};
+
+use crate::{
+    activation::Snake,
+    context::ComputeContext,
+    conv::{Conv1d, Conv1dConfig},
+    linear::{Epilogue, Linear},
+    weights::{Bias, Loaded, Loader, WeightError, Weights},
+};
+
+/// Between the taps of the units of a stage, one after the other.
+const DILATIONS: [usize; 3] = [1, 3, 9];
+
+/// The units of a stage, each `x + mix(snake(wide(snake(x))))`.
+#[derive(Debug)]
+pub struct ResidualUnits(Vec<Unit>);
+
+#[derive(Debug)]
+struct Unit {
+    first: Snake,
+    wide: Conv1d,
+    second: Snake,
+    /// Of single steps.
+    mix: Linear,
+}
+
+// === impl ResidualUnits ===
+
+impl ResidualUnits {
+    /// `stage`: the name of the stage.
+    pub fn load(loader: &mut Loader<'_>, stage: &str, channels: usize) -> Loaded<Self> {
+        let units = DILATIONS.iter().enumerate().map(|(at, &dilation)| {
+            Unit::load(loader, &format!("{stage}.res_unit{}", at + 1), channels, dilation)
+        });
+        Ok(Self(units.collect::<Loaded<_>>()?))
+    }
+
+    /// Steps to either side that a step hears.
+    pub fn reach(&self) -> usize {
+        self.0.iter().map(|unit| unit.wide.config().padding.0).sum()
+    }
+
+    /// `[steps, channels]` → `[steps, channels]`
+    pub fn forward(&self, x: Tensor) -> Result<Tensor> {
+        self.0.iter().try_fold(x, |x, unit| unit.forward(&x))
+    }
+}
+
+// === impl Unit ===
+
+impl Unit {
+    fn load(loader: &mut Loader<'_>, name: &str, channels: usize, dilation: usize) -> Loaded<Self> {
+        let taps = odd_taps(loader.weights, &format!("{name}.conv1"))?;
+        let wide = Conv1dConfig::same(channels, channels, taps).dilated(dilation);
+        Ok(Self {
+            first: snake(loader, &format!("{name}.snake1"), channels)?,
+            wide: loader.conv1d(&format!("{name}.conv1"), wide, Bias::Present)?,
+            second: snake(loader, &format!("{name}.snake2"), channels)?,
+            mix: pointwise(loader, &format!("{name}.conv2"), channels, channels)?,
+        })
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let inner = self.wide.forward(&self.first.forward(x)?, Epilogue::None)?;
+        self.mix.forward(&self.second.forward(&inner)?, Epilogue::Add(x))
+    }
+}
+
+/// The activation of that name.
+pub fn snake(loader: &mut Loader<'_>, name: &str, channels: usize) -> Loaded<Snake> {
+    let alpha = loader.weights.take(&format!("{name}.alpha"), &[1, channels, 1])?;
+    Ok(Snake::new(alpha, loader.context)?)
+}
+
+/// The convolution of that name, over single steps.
+pub fn pointwise(loader: &mut Loader<'_>, name: &str, depth: usize, columns: usize) -> Loaded<Linear> {
+    let (weight, bias) = pointwise_numbers(loader.weights, name, depth, columns)?;
+    Ok(linear(weight, bias, depth, loader.context)?)
+}
+
+/// Its weight `[columns, depth]`, row by row, and its bias.
+pub fn pointwise_numbers(
+    weights: &mut Weights,
+    name: &str,
+    depth: usize,
+    columns: usize,
+) -> Result<(Vec<f32>, Vec<f32>), WeightError> {
+    let weight = weights.take_weight(name, &[columns, depth, 1])?;
+    Ok((weight, weights.take(&format!("{name}.bias"), &[columns])?))
+}
+
+pub fn linear(weight: Vec<f32>, bias: Vec<f32>, depth: usize, context: &ComputeContext) -> Result<Linear> {
+    Linear::new(&[weight.into()], Some(bias), depth, context)
+}
+
+/// The convolution of that name, which gives as many steps as it takes.
+pub fn same(loader: &mut Loader<'_>, name: &str, depth: usize, columns: usize) -> Loaded<Conv1d> {
+    let taps = odd_taps(loader.weights, name)?;
+    loader.conv1d(name, Conv1dConfig::same(depth, columns, taps), Bias::Present)
+}
+
+fn odd_taps(weights: &Weights, name: &str) -> Loaded<usize> {
+    match weights.sizes_of_weight(name)? {
+        [_, _, taps] if taps % 2 == 1 => Ok(taps),
+        [_, _, taps] => {
+            Err(WeightError::tensor(name, format!("has {taps} taps, where an odd number is expected")).into())
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Against `DacModel` of transformers: `tests/fixtures/zonos/dac/make.py`.
+
+mod faults;
+
+use std::{collections::HashMap, path::PathBuf};
+
+use candle_core::{DType, Device, Tensor};
+
+use super::{sizes::Sizes, *};
+use crate::{
+    context::ComputeContext,
+    fixtures::folder,
+    weights::{Loaded, Loader, Weights},
+};
+
+/// As far as a sample may be from the reference's.
+const TOLERANCE: f32 = 1e-4;
+
+fn fixture(name: &str) -> PathBuf {
+    folder("zonos/dac").join(name)
+}
+
+fn config() -> DacConfig {
+    serde_json::from_slice(&std::fs::read(fixture("config.json")).unwrap()).unwrap()
+}
+
+fn weights() -> Weights {
+    let bytes = std::fs::read(fixture("model.safetensors")).unwrap();
+    Weights::open(&[("model.safetensors".to_owned(), bytes.into())], "").unwrap()
+}
+
+/// Every tensor as it is, of which a test changes some.
+fn tensors() -> HashMap<String, Tensor> {
+    candle_core::safetensors::load(fixture("model.safetensors"), &Device::Cpu).unwrap()
+}
+
+fn contexts() -> [ComputeContext; 2] {
+    let own = ComputeContext::new(&Device::Cpu, DType::F32);
+    [own.clone(), ComputeContext { kernels: None, ..own }]
+}
+
+fn load(weights: &mut Weights, context: &ComputeContext, config: &DacConfig) -> Loaded<Dac> {
+    Dac::load(&mut Loader { weights, context }, "", config)
+}
+
+fn dac(context: &ComputeContext) -> Dac {
+    let mut weights = weights();
+    let dac = load(&mut weights, context, &config()).unwrap();
+    weights.finish().unwrap();
+    dac
+}
+
+fn expected() -> HashMap<String, Tensor> {
+    candle_core::safetensors::load(fixture("expected.safetensors"), &Device::Cpu).unwrap()
+}
+
+fn numbers(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+fn codes(tensor: &Tensor) -> Vec<u32> {
+    tensor.flatten_all().unwrap().to_dtype(DType::U32).unwrap().to_vec1().unwrap()
+}
+
+#[track_caller]
+fn assert_close(found: &[f32], expected: &[f32], tolerance: f32) {
+    assert_eq!(found.len(), expected.len());
+    let worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
+    let (at, difference) = worst.expect("some numbers");
+    assert!(difference <= tolerance, "number {at} is {}, not {}", found[at], expected[at]);
+}
+
+/// Codes that go through the books, of any length.
+fn some_codes(dac: &Dac, frames: usize) -> Vec<u32> {
+    (0..frames * dac.books()).map(|at| (at * at * 31 % 1009 % dac.codes()) as u32).collect()
+}
+
+#[test]
+fn codes_are_those_of_the_reference() {
+    let expected = expected();
+    for context in contexts() {
+        let dac = dac(&context);
+        assert_eq!((dac.rate(), dac.books(), dac.codes()), (44_100, config().n_codebooks, config().codebook_size));
+        let samples = numbers(&expected["samples"]);
+        let frames = samples.len().div_ceil(dac.hop());
+        let latents = dac.encoder.forward(&context, &samples, &(0..frames)).unwrap();
+        assert_close(&numbers(&latents), &numbers(&expected["latents"]), 1e-4);
+        assert_eq!(dac.encode(&samples).unwrap(), codes(&expected["codes"]));
+    }
+}
+
+#[test]
+fn sound_is_that_of_the_reference() {
+    let expected = expected();
+    for context in contexts() {
+        let dac = dac(&context);
+        for (given, sound) in [("codes", "decoded"), ("random_codes", "random_sound")] {
+            let sound = numbers(&expected[sound]);
+            assert!(sound.iter().any(|x| x.abs() > 0.3), "there should be something to hear");
+            assert_close(&dac.decode(&codes(&expected[given])).unwrap(), &sound, TOLERANCE);
+        }
+        let vectors = dac.quantizer.decode(&codes(&expected["codes"]), &context).unwrap();
+        assert_close(&numbers(&vectors), &numbers(&expected["vectors"]), 1e-4);
+    }
+}
+
+#[test]
+fn windows_sound_like_the_whole() {
+    let dac = dac(&contexts()[0]);
+    let codes = some_codes(&dac, 90);
+    let whole = dac.decode_by(&codes, 0..90, 90).unwrap();
+    for window in [1, 7, 30, 64] {
+        assert_close(&dac.decode_by(&codes, 0..90, window).unwrap(), &whole, 1e-5);
+    }
+    let samples: Vec<f32> = (0..90 * dac.hop() - 5).map(|at| (at as f32 * 0.031).sin() * 0.5).collect();
+    let whole = dac.encode_by(&samples, 90).unwrap();
+    assert_eq!(whole.len(), 90 * dac.books());
+    for window in [1, 11, 40] {
+        assert_eq!(dac.encode_by(&samples, window).unwrap(), whole);
+    }
+}
+
+#[test]
+fn a_stream_sounds_like_the_whole() {
+    let dac = dac(&contexts()[0]);
+    let codes = some_codes(&dac, 100);
+    let whole = dac.decode(&codes).unwrap();
+    for sizes in [&[1][..], &[40], &[3, 0, 50, 1, 2], &[100], &[300]] {
+        let (mut stream, mut sound, mut rest) = (DacStream::new(), Vec::new(), &codes[..]);
+        for (at, size) in sizes.iter().cycle().enumerate() {
+            if rest.is_empty() {
+                break;
+            }
+            let (now, later) = rest.split_at(rest.len().min(size * dac.books()));
+            sound.extend(stream.push(&dac, now).unwrap());
+            assert!(at < 200, "it should come to an end");
+            // It remembers what is before a frame, and what no frame after it is known of.
+            assert!(stream.codes.len() <= (dac.reach().0 + dac.reach().1) * dac.books());
+            rest = later;
+        }
+        let lag = dac.reach().1 * dac.hop();
+        assert_eq!(sound.len(), 100 * dac.hop() - lag, "{sizes:?}");
+        sound.extend(stream.finish(&dac).unwrap());
+        assert_close(&sound, &whole, 1e-5);
+    }
+}
+
+#[test]
+fn a_frame_reaches_as_far_as_the_layers_say_and_no_further() {
+    let dac = dac(&contexts()[0]);
+    let (before, after) = dac.reach();
+    let codes = some_codes(&dac, 60);
+    let whole = dac.decode(&codes).unwrap();
+    let changed = |frame: usize| {
+        let mut codes = codes.clone();
+        codes[frame * dac.books()] ^= 1;
+        let sound = dac.decode(&codes).unwrap();
+        let differs = |at: &usize| whole[*at] != sound[*at];
+        let first = (0..whole.len()).find(differs).unwrap();
+        (first / dac.hop(), (0..whole.len()).rfind(differs).unwrap() / dac.hop())
+    };
+    let (first, last) = changed(30);
+    // What is changed in a frame is heard as far before it as frames after a frame are heard, and the reverse.
+    assert!(30 - first <= after && last - 30 <= before, "{first}..={last} of {before}, {after}");
+    assert!(30 - first + 1 >= after && last - 30 + 1 >= before, "{first}..={last} of {before}, {after}");
+}
+
+#[test]
+fn a_frame_of_the_published_sizes_depends_on_eleven_to_either_side() {
+    // As `Decoder::load` does, of rates 8, 8, 4, 2, units of 39 steps to either side, and kernels of 7.
+    let mut span = windows::Span::first(512).widened(3);
+    for rate in [2, 4, 8, 8] {
+        span = span.widened(39).before_transposed(2 * rate, rate, rate / 2);
+    }
+    assert_eq!(span.widened(3).reach(1), (10, 10));
+}
+
+#[test]
+fn nothing_sounds_like_nothing() {
+    let dac = dac(&contexts()[0]);
+    assert!(dac.encode(&[]).unwrap().is_empty() && dac.decode(&[]).unwrap().is_empty());
+    assert!(DacStream::new().finish(&dac).unwrap().is_empty());
+    let short = 1 + dac.hop();
+    assert_eq!(dac.encode(&vec![0.5; short]).unwrap().len(), 2 * dac.books());
+    let silent = vec![0.0; 2 * dac.hop()];
+    assert_eq!(dac.encode(&silent[..1]).unwrap(), dac.encode(&silent[..dac.hop()]).unwrap());
+}
+
+#[test]
+fn kept_as_direction_and_length_it_is_the_same() {
+    let expected = expected();
+    let mut tensors = tensors();
+    let (name, taken) = ("decoder.block.1.conv_t1", tensors.remove("decoder.block.1.conv_t1.weight").unwrap());
+    let taken = taken.to_dtype(DType::F32).unwrap();
+    let length = taken.sqr().unwrap().sum_keepdim((1, 2)).unwrap().sqrt().unwrap();
+    tensors.insert(format!("{name}.parametrizations.weight.original0"), length);
+    tensors.insert(format!("{name}.parametrizations.weight.original1"), (taken * 3.0).unwrap());
+    let mut weights = Weights::of(tensors.into_iter().map(|(name, tensor)| {
+        let numbers = numbers(&tensor.to_dtype(DType::F32).unwrap());
+        (name, tensor.dims().to_vec(), numbers)
+    }));
+    let dac = load(&mut weights, &contexts()[0], &config()).unwrap();
+    weights.finish().unwrap();
+    assert_close(&dac.decode(&codes(&expected["codes"])).unwrap(), &numbers(&expected["decoded"]), TOLERANCE);
+}
+
+#[test]
+fn what_a_pass_takes_is_told_by_the_configuration() {
+    let published: DacConfig = serde_json::from_str(r#"{"sampling_rate": 44100}"#).unwrap();
+    // 341 frames and those around them, of 96 channels at each of 512 steps, five times in four bytes.
+    assert_eq!(published.working_bytes(), (341 + 64) * 96 * 512 * 5 * 4);
+    let (dac, sizes) = (dac(&contexts()[0]), Sizes::read(&weights(), "").unwrap());
+    assert!(config().working_bytes() >= (dac.window * sizes.widest() * 4) as u64);
+    let absurd = DacConfig { downsampling_ratios: vec![usize::MAX; 99], ..published };
+    assert_eq!(absurd.working_bytes(), u64::MAX);
+}

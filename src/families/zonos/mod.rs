@@ -1,0 +1,3 @@
+//! Zonos.
+
+pub mod speaker;
