@@ -92,13 +92,17 @@ fn mapped(
         candle_core::bail!("rows of {row} were expected, not {:?}", x.shape());
     }
     let x = x.contiguous()?;
-    let mut made = {
+    let mut made = vec![0.0; x.elem_count()];
+    {
         let (storage, layout) = x.storage_and_layout();
         let Storage::Cpu(CpuStorage::F32(data)) = &*storage else { candle_core::bail!("f32 on the CPU was expected") };
-        data[layout.start_offset()..][..x.elem_count()].to_vec()
-    };
-    let level = SimdLevel::detect();
-    made.par_chunks_mut(BLOCK.next_multiple_of(row)).for_each(|block| own(level, block));
+        let (level, block) = (SimdLevel::detect(), BLOCK.next_multiple_of(row));
+        let given = data[layout.start_offset()..][..made.len()].par_chunks(block);
+        made.par_chunks_mut(block).zip(given).for_each(|(made, given)| {
+            made.copy_from_slice(given);
+            own(level, made);
+        });
+    }
     Tensor::from_vec(made, x.shape(), x.device())
 }
 

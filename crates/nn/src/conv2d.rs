@@ -244,6 +244,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_done_to_the_sums_is_the_same_in_both_forms() -> Result<()> {
+        let context = ComputeContext::new(&Device::Cpu, DType::F32);
+        // Small and large enough for several blocks of rows; patches of one place, and of five.
+        for (height, width, taps, stride) in
+            [(3, 4, (1, 1), (1, 1)), (9, 6, (1, 1), (2, 2)), (90, 70, (3, 3), (1, 1)), (71, 90, (3, 5), (2, 2))]
+        {
+            let config = Conv2dConfig { depth: 4, columns: 6, taps, stride };
+            let weight = numbers(24 * taps.0 * taps.1);
+            let conv = |context: &ComputeContext| Conv2d::new(&weight, numbers(6), config, context);
+            let (own, plain) = (conv(&context)?, conv(&ComputeContext { kernels: None, ..context.clone() })?);
+            let x = Tensor::from_vec(numbers(height * width * 4), (height, width, 4), &Device::Cpu)?;
+            let places = height.div_ceil(stride.0) * width.div_ceil(stride.1);
+            let add = Tensor::from_vec(numbers(places * 6), (places, 6), &Device::Cpu)?;
+            let same = |found: Tensor, expected: Tensor| {
+                let difference = (found - expected)?.abs()?.max_all()?.to_scalar::<f32>()?;
+                assert!(difference < 1e-4, "{config:?}: {difference}");
+                Result::Ok(())
+            };
+            for epilogue in [Epilogue::None, Epilogue::Gelu, Epilogue::Add(&add)] {
+                same(own.forward(&x, epilogue)?, plain.forward(&x, epilogue)?)?;
+            }
+            same(own.forward_relu(&x)?, plain.forward_relu(&x)?)?;
+        }
+        Ok(())
+    }
+
+    #[test]
     fn other_sizes_are_errors() -> Result<()> {
         let context = ComputeContext::new(&Device::Cpu, DType::F32);
         let config = Conv2dConfig { depth: 2, columns: 1, taps: (3, 3), stride: (1, 1) };

@@ -96,6 +96,19 @@ impl ConvTranspose1d {
         let all = self.phases.forward(x, Epilogue::None)?;
         all.reshape(((), columns))?.narrow(0, padding, self.config.frames(x.dim(0)?))
     }
+
+    /// Of a longer sequence the frames that belong to all of `x` `[frames, depth]` but the first
+    /// `taps / stride - 1`, rounded up, which are those before: `[frames that are left * stride, columns]`. The padding is of the
+    /// whole, and is not left out.
+    pub fn extend(&self, x: &Tensor) -> Result<Tensor> {
+        let ConvTranspose1dConfig { columns, stride, .. } = self.config;
+        let before = self.config.taps_of_phase() - 1;
+        let Some(new) = x.dim(0)?.checked_sub(before) else {
+            candle_core::bail!("{:?} was given {} frames of those before", self.config, x.dim(0)?)
+        };
+        let all = self.phases.forward(x, Epilogue::None)?;
+        all.reshape(((), columns))?.narrow(0, before * stride, new * stride)
+    }
 }
 
 #[cfg(test)]
@@ -129,6 +142,35 @@ mod tests {
                 let difference = (found - expected)?.abs()?.max_all()?.to_scalar::<f32>()?;
                 assert!(difference < 1e-4, "{config:?}, {frames} frames: {difference}");
             }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_sequence_that_grows_gives_the_same_frames() -> Result<()> {
+        let context = ComputeContext::new(&Device::Cpu, DType::F32);
+        for (taps, stride, padding) in [(16, 8, 4), (7, 3, 2), (2, 2, 0)] {
+            let config = ConvTranspose1dConfig { depth: 6, columns: 5, taps, stride, padding, output_padding: 0 };
+            let weight = numbers(config.shape().iter().product());
+            let conv = ConvTranspose1d::new(&weight, Some(&numbers(5)), config, &context)?;
+            let x = Tensor::from_vec(numbers(9 * 6), (9, 6), &Device::Cpu)?;
+            let whole = conv.forward(&x)?;
+            let before = taps.div_ceil(stride) - 1;
+            let mut made = Vec::new();
+            for (from, to) in [(0, 4), (4, 5), (5, 9)] {
+                let frames = x.narrow(0, from, to - from)?;
+                let first = if from == 0 {
+                    Tensor::zeros((before, 6), DType::F32, &Device::Cpu)?
+                } else {
+                    x.narrow(0, from - before, before)?
+                };
+                made.push(conv.extend(&Tensor::cat(&[first, frames], 0)?)?);
+            }
+            let made = Tensor::cat(&made, 0)?;
+            let made = made.narrow(0, padding, 9 * stride - padding)?;
+            let known = made.dim(0)?.min(whole.dim(0)?);
+            let difference = (made.narrow(0, 0, known)? - whole.narrow(0, 0, known)?)?.abs()?.max_all()?;
+            assert!(difference.to_scalar::<f32>()? < 1e-5, "{config:?}");
         }
         Ok(())
     }

@@ -6,8 +6,8 @@ use crate::audio::{MelSpec, MelSpectrogram};
 
 /// Samples per second of what is listened to.
 pub const RATE: u32 = 16_000;
-/// Of a recording, at most: a minute of frames takes 123 MB in each of some activations of the published network, and each
-/// second some ten seconds of a processor.
+/// Of a recording, at most: with the published network a minute takes 123 MB in each of some activations, and each second 57
+/// billion multiplications.
 pub const MOST_SECONDS: usize = 60;
 /// Samples from a frame to the next.
 pub const HOP: usize = 160;
@@ -43,7 +43,7 @@ impl LogMel {
             candle_core::bail!("{} samples are too few to know their speaker by", samples.len());
         }
         if samples.len() > MOST_SECONDS * RATE as usize {
-            let seconds = samples.len() / RATE as usize;
+            let seconds = samples.len().div_ceil(RATE as usize);
             candle_core::bail!("{seconds} s are too long to know their speaker by: {MOST_SECONDS} s are enough");
         }
         let bands = self.bands();

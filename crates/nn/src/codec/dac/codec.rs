@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use candle_core::{DType, Result};
+use candle_core::Result;
 
 use super::{
     config::DacConfig,
@@ -10,7 +10,7 @@ use super::{
     encoder::Encoder,
     quantizer::Quantizer,
     sizes::Sizes,
-    windows::{around, frames_at_once},
+    windows::{STEP, WINDOW, around, frames_at_once},
 };
 use crate::{
     context::ComputeContext,
@@ -24,10 +24,12 @@ pub struct Dac {
     hop: usize,
     pub(super) encoder: Encoder,
     pub(super) quantizer: Quantizer,
-    decoder: Decoder,
-    /// Frames that a pass makes, beside those around them.
-    pub(super) window: usize,
-    context: ComputeContext,
+    pub(super) decoder: Decoder,
+    /// Frames that a pass of the encoder makes, beside those around them.
+    window: usize,
+    /// Frames that a pass of the decoder makes.
+    pub(super) step: usize,
+    pub(super) context: ComputeContext,
 }
 
 // === impl Dac ===
@@ -45,7 +47,8 @@ impl Dac {
             encoder: Encoder::load(loader, &format!("{prefix}encoder"), &sizes)?,
             quantizer: Quantizer::load(loader, &format!("{prefix}quantizer"), &sizes)?,
             decoder: Decoder::load(loader, &format!("{prefix}decoder"), &sizes)?,
-            window: frames_at_once(sizes.widest()),
+            window: frames_at_once(sizes.widest(), WINDOW),
+            step: frames_at_once(sizes.widest(), STEP),
             context: loader.context.clone(),
         })
     }
@@ -80,16 +83,6 @@ impl Dac {
         self.encode_by(samples, self.window)
     }
 
-    /// The samples of `[frames, books]`, [`Self::hop`] a frame. (Where a stage goes up by an odd number, as none of the
-    /// published ones of 44.1 kHz does, the last frame is a few samples shorter.)
-    ///
-    /// # Errors
-    /// For codes that no book has, and a last frame that has too few.
-    pub fn decode(&self, codes: &[u32]) -> Result<Vec<f32>> {
-        let frames = self.quantizer.frames(codes)?;
-        self.decode_by(codes, 0..frames, self.window)
-    }
-
     pub(super) fn encode_by(&self, samples: &[f32], window: usize) -> Result<Vec<u32>> {
         let frames = samples.len().div_ceil(self.hop);
         let mut codes = Vec::with_capacity(frames * self.books());
@@ -100,21 +93,6 @@ impl Dac {
             codes.extend(self.quantizer.encode(&latents, &self.context)?);
         }
         Ok(codes)
-    }
-
-    /// The samples of the frames `wanted` among those that are there.
-    pub(super) fn decode_by(&self, codes: &[u32], wanted: Range<usize>, window: usize) -> Result<Vec<f32>> {
-        let frames = codes.len() / self.books();
-        let mut sound = Vec::with_capacity(wanted.len() * self.hop);
-        for wanted in windows(wanted, window) {
-            let heard = around(&wanted, self.reach(), frames);
-            let heard_codes = &codes[heard.start * self.books()..heard.end * self.books()];
-            let latents = self.quantizer.decode(heard_codes, &self.context)?;
-            let samples = self.decoder.forward(&latents)?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
-            let end = if wanted.end == frames { samples.len() } else { (wanted.end - heard.start) * self.hop };
-            sound.extend_from_slice(&samples[(wanted.start - heard.start) * self.hop..end]);
-        }
-        Ok(sound)
     }
 }
 

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{
     sizes::{MOST_HOP, Sizes, Stage, widest},
-    windows::frames_at_once,
+    windows::{WINDOW, frames_at_once},
 };
 use crate::weights::WeightError;
 
@@ -14,7 +14,7 @@ const RATES: std::ops::RangeInclusive<u32> = 1_000..=384_000;
 /// Activations that are there at once, each as large as the widest: what a layer is given and makes, what is added to it,
 /// and the frames of a convolution side by side.
 const LIVE: u64 = 5;
-/// What is around a window, in frames, on the safe side; see [`Dac::reach`](super::Dac::reach).
+/// What is around a window, in frames, on the safe side.
 const AROUND: usize = 64;
 
 /// `config.json` of a `DacModel`. What is not there is as in `transformers`.
@@ -56,7 +56,7 @@ impl DacConfig {
         let up = self.downsampling_ratios.iter().rev().enumerate();
         let up = up.map(|(at, &rate)| (rate, self.decoder_hidden_size.checked_shr(at as u32 + 1).unwrap_or(0)));
         let widest = widest(down).max(widest(up));
-        let numbers = frames_at_once(widest).saturating_add(AROUND).saturating_mul(widest) as u64;
+        let numbers = frames_at_once(widest, WINDOW).saturating_add(AROUND).saturating_mul(widest) as u64;
         numbers.saturating_mul(LIVE * size_of::<f32>() as u64)
     }
 

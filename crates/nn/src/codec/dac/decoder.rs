@@ -3,8 +3,9 @@
 use candle_core::{Result, Tensor};
 
 use super::{
-    residual::{ResidualUnits, same, snake},
+    residual::{ResidualUnits, around, reach, snake},
     sizes::{Sizes, Stage},
+    tail::Tail,
     windows::Span,
 };
 use crate::{
@@ -32,24 +33,38 @@ struct Up {
     units: ResidualUnits,
 }
 
+/// What the layers remember of a sound so far.
+#[derive(Clone, Debug)]
+pub struct DecoderState {
+    first: Tail,
+    stages: Vec<UpState>,
+    last: Tail,
+}
+
+#[derive(Clone, Debug)]
+struct UpState {
+    up: Tail,
+    /// Steps that are still to be left out at the beginning.
+    skip: usize,
+    units: Vec<Tail>,
+}
+
 // === impl Decoder ===
 
 impl Decoder {
     pub fn load(loader: &mut Loader<'_>, name: &str, sizes: &Sizes) -> Loaded<Self> {
-        let first = same(loader, &format!("{name}.conv1"), sizes.hidden, sizes.up[0].depth)?;
+        let first = around(loader, &format!("{name}.conv1"), sizes.hidden, sizes.up[0].depth)?;
         let stages = sizes.up.iter().enumerate();
         let stages = stages.map(|(at, stage)| Up::load(loader, &format!("{name}.block.{at}"), *stage));
         let stages = stages.collect::<Loaded<Vec<_>>>()?;
         let width = sizes.up[sizes.up.len() - 1].columns;
         let snake = snake(loader, &format!("{name}.snake1"), width)?;
-        let last = same(loader, &format!("{name}.conv2"), width, 1)?;
-        let mut span = Span::first(sizes.hop()).widened(last.config().padding.0);
-        for stage in stages.iter().rev() {
-            let Stage { rate, .. } = stage.sizes;
-            span = span.widened(stage.units.reach());
-            span = span.before_transposed(stage.sizes.taps(), rate, stage.sizes.padding());
+        let last = around(loader, &format!("{name}.conv2"), width, 1)?;
+        let mut span = Span::first(sizes.hop()).widened(reach(&last));
+        for Up { sizes, units, .. } in stages.iter().rev() {
+            span = span.widened(units.reach()).before_transposed(sizes.taps(), sizes.rate, sizes.padding());
         }
-        let reach = span.widened(first.config().padding.0).reach(1);
+        let reach = span.widened(reach(&first)).reach(1);
         Ok(Self { first, stages, snake, last, reach })
     }
 
@@ -58,11 +73,27 @@ impl Decoder {
         self.reach
     }
 
-    /// `[frames, hidden]` → `[samples]`
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let x = self.first.forward(x, Epilogue::None)?;
-        let x = self.stages.iter().try_fold(x, |x, stage| stage.forward(&x))?;
-        self.last.forward(&self.snake.forward(&x)?, Epilogue::None)?.flatten_all()?.tanh()
+    /// Of a sound that begins.
+    pub fn begin(&self) -> DecoderState {
+        let tail = |conv: &Conv1d| Tail::around(reach(conv));
+        let stages = self.stages.iter().map(|stage| UpState {
+            // A step is spread over its own and the next.
+            up: Tail::new((1, 1), 1),
+            skip: stage.sizes.padding(),
+            units: stage.units.begin(),
+        });
+        DecoderState { first: tail(&self.first), stages: stages.collect(), last: tail(&self.last) }
+    }
+
+    /// The samples that are settled once these frames are there, `[frames, hidden]` → `[samples]`; `None`: none yet.
+    pub fn extend(&self, state: &mut DecoderState, x: Option<Tensor>, last: bool) -> Result<Option<Tensor>> {
+        let x = state.first.follow(x, last)?;
+        let x = x.map(|x| self.first.forward(&x, Epilogue::None)).transpose()?;
+        let stages = self.stages.iter().zip(&mut state.stages);
+        let x = stages.into_iter().try_fold(x, |x, (stage, state)| stage.extend(state, x, last))?;
+        let Some(x) = state.last.follow(x, last)? else { return Ok(None) };
+        let x = self.last.forward(&self.snake.forward(&x)?, Epilogue::None)?;
+        x.flatten_all()?.tanh().map(Some)
     }
 }
 
@@ -81,8 +112,17 @@ impl Up {
         })
     }
 
-    /// `[steps, depth]` → `[steps * rate, columns]`
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.units.forward(self.up.forward(&self.snake.forward(x)?)?)
+    /// `[steps, depth]` → `[steps * rate, columns]`, as far as they are settled.
+    fn extend(&self, state: &mut UpState, x: Option<Tensor>, last: bool) -> Result<Option<Tensor>> {
+        let made = match state.up.follow(x, last)? {
+            None => None,
+            Some(all) => {
+                let made = self.up.extend(&self.snake.forward(&all)?)?;
+                let skip = std::mem::take(&mut state.skip);
+                let cut = if last { self.sizes.padding() } else { 0 };
+                Some(made.narrow(0, skip, made.dim(0)? - skip - cut)?)
+            }
+        };
+        self.units.extend(&mut state.units, made, last)
     }
 }

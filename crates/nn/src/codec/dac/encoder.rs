@@ -5,7 +5,7 @@ use std::ops::Range;
 use candle_core::{Result, Tensor};
 
 use super::{
-    residual::{ResidualUnits, same, snake},
+    residual::{ResidualUnits, around, reach, snake},
     sizes::{Sizes, Stage},
     windows::Span,
 };
@@ -40,19 +40,18 @@ struct Down {
 
 impl Encoder {
     pub fn load(loader: &mut Loader<'_>, name: &str, sizes: &Sizes) -> Loaded<Self> {
-        let first = same(loader, &format!("{name}.conv1"), 1, sizes.down[0].depth)?;
+        let first = around(loader, &format!("{name}.conv1"), 1, sizes.down[0].depth)?;
         let stages = sizes.down.iter().enumerate();
         let stages = stages.map(|(at, stage)| Down::load(loader, &format!("{name}.block.{at}"), *stage));
         let stages = stages.collect::<Loaded<Vec<_>>>()?;
         let width = sizes.down[sizes.down.len() - 1].columns;
         let snake = snake(loader, &format!("{name}.snake1"), width)?;
-        let last = same(loader, &format!("{name}.conv2"), width, sizes.hidden)?;
-        let mut span = Span::first(1).widened(last.config().padding.0);
-        for stage in stages.iter().rev() {
-            span = span.before_strided(stage.sizes.taps(), stage.sizes.rate, stage.sizes.padding());
-            span = span.widened(stage.units.reach());
+        let last = around(loader, &format!("{name}.conv2"), width, sizes.hidden)?;
+        let mut span = Span::first(1).widened(reach(&last));
+        for Down { sizes, units, .. } in stages.iter().rev() {
+            span = span.before_strided(sizes.taps(), sizes.rate, sizes.padding()).widened(units.reach());
         }
-        let reach = span.widened(first.config().padding.0).reach(sizes.hop());
+        let reach = span.widened(reach(&first)).reach(sizes.hop());
         Ok(Self { first, stages, snake, last, hop: sizes.hop(), reach })
     }
 
@@ -68,9 +67,10 @@ impl Encoder {
         let mut heard = Vec::with_capacity(steps);
         heard.extend_from_slice(&samples[from..samples.len().min(frames.end * self.hop)]);
         heard.resize(steps, 0.0);
-        let x = self.first.forward(&context.tensor(heard, &[steps, 1])?, Epilogue::None)?;
-        let x = self.stages.iter().try_fold(x, |x, stage| stage.forward(x))?;
-        self.last.forward(&self.snake.forward(&x)?, Epilogue::None)
+        let x = padded(&context.tensor(heard, &[steps, 1])?, reach(&self.first))?;
+        let x = self.first.forward(&x, Epilogue::None)?;
+        let x = self.stages.iter().try_fold(x, |x, stage| stage.forward(&x))?;
+        self.last.forward(&padded(&self.snake.forward(&x)?, reach(&self.last))?, Epilogue::None)
     }
 }
 
@@ -90,8 +90,12 @@ impl Down {
     }
 
     /// `[steps * rate, depth]` → `[steps, columns]`
-    fn forward(&self, x: Tensor) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let x = self.units.forward(x)?;
         self.down.forward(&self.snake.forward(&x)?, Epilogue::None)
     }
+}
+
+fn padded(x: &Tensor, around: usize) -> Result<Tensor> {
+    x.pad_with_zeros(0, around, around)
 }

@@ -5,8 +5,9 @@
 //! books before it left unsaid. A decoder makes samples of the sum of what the codes stand for.
 //!
 //! A sample depends on a few frames to either side only ([`Dac::reach`], from the sizes of the layers). So long sounds are
-//! encoded and decoded in windows, and a sound that still grows as its codes come ([`DacStream`]), with the same result as
-//! in one go.
+//! encoded in windows. Decoding goes further: each layer keeps the last steps that it was given and makes only new ones
+//! ([`DacStream`]), so that a sound that comes frame by frame costs what it costs whole, and a whole one goes the same way, a
+//! few frames at a time, which stay near the processor.
 //!
 //! Codes are always given frame by frame, `[frames, books]` row by row.
 
@@ -18,6 +19,7 @@ mod quantizer;
 mod residual;
 mod sizes;
 mod stream;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod windows;

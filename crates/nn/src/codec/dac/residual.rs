@@ -2,6 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
+use super::tail::Tail;
 use crate::{
     activation::Snake,
     context::ComputeContext,
@@ -31,20 +32,35 @@ struct Unit {
 impl ResidualUnits {
     /// `stage`: the name of the stage.
     pub fn load(loader: &mut Loader<'_>, stage: &str, channels: usize) -> Loaded<Self> {
-        let units = DILATIONS.iter().enumerate().map(|(at, &dilation)| {
-            Unit::load(loader, &format!("{stage}.res_unit{}", at + 1), channels, dilation)
-        });
+        let units = DILATIONS
+            .iter()
+            .enumerate()
+            .map(|(at, &dilation)| Unit::load(loader, &format!("{stage}.res_unit{}", at + 1), channels, dilation));
         Ok(Self(units.collect::<Loaded<_>>()?))
     }
 
     /// Steps to either side that a step hears.
     pub fn reach(&self) -> usize {
-        self.0.iter().map(|unit| unit.wide.config().padding.0).sum()
+        self.0.iter().map(Unit::reach).sum()
     }
 
-    /// `[steps, channels]` → `[steps, channels]`
-    pub fn forward(&self, x: Tensor) -> Result<Tensor> {
-        self.0.iter().try_fold(x, |x, unit| unit.forward(&x))
+    /// What they remember of a sequence that begins.
+    pub fn begin(&self) -> Vec<Tail> {
+        self.0.iter().map(|unit| Tail::around(unit.reach())).collect()
+    }
+
+    /// A sequence as a whole: `[steps, channels]` → `[steps, channels]`
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let forward = |x: Tensor, unit: &Unit| unit.forward(&x.pad_with_zeros(0, unit.reach(), unit.reach())?);
+        self.0.iter().try_fold(x.clone(), forward)
+    }
+
+    /// The steps that are settled now, `[steps, channels]`. `tails`: of [`Self::begin`].
+    pub fn extend(&self, tails: &mut [Tail], x: Option<Tensor>, last: bool) -> Result<Option<Tensor>> {
+        self.0
+            .iter()
+            .zip(tails)
+            .try_fold(x, |x, (unit, tail)| tail.follow(x, last)?.map(|all| unit.forward(&all)).transpose())
     }
 }
 
@@ -56,15 +72,22 @@ impl Unit {
         let wide = Conv1dConfig::same(channels, channels, taps).dilated(dilation);
         Ok(Self {
             first: snake(loader, &format!("{name}.snake1"), channels)?,
-            wide: loader.conv1d(&format!("{name}.conv1"), wide, Bias::Present)?,
+            wide: loader.conv1d(&format!("{name}.conv1"), unpadded(wide), Bias::Present)?,
             second: snake(loader, &format!("{name}.snake2"), channels)?,
             mix: pointwise(loader, &format!("{name}.conv2"), channels, channels)?,
         })
     }
 
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let inner = self.wide.forward(&self.first.forward(x)?, Epilogue::None)?;
-        self.mix.forward(&self.second.forward(&inner)?, Epilogue::Add(x))
+    fn reach(&self) -> usize {
+        reach(&self.wide)
+    }
+
+    /// Steps and those around them, `[around + steps + around, channels]` → `[steps, channels]`. Zeros around are as good as
+    /// those that a padded convolution has: the activation leaves them what they are.
+    fn forward(&self, all: &Tensor) -> Result<Tensor> {
+        let inner = self.wide.forward(&self.first.forward(all)?, Epilogue::None)?;
+        let x = all.narrow(0, self.reach(), inner.dim(0)?)?;
+        self.mix.forward(&self.second.forward(&inner)?, Epilogue::Add(&x))
     }
 }
 
@@ -86,7 +109,7 @@ pub fn pointwise_numbers(
     name: &str,
     depth: usize,
     columns: usize,
-) -> Result<(Vec<f32>, Vec<f32>), WeightError> {
+) -> Loaded<(Vec<f32>, Vec<f32>)> {
     let weight = weights.take_weight(name, &[columns, depth, 1])?;
     Ok((weight, weights.take(&format!("{name}.bias"), &[columns])?))
 }
@@ -95,10 +118,19 @@ pub fn linear(weight: Vec<f32>, bias: Vec<f32>, depth: usize, context: &ComputeC
     Linear::new(&[weight.into()], Some(bias), depth, context)
 }
 
-/// The convolution of that name, which gives as many steps as it takes.
-pub fn same(loader: &mut Loader<'_>, name: &str, depth: usize, columns: usize) -> Loaded<Conv1d> {
+/// The convolution of that name, over the steps to either side, without zeros around what it is given.
+pub fn around(loader: &mut Loader<'_>, name: &str, depth: usize, columns: usize) -> Loaded<Conv1d> {
     let taps = odd_taps(loader.weights, name)?;
-    loader.conv1d(name, Conv1dConfig::same(depth, columns, taps), Bias::Present)
+    loader.conv1d(name, unpadded(Conv1dConfig::same(depth, columns, taps)), Bias::Present)
+}
+
+/// Steps to either side that such a convolution hears.
+pub fn reach(conv: &Conv1d) -> usize {
+    conv.config().dilation * (conv.config().taps / 2)
+}
+
+fn unpadded(config: Conv1dConfig) -> Conv1dConfig {
+    Conv1dConfig { padding: (0, 0), ..config }
 }
 
 fn odd_taps(weights: &Weights, name: &str) -> Loaded<usize> {

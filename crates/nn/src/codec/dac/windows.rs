@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
-/// Numbers of the widest activation of a pass: 64 MB. The frames around a window are made for nothing, so that a window
-/// should be long beside them: with the published sizes it has 341 frames, four seconds.
-const WIDEST: usize = 1 << 24;
+/// Numbers of the widest activation of a window of the encoder: 32 MB. The frames around a window are made for nothing, so
+/// that it should be long beside them: with the published sizes it has 170 frames, two seconds.
+pub const WINDOW: usize = 1 << 23;
+/// The same of what the decoder makes at once: 4 MB, 21 frames.
+pub const STEP: usize = 1 << 20;
 
 /// Some steps of a sequence, from the first to one after the last. It may begin before the sequence does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,9 +55,9 @@ pub fn around(range: &Range<usize>, reach: (usize, usize), there: usize) -> Rang
     range.start.saturating_sub(reach.0)..there.min(range.end.saturating_add(reach.1))
 }
 
-/// Frames of a window, of each of which the widest activation has so many numbers.
-pub fn frames_at_once(widest: usize) -> usize {
-    (WIDEST / widest.max(1)).max(1)
+/// Frames, at least one, whose widest activation, of which each has `widest` numbers, has no more than `most`.
+pub fn frames_at_once(widest: usize, most: usize) -> usize {
+    (most / widest.max(1)).max(1)
 }
 
 #[cfg(test)]
@@ -91,7 +93,7 @@ mod tests {
     fn around_a_range_there_is_no_more_than_there_is() {
         assert_eq!(around(&(5..7), (3, 2), 20), 2..9);
         assert_eq!(around(&(1..7), (3, 2), 8), 0..8);
-        assert_eq!(frames_at_once(usize::MAX), 1);
-        assert_eq!(frames_at_once(96 * 512), 341);
+        assert_eq!(frames_at_once(usize::MAX, WINDOW), 1);
+        assert_eq!((frames_at_once(96 * 512, WINDOW), frames_at_once(96 * 512, STEP)), (170, 21));
     }
 }

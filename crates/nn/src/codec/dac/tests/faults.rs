@@ -46,7 +46,11 @@ fn tensors_that_make_no_codec_are_named() {
         ("encoder.block.1.conv1.weight", Axis(2, 7), "encoder.block.1.conv1 has 7 taps"),
         ("encoder.block.1.conv1.weight", Axis(1, 5), "encoder.block.1.conv1 takes a width of 5"),
         ("decoder.block.0.conv_t1.weight", Axis(2, 2), "decoder.block.0.conv_t1 has 2 taps"),
-        ("decoder.block.0.conv_t1.weight", Axis(2, 1 << 10), "decoder.block.0.conv_t1 is one of kernels that stand for"),
+        (
+            "decoder.block.0.conv_t1.weight",
+            Axis(2, 1 << 10),
+            "decoder.block.0.conv_t1 is one of kernels that stand for",
+        ),
         ("decoder.block.1.conv_t1.weight", Axis(0, 3), "decoder.block.1.conv_t1 takes a width of 3"),
         ("decoder.block.1.res_unit2.conv1.weight", Axis(2, 4), "decoder.block.1.res_unit2.conv1 has 4 taps"),
         ("decoder.block.1.res_unit2.conv2.weight", Axis(2, 3), "decoder.block.1.res_unit2.conv2.weight has the shape"),
@@ -102,11 +106,14 @@ fn a_configuration_that_lies_is_refused_by_field() {
 fn codes_that_no_book_has_are_refused() {
     let dac = dac(&contexts()[0]);
     let error = |codes: &[u32]| {
-        let whole = dac.decode(codes).unwrap_err().to_string();
-        let mut stream = DacStream::new();
-        stream.push(&dac, &some_codes(&dac, 3)).unwrap();
-        assert!(stream.push(&dac, codes).unwrap_err().to_string().contains(&whole));
-        assert_eq!(stream.codes, some_codes(&dac, 3), "what was refused is not kept");
+        // The first line, after which a trace of calls may come.
+        let text = |error: candle_core::Error| error.to_string().lines().next().unwrap_or_default().to_owned();
+        let whole = text(dac.decode(codes).unwrap_err());
+        let (mut stream, good) = (DacStream::new(), some_codes(&dac, 3));
+        let mut sound = stream.push(&dac, &good).unwrap();
+        assert_eq!(text(stream.push(&dac, codes).unwrap_err()), whole);
+        sound.extend(stream.finish(&dac).unwrap());
+        assert_eq!(sound, dac.decode(&good).unwrap(), "what was refused is not heard");
         whole
     };
     let mut codes = some_codes(&dac, 2);

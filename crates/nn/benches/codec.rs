@@ -1,0 +1,139 @@
+//! DAC beside its reference, `DacModel` of transformers, in one run: both have the same random weights of the published shapes
+//! and as many threads, and decode and encode the same in turn.
+//!
+//!     pip install transformers==5.2.0 torch==2.6.0            # into an environment of its own
+//!     export DAC_PYTHON=…/bin/python
+//!     cargo bench -p sconce-nn --bench codec -- FOLDER        # 306 MB of weights, which are made if there are none
+//!     cargo bench -p sconce-nn --bench codec -- FOLDER --seconds 10 --rounds 5 --threads 2
+//!
+//! Without `DAC_PYTHON` there is nobody to compare with, and ours is shown alone. Seconds are by the clock and of processor
+//! time; of ours the first is of a whole sound, then of the same in a stream of so many frames at a time.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its figures")]
+#![allow(clippy::disallowed_methods, reason = "a benchmark takes its parameters from the environment")]
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Instant,
+};
+
+use candle_core::{DType, Device};
+use sconce_nn::{
+    ComputeContext, Threads,
+    codec::{Dac, DacConfig, DacStream},
+    weights::{Loader, Weights},
+};
+
+type Done<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Frames that a stream is given at a time.
+const STREAMED: [usize; 3] = [1, 8, 40];
+
+/// By the clock, and of processor time, in seconds.
+type Took = [f64; 2];
+
+fn main() -> Done<()> {
+    let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let Some(folder) = arguments.first().filter(|first| !first.starts_with("--")).map(Path::new) else {
+        println!("nothing to do: name a folder for the weights");
+        return Ok(());
+    };
+    let option = |name: &str, default: usize| {
+        let given = arguments.iter().skip_while(|argument| *argument != name).nth(1);
+        given.map_or(Ok(default), |given| given.parse())
+    };
+    let (seconds, rounds, threads) = (option("--seconds", 10)?, option("--rounds", 3)?, option("--threads", 2)?);
+    let mut reference =
+        env::var("DAC_PYTHON").ok().map(|python| Reference::start(&python, folder, threads)).transpose()?;
+    let threads = Threads::start("codec", threads)?;
+    threads.install(|| compare(folder, seconds, rounds, reference.as_mut()))
+}
+
+fn compare(folder: &Path, seconds: usize, rounds: usize, mut reference: Option<&mut Reference>) -> Done<()> {
+    let dac = load(folder)?;
+    let frames = seconds * dac.rate() as usize / dac.hop();
+    let codes: Vec<u32> = (0..frames * dac.books()).map(|at| (at * at * 31 % 1009 % dac.codes()) as u32).collect();
+    let samples: Vec<f32> = (0..frames * dac.hop()).map(|at| (at as f32 * 0.031).sin() * 0.5).collect();
+    println!("{seconds} s of sound, {frames} frames");
+    for _ in 0..rounds {
+        let theirs = reference.as_mut().map(|reference| reference.ask("decode", frames)).transpose()?;
+        show("decode", measured(|| dac.decode(&codes))?, theirs);
+        for at_once in STREAMED {
+            let stream = || -> candle_core::Result<()> {
+                let mut stream = DacStream::new();
+                codes.chunks(at_once * dac.books()).try_for_each(|codes| stream.push(&dac, codes).map(drop))?;
+                stream.finish(&dac).map(drop)
+            };
+            show(&format!("decode, {at_once} at a time"), measured(stream)?, theirs);
+        }
+        let theirs = reference.as_mut().map(|reference| reference.ask("encode", frames)).transpose()?;
+        show("encode", measured(|| dac.encode(&samples))?, theirs);
+    }
+    Ok(())
+}
+
+fn load(folder: &Path) -> Done<Dac> {
+    let config: DacConfig = serde_json::from_slice(&fs::read(folder.join("config.json"))?)?;
+    let file = ("model.safetensors".to_owned(), fs::read(folder.join("model.safetensors"))?.into());
+    let (mut weights, context) = (Weights::open(&[file], "")?, ComputeContext::new(&Device::Cpu, DType::F32));
+    Ok(Dac::load(&mut Loader { weights: &mut weights, context: &context }, "", &config)?)
+}
+
+fn measured<T>(work: impl FnOnce() -> candle_core::Result<T>) -> Done<Took> {
+    let (began, cpu) = (Instant::now(), processor_seconds()?);
+    work()?;
+    Ok([began.elapsed().as_secs_f64(), processor_seconds()? - cpu])
+}
+
+fn show(what: &str, ours: Took, theirs: Option<Took>) {
+    let theirs = theirs
+        .map(|theirs| format!(", the reference {theirs:.2?}: {:.2} {:.2}", theirs[0] / ours[0], theirs[1] / ours[1]));
+    println!("{what}: {ours:.2?} s{}", theirs.unwrap_or_default());
+}
+
+/// Of this process, from `/proc/self/stat`; a tick is a hundredth of a second.
+fn processor_seconds() -> Done<f64> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    let after_name = stat.rsplit(") ").next().unwrap_or_default();
+    let ticks = after_name.split(' ').skip(11).take(2).map(str::parse::<f64>);
+    Ok(ticks.sum::<Result<f64, _>>()? / 100.0)
+}
+
+/// The reference in a process of its own, which waits for its turn.
+struct Reference {
+    process: Child,
+    answers: BufReader<std::process::ChildStdout>,
+}
+
+impl Reference {
+    fn start(python: &str, folder: &Path, threads: usize) -> Done<Self> {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/codec_reference.py");
+        let mut command = Command::new(python);
+        command.arg(script).arg(folder).arg(threads.to_string()).env("OMP_NUM_THREADS", threads.to_string());
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let answers = BufReader::new(process.stdout.take().ok_or("a pipe")?);
+        let mut reference = Self { process, answers };
+        reference.answer()?; // it has its weights
+        Ok(reference)
+    }
+
+    fn ask(&mut self, what: &str, frames: usize) -> Done<Took> {
+        writeln!(self.process.stdin.as_mut().ok_or("a pipe")?, "{what} {frames}")?;
+        Ok(serde_json::from_str(&self.answer()?)?)
+    }
+
+    fn answer(&mut self) -> Done<String> {
+        let mut line = String::new();
+        self.answers.read_line(&mut line)?;
+        Ok(line)
+    }
+}
+
+impl Drop for Reference {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
