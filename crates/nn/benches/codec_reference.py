@@ -13,6 +13,7 @@ import time
 
 import torch
 from transformers import DacConfig, DacModel
+from transformers.utils import logging
 
 
 def randomise(model):
@@ -36,6 +37,7 @@ def randomise(model):
 def main():
     folder, threads = pathlib.Path(sys.argv[1]), int(sys.argv[2])
     torch.set_num_threads(threads)
+    logging.disable_progress_bar()
     if not (folder / "config.json").exists():
         model = DacModel(DacConfig(sampling_rate=44_100))
         randomise(model)
