@@ -25,7 +25,11 @@ fn contexts() -> [ComputeContext; 2] {
 }
 
 /// From whatever the files are called and hold.
-fn load(network: (String, Bytes), lda: (String, Bytes), context: &ComputeContext) -> Result<SpeakerEncoder, LoadError> {
+fn load(
+    network: (String, Bytes),
+    lda: (String, Bytes),
+    context: &ComputeContext,
+) -> std::result::Result<SpeakerEncoder, LoadError> {
     let (mut network, mut lda) = (Weights::open(&[network], "model.")?, Weights::open(&[lda], "")?);
     let encoder = SpeakerEncoder::load(
         &mut Loader { weights: &mut network, context },
