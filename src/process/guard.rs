@@ -227,10 +227,11 @@ mod linux {
         let child = guard.spawn()?;
         let code = loop {
             tokio::select! {
-                _ = ended.recv() => match reap(&child) {
-                    Some(code) => break Some(code),
-                    None => {}
-                },
+                _ = ended.recv() => {
+                    if let Some(code) = reap(&child) {
+                        break Some(code);
+                    }
+                }
                 _ = asked.recv() => break None,
                 _ = unread.ready(Interest::ERROR) => break None,
             }

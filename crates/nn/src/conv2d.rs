@@ -115,7 +115,6 @@ impl Conv2d {
         let per_row = period / stride.1;
         let rows = (BLOCK_PLACES / per_row).clamp(1, out_height);
         let mut frames = vec![0.0; (rows * period + taps.1) * frame];
-        let mut sums = vec![0.0; rows * per_row * columns];
         let mut made = vec![0.0; out_height * out_width * columns];
         let (inner, add) = match epilogue {
             Epilogue::Add(_) => (Epilogue::None, epilogue),
@@ -133,7 +132,7 @@ impl Conv2d {
                     let there = Rows { data: &frames, stride: frame, count: frames.len() / frame };
                     let patches =
                         Frames { there, depth: frame, start: 0, taps: taps.1, step: stride.1, dilation: 1, count };
-                    self.patches.convolve_into(patches, inner, None, &mut sums[..count * columns]);
+                    let sums = self.patches.convolve(patches, inner, None);
                     let rows = made.par_chunks_exact_mut(out_width * columns).zip(sums.par_chunks(per_row * columns));
                     rows.enumerate().for_each(|(row, (made, sums))| {
                         finish(made, sums, add.map(|add| add.part((first + row) * out_width, out_width)), after);
