@@ -10,12 +10,12 @@ use crate::{context::ComputeContext, cpu::matrix::with_rows};
 /// Rows that one task takes.
 const BLOCK_ROWS: usize = 16;
 
-/// How fast each pair of numbers of a head turns from one position to the next. The first half of a head pairs with the
-/// second.
+/// How fast each pair of numbers of a head turns from one position to the next.
 #[derive(Debug)]
 pub struct Rope {
     /// Radians per position; one for each pair.
     frequencies: Vec<f32>,
+    pairing: Pairing,
     context: ComputeContext,
 }
 
@@ -31,10 +31,20 @@ pub struct LongContext {
     pub trained: f32,
 }
 
+/// Which numbers of a head are a pair. Models of either kind have weights that look alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pairing {
+    /// One of the first half and one of the second, as GPT-NeoX and Llama have it.
+    Halves,
+    /// Neighbours, as GPT-J has it.
+    Neighbours,
+}
+
 /// The turns of some rows.
 #[derive(Debug)]
 pub struct Rotation {
     head_dim: usize,
+    pairing: Pairing,
     turns: Turns,
 }
 
@@ -49,12 +59,16 @@ enum Turns {
 // === impl Rope ===
 
 impl Rope {
-    /// `head_dim`: even. `theta`: the base of the wavelengths.
+    /// `head_dim`: even. `theta`: the base of the wavelengths. Of halves, unless [`Self::paired`] says otherwise.
     pub fn new(head_dim: usize, theta: f32, long: Option<LongContext>, context: &ComputeContext) -> Self {
         let frequency = |pair: usize| 1.0 / theta.powf((2 * pair) as f32 / head_dim as f32);
         let stretch = |frequency| long.map_or(frequency, |long| long.stretch(frequency));
         let frequencies = (0..head_dim / 2).map(frequency).map(stretch).collect();
-        Self { frequencies, context: context.clone() }
+        Self { frequencies, pairing: Pairing::Halves, context: context.clone() }
+    }
+
+    pub fn paired(self, pairing: Pairing) -> Self {
+        Self { pairing, ..self }
     }
 
     /// For rows at these positions.
@@ -67,7 +81,7 @@ impl Rope {
             Some(_) => Turns::Kernel(turns),
             None => self.plain(positions.len(), turns)?,
         };
-        Ok(Rotation { head_dim: 2 * self.frequencies.len(), turns })
+        Ok(Rotation { head_dim: 2 * self.frequencies.len(), pairing: self.pairing, turns })
     }
 
     fn plain(&self, rows: usize, turns: Vec<(f32, f32)>) -> Result<Turns> {
@@ -97,7 +111,10 @@ impl Rotation {
         match &self.turns {
             Turns::Plain { cosines, sines } => {
                 let x = x.reshape((rows, heads, 1, self.head_dim))?.contiguous()?;
-                candle_nn::rotary_emb::rope(&x, cosines, sines)?.reshape((rows, width))
+                match self.pairing {
+                    Pairing::Halves => candle_nn::rotary_emb::rope(&x, cosines, sines)?.reshape((rows, width)),
+                    Pairing::Neighbours => candle_nn::rotary_emb::rope_i(&x, cosines, sines)?.reshape((rows, width)),
+                }
             }
             Turns::Kernel(turns) => {
                 let mut out = vec![0.0; rows * width];
@@ -105,6 +122,10 @@ impl Rotation {
                 if turns.len() != rows * pairs || !width.is_multiple_of(self.head_dim) {
                     candle_core::bail!("{rows} rows of {width} do not match {} turns", turns.len());
                 }
+                let turn = match self.pairing {
+                    Pairing::Halves => turn_halves,
+                    Pairing::Neighbours => turn_neighbours,
+                };
                 with_rows(x, |x| {
                     let by_row = out.par_chunks_exact_mut(width).with_min_len(BLOCK_ROWS).enumerate();
                     by_row.for_each(|(row, out)| turn(x.row(row, width), &turns[row * pairs..][..pairs], out));
@@ -116,13 +137,24 @@ impl Rotation {
 }
 
 /// Every head of one row.
-fn turn(row: &[f32], turns: &[(f32, f32)], out: &mut [f32]) {
+fn turn_halves(row: &[f32], turns: &[(f32, f32)], out: &mut [f32]) {
     let pairs = turns.len();
     for (head, out) in row.chunks_exact(2 * pairs).zip(out.chunks_exact_mut(2 * pairs)) {
         let ((first, second), (to_first, to_second)) = (head.split_at(pairs), out.split_at_mut(pairs));
         for (at, (cosine, sine)) in turns.iter().enumerate() {
             to_first[at] = first[at] * cosine - second[at] * sine;
             to_second[at] = second[at] * cosine + first[at] * sine;
+        }
+    }
+}
+
+/// The same where neighbours are pairs.
+fn turn_neighbours(row: &[f32], turns: &[(f32, f32)], out: &mut [f32]) {
+    let pairs = turns.len();
+    for (head, out) in row.chunks_exact(2 * pairs).zip(out.chunks_exact_mut(2 * pairs)) {
+        let pairs = head.as_chunks::<2>().0.iter().zip(out.as_chunks_mut::<2>().0);
+        for (([first, second], to), (cosine, sine)) in pairs.zip(turns) {
+            *to = [first * cosine - second * sine, second * cosine + first * sine];
         }
     }
 }
@@ -152,6 +184,20 @@ mod tests {
             for (found, expected) in found.iter().zip(expected) {
                 assert!((found - expected).abs() < 1e-6, "{found} {expected}");
             }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn neighbours_turn_as_halves_do_in_another_order() -> Result<()> {
+        for context in contexts() {
+            let x = Tensor::arange(0f32, 24.0, &Device::Cpu)?.reshape((2, 12))?;
+            // Of each head of six: the first and the fourth number become neighbours, and so on.
+            let order = Tensor::new(&[0u32, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11], &Device::Cpu)?;
+            let rope = |pairing| Rope::new(6, 1e4, None, &context).paired(pairing).at(&[3, 70]);
+            let halves = rope(Pairing::Halves)?.apply(&x)?.index_select(&order, 1)?;
+            let neighbours = rope(Pairing::Neighbours)?.apply(&x.index_select(&order, 1)?)?;
+            assert_eq!(halves.to_vec2::<f32>()?, neighbours.to_vec2::<f32>()?);
         }
         Ok(())
     }

@@ -26,11 +26,43 @@ pub struct SequenceQueries<'a> {
     pub causal: bool,
 }
 
+/// The same where every position has several queries, one after another: those of the heads that share a head of keys.
+#[derive(Clone, Copy, Debug)]
+struct GroupedQueries<'a> {
+    cache: &'a KvCache,
+    queries: usize,
+    causal: bool,
+    /// Queries of a position.
+    group: usize,
+}
+
 /// Attention of every query `[rows, heads * head_dim]` over its own sequence's cache. `[rows, heads * head_dim]`
 pub fn attend(queries: &Tensor, sequences: &[SequenceQueries<'_>]) -> Result<Tensor> {
+    attend_all(queries, &sequences.iter().map(|sequence| sequence.grouped(1)).collect::<Vec<_>>())
+}
+
+/// The same with `group` heads of queries for each head of keys and values (Ainslie et al., arXiv 2305.13245):
+/// `[rows, heads * group * head_dim]`, the heads that share one beside each other.
+pub fn attend_grouped(queries: &Tensor, sequences: &[SequenceQueries<'_>], group: usize) -> Result<Tensor> {
+    let (rows, width) = queries.dims2()?;
+    let Some(shape) = sequences.first().map(|sequence| sequence.cache.shape) else {
+        candle_core::bail!("queries of no sequence")
+    };
+    if group == 0 || width != shape.heads * group * shape.head_dim {
+        candle_core::bail!("queries of {width} do not match {} heads of {group} each", shape.heads);
+    }
+    let (heads, head_dim) = (shape.heads, shape.head_dim);
+    let by_position = queries.reshape((rows, heads, group, head_dim))?.transpose(1, 2)?;
+    let by_position = by_position.contiguous()?.reshape((rows * group, heads * head_dim))?;
+    let sequences = sequences.iter().map(|sequence| sequence.grouped(group)).collect::<Vec<_>>();
+    let attended = attend_all(&by_position, &sequences)?.reshape((rows, group, heads, head_dim))?;
+    attended.transpose(1, 2)?.contiguous()?.reshape((rows, width))
+}
+
+fn attend_all(queries: &Tensor, sequences: &[GroupedQueries<'_>]) -> Result<Tensor> {
     let (rows, width) = queries.dims2()?;
     check(sequences, rows)?;
-    let panels = sequences.iter().map(SequenceQueries::panels).collect::<Option<Vec<_>>>();
+    let panels = sequences.iter().map(GroupedQueries::panels).collect::<Option<Vec<_>>>();
     match panels {
         Some(panels) => {
             let out = with_rows(queries, |queries| attention::attend(queries, width, &panels))?;
@@ -40,9 +72,9 @@ pub fn attend(queries: &Tensor, sequences: &[SequenceQueries<'_>]) -> Result<Ten
     }
 }
 
-fn check(sequences: &[SequenceQueries<'_>], rows: usize) -> Result<()> {
-    for SequenceQueries { cache, queries, causal } in sequences {
-        if cache.is_empty() || (*causal && *queries > cache.len()) {
+fn check(sequences: &[GroupedQueries<'_>], rows: usize) -> Result<()> {
+    for GroupedQueries { cache, queries, causal, group } in sequences {
+        if cache.is_empty() || (*causal && queries / group > cache.len()) {
             candle_core::bail!("{queries} queries over a cache of {} positions", cache.len());
         }
     }
@@ -53,10 +85,10 @@ fn check(sequences: &[SequenceQueries<'_>], rows: usize) -> Result<()> {
     Ok(())
 }
 
-fn attend_tensors(queries: &Tensor, sequences: &[SequenceQueries<'_>]) -> Result<Tensor> {
+fn attend_tensors(queries: &Tensor, sequences: &[GroupedQueries<'_>]) -> Result<Tensor> {
     let mut row = 0;
     let mut parts = Vec::with_capacity(sequences.len());
-    for sequence in sequences.iter().flat_map(SequenceQueries::blocks) {
+    for sequence in sequences.iter().flat_map(GroupedQueries::blocks) {
         let Store::Tensors { keys, values } = &sequence.cache.store else { candle_core::bail!("mixed caches") };
         let queries = queries.narrow(0, row, sequence.queries)?;
         let weights = sequence.weights_by_tensors(&queries, keys)?.to_dtype(queries.dtype())?;
@@ -73,9 +105,10 @@ impl<'a> SequenceQueries<'a> {
     /// What attention weighs by: `[rows, heads * head_dim]` → `[heads, rows, positions]` in `f32`.
     pub fn weights(&self, queries: &Tensor) -> Result<Tensor> {
         let (rows, _) = queries.dims2()?;
-        check(std::slice::from_ref(self), rows)?;
-        match (&self.cache.store, self.panels()) {
-            (Store::Tensors { keys, .. }, _) => self.weights_by_tensors(queries, keys),
+        let alone = self.grouped(1);
+        check(std::slice::from_ref(&alone), rows)?;
+        match (&self.cache.store, alone.panels()) {
+            (Store::Tensors { keys, .. }, _) => alone.weights_by_tensors(queries, keys),
             (Store::Panels(_), None) => candle_core::bail!("mixed caches"),
             (Store::Panels(_), Some(panels)) => {
                 let weights = with_rows(queries, |queries| attention::weights(queries, panels))?;
@@ -84,19 +117,27 @@ impl<'a> SequenceQueries<'a> {
         }
     }
 
+    fn grouped(self, group: usize) -> GroupedQueries<'a> {
+        let Self { cache, queries, causal } = self;
+        GroupedQueries { cache, queries: queries * group, causal, group }
+    }
+}
+
+// === impl GroupedQueries ===
+
+impl<'a> GroupedQueries<'a> {
     /// The same queries, a few at a time if their scores are many.
     fn blocks(&self) -> impl Iterator<Item = Self> + use<'a> {
-        let Self { cache, queries, causal } = *self;
+        let Self { cache, queries, causal, group } = *self;
         let few = (SCORES / (cache.shape.heads * cache.len()).max(1)).max(1);
         let block = if causal { queries.max(1) } else { few };
-        (0..queries).step_by(block).map(move |first| Self { cache, queries: block.min(queries - first), causal })
+        (0..queries).step_by(block).map(move |first| Self { cache, queries: block.min(queries - first), causal, group })
     }
 
     fn panels(&self) -> Option<PanelQueries<'a>> {
-        match &self.cache.store {
-            Store::Panels(cache) => {
-                Some(PanelQueries { cache, len: self.cache.len(), queries: self.queries, causal: self.causal })
-            }
+        let Self { cache, queries, causal, group } = *self;
+        match &cache.store {
+            Store::Panels(panels) => Some(PanelQueries { cache: panels, len: cache.len(), queries, causal, group }),
             Store::Tensors { .. } => None,
         }
     }
@@ -106,8 +147,8 @@ impl<'a> SequenceQueries<'a> {
         let len = self.cache.len();
         let queries = queries.reshape((self.queries, heads, head_dim))?.transpose(0, 1)?.contiguous()?;
         let scores = queries.matmul(&keys.narrow(1, 0, len)?.transpose(1, 2)?)?.to_dtype(DType::F32)?;
-        let scores = match self.causal && self.queries > 1 {
-            true => scores.broadcast_add(&mask::causal(self.queries, len, scores.device())?)?,
+        let scores = match self.causal && self.queries > self.group {
+            true => scores.broadcast_add(&mask::causal(self.queries, self.group, len, scores.device())?)?,
             false => scores,
         };
         candle_nn::ops::softmax(&scores, D::Minus1)
@@ -168,13 +209,46 @@ mod tests {
     }
 
     #[test]
+    fn grouped_queries_see_what_those_of_repeated_heads_see() -> Result<()> {
+        let (heads, group, size) = (2, 3, 40);
+        let context = ComputeContext::new(&Device::Cpu, DType::F32);
+        let levels = SimdLevel::available().iter().map(|&level| Some(level)).chain([None]);
+        for context in levels.map(|kernels| ComputeContext { kernels, ..context.clone() }) {
+            let cache = |heads, keys: &Tensor, values: &Tensor| {
+                let config = KvCacheConfig { heads, head_dim: size, capacity: 80, dtype: KvCacheDtype::Full };
+                let mut cache = KvCache::new(&config, &context)?;
+                cache.extend(keys, values)?;
+                Result::Ok(cache)
+            };
+            let repeated = |x: &Tensor| {
+                let x = x.reshape((70, heads, 1, size))?.repeat((1, 1, group, 1))?;
+                x.reshape((70, heads * group * size))
+            };
+            let (keys, values) = (numbers(70, heads * size, 0.0)?, numbers(70, heads * size, 0.5)?);
+            let shared = cache(heads, &keys, &values)?;
+            let own = cache(heads * group, &repeated(&keys)?, &repeated(&values)?)?;
+            for (queries, causal) in [(1, true), (70, true), (33, true), (5, false)] {
+                let x = numbers(queries, heads * group * size, 2.0)?;
+                let found = attend_grouped(&x, &[SequenceQueries { cache: &shared, queries, causal }], group)?;
+                let expected = attend(&x, &[SequenceQueries { cache: &own, queries, causal }])?;
+                let difference = (found - expected)?.abs()?.max_all()?.to_scalar::<f32>()?;
+                assert!(difference < 1e-5, "{:?}, {queries}, causal {causal}: {difference}", context.kernels);
+            }
+            assert!(
+                attend_grouped(&keys, &[SequenceQueries { cache: &shared, queries: 70, causal: true }], 2).is_err()
+            );
+        }
+        Ok(())
+    }
+
+    #[test]
     fn a_long_sequence_is_cut_unless_it_is_causal() -> Result<()> {
         let context = ComputeContext { kernels: None, ..ComputeContext::new(&Device::Cpu, DType::F32) };
         let config = KvCacheConfig { heads: 2, head_dim: 1, capacity: 1 << 14, dtype: KvCacheDtype::Full };
         let mut cache = KvCache::new(&config, &context)?;
         cache.extend(&numbers(1 << 14, 2, 0.0)?, &numbers(1 << 14, 2, 1.0)?)?;
-        let blocks =
-            |causal| SequenceQueries { cache: &cache, queries: 5000, causal }.blocks().map(|block| block.queries);
+        let queries = |causal| SequenceQueries { cache: &cache, queries: 5000, causal }.grouped(1);
+        let blocks = |causal| queries(causal).blocks().map(|block| block.queries);
         assert_eq!(blocks(false).collect::<Vec<_>>(), [2048, 2048, 904]);
         assert_eq!(blocks(true).collect::<Vec<_>>(), [5000]);
         Ok(())

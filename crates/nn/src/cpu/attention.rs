@@ -29,6 +29,8 @@ pub struct PanelQueries<'a> {
     /// How many of the rows, in order.
     pub queries: usize,
     pub causal: bool,
+    /// Queries of each position.
+    pub group: usize,
 }
 
 /// Some queries of one sequence and one head, and where their answer goes.
@@ -40,8 +42,10 @@ struct Block<'a> {
     /// First of them, among all rows.
     row: usize,
     count: usize,
-    /// Positions that the first of them sees.
-    seen: usize,
+    /// Positions that come before those of the queries, where they are causal; and the first query's number among them.
+    before: usize,
+    first: usize,
+    group: usize,
     causal: bool,
     unit: Unit,
 }
@@ -97,13 +101,13 @@ fn blocks<'a>(sequences: &[PanelQueries<'a>], of_block: fn(&PanelQueries<'a>, us
     let mut blocks = Vec::new();
     let mut row = 0;
     for sequence in sequences {
-        let &PanelQueries { cache, len, queries, causal } = sequence;
+        let &PanelQueries { cache, len, queries, causal, group } = sequence;
         let (of_block, unit) = (of_block(sequence, sequences.len()), sequence.unit());
         for head in 0..cache.shape.heads {
             for first in (0..queries).step_by(of_block) {
                 let count = of_block.min(queries - first);
-                let seen = if causal { len - queries + first + 1 } else { len };
-                blocks.push(Block { cache, len, head, row: row + first, count, seen, causal, unit });
+                let (before, row) = (if causal { len - queries / group } else { 0 }, row + first);
+                blocks.push(Block { cache, len, head, row, count, before, first, group, causal, unit });
             }
         }
         row += queries;
@@ -224,7 +228,8 @@ impl Block<'_> {
             }
         }
         for (at, row) in scores.chunks_exact_mut(self.len).enumerate() {
-            let (seen, hidden) = row.split_at_mut(if self.causal { self.seen + at } else { self.len });
+            let position = self.before + (self.first + at) / self.group;
+            let (seen, hidden) = row.split_at_mut(if self.causal { position + 1 } else { self.len });
             softmax(*level, seen);
             hidden.fill(0.0);
         }

@@ -70,7 +70,7 @@ pub(super) use sweep;
 
 /// The lanes, folded with `op`.
 #[inline(always)]
-unsafe fn fold<V: Lanes>(vector: V, op: impl Fn(f32, f32) -> f32) -> f32 {
+pub(super) unsafe fn fold<V: Lanes>(vector: V, op: impl Fn(f32, f32) -> f32) -> f32 {
     let mut lanes = [0.0; 16];
     // SAFETY: no vector is longer than 16.
     unsafe { V::store(vector, lanes.as_mut_ptr()) };

@@ -22,6 +22,7 @@ pub mod q8;
 pub mod relative;
 pub mod simam;
 pub mod simd;
+pub mod ssm;
 mod tasks;
 #[cfg(target_arch = "x86_64")]
 pub mod tiles;

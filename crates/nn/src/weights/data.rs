@@ -1,5 +1,7 @@
 //! Numbers as they lie in a file, or in memory like it.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use rayon::prelude::*;
 
@@ -51,6 +53,16 @@ impl WeightData {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Some of them, where they lie.
+    pub fn part(&self, numbers: Range<usize>) -> Self {
+        let part = |bytes: &Bytes, size: usize| bytes.slice(numbers.start * size..numbers.end * size);
+        match self {
+            Self::F32(bytes) => Self::F32(part(bytes, size_of::<f32>())),
+            Self::F16(bytes) => Self::F16(part(bytes, size_of::<half::f16>())),
+            Self::Bf16(bytes) => Self::Bf16(part(bytes, size_of::<half::bf16>())),
+        }
     }
 
     /// All of them.

@@ -226,7 +226,7 @@ mod tests {
                     let mut cache = new(level, shape);
                     cache.write_keys(0, Rows::new(&keys, width));
                     cache.write_values(0, Rows::new(&values, width));
-                    let queried = [PanelQueries { cache: &cache, len, queries, causal: false }];
+                    let queried = [PanelQueries { cache: &cache, len, queries, causal: false, group: 1 }];
                     attend(Rows::new(&rows, width), width, &queried)
                 });
                 assert!(exact != found, "nothing was rounded");
