@@ -72,7 +72,7 @@ impl Entry {
 
     /// The voices that it has itself, the usual one first; empty where only the loaded model knows them, or there are none.
     pub fn own_voices(&self) -> Vec<OwnVoice<'_>> {
-        match &self.program {
+        match self.speaks_by() {
             Some(program) => program.voices.iter().map(|voice| of_program(voice, program.sample_rate)).collect(),
             None => self.family.map(|family| family.voices()).unwrap_or_default().to_vec(),
         }
@@ -80,13 +80,18 @@ impl Entry {
 
     /// Whether a name is one of its own voices; `None` where only the loaded model knows.
     pub fn has_voice(&self, name: &str) -> Option<bool> {
-        match (&self.program, self.family) {
+        match (self.speaks_by(), self.family) {
             (Some(program), _) => Some(program.voice(name).is_some()),
             (None, family) => {
                 let own = family.map(|family| family.voices()).unwrap_or_default();
                 (!own.is_empty()).then(|| own.iter().any(|voice| voice.name == name))
             }
         }
+    }
+
+    /// The program whose voices are those of the model, which has no files then. Others only ask theirs how words sound.
+    pub fn speaks_by(&self) -> Option<&ProgramFacts> {
+        self.program.as_deref().filter(|_| self.parts.is_empty())
     }
 
     /// The part before the `/` of the name.

@@ -39,10 +39,11 @@ fn row(entry: &Entry, default: bool, here: &[CachedModel]) -> [String; 4] {
 
 /// Where the files are, and how large: what is remote is told by its parameters, which nobody has to be asked for.
 fn place(entry: &Entry, here: &[CachedModel]) -> String {
-    if let Some(facts) = &entry.program {
+    if let Some(facts) = entry.speaks_by() {
         return format!("the program {facts}");
     }
-    if let Some(program) = entry.family.and_then(|family| family.program()) {
+    let program = entry.family.and_then(|family| family.program());
+    if let Some(program) = program.filter(|_| entry.parts.is_empty()) {
         return format!("the program {}", program.command);
     }
     let cached = |source: &Source| {

@@ -76,7 +76,7 @@ fn speaks(entry: &Entry) -> bool {
 fn row(entry: &Entry, voice: &OwnVoice<'_>) -> Row {
     let &OwnVoice { name, languages, sample_rate } = voice;
     let sources = || entry.parts.iter().map(|(_, source)| source.to_string()).collect::<Vec<_>>().join(" ");
-    let origin = entry.program.as_ref().map_or_else(sources, |program| program.to_string());
+    let origin = entry.speaks_by().map_or_else(sources, |program| program.to_string());
     let languages = languages.iter().map(ToString::to_string).collect();
     Row { voice: name.to_owned(), model: Some(entry.name.to_string()), languages, sample_rate, origin }
 }

@@ -71,11 +71,11 @@ pub struct ProgramVoice {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoProgram {
     #[error(
-        "it is spoken by the program {command}, which is not on this machine; `{install}` brings it to Debian and Ubuntu, \
+        "it needs the program {command}, which is not on this machine; `{install}` brings it to Debian and Ubuntu, \
          and {setting} may say where it is"
     )]
     Missing { command: &'static str, setting: &'static str, install: &'static str },
-    #[error("it is spoken by the program {command}, which {setting} = \"off\" forbids")]
+    #[error("it needs the program {command}, which {setting} = \"off\" forbids")]
     Off { command: &'static str, setting: &'static str },
     #[error("{setting} names no program that can be run; the path of {command}, auto or off would be right")]
     NotThere { command: &'static str, setting: &'static str },

@@ -4,24 +4,17 @@
 //! as a process of its own, one for each chunk of text, which goes in through a pipe as the sound comes out of another
 //! (`child`). Its models have no files.
 
-mod child;
-mod listing;
 mod options;
-mod phonemes;
 mod speaker;
-mod survey;
-mod wave;
 
 #[cfg(test)]
 mod tests;
 
 use serde_json::Value;
 
-use self::{
-    phonemes::EspeakPhonemizer,
-    speaker::{PATIENCE, Speaker},
-};
+use self::speaker::{PATIENCE, Speaker};
 use crate::{
+    families::espeak_ng::{EspeakPhonemizer, PROGRAM},
     model::{Availability, Family, LoadError, Model, ModelFiles, NoProgram, Placement, Preset, Program, Programs},
     speech::TaskKind,
     text::{ChunkLimits, LengthCheck, Phonemizer},
@@ -29,13 +22,6 @@ use crate::{
 
 /// The family.
 pub struct Espeak;
-
-const PROGRAM: Program = Program {
-    command: survey::COMMAND,
-    setting: "speech.espeak_ng",
-    install: "apt-get install espeak-ng",
-    survey: survey::of,
-};
 
 const PRESETS: &[Preset] = &[Preset {
     name: "espeak-ng",

@@ -5,11 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    child::{Piece, Utterance},
-    options::Manner,
-};
+use super::options::Manner;
 use crate::{
+    families::espeak_ng::{Piece, Utterance, written},
     model::{Batch, Broken, Model, ProgramFacts, Request, RequestError, Signal},
     speech::{SpeechEvent, SpeechSummary, Synthesize},
 };
@@ -123,12 +121,6 @@ impl Model for Speaker {
             }
         }
     }
-}
-
-/// The text as the program is to read it: it would take `[[…]]` for phonemes of its own, and control characters for
-/// commands.
-pub fn written(text: &str) -> String {
-    text.replace("[[", "[ [").replace(|c: char| c.is_control() && c != '\n', " ")
 }
 
 // === impl Row ===

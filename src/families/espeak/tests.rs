@@ -10,8 +10,9 @@ use std::{
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-use super::{listing, options::Manner, speaker::Speaker, survey};
+use super::{options::Manner, speaker::Speaker};
 use crate::{
+    families::espeak_ng::{survey, voices},
     model::{Admission, Batch, Model, ProgramFacts, Request, RequestError, Responses, Signal, request},
     speech::{SpeechEvent, Synthesize, SynthesizeOptions, VoiceInput},
 };
@@ -37,7 +38,7 @@ impl Admission<Synthesize> for NobodyElse {
 }
 
 fn facts(path: PathBuf) -> ProgramFacts {
-    let (voices, variants) = (listing::voices(LISTING), vec!["f3".to_owned()]);
+    let (voices, variants) = (voices(LISTING), vec!["f3".to_owned()]);
     ProgramFacts { path, command: "espeak-ng", version: "1.51".to_owned(), voices, variants, sample_rate: 22_050 }
 }
 
@@ -181,11 +182,11 @@ fn one_that_finds_no_end_is_ended() {
 #[test]
 fn who_is_no_such_program_is_told_apart() {
     let folder = TempDir::new().unwrap();
-    let reason = |text: &str| survey::of(&script(&folder, text)).unwrap_err().to_string();
+    let reason = |text: &str| survey(&script(&folder, text)).unwrap_err().to_string();
     assert!(reason("echo hello").contains("does not say its version"));
     assert!(reason("exit 1").contains("does not answer --version: exit status: 1"));
     assert!(reason("echo 'eSpeak NG text-to-speech: 1.51  Data at: /x'").contains("lists no voices"));
     assert!(reason("exec yes").contains("says more than"));
-    let none = survey::of(Path::new("/nowhere/espeak-ng")).unwrap_err().to_string();
+    let none = survey(Path::new("/nowhere/espeak-ng")).unwrap_err().to_string();
     assert!(none.contains("does not answer --version") && !none.contains("nowhere"), "{none}");
 }
