@@ -3,6 +3,7 @@
 pub mod chatterbox;
 mod context;
 pub mod espeak;
+mod espeak_ng;
 #[cfg(test)]
 mod fixtures;
 pub mod lark;
@@ -16,5 +17,12 @@ pub mod zonos;
 use crate::model::Family;
 
 /// Every family in this build.
-pub const FAMILIES: &[&dyn Family] =
-    &[&whisper::Whisper, &voxtral::Voxtral, &lark::Lark, &chatterbox::Chatterbox, &espeak::Espeak, &worker::Worker];
+pub const FAMILIES: &[&dyn Family] = &[
+    &whisper::Whisper,
+    &voxtral::Voxtral,
+    &lark::Lark,
+    &chatterbox::Chatterbox,
+    &zonos::Zonos,
+    &espeak::Espeak,
+    &worker::Worker,
+];

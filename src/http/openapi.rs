@@ -18,8 +18,9 @@ use bytes::Bytes;
 use utoipa::{
     OpenApi,
     openapi::{
-        SecurityRequirement, Server,
+        ObjectBuilder, SecurityRequirement, Server,
         path::{Operation, PathItem},
+        schema::SchemaType,
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
@@ -34,7 +35,10 @@ use super::{
     problem::{Problem, schemas},
     vertex,
 };
-use crate::speech::Kind;
+use crate::{
+    model::{Family, Knob},
+    speech::Kind,
+};
 
 /// The name of the way to send a key.
 const KEY: &str = "key";
@@ -68,13 +72,14 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
 }
 
 /// What every route takes and gives.
-fn document(config: &Config, routes: &Routes, keys: bool) -> utoipa::openapi::OpenApi {
+fn document(config: &Config, routes: &Routes, keys: bool, families: &[&dyn Family]) -> utoipa::openapi::OpenApi {
     let mut document = Docs::openapi();
     parts().into_iter().for_each(|part| document.merge(part));
     if config.console {
         document.merge(console::Docs::openapi());
     }
     document.servers = Some(vec![Server::new("/")]);
+    families.iter().for_each(|family| add_knobs(&mut document, *family));
     literally(&mut document, config);
     if keys {
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
@@ -90,6 +95,21 @@ fn document(config: &Config, routes: &Routes, keys: bool) -> utoipa::openapi::Op
         }
     }
     document
+}
+
+/// What `options` may hold in a request for a model of a family, as a schema of its own.
+fn add_knobs(document: &mut utoipa::openapi::OpenApi, family: &dyn Family) {
+    if family.knobs().is_empty() {
+        return;
+    }
+    let about = format!("`options` of a request for a model of the family {}.", family.name());
+    let schema = family.knobs().iter().fold(ObjectBuilder::new().description(Some(about)), |schema, knob| {
+        let Knob { name, range, usual, about } = *knob;
+        let about = format!("{about}. {range}; {usual} if absent.");
+        schema.property(name, ObjectBuilder::new().schema_type(SchemaType::AnyValue).description(Some(about)))
+    });
+    let components = document.components.get_or_insert_default();
+    components.schemas.insert(format!("{}_options", family.name()), schema.into());
 }
 
 /// What each protocol says of itself.
@@ -142,8 +162,11 @@ fn needs(method: &Method, path: &str, routes: &Routes) -> Vec<SecurityRequiremen
     responses((status = 200, description = "This document", body = serde_json::Map<String, serde_json::Value>))
 )]
 async fn specification(api: web::Data<Api>, made: web::Data<Specification>) -> HttpResponse {
-    let make =
-        || document(&api.config, api.gate.routes(), api.gate.asks_for_keys()).to_json().unwrap_or_default().into();
+    let make = || {
+        let catalog = api.service.catalog();
+        let document = document(&api.config, api.gate.routes(), api.gate.asks_for_keys(), catalog.families());
+        document.to_json().unwrap_or_default().into()
+    };
     HttpResponse::Ok().content_type("application/json").body(made.0.get_or_init(make).clone())
 }
 
@@ -209,7 +232,7 @@ mod tests {
     #[test]
     fn every_reference_leads_somewhere() {
         let config = crate::http::access::tests::http(crate::http::access::tests::config());
-        let document = serde_json::to_value(document(&config, &Routes::new(&config), true)).unwrap();
+        let document = serde_json::to_value(document(&config, &Routes::new(&config), true, &[])).unwrap();
         let text = document.to_string();
         for reference in text.split("\"#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next()) {
             assert!(document["components"]["schemas"][reference].is_object(), "{reference}");

@@ -121,6 +121,11 @@ pub trait Family: Sync {
         Ok(None)
     }
 
+    /// What `options` of a request may hold, for `/openapi.json`. A family that says nothing takes what its page lists.
+    fn knobs(&self) -> &'static [Knob] {
+        &[]
+    }
+
     /// The types of weights and activations that it can compute in on such a device.
     fn dtypes(&self, _device: DeviceId) -> &'static [Precision] {
         &[Precision::F32, Precision::F16, Precision::Bf16]
@@ -198,6 +203,17 @@ pub struct Preset {
     pub licence: &'static str,
     /// Parameters in millions, for people.
     pub million_parameters: u32,
+}
+
+/// One of the `options` of a request that only a family has.
+#[derive(Clone, Copy, Debug)]
+pub struct Knob {
+    pub name: &'static str,
+    /// Which values there are.
+    pub range: &'static str,
+    /// What holds where nothing is said.
+    pub usual: &'static str,
+    pub about: &'static str,
 }
 
 /// A voice that models of a family have themselves.

@@ -18,7 +18,10 @@ use crate::{
     audio::Pcm,
     lifecycle::Lease,
     model::{FlowLimits, request},
-    speech::{Measured, ModelName, Pronunciation, Speech, SpeechEvent, SpeechSummary, Synthesize, SynthesizeOptions},
+    speech::{
+        Measured, ModelName, Pronunciation, Speech, SpeechEvent, SpeechSummary, SpeechTail, Synthesize,
+        SynthesizeOptions,
+    },
     text::{self, Boundary, Chunk, LengthCheck, Lexicon, Markup, Reading},
 };
 
@@ -65,6 +68,8 @@ pub struct Speaking {
     lead: Duration,
     /// Of the chunk that is said now, as a factor.
     gain: f32,
+    /// Of the chunk before it.
+    before: Option<SpeechTail>,
     summary: SpeechSummary,
     over: bool,
 }
@@ -134,6 +139,7 @@ impl Speaking {
             sound: None,
             lead: Duration::ZERO,
             gain: 1.0,
+            before: None,
             summary: SpeechSummary::default(),
             over: false,
         }
@@ -239,7 +245,8 @@ impl Speaking {
         let seed = self.options.seed.map(|seed| seed.wrapping_add(u64::from(number - 1)));
         let options = SynthesizeOptions { speed: Some(pace), seed, ..self.options.clone() };
         let (text, pitch) = (chunk.text(), chunk.prosody().pitch);
-        let ask = Synthesize { text, pronunciations: pronunciations(&chunk), pitch, options };
+        let (pronunciations, before) = (pronunciations(&chunk), self.before.clone());
+        let ask = Synthesize { text, pronunciations, pitch, before, options };
         let (request, responses) = request(self.id.clone(), ask, Some(self.deadline));
         self.lease.submit(request.bounded(self.output))?;
         self.now = Some(Attempt::new(chunk, responses, (self.check, pace), number, self.patient));
@@ -287,6 +294,7 @@ impl Speaking {
 
     /// Of a chunk whose sound was pushed.
     fn add(&mut self, chunk: SpeechSummary) {
+        self.before = chunk.tail;
         self.summary.tokens += chunk.tokens;
         self.summary.seed = self.options.seed;
         if let Some(sound) = &self.sound {

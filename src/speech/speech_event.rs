@@ -1,5 +1,7 @@
 //! Sound that a model makes, while it makes it.
 
+use std::sync::Arc;
+
 use super::{Measured, ModelName, Piece, Size};
 use crate::audio::Pcm;
 
@@ -23,6 +25,18 @@ pub struct SpeechSummary {
     pub seed: Option<u64>,
     /// Where words or sentences lie, in order; empty where the model does not know.
     pub marks: Vec<Mark>,
+    /// For the next chunk of the same text, of a family whose voice changes between two chunks unless it hears the one
+    /// before.
+    pub tail: Option<SpeechTail>,
+}
+
+/// The end of what was said. Only the family that made it can read it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SpeechTail {
+    /// The words, as the family writes them.
+    pub said: String,
+    /// The codes of their sound.
+    pub codes: Arc<[u32]>,
 }
 
 /// A stretch of the text and its place in the sound, in seconds.
@@ -56,7 +70,10 @@ impl Measured for SpeechEvent {
     fn size(&self) -> Size {
         match self {
             Self::Audio(pcm) => pcm.size(),
-            Self::Done(summary) => Size::silent(summary.marks.iter().map(Mark::bytes).sum()),
+            Self::Done(summary) => {
+                let tail = summary.tail.iter().map(SpeechTail::bytes).sum::<usize>();
+                Size::silent(tail + summary.marks.iter().map(Mark::bytes).sum::<usize>())
+            }
         }
     }
 }
@@ -64,6 +81,14 @@ impl Measured for SpeechEvent {
 impl Piece for SpeechEvent {
     fn is_last(&self) -> bool {
         matches!(self, Self::Done(_))
+    }
+}
+
+// === impl SpeechTail ===
+
+impl SpeechTail {
+    fn bytes(&self) -> usize {
+        self.said.len() + size_of_val(&*self.codes)
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde_json::{Map, Value};
 
-use super::{SpeechEvent, Task, TaskKind, VoiceInput};
+use super::{SpeechEvent, SpeechTail, Task, TaskKind, VoiceInput};
 
 /// A text to be spoken, and how.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +16,8 @@ pub struct Synthesize {
     /// Semitones above the voice's usual pitch; 0 but for a family that
     /// [follows it](crate::model::Family::follows_pitch).
     pub pitch: f32,
+    /// What the model said before, where this is not the first chunk of a text and the model left something.
+    pub before: Option<SpeechTail>,
     pub options: SynthesizeOptions,
 }
 

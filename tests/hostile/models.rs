@@ -10,14 +10,17 @@ use candle_core::Device;
 use proptest::{prelude::*, sample::select};
 use sconce::{
     families::FAMILIES,
-    model::{Backing, Family, Location, ModelFiles, Placement, Precision},
+    model::{Backing, Family, Location, ModelFiles, Placement, Precision, Programs},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
     chance::{Edit, each, edited, edits},
-    support::{chatterbox, checkout, torch},
+    support::{
+        chatterbox, checkout, espeak, torch,
+        zonos::{self, SPEAKER_FILES},
+    },
 };
 
 const MODEL: &str = "assets/models/whisper-nano.en";
@@ -290,6 +293,86 @@ fn a_chatterbox_of_damaged_files_is_refused_or_loaded() {
         let (files, _folder) = with_file(multilingual.path(), name, &torch::pickled(hostile));
         let message = family("chatterbox").load(&files, &place()).err().unwrap().to_string();
         assert!(message.contains("os.system"), "{name}: {message}");
+    }
+}
+
+/// Loads a Zonos of these parts with one file in place of its own.
+fn load_zonos(parts: &zonos::Parts, part: &str, name: &str, bytes: &[u8]) -> Result<String, TestCaseError> {
+    let mut files = ModelFiles::default();
+    for (part, folder) in [("model", &parts.model), ("codec", &parts.codec), ("speaker", &parts.speaker)] {
+        for (_, name, location) in files_of(folder.path()).iter() {
+            files.insert(part, name, location.clone());
+        }
+    }
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("file");
+    fs::write(&path, bytes).unwrap();
+    files.insert(part, name, Location::Disk(path));
+    let programs = Programs { path: ["/usr/local/bin", "/usr/bin"].map(Into::into).to_vec(), ..Programs::default() };
+    let place = Placement { programs, ..place() };
+    let loaded = catch_unwind(AssertUnwindSafe(|| match family("zonos").footprint(&files, &place) {
+        Ok(bytes) if bytes > BUDGET => Err("it is too large for this test".to_owned()),
+        _ => family("zonos").load(&files, &place).map(drop).map_err(|error| error.to_string()),
+    }));
+    let Ok(outcome) = loaded else { return Err(TestCaseError::fail(format!("{part}, {name}: a panic"))) };
+    let message = outcome.err().unwrap_or_default();
+    prop_assert!(message.is_empty() || message.len() > 10, "{message}");
+    prop_assert!(!message.contains(&folder.path().display().to_string()), "{message}");
+    Ok(message)
+}
+
+/// Three parts, one of them in pickles.
+#[test]
+fn a_zonos_of_damaged_files_is_refused_or_loaded() {
+    if espeak::program().is_none() {
+        return;
+    }
+    for kind in zonos::KINDS {
+        let parts = zonos::Parts::of(kind);
+        let of = |part: &str, name: &str| {
+            let folder = if part == "model" { &parts.model } else { &parts.codec };
+            fs::read(folder.path().join(name)).unwrap()
+        };
+        assert_eq!(load_zonos(&parts, "model", "config.json", &of("model", "config.json")).unwrap(), "");
+        each(10, (select(vec!["backbone", "prefix_conditioner"]), changes()), |(of_config, changes)| {
+            let mut config: Value = serde_json::from_slice(&of("model", "config.json")).unwrap();
+            let fields = config[of_config].as_object_mut().unwrap();
+            for (place, value) in changes {
+                let keys: Vec<_> = fields.keys().cloned().collect();
+                drop(fields.insert(place.get(&keys).clone(), value.unwrap_or_default()));
+            }
+            load_zonos(&parts, "model", "config.json", config.to_string().as_bytes()).map(drop)
+        });
+        each(10, (select(vec!["model", "codec"]), lies()), |(part, lie)| {
+            let (header, data) = weights(&of(part, WEIGHTS));
+            load_zonos(&parts, part, WEIGHTS, &lying(&header, &data, lie)).map(drop)
+        });
+        let number = (any::<prop::sample::Index>(), extreme());
+        let sizes = [
+            "/backbone/d_model",
+            "/backbone/n_layer",
+            "/backbone/attn_cfg/num_heads",
+            "/backbone/attn_cfg/num_heads_kv",
+            "/backbone/attn_cfg/head_dim",
+            "/eos_token_id",
+            "/prefix_conditioner/conditioners/1/cond_dim",
+            "/prefix_conditioner/conditioners/2/input_dim",
+            "/prefix_conditioner/conditioners/6/max_val",
+        ];
+        each(20, prop::collection::vec(number, 1..3), |numbers| {
+            let mut config: Value = serde_json::from_slice(&of("model", "config.json")).unwrap();
+            for (place, number) in numbers {
+                let size: &&str = place.get(&sizes);
+                *config.pointer_mut(size).unwrap() = json!(number);
+            }
+            load_zonos(&parts, "model", "config.json", config.to_string().as_bytes()).map(drop)
+        });
+        // A pickle that calls what is no tensor: `os.system`.
+        let hostile = b"\x80\x02cos\nsystem\n(X\x04\x00\x00\x00truetR.";
+        for name in SPEAKER_FILES {
+            let message = load_zonos(&parts, "speaker", name, &torch::pickled(hostile)).unwrap();
+            assert!(message.contains("os.system"), "{name}: {message}");
+        }
     }
 }
 

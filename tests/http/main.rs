@@ -36,3 +36,4 @@ mod vertex;
 mod voices;
 mod voxtral;
 mod workers;
+mod zonos;

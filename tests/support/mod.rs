@@ -12,6 +12,7 @@ pub mod sound;
 pub mod torch;
 pub mod whisper;
 pub mod worker;
+pub mod zonos;
 
 use std::path::PathBuf;
 

@@ -93,7 +93,7 @@ impl Toned for Synthesize {
     fn summary(mut saying: Saying) -> SpeechSummary {
         saying.mark(' ');
         let (seconds, tokens) = (saying.seconds(), saying.blocks);
-        SpeechSummary { seconds, tokens, seed: Some(saying.seed), marks: saying.marks }
+        SpeechSummary { seconds, tokens, seed: Some(saying.seed), marks: saying.marks, tail: None }
     }
 }
 

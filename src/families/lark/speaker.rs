@@ -69,7 +69,7 @@ impl Speaker {
             request.fail(error);
             return Ok(None);
         }
-        let Synthesize { text, pronunciations, pitch, options } = request.ask();
+        let Synthesize { text, pronunciations, pitch, options, .. } = request.ask();
         let manner = Manner { speed: options.speed.unwrap_or(1.0), pitch: *pitch, seed };
         match self.voice.synthesize(text, pronunciations, manner) {
             Ok(utterance) => {

@@ -1,0 +1,237 @@
+//! The network as a whole.
+
+use candle_core::{DType, Result, Tensor};
+use rand::{SeedableRng, rngs::StdRng};
+
+use super::{
+    super::config::ZonosConfig,
+    backbone::Backbone,
+    conditioning::{ConditionRange, Conditions, PrefixConditioner},
+    delay::DelayedCodes,
+    row::{CodeIds, CodeRow},
+    sampling::SamplingOptions,
+};
+use crate::nn::{
+    ComputeContext, Embedding, Epilogue, Linear,
+    weights::{Loaded, Loader, WeightError},
+};
+
+/// Sequences that our own kernels take at once. Products of more rows are cut into other blocks, and their last bits differ:
+/// a request would sound otherwise in a crowd than alone. So many already keep a processor as busy as its memory.
+const STEP_SEQUENCES: usize = 16;
+
+/// The weights. Requests share them.
+#[derive(Debug)]
+pub struct CodeModel {
+    conditioner: PrefixConditioner,
+    /// One a book.
+    embeddings: Vec<Embedding>,
+    pub(super) backbone: Backbone,
+    /// `[width]` → the logits of every book, one after another.
+    heads: Linear,
+    ids: CodeIds,
+    context: ComputeContext,
+}
+
+/// How a request wants its codes.
+#[derive(Clone, Debug)]
+pub struct CodeRequest {
+    pub sampling: SamplingOptions,
+    /// At least 1.
+    pub new_frames: usize,
+    pub seed: u64,
+    /// What was said before, `[frames, books]`; may be empty.
+    pub prefix: Vec<u32>,
+}
+
+/// What the backbone reads before it speaks, for each sequence of a request.
+#[derive(Debug)]
+pub(super) struct Prompt {
+    /// `[sequences * length, width]`
+    pub embeds: Tensor,
+    pub sequences: usize,
+    pub length: usize,
+}
+
+/// Why a request cannot be met.
+#[derive(Debug, thiserror::Error)]
+pub enum CodeError {
+    #[error("the text has the phoneme {id}, and there are {vocabulary}")]
+    NoSuchPhoneme { id: u32, vocabulary: usize },
+    #[error("this model says nothing without {0}; give one")]
+    Missing(String),
+    #[error("what was said before has {found} codes, where whole frames of {books} below {end} are expected")]
+    Prefix { found: usize, books: usize, end: u32 },
+    #[error(transparent)]
+    Device(#[from] candle_core::Error),
+}
+
+// === impl CodeModel ===
+
+impl CodeModel {
+    pub fn load(loader: &mut Loader<'_>, config: &ZonosConfig) -> Loaded<Self> {
+        let width = config.backbone.d_model;
+        let books = loader.weights.count(|at| format!("embeddings.{at}.weight"));
+        let ids = CodeIds { books, end: config.eos_token_id, mask: config.masked_token_id };
+        // At least one, which is then found missing.
+        let table = |at: usize| (format!("embeddings.{at}"), loader.weights.sizes(&format!("embeddings.{at}.weight")));
+        let tables: Vec<_> = (0..books.max(1)).map(table).collect();
+        let mut embeddings = Vec::new();
+        for (name, sizes) in tables {
+            let [rows, _]: [usize; 2] = sizes?;
+            if rows <= ids.mask as usize {
+                let reason = format!("has {rows} rows, where one for the code {} is expected", ids.mask);
+                return Err(WeightError::tensor(format!("{name}.weight"), reason).into());
+            }
+            embeddings.push(loader.embedding(&name, rows, width)?);
+        }
+        Ok(Self {
+            conditioner: PrefixConditioner::load(loader, "prefix_conditioner.", &config.prefix_conditioner, width)?,
+            embeddings,
+            backbone: Backbone::load(loader, "backbone.", &config.backbone)?,
+            heads: heads(loader, ids, width)?,
+            ids,
+            context: loader.context.clone(),
+        })
+    }
+
+    pub fn books(&self) -> usize {
+        self.ids.books
+    }
+
+    /// Codes of a book.
+    pub fn codes(&self) -> usize {
+        self.ids.end as usize
+    }
+
+    /// What a condition takes; `None`: this model does not hear of it.
+    pub fn range(&self, condition: &str) -> Option<ConditionRange> {
+        self.conditioner.range(condition)
+    }
+
+    /// Reads the conditions, and draws the first column.
+    pub fn admit(&self, conditions: &Conditions, request: &CodeRequest) -> std::result::Result<CodeRow, CodeError> {
+        self.check(conditions, request)?;
+        let prompt = self.prompt(conditions, request)?;
+        let mut row = self.row(&prompt, request)?;
+        let logits = self.read(&mut row, &prompt)?;
+        row.take(&logits);
+        Ok(row)
+    }
+
+    /// The next column of every row that is not finished. After an error the rows are of no use.
+    pub fn step(&self, rows: &mut [&mut CodeRow]) -> Result<()> {
+        let live = rows.iter_mut().map(|row| &mut **row).filter(|row| !row.finished());
+        let mut live = live.collect::<Vec<_>>();
+        let most = if self.context.kernels.is_some() { STEP_SEQUENCES } else { usize::MAX };
+        let mut rest = live.as_mut_slice();
+        while !rest.is_empty() {
+            let (group, others) = rest.split_at_mut(group_len(rest, most));
+            let logits = self.feed(group)?;
+            let mut logits = logits.as_slice();
+            for row in group {
+                let (own, others) = logits.split_at(row.sequences.len());
+                row.take(own);
+                logits = others;
+            }
+            rest = others;
+        }
+        Ok(())
+    }
+
+    fn check(&self, conditions: &Conditions, request: &CodeRequest) -> std::result::Result<(), CodeError> {
+        let vocabulary = self.conditioner.vocabulary();
+        if let Some(&id) = conditions.phonemes.iter().find(|&&id| id as usize >= vocabulary) {
+            return Err(CodeError::NoSuchPhoneme { id, vocabulary });
+        }
+        if let Some(name) = self.conditioner.missing(conditions) {
+            return Err(CodeError::Missing(name.to_owned()));
+        }
+        let CodeIds { books, end, .. } = self.ids;
+        if !request.prefix.len().is_multiple_of(books) || request.prefix.iter().any(|code| *code >= end) {
+            return Err(CodeError::Prefix { found: request.prefix.len(), books, end });
+        }
+        Ok(())
+    }
+
+    /// What is said of the text and the columns that are given; with guidance a second time with the text alone.
+    pub(super) fn prompt(&self, conditions: &Conditions, request: &CodeRequest) -> Result<Prompt> {
+        let codes = self.delayed(request);
+        let columns = (0..codes.len()).flat_map(|at| codes.column(at)).copied().collect::<Vec<_>>();
+        let given = self.embed(&columns)?;
+        let untold = Conditions { phonemes: conditions.phonemes.clone(), ..Conditions::default() };
+        let guided = (request.sampling.cfg_scale != 1.0).then_some(&untold);
+        let mut parts = Vec::new();
+        for conditions in std::iter::once(conditions).chain(guided) {
+            parts.extend([self.conditioner.forward(conditions)?, given.clone()]);
+        }
+        let (embeds, sequences) = (Tensor::cat(&parts, 0)?, parts.len() / 2);
+        Ok(Prompt { length: embeds.dim(0)? / sequences, embeds, sequences })
+    }
+
+    /// What the backbone is first given of conditions, `[positions, width]`.
+    #[cfg(test)]
+    pub(super) fn conditioned(&self, conditions: &Conditions) -> Result<Tensor> {
+        self.conditioner.forward(conditions)
+    }
+
+    pub(super) fn row(&self, prompt: &Prompt, request: &CodeRequest) -> Result<CodeRow> {
+        // A column for each frame and for each book that is late; the last is not fed.
+        let capacity = prompt.length + request.new_frames + self.ids.books;
+        let sequences = (0..prompt.sequences).map(|_| self.backbone.sequence(capacity));
+        let sequences = sequences.collect::<Result<Vec<_>>>()?;
+        let (rng, codes) = (StdRng::seed_from_u64(request.seed), self.delayed(request));
+        Ok(CodeRow::new(sequences, request.sampling, rng, self.ids, codes, request.new_frames))
+    }
+
+    /// Feeds a row its prompt. For each of its sequences: the logits of the first column.
+    pub(super) fn read(&self, row: &mut CodeRow, prompt: &Prompt) -> Result<Vec<Vec<f32>>> {
+        let hidden = self.backbone.forward(&prompt.embeds, &mut row.sequences.iter_mut().collect::<Vec<_>>())?;
+        let last = (1..=prompt.sequences).map(|sequence| (sequence * prompt.length - 1) as u32);
+        let last = Tensor::from_iter(last, hidden.device())?;
+        self.logits(&hidden.index_select(&last, 0)?)
+    }
+
+    /// Feeds each row its last column. For each of their sequences: the logits of the next.
+    pub(super) fn feed(&self, rows: &mut [&mut CodeRow]) -> Result<Vec<Vec<f32>>> {
+        let each = |row: &&mut CodeRow| row.last().repeat(row.sequences.len());
+        let x = self.embed(&rows.iter().flat_map(each).collect::<Vec<_>>())?;
+        let mut sequences = rows.iter_mut().flat_map(|row| row.sequences.iter_mut()).collect::<Vec<_>>();
+        self.logits(&self.backbone.forward(&x, &mut sequences)?)
+    }
+
+    fn delayed(&self, request: &CodeRequest) -> DelayedCodes {
+        DelayedCodes::new(self.ids.books, self.ids.mask, request.prefix.clone(), request.new_frames)
+    }
+
+    /// `[columns, books]` → `[columns, width]`
+    fn embed(&self, columns: &[u32]) -> Result<Tensor> {
+        let of_book = |book: usize| columns.iter().skip(book).step_by(self.ids.books).copied().collect::<Vec<_>>();
+        let mut embedded = self.embeddings.iter().enumerate().map(|(book, table)| table.forward(&of_book(book)));
+        let first = embedded.next().unwrap_or_else(|| candle_core::bail!("there are no books"))?;
+        embedded.try_fold(first, |sum, of_book| sum + of_book?)
+    }
+
+    /// `[rows, width]` → of each row the logits of all books.
+    fn logits(&self, hidden: &Tensor) -> Result<Vec<Vec<f32>>> {
+        let normed = self.backbone.norm.forward(hidden)?;
+        self.heads.forward(&normed, Epilogue::None)?.to_dtype(DType::F32)?.to_vec2()
+    }
+}
+
+/// How many of the first rows are fed together: at least one, and of no more than `most` sequences.
+fn group_len(rows: &[&mut CodeRow], most: usize) -> usize {
+    let ends = rows.iter().scan(0usize, |end, row| {
+        *end += row.sequences.len();
+        Some(*end)
+    });
+    ends.take_while(|&end| end <= most).count().max(1)
+}
+
+/// One layer of all heads, each of which has a row for every code and for the end.
+fn heads(loader: &mut Loader<'_>, ids: CodeIds, width: usize) -> Loaded<Linear> {
+    let rows = ids.end as usize + 1;
+    let view = |book: usize| loader.weights.view(&format!("heads.{book}.weight"), &[rows, width]);
+    let views = (0..ids.books).map(view).collect::<std::result::Result<Vec<_>, _>>()?;
+    Ok(Linear::quantizable(&views, None, width, loader.context)?)
+}

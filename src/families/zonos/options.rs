@@ -1,0 +1,320 @@
+//! What a caller asked, checked against what the model can do.
+
+use std::{
+    collections::BTreeMap,
+    hash::{BuildHasher, RandomState},
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use super::{
+    net::{ConditionRange, SamplingOptions},
+    text::Language,
+};
+use crate::{
+    model::{Knob, RequestError},
+    speech::SynthesizeOptions,
+};
+
+/// Frames of a chunk of text, at most: a minute. The model was trained on half of it.
+const MOST_FRAMES: usize = 2 * USUAL_FRAMES;
+/// The same with what was said before, unless a request says otherwise: 30 s, as in the reference.
+pub const USUAL_FRAMES: usize = 86 * 30;
+/// Frames that there is room for whatever was said before: 10 s.
+const LEAST_ROOM: usize = 86 * 10;
+/// Frames after which the first sound is made, unless a request says otherwise: a third of a second.
+const FIRST_BLOCK: usize = 32;
+
+/// The reference's manner of speaking.
+const HAPPY_AND_NEUTRAL: [f32; 8] = [0.3077, 0.0256, 0.0256, 0.0256, 0.0256, 0.0256, 0.2564, 0.3077];
+const FMAX: f32 = 22_050.0;
+const PITCH_STD: f32 = 20.0;
+const SPEAKING_RATE: f32 = 15.0;
+const CTC_LOSS: f32 = 0.0;
+
+/// What there is to say of [`Knobs`].
+pub const KNOBS: &[Knob] = &[
+    knob(
+        "emotion",
+        "8 numbers, 0 to 1, not all 0, or null",
+        "[0.3077, 0.0256, 0.0256, 0.0256, 0.0256, 0.0256, 0.2564, 0.3077]",
+        "Happiness, sadness, disgust, fear, surprise, anger, other, neutral, by their ratio",
+    ),
+    knob(
+        "fmax",
+        "0 to 24000, or null",
+        "22050",
+        "Highest frequency of the recordings that it is to sound like, in hertz",
+    ),
+    knob("pitch_std", "0 to 400, or null", "20", "Deviation of the pitch"),
+    knob("speaking_rate", "0 to 40, or null", "15", "Phonemes a second, before speed"),
+    knob("language_id", "-1 to 126, or null", "that of the language", "The number that the model knows a language by"),
+    knob("vqscore_8", "0.5 to 0.8, one or 8 numbers, or null", "null", "Hybrid: how clean each eighth of the sound is"),
+    knob("ctc_loss", "-1 to 1000, or null", "0", "Hybrid: how far the sound may be from the text"),
+    knob("dnsmos_ovrl", "1 to 5, or null", "null", "Hybrid: the quality that listeners would give"),
+    knob("speaker_noised", "true, false or null", "false", "Hybrid: whether the recording of the voice is noisy"),
+    knob("cfg_scale", "1 to 10", "2", "How much all of these count; 1 is no guidance, and half the work"),
+    knob("temperature", "0 to 10", "1", "Of the codes; 0: always the likeliest"),
+    knob("top_p", "0 to 1", "0", "Share that the likeliest codes have together; 0: all"),
+    knob("top_k", "0 and more", "0", "How many of the likeliest codes; 0: all"),
+    knob("min_p", "0 to 1", "0.1", "How likely a code must be, of the likeliest; 0: any"),
+    knob("linear", "-2 to 2", "0", "The unified sampler, where it is above 0: how much what is likely counts"),
+    knob("confidence", "-2 to 2", "0", "The unified sampler: how much more it counts where the model is unsure"),
+    knob("quadratic", "-2 to 2", "0", "The unified sampler: how much less likely what is unlikely becomes"),
+    knob("repetition_penalty", "0.1 to 10", "3", "Of codes that were there in the last columns; 1: none"),
+    knob("repetition_window", "0 to 100", "2", "Columns in which a code counts as repeated"),
+    knob("max_new_tokens", "1 to 5160", "what 30 s have room for", "Frames of a chunk of the text; 86 are a second"),
+    knob("first_block", "1 to 5160", "32", "Frames after which the first sound is made"),
+    knob(
+        "audio_prefix",
+        "base64 of a recording, at most 15 s, and 64 kB of text as all options together",
+        "none",
+        "Sound that is gone on with",
+    ),
+];
+
+const fn knob(name: &'static str, range: &'static str, usual: &'static str, about: &'static str) -> Knob {
+    Knob { name, range, usual, about }
+}
+
+/// How a text is to be spoken.
+#[derive(Clone, Debug)]
+pub struct SpeechOptions {
+    /// By the name of the condition; what is absent is left to the model.
+    pub manner: BTreeMap<&'static str, Vec<f32>>,
+    pub sampling: SamplingOptions,
+    /// As many as there is room for if absent.
+    pub max_new_tokens: Option<usize>,
+    /// Frames after which the first sound is made.
+    pub first_block: usize,
+    /// The bytes of a recording that is to be gone on with.
+    pub audio_prefix: Option<Vec<u8>>,
+    pub seed: u64,
+}
+
+/// The knobs of this family: `options` of a request.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Knobs {
+    emotion: Asked<Vec<f32>>,
+    fmax: Asked<f32>,
+    pitch_std: Asked<f32>,
+    speaking_rate: Asked<f32>,
+    language_id: Asked<f32>,
+    vqscore_8: Asked<OneOrMany>,
+    ctc_loss: Asked<f32>,
+    dnsmos_ovrl: Asked<f32>,
+    speaker_noised: Asked<bool>,
+    cfg_scale: Option<f32>,
+    temperature: Option<f32>,
+    top_p: Option<f32>,
+    top_k: Option<usize>,
+    min_p: Option<f32>,
+    linear: Option<f32>,
+    confidence: Option<f32>,
+    quadratic: Option<f32>,
+    repetition_penalty: Option<f32>,
+    repetition_window: Option<usize>,
+    max_new_tokens: Option<usize>,
+    first_block: Option<usize>,
+    audio_prefix: Option<String>,
+}
+
+/// A condition, as it is asked for.
+#[derive(Clone, Debug, Default, PartialEq)]
+enum Asked<T> {
+    /// As usual.
+    #[default]
+    Usual,
+    /// `null`: left to the model.
+    Unconditional,
+    Given(T),
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(f32),
+    Many(Vec<f32>),
+}
+
+/// What there is to know of a model's conditions.
+pub trait Conditionable {
+    /// What a condition takes; `None`: the model does not hear of it.
+    fn range(&self, condition: &str) -> Option<ConditionRange>;
+}
+
+// === impl Asked ===
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Asked<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(deserializer)?.map_or(Self::Unconditional, Self::Given))
+    }
+}
+
+impl<T> Asked<T> {
+    fn map<U>(self, to: impl FnOnce(T) -> U) -> Asked<U> {
+        match self {
+            Self::Usual => Asked::Usual,
+            Self::Unconditional => Asked::Unconditional,
+            Self::Given(value) => Asked::Given(to(value)),
+        }
+    }
+}
+
+// === impl SpeechOptions ===
+
+impl SpeechOptions {
+    pub fn new(
+        asked: &SynthesizeOptions,
+        language: Language,
+        model: &impl Conditionable,
+    ) -> Result<Self, RequestError> {
+        let knobs: Knobs = serde_json::from_value(Value::Object(asked.options.clone()))
+            .map_err(|error| invalid(format!("options: {error}")))?;
+        let sampling = sampling(&knobs, asked.temperature)?;
+        let first_block = counted("first_block", knobs.first_block, MOST_FRAMES)?.unwrap_or(FIRST_BLOCK);
+        let max_new_tokens = counted("max_new_tokens", knobs.max_new_tokens, MOST_FRAMES)?;
+        let audio_prefix = knobs.audio_prefix.as_deref().map(recording).transpose()?;
+        let seed = asked.seed.unwrap_or_else(by_chance);
+        let manner = manner(knobs, asked.speed.unwrap_or(1.0), language, model)?;
+        Ok(Self { manner, sampling, max_new_tokens, first_block, audio_prefix, seed })
+    }
+
+    /// Frames that may be made after so many that were there before.
+    pub fn new_frames(&self, before: usize) -> usize {
+        self.max_new_tokens.unwrap_or(USUAL_FRAMES.saturating_sub(before).max(LEAST_ROOM))
+    }
+}
+
+fn manner(
+    knobs: Knobs,
+    pace: f32,
+    language: Language,
+    model: &impl Conditionable,
+) -> Result<BTreeMap<&'static str, Vec<f32>>, RequestError> {
+    let one = |number: f32| vec![number];
+    let many = |scores: OneOrMany| match scores {
+        OneOrMany::One(score) => vec![score; 8],
+        OneOrMany::Many(scores) => scores,
+    };
+    let rate = match knobs.speaking_rate {
+        Asked::Usual => Asked::Given(SPEAKING_RATE * pace),
+        rate => rate.map(|rate| rate * pace),
+    };
+    let asked = [
+        ("emotion", knobs.emotion, Some(HAPPY_AND_NEUTRAL.to_vec())),
+        ("fmax", knobs.fmax.map(one), Some(vec![FMAX])),
+        ("pitch_std", knobs.pitch_std.map(one), Some(vec![PITCH_STD])),
+        ("speaking_rate", rate.map(one), None),
+        ("language_id", knobs.language_id.map(one), Some(vec![language.id as f32])),
+        ("vqscore_8", knobs.vqscore_8.map(many), None),
+        ("ctc_loss", knobs.ctc_loss.map(one), Some(vec![CTC_LOSS])),
+        ("dnsmos_ovrl", knobs.dnsmos_ovrl.map(one), None),
+        ("speaker_noised", knobs.speaker_noised.map(|noised| vec![f32::from(u8::from(noised))]), Some(vec![0.0])),
+    ];
+    let mut manner = BTreeMap::new();
+    for (name, asked, usual) in asked {
+        let range = model.range(name);
+        let (numbers, range) = match (asked, range) {
+            (Asked::Unconditional, _) | (Asked::Usual, None) => continue,
+            // The pace of all texts, which is nothing that was asked for.
+            (Asked::Given(_), None) if name == "speaking_rate" => continue,
+            (Asked::Given(_), None) => {
+                let message = format!("this model does not hear of {name}; leave it out, or ask a hybrid");
+                return Err(RequestError::Unsupported { param: "options", message });
+            }
+            (Asked::Usual, Some(range)) => match usual {
+                Some(usual) => (usual, range),
+                None => continue,
+            },
+            (Asked::Given(numbers), Some(range)) => (numbers, range),
+        };
+        check(name, &numbers, &range)?;
+        manner.insert(name, if name == "emotion" { shares(&numbers)? } else { numbers });
+    }
+    Ok(manner)
+}
+
+fn check(name: &str, numbers: &[f32], range: &ConditionRange) -> Result<(), RequestError> {
+    if numbers.len() != range.size {
+        let expected = if range.size == 1 { "a number".to_owned() } else { format!("{} numbers", range.size) };
+        return Err(invalid(format!("{name} has {} numbers; {expected} would be right", numbers.len())));
+    }
+    let within = |number: &&f32| range.values.as_ref().is_none_or(|values| values.contains(number));
+    match numbers.iter().find(|number| !within(number) || !number.is_finite()) {
+        None => Ok(()),
+        Some(wrong) => {
+            let (low, high) = range.values.as_ref().map_or((f32::MIN, f32::MAX), |all| (*all.start(), *all.end()));
+            Err(invalid(format!("{name} is {wrong}; {low} to {high} would be right")))
+        }
+    }
+}
+
+/// Emotions count by their ratio.
+fn shares(emotion: &[f32]) -> Result<Vec<f32>, RequestError> {
+    let all: f32 = emotion.iter().sum();
+    match all > 0.0 {
+        true => Ok(emotion.iter().map(|share| share / all).collect()),
+        false => Err(invalid("emotion is 0 everywhere; a number above 0 would be right, or null".to_owned())),
+    }
+}
+
+fn sampling(knobs: &Knobs, temperature: Option<f32>) -> Result<SamplingOptions, RequestError> {
+    let usual = SamplingOptions::default();
+    let sampling = SamplingOptions {
+        temperature: knobs.temperature.or(temperature).unwrap_or(usual.temperature),
+        top_p: knobs.top_p.unwrap_or(usual.top_p),
+        top_k: knobs.top_k.unwrap_or(usual.top_k),
+        min_p: knobs.min_p.unwrap_or(usual.min_p),
+        linear: knobs.linear.unwrap_or(usual.linear),
+        confidence: knobs.confidence.unwrap_or(usual.confidence),
+        quadratic: knobs.quadratic.unwrap_or(usual.quadratic),
+        repetition_penalty: knobs.repetition_penalty.unwrap_or(usual.repetition_penalty),
+        repetition_window: knobs.repetition_window.unwrap_or(usual.repetition_window),
+        cfg_scale: knobs.cfg_scale.unwrap_or(usual.cfg_scale),
+    };
+    match sampling.fault() {
+        None => Ok(sampling),
+        Some((option, value, expected)) => Err(invalid(format!("{option} is {value}; {expected} would be right"))),
+    }
+}
+
+fn counted(name: &str, asked: Option<usize>, most: usize) -> Result<Option<usize>, RequestError> {
+    match asked {
+        Some(count) if !(1..=most).contains(&count) => {
+            Err(invalid(format!("{name} is {count}; 1 to {most} would be right")))
+        }
+        asked => Ok(asked),
+    }
+}
+
+fn recording(base64: &str) -> Result<Vec<u8>, RequestError> {
+    BASE64_STANDARD.decode(base64).map_err(|error| invalid(format!("audio_prefix is no base64: {error}")))
+}
+
+/// Halved often enough for the numbers of JSON.
+fn by_chance() -> u64 {
+    RandomState::new().hash_one("seed") >> 11
+}
+
+fn invalid(message: String) -> RequestError {
+    RequestError::Invalid { param: "options", message }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_knob_is_told_of_and_no_other() {
+        let told: BTreeSet<&str> = KNOBS.iter().map(|knob| knob.name).collect();
+        let unknown = serde_json::from_value::<Knobs>(serde_json::json!({"?": 1})).unwrap_err().to_string();
+        let known: BTreeSet<&str> = unknown.split('`').skip(3).step_by(2).collect();
+        assert_eq!(told, known);
+    }
+}
