@@ -49,10 +49,10 @@ fn main() {
     let here = std::env::current_exe().expect("this program").display().to_string();
     let mut model = {
         let files = ModelFiles::default();
-        let programs = programs(&here, None);
+        let unpinned = programs(&here, None);
         // The hash that the refusal tells is the one that allows it.
-        let refusal = Worker.described("bench", &files, &programs).expect_err("not allowed").to_string();
-        let sha256 = refusal.split('"').filter(|part| part.len() == 64).last().map(str::to_owned);
+        let refusal = Worker.described("bench", &files, &unpinned).expect_err("not allowed").to_string();
+        let sha256 = refusal.split('"').rfind(|part| part.len() == 64).map(str::to_owned);
         let place = place(programs(&here, sha256));
         let family = Worker.described("bench", &files, &place.programs).expect("allowed").expect("a worker");
         family.load(&files, &place).expect("it loads")

@@ -141,7 +141,7 @@ fn spoken(done: Done, tally: &Tally, seed: Option<u64>) -> SpeechEvent {
     let marks = done.marks.into_iter().filter(|mark| in_order(mark.start, mark.end));
     let marks = marks.map(|mark| Mark { kind: mark.kind.into(), text: mark.text, start: mark.start, end: mark.end });
     let marks = marks.collect();
-    SpeechEvent::Done(SpeechSummary { seconds: tally.seconds, tokens: 0, seed: done.seed.or(seed), marks })
+    SpeechEvent::Done(SpeechSummary { seconds: tally.seconds, tokens: 0, seed: done.seed.or(seed), marks, tail: None })
 }
 
 fn in_order(start: f64, end: f64) -> bool {

@@ -34,7 +34,7 @@ struct Layer {
 
 #[derive(Debug)]
 enum Mixer {
-    Attention(Attention),
+    Attention(Box<Attention>),
     StateSpace(Box<Mamba2>),
 }
 
@@ -129,7 +129,7 @@ impl Layer {
         Ok(Self {
             norm: loader.layer_norm(&format!("{layer}.norm"), width, epsilon)?,
             mixer: match attends {
-                true => Mixer::Attention(Attention::load(loader, &mixer, width, HeadShape::of(config))?),
+                true => Mixer::Attention(Box::new(Attention::load(loader, &mixer, width, HeadShape::of(config))?)),
                 false => Mixer::StateSpace(Box::new(loader.mamba2(&mixer, width)?)),
             },
             mlp: match attends || loader.weights.has(&fc1) {
