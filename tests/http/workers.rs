@@ -48,21 +48,30 @@ fn faulty(fault: &[&str]) -> (Worker, ServerBuilder) {
 }
 
 async fn say(server: &Server, model: &str, fields: Value) -> Response {
+    try_say(server, model, fields).await.unwrap()
+}
+
+/// An error: the answer was broken off before its head was out.
+async fn try_say(server: &Server, model: &str, fields: Value) -> reqwest::Result<Response> {
     let mut request = json!({"model": model, "input": "hello there", "voice": "alloy", "response_format": "wav"});
     request.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     // On a connection of its own: one whose answer was broken off is closed.
     let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
-    client.post(server.url("/v1/audio/speech")).json(&request).send().await.unwrap()
+    client.post(server.url("/v1/audio/speech")).json(&request).send().await
 }
 
-/// The same, as often as it takes: a program that ended is begun again after a pause.
+/// The same as [`say`], as often as it takes: a program that ended is begun again after a pause.
 async fn say_again(server: &Server, model: &str, fields: Value) -> Response {
+    try_say_again(server, model, fields).await.unwrap()
+}
+
+async fn try_say_again(server: &Server, model: &str, fields: Value) -> reqwest::Result<Response> {
     let began = Instant::now();
     loop {
-        let answer = say(server, model, fields.clone()).await;
+        let answer = try_say(server, model, fields.clone()).await?;
         let ended = [500, 503].contains(&answer.status().as_u16()) && fields["input"] == "fine.";
         if !(ended || answer.status() == 503) || began.elapsed() > Duration::from_secs(30) {
-            return answer;
+            return Ok(answer);
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -177,7 +186,7 @@ async fn nothing_is_executed_that_the_configuration_does_not_allow() {
 #[tokio::test]
 async fn what_does_not_begin_well_is_told() {
     for (fault, part) in [
-        ("mute", "did not say hello within 10 s"),
+        ("mute", "did not say hello within 1 s"),
         ("ends", "it ended (exit status: 1)"),
         ("floods", "it sends a header of 4294967295 bytes"),
         ("version", "it speaks the protocol 7, and this server 1"),
@@ -188,7 +197,11 @@ async fn what_does_not_begin_well_is_told() {
         ("faints", "it failed its first job"),
     ] {
         let (worker, builder) = faulty(&[fault]);
-        let server = builder.start();
+        let hello = if fault == "mute" { "1s" } else { "10s" };
+        let builder = builder.env("SCONCE_WORKERS__HELLO_TIMEOUT", hello);
+        // It is not begun again while its caller still waits.
+        let builder = builder.env("SCONCE_RETRY__FIRST_DELAY", "5min").env("SCONCE_RETRY__MAX_DELAY", "5min");
+        let server = builder.env("SCONCE_LIMITS__WAIT", "20s").start();
         let (status, message) = refused(say(&server, "faulty", json!({})).await).await;
         let at_first = if fault == "faints" { "did not survive its first inference" } else { part };
         assert!(status == 503 && message.contains(at_first), "{fault}: {status} {message}");
@@ -222,12 +235,16 @@ async fn one_job_that_goes_wrong_is_told_and_the_next_one_is_spoken() {
         ("twice now.", 200),
     ] {
         let began = Instant::now();
-        let answer = say_again(&server, "faulty", json!({"input": text})).await;
-        let got = answer.status();
-        let bytes = answer.bytes().await;
-        // Whose status was sent before it failed is broken off.
-        let fine = got == status || (status == 500 && got == 200 && bytes.is_err());
-        assert!(fine, "{text}: {got} {bytes:?}");
+        match try_say_again(&server, "faulty", json!({"input": text})).await {
+            Ok(answer) => {
+                let got = answer.status();
+                let bytes = answer.bytes().await;
+                // Whose status was sent before it failed is broken off.
+                let fine = got == status || (status == 500 && got == 200 && bytes.is_err());
+                assert!(fine, "{text}: {got} {bytes:?}");
+            }
+            Err(error) => assert!(status == 500, "{text}: {error}"),
+        }
         assert!(began.elapsed() < Duration::from_secs(20), "{text}: {:?}", began.elapsed());
         let next = say_again(&server, "faulty", json!({"input": "fine."})).await;
         assert_eq!(next.status(), 200, "after {text}: {}", next.text().await.unwrap());
@@ -297,9 +314,12 @@ async fn everybody_is_answered_once_whatever_goes_wrong() {
         .collect();
     let probes = Probes::start(server.address);
     let asked = stream::iter(&texts).map(async |text| {
-        let answer = say(&server, "faulty", json!({"input": text, "response_format": "pcm"})).await;
-        let status = answer.status().as_u16();
-        (text.split(' ').next().unwrap().to_owned(), status, answer.bytes().await.map(|bytes| bytes.len()))
+        let name = text.split(' ').next().unwrap().to_owned();
+        match try_say(&server, "faulty", json!({"input": text, "response_format": "pcm"})).await {
+            Ok(answer) => (name, answer.status().as_u16(), answer.bytes().await.map(|bytes| bytes.len())),
+            // It was broken off.
+            Err(error) => (name, 200, Err(error)),
+        }
     });
     let answers: Vec<_> = asked.buffer_unordered(4).collect().await;
     let times = probes.times();
@@ -316,7 +336,8 @@ async fn everybody_is_answered_once_whatever_goes_wrong() {
     eprintln!("{counts:?}");
     let fine =
         answers.iter().filter(|(text, status, bytes)| text == "fine." && *status == 200 && bytes.is_ok()).count();
-    assert!(fine > JOBS / 4, "{fine}: {counts:?}");
+    // Most are asked while it is begun again.
+    assert!(fine > JOBS / 20, "{fine}: {counts:?}");
     let last = say_again(&server, "faulty", json!({"input": "fine."})).await;
     assert_eq!(last.status(), 200);
     let held = process(&server, "faulty").await["memory_bytes"].as_u64().unwrap();

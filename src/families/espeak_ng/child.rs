@@ -75,10 +75,10 @@ pub fn answer(program: &Path, arguments: &[&str], text: Option<String>) -> Resul
     String::from_utf8(bytes).map_err(|_| "it says what is no text".to_owned())
 }
 
-/// The text as the program is to read it: it would take `[[…]]` for phonemes of its own, and control characters for
+/// The text as the program is to read it: it would take `[[…]]` for phonemes of its own, which ends what is marked up, and control characters for
 /// commands.
 pub fn written(text: &str) -> String {
-    text.replace("[[", "[ [").replace(|c: char| c.is_control() && c != '\n', " ")
+    text.replace("[[", "[ [").replace("]]", "] ]").replace(|c: char| c.is_control() && c != '\n', " ")
 }
 
 // === impl Utterance ===

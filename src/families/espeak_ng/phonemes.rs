@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(compared, 150);
         let by_word = EspeakPhonemizer::new(survey::of(Path::new(PROGRAM)).unwrap()).splitting_at(" ,.");
         let said = |text: &str| by_word.phonemes("en-us", text).unwrap();
-        assert_eq!(said("The cat, the [[hat]] <b> &c."), "ðə kˈæt, ðə hˈæt bˈiː ˈænd sˈiː.");
+        assert_eq!(said("The cat, the [[hat]] <b> c."), "ðə kˈæt, ðə hˈæt bˈiː sˈiː.");
         let refused = |language: &str, text: &str| phonemizer.phonemes(language, text).unwrap_err().to_string();
         assert!(refused("tlh", "nuqneH").contains("the language \"tlh\" is not known"));
         assert!(refused("en", &"a".repeat(LONGEST + 1)).contains("more than 16384 bytes"));

@@ -84,14 +84,16 @@ impl Hosted {
             for request in newcomers {
                 rows.extend(self.begin(request)?);
             }
-            let moved = self.listen(&mut rows)?;
-            for row in &mut rows {
-                if let Some(bytes) = row.hand_on() {
-                    self.tell(&Ask::More { id: row.id, bytes })?;
-                }
-            }
+            let moved = self.listen(&mut rows);
+            let taken = |row: &mut Row<T>| Some(Ask::More { id: row.id, bytes: row.hand_on()? });
+            let taken = rows.iter_mut().filter_map(taken).collect::<Vec<_>>();
+            // Whoever was answered before the program failed has its answer.
             for row in rows.extract_if(.., |row| row.is_over()) {
                 self.end(row)?;
+            }
+            let moved = moved?;
+            for more in &taken {
+                self.tell(more)?;
             }
             let until = self.deadline(&rows)?;
             match (moved, rows.is_empty()) {

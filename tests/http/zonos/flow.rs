@@ -51,7 +51,7 @@ async fn the_default_is_there_at_the_start_and_the_other_comes_by_a_switch() {
     }
     assert_eq!(server.metric("sconce_model_switches_total", &[]).await, 4.0);
     assert_eq!(hub.downloads("model.safetensors"), 3, "two models and one codec");
-    assert_eq!(status(&server, HYBRID).await["program"]["command"], "espeak-ng");
+    assert_eq!(status(&server, TRANSFORMER).await["program"]["command"], "espeak-ng");
     let licence = status(&server, HYBRID).await["licence"].clone();
     assert!(licence.as_str().unwrap().contains("VoxBlink2"), "{licence}");
     let (code, answer) = ask(&server, &spoken(Some("Zonos-v0.2"))).await;
