@@ -1,9 +1,9 @@
 //! Any model that somebody has as a program: a process of its own that speaks a small protocol over its standard input and
 //! output (`docs/workers.md`).
 //!
-//! What is to be executed, and whether it may be, is a [`Plan`](plan::Plan), made of the model's files and of what the
-//! configuration says. Of each model that is configured so there is a [`Described`], a family of one: what it does, and the
-//! voices that it said it has. [`Child`](child::Child) is the process, [`Hosted`](hosted::Hosted) the model.
+//! What is to be executed, and whether it may be, is a `Plan`, made of the model's files and of what the
+//! configuration says. Of each model that is configured so there is a `Described`, a family of one: what it does, and the
+//! voices that it said it has. `Child` is the process, `Hosted` the model.
 
 mod child;
 mod described;
