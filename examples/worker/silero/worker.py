@@ -1,6 +1,6 @@
 """Silero's text to speech (v3, v4, v5) as a model of Sconce. It needs torch, for a CPU:
 
-    pip install torch --index-url https://download.pytorch.org/whl/cpu
+    pip install torch
 
 It loads the one package, `*.pt`, that lies beside this file, or the one that is named as an argument.
 """
