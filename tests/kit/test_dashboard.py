@@ -44,6 +44,7 @@ LEFT_OUT = {
     "sconce_keys",
     "sconce_memory_budget_bytes",
     "sconce_requests_in_flight",
+    "sconce_worker_memory_bytes",
 }
 """Metrics for who looks closer."""
 
