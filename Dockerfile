@@ -38,7 +38,7 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY crates/audio/Cargo.toml ./crates/audio/
 COPY crates/nn/Cargo.toml ./crates/nn/
-RUN sed -i '/^\[\[bench\]\]/,/^$/d' Cargo.toml \
+RUN sed -i '/^\[\[bench\]\]/,/^$/d' Cargo.toml crates/nn/Cargo.toml \
     && mkdir src crates/audio/src crates/nn/src && echo 'fn main() {}' > src/main.rs \
     && touch src/lib.rs crates/audio/src/lib.rs crates/nn/src/lib.rs \
     && cargo auditable build --locked --profile "${PROFILE}" --features "${FEATURES}"
