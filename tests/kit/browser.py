@@ -30,11 +30,10 @@ new MutationObserver((changes) => {
 """Notes what is played while it is made, from where else something is played, and which words are marked meanwhile."""
 
 DROP = """
-async ([name, type, text, paste]) => {
+(target, [name, type, text, paste]) => {
   const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const dataTransfer = new DataTransfer();
   dataTransfer.items.add(new File([bytes], name, {type}));
-  const target = document.querySelector('section:not([hidden]) .drop');
   const how = {bubbles: true, cancelable: true};
   target.dispatchEvent(paste
     ? new ClipboardEvent('paste', {clipboardData: dataTransfer, ...how})
@@ -92,11 +91,15 @@ class Visit:
     def part(self, name):
         """Goes to a part of the page; its section."""
         self.page.click(f"nav a[href='#{name}']")
-        return self.page.locator(f"#view-{name}")
+        view = self.page.locator(f"#view-{name}")
+        # The browser tells the page of its new address after the click has returned.
+        view.wait_for()
+        return view
 
     def drop(self, path, kind="audio/wav", paste=False):
         """Drops a file where recordings are taken, or pastes it."""
-        self.page.evaluate(DROP, [path.name, kind, base64.b64encode(path.read_bytes()).decode(), paste])
+        place = self.page.locator("section:not([hidden]) .drop")
+        place.evaluate(DROP, [path.name, kind, base64.b64encode(path.read_bytes()).decode(), paste])
 
     def violations(self):
         """What axe-core finds, a line each."""
