@@ -63,6 +63,9 @@ pub(super) async fn run(args: Args, config: app::Config) -> anyhow::Result<ExitC
     let mut code = ExitCode::SUCCESS;
     for file in &args.files {
         let transcript = transcribe(&args, file, app.service()).await;
+        for warning in transcript.iter().flat_map(|transcript| &transcript.warnings) {
+            eprintln!("{}: {}", file.display(), warning.message);
+        }
         let told = transcript.and_then(|transcript| match beside {
             true => save(&args, file, &transcript),
             false => {
@@ -94,7 +97,7 @@ async fn transcribe(args: &Args, file: &Path, service: &Service) -> anyhow::Resu
             TranscriptEvent::Segment(segment) => segments.push(advance(&bar, segment)),
             TranscriptEvent::Done(summary) => {
                 bar.finish_and_clear();
-                return Ok(Transcript { model: transcription.model().clone(), segments, summary });
+                return Ok(transcription.transcript(segments, summary));
             }
         }
     }
@@ -151,6 +154,9 @@ fn json(args: &Args, file: &Path, transcript: &Transcript) -> serde_json::Value 
         "text": transcript.text(),
         "segments": transcript.segments,
     });
+    if !transcript.warnings.is_empty() {
+        value["warnings"] = json!(transcript.warnings);
+    }
     if args.words {
         value["words"] = json!(transcript.words().collect::<Vec<_>>());
     }

@@ -16,6 +16,8 @@ pub(super) const MODEL: HeaderName = HeaderName::from_static("x-sconce-model");
 pub(super) const FALLBACK: HeaderName = HeaderName::from_static("x-sconce-fallback-for");
 /// Names fields of a request that the model does not follow.
 pub(super) const IGNORED: HeaderName = HeaderName::from_static("x-sconce-ignored");
+/// What was amiss with the recording, by its code.
+pub(super) const WARNINGS: HeaderName = HeaderName::from_static("x-sconce-warnings");
 const DEVICE: HeaderName = HeaderName::from_static("x-sconce-device");
 pub(super) const WATERMARK: HeaderName = HeaderName::from_static("x-sconce-watermark");
 
@@ -35,6 +37,10 @@ pub(super) async fn layer<B: MessageBody>(request: ServiceRequest, next: Next<B>
         if let Ok(value) = HeaderValue::try_from(value) {
             response.headers_mut().insert(name, value);
         }
+    }
+    let codes: Vec<String> = served.warnings().iter().map(|warning| warning.code.to_string()).collect();
+    if let Some(codes) = HeaderValue::try_from(codes.join(", ")).ok().filter(|codes| !codes.is_empty()) {
+        response.headers_mut().insert(WARNINGS, codes);
     }
     if let Some(InPlaceOf { model, ignored }) = served.substituted() {
         let headers = response.headers_mut();

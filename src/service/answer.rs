@@ -9,7 +9,7 @@ use crate::{
     model::{RequestError, Responses},
     speech::{
         Measured, ModelName, Piece, Segment, Speech, SpeechEvent, SpeechSummary, Summary, Task, Transcribe, Transcript,
-        TranscriptEvent,
+        TranscriptEvent, Warning,
     },
 };
 
@@ -49,6 +49,11 @@ impl<T: Task> Answer<T> {
     /// Length of the recording that came with the request; 0 without one.
     pub fn seconds(&self) -> f64 {
         self.original.seconds
+    }
+
+    /// What was amiss with the recording.
+    pub fn warnings(&self) -> &[Warning] {
+        self.original.warnings()
     }
 
     /// Hertz of sound that is still to be sent, where the request is live.
@@ -109,8 +114,10 @@ impl Answer<Transcribe> {
         Err(ServiceError::Internal("the transcription ended without its last piece"))
     }
 
-    fn transcript(&self, segments: Vec<Segment>, summary: Summary) -> Transcript {
-        Transcript { model: self.model().clone(), segments, summary }
+    /// All of it, of segments that were gathered elsewhere.
+    pub fn transcript(&self, segments: Vec<Segment>, summary: Summary) -> Transcript {
+        let warnings = self.warnings().to_vec();
+        Transcript { model: self.model().clone(), segments, summary, warnings }
     }
 }
 

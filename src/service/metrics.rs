@@ -7,7 +7,7 @@ use prometheus::{
 };
 
 use super::ServiceError;
-use crate::speech::{Fault, Kind, ModelName, TaskKind};
+use crate::speech::{Fault, Kind, ModelName, TaskKind, Warning};
 
 /// From a hundredth of a second to ten minutes: a command on a small model, and an hour of sound on a large one.
 const REQUEST_SECONDS: [f64; 12] = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0];
@@ -40,6 +40,8 @@ pub(super) struct Metrics {
     real_time_factor: HistogramVec,
     /// Requests that another model answered, by both.
     fallbacks: IntCounterVec,
+    /// Warnings of recordings, by their code.
+    warnings: IntCounterVec,
 }
 
 /// The account of one request. It is settled once: with its outcome, or as cancelled when it is dropped before.
@@ -61,6 +63,12 @@ pub struct Account {
 // === impl Metrics ===
 
 impl Metrics {
+    pub(super) fn warned(&self, warnings: &[Warning]) {
+        for warning in warnings {
+            self.warnings.with_label_values(&[&warning.code.to_string()]).inc();
+        }
+    }
+
     pub(super) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let metrics = Self {
             requests: IntCounterVec::new(
@@ -106,6 +114,13 @@ impl Metrics {
                 &["task", "model"],
                 &REAL_TIME_FACTORS,
             )?,
+            warnings: IntCounterVec::new(
+                Opts::new(
+                    "sconce_recording_warnings_total",
+                    "Recordings that something was amiss with, by what it was.",
+                ),
+                &["code"],
+            )?,
             fallbacks: IntCounterVec::new(
                 Opts::new(
                     "sconce_fallbacks_total",
@@ -124,6 +139,7 @@ impl Metrics {
         registry.register(Box::new(metrics.first_sound.clone()))?;
         registry.register(Box::new(metrics.real_time_factor.clone()))?;
         registry.register(Box::new(metrics.fallbacks.clone()))?;
+        registry.register(Box::new(metrics.warnings.clone()))?;
         Ok(metrics)
     }
 

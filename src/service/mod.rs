@@ -63,7 +63,7 @@ use crate::{
     lifecycle::{AcquireOptions, Lease, Lifecycle, Unavailable},
     model::{Availability, InputSender, Request, RequestError, Responses, request},
     runtime::Runnable,
-    speech::{Convert, Synthesize, SynthesizeOptions, Task, TaskKind, Transcribe},
+    speech::{Convert, Synthesize, SynthesizeOptions, Task, TaskKind, Transcribe, Warning},
     text::{Chunk, ChunkLimits, LengthCheck},
 };
 
@@ -339,6 +339,7 @@ impl Service {
             Either::Left(decode) => decode(rate, config.max_audio).await?,
             Either::Right(decoded) => decoded,
         };
+        call.served.warned(original.warnings());
         let (characters, ask) = (ask.characters(), self.at_rate_of(&lease, ask).await?);
         let deadline = call.ends(config.request_timeout);
         let (request, responses) = request(call.id, ask, Some(deadline));
@@ -384,14 +385,14 @@ impl Service {
         longest: Duration,
         error: DecodeError,
         share: &mut MemoryShare,
-    ) -> Result<Pcm, ServiceError> {
+    ) -> Result<(Pcm, Vec<Warning>), ServiceError> {
         match self.ffmpeg.remedy() {
             _ if !error.may_be_heard_otherwise() => Err(error.into()),
             Some(remedy) if matches!(error, DecodeError::Unsupported(_)) => {
                 Err(ServiceError::Undecoded { error, remedy })
             }
             Some(_) => Err(error.into()),
-            None => self.ffmpeg.hear(file, rate, longest, share).await.or(error, longest),
+            None => self.ffmpeg.hear(file, rate, longest, share).await.or(error, longest).map(|pcm| (pcm, Vec::new())),
         }
     }
 
@@ -410,15 +411,16 @@ impl Service {
         let decode = move || (sound::decode(audio, rate, longest, &mut share), share);
         let failed = |_| ServiceError::Internal("the audio decoder failed");
         let (decoded, mut share) = spawn_blocking(decode).await.map_err(failed)?;
-        let pcm = match (decoded, file) {
+        let heard = match (decoded, file) {
             (Err(ServiceError::Audio(error)), Some(file)) => {
                 self.hear_otherwise(file.bytes, rate, longest, error, &mut share).await?
             }
             (decoded, _) => decoded?,
         };
-        let pcm = spawn_blocking(move || sound::cut(pcm, voice_activity, share)).await.map_err(failed)?;
+        self.metrics.warned(&heard.1);
+        let heard = spawn_blocking(move || sound::cut(heard, voice_activity, share)).await.map_err(failed)?;
         self.metrics.decode_seconds.observe(start.elapsed().as_secs_f64());
-        pcm
+        heard
     }
 
     /// What is asked, with its sound as the model wants it: where its family was not known before it was loaded, and where

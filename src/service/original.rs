@@ -3,12 +3,13 @@
 use super::memory::MemoryShare;
 use crate::{
     audio::{Pcm, Timeline, VoiceActivity},
-    speech::{Segment, Summary, TranscriptEvent},
+    speech::{Segment, Summary, TranscriptEvent, Warning},
 };
 
 /// A recording as it was before anything was cut out.
 pub(super) struct Original {
     pub seconds: f64,
+    warnings: Vec<Warning>,
     /// Where in it the model listens, if not everywhere.
     timeline: Option<Timeline>,
     /// The memory of its sound, for as long as the answer is under way.
@@ -20,16 +21,26 @@ pub(super) struct Original {
 impl Original {
     /// None at all.
     pub fn silent() -> Self {
-        Self { seconds: 0.0, timeline: None, _share: None }
+        Self { seconds: 0.0, warnings: Vec::new(), timeline: None, _share: None }
     }
 
     /// What is to be heard of a recording, and the recording.
     pub fn cut(pcm: Pcm, voice: Option<VoiceActivity>) -> (Pcm, Self) {
         let seconds = pcm.seconds();
-        match voice.map(|voice| voice.excerpt(&pcm)) {
-            Some(excerpt) => (excerpt.pcm, Self { seconds, timeline: Some(excerpt.timeline), _share: None }),
-            None => (pcm, Self { seconds, timeline: None, _share: None }),
-        }
+        let (pcm, timeline) = match voice.map(|voice| voice.excerpt(&pcm)) {
+            Some(excerpt) => (excerpt.pcm, Some(excerpt.timeline)),
+            None => (pcm, None),
+        };
+        (pcm, Self { seconds, warnings: Vec::new(), timeline, _share: None })
+    }
+
+    /// The same, of which this is to be told.
+    pub fn warned(self, warnings: Vec<Warning>) -> Self {
+        Self { warnings, ..self }
+    }
+
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     /// The same, with the memory of its sound.

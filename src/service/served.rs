@@ -2,7 +2,11 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::{lifecycle::Lease, model::DeviceId, speech::ModelName};
+use crate::{
+    lifecycle::Lease,
+    model::DeviceId,
+    speech::{ModelName, Warning},
+};
 
 /// Filled in as soon as the request has its model, before the first piece of the answer. Clones are the same.
 #[derive(Clone, Debug, Default)]
@@ -12,6 +16,7 @@ pub struct Served(Arc<Slots>);
 struct Slots {
     by: OnceLock<ServedBy>,
     in_place_of: OnceLock<InPlaceOf>,
+    warnings: OnceLock<Vec<Warning>>,
 }
 
 /// The model that serves a request.
@@ -53,5 +58,17 @@ impl Served {
     /// The model that was asked for, if another one serves.
     pub fn substituted(&self) -> Option<&InPlaceOf> {
         self.0.in_place_of.get()
+    }
+
+    /// Of several recordings in one request, those of the first that has any are told.
+    pub(super) fn warned(&self, warnings: &[Warning]) {
+        if !warnings.is_empty() {
+            let _ = self.0.warnings.set(warnings.to_vec());
+        }
+    }
+
+    /// What was amiss with a recording.
+    pub fn warnings(&self) -> &[Warning] {
+        self.0.warnings.get().map(Vec::as_slice).unwrap_or_default()
     }
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     audio::{self, DecodeError, Pcm, UnusableRate, VoiceActivity},
-    speech::{Convert, Synthesize, Task, Transcribe, VoiceInput},
+    speech::{Convert, Synthesize, Task, Transcribe, VoiceInput, Warning},
 };
 
 /// So much of a file shows whether it is one.
@@ -33,20 +33,20 @@ pub trait Sounding: Task + Sized {
     }
 }
 
-/// The sound of what somebody sent, at most `longest`; it takes its memory from the share.
+/// The sound of what somebody sent, at most `longest`, and what was amiss with it; it takes its memory from the share.
 pub(super) fn decode(
     audio: AudioInput,
     rate: u32,
     longest: Duration,
     share: &mut MemoryShare,
-) -> Result<Pcm, ServiceError> {
+) -> Result<(Pcm, Vec<Warning>), ServiceError> {
     match audio {
         AudioInput::Encoded(Recording { bytes, hint }) => decode_file(&bytes, hint.as_deref(), rate, longest, share),
         AudioInput::Samples(pcm) if pcm.seconds() <= longest.as_secs_f64() => {
             // The samples themselves are the request's; a copy without what is no number, and one at the right rate.
             let copy = size_of_val(pcm.samples());
             share.resize(copy.saturating_add((pcm.seconds() * f64::from(rate)) as usize * size_of::<f32>()))?;
-            Ok(audio::conform(pcm, rate, longest)?)
+            Ok((audio::conform(pcm, rate, longest)?, Vec::new()))
         }
         AudioInput::Samples(_) => Err(DecodeError::TooLong { limit: longest }.into()),
     }
@@ -58,7 +58,7 @@ fn decode_file(
     rate: u32,
     longest: Duration,
     share: &mut MemoryShare,
-) -> Result<Pcm, ServiceError> {
+) -> Result<(Pcm, Vec<Warning>), ServiceError> {
     let mut refusal = None;
     let mut room = |bytes| match share.resize(bytes) {
         Ok(()) => true,
@@ -73,14 +73,15 @@ fn decode_file(
         (decoded, _) => {
             let decoded = decoded?;
             debug!(container = decoded.source.container, codec = decoded.source.codec, "decoded");
-            Ok(decoded.pcm)
+            let warnings = decoded.truncated.then_some(Warning::TRUNCATED).into_iter().collect();
+            Ok((decoded.pcm, warnings))
         }
     }
 }
 
 /// What is to be heard of a recording, and the recording: an excerpt is a copy.
 pub(super) fn cut(
-    pcm: Pcm,
+    (pcm, warnings): (Pcm, Vec<Warning>),
     voice_activity: Option<VoiceActivity>,
     mut share: MemoryShare,
 ) -> Result<(Pcm, Original), ServiceError> {
@@ -90,7 +91,7 @@ pub(super) fn cut(
     }
     let (pcm, original) = Original::cut(pcm, voice_activity);
     share.resize(size_of_val(pcm.samples()))?;
-    Ok((pcm, original.holding(share)))
+    Ok((pcm, original.holding(share).warned(warnings)))
 }
 
 fn pcm_at(pcm: Pcm, rate: u32) -> Result<Pcm, UnusableRate> {

@@ -13,6 +13,7 @@ mod task;
 mod transcribe;
 mod transcript;
 mod voice;
+mod warning;
 
 pub use convert::{Convert, ConvertOptions};
 pub use fault::{Awaited, Fault, Kind};
@@ -27,3 +28,4 @@ pub use transcribe::{
 };
 pub use transcript::Transcript;
 pub use voice::{BlendError, ReferenceVoice, VoiceBlend, VoiceInput};
+pub use warning::{Warning, WarningCode};

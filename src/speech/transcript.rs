@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Logprob, ModelName, Segment, Summary, Word};
+use super::{Logprob, ModelName, Segment, Summary, Warning, Word};
 
 /// All that was heard in one recording.
 #[derive(Clone, Debug)]
@@ -10,6 +10,7 @@ pub struct Transcript {
     pub model: ModelName,
     pub segments: Vec<Segment>,
     pub summary: Summary,
+    pub warnings: Vec<Warning>,
 }
 
 impl Transcript {
@@ -96,7 +97,7 @@ mod tests {
             logprobs: vec![],
         });
         let summary = Summary { language: "en".into(), duration: 5.0, tokens: 9 };
-        Transcript { model: ModelName::known("m"), segments: segments.collect(), summary }
+        Transcript { model: ModelName::known("m"), segments: segments.collect(), summary, warnings: vec![] }
     }
 
     #[test]

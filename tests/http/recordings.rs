@@ -45,6 +45,37 @@ async fn many_at_once_are_heard_as_each_alone() {
 }
 
 #[tokio::test]
+async fn what_breaks_off_is_heard_as_far_as_it_goes_and_the_answer_says_so() {
+    let server = Server::start();
+    let whole = recording("turn-on-the-kitchen-lights.wav");
+    let cut = whole[..whole.len() - 40_000].to_vec();
+    let warned = |answer: &reqwest::Response| {
+        answer.headers().get("x-sconce-warnings").map(|codes| codes.to_str().unwrap().to_owned())
+    };
+    for format in ["json", "verbose_json", "text", "srt", "vtt", "tsv"] {
+        for (bytes, expected) in [(whole.clone(), None), (cut.clone(), Some("truncated".to_owned()))] {
+            let answer = server.transcribe(bytes, "whisper-nano.en", &[("response_format", format)]).await;
+            assert_eq!((answer.status().as_u16(), warned(&answer)), (200, expected.clone()), "{format}");
+            let text = answer.text().await.unwrap();
+            if format.ends_with("json") {
+                let body: Value = serde_json::from_str(&text).unwrap();
+                assert_eq!(body["warnings"][0]["code"].as_str(), expected.as_deref(), "{body}");
+                assert_eq!(body.get("warnings").is_some(), expected.is_some(), "{body}");
+            }
+        }
+    }
+    let answer = server.transcribe(cut.clone(), "whisper-nano.en", &[("stream", "true")]).await;
+    assert_eq!(warned(&answer).as_deref(), Some("truncated"));
+    let events = answer.text().await.unwrap();
+    assert_eq!(events.matches(r#""code":"truncated""#).count(), 1, "{events}");
+    let answer = server.post_bytes("/predict", "audio/wav", cut).await;
+    assert_eq!(warned(&answer).as_deref(), Some("truncated"));
+    let body: Value = answer.json().await.unwrap();
+    assert_eq!(body["warnings"][0]["code"], "truncated", "{body}");
+    assert_eq!(server.metric("sconce_recording_warnings_total", &[("code", "truncated")]).await, 8.0);
+}
+
+#[tokio::test]
 async fn silence_is_not_put_into_words() {
     let server = Server::start();
     let silence = crate::support::sound::silence(3.0);

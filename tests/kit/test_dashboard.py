@@ -43,6 +43,7 @@ LEFT_OUT = {
     "sconce_key_reloads_total",
     "sconce_keys",
     "sconce_memory_budget_bytes",
+    "sconce_recording_warnings_total",
     "sconce_requests_in_flight",
     "sconce_worker_memory_bytes",
 }

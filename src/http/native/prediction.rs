@@ -129,7 +129,7 @@ impl Sound {
     }
 }
 
-/// `{"text", "language", "duration", "model", "segments"?}`.
+/// `{"text", "language", "duration", "model", "warnings"?, "segments"?}`.
 fn object(transcript: &Transcript, timestamps: Timestamps) -> Value {
     let mut prediction = json!({
         "text": transcript.text(),
@@ -137,6 +137,9 @@ fn object(transcript: &Transcript, timestamps: Timestamps) -> Value {
         "duration": transcript.summary.duration,
         "model": transcript.model,
     });
+    if !transcript.warnings.is_empty() {
+        prediction["warnings"] = json!(transcript.warnings);
+    }
     if timestamps != Timestamps::None {
         prediction["segments"] = segments(transcript, timestamps);
     }

@@ -16,7 +16,7 @@ use crate::{
     service::{
         AudioInput, Call, ConvertRequest, Service, ServiceError, SpeakRequest, TranscribeRequest, Transcription,
     },
-    speech::{Kind, Segment, Timestamps, Transcript, TranscriptEvent, VoiceInput},
+    speech::{Kind, Segment, Timestamps, TranscriptEvent, VoiceInput},
     text::TextError,
 };
 
@@ -182,8 +182,7 @@ impl Running {
                         Ok(Step::Piece(piece))
                     }
                     Ok(TranscriptEvent::Done(summary)) => {
-                        let (model, segments) = (transcription.model().clone(), std::mem::take(segments));
-                        let transcript = Transcript { model, segments, summary };
+                        let transcript = transcription.transcript(std::mem::take(segments), summary);
                         Ok(Step::Whole(Prediction::of_transcript(&transcript, *timestamps, *format)))
                     }
                     Err(error) => Err(error.into()),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::speech::{Logprob, Segment, TranscribeMode, Word};
+use crate::speech::{Logprob, Segment, TranscribeMode, Warning, Word};
 
 /// The form of `POST /v1/audio/transcriptions` and `…/translations`; `fields` reads it.
 #[derive(ToSchema)]
@@ -51,6 +51,9 @@ pub(in crate::http) struct Transcription {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logprobs: Option<Vec<Logprob>>,
     pub usage: Usage,
+    /// What was amiss with the recording; absent where nothing was.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
 }
 
 /// The answer in `verbose_json`.
@@ -69,6 +72,9 @@ pub(in crate::http) struct VerboseTranscription {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub words: Option<Vec<PlacedWord>>,
     pub usage: Usage,
+    /// What was amiss with the recording; absent where nothing was.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
 }
 
 /// A word and its place in the recording, in seconds.
@@ -107,6 +113,9 @@ pub(in crate::http) enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         logprobs: Option<Vec<Logprob>>,
         usage: Usage,
+        /// What was amiss with the recording; absent where nothing was.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        warnings: Vec<Warning>,
     },
 }
 

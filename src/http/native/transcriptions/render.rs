@@ -6,7 +6,7 @@ use super::{
     bodies::{Event, PlacedWord, Transcription, Usage, VerboseTranscription},
     form::Format,
 };
-use crate::speech::{Logprob, TranscribeMode, Transcript, TranscriptEvent, languages};
+use crate::speech::{Logprob, TranscribeMode, Transcript, TranscriptEvent, Warning, languages};
 
 /// Writes a stream of events; keeps what the last one repeats whole.
 pub(super) struct EventWriter {
@@ -26,6 +26,7 @@ pub(super) fn whole(transcript: Transcript, format: Format, mode: TranscribeMode
             text: transcript.text(),
             logprobs: logprobs.then(|| transcript.logprobs().cloned().collect()),
             usage: Usage::of(transcript.summary.duration),
+            warnings: transcript.warnings,
         }),
         Format::Verbose { segments, words } => HttpResponse::Ok().json(verbose(transcript, mode, segments, words)),
     }
@@ -39,6 +40,7 @@ fn verbose(transcript: Transcript, mode: TranscribeMode, segments: bool, words: 
         words: words.then(|| transcript.words().map(PlacedWord::of).collect()),
         segments: segments.then_some(transcript.segments),
         usage: Usage::of(transcript.summary.duration),
+        warnings: transcript.warnings,
         language: languages::name(&transcript.summary.language).to_owned(),
     }
 }
@@ -50,7 +52,8 @@ impl EventWriter {
         Self { text: String::new(), logprobs: logprobs.then(Vec::new) }
     }
 
-    pub fn event(&mut self, piece: TranscriptEvent) -> Event {
+    /// `warnings` are told with the last one.
+    pub fn event(&mut self, piece: TranscriptEvent, warnings: &[Warning]) -> Event {
         match piece {
             TranscriptEvent::Segment(segment) => {
                 let delta = if self.text.is_empty() { segment.text.trim_start().to_owned() } else { segment.text };
@@ -65,6 +68,7 @@ impl EventWriter {
                 text: self.text.trim_end().to_owned(),
                 logprobs: self.logprobs.take(),
                 usage: Usage::of(summary.duration),
+                warnings: warnings.to_vec(),
             },
         }
     }

@@ -56,7 +56,7 @@ fn events(
             None => transcription.next().await?,
         };
         let event = match piece {
-            Ok(piece) => json!(writer.event(piece)),
+            Ok(piece) => json!(writer.event(piece, transcription.warnings())),
             Err(error) => Problem::from(error).openai_body(),
         };
         Some((event, (transcription, None, writer)))
