@@ -216,6 +216,12 @@ pub struct Knob {
     pub about: &'static str,
 }
 
+impl Knob {
+    pub const fn new(name: &'static str, range: &'static str, usual: &'static str, about: &'static str) -> Self {
+        Self { name, range, usual, about }
+    }
+}
+
 /// A voice that models of a family have themselves.
 #[derive(Clone, Debug)]
 pub struct OwnVoice<'a> {

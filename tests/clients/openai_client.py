@@ -69,11 +69,12 @@ deaf = create(file=lights, model=MODEL, chunking_strategy={"type": "server_vad",
 assert deaf.text == "", deaf
 
 assert words(create(file=lights, model=MODEL, language="en", prompt="Smart home.", temperature=0.0).text) == SAID
+assert words(create(file=lights, model=MODEL, keywords=["kitchen", "lights"]).text) == SAID
 assert create(file=lights, model=MODEL, response_format="verbose_json").words is None
 
 # What the model cannot do.
 assert "speakers" in raises(openai.BadRequestError, response_format="diarized_json").message
-for name in ["known_speaker_names", "known_speaker_references", "keywords", "languages"]:
+for name in ["known_speaker_names", "known_speaker_references", "languages"]:
     assert raises(openai.BadRequestError, **{name: ["a"]}).param == name
 assert raises(openai.BadRequestError, include=["logprobs"], response_format="vtt").param == "include"
 try:

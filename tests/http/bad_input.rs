@@ -136,7 +136,6 @@ async fn fields_that_are_wrong_or_unknown() {
         (&[("include[]", "logprobs"), ("response_format", "text")], "include", "json"),
         (&[("known_speaker_names[]", "anna")], "known_speaker_names", "speakers"),
         (&[("known_speaker_references[]", "data:")], "known_speaker_references", "speakers"),
-        (&[("keywords[]", "sconce")], "keywords", "prompt"),
         (&[("languages[]", "en")], "languages", "language"),
         (&[("audio_sample", "")], "audio_sample", "file"),
         (&[("chunking_strategy", "often")], "chunking_strategy", "server_vad"),

@@ -96,7 +96,11 @@ async fn fields_of_a_transcription_are_read_as_clients_spell_them() {
         [("stream", "1"), ("vad_filter", "true")],
         [("stream", "no"), ("vad_filter", "False")],
         [("condition_on_previous_text", "False"), ("log_prob_threshold", "-1.5")],
-        [("beam_size", "1"), ("best_of", "")],
+        [("beam_size", "5"), ("best_of", "")],
+        [("repetition_penalty", "1.05"), ("no_repeat_ngram_size", "4")],
+        [("patience", "1.5"), ("audio_ctx", "300")],
+        [("hotwords", "kitchen lights"), ("language", "en")],
+        [("keywords[]", "kitchen"), ("keywords[]", "lights")],
         [("without_timestamps", "true"), ("response_format", "text")],
     ] {
         let (status, text) = ask(&fields).await;
@@ -117,9 +121,9 @@ async fn fields_of_a_transcription_are_read_as_clients_spell_them() {
     let (_, text) = ask(&[("response_format", "verbose_json"), ("word_timestamps", "true")]).await;
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["words"].as_array().map(Vec::len), Some(5), "{text}");
     for (field, value, said) in [
-        ("beam_size", "5", "beam_size"),
-        ("hotwords", "kitchen", "prompt"),
-        ("repetition_penalty", "1.3", "repetition_penalty"),
+        ("beam_size", "500", "max_batch"),
+        ("hallucination_silence_threshold", "2", "hallucination_silence_threshold"),
+        ("repetition_penalty", "0", "repetition_penalty"),
         ("stream", "perhaps", "true or false"),
         ("vad_filter", "2", "true or false"),
         ("beam_sise", "5", "condition_on_previous_text"),

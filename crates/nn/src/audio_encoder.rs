@@ -91,22 +91,27 @@ impl AudioEncoder {
         })
     }
 
-    /// `mel`: `[bands, 2 * positions]`, row by row → `[positions, width]`
+    /// `mel`: `[bands, 2 * n]`, row by row → `[n, width]`, where `n` is all positions of a window, or only the first of
+    /// them.
     pub fn forward(&self, context: &ComputeContext, mel: &[f32]) -> Result<Tensor> {
-        let (bands, frames) = (self.config.bands, 2 * self.config.positions);
-        if mel.len() != bands * frames {
-            candle_core::bail!("a window has {bands} bands of {frames} frames, which {} numbers are not", mel.len());
+        let (bands, most) = (self.config.bands, 2 * self.config.positions);
+        let frames = mel.len() / bands;
+        if frames * bands != mel.len() || frames == 0 || frames % 2 != 0 || frames > most {
+            candle_core::bail!(
+                "a window has {bands} bands of {most} frames at most, which {} numbers are not",
+                mel.len()
+            );
         }
         let mel = Tensor::from_slice(mel, (bands, frames), &context.device)?.to_dtype(context.activations())?;
         let x = self.conv1.forward(&mel.t()?.contiguous()?, Epilogue::Gelu)?;
         let x = self.conv2.forward(&x, Epilogue::Gelu)?;
-        let mut x = (x + &self.positions)?;
+        let mut x = (x + self.positions.narrow(0, 0, frames / 2)?)?;
         let mut cache = KvCache::new(&self.config.cache(), context)?;
         for (attention, mlp) in &self.layers {
             let [queries, keys, values] = attention.project_in(&x)?;
             cache.truncate(0);
             cache.extend(&keys, &values)?;
-            let sequence = SequenceQueries { cache: &cache, queries: self.config.positions, causal: false };
+            let sequence = SequenceQueries { cache: &cache, queries: frames / 2, causal: false };
             x = attention.project_out(&attend(&queries, &[sequence])?, &x)?;
             x = mlp.forward(&x)?;
         }

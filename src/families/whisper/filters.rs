@@ -5,7 +5,7 @@ mod tests;
 
 use std::ops::Range;
 
-use crate::nn::sampler::log_sum_exp;
+use crate::nn::sampler::{log_sum_exp, penalise_repetition};
 
 /// Every rule of one model.
 #[derive(Clone, Debug)]
@@ -15,6 +15,15 @@ pub struct LogitFilters {
     /// Never made first.
     pub begin_suppress: Vec<u32>,
     pub times: TimestampRules,
+}
+
+/// What a caller has against repetition. Rules of CTranslate2.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RepetitionRules {
+    /// What the logits of tokens that were made are divided by; 1: nothing.
+    pub penalty: f32,
+    /// Of so many tokens in a row none comes twice; 0: all may.
+    pub no_repeat_ngram_size: usize,
 }
 
 /// Where the timestamps are among the ids, and how late they may be.
@@ -43,6 +52,21 @@ impl LogitFilters {
         mask_all(logits, &self.suppress);
         if timestamps {
             self.times.apply(logits, made);
+        }
+    }
+}
+
+// === impl RepetitionRules ===
+
+impl RepetitionRules {
+    pub fn apply(&self, logits: &mut [f32], made: &[u32]) {
+        if self.penalty != 1.0 {
+            penalise_repetition(logits, made.iter().copied(), self.penalty);
+        }
+        let Some(before) = self.no_repeat_ngram_size.checked_sub(1) else { return };
+        let last = &made[made.len().saturating_sub(before)..];
+        for row in made.windows(self.no_repeat_ngram_size).filter(|row| row.starts_with(last)) {
+            mask_all(logits, &row[before..]);
         }
     }
 }

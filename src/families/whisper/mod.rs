@@ -20,6 +20,7 @@ mod preprocessor;
 mod presets;
 mod recogniser;
 mod repository;
+mod search;
 mod segments;
 mod token_bytes;
 mod tokens;
@@ -35,7 +36,7 @@ use serde_json::Value;
 
 use self::{config::Config, decoding_config::DecodingConfig, net::Net, recogniser::Recogniser};
 use crate::{
-    model::{DeviceId, Family, LoadError, Model, ModelFiles, Placement, Precision, Preset},
+    model::{DeviceId, Family, Knob, LoadError, Model, ModelFiles, Placement, Precision, Preset},
     speech::TaskKind,
 };
 
@@ -70,6 +71,10 @@ impl Family for Whisper {
             DeviceId::Cpu => &[Precision::F32, Precision::F16, Precision::Bf16, Precision::Q8],
             DeviceId::Cuda(_) | DeviceId::Metal => &[Precision::F32, Precision::F16, Precision::Bf16],
         }
+    }
+
+    fn knobs(&self) -> &'static [Knob] {
+        options::KNOBS
     }
 
     fn presets(&self) -> &'static [Preset] {

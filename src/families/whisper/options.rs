@@ -3,22 +3,53 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::fallback::Thresholds;
-use crate::model::RequestError;
+use super::{fallback::Thresholds, filters::RepetitionRules, search::SearchOptions};
+use crate::model::{Knob, RequestError};
 
-/// Names of openai-whisper and faster-whisper that mean something, and that this family cannot do yet, with the value by
-/// which nothing is asked for.
-const NOT_YET: [(&str, f64); 7] = [
-    ("beam_size", 1.0),
-    ("best_of", 1.0),
-    ("patience", 1.0),
-    ("length_penalty", 1.0),
-    ("repetition_penalty", 1.0),
-    ("no_repeat_ngram_size", 0.0),
-    ("hallucination_silence_threshold", 0.0),
+/// What `options` may hold.
+pub const KNOBS: &[Knob] = &[
+    Knob::new("beam_size", "1 to max_batch", "1", "Texts that are followed side by side at temperature 0"),
+    Knob::new("patience", "above 0", "1", "A beam stops after so many times its size of finished texts"),
+    Knob::new(
+        "length_penalty",
+        "any number",
+        "1",
+        "The power of its length that a text's log-probability is divided by",
+    ),
+    Knob::new("best_of", "1 to max_batch", "1", "Texts that are drawn at temperatures above 0"),
+    Knob::new("repetition_penalty", "above 0", "1", "Above 1: tokens that a window has already become less likely"),
+    Knob::new(
+        "no_repeat_ngram_size",
+        "0 and above",
+        "0",
+        "Of so many tokens in a row none comes twice in a window; 0: all may",
+    ),
+    Knob::new("hotwords", "a text", "none", "Words that each window is told before the text of the one before it"),
+    Knob::new(
+        "condition_on_previous_text",
+        "true or false",
+        "true",
+        "Whether a window is told what the one before it said",
+    ),
+    Knob::new(
+        "compression_ratio_threshold",
+        "a number or null",
+        "2.4",
+        "A text that zlib shrinks by more is decoded anew",
+    ),
+    Knob::new("logprob_threshold", "a number or null", "-1", "A text that is less likely, by token, is decoded anew"),
+    Knob::new(
+        "no_speech_threshold",
+        "a number or null",
+        "0.6",
+        "A doubted text is left out where silence is likelier than this",
+    ),
+    Knob::new("audio_ctx", "0 to 1500", "0", "Positions of 20 ms that the encoder sees of a window, at least; 0: all"),
+    Knob::new("seed", "0 and above", "0", "Of the dice at temperatures above 0"),
 ];
 
-/// Names and defaults are openai-whisper's. `null` turns a threshold off.
+/// Names and defaults are openai-whisper's and, where it has none, faster-whisper's. `null` turns a threshold off, and is
+/// the default elsewhere.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WhisperOptions {
@@ -31,6 +62,23 @@ pub struct WhisperOptions {
     pub logprob_threshold: Option<f32>,
     /// A doubted text whose window is likelier than this to hold no speech is left out.
     pub no_speech_threshold: Option<f32>,
+    /// Texts that are followed side by side at temperature 0. Each takes a row of `max_batch`.
+    pub beam_size: Option<usize>,
+    /// Texts that are drawn at temperatures above 0, of which the likeliest is kept. Each takes a row of `max_batch`.
+    pub best_of: Option<usize>,
+    /// A beam stops after so many times its size of finished texts.
+    pub patience: Option<f32>,
+    /// A text's log-probability is divided by its length to this power before it is compared.
+    pub length_penalty: Option<f32>,
+    /// Makes tokens that a window has already less likely, above 1.
+    pub repetition_penalty: Option<f32>,
+    /// Of so many tokens in a row none comes twice in a window; 0: all may.
+    pub no_repeat_ngram_size: Option<usize>,
+    /// Words that each window is told before the text of the one before it.
+    pub hotwords: Option<String>,
+    /// Positions of 20 ms that the encoder sees of a window, at least; never fewer than hold its sound. 0: all, as the model
+    /// was trained. whisper.cpp's name.
+    pub audio_ctx: usize,
     /// Of the dice at temperatures above 0. The same request with the same seed gives the same text.
     pub seed: u64,
 }
@@ -42,6 +90,14 @@ impl Default for WhisperOptions {
             compression_ratio_threshold: Some(2.4),
             logprob_threshold: Some(-1.0),
             no_speech_threshold: Some(0.6),
+            beam_size: None,
+            best_of: None,
+            patience: None,
+            length_penalty: None,
+            repetition_penalty: None,
+            no_repeat_ngram_size: None,
+            hotwords: None,
+            audio_ctx: 0,
             seed: 0,
         }
     }
@@ -51,22 +107,55 @@ impl Default for WhisperOptions {
 
 impl WhisperOptions {
     pub fn parse(given: &Map<String, Value>) -> Result<Self, RequestError> {
-        let unsupported = |message| Err(RequestError::Unsupported { param: "options", message });
+        let unsupported =
+            |message: &str| Err(RequestError::Unsupported { param: "options", message: message.to_owned() });
+        let invalid =
+            |message: String| RequestError::Invalid { param: "options", message: format!("options: {message}") };
         let mut given = given.clone();
-        for (name, nothing) in NOT_YET {
-            if given.remove(name).is_some_and(|value| !value.is_null() && value.as_f64() != Some(nothing)) {
-                let why = "decoding is greedy, with temperature fall-back";
-                return unsupported(format!("the option {name} is not supported: {why}; leave it out"));
-            }
-        }
-        if given.remove("hotwords").is_some_and(|words| !words.is_null()) {
-            return unsupported("the option hotwords is not supported; put the words into the prompt".to_owned());
+        let is_more_than = |value: Value, nothing: f64| !value.is_null() && value.as_f64() != Some(nothing);
+        if given.remove("hallucination_silence_threshold").is_some_and(|value| is_more_than(value, 0.0)) {
+            return unsupported("the option hallucination_silence_threshold is not supported; leave it out");
         }
         if given.remove("suppress_blank").is_some_and(|value| value == Value::Bool(false)) {
-            return unsupported("the option suppress_blank is always on; leave it out".to_owned());
+            return unsupported("the option suppress_blank is always on; leave it out");
         }
-        serde_json::from_value(Value::Object(given))
-            .map_err(|error| RequestError::Invalid { param: "options", message: format!("options: {error}") })
+        let options: Self = serde_json::from_value(Value::Object(given)).map_err(|error| invalid(error.to_string()))?;
+        options.check().map_err(invalid)?;
+        Ok(options)
+    }
+
+    /// Ranges in which there is a text to be found.
+    fn check(&self) -> Result<(), String> {
+        for (name, count) in [("beam_size", self.beam_size), ("best_of", self.best_of)] {
+            if count == Some(0) {
+                return Err(format!("{name} is 0, and must be 1 or more"));
+            }
+        }
+        for (name, number) in [("patience", self.patience), ("repetition_penalty", self.repetition_penalty)] {
+            if let Some(number) = number.filter(|number| !(number.is_finite() && *number > 0.0)) {
+                return Err(format!("{name} is {number}, and must be above 0"));
+            }
+        }
+        match self.length_penalty.filter(|number| !number.is_finite()) {
+            Some(number) => Err(format!("length_penalty is {number}, and must be a number")),
+            None => Ok(()),
+        }
+    }
+
+    pub fn search(&self) -> SearchOptions {
+        SearchOptions {
+            beam_size: self.beam_size.unwrap_or(1),
+            patience: self.patience.unwrap_or(1.0),
+            best_of: self.best_of.unwrap_or(1),
+            length_penalty: self.length_penalty.unwrap_or(1.0),
+        }
+    }
+
+    pub fn repetition(&self) -> RepetitionRules {
+        RepetitionRules {
+            penalty: self.repetition_penalty.unwrap_or(1.0),
+            no_repeat_ngram_size: self.no_repeat_ngram_size.unwrap_or(0),
+        }
     }
 
     pub fn thresholds(&self) -> Thresholds {
@@ -80,6 +169,8 @@ impl WhisperOptions {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::json;
 
     use super::*;
@@ -105,21 +196,47 @@ mod tests {
     }
 
     #[test]
+    fn what_is_told_of_options_is_what_there_are() {
+        let told: BTreeSet<&str> = KNOBS.iter().map(|knob| knob.name).collect();
+        let unknown = parse(json!({"?": 1})).unwrap_err().to_string();
+        let known: BTreeSet<&str> =
+            unknown.split('`').skip(3).step_by(2).filter(|name| *name != "log_prob_threshold").collect();
+        assert_eq!(told, known);
+    }
+
+    #[test]
     fn a_wrong_type_is_refused() {
         assert!(matches!(parse(json!({"seed": "x"})), Err(RequestError::Invalid { param: "options", .. })));
     }
 
     #[test]
-    fn beam_search_is_refused_by_name() {
-        let error = parse(json!({"beam_size": 5})).unwrap_err();
-        assert!(
-            matches!(&error, RequestError::Unsupported { message, .. } if message.contains("beam_size")),
-            "{error:?}"
-        );
-        let greedy = json!({"beam_size": 1, "best_of": null, "repetition_penalty": 1.0, "log_prob_threshold": -2.0});
-        assert_eq!(
-            parse(greedy).unwrap(),
-            WhisperOptions { logprob_threshold: Some(-2.0), ..WhisperOptions::default() }
-        );
+    fn null_is_as_if_it_was_left_out() {
+        let greedy =
+            json!({"beam_size": null, "best_of": null, "hotwords": null, "hallucination_silence_threshold": null});
+        assert_eq!(parse(greedy).unwrap(), WhisperOptions::default());
+        let given = parse(json!({"beam_size": 5, "patience": 2, "log_prob_threshold": -2.0})).unwrap();
+        let search = SearchOptions { beam_size: 5, patience: 2.0, best_of: 1, length_penalty: 1.0 };
+        assert_eq!((given.search(), given.logprob_threshold), (search, Some(-2.0)));
+    }
+
+    #[test]
+    fn what_finds_no_text_is_refused_with_what_would_be_right() {
+        for (given, expected) in [
+            (json!({"beam_size": 0}), "options: beam_size is 0, and must be 1 or more"),
+            (json!({"best_of": 0}), "options: best_of is 0, and must be 1 or more"),
+            (json!({"patience": 0.0}), "options: patience is 0, and must be above 0"),
+            (json!({"repetition_penalty": -1.0}), "options: repetition_penalty is -1, and must be above 0"),
+            (json!({"length_penalty": 1e39}), "options: length_penalty is inf, and must be a number"),
+        ] {
+            let error = parse(given).unwrap_err();
+            assert_eq!(error, RequestError::Invalid { param: "options", message: expected.to_owned() });
+        }
+    }
+
+    #[test]
+    fn what_is_not_done_is_refused_by_name() {
+        let error = parse(json!({"hallucination_silence_threshold": 2.0})).unwrap_err();
+        let named = "hallucination_silence_threshold";
+        assert!(matches!(&error, RequestError::Unsupported { message, .. } if message.contains(named)), "{error:?}");
     }
 }

@@ -19,12 +19,16 @@ use super::{
     net::{Net, Slots},
     preprocessor::SpectrumOf,
     transcription::NextStep,
+    window::DecoderInput,
     words::Attention,
 };
 use crate::{
     model::{Batch, Broken, Model},
     speech::{Transcribe, TranscribeMode},
 };
+
+/// Frames of a first inference: it goes through all weights, and need not take as long as a whole window would.
+const DRY_RUN: usize = 200;
 
 /// Weights, and memory for as many requests as are worked on at once.
 pub struct Recogniser {
@@ -47,19 +51,25 @@ impl Recogniser {
     fn work(&mut self, batch: &mut Batch<'_, Transcribe>) -> Result<()> {
         let mut rows = Vec::new();
         loop {
-            let newcomers = batch.admit(self.max_batch - rows.len());
+            let taken: usize = rows.iter().map(Row::width).sum();
+            let newcomers = batch.admit(self.max_batch.saturating_sub(taken));
             if rows.is_empty() && newcomers.is_empty() {
                 self.slots.trim();
                 return Ok(());
             }
-            rows.extend(newcomers.into_iter().filter_map(|request| Row::new(request, self.decoding.clone())));
+            let new = |request| Row::new(request, self.decoding.clone(), self.max_batch);
+            rows.extend(newcomers.into_iter().filter_map(new));
             self.remove_done(&mut rows);
             if rows.iter().all(Row::waits) {
                 batch.park(rows.iter().map(Row::request));
                 continue;
             }
-            for row in &mut rows {
-                self.prepare(row, batch)?;
+            for at in 0..rows.len() {
+                // The last that were admitted may be wider than what is left.
+                let taken: usize = rows.iter().filter(|row| row.has_slots()).map(Row::width).sum();
+                if rows[at].has_slots() || taken + rows[at].width() <= self.max_batch {
+                    self.prepare(&mut rows[at], batch)?;
+                }
             }
             self.step(&mut rows)?;
             batch.step();
@@ -69,9 +79,7 @@ impl Recogniser {
     /// Ends what is over: answered, given up, or not wanted any more.
     fn remove_done(&mut self, rows: &mut Vec<Row>) {
         for row in rows.extract_if(.., |row| row.is_over()) {
-            if let Some(slot) = row.end() {
-                self.slots.close(slot);
-            }
+            row.end().into_iter().for_each(|slot| self.slots.close(slot));
         }
     }
 
@@ -79,9 +87,9 @@ impl Recogniser {
     fn prepare(&mut self, row: &mut Row, batch: &mut Batch<'_, Transcribe>) -> Result<()> {
         while !row.waits() && !row.is_over() {
             match row.next_step() {
-                NextStep::Encode { seek } if row.pass_silence(seek, self.decoding.window) => {}
+                NextStep::Encode { seek, .. } if row.pass_silence(seek, self.decoding.window) => {}
                 NextStep::Encode { .. } if !row.look(&self.spectra, self.decoding.window) => return Ok(()),
-                NextStep::Encode { seek } => self.encode(row, seek)?,
+                NextStep::Encode { seek, frames } => self.encode(row, seek, frames)?,
                 NextStep::Align(tokens) => self.align(row, &tokens)?,
                 NextStep::Decode(_) | NextStep::Done => return Ok(()),
             }
@@ -90,20 +98,17 @@ impl Recogniser {
         Ok(())
     }
 
-    fn encode(&mut self, row: &mut Row, seek: usize) -> Result<()> {
-        let mel = row.window(&self.spectra, seek, self.decoding.window);
+    fn encode(&mut self, row: &mut Row, seek: usize, frames: usize) -> Result<()> {
+        let mel = row.window(&self.spectra, seek, frames);
         for features in self.net.encode(&[mel.values()])? {
-            if let Some(slot) = row.slot.take() {
-                self.slots.close(slot);
-            }
-            row.slot = Some(self.net.open(&mut self.slots, &features)?);
+            row.open(&mut self.slots, |slots| self.net.open(slots, &features))?;
         }
         row.transcription.encoded();
         Ok(())
     }
 
     fn align(&mut self, row: &mut Row, tokens: &[u32]) -> Result<()> {
-        let Some(slot) = &row.slot else { return Ok(()) };
+        let Some(slot) = row.slot() else { return Ok(()) };
         self.slots.rewind(slot, 0);
         let (heads, text) = (&self.decoding.alignment_heads, self.decoding.tokens.eot as usize);
         let alignment = self.net.attend(&mut self.slots, slot, tokens, heads, text)?;
@@ -115,27 +120,30 @@ impl Recogniser {
 
     /// One decoder step for all of them.
     fn step(&mut self, rows: &mut [Row]) -> Result<()> {
-        let mut waiting: Vec<(&mut Row, Vec<u32>)> = Vec::with_capacity(rows.len());
-        for row in rows.iter_mut().filter(|row| !row.waits()) {
-            if let (NextStep::Decode(input), Some(slot)) = (row.next_step(), &row.slot) {
-                self.slots.rewind(slot, input.keep);
-                waiting.push((row, input.tokens));
+        let mut waiting: Vec<(&mut Row, Vec<DecoderInput>)> = Vec::with_capacity(rows.len());
+        for row in rows.iter_mut().filter(|row| row.has_slots() && !row.waits()) {
+            if let NextStep::Decode(inputs) = row.next_step() {
+                row.follow(&mut self.slots, &inputs)?;
+                waiting.push((row, inputs));
             }
         }
-        let fed: Vec<_> =
-            waiting.iter().filter_map(|(row, tokens)| Some((row.slot.as_ref()?, tokens.as_slice()))).collect();
-        let logits = self.net.step(&mut self.slots, &fed)?;
+        let fed: Vec<_> = waiting
+            .iter()
+            .flat_map(|(row, inputs)| row.slots().iter().zip(inputs.iter().map(|input| input.tokens.as_slice())))
+            .collect();
+        let mut logits = self.net.step(&mut self.slots, &fed)?.into_iter();
         drop(fed);
-        for ((row, _), logits) in waiting.into_iter().zip(logits) {
-            row.take_logits(logits);
+        for (row, inputs) in waiting {
+            row.take_logits(logits.by_ref().take(inputs.len()).collect());
         }
         Ok(())
     }
 
-    /// One window of silence through every part of the network. Weights that are no numbers load like any other; what
+    /// A moment of silence through every part of the network. Weights that are no numbers load like any other; what
     /// comes out of them shows.
     fn dry_run(&mut self) -> Result<()> {
-        let silence = self.spectra.window(&[], &mut Loudness::default(), 0, self.decoding.window);
+        let frames = DRY_RUN.min(self.decoding.window);
+        let silence = self.spectra.window(&[], &mut Loudness::default(), 0, frames);
         let opening = self.decoding.tokens.sot_sequence("en", TranscribeMode::Transcribe);
         for features in self.net.encode(&[silence.values()])? {
             let slot = self.net.open(&mut self.slots, &features)?;

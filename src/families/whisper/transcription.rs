@@ -13,6 +13,7 @@ use rand::{SeedableRng, rngs::StdRng};
 use super::{
     decoding_config::DecodingConfig,
     history::History,
+    segments::FRAMES_PER_STEP,
     transcription_options::TranscriptionOptions,
     window::{DecodeResult, DecoderInput, NoDistribution, Window},
     words::{self, Attention},
@@ -66,10 +67,10 @@ enum State {
 /// What the network is to do for a transcription next.
 #[derive(Debug, PartialEq)]
 pub enum NextStep {
-    /// The window from this frame on, encoded; then [`Transcription::encoded`].
-    Encode { seek: usize },
-    /// The logits after these tokens; then [`Transcription::take_logits`].
-    Decode(DecoderInput),
+    /// So many frames of the window from this one on, encoded; then [`Transcription::encoded`].
+    Encode { seek: usize, frames: usize },
+    /// The logits after these tokens, of one sequence or several; then [`Transcription::take_logits`].
+    Decode(Vec<DecoderInput>),
     /// Where the decoder looks while it writes these tokens; then [`Transcription::align`].
     Align(Vec<u32>),
     /// It is over.
@@ -99,9 +100,11 @@ impl Transcription {
 
     pub fn next_step(&self) -> NextStep {
         match &self.state {
-            State::Encoding => NextStep::Encode { seek: self.seek },
-            State::Detecting => NextStep::Decode(DecoderInput { keep: 0, tokens: vec![self.decoding.tokens.sot] }),
-            State::Decoding(window) => NextStep::Decode(window.input()),
+            State::Encoding => NextStep::Encode { seek: self.seek, frames: self.encoded_frames() },
+            State::Detecting => {
+                NextStep::Decode(vec![DecoderInput { from: 0, keep: 0, tokens: vec![self.decoding.tokens.sot] }])
+            }
+            State::Decoding(window) => NextStep::Decode(window.inputs()),
             State::Aligning(draft) => NextStep::Align(self.spelled(draft)),
             State::Done => NextStep::Done,
         }
@@ -120,11 +123,11 @@ impl Transcription {
         self.seek_to(self.seek + self.frames());
     }
 
-    /// Takes logits `[vocabulary]`; gives the segments that are final.
-    pub fn take_logits(&mut self, logits: Vec<f32>) -> Result<Vec<Segment>, NoDistribution> {
+    /// Takes logits `[vocabulary]` of each sequence; gives the segments that are final.
+    pub fn take_logits(&mut self, logits: Vec<Vec<f32>>) -> Result<Vec<Segment>, NoDistribution> {
         match &mut self.state {
             State::Detecting => {
-                let language = self.detect(&logits);
+                let language = self.detect(logits.first().ok_or(NoDistribution)?);
                 self.language = Some(language);
                 self.state = State::Decoding(self.window(language));
                 Ok(Vec::new())
@@ -150,6 +153,11 @@ impl Transcription {
         self.conclude(draft)
     }
 
+    /// Sequences that it follows at once, at most.
+    pub fn width(&self) -> usize {
+        self.options.search.width()
+    }
+
     pub fn is_over(&self) -> bool {
         matches!(self.state, State::Done)
     }
@@ -162,6 +170,17 @@ impl Transcription {
     /// Frames of sound in the window.
     fn frames(&self) -> usize {
         self.decoding.window.min(self.options.frames - self.seek)
+    }
+
+    /// Frames of the window that the encoder sees, silence behind its sound included.
+    fn encoded_frames(&self) -> usize {
+        match self.options.audio_ctx {
+            0 => self.decoding.window,
+            least => least
+                .max(self.frames().div_ceil(FRAMES_PER_STEP))
+                .saturating_mul(FRAMES_PER_STEP)
+                .min(self.decoding.window),
+        }
     }
 
     /// Where the window starts, in seconds.
@@ -180,7 +199,10 @@ impl Transcription {
         if !self.options.timestamps {
             opening.push(self.decoding.tokens.no_timestamps);
         }
-        Window::new(&self.decoding, self.history.last(self.decoding.max_prompt_tokens()), &opening)
+        let room = self.decoding.max_prompt_tokens();
+        let hotwords = &self.options.hotwords[..self.options.hotwords.len().min(room)];
+        let earlier = [hotwords, self.history.last(room - hotwords.len())].concat();
+        Window::new(&self.decoding, &self.options, &earlier, &opening)
     }
 
     fn sot_sequence(&self) -> Vec<u32> {

@@ -1,7 +1,8 @@
 //! What a caller asked, checked against what the model can do.
 
 use super::{
-    decoding_config::DecodingConfig, fallback, fallback::Thresholds, options::WhisperOptions, segments::FRAMES_PER_STEP,
+    decoding_config::DecodingConfig, fallback, fallback::Thresholds, filters::RepetitionRules, options::WhisperOptions,
+    search::SearchOptions, segments::FRAMES_PER_STEP,
 };
 use crate::{
     model::{LoadError, RequestError},
@@ -28,7 +29,13 @@ pub struct TranscriptionOptions {
     /// To be tried in turn; never empty.
     pub temperatures: Vec<f32>,
     pub thresholds: Thresholds,
+    pub search: SearchOptions,
+    pub repetition: RepetitionRules,
+    /// Of words that each window is told.
+    pub hotwords: Vec<u32>,
     pub condition_on_previous_text: bool,
+    /// Positions that the encoder sees of a window, at least; 0: all.
+    pub audio_ctx: usize,
     /// Whether the decoder makes timestamps.
     pub timestamps: bool,
     pub word_timestamps: bool,
@@ -49,10 +56,14 @@ impl TranscriptionOptions {
             duration: audio.seconds(),
             language: language(asked, decoding)?,
             mode: mode(asked, decoding)?,
-            prompt: prompt(asked, decoding)?,
+            prompt: earlier_text("prompt", asked.prompt.as_deref(), decoding)?,
             temperatures: fallback::temperatures(temperature(asked)?),
             thresholds: given.thresholds(),
+            search: given.search(),
+            repetition: given.repetition(),
+            hotwords: earlier_text("options", given.hotwords.as_deref(), decoding)?,
             condition_on_previous_text: given.condition_on_previous_text,
+            audio_ctx: given.audio_ctx,
             timestamps: asked.timestamps != Timestamps::None || frames > decoding.window,
             word_timestamps: asked.timestamps == Timestamps::Word,
             logprobs: asked.logprobs,
@@ -83,16 +94,16 @@ fn mode(asked: &TranscribeOptions, decoding: &DecodingConfig) -> Result<Transcri
     Ok(asked.mode)
 }
 
-/// Models without a token for earlier text take no prompt.
-fn prompt(asked: &TranscribeOptions, decoding: &DecodingConfig) -> Result<Vec<u32>, RequestError> {
-    let text = asked.prompt.as_deref().map(str::trim).filter(|text| !text.is_empty());
+/// What the decoder is to take for text before the window. Models without a token for it take none.
+fn earlier_text(param: &'static str, given: Option<&str>, decoding: &DecodingConfig) -> Result<Vec<u32>, RequestError> {
+    let text = given.map(str::trim).filter(|text| !text.is_empty());
     let Some(text) = text else { return Ok(Vec::new()) };
     if decoding.tokens.sot_prev.is_none() {
-        return Err(RequestError::Unsupported { param: "prompt", message: "this model takes no prompt".to_owned() });
+        return Err(RequestError::Unsupported { param, message: "this model takes no prompt".to_owned() });
     }
     decoding.tokens.encode(&format!(" {text}")).map_err(|error: LoadError| {
         tracing::warn!(%error, "a prompt could not be encoded");
-        RequestError::Invalid { param: "prompt", message: "the prompt is not text that the model can read".to_owned() }
+        RequestError::Invalid { param, message: "the prompt is not text that the model can read".to_owned() }
     })
 }
 

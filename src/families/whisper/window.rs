@@ -6,9 +6,10 @@ use rand::rngs::StdRng;
 use super::{
     decoding_config::DecodingConfig,
     fallback::{Quality, compression_ratio},
+    search::Search,
     transcription_options::TranscriptionOptions,
 };
-use crate::nn::sampler::{probability, sample};
+use crate::nn::sampler::probability;
 
 /// A window that is being decoded.
 #[derive(Debug)]
@@ -22,22 +23,15 @@ pub struct Window {
     no_speech_prob: f32,
     /// The answer to the whole prompt, kept for the next try.
     first: Vec<f32>,
-    attempt: Attempt,
-}
-
-/// One try at one temperature.
-#[derive(Debug, Default)]
-struct Attempt {
     /// Index of the temperature.
-    number: usize,
-    made: Vec<u32>,
-    /// Of each that was made, and of the end.
-    logprobs: Vec<f32>,
+    attempt: usize,
+    search: Search,
 }
 
-/// What is to be fed next: the decoder keeps its first `keep` tokens and takes `tokens` after them.
+/// What one sequence of the decoder is fed next: it takes `tokens` after the first `keep` of what the sequence `from` held.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DecoderInput {
+    pub from: usize,
     pub keep: usize,
     pub tokens: Vec<u32>,
 }
@@ -62,28 +56,39 @@ pub struct NoDistribution;
 
 impl Window {
     /// `earlier` is text before this window, `opening` begins with the start token.
-    pub fn new(decoding: &DecodingConfig, earlier: &[u32], opening: &[u32]) -> Self {
+    pub fn new(decoding: &DecodingConfig, options: &TranscriptionOptions, earlier: &[u32], opening: &[u32]) -> Self {
         let earlier = decoding.tokens.sot_prev.filter(|_| !earlier.is_empty()).map(|previous| (previous, earlier));
         let mut prompt = earlier.map_or_else(Vec::new, |(previous, text)| [&[previous], text].concat());
         let to_start = prompt.len() + 1;
         prompt.extend(opening);
-        Self { prompt, to_start, fed: 0, no_speech_prob: 0.0, first: Vec::new(), attempt: Attempt::default() }
+        let search = Search::new(&options.search, options.temperatures[0]);
+        Self { prompt, to_start, fed: 0, no_speech_prob: 0.0, first: Vec::new(), attempt: 0, search }
     }
 
-    pub fn input(&self) -> DecoderInput {
+    /// Of each sequence that is followed.
+    pub fn inputs(&self) -> Vec<DecoderInput> {
         let prompt = self.prompt.len();
-        match (self.fed, self.attempt.made.as_slice()) {
-            (0, _) => DecoderInput { keep: 0, tokens: self.prompt[..self.to_start].to_vec() },
-            (fed, _) if fed < prompt => DecoderInput { keep: fed, tokens: self.prompt[fed..].to_vec() },
-            (_, [.., last]) => DecoderInput { keep: prompt + self.attempt.made.len() - 1, tokens: vec![*last] },
-            (_, []) => DecoderInput { keep: prompt - 1, tokens: self.prompt[prompt - 1..].to_vec() },
+        let alone =
+            |keep: usize, end: usize| vec![DecoderInput { from: 0, keep, tokens: self.prompt[keep..end].to_vec() }];
+        match self.fed {
+            0 => alone(0, self.to_start),
+            fed if fed < prompt => alone(fed, prompt),
+            _ => self
+                .search
+                .live()
+                .iter()
+                .filter_map(|hypothesis| {
+                    let (last, before) = hypothesis.tokens.split_last()?;
+                    Some(DecoderInput { from: hypothesis.from, keep: prompt + before.len(), tokens: vec![*last] })
+                })
+                .collect(),
         }
     }
 
-    /// Takes the answer `[vocabulary]` to the last token of [`Self::input`]; gives what was said once that is clear.
+    /// Takes the answers `[vocabulary]` to the last tokens of [`Self::inputs`]; gives what was said once that is clear.
     pub fn take_logits(
         &mut self,
-        mut logits: Vec<f32>,
+        mut logits: Vec<Vec<f32>>,
         decoding: &DecodingConfig,
         options: &TranscriptionOptions,
         rng: &mut StdRng,
@@ -91,24 +96,31 @@ impl Window {
         if !self.prompted(&logits, decoding) {
             return Ok(None);
         }
-        while self.make(&mut logits, decoding, options, rng)? {
+        let rules = |logits: &mut [f32], made: &[u32]| {
+            options.repetition.apply(logits, made);
+            decoding.filters.apply(logits, made, options.timestamps);
+        };
+        let longest = decoding.max_new_tokens().min((decoding.context + 1).saturating_sub(self.prompt.len()));
+        while self.search.take_logits(logits, rules, decoding.tokens.eot, longest, rng)? {
             let result = self.result(decoding, options);
-            let is_last = self.attempt.number + 1 == options.temperatures.len();
+            let is_last = self.attempt + 1 == options.temperatures.len();
             if is_last || options.thresholds.believable(&result.quality) {
                 return Ok(Some(result));
             }
-            self.attempt = Attempt { number: self.attempt.number + 1, ..Attempt::default() };
-            logits.clone_from(&self.first);
+            self.attempt += 1;
+            self.search = Search::new(&options.search, options.temperatures[self.attempt]);
+            logits = vec![self.first.clone()];
         }
         Ok(None)
     }
 
     /// Goes through the prompt; whether `logits` are about what comes after it.
-    fn prompted(&mut self, logits: &[f32], decoding: &DecodingConfig) -> bool {
+    fn prompted(&mut self, logits: &[Vec<f32>], decoding: &DecodingConfig) -> bool {
         let prompt = self.prompt.len();
         if self.fed == prompt {
             return true;
         }
+        let logits = logits.first().map(Vec::as_slice).unwrap_or_default();
         if self.fed == 0 {
             self.no_speech_prob = decoding.tokens.no_speech.map_or(0.0, |id| probability(logits, id));
             self.fed = self.to_start;
@@ -121,36 +133,15 @@ impl Window {
         self.fed == prompt
     }
 
-    /// One more token; whether it was the last.
-    fn make(
-        &mut self,
-        logits: &mut [f32],
-        decoding: &DecodingConfig,
-        options: &TranscriptionOptions,
-        rng: &mut StdRng,
-    ) -> Result<bool, NoDistribution> {
-        let attempt = &mut self.attempt;
-        decoding.filters.apply(logits, &attempt.made, options.timestamps);
-        let choice = sample(logits, options.temperatures[attempt.number], rng).ok_or(NoDistribution)?;
-        attempt.logprobs.push(choice.logprob);
-        if choice.token == decoding.tokens.eot {
-            return Ok(true);
-        }
-        attempt.made.push(choice.token);
-        let made = attempt.made.len();
-        Ok(made >= decoding.max_new_tokens() || self.prompt.len() + made > decoding.context)
-    }
-
     fn result(&mut self, decoding: &DecodingConfig, options: &TranscriptionOptions) -> DecodeResult {
-        let attempt = &mut self.attempt;
-        let text = decoding.tokens.text(&attempt.made);
+        let temperature = self.search.temperature();
+        let best = std::mem::replace(&mut self.search, Search::new(&options.search, temperature)).best();
+        let text = decoding.tokens.text(&best.tokens);
         let quality = Quality {
             compression_ratio: compression_ratio(text.trim()),
-            avg_logprob: attempt.logprobs.iter().sum::<f32>() / (attempt.made.len() + 1) as f32,
+            avg_logprob: best.logprob() / (best.tokens.len() + 1) as f32,
             no_speech_prob: self.no_speech_prob,
         };
-        let temperature = options.temperatures[attempt.number];
-        let (tokens, logprobs) = (std::mem::take(&mut attempt.made), std::mem::take(&mut attempt.logprobs));
-        DecodeResult { tokens, logprobs, temperature, quality }
+        DecodeResult { tokens: best.tokens, logprobs: best.logprobs, temperature, quality }
     }
 }

@@ -106,6 +106,24 @@ impl KvCache {
         self.len += count;
         Ok(())
     }
+
+    /// Holds what another of the same sizes holds, and nothing more.
+    pub fn copy_from(&mut self, other: &Self) -> Result<()> {
+        match (&mut self.store, &other.store) {
+            (Store::Panels(to), Store::Panels(from)) => to.copy_from(from, other.len),
+            (Store::Tensors { keys, values }, Store::Tensors { keys: other_keys, values: other_values }) => {
+                if other.len > 0 {
+                    keys.slice_set(&other_keys.narrow(1, 0, other.len)?.contiguous()?, 1, 0)?;
+                    values.slice_set(&other_values.narrow(1, 0, other.len)?.contiguous()?, 1, 0)?;
+                }
+            }
+            (Store::Panels(_), Store::Tensors { .. }) | (Store::Tensors { .. }, Store::Panels(_)) => {
+                candle_core::bail!("caches of two kinds");
+            }
+        }
+        self.len = other.len;
+        Ok(())
+    }
 }
 
 // === impl KvCacheConfig ===

@@ -1,6 +1,8 @@
 //! Slots for sequences that join and leave between two steps (continuous batching): their caches, taken when there are first
 //! so many sequences, and used again.
 
+use std::sync::Arc;
+
 use candle_core::{Result, Tensor};
 
 use super::{
@@ -40,7 +42,8 @@ pub struct SlotConfig {
 #[derive(Debug)]
 struct Caches {
     self_attention: Vec<KvCache>,
-    cross_attention: Vec<KvCache>,
+    /// Shared by slots that listen to the same; empty where a slot that shared them was closed.
+    cross_attention: Arc<Vec<KvCache>>,
 }
 
 // === impl Slots ===
@@ -55,13 +58,40 @@ impl Slots {
         if self.free.is_empty() {
             self.grow()?;
         }
-        let Some(&slot) = self.free.last() else { candle_core::bail!("all {} slots are in use", self.count) };
+        let slot = self.last_free()?;
         let Caches { self_attention, cross_attention } = &mut self.slots[slot];
-        cross_attention.iter_mut().for_each(|cache| cache.truncate(0));
-        fill(cross_attention)?;
+        let heard = match Arc::get_mut(cross_attention) {
+            Some(heard) if !heard.is_empty() => heard,
+            _ => {
+                *cross_attention = Arc::new(caches(&self.config, &self.config.cross_attention, &self.context)?);
+                Arc::get_mut(cross_attention).ok_or_else(|| candle_core::Error::msg("new caches are shared"))?
+            }
+        };
+        heard.iter_mut().for_each(|cache| cache.truncate(0));
+        fill(heard)?;
         self_attention.iter_mut().for_each(|cache| cache.truncate(0));
         self.free.pop();
         Ok(Slot(slot))
+    }
+
+    /// One more slot with the tokens of another, which listens to the same.
+    pub fn fork(&mut self, slot: &Slot) -> Result<Slot> {
+        if self.free.is_empty() {
+            self.grow()?;
+        }
+        let fork = self.last_free()?;
+        let [from, to] = self.slots.get_disjoint_mut([slot.0, fork]).map_err(candle_core::Error::wrap)?;
+        for (from, to) in from.self_attention.iter().zip(&mut to.self_attention) {
+            to.copy_from(from)?;
+        }
+        to.cross_attention = from.cross_attention.clone();
+        self.free.pop();
+        Ok(Slot(fork))
+    }
+
+    fn last_free(&self) -> Result<usize> {
+        let Some(&slot) = self.free.last() else { candle_core::bail!("all {} slots are in use", self.count) };
+        Ok(slot)
     }
 
     /// Tokens that the slot holds.
@@ -96,6 +126,10 @@ impl Slots {
     }
 
     pub fn close(&mut self, slot: Slot) {
+        let heard = &mut self.slots[slot.0].cross_attention;
+        if Arc::strong_count(heard) > 1 {
+            *heard = Arc::default();
+        }
         self.free.push(slot.0);
     }
 
@@ -162,7 +196,11 @@ impl SlotConfig {
 
 impl Caches {
     fn new(config: &SlotConfig, context: &ComputeContext) -> Result<Self> {
-        let caches = |of: &KvCacheConfig| (0..config.layers).map(|_| KvCache::new(of, context)).collect::<Result<_>>();
-        Ok(Self { self_attention: caches(&config.self_attention)?, cross_attention: caches(&config.cross_attention)? })
+        let self_attention = caches(config, &config.self_attention, context)?;
+        Ok(Self { self_attention, cross_attention: Arc::default() })
     }
+}
+
+fn caches(config: &SlotConfig, of: &KvCacheConfig, context: &ComputeContext) -> Result<Vec<KvCache>> {
+    (0..config.layers).map(|_| KvCache::new(of, context)).collect()
 }

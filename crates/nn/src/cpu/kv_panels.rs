@@ -72,6 +72,15 @@ impl KvPanels {
             Numbers::Half(panelled) => panelled.write_values(self.level, self.shape, at, values),
         }
     }
+
+    /// Takes the first `len` positions of another of the same sizes and kind.
+    pub fn copy_from(&mut self, other: &Self, len: usize) {
+        match (&mut self.numbers, &other.numbers) {
+            (Numbers::Full(to), Numbers::Full(from)) => to.copy_from(from, self.shape, len),
+            (Numbers::Half(to), Numbers::Half(from)) => to.copy_from(from, self.shape, len),
+            (to, from) => unreachable!("{to:?} and {from:?} are of one model"),
+        }
+    }
 }
 
 /// Calls `write` with each head and its part.
@@ -123,6 +132,17 @@ impl<E: Element> Panelled<E> {
                 }
             }
         });
+    }
+
+    pub fn copy_from(&mut self, other: &Self, shape: CacheShape, len: usize) {
+        let (panel, stride) = (shape.head_dim * PANEL, shape.keys_stride());
+        for (to, from) in self.keys.chunks_exact_mut(stride).zip(other.keys.chunks_exact(stride)) {
+            to[..panels(len) * panel].copy_from_slice(&from[..panels(len) * panel]);
+        }
+        let stride = shape.capacity * PANEL;
+        for (to, from) in self.values.chunks_exact_mut(stride).zip(other.values.chunks_exact(stride)) {
+            to[..len * PANEL].copy_from_slice(&from[..len * PANEL]);
+        }
     }
 
     /// Of the first `len` positions.

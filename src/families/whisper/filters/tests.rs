@@ -1,6 +1,6 @@
 use serde::Deserialize;
 
-use super::super::fixtures;
+use super::{super::fixtures, RepetitionRules};
 
 #[derive(Deserialize)]
 struct Case {
@@ -45,4 +45,21 @@ fn masked(logits: &[f32]) -> Vec<(usize, usize)> {
         }
     }
     ranges
+}
+
+#[test]
+fn repetition_is_made_unlikely_and_rows_of_tokens_never_come_twice() {
+    let applied = |penalty: f32, no_repeat_ngram_size: usize, made: &[u32]| {
+        let mut logits = vec![2.0; 5];
+        RepetitionRules { penalty, no_repeat_ngram_size }.apply(&mut logits, made);
+        logits
+    };
+    const NEVER: f32 = f32::NEG_INFINITY;
+    assert_eq!(applied(1.0, 0, &[1, 1, 1]), [2.0; 5]);
+    assert_eq!(applied(2.0, 0, &[1, 3]), [2.0, 1.0, 2.0, 1.0, 2.0]);
+    assert_eq!(applied(1.0, 1, &[1, 3]), [2.0, NEVER, 2.0, NEVER, 2.0]);
+    assert_eq!(applied(1.0, 2, &[1, 3, 1]), [2.0, 2.0, 2.0, NEVER, 2.0]);
+    assert_eq!(applied(1.0, 3, &[1, 3, 4, 1, 3]), [2.0, 2.0, 2.0, 2.0, NEVER]);
+    assert_eq!(applied(1.0, 3, &[1, 3]), [2.0; 5]);
+    assert_eq!(applied(1.0, 9, &[1, 3]), [2.0; 5]);
 }

@@ -66,7 +66,8 @@ impl Net {
         &self.config
     }
 
-    /// Log-mel windows, each `[num_mel_bins, 2 * max_source_positions]` row by row.
+    /// Log-mel windows, each `[num_mel_bins, frames]` row by row: an even number of frames, `2 * max_source_positions` at
+    /// most.
     pub fn encode(&self, mels: &[&[f32]]) -> Result<Vec<Features>> {
         let encode = |mel: &&[f32]| self.encoder.forward(&self.context, mel).map(Features);
         self.threads.install(|| mels.iter().map(encode).collect())

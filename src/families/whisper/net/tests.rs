@@ -224,6 +224,71 @@ fn cross_attention_agrees_with_the_reference_and_leaves_no_trace() {
 }
 
 #[test]
+fn a_forked_row_goes_on_by_itself_and_so_does_the_other() {
+    let expected = Expected::read("expected.safetensors");
+    let tokens = expected.tokens(0);
+    let (before, after) = tokens.split_at(tokens.len() / 2);
+    let other: Vec<u32> = after.iter().rev().copied().collect();
+    for (name, net, _) in every_net("model.safetensors") {
+        let features = heard(&net, &expected);
+        let mut slots = net.slots(3);
+        let mut whole = |tokens: &[u32]| alone(&net, &mut slots, &features[0], tokens, tokens.len()).remove(0);
+        let (one, two) = (whole(&tokens), whole(&[before, &other].concat()));
+        let mut slots = net.slots(2);
+        // Twice: the caches of those that were closed are used again.
+        for _ in 0..2 {
+            let first = net.open(&mut slots, &features[0]).expect("open");
+            net.step(&mut slots, &[(&first, before)]).expect("step");
+            let second = slots.fork(&first).expect("a second");
+            assert!(slots.fork(&first).is_err(), "there are two");
+            let found = net.step(&mut slots, &[(&first, after), (&second, &other)]).expect("step");
+            assert_near(&found[0], &one, TOLERANCE, &name);
+            assert_near(&found[1], &two, TOLERANCE, &name);
+            // What both listened to stays with the one that is left.
+            slots.close(first);
+            slots.rewind(&second, before.len());
+            let again = net.step(&mut slots, &[(&second, after)]).expect("step").remove(0);
+            assert_near(&again, &one, TOLERANCE, &name);
+            slots.close(second);
+        }
+    }
+}
+
+#[test]
+fn a_part_of_a_window_is_heard_as_by_a_model_of_so_many_positions() {
+    let (whole, positions) = (config(), config().max_source_positions / 2);
+    let shorter = Config { max_source_positions: positions, ..config() };
+    let mut files = ModelFiles::default();
+    let mut cut = tensors("model.safetensors");
+    let (_, shape, bytes) = cut.get_mut("model.encoder.embed_positions.weight").expect("positions");
+    bytes.truncate(bytes.len() / shape[0] * positions);
+    shape[0] = positions;
+    files.insert("model", "model.safetensors", write(&cut));
+    let reference = Net::load_with(
+        ComputeContext { kernels: None, ..ComputeContext::new(&Device::Cpu, DType::F32) },
+        shorter,
+        &files,
+        "model",
+        &placement(1),
+    );
+    let reference = reference.expect("a shorter model");
+    let frames = 2 * whole.max_source_positions;
+    let mel: Vec<f32> = Expected::read("expected.safetensors").mels().remove(0);
+    let part: Vec<f32> = mel.chunks(frames).flat_map(|band| &band[..2 * positions]).copied().collect();
+    let tokens = Expected::read("expected.safetensors").tokens(0);
+    let logits = |net: &Net| {
+        let features = net.encode(&[&part]).expect("encoder").remove(0);
+        alone(net, &mut net.slots(1), &features, &tokens, tokens.len()).remove(0)
+    };
+    let expected = logits(&reference);
+    for (name, net, tolerance) in every_net("model.safetensors") {
+        assert_near(&logits(&net), &expected, tolerance, &name);
+    }
+    assert!(reference.encode(&[&mel]).is_err(), "more frames than it has positions for");
+    assert!(reference.encode(&[&mel[..mel.len() - 1]]).is_err(), "no whole frames");
+}
+
+#[test]
 fn half_precision_placement_is_near_the_reference() {
     let expected = Expected::read("expected.safetensors");
     let place = Placement { dtype: Precision::F16, ..placement(1) };

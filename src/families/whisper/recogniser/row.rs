@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use candle_core::Result;
+
 use super::{
     super::{
         decoding_config::DecodingConfig,
-        net::Slot,
+        net::{Slot, Slots},
         transcription::{NextStep, Transcription},
         transcription_options::HOP,
+        window::DecoderInput,
         words::Attention,
     },
     spectra::{Loudness, Spectra},
@@ -25,8 +28,8 @@ const SILENT: f32 = 1e-4;
 pub struct Row {
     request: Request<Transcribe>,
     pub transcription: Transcription,
-    /// What the decoder holds of the window; absent before the first.
-    pub slot: Option<Slot>,
+    /// What the decoder holds of the window, one for each sequence that it follows; empty before the first.
+    slots: Vec<Slot>,
     loudness: Loudness,
     failure: Option<RequestError>,
 }
@@ -34,11 +37,17 @@ pub struct Row {
 // === impl Row ===
 
 impl Row {
-    /// Answers at once what the model cannot do.
-    pub fn new(request: Request<Transcribe>, decoding: Arc<DecodingConfig>) -> Option<Self> {
+    /// Answers at once what the model cannot do. It follows `most` sequences at once.
+    pub fn new(request: Request<Transcribe>, decoding: Arc<DecodingConfig>, most: usize) -> Option<Self> {
         match Transcription::new(decoding, request.ask()) {
+            Ok(transcription) if transcription.width() > most => {
+                let width = transcription.width();
+                let message = format!("beam_size and best_of are {most} here at most (max_batch), and not {width}");
+                request.fail(RequestError::Unsupported { param: "options", message });
+                None
+            }
             Ok(transcription) => {
-                Some(Self { request, transcription, slot: None, loudness: Loudness::default(), failure: None })
+                Some(Self { request, transcription, slots: Vec::new(), loudness: Loudness::default(), failure: None })
             }
             Err(error) => {
                 request.fail(error);
@@ -72,7 +81,52 @@ impl Row {
         spectra.window(self.request.ask().audio.samples(), &mut self.loudness, seek, frames)
     }
 
-    pub fn take_logits(&mut self, logits: Vec<f32>) {
+    /// Slots that it holds, or is to get for its window.
+    pub fn width(&self) -> usize {
+        self.transcription.width()
+    }
+
+    pub fn has_slots(&self) -> bool {
+        !self.slots.is_empty()
+    }
+
+    /// The slot of its first sequence.
+    pub fn slot(&self) -> Option<&Slot> {
+        self.slots.first()
+    }
+
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// Listens to another window.
+    pub fn open(&mut self, slots: &mut Slots, open: impl FnOnce(&mut Slots) -> Result<Slot>) -> Result<()> {
+        self.slots.drain(..).for_each(|slot| slots.close(slot));
+        self.slots.push(open(slots)?);
+        Ok(())
+    }
+
+    /// Makes a slot of each sequence that goes on hold what that is to keep.
+    pub fn follow(&mut self, slots: &mut Slots, inputs: &[DecoderInput]) -> Result<()> {
+        let mut before: Vec<Option<Slot>> = self.slots.drain(..).map(Some).collect();
+        let goes_on = |at: usize| inputs.iter().any(|input| input.from == at);
+        for (at, slot) in before.iter_mut().enumerate() {
+            slot.take_if(|_| !goes_on(at)).into_iter().for_each(|slot| slots.close(slot));
+        }
+        for (at, input) in inputs.iter().enumerate() {
+            let others = inputs[at + 1..].iter().any(|other| other.from == input.from);
+            let Some(slot) = before.get_mut(input.from) else { candle_core::bail!("no sequence {}", input.from) };
+            let slot = match slot {
+                Some(slot) if others => slots.fork(slot)?,
+                slot => slot.take().ok_or_else(|| candle_core::Error::msg("a sequence went on twice"))?,
+            };
+            slots.rewind(&slot, input.keep);
+            self.slots.push(slot);
+        }
+        Ok(())
+    }
+
+    pub fn take_logits(&mut self, logits: Vec<Vec<f32>>) {
         match self.transcription.take_logits(logits) {
             Ok(segments) => self.emit(segments),
             Err(error) => {
@@ -102,13 +156,13 @@ impl Row {
         self.failure.is_some() || self.transcription.is_over() || self.request.over().is_some()
     }
 
-    /// Gives the last answer, and the slot back.
-    pub fn end(self) -> Option<Slot> {
+    /// Gives the last answer, and the slots back.
+    pub fn end(self) -> Vec<Slot> {
         match self.failure.or_else(|| self.request.over()) {
             Some(error) => self.request.fail(error),
             None => self.request.finish(TranscriptEvent::Done(self.transcription.summary())),
         }
-        self.slot
+        self.slots
     }
 
     fn emit(&mut self, segments: Vec<Segment>) {

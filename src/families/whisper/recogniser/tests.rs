@@ -17,6 +17,9 @@ use crate::{
     speech::{Segment, Summary, Timestamps, TranscribeOptions, TranscriptEvent},
 };
 
+/// Sequences of the widest request of the fixtures.
+const BEAM: usize = 5;
+
 #[derive(Deserialize)]
 struct Case {
     seconds: f64,
@@ -35,6 +38,8 @@ struct Ask {
     without_timestamps: bool,
     word_timestamps: bool,
     condition_on_previous_text: bool,
+    beam_size: Option<usize>,
+    patience: Option<f32>,
 }
 
 #[derive(Deserialize)]
@@ -71,6 +76,8 @@ impl Default for Ask {
             without_timestamps: false,
             word_timestamps: false,
             condition_on_previous_text: true,
+            beam_size: None,
+            patience: None,
         }
     }
 }
@@ -81,6 +88,7 @@ impl Ask {
         let options = json!({
             "condition_on_previous_text": self.condition_on_previous_text, "logprob_threshold": null,
             "compression_ratio_threshold": null, "no_speech_threshold": null,
+            "beam_size": self.beam_size, "patience": self.patience,
         });
         let options = TranscribeOptions {
             language: self.language.clone(),
@@ -180,14 +188,14 @@ fn alone(model: &mut dyn Model, ask: Transcribe) -> Answer {
 
 #[test]
 fn whole_answers_are_those_of_openai_whisper() {
-    assert_answers(&mut *model(1), "transcriptions.json");
+    assert_answers(&mut *model(BEAM), "transcriptions.json");
 }
 
 #[test]
 fn with_the_spectra_of_transformers_they_are_those_of_openai_whisper_as_well() {
     let mut files = fixtures::files();
     files.insert("model", "preprocessor_config.json", Location::Embedded(br#"{"spectrum_of": "window"}"#));
-    assert_answers(&mut *model_of(files, 1), "transcriptions_by_window.json");
+    assert_answers(&mut *model_of(files, BEAM), "transcriptions_by_window.json");
 }
 
 fn assert_answers(model: &mut dyn Model, fixture: &str) {
@@ -230,7 +238,7 @@ fn assert_segment(segment: &Segment, expected: &Expected) {
 fn together_and_at_odd_times_they_get_the_same_answers_as_alone() {
     let cases = fixtures::read::<Vec<Case>>("transcriptions.json");
     let asks: Vec<Transcribe> = cases.iter().map(|case| case.ask.of(recording(case.seconds))).collect();
-    let (mut small, mut large) = (model(1), model(3));
+    let (mut small, mut large) = (model(BEAM), model(BEAM + 2));
     let expected: Vec<Answer> = asks.iter().map(|ask| alone(&mut *small, ask.clone())).collect();
     let arriving = asks.into_iter().enumerate().map(|(number, ask)| (number * 5, ask)).collect();
     for (together, alone) in answers(&mut *large, arriving).into_iter().zip(expected) {
@@ -238,6 +246,65 @@ fn together_and_at_odd_times_they_get_the_same_answers_as_alone() {
         assert_eq!(together.1, alone.1);
         let tokens = |segments: &[Segment]| segments.iter().map(|segment| segment.tokens.clone()).collect::<Vec<_>>();
         assert_eq!(tokens(&together.0), tokens(&alone.0));
+    }
+}
+
+#[test]
+fn requests_of_several_sequences_wait_for_room_and_those_that_are_too_wide_are_refused() {
+    let wide = |option: &str, width: usize| {
+        let mut ask = ask(recording(3.0));
+        ask.options.options.insert(option.to_owned(), width.into());
+        ask
+    };
+    let mut model = model(4);
+    let expected = alone(&mut *model, wide("beam_size", 3)).unwrap();
+    let asks = (0..6).map(|number| (number, wide("beam_size", 3))).collect();
+    for answer in answers(&mut *model, asks) {
+        assert_eq!(answer.unwrap(), expected);
+    }
+    for option in ["beam_size", "best_of"] {
+        let refused = alone(&mut *model, wide(option, 5)).unwrap_err();
+        let message = "beam_size and best_of are 4 here at most (max_batch), and not 5".to_owned();
+        assert_eq!(refused, RequestError::Unsupported { param: "options", message });
+    }
+}
+
+#[test]
+fn the_best_of_several_drawn_texts_is_the_likeliest() {
+    let drawn = |model: &mut dyn Model, best_of: usize| {
+        let mut ask = ask(recording(1.7));
+        ask.options.temperature = Some(1.0);
+        for (name, value) in [("best_of", json!(best_of)), ("seed", json!(7)), ("no_speech_threshold", json!(null))] {
+            ask.options.options.insert(name.to_owned(), value);
+        }
+        alone(model, ask).unwrap()
+    };
+    let mut model = model(8);
+    let likely = |answer: &Answer| answer.as_ref().unwrap().0.iter().map(|segment| segment.avg_logprob).sum::<f32>();
+    let (one, eight) = (Ok(drawn(&mut *model, 1)), Ok(drawn(&mut *model, 8)));
+    assert!(likely(&eight) > likely(&one), "{one:?} {eight:?}");
+    assert_eq!(Ok(drawn(&mut *model, 8)), eight, "the same seed, the same text");
+}
+
+#[test]
+fn hot_words_are_told_to_every_window() {
+    let mut model = model(1);
+    let told = |model: &mut dyn Model, given: serde_json::Value| {
+        let mut ask = ask(recording(4.0));
+        ask.options.options = given.as_object().unwrap().clone();
+        let (segments, _) = alone(model, ask).unwrap();
+        segments.into_iter().map(|segment| (segment.seek, segment.tokens)).collect::<Vec<_>>()
+    };
+    let forgetful =
+        json!({"condition_on_previous_text": false, "logprob_threshold": null, "no_speech_threshold": null});
+    let mut hot = forgetful.clone();
+    hot["hotwords"] = "kitchen lights".into();
+    let (without, with) = (told(&mut *model, forgetful.clone()), told(&mut *model, hot));
+    for seek in [0, 200] {
+        let of_window = |found: &[(usize, Vec<u32>)]| {
+            found.iter().filter(|(at, _)| at / 200 * 200 == seek).cloned().collect::<Vec<_>>()
+        };
+        assert_ne!(of_window(&without), of_window(&with), "{without:?} {with:?}");
     }
 }
 

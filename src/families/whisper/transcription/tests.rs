@@ -34,18 +34,26 @@ fn play(transcription: &mut Transcription, windows: &[&[u32]]) -> (Vec<Segment>,
         transcription.encoded();
         let mut prompt = Vec::new();
         let mut script = window.iter().chain([&end]);
-        while let NextStep::Decode(DecoderInput { tokens, .. }) = transcription.next_step() {
+        while let Some(DecoderInput { tokens, .. }) = next_input(transcription) {
             let prompting = prompt.len() < 3 || !prompt.ends_with(&sot_sequence(transcription));
             if prompting {
                 prompt.extend(tokens);
             }
             let whole = prompt.ends_with(&sot_sequence(transcription));
             let next = if prompting && !whole { sure(0) } else { sure(*script.next().unwrap()) };
-            segments.extend(transcription.take_logits(next).unwrap());
+            segments.extend(transcription.take_logits(vec![next]).unwrap());
         }
         prompts.push(prompt);
     }
     (segments, prompts)
+}
+
+/// Of the one sequence that is followed.
+fn next_input(transcription: &Transcription) -> Option<DecoderInput> {
+    match transcription.next_step() {
+        NextStep::Decode(inputs) => inputs.into_iter().next(),
+        _ => None,
+    }
 }
 
 fn sot_sequence(transcription: &Transcription) -> Vec<u32> {
@@ -110,13 +118,33 @@ fn a_silent_window_is_passed_over_and_told_to_nobody() {
     let decoding = fixtures::decoding_config();
     let mut transcription = Transcription::new(decoding.clone(), &ask(4.0)).unwrap();
     transcription.encoded();
-    transcription.take_logits(sure(decoding.tokens.no_speech.unwrap())).unwrap();
+    transcription.take_logits(vec![sure(decoding.tokens.no_speech.unwrap())]).unwrap();
     // Nothing is likelier than anything else: improbable, at whatever temperature.
     while let NextStep::Decode(_) = transcription.next_step() {
         let flat = vec![0.0; fixtures::config().vocab_size];
-        assert_eq!(transcription.take_logits(flat).unwrap(), []);
+        assert_eq!(transcription.take_logits(vec![flat]).unwrap(), []);
     }
-    assert_eq!(transcription.next_step(), NextStep::Encode { seek: 200 });
+    assert_eq!(transcription.next_step(), NextStep::Encode { seek: 200, frames: decoding.window });
+}
+
+#[test]
+fn the_encoder_sees_all_of_a_window_or_no_less_than_its_sound() {
+    let decoding = fixtures::decoding_config();
+    let window = decoding.window;
+    let frames = |seconds: f64, audio_ctx: usize| {
+        let mut ask = ask(seconds);
+        ask.options.options.insert("audio_ctx".to_owned(), audio_ctx.into());
+        let next = Transcription::new(decoding.clone(), &ask).unwrap().next_step();
+        let NextStep::Encode { seek: 0, frames } = next else { panic!("{next:?}") };
+        frames
+    };
+    assert_eq!(frames(0.5, 0), window);
+    assert_eq!(frames(0.5, 1), 50);
+    assert_eq!(frames(0.51, 1), 52);
+    assert_eq!(frames(0.5, 40), 80);
+    assert_eq!(frames(0.5, window), window);
+    assert_eq!(frames(0.5, usize::MAX), window);
+    assert_eq!(frames(9.0, 1), window);
 }
 
 #[test]
@@ -128,12 +156,12 @@ fn the_language_is_the_likeliest_of_those_that_there_are() {
     transcription.encoded();
     assert_eq!(
         transcription.next_step(),
-        NextStep::Decode(DecoderInput { keep: 0, tokens: vec![decoding.tokens.sot] })
+        NextStep::Decode(vec![DecoderInput { from: 0, keep: 0, tokens: vec![decoding.tokens.sot] }])
     );
     let mut logits = sure(300);
     let (_, german) = decoding.tokens.languages().iter().find(|(code, _)| *code == "de").unwrap();
     logits[*german as usize] = 3.0;
-    transcription.take_logits(logits).unwrap();
+    transcription.take_logits(vec![logits]).unwrap();
     assert_eq!(transcription.summary().language, "de");
 }
 
@@ -141,8 +169,8 @@ fn the_language_is_the_likeliest_of_those_that_there_are() {
 fn numbers_that_are_no_distribution_fail_the_request() {
     let mut transcription = Transcription::new(fixtures::decoding_config(), &ask(1.0)).unwrap();
     transcription.encoded();
-    transcription.take_logits(sure(0)).unwrap();
-    assert_eq!(transcription.take_logits(vec![f32::NAN; fixtures::config().vocab_size]), Err(NoDistribution));
+    transcription.take_logits(vec![sure(0)]).unwrap();
+    assert_eq!(transcription.take_logits(vec![vec![f32::NAN; fixtures::config().vocab_size]]), Err(NoDistribution));
 }
 
 #[test]
@@ -153,9 +181,9 @@ fn what_a_window_is_fed_never_exceeds_the_decoder() {
     let mut transcription = Transcription::new(decoding.clone(), &long).unwrap();
     transcription.encoded();
     let mut most = 0;
-    while let NextStep::Decode(DecoderInput { keep, tokens }) = transcription.next_step() {
+    while let Some(DecoderInput { keep, tokens, .. }) = next_input(&transcription) {
         most = most.max(keep + tokens.len());
-        transcription.take_logits(vec![0.0; fixtures::config().vocab_size]).unwrap();
+        transcription.take_logits(vec![vec![0.0; fixtures::config().vocab_size]]).unwrap();
     }
     assert!(most <= decoding.context && most > decoding.context / 2, "{most} of {}", decoding.context);
 }

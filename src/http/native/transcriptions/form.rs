@@ -14,7 +14,8 @@ const KNOWN: &str = "file, model, language, prompt, response_format, temperature
 
 /// Options of Whisper by the names that openai-whisper and faster-whisper have for them, as fields of their own: what a
 /// model does not do it refuses by name.
-const OPTIONS: [&str; 15] = [
+const OPTIONS: [&str; 16] = [
+    "audio_ctx",
     "beam_size",
     "best_of",
     "compression_ratio_threshold",
@@ -94,6 +95,11 @@ impl Fields {
         let timestamps = (form.flag("word_timestamps")?, form.flag("without_timestamps")?);
         let format = format(&mut form, timestamps.0 == Some(true))?;
         let temperature = form.parse::<f32>("temperature", "a number from 0 to 1")?;
+        let mut options = form.values(&OPTIONS)?;
+        let keywords = form.list("keywords");
+        if !keywords.is_empty() {
+            options.entry("hotwords").or_insert_with(|| keywords.join(", ").into());
+        }
         let fields = Self {
             model: form.text("model")?.ok_or_else(|| Problem::invalid("model", "the field model is missing"))?,
             wait: form.parse("wait", "a number of seconds")?,
@@ -110,7 +116,7 @@ impl Fields {
                     temperature: temperature.filter(|temperature| *temperature != 0.0),
                     timestamps: format.timestamps(timestamps.1 == Some(true))?,
                     logprobs: format.logprobs(),
-                    options: form.values(&OPTIONS)?,
+                    options,
                 }
                 .checked()?,
                 voice_activity: chunking::take(&mut form)?,
@@ -126,7 +132,6 @@ fn refuse_what_no_model_does(form: &mut Form) -> Result<(), Problem> {
     for (name, instead) in [
         ("known_speaker_names", "no model here tells speakers apart"),
         ("known_speaker_references", "no model here tells speakers apart"),
-        ("keywords", "no model here takes keywords; put them into the prompt"),
         ("languages", "no model here chooses among languages; name one as language, or none"),
     ] {
         if !form.list(name).is_empty() {
