@@ -9,6 +9,7 @@ mod admin;
 mod api;
 mod asr;
 mod asset;
+mod azure;
 mod body;
 mod call;
 mod config;

@@ -29,7 +29,7 @@ use super::{
     access::Routes,
     admin,
     api::Api,
-    asr,
+    asr, azure,
     config::Config,
     console, docs, generate, jobs, oip, openai,
     problem::{Problem, schemas},
@@ -113,13 +113,14 @@ fn add_knobs(document: &mut utoipa::openapi::OpenApi, family: &dyn Family) {
 }
 
 /// What each protocol says of itself.
-fn parts() -> [utoipa::openapi::OpenApi; 8] {
+fn parts() -> [utoipa::openapi::OpenApi; 9] {
     [
         openai::Docs::openapi(),
         vertex::Docs::openapi(),
         oip::Docs::openapi(),
         generate::Docs::openapi(),
         asr::Docs::openapi(),
+        azure::Docs::openapi(),
         jobs::Docs::openapi(),
         admin::Docs::openapi(),
         docs::Docs::openapi(),

@@ -2,18 +2,20 @@
 
 use actix_cors::Cors;
 use actix_web::{
-    HttpRequest, HttpResponse,
-    dev::HttpServiceFactory,
+    Error, HttpRequest, HttpResponse,
+    body::MessageBody,
+    dev::{HttpServiceFactory, ServiceRequest, ServiceResponse},
     http::{
-        Method,
+        Method, Uri,
         header::{self, HeaderName, HeaderValue},
     },
-    middleware, web,
+    middleware::{self, Next},
+    web,
 };
 
 use super::{
-    admin, api::Api, asr, console, docs, exchange, generate, jobs, methods, oip, openai, openapi, problem::Problem,
-    request_id, served, vertex,
+    admin, api::Api, asr, azure, console, docs, exchange, generate, jobs, methods, oip, openai, openapi,
+    problem::Problem, request_id, served, vertex,
 };
 use crate::speech::Kind;
 
@@ -44,6 +46,7 @@ pub fn routes(api: Api) -> impl HttpServiceFactory {
             async move { draining.pass(gate.routes(), request, next).await }
         }))
         .wrap(middleware::from_fn(exchange::layer))
+        .wrap(middleware::from_fn(without_trailing_slash))
         .app_data(web::Data::new(api))
         // First: they may look like others, as `/v1/models/m:predict` does.
         .configure(|app| literally(app, health, web::get().to(admin::health)))
@@ -62,7 +65,24 @@ pub fn routes(api: Api) -> impl HttpServiceFactory {
         .configure(vertex::routes)
         .configure(generate::routes)
         .configure(asr::routes)
+        .configure(azure::routes)
         .default_service(web::to(no_such_route))
+}
+
+/// Some clients end the paths that they post to with a slash, which no such route here does.
+async fn without_trailing_slash<B: MessageBody>(
+    mut request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let trimmed = request.path().trim_end_matches('/');
+    if request.method() == Method::POST && !trimmed.is_empty() && trimmed.len() < request.path().len() {
+        let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
+        if let Ok(uri) = format!("{trimmed}{query}").parse::<Uri>() {
+            request.match_info_mut().get_mut().update(&uri);
+            request.head_mut().uri = uri;
+        }
+    }
+    next.call(request).await
 }
 
 /// A route from the environment is text, whatever it holds: Vertex' own default has a colon in it.

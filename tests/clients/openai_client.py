@@ -72,6 +72,11 @@ assert words(create(file=lights, model=MODEL, language="en", prompt="Smart home.
 assert words(create(file=lights, model=MODEL, keywords=["kitchen", "lights"]).text) == SAID
 assert create(file=lights, model=MODEL, response_format="verbose_json").words is None
 
+# The same under the paths of Azure, whose client says the model there.
+azure = openai.AzureOpenAI(azure_endpoint=sys.argv[1].removesuffix("/v1"), api_key="none", api_version="2024-06-01", max_retries=0)
+assert words(azure.audio.transcriptions.create(file=lights, model=MODEL).text) == SAID
+assert azure.audio.speech.create(model="tts-1", voice="alloy", input="Good morning.", response_format="wav").content[:4] == b"RIFF"
+
 # What the model cannot do.
 assert "speakers" in raises(openai.BadRequestError, response_format="diarized_json").message
 for name in ["known_speaker_names", "known_speaker_references", "languages"]:

@@ -136,6 +136,31 @@ async fn fields_of_a_transcription_are_read_as_clients_spell_them() {
 }
 
 #[tokio::test]
+async fn paths_of_azure_say_the_model_and_a_slash_at_the_end_changes_nothing() {
+    let server = Server::start();
+    let (base, field) = ("/openai/deployments/whisper-nano.en/audio", "file");
+    for path in [
+        format!("{base}/transcriptions?api-version=2024-06-01"),
+        format!("{base}/transcriptions/?api-version=2024-06-01"),
+    ] {
+        let (status, _, text) = heard_at(&server, &path, field, &[]).await;
+        assert!(status == 200 && text.to_lowercase().contains("kitchen"), "{path}: {status} {text}");
+    }
+    for path in ["/v1/audio/transcriptions/", "/v1/audio/transcriptions//", "/inference/"] {
+        let (status, _, text) = heard_at(&server, path, field, &[("model", "whisper-1")]).await;
+        assert!(status == 200 && text.to_lowercase().contains("kitchen"), "{path}: {status} {text}");
+    }
+    let (status, _, text) = heard_at(&server, &format!("{base}/translations"), field, &[]).await;
+    assert!(status == 400 && text.contains("unsupported"), "{text}");
+    let (status, _, text) = heard_at(&server, "/openai/deployments/nobody/audio/transcriptions", field, &[]).await;
+    assert!(status == 404 && text.contains("nobody"), "{text}");
+    let speech = json!({"input": "Good morning.", "voice": "alloy", "response_format": "wav"});
+    let answer = server.post_json("/openai/deployments/tts-1/audio/speech?api-version=1", &speech).await;
+    assert_eq!((answer.status().as_u16(), &answer.bytes().await.unwrap()[..4]), (200, &b"RIFF"[..]));
+    assert_eq!(server.get("/docs/").await.status(), 200);
+}
+
+#[tokio::test]
 async fn a_recording_under_another_name_is_told_where_it_belongs() {
     let server = Server::start();
     let part = reqwest::multipart::Part::bytes(recording(WAV)).file_name("a.wav");

@@ -113,7 +113,7 @@ async fn every_operation_has_a_name_of_its_own_and_its_protocols_errors() {
         let schema = match path.as_str() {
             PREDICT => "GoogleError",
             path if path.starts_with("/v1/jobs") => "GoogleError",
-            path if path.starts_with("/v1/") => "OpenAiError",
+            path if path.starts_with("/v1/") || path.starts_with("/openai/") => "OpenAiError",
             path if path.starts_with("/v2") => "OipError",
             _ => "GoogleError",
         };

@@ -58,6 +58,7 @@ const TABLE: &[Route] = &[
     Route::infer("/generate"),
     Route::infer("/asr"),
     Route::infer("/inference"),
+    Route::infer("/openai/deployments/").below(),
     Route::infer("/metrics"),
     Route::infer("/models/status"),
     Route::infer("/models/events"),
@@ -170,7 +171,7 @@ impl Routes {
             _ if vertex => Shape::Google,
             // Ours, beside theirs.
             path if path == "/v1/jobs" || path.starts_with("/v1/jobs/") => Shape::Google,
-            path if path.starts_with("/v1/") => Shape::OpenAi,
+            path if path.starts_with("/v1/") || path.starts_with("/openai/") => Shape::OpenAi,
             path if path == "/v2" || path.starts_with("/v2/") => Shape::Oip,
             _ => Shape::Google,
         }
