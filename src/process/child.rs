@@ -63,6 +63,16 @@ pub fn kill_group(leader: u32) {
     }
 }
 
+/// Lets others have the processor first: for what nobody waits for.
+pub fn lower_priority(process: u32) {
+    const NICENESS: i32 = 10;
+    let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
+    if let Some(pid) = pid {
+        // One that is gone already needs none.
+        let _ = rustix::process::setpriority_process(Some(pid), NICENESS);
+    }
+}
+
 // === impl Process ===
 
 impl Process {

@@ -26,7 +26,7 @@ use super::memory::{MemoryShare, OutOfMemory};
 use crate::{
     audio::{DecodeError, Pcm},
     model::ProgramChoice,
-    process::kill_group,
+    process::{kill_group, lower_priority},
 };
 
 /// The program that was found at the start, if any.
@@ -244,6 +244,8 @@ fn version(program: &Path) -> Option<String> {
         .stderr(Stdio::null())
         .spawn()
         .ok()?;
+    // It links two hundred libraries, while the models are loaded that somebody waits for.
+    lower_priority(child.id());
     let mut text = String::new();
     let read = child.stdout.take()?.take(MOST_COMPLAINTS).read_to_string(&mut text);
     _ = child.wait();

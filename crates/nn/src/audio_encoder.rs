@@ -96,7 +96,7 @@ impl AudioEncoder {
     pub fn forward(&self, context: &ComputeContext, mel: &[f32]) -> Result<Tensor> {
         let (bands, most) = (self.config.bands, 2 * self.config.positions);
         let frames = mel.len() / bands;
-        if frames * bands != mel.len() || frames == 0 || frames % 2 != 0 || frames > most {
+        if frames * bands != mel.len() || frames == 0 || !frames.is_multiple_of(2) || frames > most {
             candle_core::bail!(
                 "a window has {bands} bands of {most} frames at most, which {} numbers are not",
                 mel.len()

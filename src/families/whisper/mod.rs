@@ -32,6 +32,8 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+use std::{panic::resume_unwind, thread};
+
 use serde_json::Value;
 
 use self::{config::Config, decoding_config::DecodingConfig, net::Net, recogniser::Recogniser};
@@ -101,8 +103,12 @@ impl Family for Whisper {
     fn load(&self, files: &ModelFiles, place: &Placement) -> Result<Box<dyn Model>, LoadError> {
         let (config, part) = Self::config(files)?;
         let spectrum_of = preprocessor::check(files, part, &config)?;
-        let decoding = DecodingConfig::read(files, part, &config)?;
-        let net = Net::load(config, files, part, place)?;
-        Ok(Box::new(Recogniser::new(net, decoding, spectrum_of, place.max_batch)))
+        // A vocabulary of fifty thousand words takes as long to read as small weights do.
+        let (decoding, net) = thread::scope(|scope| {
+            let decoding = scope.spawn(|| DecodingConfig::read(files, part, &config));
+            let net = Net::load(config.clone(), files, part, place);
+            (decoding.join().unwrap_or_else(|panic| resume_unwind(panic)), net)
+        });
+        Ok(Box::new(Recogniser::new(net?, decoding?, spectrum_of, place.max_batch)))
     }
 }

@@ -6,7 +6,6 @@ mod tests;
 
 use rand::rngs::StdRng;
 
-use super::window::NoDistribution;
 use crate::nn::sampler::{SampledToken, log_sum_exp, sample};
 
 /// How texts are looked for.
@@ -45,6 +44,11 @@ pub struct Hypothesis {
     /// The sequence, of those before the last tokens, that it continues.
     pub from: usize,
 }
+
+/// The network gave numbers that are no distribution.
+#[derive(Debug, PartialEq, thiserror::Error)]
+#[error("the logits are no distribution")]
+pub struct NoDistribution;
 
 // === impl SearchOptions ===
 

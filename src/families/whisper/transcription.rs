@@ -13,9 +13,10 @@ use rand::{SeedableRng, rngs::StdRng};
 use super::{
     decoding_config::DecodingConfig,
     history::History,
+    search::NoDistribution,
     segments::FRAMES_PER_STEP,
     transcription_options::TranscriptionOptions,
-    window::{DecodeResult, DecoderInput, NoDistribution, Window},
+    window::{DecodeResult, DecoderInput, Window},
     words::{self, Attention},
 };
 use crate::{

@@ -6,7 +6,7 @@ use rand::rngs::StdRng;
 use super::{
     decoding_config::DecodingConfig,
     fallback::{Quality, compression_ratio},
-    search::Search,
+    search::{NoDistribution, Search},
     transcription_options::TranscriptionOptions,
 };
 use crate::nn::sampler::probability;
@@ -46,11 +46,6 @@ pub struct DecodeResult {
     pub temperature: f32,
     pub quality: Quality,
 }
-
-/// The network gave numbers that are no distribution.
-#[derive(Debug, PartialEq, thiserror::Error)]
-#[error("the logits are no distribution")]
-pub struct NoDistribution;
 
 // === impl Window ===
 

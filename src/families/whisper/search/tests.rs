@@ -42,8 +42,8 @@ fn every(longest: usize) -> Vec<(Vec<u32>, f32)> {
             return;
         }
         found.push((made.to_vec(), score(so_far + logits[END as usize] - total)));
-        for token in 1..SIZE {
-            grow(&[made, &[token as u32]].concat(), so_far + logits[token] - total, longest, found);
+        for (token, logit) in logits.iter().enumerate().skip(1) {
+            grow(&[made, &[token as u32]].concat(), so_far + logit - total, longest, found);
         }
     }
     let mut found = Vec::new();
