@@ -99,6 +99,7 @@ async fn fields_of_a_transcription_are_read_as_clients_spell_them() {
         [("beam_size", "5"), ("best_of", "")],
         [("repetition_penalty", "1.05"), ("no_repeat_ngram_size", "4")],
         [("patience", "1.5"), ("audio_ctx", "300")],
+        [("hallucination_silence_threshold", "2"), ("response_format", "text")],
         [("hotwords", "kitchen lights"), ("language", "en")],
         [("keywords[]", "kitchen"), ("keywords[]", "lights")],
         [("without_timestamps", "true"), ("response_format", "text")],
@@ -122,7 +123,7 @@ async fn fields_of_a_transcription_are_read_as_clients_spell_them() {
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["words"].as_array().map(Vec::len), Some(5), "{text}");
     for (field, value, said) in [
         ("beam_size", "500", "max_batch"),
-        ("hallucination_silence_threshold", "2", "hallucination_silence_threshold"),
+        ("suppress_blank", "false", "suppress_blank"),
         ("repetition_penalty", "0", "repetition_penalty"),
         ("stream", "perhaps", "true or false"),
         ("vad_filter", "2", "true or false"),

@@ -13,6 +13,7 @@ mod filters;
 mod fixtures;
 mod generation;
 mod generation_config;
+mod hallucination;
 mod history;
 pub mod net;
 mod options;

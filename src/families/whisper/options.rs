@@ -44,6 +44,12 @@ pub const KNOBS: &[Knob] = &[
         "0.6",
         "A doubted text is left out where silence is likelier than this",
     ),
+    Knob::new(
+        "hallucination_silence_threshold",
+        "seconds, or null",
+        "null",
+        "Text that is no speech is left out between longer silences",
+    ),
     Knob::new("audio_ctx", "0 to 1500", "0", "Positions of 20 ms that the encoder sees of a window, at least; 0: all"),
     Knob::new("seed", "0 and above", "0", "Of the dice at temperatures above 0"),
 ];
@@ -76,6 +82,8 @@ pub struct WhisperOptions {
     pub no_repeat_ngram_size: Option<usize>,
     /// Words that each window is told before the text of the one before it.
     pub hotwords: Option<String>,
+    /// Seconds of silence around a text that is no speech, beyond which it is left out. Words are timed for that.
+    pub hallucination_silence_threshold: Option<f64>,
     /// Positions of 20 ms that the encoder sees of a window, at least; never fewer than hold its sound. 0: all, as the model
     /// was trained. whisper.cpp's name.
     pub audio_ctx: usize,
@@ -97,6 +105,7 @@ impl Default for WhisperOptions {
             repetition_penalty: None,
             no_repeat_ngram_size: None,
             hotwords: None,
+            hallucination_silence_threshold: None,
             audio_ctx: 0,
             seed: 0,
         }
@@ -112,10 +121,6 @@ impl WhisperOptions {
         let invalid =
             |message: String| RequestError::Invalid { param: "options", message: format!("options: {message}") };
         let mut given = given.clone();
-        let is_more_than = |value: Value, nothing: f64| !value.is_null() && value.as_f64() != Some(nothing);
-        if given.remove("hallucination_silence_threshold").is_some_and(|value| is_more_than(value, 0.0)) {
-            return unsupported("the option hallucination_silence_threshold is not supported; leave it out");
-        }
         if given.remove("suppress_blank").is_some_and(|value| value == Value::Bool(false)) {
             return unsupported("the option suppress_blank is always on; leave it out");
         }
@@ -231,12 +236,5 @@ mod tests {
             let error = parse(given).unwrap_err();
             assert_eq!(error, RequestError::Invalid { param: "options", message: expected.to_owned() });
         }
-    }
-
-    #[test]
-    fn what_is_not_done_is_refused_by_name() {
-        let error = parse(json!({"hallucination_silence_threshold": 2.0})).unwrap_err();
-        let named = "hallucination_silence_threshold";
-        assert!(matches!(&error, RequestError::Unsupported { message, .. } if message.contains(named)), "{error:?}");
     }
 }

@@ -224,7 +224,7 @@ impl Transcription {
             return Vec::new();
         }
         let draft = Draft::new(result, &self.decoding, self.seek, self.frames(), self.options.logprobs);
-        if self.options.word_timestamps && !draft.text.is_empty() {
+        if self.by_words() && !draft.text.is_empty() {
             self.state = State::Aligning(draft);
             return Vec::new();
         }
@@ -237,11 +237,29 @@ impl Transcription {
         [&self.sot_sequence()[..], &[tokens.no_timestamps], &draft.text, &[tokens.eot]].concat()
     }
 
-    fn conclude(&mut self, draft: Draft) -> Vec<Segment> {
-        let next = draft.next(self.options.word_timestamps);
+    /// Whether words are timed, for the caller or to find out what is no speech.
+    fn by_words(&self) -> bool {
+        self.options.word_timestamps || self.options.silence.is_some()
+    }
+
+    /// Leaves out what is no speech; where the next window starts, in frames, if that has to do with it.
+    fn doubt(&self, draft: &mut Draft) -> Option<usize> {
+        let window = (self.offset(), (self.seek + self.decoding.window) as f64 / 100.0);
+        let sound_end = (self.seek + self.frames()) as f64 / 100.0;
+        let verdict = draft.judge(window, sound_end, self.options.duration, self.last_speech, self.options.silence?);
+        draft.keep(verdict.kept);
+        verdict.next.map(|seconds| (seconds * 100.0).round() as usize)
+    }
+
+    fn conclude(&mut self, mut draft: Draft) -> Vec<Segment> {
+        let without = draft.next(self.by_words());
+        let next = self.doubt(&mut draft).unwrap_or(without);
         self.last_speech = draft.end().unwrap_or(self.last_speech);
         let temperature = draft.temperature;
-        let segments = draft.finish(self.segments);
+        let mut segments = draft.finish(self.segments);
+        if !self.options.word_timestamps {
+            segments.iter_mut().for_each(|segment| segment.words.clear());
+        }
         let tokens = segments.iter().flat_map(|segment| segment.tokens.iter().copied());
         self.history.extend(tokens.filter(|id| self.decoding.keeps_in_prompt(*id)), temperature);
         self.segments += segments.len();

@@ -39,6 +39,8 @@ pub struct TranscriptionOptions {
     /// Whether the decoder makes timestamps.
     pub timestamps: bool,
     pub word_timestamps: bool,
+    /// Seconds of silence around a text that is no speech; absent: whatever is heard is believed.
+    pub silence: Option<f64>,
     /// Whether tokens are told with their log-probabilities.
     pub logprobs: bool,
     pub seed: u64,
@@ -66,6 +68,7 @@ impl TranscriptionOptions {
             audio_ctx: given.audio_ctx,
             timestamps: asked.timestamps != Timestamps::None || frames > decoding.window,
             word_timestamps: asked.timestamps == Timestamps::Word,
+            silence: given.hallucination_silence_threshold.filter(|seconds| *seconds > 0.0),
             logprobs: asked.logprobs,
             seed: given.seed,
         })

@@ -40,6 +40,7 @@ struct Ask {
     condition_on_previous_text: bool,
     beam_size: Option<usize>,
     patience: Option<f32>,
+    hallucination_silence_threshold: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -78,6 +79,7 @@ impl Default for Ask {
             condition_on_previous_text: true,
             beam_size: None,
             patience: None,
+            hallucination_silence_threshold: None,
         }
     }
 }
@@ -89,6 +91,7 @@ impl Ask {
             "condition_on_previous_text": self.condition_on_previous_text, "logprob_threshold": null,
             "compression_ratio_threshold": null, "no_speech_threshold": null,
             "beam_size": self.beam_size, "patience": self.patience,
+            "hallucination_silence_threshold": self.hallucination_silence_threshold,
         });
         let options = TranscribeOptions {
             language: self.language.clone(),

@@ -2,6 +2,7 @@
 
 use super::super::{
     decoding_config::DecodingConfig,
+    hallucination::{Verdict, WindowWords},
     segments::{Cut, Piece, cut},
     tokens::Tokens,
     window::DecodeResult,
@@ -53,6 +54,27 @@ impl Draft {
     /// Gives the segments their words.
     pub fn place(&mut self, timings: Vec<WordTiming>, offset: f64, last_speech: f64) {
         place(&mut self.segments, &self.text_lengths, timings, offset, last_speech);
+    }
+
+    /// What is to become of it, if a text between silences of so many seconds may be none. See [`WindowWords`].
+    pub fn judge(
+        &self,
+        (start, end): (f64, f64),
+        sound_end: f64,
+        recording_end: f64,
+        last_speech: f64,
+        threshold: f64,
+    ) -> Verdict {
+        // As exact as they are told.
+        let mut segments = self.segments.clone();
+        segments.iter_mut().for_each(round);
+        let (segments, complete) = (&segments[..], self.complete);
+        WindowWords { segments, start, end, sound_end, recording_end, last_speech, complete }.judge(threshold)
+    }
+
+    /// Forgets all segments but the first.
+    pub fn keep(&mut self, count: usize) {
+        self.segments.truncate(count);
     }
 
     /// Where the next window starts, in frames. Words know better than timestamps where speech ended.
