@@ -2,18 +2,18 @@
 
     peers.py ENGINE TYPE THREADS WIDTH HEADS LAYERS
 
-ENGINE is `ctranslate2`, the engine of faster-whisper, with TYPE `float32` or `int8`; or `whisper.cpp` with `q8_0`. Says
+ENGINE is `ctranslate2`, the engine of faster-whisper, with TYPE `float32` or `int8`; or `whisper.cpp` with `q8_0` or `f16`. Says
 `ready`, then for each line of standard input the seconds that the encoder took for one window, and those of 128 tokens
 after it. What the decoder prepares once per window, whisper.cpp counts with the encoder, the other with the tokens.
 """
 
-import struct
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from whisper_files import SPECTRUM, configuration, write_ggml
 
 VOCABULARY, TEXTS, MELS, POSITIONS, TEXT = 51865, 50257, 80, 1500, 448
 END, PROMPT, TOKENS = 50257, [50258, 50259, 50359, 50363], 128
@@ -104,10 +104,10 @@ def specification(width, heads, layers):
 def whisper_cpp(kind, threads, width, heads, layers):
     import _pywhispercpp as engine
 
-    assert kind == "q8_0"
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "random.bin"
-        write_ggml(file, width, heads, layers)
+        words = [f"<{number}>".encode() for number in range(TEXTS)]
+        write_ggml(*random_tensors(width, heads, layers), words, np.zeros((MELS, SPECTRUM)), kind, file)
         model = engine.whisper_init_from_file_with_params(str(file), engine.whisper_context_default_params())
     mel = np.random.default_rng(2).uniform(-1, 1, (MELS, 2 * POSITIONS)).astype(np.float32)
     assert engine.whisper_set_mel(model, mel, 2 * POSITIONS, MELS) == 0
@@ -124,58 +124,34 @@ def whisper_cpp(kind, threads, width, heads, layers):
     return encode, decode
 
 
-def write_ggml(file, width, heads, layers):
-    """The file format of whisper.cpp: hyperparameters, mel filters, words, tensors."""
-    numbers, text = Numbers(width), []
-
-    def whole(*values):
-        return struct.pack(f"<{len(values)}i", *values)
-
-    def tensor(name, values, kind=0):
-        kinds = {0: lambda: values.tobytes(), 1: lambda: values.astype(np.float16).tobytes(), 8: lambda: q8_0(values)}
-        text.append(whole(values.ndim, len(name), kind, *reversed(values.shape)) + name.encode() + kinds[kind]())
+def random_tensors(width, heads, layers):
+    """As transformers names them."""
+    numbers, made = Numbers(width), {}
 
     def linear(name, rows, columns, bias=True):
-        tensor(f"{name}.weight", numbers(rows, columns), 8)
+        made[f"{name}.weight"] = numbers(rows, columns)
         if bias:
-            tensor(f"{name}.bias", numbers(rows))
+            made[f"{name}.bias"] = numbers(rows)
 
     def norm(name):
-        tensor(f"{name}.weight", np.ones(width, np.float32))
-        tensor(f"{name}.bias", numbers(width))
+        made[f"{name}.weight"], made[f"{name}.bias"] = np.ones(width, np.float32), numbers(width)
 
     for name, channels in (("conv1", MELS), ("conv2", width)):
-        tensor(f"encoder.{name}.weight", numbers(width, channels, 3), 1)
-        tensor(f"encoder.{name}.bias", numbers(width, 1))
-    tensor("encoder.positional_embedding", numbers(POSITIONS, width))
-    tensor("decoder.positional_embedding", numbers(TEXT, width))
-    tensor("decoder.token_embedding.weight", numbers(VOCABULARY, width), 8)
-    norm("encoder.ln_post")
-    norm("decoder.ln")
-    for half, attentions in (("encoder", ["attn"]), ("decoder", ["attn", "cross_attn"])):
-        for block in (f"{half}.blocks.{layer}" for layer in range(layers)):
+        made[f"model.encoder.{name}.weight"] = numbers(width, channels, 3)
+        made[f"model.encoder.{name}.bias"] = numbers(width)
+    made["model.decoder.embed_tokens.weight"] = numbers(VOCABULARY, width)
+    for half, positions, attentions in (("encoder", POSITIONS, ["self_attn"]), ("decoder", TEXT, ["self_attn", "encoder_attn"])):
+        made[f"model.{half}.embed_positions.weight"] = numbers(positions, width)
+        norm(f"model.{half}.layer_norm")
+        for layer in (f"model.{half}.layers.{at}" for at in range(layers)):
             for attention in attentions:
-                norm(f"{block}.{attention}_ln")
-                for part in ("query", "key", "value", "out"):
-                    linear(f"{block}.{attention}.{part}", width, width, part != "key")
-            norm(f"{block}.mlp_ln")
-            linear(f"{block}.mlp.0", 4 * width, width)
-            linear(f"{block}.mlp.2", width, 4 * width)
-    with file.open("wb") as out:
-        out.write(whole(0x67676D6C, VOCABULARY, POSITIONS, width, heads, layers, TEXT, width, heads, layers, MELS, 7))
-        out.write(whole(MELS, 201) + np.zeros((MELS, 201), np.float32).tobytes())
-        words = [f"<{number}>".encode() for number in range(TEXTS)]
-        out.write(whole(TEXTS) + b"".join(whole(len(word)) + word for word in words))
-        out.writelines(text)
-
-
-def q8_0(values):
-    """Blocks of 32 bytes, each after its scale as a half."""
-    blocks = values.reshape(-1, 32)
-    scales = np.abs(blocks).max(1, keepdims=True) / 127
-    packed = np.empty(len(blocks), np.dtype([("scale", "<f2"), ("numbers", "i1", 32)]))
-    packed["scale"], packed["numbers"] = scales[:, 0], np.rint(blocks / scales)
-    return packed.tobytes()
+                norm(f"{layer}.{attention}_layer_norm")
+                for part in ("q_proj", "k_proj", "v_proj", "out_proj"):
+                    linear(f"{layer}.{attention}.{part}", width, width, part != "k_proj")
+            norm(f"{layer}.final_layer_norm")
+            linear(f"{layer}.fc1", 4 * width, width)
+            linear(f"{layer}.fc2", width, 4 * width)
+    return made, configuration(made, heads)
 
 
 def main(engine, kind, *numbers):

@@ -1,14 +1,21 @@
-"""Whole requests to the server beside faster-whisper, with the same published weights, in one run: ratios are what counts.
+"""Whole requests to the server beside other engines, with the same published weights, in one run: ratios are what counts.
 
-    pip install faster-whisper requests safetensors        # into an environment of its own
+    pip install faster-whisper requests safetensors jiwer        # into an environment of its own
+    pip install pywhispercpp openai-whisper                      # for these peers
     python benches/recordings.py target/release/sconce CT2_FOLDER recordings/*.wav
     python benches/recordings.py target/release/sconce CT2_FOLDER recordings/*.wav --callers 8 --pairs 7 --threads 2
+    python benches/recordings.py target/release/sconce CT2_FOLDER recordings/*.wav --peers whisper.cpp:q8_0,openai-whisper:f32
+    python benches/recordings.py target/release/sconce CT2_FOLDER speech/*.wav --pairs 0 --dtypes f32,q8     # words alone
 
-CT2_FOLDER is a Whisper as faster-whisper has it (`model.bin`, `config.json`, `tokenizer.json`). The server gets the same numbers
-as safetensors, written to a folder that goes away. Each engine is a process of its own with as many threads; they answer in turn,
-greedily, in English, with times and no text of the window before. With several callers each engine is sent all recordings so
-many times at once; faster-whisper then has its batched pipeline. A line is a median over the pairs: seconds by the clock, CPU
-seconds, the peak of its memory (pages of files among it), and how many times ours in f32 it took.
+CT2_FOLDER is a Whisper as faster-whisper has it (`model.bin`, `config.json`, `tokenizer.json`). The others get the same numbers in
+their own formats, written to a folder that goes away. Each engine is a process of its own with as many threads; they answer in
+turn, greedily, in English, with times, no text of the window before and temperature 0. With several callers each engine is sent
+all recordings so many times at once; faster-whisper then has its batched pipeline, the others one recording after the other.
+
+A line is a median over the pairs: seconds by the clock and CPU seconds, how many times the first engine's that is, megabytes at
+the peak and at the end (pages of files among them), seconds to load, tokens in the texts, words that differ from the first
+engine's and, where a transcript lies beside a recording (`NAME.txt`), word errors, both in percent of the words. Letters count, not
+their case nor what stands between.
 """
 
 import argparse
@@ -18,7 +25,6 @@ import os
 import re
 import socket
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
@@ -26,99 +32,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+from whisper_files import from_ctranslate2, words_in_bytes, write_ggml, write_openai, write_transformers
 
-TYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 REST = 0.5
-
-
-# === the weights ===
-
-
-def read_model(file):
-    """The variables of CTranslate2's format, version 6: name, sizes, type, bytes; then other names of some."""
-    with file.open("rb") as data:
-        number = lambda kind: struct.unpack(f"<{kind}", data.read(struct.calcsize(kind)))[0]
-        text = lambda: data.read(number("H")).rstrip(b"\0").decode()
-        version, _, _ = number("I"), text(), number("I")
-        if version != 6:
-            sys.exit(f"{file} is of version {version}, where 6 is expected")
-        found = {}
-        for _ in range(number("I")):
-            name = text()
-            sizes = [number("I") for _ in range(number("B"))]
-            kind, length = TYPES[number("B")], number("I")
-            found[name] = np.frombuffer(data.read(length), kind).reshape(sizes)
-        for _ in range(number("I")):
-            alias = text()
-            found[alias] = found[text()]
-        return found
-
-
-def as_published(found):
-    """The same under the names of transformers. Projections that are one matrix there are several here."""
-    made = {}
-
-    def take(name, *to):
-        for part in ("weight", "bias"):
-            rows = found.get(f"{name}/{part}")
-            if rows is None:
-                continue
-            for to_name, numbers in zip(to, np.split(rows, len(to)), strict=True):
-                if not (part == "bias" and to_name.endswith("k_proj")):  # which has none
-                    made[f"model.{to_name}.{part}"] = np.ascontiguousarray(numbers)
-
-    def norm(name, to):
-        made[f"model.{to}.weight"], made[f"model.{to}.bias"] = found[f"{name}/gamma"], found[f"{name}/beta"]
-
-    def layers(half):
-        return sum(f"{half}/layer_{at}/ffn/linear_0/weight" in found for at in range(100))
-
-    for half in ("encoder", "decoder"):
-        made[f"model.{half}.embed_positions.weight"] = found[f"{half}/position_encodings/encodings"]
-        norm(f"{half}/layer_norm", f"{half}.layer_norm")
-        for at in range(layers(half)):
-            ours, theirs = f"{half}.layers.{at}", f"{half}/layer_{at}"
-            own = [f"{ours}.self_attn.{part}" for part in ("q_proj", "k_proj", "v_proj", "out_proj")]
-            norm(f"{theirs}/self_attention/layer_norm", f"{ours}.self_attn_layer_norm")
-            take(f"{theirs}/self_attention/linear_0", *own[:3])
-            take(f"{theirs}/self_attention/linear_1", own[3])
-            if half == "decoder":
-                cross = [f"{ours}.encoder_attn.{part}" for part in ("q_proj", "k_proj", "v_proj", "out_proj")]
-                norm(f"{theirs}/attention/layer_norm", f"{ours}.encoder_attn_layer_norm")
-                take(f"{theirs}/attention/linear_0", cross[0])
-                take(f"{theirs}/attention/linear_1", *cross[1:3])
-                take(f"{theirs}/attention/linear_2", cross[3])
-            norm(f"{theirs}/ffn/layer_norm", f"{ours}.final_layer_norm")
-            take(f"{theirs}/ffn/linear_0", f"{ours}.fc1")
-            take(f"{theirs}/ffn/linear_1", f"{ours}.fc2")
-    for at in (1, 2):
-        take(f"encoder/conv{at}", f"encoder.conv{at}")
-    made["model.decoder.embed_tokens.weight"] = found["decoder/embeddings/weight"]
-    heads = int(found.get("encoder/num_heads", found.get("num_heads", made["model.encoder.conv1.weight"].shape[0] // 64)))
-    return made, heads, layers
-
-
-def write_model(folder, to):
-    from safetensors.numpy import save_file
-
-    made, heads, layers = as_published(read_model(folder / "model.bin"))
-    width, mels, _ = made["model.encoder.conv1.weight"].shape
-    inner = made["model.encoder.layers.0.fc1.weight"].shape[0]
-    config = {
-        "model_type": "whisper", "activation_function": "gelu", "d_model": width, "num_mel_bins": mels,
-        "encoder_layers": layers("encoder"), "encoder_attention_heads": heads, "encoder_ffn_dim": inner,
-        "decoder_layers": layers("decoder"), "decoder_attention_heads": heads, "decoder_ffn_dim": inner,
-        "max_source_positions": len(made["model.encoder.embed_positions.weight"]),
-        "max_target_positions": len(made["model.decoder.embed_positions.weight"]),
-        "vocab_size": len(made["model.decoder.embed_tokens.weight"]),
-    }  # fmt: skip
-    theirs = json.loads((folder / "config.json").read_text())
-    generation = {key: theirs[key] for key in ("suppress_ids", "suppress_ids_begin", "alignment_heads") if key in theirs}
-    names = {"suppress_ids": "suppress_tokens", "suppress_ids_begin": "begin_suppress_tokens"}
-    save_file(made, to / "model.safetensors")
-    (to / "config.json").write_text(json.dumps(config))
-    (to / "generation_config.json").write_text(json.dumps({names.get(key, key): generation[key] for key in generation}))
-    (to / "tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes())
 
 
 # === the engines ===
@@ -131,8 +47,8 @@ class Process:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def peak(self):
-        return int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{self.process.pid}/status").read_text())[1]) / 1024
+    def megabytes(self, of):
+        return int(re.search(rf"{of}:\s+(\d+)", Path(f"/proc/{self.process.pid}/status").read_text())[1]) / 1024
 
     def end(self):
         self.process.kill()
@@ -177,44 +93,113 @@ class Sconce(Process):
             return list(pool.map(self.hear, paths * callers if callers > 1 else paths))
 
 
-class FasterWhisper(Process):
+class Peer(Process):
     """This script again, which answers lines of its input."""
 
-    def __init__(self, folder, kind, threads):
-        self.name = f"faster-whisper, {kind}"
-        command = [sys.executable, __file__, "--answer", str(folder), kind, str(threads)]
+    def __init__(self, engine, kind, threads, model, folder):
+        self.name = f"{engine}, {kind}"
+        command = [sys.executable, __file__, "--answer", engine, kind, str(threads), str(peers_file(engine, kind, model, folder))]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.load = json.loads(self.process.stdout.readline())
+        self.load = self.say()
 
     def answer(self, paths, callers):
         self.process.stdin.write(json.dumps([[str(path) for path in paths], callers]) + "\n")
         self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
+        return self.say()
+
+    def say(self):
+        line = self.process.stdout.readline()
+        return json.loads(line) if line else sys.exit(f"{self.name} ended")
 
 
-def answer(folder, kind, threads):
-    from faster_whisper import BatchedInferencePipeline, WhisperModel
+def peers_file(engine, kind, model, folder):
+    """Its model, written where it is not CTranslate2's own."""
+    if engine == "faster-whisper":
+        return model
+    tensors, config = from_ctranslate2(model)
+    file = folder / f"{engine}-{kind}"
+    if engine == "openai-whisper":
+        write_openai(tensors, config, file)
+    else:
+        from faster_whisper.feature_extractor import FeatureExtractor
 
-    began = time.perf_counter()
-    model = WhisperModel(folder, device="cpu", compute_type=kind, cpu_threads=int(threads))
-    print(json.dumps(time.perf_counter() - began), flush=True)
-    options = {"language": "en", "beam_size": 1, "best_of": 1, "temperature": 0}
-    alone = lambda path: model.transcribe(path, condition_on_previous_text=False, **options)
-    for line in sys.stdin:
-        paths, callers = json.loads(line)
-        hear = alone
-        if callers > 1:
-            batched = BatchedInferencePipeline(model)
-            whole = lambda path: batched.transcribe(path, batch_size=callers, without_timestamps=False, **options)
-            hear, paths = whole, [joined(paths, callers)]
-        print(json.dumps(["".join(part.text for part in hear(path)[0]).strip() for path in paths]), flush=True)
+        filters = FeatureExtractor.get_mel_filters(16000, 400, config["num_mel_bins"])
+        write_ggml(tensors, config, words_in_bytes(model), filters, kind, file)
+    return file
 
 
-def joined(paths, times):
-    """All recordings so many times, one after the other: what its pipeline makes batches of."""
+def samples(path):
     from faster_whisper import decode_audio
 
-    return np.concatenate([decode_audio(path) for path in paths] * times)
+    return decode_audio(path)
+
+
+def faster_whisper(kind, threads, folder):
+    from faster_whisper import BatchedInferencePipeline, WhisperModel
+
+    model = WhisperModel(folder, device="cpu", compute_type=kind, cpu_threads=threads)
+    batched = BatchedInferencePipeline(model)
+    options = {"language": "en", "beam_size": 1, "best_of": 1, "temperature": 0}
+
+    def hear(paths, callers):
+        if callers == 1:
+            found = (model.transcribe(path, condition_on_previous_text=False, **options) for path in paths)
+        else:
+            # All recordings so many times, one after the other: what its pipeline makes batches of.
+            whole = np.concatenate([samples(path) for path in paths] * callers)
+            found = [batched.transcribe(whole, batch_size=callers, without_timestamps=False, **options)]
+        return ["".join(part.text for part in parts) for parts, _ in found]
+
+    return hear
+
+
+def whisper_cpp(_, threads, file):
+    from pywhispercpp.model import Model
+
+    model = Model(file, n_threads=threads, language="en", print_progress=False, print_realtime=False, no_context=True,
+                  temperature=0.0, temperature_inc=0.0, greedy={"best_of": 1}, redirect_whispercpp_logs_to=None)  # fmt: skip
+    return lambda paths, callers: [
+        " ".join(part.text for part in model.transcribe(samples(path))) for path in paths * callers
+    ]
+
+
+def openai_whisper(_, threads, file):
+    import torch
+    import whisper
+
+    torch.set_num_threads(threads)
+    model = whisper.load_model(file)
+    options = {"language": "en", "temperature": 0, "condition_on_previous_text": False, "fp16": False}
+    return lambda paths, callers: [model.transcribe(samples(path), **options)["text"] for path in paths * callers]
+
+
+ENGINES = {"faster-whisper": faster_whisper, "whisper.cpp": whisper_cpp, "openai-whisper": openai_whisper}
+
+
+def answer(engine, kind, threads, file):
+    # What it prints is not ours.
+    ours = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    began = time.perf_counter()
+    hear = ENGINES[engine](kind, int(threads), file)
+    print(json.dumps(time.perf_counter() - began), file=ours, flush=True)
+    for line in sys.stdin:
+        print(json.dumps([text.strip() for text in hear(*json.loads(line))]), file=ours, flush=True)
+
+
+# === words ===
+
+
+def in_words(text):
+    return " ".join(re.findall(r"[\w']+", text.lower()))
+
+
+def percent(pairs):
+    """Words of the first texts that are other ones in the second, and those that are too many there."""
+    import jiwer
+
+    right, heard = zip(*[(in_words(right), in_words(heard)) for right, heard in pairs if in_words(right)], strict=True)
+    return f"{100 * jiwer.wer(list(right), list(heard)):.2f}"
 
 
 def main():
@@ -228,13 +213,16 @@ def main():
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--dtypes", default="f32,bf16,q8")
-    parser.add_argument("--peers", default="int8,float32")
+    parser.add_argument("--peers", default="faster-whisper:int8,faster-whisper:float32")
+    parser.add_argument("--texts", type=Path, help="a folder for what each of them heard")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:
-        write_model(asked.folder, Path(made))
-        ours = (Sconce(asked.program, made, dtype, asked.threads, asked.callers) for dtype in asked.dtypes.split(","))
-        peers = (FasterWhisper(asked.folder, kind, asked.threads) for kind in asked.peers.split(",") if kind)
-        engines = [*ours, *peers]
+        folder = Path(made)
+        write_transformers(*from_ctranslate2(asked.folder), asked.folder, folder)
+        engines = [Sconce(asked.program, made, dtype, asked.threads, asked.callers) for dtype in asked.dtypes.split(",")]
+        for peer in filter(None, asked.peers.split(",")):
+            engine, _, kind = peer.partition(":")
+            engines.append(Peer(engine, kind, asked.threads, asked.folder, folder))
         took, texts = {engine.name: [] for engine in engines}, {}
         for _ in range(1 + asked.pairs):
             for engine in engines:
@@ -242,17 +230,35 @@ def main():
                 began, cpu = time.perf_counter(), engine.cpu()
                 texts[engine.name] = engine.answer(asked.recordings, asked.callers)
                 took[engine.name].append((time.perf_counter() - began, engine.cpu() - cpu))
-        print(f"{len(asked.recordings)} recordings, {asked.callers} callers, {asked.threads} threads, median of {asked.pairs}")
-        middle = lambda name, at: statistics.median(round[at] for round in took[name][1:])  # the first round warms up
-        first = engines[0].name
-        for engine in engines:
-            clock, cpu = middle(engine.name, 0), middle(engine.name, 1)
-            ratios = f"{clock / middle(first, 0):5.2f} {cpu / middle(first, 1):5.2f}"
-            same = "as the first" if texts[engine.name] == texts[first] else "other words"
-            print(f"{engine.name:26}{clock:8.2f} s {cpu:8.2f} s CPU {ratios}  {engine.peak():6.0f} MB  load {engine.load:.2f} s  {same}")
-            engine.end()
-        for engine in engines:
-            print(f"{engine.name}: {texts[engine.name][0]}")
+        tell(asked, engines, took, texts)
+
+
+def tell(asked, engines, took, texts):
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(asked.folder / "tokenizer.json"))
+    transcripts = [path.with_suffix(".txt") for path in asked.recordings]
+    print(f"{len(asked.recordings)} recordings, {asked.callers} callers, {asked.threads} threads, median of {asked.pairs}")
+    print(f"{'':26}{'clock':>10}{'CPU':>10}{'ratios':>13}{'peak':>9}{'end':>9}{'load':>9}{'tokens':>8}{'differ':>8}{'errors':>8}")
+    # The first round warms up, unless there is no other.
+    middle = lambda name, at: statistics.median(round[at] for round in took[name][1:] or took[name])
+    first = engines[0].name
+    for engine in engines:
+        clock, cpu, heard = middle(engine.name, 0), middle(engine.name, 1), texts[engine.name]
+        # Of a batched pipeline all texts are one.
+        together = len(heard) != len(texts[first])
+        differ = percent([(" ".join(texts[first]), " ".join(heard))] if together else zip(texts[first], heard, strict=True))
+        right = [] if together else [(path.read_text(), text) for path, text in zip(transcripts, heard) if path.exists()]
+        tokens = sum(len(tokenizer.encode(text, add_special_tokens=False).ids) for text in heard)
+        print(
+            f"{engine.name:26}{clock:8.2f} s{cpu:8.2f} s{clock / middle(first, 0):7.2f}{cpu / middle(first, 1):6.2f}"
+            f"{engine.megabytes('VmHWM'):6.0f} MB{engine.megabytes('VmRSS'):6.0f} MB{engine.load:7.2f} s"
+            f"{tokens:8}{differ:>8}{percent(right) if right else '':>8}"
+        )
+        engine.end()
+        if asked.texts:
+            asked.texts.mkdir(exist_ok=True)
+            (asked.texts / f"{engine.name}.txt").write_text("\n".join(heard) + "\n")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,9 @@ use crate::speech::{Fault, Kind, Task};
 /// A model that makes so many times more than may wait did not look whether there is room; it is stopped.
 const OVERRUN: u32 = 4;
 
+/// After which a model that ended may be there again.
+const SOON: Duration = Duration::from_secs(1);
+
 /// One request in the hands of a model. Whoever holds it must [`finish`](Self::finish) or [`fail`](Self::fail) it; one
 /// that is dropped, by a panic for example, fails with [`RequestError::Broken`], so that nobody waits for ever.
 ///
@@ -63,6 +66,8 @@ pub enum RequestError {
     Gone,
     #[error("the model failed while it worked on the request")]
     Broken,
+    #[error("the model ended before it came to the request; ask again")]
+    NotBegun,
     #[error("the model made more than was read, and did not wait")]
     Overrun,
     #[error("the server is stopping")]
@@ -251,8 +256,13 @@ impl Fault for RequestError {
             Self::Deadline => Kind::Deadline,
             Self::Gone => Kind::Cancelled,
             Self::Broken | Self::Overrun => Kind::Internal,
+            Self::NotBegun => Kind::Unavailable,
             Self::Stopping => Kind::Stopping,
         }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        matches!(self, Self::NotBegun).then_some(SOON)
     }
 
     fn param(&self) -> Option<&str> {

@@ -43,7 +43,7 @@ impl<F: FnMut(Event)> Worker<F> {
         match self.start(load) {
             Ok((model, resident)) => self.serve_and_end(model, resident),
             Err(error) => {
-                self.queue.abandon(&RequestError::Broken);
+                self.queue.abandon(&RequestError::NotBegun);
                 (self.on_event)(Event::Failed(error));
             }
         }
@@ -92,7 +92,7 @@ impl<F: FnMut(Event)> Worker<F> {
     fn serve_and_end(mut self, mut model: Box<dyn Model>, resident: Option<Held>) {
         let died = self.serve(model.as_mut()).err();
         if died.is_some() {
-            self.queue.abandon(&RequestError::Broken);
+            self.queue.abandon(&RequestError::NotBegun);
         }
         let freed = self.discard(model);
         self.report_leak(resident, freed);

@@ -69,8 +69,7 @@ async fn try_say_again(server: &Server, model: &str, fields: Value) -> reqwest::
     let began = Instant::now();
     loop {
         let answer = try_say(server, model, fields.clone()).await?;
-        let ended = [500, 503].contains(&answer.status().as_u16()) && fields["input"] == "fine.";
-        if !(ended || answer.status() == 503) || began.elapsed() > Duration::from_secs(30) {
+        if answer.status() != 503 || began.elapsed() > Duration::from_secs(30) {
             return Ok(answer);
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
