@@ -98,7 +98,7 @@ class Visit:
 
     def drop(self, path, kind="audio/wav", paste=False):
         """Drops a file where recordings are taken, or pastes it."""
-        place = self.page.locator("section:not([hidden]) .drop")
+        place = self.page.locator("section:not([hidden]) .drop").first
         place.evaluate(DROP, [path.name, kind, base64.b64encode(path.read_bytes()).decode(), paste])
 
     def violations(self):
