@@ -8,6 +8,7 @@ mod espeak_ng;
 mod fixtures;
 pub mod lark;
 mod load_error;
+mod step;
 pub mod voxtral;
 mod weight_files;
 pub mod whisper;

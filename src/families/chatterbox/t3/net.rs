@@ -12,15 +12,14 @@ use super::{
     sampling::{PenaltyOrder, SamplingOptions},
     sequence::Sequence,
 };
-use crate::nn::{
-    ComputeContext, Epilogue, Linear,
-    attention::{KvCacheConfig, KvCacheDtype},
-    weights::{Bias, Loaded, Loader, WeightError},
+use crate::{
+    families::step::{Row, step},
+    nn::{
+        ComputeContext, Epilogue, Linear,
+        attention::{KvCacheConfig, KvCacheDtype},
+        weights::{Bias, Loaded, Loader, WeightError},
+    },
 };
-
-/// Sequences that our own kernels take at once. Products of more rows are cut into other blocks, and their last bits differ:
-/// a request would sound otherwise in a crowd than alone. So many already keep a processor as busy as its memory.
-const STEP_SEQUENCES: usize = 16;
 
 /// The weights of a T3. Requests share them.
 #[derive(Debug)]
@@ -147,22 +146,7 @@ impl T3 {
 
     /// The next token of every row that is not finished. After an error the rows are of no use.
     pub fn step(&self, rows: &mut [&mut T3Row]) -> candle_core::Result<()> {
-        let live = rows.iter_mut().map(|row| &mut **row).filter(|row| !row.finished());
-        let mut live = live.collect::<Vec<_>>();
-        let most = if self.context.kernels.is_some() { STEP_SEQUENCES } else { usize::MAX };
-        let mut rest = live.as_mut_slice();
-        while !rest.is_empty() {
-            let (group, others) = rest.split_at_mut(group_len(rest, most));
-            let logits = self.feed(group)?;
-            let mut logits = logits.as_slice();
-            for row in group {
-                let (own, others) = logits.split_at(row.sequences.len());
-                row.take(own);
-                logits = others;
-            }
-            rest = others;
-        }
-        Ok(())
+        step(rows, self.context.kernels.is_some(), |rows| self.feed(rows))
     }
 
     pub(super) fn prompt(&self, voice: &T3Voice, text: &[u32], request: &T3Request) -> candle_core::Result<Prompt> {
@@ -249,15 +233,6 @@ impl T3 {
     fn positions(&self) -> usize {
         self.backbone.positions().unwrap_or(usize::MAX)
     }
-}
-
-/// How many of the first rows are fed together: at least one, and of no more than `most` sequences.
-fn group_len(rows: &[&mut T3Row], most: usize) -> usize {
-    let ends = rows.iter().scan(0usize, |end, row| {
-        *end += row.sequences.len();
-        Some(*end)
-    });
-    ends.take_while(|&end| end <= most).count().max(1)
 }
 
 /// Those of the GPT-2 models have a bias.

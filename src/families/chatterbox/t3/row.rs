@@ -6,6 +6,7 @@ use super::{
     sampling::{PenaltyOrder, SamplingOptions, guide},
     sequence::Sequence,
 };
+use crate::families::step::Row;
 
 /// A request on its way through T3. Its memory goes with it.
 #[derive(Debug)]
@@ -50,20 +51,6 @@ impl T3Row {
         self.finish.is_some()
     }
 
-    /// Takes the logits after each of its sequences.
-    pub(super) fn take(&mut self, logits: &[Vec<f32>]) {
-        let logits = match logits {
-            [told, untold] => guide(told, untold, self.options.cfg_weight),
-            _ => logits.concat(),
-        };
-        let history = self.history();
-        match self.options.choose(logits, &history, self.order, &mut self.rng) {
-            None => self.finish = Some(Finish::Lost),
-            Some(token) if token == self.stop => self.finish = Some(Finish::Stopped),
-            Some(token) => self.push(token),
-        }
-    }
-
     fn push(&mut self, token: u32) {
         self.tokens.push(token);
         if self.tokens.len() >= self.max_new_tokens {
@@ -76,6 +63,29 @@ impl T3Row {
         match self.order {
             PenaltyOrder::AfterFilters if !self.tokens.is_empty() => self.tokens.clone(),
             _ => [&[self.start], self.tokens.as_slice()].concat(),
+        }
+    }
+}
+
+impl Row for T3Row {
+    fn sequences(&self) -> usize {
+        self.sequences.len()
+    }
+
+    fn is_over(&self) -> bool {
+        self.finished()
+    }
+
+    fn take(&mut self, logits: &[Vec<f32>]) {
+        let logits = match logits {
+            [told, untold] => guide(told, untold, self.options.cfg_weight),
+            _ => logits.concat(),
+        };
+        let history = self.history();
+        match self.options.choose(logits, &history, self.order, &mut self.rng) {
+            None => self.finish = Some(Finish::Lost),
+            Some(token) if token == self.stop => self.finish = Some(Finish::Stopped),
+            Some(token) => self.push(token),
         }
     }
 }

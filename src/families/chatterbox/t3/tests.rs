@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Result, Tensor};
 use serde::Deserialize;
 
 use super::{net::T3Request, sampling::guide, *};
-use crate::families::fixtures::folder;
+use crate::families::{fixtures::folder, step::Row};
 use crate::nn::{
     ComputeContext, SimdLevel,
     weights::{Loader, Weights},

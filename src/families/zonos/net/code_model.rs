@@ -11,14 +11,13 @@ use super::{
     row::{CodeIds, CodeRow},
     sampling::SamplingOptions,
 };
-use crate::nn::{
-    ComputeContext, Embedding, Epilogue, Linear,
-    weights::{Loaded, Loader, WeightError},
+use crate::{
+    families::step::{Row, step},
+    nn::{
+        ComputeContext, Embedding, Epilogue, Linear,
+        weights::{Loaded, Loader, WeightError},
+    },
 };
-
-/// Sequences that our own kernels take at once. Products of more rows are cut into other blocks, and their last bits differ:
-/// a request would sound otherwise in a crowd than alone. So many already keep a processor as busy as its memory.
-const STEP_SEQUENCES: usize = 16;
 
 /// The weights. Requests share them.
 #[derive(Debug)]
@@ -121,22 +120,7 @@ impl CodeModel {
 
     /// The next column of every row that is not finished. After an error the rows are of no use.
     pub fn step(&self, rows: &mut [&mut CodeRow]) -> Result<()> {
-        let live = rows.iter_mut().map(|row| &mut **row).filter(|row| !row.finished());
-        let mut live = live.collect::<Vec<_>>();
-        let most = if self.context.kernels.is_some() { STEP_SEQUENCES } else { usize::MAX };
-        let mut rest = live.as_mut_slice();
-        while !rest.is_empty() {
-            let (group, others) = rest.split_at_mut(group_len(rest, most));
-            let logits = self.feed(group)?;
-            let mut logits = logits.as_slice();
-            for row in group {
-                let (own, others) = logits.split_at(row.sequences.len());
-                row.take(own);
-                logits = others;
-            }
-            rest = others;
-        }
-        Ok(())
+        step(rows, self.context.kernels.is_some(), |rows| self.feed(rows))
     }
 
     fn check(&self, conditions: &Conditions, request: &CodeRequest) -> std::result::Result<(), CodeError> {
@@ -217,15 +201,6 @@ impl CodeModel {
         let normed = self.backbone.norm.forward(hidden)?;
         self.heads.forward(&normed, Epilogue::None)?.to_dtype(DType::F32)?.to_vec2()
     }
-}
-
-/// How many of the first rows are fed together: at least one, and of no more than `most` sequences.
-fn group_len(rows: &[&mut CodeRow], most: usize) -> usize {
-    let ends = rows.iter().scan(0usize, |end, row| {
-        *end += row.sequences.len();
-        Some(*end)
-    });
-    ends.take_while(|&end| end <= most).count().max(1)
 }
 
 /// One layer of all heads, each of which has a row for every code and for the end.

@@ -7,6 +7,7 @@ use super::{
     sampling::{SamplingOptions, guide},
     sequence::Sequence,
 };
+use crate::families::step::Row;
 
 /// A request on its way through the network. Its memory goes with it.
 #[derive(Debug)]
@@ -90,18 +91,6 @@ impl CodeRow {
         self.codes.column(self.codes.len() - 1)
     }
 
-    /// Takes the logits after each of its sequences, `[books * logits]`.
-    pub(super) fn take(&mut self, logits: &[Vec<f32>]) {
-        let logits = match logits {
-            [told, untold] => guide(told, untold, self.options.cfg_scale),
-            _ => logits.concat(),
-        };
-        match self.choose(&logits) {
-            None => self.finish = Some(Finish::Lost),
-            Some(column) => self.push(&column),
-        }
-    }
-
     /// The next column.
     fn choose(&mut self, logits: &[f32]) -> Option<Vec<u32>> {
         let each = logits.len() / self.ids.books;
@@ -142,6 +131,28 @@ impl CodeRow {
             let ending = books.saturating_sub(self.remaining).min(books - 1);
             column[..ending].fill(mask);
             column[ending] = end;
+        }
+    }
+}
+
+impl Row for CodeRow {
+    fn sequences(&self) -> usize {
+        self.sequences.len()
+    }
+
+    fn is_over(&self) -> bool {
+        self.finished()
+    }
+
+    /// `[books * logits]` each.
+    fn take(&mut self, logits: &[Vec<f32>]) {
+        let logits = match logits {
+            [told, untold] => guide(told, untold, self.options.cfg_scale),
+            _ => logits.concat(),
+        };
+        match self.choose(&logits) {
+            None => self.finish = Some(Finish::Lost),
+            Some(column) => self.push(&column),
         }
     }
 }
