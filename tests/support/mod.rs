@@ -5,6 +5,7 @@ pub mod chatterbox;
 pub mod espeak;
 pub mod files;
 pub mod hub;
+pub mod native;
 pub mod probes;
 pub mod python;
 pub mod server;

@@ -6,6 +6,7 @@ use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -30,6 +31,8 @@ pub struct Server {
     thread: Option<JoinHandle<()>>,
     process: Option<Child>,
     reload: mpsc::Sender<Result<Config, String>>,
+    /// What a process of its own wrote so far.
+    log: Arc<Mutex<Vec<Value>>>,
     cache: TempDir,
 }
 
@@ -74,7 +77,8 @@ impl ServerBuilder {
             runtime.block_on(sconce::app::run(config, listener, reloads, shutdown)).unwrap();
         });
         let client = Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
-        Server { address, client, stop: Some(stop), thread: Some(thread), process: None, reload, cache }
+        let (log, stop, thread) = (Arc::default(), Some(stop), Some(thread));
+        Server { address, client, stop, thread, process: None, reload, log, cache }
     }
 
     /// The built program, in a process of its own.
@@ -94,17 +98,22 @@ impl ServerBuilder {
         let Self { variables, cache, .. } = self;
         command.env_clear().envs(variables).env("LOG_FORMAT", "json").current_dir(cache.path());
         let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
-        let listening = |line: String| {
-            let line: Value = serde_json::from_str(&line).ok()?;
-            (line["message"] == "listening").then(|| line["address"].as_str()?.parse().ok())?
+        let lines = BufReader::new(process.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let mut lines = lines.filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let listening = |line: Value| {
+            let address = (line["message"] == "listening").then(|| line["address"].as_str()?.parse().ok())?;
+            log.lock().unwrap().push(line);
+            address
         };
-        let address = log.by_ref().map_while(Result::ok).find_map(listening).expect("it says where it listens");
+        let address = lines.find_map(listening).expect("it says where it listens");
         // A full pipe would stop it.
-        let thread = thread::spawn(move || log.for_each(drop));
+        let kept = log.clone();
+        let thread = thread::spawn(move || lines.for_each(|line| kept.lock().unwrap().push(line)));
         let client = Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
         let (reload, _) = mpsc::channel(1);
-        Server { address, client, stop: None, thread: Some(thread), process: Some(process), reload, cache }
+        let (thread, process) = (Some(thread), Some(process));
+        Server { address, client, stop: None, thread, process, reload, log, cache }
     }
 }
 
@@ -209,6 +218,19 @@ impl Server {
                 return;
             }
             assert!(start.elapsed() < PATIENCE, "{model} never became {status}: {body}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until a process of its own has written a line with this message about this model.
+    pub async fn logged(&self, message: &str, model: &str) -> Value {
+        let start = Instant::now();
+        loop {
+            let about = |line: &&Value| line["message"] == message && line["model"] == model;
+            if let Some(line) = self.log.lock().unwrap().iter().find(about) {
+                return line.clone();
+            }
+            assert!(start.elapsed() < PATIENCE, "it never wrote {message:?} about {model}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{MODEL, SPEAKER, chatterbox, content, instance, recording, server, sound, wav};
-use crate::support::Server;
+use super::{MODEL, SPEAKER, instance, server, sound, wav};
+use crate::support::{Server, chatterbox, native::content, recording};
 
 /// Asks, leaves while the model works on it, and waits until it is given up.
 async fn leave(server: &Server, instance: &Value, of: &str) {

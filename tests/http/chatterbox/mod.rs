@@ -5,21 +5,23 @@ mod leaving;
 mod variants;
 mod whole;
 
-use std::time::Duration;
-
-use base64::{Engine, prelude::BASE64_STANDARD};
 use futures::future::join_all;
-use sconce::audio::{AudioFormat, Pcm, decode, encode};
+use sconce::audio::{AudioFormat, Pcm, encode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Server, chatterbox, recording};
+use crate::support::{
+    Server, chatterbox,
+    native::{self, ask, bare, content, furthest, refused, with},
+    recording,
+};
 
 const MODEL: &str = "small_chatterbox";
 const TEXT: &str = "Good morning, and good luck.";
 const SPEAKER: &str = "good-morning.flac";
 /// Tokens of a text; a random network does not stop by itself. A second has 25.
 const TOKENS: usize = 50;
+const RATE: u32 = 24_000;
 
 /// The same, with what marks its sound.
 fn marking_server(folder: &TempDir, watermark: &TempDir) -> Server {
@@ -37,52 +39,18 @@ fn server(folder: &TempDir) -> Server {
         .start()
 }
 
-fn furthest(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
-}
-
-fn heard(bytes: &[u8]) -> Pcm {
-    decode(bytes, None, 24_000, Duration::from_secs(600)).unwrap().pcm
-}
-
-/// As a native request has a recording.
-fn content(bytes: &[u8]) -> Value {
-    json!({"content": BASE64_STANDARD.encode(bytes)})
-}
-
 fn wav(samples: Vec<f32>) -> Vec<u8> {
-    encode(&Pcm::new(samples, 24_000), AudioFormat::Wav).unwrap()
+    encode(&Pcm::new(samples, RATE), AudioFormat::Wav).unwrap()
 }
 
 /// With `more` in it.
 fn instance(more: Value) -> Value {
-    let mut instance = json!({
-        "model": MODEL, "text": TEXT, "seed": 7, "options": {"max_new_tokens": TOKENS, "steps": 2, "first_block": 16},
-    });
-    for (name, value) in more.as_object().unwrap() {
-        match (name.as_str(), value) {
-            ("options", Value::Object(options)) => instance["options"].as_object_mut().unwrap().extend(options.clone()),
-            _ => instance[name] = value.clone(),
-        }
-    }
-    instance
-}
-
-async fn ask(server: &Server, instance: &Value) -> (u16, Value) {
-    let answer = server.post_json("/predict", instance).await;
-    (answer.status().as_u16(), answer.json().await.unwrap())
+    let options = json!({"max_new_tokens": TOKENS, "steps": 2, "first_block": 16});
+    with(json!({"model": MODEL, "text": TEXT, "seed": 7, "options": options}), more)
 }
 
 async fn sound(server: &Server, instance: &Value) -> Pcm {
-    let (status, answer) = ask(server, instance).await;
-    assert_eq!(status, 200, "{answer}");
-    heard(&BASE64_STANDARD.decode(answer["audio"]["content"].as_str().unwrap()).unwrap())
-}
-
-async fn refused(server: &Server, instance: &Value) -> String {
-    let (status, answer) = ask(server, instance).await;
-    assert_eq!(status, 400, "{answer}");
-    answer["error"]["message"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    native::sound(server, instance, RATE).await
 }
 
 #[tokio::test]
@@ -116,11 +84,6 @@ async fn a_stream_is_the_whole_sound() {
     assert_eq!(samples.len(), whole.samples().len());
     let off = furthest(&samples, whole.samples());
     assert!(off < 1e-3, "{off}");
-}
-
-/// Samples without a header.
-fn bare(bytes: &[u8]) -> Vec<f32> {
-    bytes.as_chunks().0.iter().map(|&bytes| f32::from(i16::from_le_bytes(bytes)) / 32768.0).collect()
 }
 
 #[tokio::test]

@@ -3,8 +3,12 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::json;
 
-use super::{MODEL, SPEAKER, ask, chatterbox, content, heard, instance, recording, refused, server, sound, wav};
-use crate::support::Server;
+use super::{MODEL, RATE, SPEAKER, instance, server, sound, wav};
+use crate::support::{
+    Server, chatterbox,
+    native::{ask, content, heard, refused},
+    recording,
+};
 
 #[tokio::test]
 async fn the_multilingual_model_speaks_from_files_of_pytorch() {
@@ -65,7 +69,7 @@ async fn a_job_of_runpod_is_understood() {
     let (status, answer) = ask(&server, &json!({"id": "a-1", "input": spoken, "webhook": "for RunPod"})).await;
     assert_eq!((status, &answer["id"]), (200, &json!("a-1")), "{answer}");
     assert_eq!(
-        heard(&BASE64_STANDARD.decode(answer["output"]["audio"]["content"].as_str().unwrap()).unwrap()),
+        heard(&BASE64_STANDARD.decode(answer["output"]["audio"]["content"].as_str().unwrap()).unwrap(), RATE),
         expected
     );
     let mut job = json!({"input": {"model_type": MODEL, "task": "voice_conversion", "audio": content(&recording(SPEAKER)),

@@ -3,7 +3,8 @@
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 
-use super::{MODEL, chatterbox, content, server, sound};
+use super::{MODEL, server, sound};
+use crate::support::{chatterbox, native::content};
 
 /// So loud may the difference be, of the loudness of the reference's sound. A frame whose pitch is near the least that counts
 /// as a voice is one in one of them only.
