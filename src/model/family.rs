@@ -126,6 +126,12 @@ pub trait Family: Sync {
         &[]
     }
 
+    /// The one of its `options` that may be `{"id": …}` with a recording that the server keeps: the model is given it as
+    /// [what it goes on with](crate::speech::SynthesizeOptions::prefix).
+    fn prefix_option(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The types of weights and activations that it can compute in on such a device.
     fn dtypes(&self, _device: DeviceId) -> &'static [Precision] {
         &[Precision::F32, Precision::F16, Precision::Bf16]

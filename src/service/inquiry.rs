@@ -1,6 +1,6 @@
 //! What can be found out before anything is asked of a model.
 
-use super::{Service, ServiceError, SpeakRequest, VoiceError, entry, read_aloud};
+use super::{Service, ServiceError, SpeakRequest, VoiceError, entry};
 use crate::speech::{TaskKind, VoiceInput};
 
 impl Service {
@@ -28,7 +28,6 @@ impl Service {
     /// Reads a text as [`speak`](Self::speak) does, and says what is wrong with it.
     pub async fn check_text(&self, model: Option<&str>, asked: SpeakRequest) -> Result<(), ServiceError> {
         let known = self.known.load_full();
-        let limits = known.speech_limits(entry(&known.catalog, model, TaskKind::Synthesize)?);
-        read_aloud(asked, limits, known.config.lexicon.clone()).await.map(drop)
+        self.read(&known, entry(&known.catalog, model, TaskKind::Synthesize)?, asked).await.map(drop)
     }
 }

@@ -13,6 +13,7 @@ mod lexicon_file;
 mod memory;
 mod metrics;
 mod original;
+mod prefix;
 mod request;
 mod served;
 mod sound;
@@ -61,7 +62,7 @@ use crate::{
     audio::{self, DecodeError, Pcm, VoiceActivity},
     catalog::{Catalog, Entry},
     lifecycle::{AcquireOptions, Lease, Lifecycle, Unavailable},
-    model::{Availability, InputSender, Request, RequestError, Responses, request},
+    model::{Availability, Family, InputSender, Request, RequestError, Responses, request},
     runtime::Runnable,
     speech::{Convert, Synthesize, SynthesizeOptions, Task, TaskKind, Transcribe, Warning},
     text::{Chunk, ChunkLimits, LengthCheck},
@@ -211,7 +212,7 @@ impl Service {
         let normalize_loudness = normalize_loudness.unwrap_or(config.normalize_loudness);
         // For who may have to speak in its place.
         let again = entry.fallback.is_some().then(|| asked.clone());
-        let text = known.read(entry, asked).await?;
+        let text = self.read(&known, entry, asked).await?;
         if let Some(allowance) = &call.allowance {
             allowance.take_characters(characters)?;
         }
@@ -230,6 +231,14 @@ impl Service {
         Ok(SpeechStart { lease, id, deadline, output, longest, options, chunks, check, normalize_loudness, characters })
     }
 
+    /// Has a text read for a model.
+    async fn read(&self, known: &Known, entry: &Entry, asked: SpeakRequest) -> Result<ReadText, ServiceError> {
+        let asked = self.with_prefix(known.candidates(entry), asked).await?;
+        let (limits, options) = (known.speech_limits(entry), asked.options.clone());
+        let chunks = read_aloud(asked, limits, known.config.lexicon.clone()).await?;
+        Ok(ReadText { chunks, check: limits.check, options })
+    }
+
     /// Has another model speak in the place of one that `error` keeps from it: the first that is there. Where nobody is, the
     /// error stands.
     async fn fall_back(
@@ -244,7 +253,7 @@ impl Service {
         for speaker in fallback::speakers(&known.catalog, entry) {
             let Substitute { asked, ignored } = fallback::substitute(asked.clone(), entry, speaker);
             let ready = async {
-                Ok((known.read(speaker, asked).await?, self.acquire(speaker, call, known.config.wait).await?))
+                Ok((self.read(known, speaker, asked).await?, self.acquire(speaker, call, known.config.wait).await?))
             };
             let (id, model, fallback) = (&call.id, &entry.name, &speaker.name);
             match ready.await {
@@ -458,24 +467,21 @@ fn whole<T: Task>(request: Request<T>) -> (Request<T>, ()) {
 // === impl Known ===
 
 impl Known {
-    /// Has a text read for a model.
-    async fn read(&self, entry: &Entry, asked: SpeakRequest) -> Result<ReadText, ServiceError> {
-        let (limits, options) = (self.speech_limits(entry), asked.options.clone());
-        let chunks = read_aloud(asked, limits, self.config.lexicon.clone()).await?;
-        Ok(ReadText { chunks, check: limits.check, options })
+    /// The family of a model, or where that is only found when it is loaded, all that it may be of.
+    fn candidates<'a>(&self, entry: &'a Entry) -> &'a [&'static dyn Family] {
+        entry.family.as_ref().map_or(self.catalog.families(), std::slice::from_ref)
     }
 
     /// Hertz of the sound that comes with a request. Of a model whose family is only found when it is loaded, the highest
     /// that it may be.
     fn input_rate(&self, entry: &Entry, task: TaskKind) -> u32 {
-        let candidates = entry.family.as_ref().map_or(self.catalog.families(), std::slice::from_ref);
-        let able = candidates.iter().filter(|family| family.tasks().contains(&task));
+        let able = self.candidates(entry).iter().filter(|family| family.tasks().contains(&task));
         able.map(|family| family.input_rate(task)).max().unwrap_or(ANY_RATE)
     }
 
     /// Of a model whose family is only found when it is loaded, those that every speaking family keeps.
     fn speech_limits(&self, entry: &Entry) -> SpeechLimits {
-        let candidates = entry.family.as_ref().map_or(self.catalog.families(), std::slice::from_ref);
+        let candidates = self.candidates(entry);
         let able = || candidates.iter().filter(|family| family.tasks().contains(&TaskKind::Synthesize));
         let usual = ChunkLimits { target: 200, max: 300 };
         let chunks = able().map(|family| family.chunk_limits()).min_by_key(|limits| limits.max).unwrap_or(usual);

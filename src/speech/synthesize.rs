@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde_json::{Map, Value};
 
-use super::{SpeechEvent, SpeechTail, Task, TaskKind, VoiceInput};
+use super::{ReferenceVoice, SpeechEvent, SpeechTail, Task, TaskKind, VoiceInput};
 
 /// A text to be spoken, and how.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +48,9 @@ pub struct SynthesizeOptions {
     pub seed: Option<u64>,
     /// Knobs of one family, read by it with unknown names refused.
     pub options: Map<String, Value>,
+    /// What speech goes on with: the recording that
+    /// [the option for it](crate::model::Family::prefix_option) names, at its own rate.
+    pub prefix: Option<ReferenceVoice>,
 }
 
 impl Task for Synthesize {

@@ -3,6 +3,7 @@
 use super::{
     config::{self, ZonosConfig},
     net::{CodeModel, is_quantized},
+    prefix::Prefixes,
     repository::{CODEC, MODEL, SPEAKER},
     speaker::{self, MOST_SECONDS, SpeakerEncoder, SpeakerFiles},
     synthesizer::Synthesizer,
@@ -22,7 +23,7 @@ use crate::{
 /// Requests that are worked on at once, at most, whatever the configuration allows: the keys and values of each take more
 /// than half a gigabyte at the published sizes.
 const MOST_REQUESTS: usize = 4;
-/// Positions of a sequence, for its memory: phonemes, 15 s of what was said before, and 30 s of sound.
+/// Positions of a sequence, for its memory: phonemes, and 45 s of what was said before and of sound.
 const POSITIONS: u64 = 512 + 86 * 45;
 /// Sequences of a request: with every condition and with the text alone.
 const SEQUENCES: u64 = 2;
@@ -62,7 +63,9 @@ pub fn load(files: &ModelFiles, place: &Placement) -> Result<Synthesizer, LoadEr
     matching(&codes, &dac, encoder.as_ref())?;
     let fingerprint = if encoder.is_some() { files.fingerprint(SPEAKER)? } else { String::new() };
     let voices = Voices { encoder, references: place.references.clone(), fingerprint };
-    Ok(Synthesizer { threads, codes, dac, voices, front_end, max_batch: place.max_batch.min(MOST_REQUESTS) })
+    let prefixes = Prefixes { references: place.references.clone(), fingerprint: files.fingerprint(CODEC)? };
+    let max_batch = place.max_batch.min(MOST_REQUESTS);
+    Ok(Synthesizer { threads, codes, dac, voices, prefixes, front_end, max_batch })
 }
 
 /// The parts come from several places, and have to be of one kind.

@@ -13,6 +13,7 @@ mod error;
 mod load;
 mod net;
 mod options;
+mod prefix;
 mod repository;
 mod speaker;
 mod synthesizer;
@@ -94,6 +95,10 @@ impl Family for Zonos {
 
     fn knobs(&self) -> &'static [Knob] {
         options::KNOBS
+    }
+
+    fn prefix_option(&self) -> Option<&'static str> {
+        Some(options::PREFIX)
     }
 
     /// Candle multiplies no matrices of bf16 on a CPU, where our own kernels keep weights so. Of eight bits are those of the

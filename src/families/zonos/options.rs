@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     hash::{BuildHasher, RandomState},
+    ops::RangeInclusive,
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     model::{Knob, RequestError},
-    speech::SynthesizeOptions,
+    speech::{ReferenceVoice, SynthesizeOptions},
 };
 
 /// Frames of a chunk of text, at most: a minute. The model was trained on half of it.
@@ -33,6 +34,9 @@ const FMAX: f32 = 22_050.0;
 const PITCH_STD: f32 = 20.0;
 const SPEAKING_RATE: f32 = 15.0;
 const CTC_LOSS: f32 = 0.0;
+
+/// The knob that holds a recording.
+pub const PREFIX: &str = "audio_prefix";
 
 /// What there is to say of [`Knobs`].
 pub const KNOBS: &[Knob] = &[
@@ -66,12 +70,12 @@ pub const KNOBS: &[Knob] = &[
     knob("repetition_penalty", "0.1 to 10", "3", "Of codes that were there in the last columns; 1: none"),
     knob("repetition_window", "0 to 100", "2", "Columns in which a code counts as repeated"),
     knob("max_new_tokens", "1 to 5160", "what 30 s have room for", "Frames of a chunk of the text; 86 are a second"),
-    knob("first_block", "1 to 5160", "32", "Frames after which the first sound is made"),
+    knob("first_block", "0 to 5160", "32", "Frames after which the first sound is made; 0: all"),
     knob(
-        "audio_prefix",
-        "base64 of a recording, at most 15 s, and 64 kB of text as all options together",
+        PREFIX,
+        "{\"id\": name} of a recording of /v1/audio/voices, or base64 of one as short as 64 kB of options; at most 30 s",
         "none",
-        "Sound that is gone on with",
+        "Sound that is gone on with; the answer is what follows it",
     ),
 ];
 
@@ -87,11 +91,20 @@ pub struct SpeechOptions {
     pub sampling: SamplingOptions,
     /// As many as there is room for if absent.
     pub max_new_tokens: Option<usize>,
-    /// Frames after which the first sound is made.
+    /// Frames after which the first sound is made; 0: all.
     pub first_block: usize,
-    /// The bytes of a recording that is to be gone on with.
-    pub audio_prefix: Option<Vec<u8>>,
+    /// A recording that is to be gone on with.
+    pub prefix: Option<SpeechPrefix>,
     pub seed: u64,
+}
+
+/// A recording that is to be gone on with.
+#[derive(Clone, Debug)]
+pub enum SpeechPrefix {
+    /// As it came.
+    Encoded(Vec<u8>),
+    /// That the server keeps.
+    Kept(ReferenceVoice),
 }
 
 /// The knobs of this family: `options` of a request.
@@ -119,7 +132,7 @@ struct Knobs {
     repetition_window: Option<usize>,
     max_new_tokens: Option<usize>,
     first_block: Option<usize>,
-    audio_prefix: Option<String>,
+    audio_prefix: Option<AskedPrefix>,
 }
 
 /// A condition, as it is asked for.
@@ -138,6 +151,23 @@ enum Asked<T> {
 enum OneOrMany {
     One(f32),
     Many(Vec<f32>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "audio_prefix should be base64 of a recording, or {\"id\": …} with one of /v1/audio/voices"
+)]
+enum AskedPrefix {
+    Base64(String),
+    Kept(KeptPrefix),
+}
+
+/// Whoever reads the request looks for it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeptPrefix {
+    id: String,
 }
 
 /// What there is to know of a model's conditions.
@@ -175,17 +205,36 @@ impl SpeechOptions {
         let knobs: Knobs = serde_json::from_value(Value::Object(asked.options.clone()))
             .map_err(|error| invalid(format!("options: {error}")))?;
         let sampling = sampling(&knobs, asked.temperature)?;
-        let first_block = counted("first_block", knobs.first_block, MOST_FRAMES)?.unwrap_or(FIRST_BLOCK);
-        let max_new_tokens = counted("max_new_tokens", knobs.max_new_tokens, MOST_FRAMES)?;
-        let audio_prefix = knobs.audio_prefix.as_deref().map(recording).transpose()?;
+        let first_block = counted("first_block", knobs.first_block, 0..=MOST_FRAMES)?.unwrap_or(FIRST_BLOCK);
+        let max_new_tokens = counted("max_new_tokens", knobs.max_new_tokens, 1..=MOST_FRAMES)?;
+        let prefix = knobs.audio_prefix.as_ref().map(|prefix| prefix.find(asked.prefix.as_ref())).transpose()?;
         let seed = asked.seed.unwrap_or_else(by_chance);
         let manner = manner(knobs, asked.speed.unwrap_or(1.0), language, model)?;
-        Ok(Self { manner, sampling, max_new_tokens, first_block, audio_prefix, seed })
+        Ok(Self { manner, sampling, max_new_tokens, first_block, prefix, seed })
     }
 
     /// Frames that may be made after so many that were there before.
     pub fn new_frames(&self, before: usize) -> usize {
         self.max_new_tokens.unwrap_or(USUAL_FRAMES.saturating_sub(before).max(LEAST_ROOM))
+    }
+}
+
+// === impl AskedPrefix ===
+
+impl AskedPrefix {
+    /// `kept`: what the name means, if it means something.
+    fn find(&self, kept: Option<&ReferenceVoice>) -> Result<SpeechPrefix, RequestError> {
+        match self {
+            Self::Base64(text) => {
+                let bytes = BASE64_STANDARD.decode(text);
+                let bytes = bytes.map_err(|error| invalid(format!("audio_prefix is no base64: {error}")))?;
+                Ok(SpeechPrefix::Encoded(bytes))
+            }
+            Self::Kept(KeptPrefix { id }) => {
+                let kept = kept.ok_or_else(|| invalid(format!("audio_prefix: the recording {id:?} is not here")))?;
+                Ok(SpeechPrefix::Kept(kept.clone()))
+            }
+        }
     }
 }
 
@@ -282,17 +331,14 @@ fn sampling(knobs: &Knobs, temperature: Option<f32>) -> Result<SamplingOptions, 
     }
 }
 
-fn counted(name: &str, asked: Option<usize>, most: usize) -> Result<Option<usize>, RequestError> {
+fn counted(name: &str, asked: Option<usize>, right: RangeInclusive<usize>) -> Result<Option<usize>, RequestError> {
     match asked {
-        Some(count) if !(1..=most).contains(&count) => {
-            Err(invalid(format!("{name} is {count}; 1 to {most} would be right")))
+        Some(count) if !right.contains(&count) => {
+            let (least, most) = (right.start(), right.end());
+            Err(invalid(format!("{name} is {count}; {least} to {most} would be right")))
         }
         asked => Ok(asked),
     }
-}
-
-fn recording(base64: &str) -> Result<Vec<u8>, RequestError> {
-    BASE64_STANDARD.decode(base64).map_err(|error| invalid(format!("audio_prefix is no base64: {error}")))
 }
 
 /// Halved often enough for the numbers of JSON.

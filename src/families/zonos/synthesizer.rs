@@ -1,17 +1,16 @@
 //! Requests, and the networks that answer them: a column of codes for every text in hand, and sound as it becomes due.
 
-use std::time::Duration;
-
 use super::{
     error::ZonosError,
     net::{CodeModel, CodeRequest, ConditionRange, Conditions, Finish, SPEAKER},
     options::{Conditionable, SpeechOptions},
+    prefix::Prefixes,
     text::FrontEnd,
     utterance::Utterance,
     voices::Voices,
 };
 use crate::{
-    audio::{Pcm, decode},
+    audio::Pcm,
     model::{Batch, Broken, Model, Request, RequestError},
     nn::{Threads, codec::Dac},
     speech::{SpeechEvent, SpeechSummary, Synthesize, SynthesizeOptions},
@@ -20,8 +19,6 @@ use crate::{
 /// What is said before anybody asks, and how little of it.
 const WARM_UP: &str = "Hello.";
 const WARM_UP_FRAMES: usize = 2;
-/// Of a recording that is gone on with: half of what the model was trained on.
-const LONGEST_PREFIX: Duration = Duration::from_secs(15);
 
 /// The model.
 pub struct Synthesizer {
@@ -29,6 +26,7 @@ pub struct Synthesizer {
     pub codes: CodeModel,
     pub dac: Dac,
     pub voices: Voices,
+    pub prefixes: Prefixes,
     pub front_end: FrontEnd,
     pub max_batch: usize,
 }
@@ -120,26 +118,27 @@ impl Synthesizer {
     fn utterance(&self, ask: &Synthesize) -> Result<(Utterance, u64), ZonosError> {
         let language = self.front_end.language(ask.options.language.as_deref())?;
         let options = SpeechOptions::new(&ask.options, language, &self.codes)?;
-        let phonemes = self.front_end.phonemes(&ask.text, &ask.pronunciations, language)?;
-        let mut conditions = Conditions { phonemes: Vec::new(), values: options.manner.clone() };
+        let mut phonemes = self.front_end.phonemes(&ask.text, &ask.pronunciations, language)?;
+        let mut conditions = Conditions { phonemes: phonemes.ids(), values: options.manner.clone() };
         if let Some(speaker) = self.voices.get(ask.options.voice.as_ref())? {
             conditions.values.insert(SPEAKER, speaker);
         }
         // What the model said before tells it more of the voice than what a caller gave at first.
-        let (given, before) = match (&ask.before, &options.audio_prefix) {
+        let (given, before) = match (&ask.before, &options.prefix) {
             (Some(tail), _) => {
                 conditions.phonemes = phonemes.after(&tail.said).ids();
                 (tail.codes.to_vec(), Vec::new())
             }
-            (None, Some(recording)) => {
-                conditions.phonemes = phonemes.ids();
-                let codes = self.heard(recording)?;
+            (None, Some(prefix)) => {
+                // Without what is said in it, the text begins with that.
+                if let Some(words) = prefix.transcript() {
+                    phonemes = phonemes.after(self.front_end.phonemes(words, &[], language)?.as_str());
+                    conditions.phonemes = phonemes.ids();
+                }
+                let codes = self.prefixes.codes(prefix, &self.dac)?;
                 (codes.clone(), codes)
             }
-            (None, None) => {
-                conditions.phonemes = phonemes.ids();
-                (Vec::new(), Vec::new())
-            }
+            (None, None) => (Vec::new(), Vec::new()),
         };
         let new_frames = options.new_frames(given.len() / self.codes.books());
         let (sampling, seed) = (options.sampling, options.seed);
@@ -147,15 +146,6 @@ impl Synthesizer {
         let row = self.codes.admit(&conditions, &request)?;
         let given = (&request.prefix[..], before);
         Ok((Utterance::new(row, &self.dac, phonemes, given, options.first_block)?, seed))
-    }
-
-    /// The codes of a recording that is to be gone on with.
-    fn heard(&self, recording: &[u8]) -> Result<Vec<u32>, ZonosError> {
-        let decoded = decode(recording, None, self.dac.rate(), LONGEST_PREFIX).map_err(|error| {
-            let message = format!("audio_prefix: {error}; at most {} s would be right", LONGEST_PREFIX.as_secs());
-            RequestError::Invalid { param: "options", message }
-        })?;
-        Ok(self.dac.encode(decoded.pcm.samples())?)
     }
 
     fn warm_up_alone(&self) -> Result<(), ZonosError> {

@@ -51,7 +51,8 @@ impl Utterance {
             let made = stream.push(dac, &given[given.len() - context * books..])?;
             skip -= made.len();
         }
-        Ok(Self { row, phonemes, before, stream: Some(stream), sent: 0, due: first_block, skip })
+        let due = if first_block == 0 { usize::MAX } else { first_block };
+        Ok(Self { row, phonemes, before, stream: Some(stream), sent: 0, due, skip })
     }
 
     /// Whether there are codes to make sound of.

@@ -80,6 +80,7 @@ impl SpeakFields {
             temperature: None,
             seed: self.seed,
             options: self.options.unwrap_or_default(),
+            prefix: None,
         };
         let markup = match self.input_type {
             InputType::Text => Markup::Plain,

@@ -2,17 +2,19 @@
 //! and answered is real. They need the program espeak-ng.
 
 mod flow;
+mod prefix;
 mod wrong;
 
 use std::time::{Duration, Instant};
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use futures::future::join_all;
-use sconce::audio::{AudioFormat, Pcm, decode, encode};
+use sconce::audio::{AudioFormat, Pcm, encode};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Server, ServerBuilder, espeak, recording,
+    Server, ServerBuilder, espeak,
+    native::{self, bare, content, furthest, refused, with},
+    recording,
     zonos::{KINDS, Parts},
 };
 
@@ -43,50 +45,17 @@ fn server(parts: &Parts) -> Server {
     builder(parts, &["model", "codec", "speaker"]).start()
 }
 
-fn heard(bytes: &[u8]) -> Pcm {
-    decode(bytes, None, RATE, Duration::from_secs(600)).unwrap().pcm
-}
-
-/// As a native request has a recording.
-fn content(bytes: &[u8]) -> Value {
-    json!({"content": BASE64_STANDARD.encode(bytes)})
-}
-
 fn wav(samples: Vec<f32>) -> Vec<u8> {
     encode(&Pcm::new(samples, RATE), AudioFormat::Wav).unwrap()
 }
 
 /// With `more` in it.
 fn instance(more: Value) -> Value {
-    let mut instance = json!({"model": MODEL, "text": TEXT, "seed": 7, "options": {"max_new_tokens": FRAMES}});
-    for (name, value) in more.as_object().unwrap() {
-        match (name.as_str(), value) {
-            ("options", Value::Object(options)) => instance["options"].as_object_mut().unwrap().extend(options.clone()),
-            _ => instance[name] = value.clone(),
-        }
-    }
-    instance
-}
-
-async fn ask(server: &Server, instance: &Value) -> (u16, Value) {
-    let answer = server.post_json("/predict", instance).await;
-    (answer.status().as_u16(), answer.json().await.unwrap())
+    with(json!({"model": MODEL, "text": TEXT, "seed": 7, "options": {"max_new_tokens": FRAMES}}), more)
 }
 
 async fn sound(server: &Server, instance: &Value) -> Pcm {
-    let (status, answer) = ask(server, instance).await;
-    assert_eq!(status, 200, "{answer}");
-    heard(&BASE64_STANDARD.decode(answer["audio"]["content"].as_str().unwrap()).unwrap())
-}
-
-async fn refused(server: &Server, instance: &Value) -> String {
-    let (status, answer) = ask(server, instance).await;
-    assert_eq!(status, 400, "{answer}");
-    answer["error"]["message"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
-}
-
-fn furthest(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    native::sound(server, instance, RATE).await
 }
 
 #[tokio::test]
@@ -155,14 +124,13 @@ async fn a_stream_is_the_whole_sound_however_large_its_first_block_is() {
         let parts = Parts::of(kind);
         let server = server(&parts);
         let whole = sound(&server, &instance(json!({}))).await;
-        for first in [1, 20, 250] {
+        for first in [0, 1, 20, 250] {
             let body = json!({"model": MODEL, "input": TEXT, "voice": "zonos", "response_format": "pcm", "seed": 7,
                 "stream_format": "audio", "sample_rate": RATE, "options": {"max_new_tokens": FRAMES, "first_block": first}});
             let streamed = server.post_json("/v1/audio/speech", &body).await;
             assert_eq!(streamed.status(), 200);
             let bytes = streamed.bytes().await.unwrap();
-            let samples: Vec<f32> =
-                bytes.as_chunks().0.iter().map(|&bytes| f32::from(i16::from_le_bytes(bytes)) / 32768.0).collect();
+            let samples = bare(&bytes);
             assert_eq!(samples.len(), whole.samples().len());
             let off = furthest(&samples, whole.samples());
             assert!(off < 1e-4, "{kind}, {first}: {off}");
@@ -230,22 +198,6 @@ async fn a_long_text_is_spoken_chunk_by_chunk_each_after_the_one_before() {
     // The same words under the same seed, and they are not said as the first time: the model heard what it said.
     let again = four.samples().windows(256).skip(1).any(|part| furthest(part, &four.samples()[..256]) < 1e-3);
     assert!(!again, "a chunk was said as if nothing had been before it");
-}
-
-#[tokio::test]
-async fn a_recording_can_be_gone_on_with() {
-    if espeak::program().is_none() {
-        return;
-    }
-    let parts = Parts::of("hybrid");
-    let server = server(&parts);
-    let usual = sound(&server, &instance(json!({}))).await;
-    let tone = wav((0..4410).map(|at| (at as f32 * 0.05).sin() * 0.3).collect());
-    let prefix = json!({"options": {"audio_prefix": BASE64_STANDARD.encode(&tone)}});
-    let after = sound(&server, &instance(prefix.clone())).await;
-    assert_ne!(after, usual);
-    assert_eq!(after.samples().len(), usual.samples().len(), "what was given is not said again");
-    assert_eq!(sound(&server, &instance(prefix)).await, after);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 //! It is the front end of the reference, which models were trained with: its rules for numbers, and PyPI's `phonemizer`
 //! 3.3.0 with each word by itself.
 
+mod kana;
 mod languages;
 mod numbers;
 mod symbols;
@@ -20,7 +21,7 @@ use crate::{
 
 /// Languages that an error has room for.
 const FEW: usize = 12;
-/// What has to be read by a dictionary of readings, which there is none of here.
+/// What is read by what its words sound like, and not by rules for numbers.
 const JAPANESE: &str = "ja";
 
 /// The front end.
@@ -41,16 +42,11 @@ impl FrontEnd {
 
     /// `asked`: a code of espeak-ng, another locale or an English name; English of the USA if absent.
     pub fn language(&self, asked: Option<&str>) -> Result<Language, RequestError> {
-        let found = languages::find(asked).ok_or_else(|| {
+        languages::find(asked).ok_or_else(|| {
             let (known, more) = (languages::LANGUAGES[..FEW].join(", "), languages::LANGUAGES.len() - FEW);
             let asked = asked.unwrap_or_default();
             invalid("language", format!("the language {asked:?} is unknown; known are en, {known}, and {more} more"))
-        })?;
-        if found.code == JAPANESE {
-            let message = "Japanese cannot be spoken: it takes a dictionary of readings, which this server has not";
-            return Err(RequestError::Unsupported { param: "language", message: message.to_owned() });
-        }
-        Ok(found)
+        })
     }
 
     /// How a text sounds. Where somebody says it of a stretch, that is taken.
@@ -81,7 +77,8 @@ impl FrontEnd {
         }
         let blank = |present: bool| if present { " " } else { "" };
         let (before, after) = (text.starts_with(char::is_whitespace), text.ends_with(char::is_whitespace));
-        let said = self.phonemizer.phonemes(language.code, &numbers::normalize(words)).map_err(of_text)?;
+        let words = if language.code == JAPANESE { in_kana(words)? } else { numbers::normalize(words) };
+        let said = self.phonemizer.phonemes(language.code, &words).map_err(of_text)?;
         Ok(format!("{}{said}{}", blank(before), blank(after)))
     }
 }
@@ -92,6 +89,10 @@ impl Phonemes {
     /// As the model reads them, from the beginning to the end of a sequence.
     pub fn ids(&self) -> Vec<u32> {
         symbols::encode(&self.0)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 
     /// After others that were said before.
@@ -108,6 +109,14 @@ impl Phonemes {
             None => &self.0,
         }
     }
+}
+
+/// It takes a dictionary to know how anything else is read, and there is none here.
+fn in_kana(text: &str) -> Result<String, RequestError> {
+    kana::katakana(text).map_err(|c| {
+        let example = "for 今日は３時 write きょう は さんじ";
+        invalid("text", format!("Japanese is read in kana alone, and {c:?} is none; write how it is read: {example}"))
+    })
 }
 
 fn of_text(error: PhonemeError) -> RequestError {

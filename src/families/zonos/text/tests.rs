@@ -64,9 +64,27 @@ fn what_cannot_be_spoken_is_refused_by_name() {
     let english = front_end.language(None).expect("language");
     let refused = |asked| front_end.language(Some(asked)).unwrap_err().to_string();
     assert!(refused("tlh").contains("the language \"tlh\" is unknown; known are en, af"), "{}", refused("tlh"));
-    assert!(refused("ja").contains("Japanese cannot be spoken"));
     let silent = front_end.phonemes("… — !", &[], english).unwrap_err().to_string();
     assert!(silent.contains("nothing that can be spoken"), "{silent}");
+}
+
+#[test]
+fn japanese_in_kana_sounds_as_the_reference_has_it() {
+    let Some(front_end) = front_end() else { return };
+    let japanese = front_end.language(Some("ja")).expect("language");
+    let all = fixture("kana.tsv");
+    let mut compared = 0;
+    for row in all.lines().filter(|row| !row.starts_with('#')) {
+        let (text, expected) = row.split_once('\t').expect("fixture");
+        assert_eq!(front_end.phonemes(text, &[], japanese).expect("phonemes").0, expected, "{text}");
+        compared += 1;
+    }
+    assert!(compared >= 20);
+    for (text, wrong) in [("きょうは 3じ", "'3' is none"), ("日本", "'日' is none"), ("きょう OK", "'O' is none")]
+    {
+        let refused = front_end.phonemes(text, &[], japanese).unwrap_err().to_string();
+        assert!(refused.contains(wrong) && refused.contains("write how it is read"), "{refused}");
+    }
 }
 
 #[test]
