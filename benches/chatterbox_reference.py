@@ -6,7 +6,7 @@
 
 `speak` says once what loading took, `{"load": [clock, cpu], "peak": bytes}`, and then answers each line of its input. To
 `whole TOKENS` it speaks `sentence.txt` as the package does, but for two things: so many tokens, and no watermark. The answer
-is, in seconds by the clock and of CPU, `{"tokens", "seconds", "token", "s3gen", "first", "whole"}`: tokens, seconds of
+is, in seconds by the clock and of CPU, `{"tokens", "seconds", "token", "sound", "first", "whole"}`: tokens, seconds of
 sound, one token of T3 after the prompt, S3Gen, and until the first and the last sound, which is the same here. To `peak` it
 answers `{"peak", "mapped"}`: bytes that it had in memory at its worst since it was loaded, and how many of those that it
 has now are pages of files.
@@ -171,7 +171,7 @@ class Clock:
         token = [seconds / (len(self.steps) - 1) for seconds in since(self.steps[0], self.steps[-1])]
         seconds = wave.shape[-1] / model.sr
         return {
-            "tokens": tokens, "seconds": seconds, "token": token, "s3gen": self.s3gen, "first": whole, "whole": whole,
+            "tokens": tokens, "seconds": seconds, "token": token, "sound": self.s3gen, "first": whole, "whole": whole,
         }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-//! A model that speaks, in a process of its own that is asked line by line: our side of the benchmark `chatterbox`. It is
+//! A model that speaks, in a process of its own that is asked line by line: our side of what is compared in `beside.rs`. It is
 //! loaded, warmed up and given requests through the contract by which the server's runtime does it, so what it takes is
 //! what the server takes for the model. Its steps are those that it tells its thread of.
 
@@ -13,11 +13,13 @@ use sconce::{
     speech::{ModelName, SpeechEvent, Synthesize, SynthesizeOptions},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Hertz of the processor time that the kernel tells.
 const TICKS: f64 = 100.0;
 const PART: &str = "model";
+/// What says which family a model is of, where there are parts.
+const CONFIG: &str = "config.json";
 
 /// Seconds by the clock, and of processor time.
 pub type Took = [f64; 2];
@@ -35,10 +37,10 @@ pub struct Spoken {
     pub tokens: usize,
     /// Of sound.
     pub seconds: f64,
-    /// One token of T3, after the prompt.
+    /// One token, after the prompt.
     pub token: Took,
-    /// From the last token on.
-    pub s3gen: Took,
+    /// To make sound of all of them.
+    pub sound: Took,
     /// From the request to its first sound, and to its last.
     pub first: Took,
     pub whole: Took,
@@ -102,11 +104,26 @@ fn load(folder: &Path, dtype: &str, threads: usize) -> anyhow::Result<Box<dyn Mo
     let mut files = ModelFiles::default();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        files.insert(PART, &entry.file_name().to_string_lossy(), Location::Disk(entry.path()));
+        let name = entry.file_name().to_string_lossy().into_owned();
+        match entry.file_type()?.is_dir() {
+            true => insert(&mut files, &name, &entry.path())?,
+            false => files.insert(PART, &name, Location::Disk(entry.path())),
+        }
     }
+    let config = fs::read(folder.join(PART).join(CONFIG)).ok();
+    let config: Value = config.map_or(Ok(Value::Null), |json| serde_json::from_slice(&json))?;
     let listing: Vec<String> = files.names(PART).map(str::to_owned).collect();
-    let family = FAMILIES.iter().find(|family| family.recognises_files(&listing));
+    let family = FAMILIES.iter().find(|family| family.recognises_files(&listing) || family.recognises(&config));
     Ok(family.context("no family knows these files")?.load(&files, &place)?)
+}
+
+/// The files of a part that has a folder of its own.
+fn insert(files: &mut ModelFiles, part: &str, folder: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        files.insert(part, &entry.file_name().to_string_lossy(), Location::Disk(entry.path()));
+    }
+    Ok(())
 }
 
 /// One sentence, after as many tokens as `first_block` says, or as requests usually have it.
@@ -125,10 +142,10 @@ fn speak(model: &mut dyn Model, text: &str, tokens: usize, first_block: Option<u
     let ended = Moment::now();
     let heard = listener.join().map_err(|_| anyhow::anyhow!("the listener panicked"))??;
     ensure!(heard.tokens == tokens, "the text ended after {} tokens", heard.tokens);
-    let (token, spoken) = steps.token(tokens)?;
-    let s3gen = std::array::from_fn(|at| ended.since(spoken)[at] - token[at]);
+    let (token, spoken) = steps.token()?;
+    let sound = std::array::from_fn(|at| ended.since(spoken)[at] - token[at]);
     let (first, whole) = (heard.first.since(began), ended.since(began));
-    Ok(Spoken { tokens, seconds: heard.seconds, token, s3gen, first, whole })
+    Ok(Spoken { tokens, seconds: heard.seconds, token, sound, first, whole })
 }
 
 fn listen(mut responses: Responses<Synthesize>) -> anyhow::Result<Heard> {
@@ -185,10 +202,9 @@ fn processor_seconds() -> Option<f64> {
 // === impl Steps ===
 
 impl Steps {
-    /// What a token takes, and when the last but one was there. The first is spoken with the prompt, and the sound of all
-    /// is made in the step of the last.
-    fn token(&self, tokens: usize) -> anyhow::Result<(Took, Moment)> {
-        let bare = self.0.get(..tokens.saturating_sub(2)).unwrap_or_default();
+    /// What a token takes, and when the last step but one was done: in the last the sound of all is made.
+    fn token(&self) -> anyhow::Result<(Took, Moment)> {
+        let bare = self.0.split_last().map_or(&[][..], |(_, bare)| bare);
         let [first, .., last] = bare else { anyhow::bail!("{} steps are too few", bare.len()) };
         Ok((last.since(*first).map(|took| took / (bare.len() - 1) as f64), *last))
     }
