@@ -127,11 +127,17 @@ impl Builder {
         }
     }
 
-    /// Looks for the programs that models run. A model whose program is not there stays, and says so. Only those that the
-    /// configuration names are asked about themselves: that takes milliseconds, which no other start is to pay for.
+    /// Looks for the programs that models run, and for what else they need of this machine. A model for which something is
+    /// not there stays, and says so. Only those that the configuration names are asked about themselves: that takes
+    /// milliseconds, which no other start is to pay for.
     fn find_programs(&mut self, programs: &Programs) {
         for entry in &mut self.entries {
-            let Some(program) = entry.family.and_then(|family| family.program()) else { continue };
+            let Some(family) = entry.family else { continue };
+            if let Err(error) = family.check_machine(programs, entry.listed) {
+                entry.availability = Availability::Unsupported(error.to_string().into());
+                continue;
+            }
+            let Some(program) = family.program() else { continue };
             let found = match entry.listed {
                 true => programs.survey(program).map(|facts| Some(Arc::new(facts))),
                 false => programs.find(program).map(|_| None),

@@ -82,10 +82,7 @@ impl Entry {
     pub fn has_voice(&self, name: &str) -> Option<bool> {
         match (self.speaks_by(), self.family) {
             (Some(program), _) => Some(program.voice(name).is_some()),
-            (None, family) => {
-                let own = family.map(|family| family.voices()).unwrap_or_default();
-                (!own.is_empty()).then(|| own.iter().any(|voice| voice.name == name))
-            }
+            (None, family) => family.and_then(|family| family.has_voice(name)),
         }
     }
 

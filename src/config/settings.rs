@@ -779,6 +779,15 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
          begins with `/`: that one; `off`: none, so that the model cannot be had.",
     ),
     Setting::new(
+        "onnx.library",
+        "auto",
+        &To::<Config, _>(&LIBRARY, |c, v| drop(c.runtime.programs.choices.insert("onnxruntime", v))),
+        "The library ONNX Runtime, by which voices in ONNX are computed (docs/models.md); it is no part of this program, and \
+         `pip install onnxruntime` brings it. `auto`: what lies beside the folders of the `PATH`, in `lib`, `lib64`, \
+         `lib/python3*/site-packages` and the like; a path that begins with `/`: that file, or what is in that folder; \
+         `off`: none. It is loaded once, so that another one holds after a restart.",
+    ),
+    Setting::new(
         "workers.isolation",
         "auto",
         &To::<Config, _>(&ISOLATION, |c, v| c.runtime.programs.workers.isolation = v),

@@ -4,6 +4,7 @@
 //! of its own, which text goes into through a pipe as the answer comes out of another.
 
 mod child;
+mod clauses;
 mod listing;
 mod phonemes;
 mod survey;
@@ -13,6 +14,7 @@ mod wave;
 pub use listing::voices;
 pub use {
     child::{Piece, Utterance, written},
+    clauses::{Clause, without_flags},
     phonemes::EspeakPhonemizer,
     survey::{COMMAND, of as survey},
 };

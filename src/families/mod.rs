@@ -6,8 +6,13 @@ pub mod espeak;
 mod espeak_ng;
 #[cfg(test)]
 mod fixtures;
+pub mod kokoro;
 pub mod lark;
 mod load_error;
+mod normal;
+mod onnx;
+pub mod piper;
+mod protobuf;
 mod step;
 pub mod voxtral;
 mod weight_files;
@@ -24,6 +29,8 @@ pub const FAMILIES: &[&dyn Family] = &[
     &lark::Lark,
     &chatterbox::Chatterbox,
     &zonos::Zonos,
+    &piper::Piper::ANY,
+    &kokoro::Kokoro::ANY,
     &espeak::Espeak,
     &worker::Worker,
 ];

@@ -110,10 +110,22 @@ pub trait Family: Sync {
         &[]
     }
 
+    /// Whether a name is that of one of its own voices; `None` where only the loaded model knows.
+    fn has_voice(&self, name: &str) -> Option<bool> {
+        let own = self.voices();
+        (!own.is_empty()).then(|| own.iter().any(|voice| voice.name == name))
+    }
+
     /// The program of another project that its models run as a process of its own; `None`: they run none. Whenever the
     /// configuration is read it is looked for, and, where the configuration names such a model, asked.
     fn program(&self) -> Option<&'static Program> {
         None
+    }
+
+    /// Whether what its models need of this machine beside their files and [their program](Self::program) is there, such as
+    /// a library. `thoroughly`: the configuration names such a model, so that it may be tried, which takes milliseconds.
+    fn check_machine(&self, _programs: &Programs, _thoroughly: bool) -> Result<(), NoProgram> {
+        Ok(())
     }
 
     /// Who turns text into phonemes, where its program does that as well.

@@ -30,7 +30,7 @@ pub struct Program {
 pub struct Programs {
     /// The folders of the path, in order.
     pub path: Vec<PathBuf>,
-    /// By command; of others [`ProgramChoice::Auto`] holds.
+    /// By command, and by the name of a library; of others [`ProgramChoice::Auto`] holds.
     pub choices: BTreeMap<&'static str, ProgramChoice>,
     /// What holds for models that are programs themselves.
     pub workers: WorkerRules,
@@ -81,6 +81,9 @@ pub enum NoProgram {
     NotThere { command: &'static str, setting: &'static str },
     #[error("the program {command} is here and {reason}")]
     Faulty { command: &'static str, reason: String },
+    /// It is no program that is missing, but what its models are computed by.
+    #[error("it needs the library {library}: {reason}")]
+    Library { library: &'static str, reason: String },
 }
 
 // === impl Programs ===

@@ -26,6 +26,7 @@ mod oip;
 mod openai;
 mod openapi;
 mod parts;
+mod piper;
 mod predict;
 mod recordings;
 mod reload;

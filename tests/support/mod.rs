@@ -6,6 +6,7 @@ pub mod espeak;
 pub mod files;
 pub mod hub;
 pub mod native;
+pub mod onnx;
 pub mod probes;
 pub mod python;
 pub mod server;

@@ -6,6 +6,8 @@
 //! of somebody else's is to follow, so each stretch ends in such a one, which never comes. `tests/fixtures/espeak` compares the
 //! two.
 
+use std::path::Path;
+
 use super::child::{self, written};
 use crate::{
     model::ProgramFacts,
@@ -14,7 +16,7 @@ use crate::{
 
 /// What phonemizer 3.3.0 takes for punctuation.
 const MARKS: &str = ";:,.!?¡¿—…\"«»“”(){}[]";
-/// Between the sounds of a word.
+/// Between the letters of a sound.
 const SEPARATOR: char = '_';
 /// Ends a clause without a stress of its own. Nobody looks for the sound.
 const UNSTRESSED: &str = r#"<audio src="x"/>"#;
@@ -28,6 +30,8 @@ const FEW: usize = 12;
 pub struct EspeakPhonemizer {
     facts: ProgramFacts,
     marks: &'static str,
+    /// Stands between the letters of one sound.
+    tie: &'static str,
 }
 
 /// A part of a text.
@@ -42,7 +46,12 @@ enum Piece<'a> {
 
 impl EspeakPhonemizer {
     pub fn new(facts: ProgramFacts) -> Self {
-        Self { facts, marks: MARKS }
+        Self { facts, marks: MARKS, tie: "" }
+    }
+
+    /// Where a sound is written with several letters, this stands between them.
+    pub fn tying(self, tie: &'static str) -> Self {
+        Self { tie, ..self }
     }
 
     /// For a model whose texts were split at these characters instead. A blank may be among them: then each word is said by
@@ -51,8 +60,25 @@ impl EspeakPhonemizer {
         Self { marks, ..self }
     }
 
+    /// That somebody speaks a language.
+    pub fn check(&self, language: &str) -> Result<(), PhonemeError> {
+        self.voice(language).map(drop)
+    }
+
+    pub(super) fn program(&self) -> &Path {
+        &self.facts.path
+    }
+
+    pub(super) fn check_length(text: &str) -> Result<(), PhonemeError> {
+        if text.len() > LONGEST {
+            let (text, reason) = (text.chars().take(40).collect(), format!("it has more than {LONGEST} bytes"));
+            return Err(PhonemeError::Text { text, reason });
+        }
+        Ok(())
+    }
+
     /// The identifier of the voice that speaks a language, or that is called so.
-    fn voice(&self, language: &str) -> Result<&str, PhonemeError> {
+    pub(super) fn voice(&self, language: &str) -> Result<&str, PhonemeError> {
         let facts = &self.facts;
         let voice = facts.voice(language).map(|(voice, _)| voice).or_else(|| facts.speaker_of(language));
         voice.map(|voice| voice.identifier.as_str()).ok_or_else(|| {
@@ -69,8 +95,8 @@ impl EspeakPhonemizer {
         let lines: Vec<&str> = said.strip_suffix("\n\n").unwrap_or_default().split('\n').collect();
         let mut lines = Some(lines).filter(|lines| lines.len() == together.len()).into_iter().flatten();
         let of_stretch = |words: &&str| match is_clause(words).then(|| lines.next()).flatten() {
-            Some(line) => Ok(joined(line)),
-            None => self.say(voice, &[words]).map(|said| joined(&said)),
+            Some(line) => Ok(joined(line, self.tie)),
+            None => self.say(voice, &[words]).map(|said| joined(&said, self.tie)),
         };
         stretches.iter().map(of_stretch).collect()
     }
@@ -86,10 +112,7 @@ impl EspeakPhonemizer {
 impl Phonemizer for EspeakPhonemizer {
     fn phonemes(&self, language: &str, text: &str) -> Result<String, PhonemeError> {
         let voice = self.voice(language)?;
-        if text.len() > LONGEST {
-            let (text, reason) = (text.chars().take(40).collect(), format!("it has more than {LONGEST} bytes"));
-            return Err(PhonemeError::Text { text, reason });
-        }
+        Self::check_length(text)?;
         let pieces = pieces(text, self.marks);
         let words = pieces.iter().filter_map(|piece| if let Piece::Words(words) = piece { Some(*words) } else { None });
         let mut said = self.say_all(voice, &words.collect::<Vec<_>>())?.into_iter();
@@ -136,15 +159,13 @@ fn pieces<'a>(text: &'a str, marks: &str) -> Vec<Piece<'a>> {
 }
 
 /// The lines that the program writes, one a clause, as words between single spaces.
-fn joined(lines: &str) -> String {
-    let words = lines.split_whitespace().map(|word| word.replace(SEPARATOR, ""));
+fn joined(lines: &str, tie: &str) -> String {
+    let words = lines.split_whitespace().map(|word| word.replace(SEPARATOR, tie));
     words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::{super::survey, *};
 
     const FIXTURE: &str = include_str!("../../../tests/fixtures/espeak/phonemes.tsv");
@@ -163,7 +184,8 @@ mod tests {
         assert_eq!(pieces(" ¿é?"), [Marks(" ¿"), Words("é"), Marks("?")]);
         assert_eq!(pieces(""), []);
         assert_eq!(super::pieces("a b, c", ", "), [Words("a"), Marks(" "), Words("b"), Marks(", "), Words("c")]);
-        assert_eq!(joined(" h_ə_l_ˈoʊ (en)w_ɜː_l_d(en)\n  ˈɪ_z _ \n"), "həlˈoʊ (en)wɜːld(en) ˈɪz");
+        assert_eq!(joined(" h_ə_l_ˈoʊ (en)w_ɜː_l_d(en)\n  ˈɪ_z _ \n", ""), "həlˈoʊ (en)wɜːld(en) ˈɪz");
+        assert_eq!(joined("hˈa_ʊ ɑː_ɹ", "^"), "hˈa^ʊ ɑː^ɹ");
     }
 
     #[test]

@@ -26,7 +26,6 @@ mod speaker;
 mod utterance;
 mod vocoder;
 mod voice;
-mod wire;
 
 #[cfg(test)]
 mod tests;

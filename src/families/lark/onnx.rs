@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::{Buf, Bytes};
 
-use super::wire::{Damaged, Fields, Value};
+use crate::families::protobuf::{Damaged, Fields, Value};
 
 /// Bytes of a file: eight times what Hibari's have.
 const MOST_BYTES: usize = 64 << 20;

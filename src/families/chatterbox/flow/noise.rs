@@ -1,8 +1,8 @@
 //! What a flow starts from.
 
-use std::f32::consts::TAU;
+use rand::{SeedableRng, rngs::StdRng};
 
-use rand::{Rng, SeedableRng, rngs::StdRng};
+use crate::families::normal;
 
 /// Noise of a normal distribution that depends on the seed and the frame only: a frame begins the same in a short prefix
 /// as in the whole.
@@ -10,15 +10,8 @@ pub fn seeded(seed: u64) -> impl Fn(usize, &mut [f32]) + Clone {
     move |frame, bands| {
         // Neighbours differ in one bit; what the generator makes of a seed hides that.
         let mut rng = StdRng::seed_from_u64(seed.rotate_left(32) ^ frame as u64);
-        bands.chunks_mut(2).for_each(|pair| pair.copy_from_slice(&normal(&mut rng)[..pair.len()]));
+        normal::fill(&mut rng, bands);
     }
-}
-
-/// Two independent numbers of the normal distribution (Box and Muller).
-fn normal(rng: &mut StdRng) -> [f32; 2] {
-    let (above_zero, turn) = (1.0 - rng.random::<f32>(), TAU * rng.random::<f32>());
-    let radius = (-2.0 * above_zero.ln()).sqrt();
-    [radius * turn.cos(), radius * turn.sin()]
 }
 
 /// `[frames, bands]`, row by row.

@@ -80,6 +80,46 @@ impl Iterator for Fields {
     }
 }
 
+// === writing ===
+
+/// Adds a field to a message.
+pub fn write(message: &mut Vec<u8>, field: u64, value: &Value) -> Result<(), Damaged> {
+    match value {
+        Value::Integer(integer) => {
+            write_integer(message, field << 3);
+            write_integer(message, *integer);
+        }
+        Value::Word(word) => {
+            write_integer(message, field << 3 | 5);
+            message.extend(word.to_le_bytes());
+        }
+        // What it was is not kept.
+        Value::Long => return Err(Damaged),
+        Value::Bytes(bytes) => write_bytes(message, field, bytes),
+    }
+    Ok(())
+}
+
+/// Adds a field of text, of bytes, or of a message.
+pub fn write_bytes(message: &mut Vec<u8>, field: u64, bytes: &[u8]) {
+    write_head(message, field, bytes.len());
+    message.extend_from_slice(bytes);
+}
+
+/// What stands before so many bytes of a field.
+pub fn write_head(message: &mut Vec<u8>, field: u64, length: usize) {
+    write_integer(message, field << 3 | 2);
+    write_integer(message, length as u64);
+}
+
+fn write_integer(message: &mut Vec<u8>, mut integer: u64) {
+    while integer >= 0x80 {
+        message.push(integer as u8 | 0x80);
+        integer >>= 7;
+    }
+    message.push(integer as u8);
+}
+
 // === impl Value ===
 
 impl Value {
@@ -145,6 +185,21 @@ mod tests {
         Value::Integer(u64::MAX).integers(&mut integers).unwrap();
         fields[2].1.floats(&mut floats).unwrap();
         assert_eq!((integers, floats), (vec![150, 2, -1], vec![1.0]));
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let fields = [
+            (1, Value::Integer(u64::MAX)),
+            (2, Value::Bytes(Bytes::from(vec![7; 300]))),
+            (3000, Value::Word(0x3f80_0000)),
+            (4, Value::Bytes(Bytes::new())),
+        ];
+        let mut message = Vec::new();
+        fields.iter().for_each(|(field, value)| write(&mut message, *field, value).unwrap());
+        let read: Vec<_> = Fields::of(message.into()).map(Result::unwrap).collect();
+        assert_eq!(read, fields);
+        assert!(write(&mut Vec::new(), 1, &Value::Long).is_err());
     }
 
     #[test]

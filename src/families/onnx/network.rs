@@ -1,0 +1,216 @@
+//! A network that the library computes.
+
+use bytes::Bytes;
+use ort::{
+    logging::LogLevel,
+    session::{Session, SessionInputValue},
+    value::Tensor,
+};
+
+use super::{
+    header::{self, Header, InputType},
+    library,
+    noise::{self, Noise},
+};
+use crate::model::{DeviceId, LoadError, ModelFiles, Placement, Precision};
+
+/// How many times its file a network takes, the file that is read and what the library makes of it: measured with a Piper of
+/// 63 MB and a Kokoro of 92 MB, and rounded up.
+const TIMES: u64 = 3;
+/// Bytes for what lies between its layers, while one chunk of a text is said.
+const WORKING: u64 = 192 << 20;
+/// Characters of what the library says.
+const SAID: usize = 300;
+
+/// What the networks of a family take.
+pub struct Signature {
+    pub inputs: &'static [Taken],
+}
+
+/// An input.
+pub struct Taken {
+    /// The one that the family calls it by comes first.
+    pub names: &'static [&'static str],
+    pub types: &'static [InputType],
+    pub required: bool,
+}
+
+/// A loaded network. One request at a time goes through it.
+#[derive(Debug)]
+pub struct Network {
+    session: Session,
+    /// As the family calls it, as the file does, and what it holds.
+    inputs: Vec<(&'static str, String, InputType)>,
+    noises: Vec<Noise>,
+}
+
+/// What an input is given, row by row.
+pub enum Numbers {
+    Floats(Vec<f32>),
+    Integers(Vec<i64>),
+}
+
+/// The library could not compute it.
+#[derive(Debug, thiserror::Error)]
+#[error("ONNX Runtime failed: {0}")]
+pub struct RunError(String);
+
+/// Bytes that a network takes of its device, by the length of its file. It is computed on the CPU, whatever else there is.
+pub fn footprint(files: &ModelFiles, part: &str, file: &str, place: &Placement) -> Result<u64, LoadError> {
+    let bytes = files.size(part, file)?.saturating_mul(TIMES).saturating_add(WORKING);
+    Ok(if place.device.is_cpu() { bytes } else { 0 })
+}
+
+/// The types that a network may be said to be in: that of its file, whatever it is; what is usual on an accelerator is asked
+/// for where there is one.
+pub fn dtypes(device: DeviceId) -> &'static [Precision] {
+    match device {
+        DeviceId::Cpu => &[Precision::F32],
+        DeviceId::Cuda(_) | DeviceId::Metal => &[Precision::F32, Precision::F16],
+    }
+}
+
+// === impl Signature ===
+
+impl Signature {
+    /// Those of a file, or what is wrong with them.
+    fn matched(&self, file: &str, header: &Header) -> Result<Vec<(&'static str, String, InputType)>, LoadError> {
+        let wrong = |reason: String| Err(LoadError::Malformed { file: file.to_owned(), reason });
+        let mut matched = Vec::new();
+        for input in &header.inputs {
+            let known = self.inputs.iter().find(|taken| taken.names.contains(&input.name.as_str()));
+            match (known, input.kind) {
+                (Some(taken), Some(kind)) if taken.types.contains(&kind) => {
+                    matched.push((taken.names[0], input.name.clone(), kind));
+                }
+                (Some(taken), _) => {
+                    let types: Vec<_> = taken.types.iter().map(|kind| kind.as_str()).collect();
+                    return wrong(format!("its input {:?} is not of the type {}", input.name, types.join(" or ")));
+                }
+                (None, _) => return wrong(format!("its input {:?} is none of {}", input.name, self.names())),
+            }
+        }
+        let there = |taken: &Taken| matched.iter().any(|(name, ..)| *name == taken.names[0]);
+        match self.inputs.iter().find(|taken| taken.required && !there(taken)) {
+            Some(missing) => wrong(format!("it has no input {:?}; {} would be right", missing.names[0], self.names())),
+            None => Ok(matched),
+        }
+    }
+
+    fn names(&self) -> String {
+        self.inputs.iter().map(|taken| taken.names.join(" or ")).collect::<Vec<_>>().join(", ")
+    }
+}
+
+// === impl Network ===
+
+impl Network {
+    /// `file`: the name of its file.
+    pub fn open(file: &str, bytes: &Bytes, signature: &Signature, place: &Placement) -> Result<Self, LoadError> {
+        let wrong = |reason: String| LoadError::Malformed { file: file.to_owned(), reason };
+        let header = header::read(file, bytes)?;
+        let inputs = signature.matched(file, &header)?;
+        let environment = library::environment(&place.programs)?;
+        let damaged = |error: crate::families::protobuf::Damaged| wrong(error.to_string());
+        let replaced = noise::replaced(bytes, &header).map_err(damaged)?;
+        if replaced.is_none() && !header.draws.is_empty() {
+            tracing::warn!(file, "it draws numbers by chance in a way of its own: seeds are not followed");
+        }
+        let open = |bytes: &[u8]| -> ort::Result<Session> {
+            Session::builder(&environment)?
+                .with_intra_threads(place.threads)?
+                .with_inter_threads(1)?
+                // What waits for work must not take the processor from other models.
+                .with_intra_op_spinning(false)?
+                .with_log_level(LogLevel::Warning)?
+                .commit_from_memory(bytes)
+        };
+        let (session, noises) = match &replaced {
+            Some((bytes, noises)) => (open(bytes), noises.clone()),
+            None => (open(bytes), Vec::new()),
+        };
+        let session = session.map_err(|error| wrong(format!("ONNX Runtime does not take it: {}", said(&error))))?;
+        Ok(Self { session, inputs, noises })
+    }
+
+    /// Whether it has an input that need not be there.
+    pub fn takes(&self, input: &str) -> bool {
+        self.inputs.iter().any(|(name, ..)| *name == input)
+    }
+
+    /// What an input holds.
+    pub fn kind(&self, input: &str) -> Option<InputType> {
+        self.inputs.iter().find(|(name, ..)| *name == input).map(|(.., kind)| *kind)
+    }
+
+    /// Its first output, row by row. `given`: for each input that it has, as the family calls it, the shape and the numbers.
+    /// `noise`: about how many numbers it draws by chance.
+    pub fn run(
+        &mut self,
+        given: Vec<(&str, Vec<usize>, Numbers)>,
+        seed: u64,
+        noise: usize,
+    ) -> Result<Vec<f32>, RunError> {
+        let mut values: Vec<(String, SessionInputValue<'_>)> = Vec::new();
+        for (name, shape, numbers) in given {
+            let Some((_, called, kind)) = self.inputs.iter().find(|(known, ..)| *known == name) else { continue };
+            values.push((called.clone(), numbers.tensor(shape, *kind)?));
+        }
+        for (at, of) in self.noises.iter().enumerate() {
+            let numbers = of.numbers(at, seed, noise);
+            values.push((of.input.clone(), Tensor::from_array(([numbers.len()], numbers))?.into()));
+        }
+        let outputs = self.session.run(values)?;
+        let first = outputs.iter().next().ok_or_else(|| RunError::new("it gives nothing"))?;
+        let (_, numbers) = first.1.try_extract_tensor::<f32>()?;
+        match numbers.iter().all(|number| number.is_finite()) {
+            true => Ok(numbers.to_vec()),
+            false => Err(RunError::new("what it gives is no sound")),
+        }
+    }
+}
+
+// === impl Numbers ===
+
+impl Numbers {
+    fn tensor(self, shape: Vec<usize>, kind: InputType) -> Result<SessionInputValue<'static>, RunError> {
+        Ok(match (kind, self) {
+            (InputType::F32, Self::Floats(numbers)) => Tensor::from_array((shape, numbers))?.into(),
+            (InputType::F32, Self::Integers(numbers)) => {
+                Tensor::from_array((shape, numbers.iter().map(|&number| number as f32).collect::<Vec<f32>>()))?.into()
+            }
+            (InputType::I64, numbers) => Tensor::from_array((shape, numbers.whole()))?.into(),
+            (InputType::I32, numbers) => {
+                let numbers: Vec<i32> = numbers.whole().iter().map(|&number| number as i32).collect();
+                Tensor::from_array((shape, numbers))?.into()
+            }
+        })
+    }
+
+    fn whole(self) -> Vec<i64> {
+        match self {
+            Self::Floats(numbers) => numbers.iter().map(|number| number.round() as i64).collect(),
+            Self::Integers(numbers) => numbers,
+        }
+    }
+}
+
+// === impl RunError ===
+
+impl RunError {
+    pub fn new(reason: &str) -> Self {
+        Self(reason.to_owned())
+    }
+}
+
+impl From<ort::Error> for RunError {
+    fn from(error: ort::Error) -> Self {
+        Self(said(&error))
+    }
+}
+
+/// The first line of what the library says, without what it says of its own sources.
+fn said(error: &ort::Error) -> String {
+    let message = error.message();
+    message.lines().next().unwrap_or_default().chars().take(SAID).collect()
+}
