@@ -112,7 +112,7 @@ fn stretches(text: &str) -> Vec<Stretch<'_>> {
 
 /// Whether a mark ends a clause, by what comes after it.
 fn is_end(mark: char, after: &str) -> bool {
-    let closes = |c: char| ")]}\"'»”’".contains(c);
+    let closes = |c: char| ")]}\"'»«”“’‘›".contains(c);
     let ends = match after.chars().next() {
         None => true,
         Some(next) => next.is_whitespace() || closes(next) || meaning(next).is_some(),

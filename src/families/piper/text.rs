@@ -68,8 +68,15 @@ impl FrontEnd {
         }
     }
 
-    /// `goes_on`: what stands before it belongs to its first sentence.
+    /// `goes_on`: what stands before it belongs to its first sentence, and a mark that it begins with to that.
     fn add(&self, text: &str, goes_on: bool, all: &mut Vec<Symbols>) -> Result<(), RequestError> {
+        let mark = text.chars().next().filter(|first| goes_on && ".,:;!?".contains(*first));
+        if let (Some(mark), Some(last)) = (mark, all.last_mut()) {
+            last.push(mark.to_string());
+            last.extend(",:;".contains(mark).then(|| " ".to_owned()));
+        }
+        let goes_on = goes_on && !mark.is_some_and(|mark| ".!?".contains(mark));
+        let text = mark.map_or(text, |mark| &text[mark.len_utf8()..]);
         if text.trim().is_empty() {
             return Ok(());
         }
@@ -153,7 +160,8 @@ fn add_given(ipa: &str, (before, after): (bool, bool), all: &mut Vec<Symbols>) {
         all.push(Symbols::new());
     }
     if let Some(last) = all.last_mut() {
-        last.extend(before.then(|| " ".to_owned()));
+        let apart = last.last().is_some_and(|symbol| symbol == " ");
+        last.extend((before && !apart).then(|| " ".to_owned()));
         last.extend(letters(ipa.trim()));
         last.extend(after.then(|| " ".to_owned()));
     }
