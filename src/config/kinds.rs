@@ -71,9 +71,6 @@ pub(super) const DEVICE: Kind<DeviceChoice> =
 pub(super) const PROGRAM: Kind<ProgramChoice> =
     Kind { expected: "auto, off or the path of a program", parse: program, show: show_program };
 
-pub(super) const LIBRARY: Kind<ProgramChoice> =
-    Kind { expected: "auto, off or the path of a library or of its folder", parse: program, show: show_program };
-
 pub(super) const COMMAND: Kind<Vec<String>> = Kind {
     expected: "a program and its arguments, such as [\"python3\", \"worker.py\"]",
     parse: |raw| (NAMES.parse)(raw).filter(|words| words.first().is_some_and(|word| !word.is_empty())),

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU32, path::PathBuf, ti
 
 use super::{
     kinds::{
-        ADDRESS, BOUND, BUDGET, BYTES, DEVICE, DTYPE, FILE, ISOLATION, KEYS, LIBRARY, LOAD_MODE, LOG_FORMAT, LOG_LEVEL,
+        ADDRESS, BOUND, BUDGET, BYTES, DEVICE, DTYPE, FILE, ISOLATION, KEYS, LOAD_MODE, LOG_FORMAT, LOG_LEVEL,
         ON_PRELOAD_FAILURE, ORIGINS, PATH, PATHS, PROGRAM, SHARE, USER, VERIFY, WEIGHTS, WHOLE, WORD,
     },
     models,
@@ -781,7 +781,7 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
     Setting::new(
         "onnx.library",
         "auto",
-        &To::<Config, _>(&LIBRARY, |c, v| drop(c.runtime.programs.choices.insert("onnxruntime", v))),
+        &To::<Config, _>(&PROGRAM, |c, v| drop(c.runtime.programs.choices.insert("onnxruntime", v))),
         "The library ONNX Runtime, by which voices in ONNX are computed (docs/models.md); it is no part of this program, and \
          `pip install onnxruntime` brings it. `auto`: what lies beside the folders of the `PATH`, in `lib`, `lib64`, \
          `lib/python3*/site-packages` and the like; a path that begins with `/`: that file, or what is in that folder; \
