@@ -52,6 +52,9 @@ fn front_end() -> Option<FrontEnd> {
     }
 }
 
+/// What is asked for, and what is said of it.
+type Change = (fn(&mut SynthesizeOptions), &'static str);
+
 #[test]
 fn sounds_are_written_as_misaki_writes_them() {
     let Some(front_end) = front_end() else { return };
@@ -129,7 +132,7 @@ fn what_is_asked_is_checked_by_name() {
     }
     let unknown = of("af_anna+cleo").unwrap_err().to_string();
     assert_eq!(unknown, "there is no voice \"cleo\"; there is af_anna, bm_ben");
-    let cases: [(fn(&mut SynthesizeOptions), &str); 3] = [
+    let cases: [Change; 3] = [
         (|o| o.speed = Some(3.0), "the speed 3 is out of range; 0.5 to 2 are possible"),
         (|o| o.language = Some("de".to_owned()), "does not speak de; it speaks en-US"),
         (|o| drop(o.options.insert("pitch".to_owned(), 3.into())), "there is no option \"pitch\""),

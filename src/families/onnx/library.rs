@@ -255,11 +255,11 @@ mod tests {
         assert!(found(&programs).is_err());
         let package = put("lib/python3.11/site-packages/onnxruntime/capi/libonnxruntime.so.1.32.0");
         put("lib/python3.11/site-packages/onnxruntime/capi/libonnxruntime_providers_shared.so");
-        assert_eq!(found(&programs).unwrap(), [package.clone()]);
+        assert_eq!(found(&programs).unwrap(), std::slice::from_ref(&package));
         let (old, new) = (put("lib/libonnxruntime.so.1.9.0"), put("lib/libonnxruntime.so.1.17.1"));
         assert_eq!(found(&programs).unwrap(), [new, old, package.clone()]);
         for folder in ["lib/python3.11/site-packages", "lib/python3.11/site-packages/onnxruntime"] {
-            assert_eq!(found(&at(&root.path().join(folder))).unwrap(), [package.clone()], "{folder}");
+            assert_eq!(found(&at(&root.path().join(folder))).unwrap(), std::slice::from_ref(&package), "{folder}");
         }
     }
 }

@@ -30,8 +30,11 @@ pub struct Noise {
     normal: bool,
 }
 
+/// A file that is given its noise, and which.
+type Seedable = (Vec<u8>, Vec<Noise>);
+
 /// The file with inputs in the place of what draws, and those inputs; `None`: nothing draws, or what does cannot be replaced.
-pub fn replaced(file: &Bytes, header: &Header) -> Result<Option<(Vec<u8>, Vec<Noise>)>, Damaged> {
+pub fn replaced(file: &Bytes, header: &Header) -> Result<Option<Seedable>, Damaged> {
     let possible = header.opset >= OPSET && header.draws.iter().all(|draw| draw.is_plain);
     if header.draws.is_empty() || !possible {
         return Ok(None);

@@ -72,6 +72,9 @@ fn speaker() -> Option<Voice> {
     Some(Voice { network: network.expect("a network"), front_end })
 }
 
+/// What is asked for, and what is said of it.
+type Change = (fn(&mut SynthesizeOptions), &'static str);
+
 #[test]
 fn sounds_have_the_numbers_that_the_reference_gives_them() {
     let front_end = FrontEnd::new(voice("letters.onnx.json"), None).expect("voice");
@@ -171,7 +174,7 @@ fn what_is_asked_is_checked_by_name() {
         let options = SynthesizeOptions { language: Some(language.to_owned()), ..Default::default() };
         assert!(Manner::of(&options, &config).is_ok(), "{language}");
     }
-    let cases: [(fn(&mut SynthesizeOptions), &str); 5] = [
+    let cases: [Change; 5] = [
         (|o| o.voice = Some(crate::speech::VoiceInput::Named("zoe".to_owned())), "there is anna, ben, cleo"),
         (|o| o.language = Some("de".to_owned()), "this voice speaks en-US, not de"),
         (|o| o.speed = Some(0.01), "the speed 0.01 is out of range; 0.15 to 15.00 are possible"),
