@@ -137,16 +137,14 @@ async fn a_voice_that_reads_sounds_asks_espeak_ng() {
 async fn a_voice_may_come_in_two_parts() {
     let Some(library) = library() else { return };
     let (network, known) = (folder(&LETTERS[..1]), folder(&LETTERS[1..]));
-    let configuration = folder(&[]);
-    let file = configuration.path().join("sconce.toml");
     let source = |folder: &TempDir| format!("file:{}", folder.path().display());
-    let text = format!(
-        "[[models]]\nname = \"tiny\"\nfamily = \"piper\"\nparts = {{model = \"{}\", config = \"{}\"}}\n",
-        source(&network),
-        source(&known)
-    );
-    fs::write(&file, text).unwrap();
-    let server = Server::builder().env("SCONCE_CONFIG", file.to_str().unwrap()).env(LIBRARY, &library).start();
+    let server = Server::builder()
+        .env("MODEL_ID", "tiny")
+        .env("SCONCE_MODELS__TINY__FAMILY", "piper")
+        .env("SCONCE_MODELS__TINY__PARTS__MODEL", &source(&network))
+        .env("SCONCE_MODELS__TINY__PARTS__CONFIG", &source(&known))
+        .env(LIBRARY, &library)
+        .start();
     assert!(spoken(&server, json!({"voice": "ben"})).await.seconds() > 0.5);
 }
 
