@@ -24,6 +24,7 @@ pub mod speech;
 pub mod store;
 pub mod telemetry;
 pub mod text;
+pub mod wyoming;
 
 // Crates of their own, so that what computes is built optimised in tests too, and seldom.
 pub use sconce_audio as audio;

@@ -16,6 +16,7 @@ pub struct Config {
     pub service: crate::service::Config,
     pub jobs: crate::jobs::Config,
     pub http: crate::http::Config,
+    pub wyoming: crate::wyoming::Config,
     pub telemetry: crate::telemetry::Config,
 }
 

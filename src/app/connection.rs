@@ -71,6 +71,11 @@ impl<T: OnSocket> Connection<T> {
         &self.exchange
     }
 
+    /// An error where this side has given the client up.
+    fn given_up(&self, cx: &Context<'_>) -> io::Result<()> {
+        if self.exchange.is_broken_off(cx) { Err(gone()) } else { Ok(()) }
+    }
+
     /// The client says no more.
     fn half_closed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.exchange.stage() {
@@ -118,6 +123,7 @@ fn gone() -> io::Error {
 impl<T: OnSocket> AsyncRead for Connection<T> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        this.given_up(cx)?;
         if this.told.is_some() {
             return this.look(cx);
         }
@@ -130,16 +136,21 @@ impl<T: OnSocket> AsyncRead for Connection<T> {
 impl<T: OnSocket> AsyncWrite for Connection<T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.given_up(cx)?;
         let written = Pin::new(&mut this.io).poll_write(cx, bytes);
         this.stuck = !matches!(&written, Poll::Ready(Ok(written)) if *written == bytes.len());
         written
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+        let this = self.get_mut();
+        this.given_up(cx)?;
+        Pin::new(&mut this.io).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+        let this = self.get_mut();
+        this.given_up(cx)?;
+        Pin::new(&mut this.io).poll_shutdown(cx)
     }
 }

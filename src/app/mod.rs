@@ -12,6 +12,7 @@ mod secrets;
 mod server;
 mod systemd;
 mod tls;
+mod wyoming;
 
 pub use build::{App, BuildError};
 pub use config::{BudgetChoice, Config, ServerConfig};

@@ -16,6 +16,7 @@ use super::{
     App, BuildError, Config, ServerConfig, greeting, listener, secrets,
     systemd::Systemd,
     tls::{Certificate, TlsError},
+    wyoming::Wyoming,
 };
 use crate::{
     http,
@@ -47,7 +48,10 @@ pub enum ServeError {
 
 /// Opens the port. Nothing is loaded at that time, in any mode.
 pub fn bind(config: &ServerConfig) -> Result<TcpListener, ServeError> {
-    let address = SocketAddr::new(config.bind, config.port);
+    open(SocketAddr::new(config.bind, config.port))
+}
+
+fn open(address: SocketAddr) -> Result<TcpListener, ServeError> {
     listen(address).map_err(|source| ServeError::Bind { address, hint: hint(&source), source })
 }
 
@@ -82,6 +86,7 @@ pub async fn run(
 ) -> Result<(), ServeError> {
     let (server, address) = (config.server.clone(), listener.local_addr()?);
     let (certificate, stall_timeout) = (certificate(&server)?, config.http.stall_timeout);
+    let wyoming = config.wyoming.port.map(|port| open(SocketAddr::new(server.bind, port))).transpose()?;
     greeting::starting(&config, address);
     let app = App::build(config)?;
     let secrets = secrets::watch(server.reload, app.keyring().clone(), certificate.clone())?;
@@ -92,10 +97,11 @@ pub async fn run(
     let handle = http.handle();
     let serving = tokio::spawn(http);
     greeting::listening(&app, address, certificate.is_some());
+    let wyoming = wyoming.map(|listener| Wyoming::serve(&app, listener)).transpose()?;
     let systemd = Systemd::inform(&app, stall_timeout);
     let ended = until_told(&app, reloads, shutdown).await;
     drop(systemd);
-    stop(&server, &app, &api, &jobs, handle).await;
+    stop(&server, &app, &api, &jobs, handle, wyoming).await;
     secrets.abort();
     app.stop().await;
     serving.await.map_err(io::Error::other)??;
@@ -128,7 +134,14 @@ async fn until_told(
 
 /// Unready first, then a grace for load balancers, then no new connections, no new jobs and nobody who waits for a model;
 /// whoever is here already and needs no load is served, or else answered just before the drain ends.
-async fn stop(server: &ServerConfig, app: &App, api: &http::Api, jobs: &Jobs, handle: ServerHandle) {
+async fn stop(
+    server: &ServerConfig,
+    app: &App,
+    api: &http::Api,
+    jobs: &Jobs,
+    handle: ServerHandle,
+    wyoming: Option<Wyoming>,
+) {
     let start = Instant::now();
     api.draining.begin();
     info!(grace_seconds = server.grace.as_secs_f64(), drain_seconds = server.drain.as_secs_f64(), "stopping");
@@ -138,7 +151,12 @@ async fn stop(server: &ServerConfig, app: &App, api: &http::Api, jobs: &Jobs, ha
         tokio::time::sleep(server.drain.saturating_sub(last_answers(server.drain))).await;
         api.draining.cut_off();
     };
-    let drained = async { tokio::join!(handle.stop(true), jobs.stop(server.drain)) };
+    let wyoming = async {
+        if let Some(wyoming) = wyoming {
+            wyoming.stop(server.drain).await;
+        }
+    };
+    let drained = async { tokio::join!(handle.stop(true), jobs.stop(server.drain), wyoming) };
     tokio::pin!(drained);
     tokio::select! {
         _ = &mut drained => {}

@@ -24,6 +24,7 @@ use crate::{
     runtime, service,
     store::{self, Secret},
     telemetry::{self, LogFormat},
+    wyoming,
 };
 
 /// Every setting that is not of one model, in the order of the documentation.
@@ -854,6 +855,127 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
          the machine to say.",
     ),
     Setting::new(
+        "live.max_sessions",
+        "64",
+        &To::<Config, _>(&COUNT, |c, v| c.service.live.max_sessions = v),
+        "Live sessions that are open at once, over all callers and protocols; one more is refused with 429. Each holds at most \
+         twice `live.max_item` of sound, within `limits.max_decoded`.",
+    )
+    .live(),
+    Setting::new(
+        "live.max_sessions_per_key",
+        "none",
+        &Maybe::<Config, _>("none", &COUNT, |c, v| c.service.live.max_sessions_per_key = v),
+        "Live sessions that a key may have open at once. `access.concurrency` counts them among its other requests as well.",
+    )
+    .live(),
+    Setting::new(
+        "live.max_session",
+        "1h",
+        &To::<Config, _>(&DURATION, |c, v| c.service.live.max_session = v),
+        "How long a live session may last; its client is told, and begins another one. As long as at OpenAI.",
+    )
+    .live(),
+    Setting::new(
+        "live.max_item",
+        "1m",
+        &To::<Config, _>(&DURATION, |c, v| c.service.live.max_item = v),
+        "Sound of one item. Who speaks on without a pause gets their text in items of this length; where the client says \
+         where items end, more is refused. As much may wait for the model before no more is read. A minute holds what \
+         people say in one breath many times over.",
+    )
+    .live(),
+    Setting::new(
+        "live.partials",
+        "1s",
+        &Maybe::<Config, _>("none", &DURATION, |c, v| c.service.live.partials = v),
+        "New sound after which an item that is still spoken is heard for the words that are certain by now. Each time costs \
+         about as much as the whole item will. `none`: items are heard once, when they are whole.",
+    )
+    .live(),
+    Setting::new(
+        "live.max_partials",
+        "4",
+        &To::<Config, _>(&COUNT, |c, v| c.service.live.max_partials = v),
+        "Items that are heard before their end at the same time, over all sessions; the others wait. So a crowd of speakers \
+         costs early words, and whole items come through.",
+    ),
+    Setting::new(
+        "live.max_rate",
+        "10",
+        &To::<Config, _>(&COUNT, |c, v| c.service.live.max_rate = v),
+        "How many times faster than it was spoken sound is taken, once `live.ahead` is used up. Who sends faster is not \
+         read meanwhile.",
+    )
+    .live(),
+    Setting::new(
+        "live.ahead",
+        "30s",
+        &To::<Config, _>(&DURATION, |c, v| c.service.live.ahead = v),
+        "Sound that may come at once, whatever `live.max_rate` says: what a client gathered before it was connected.",
+    )
+    .live(),
+    Setting::new(
+        "live.max_message",
+        "1MiB",
+        &To::<Config, _>(&BYTES, |c, v| c.http.realtime.max_message = v),
+        "Bytes of a message of `/v1/realtime`, whatever frames it comes in; a longer one ends the session. 1 MiB of base64 \
+         holds 16 s at 24 kHz.",
+    ),
+    Setting::new(
+        "live.idle",
+        "5m",
+        &To::<Config, _>(&DURATION, |c, v| c.http.realtime.idle = v),
+        "A session of `/v1/realtime` in which nothing comes for so long is ended. Silence is sound, too.",
+    ),
+    Setting::new(
+        "live.ping",
+        "20s",
+        &To::<Config, _>(&DURATION, |c, v| c.http.realtime.ping = v),
+        "How often a client of `/v1/realtime` is pinged. It has as long to answer, and to take what it is sent; who does \
+         not is cut off. Below the minute after which proxies close what is silent.",
+    ),
+    Setting::new(
+        "wyoming.port",
+        "none",
+        &Maybe::<Config, _>("none", &PORT, |c, v| c.wyoming.port = v),
+        "Port of the Wyoming protocol, for Home Assistant; 0 picks a free one, which the log names. It listens where \
+         `server.host` says. The protocol has no keys: whoever reaches the port may use the models, so that there is none \
+         by default. Wyoming's own servers use 10300.",
+    ),
+    Setting::new(
+        "wyoming.max_connections",
+        "64",
+        &To::<Config, _>(&COUNT, |c, v| c.wyoming.max_connections = v),
+        "Connections of the Wyoming protocol at once; more wait to be accepted.",
+    ),
+    Setting::new(
+        "wyoming.max_header",
+        "64kB",
+        &To::<Config, _>(&BYTES, |c, v| c.wyoming.max_header = v),
+        "Bytes of the line of an event of the Wyoming protocol, and of the JSON after it. A text that is to be spoken stands \
+         there.",
+    ),
+    Setting::new(
+        "wyoming.max_payload",
+        "1MiB",
+        &To::<Config, _>(&BYTES, |c, v| c.wyoming.max_payload = v),
+        "Bytes of sound in an event of the Wyoming protocol. Clients send a tenth of a second or so, which is 3 kB.",
+    ),
+    Setting::new(
+        "wyoming.max_audio",
+        "1m",
+        &To::<Config, _>(&DURATION, |c, v| c.wyoming.max_audio = v),
+        "Sound that a client of the Wyoming protocol has transcribed in one go; more is refused. Commands are shorter by far.",
+    ),
+    Setting::new(
+        "wyoming.idle",
+        "5m",
+        &To::<Config, _>(&DURATION, |c, v| c.wyoming.idle = v),
+        "A connection of the Wyoming protocol on which nothing comes for so long is closed, and one whose client takes \
+         nothing for so long.",
+    ),
+    Setting::new(
         "jobs.dir",
         "none",
         &Maybe::<Config, _>("none", &PATH, |c, v| c.jobs.dir = v),
@@ -1062,6 +1184,16 @@ pub(super) fn blank() -> Config {
             normalize_loudness: true,
             voices: Some(PathBuf::new()),
             voice_memory: 0,
+            live: service::LiveConfig {
+                max_sessions: usize::MAX,
+                max_sessions_per_key: Some(usize::MAX),
+                max_session: Duration::MAX,
+                max_item: Duration::MAX,
+                partials: Some(Duration::MAX),
+                max_partials: usize::MAX,
+                max_rate: usize::MAX,
+                ahead: Duration::MAX,
+            },
         },
         jobs: jobs::Config {
             dir: Some(PathBuf::new()),
@@ -1098,7 +1230,16 @@ pub(super) fn blank() -> Config {
                 concurrency: Some(usize::MAX),
             },
             console: false,
+            realtime: http::RealtimeConfig { max_message: usize::MAX, idle: Duration::MAX, ping: Duration::MAX },
             cors_origins: vec![String::new()],
+        },
+        wyoming: wyoming::Config {
+            port: Some(0),
+            max_connections: usize::MAX,
+            max_header: usize::MAX,
+            max_payload: usize::MAX,
+            max_audio: Duration::MAX,
+            idle: Duration::MAX,
         },
         telemetry: telemetry::Config {
             log_level: String::new(),

@@ -30,6 +30,18 @@ pub struct Config {
     pub access: AccessConfig,
     /// Whether the page at `/` is served.
     pub console: bool,
+    pub realtime: RealtimeConfig,
     /// Origins whose pages may use this server; `*` is any. None: no page of another origin may.
     pub cors_origins: Vec<String>,
+}
+
+/// What bounds a WebSocket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RealtimeConfig {
+    /// Bytes of a message, whatever frames it comes in.
+    pub max_message: usize,
+    /// Without a message for so long a session ends.
+    pub idle: Duration,
+    /// A client is pinged so often, and has as long to answer, and to take what it is sent.
+    pub ping: Duration,
 }

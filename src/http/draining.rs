@@ -65,6 +65,16 @@ impl Draining {
         futures::StreamExt::take_until(stream, self.clone().reached(Stage::Draining))
     }
 
+    /// Resolves when the server begins to go down.
+    pub(super) async fn begun(self) {
+        self.reached(Stage::Draining).await;
+    }
+
+    /// Resolves when it waits for nobody any more.
+    pub(super) async fn over(self) {
+        self.reached(Stage::Over).await;
+    }
+
     /// The layer around all that answers: a connection that is closed without an answer looks like a crash, so that what
     /// outlasts the drain is answered just before its end.
     pub(super) async fn pass<B: MessageBody>(

@@ -29,6 +29,7 @@ mod openai;
 mod openapi;
 mod parsers;
 mod problem;
+mod realtime;
 mod request_id;
 mod routes;
 mod security;
@@ -40,7 +41,7 @@ mod wait;
 
 pub use api::Api;
 pub use body::refuse_body;
-pub use config::Config;
+pub use config::{Config, RealtimeConfig};
 pub use draining::Draining;
 pub use exchange::{Exchange, Stage};
 pub use jobs::JobWorker;

@@ -33,7 +33,7 @@ use super::{
     config::Config,
     console, docs, generate, jobs, oip, openai,
     problem::{Problem, schemas},
-    vertex,
+    realtime, vertex,
 };
 use crate::{
     model::{Family, Knob},
@@ -113,9 +113,10 @@ fn add_knobs(document: &mut utoipa::openapi::OpenApi, family: &dyn Family) {
 }
 
 /// What each protocol says of itself.
-fn parts() -> [utoipa::openapi::OpenApi; 9] {
+fn parts() -> [utoipa::openapi::OpenApi; 10] {
     [
         openai::Docs::openapi(),
+        realtime::Docs::openapi(),
         vertex::Docs::openapi(),
         oip::Docs::openapi(),
         generate::Docs::openapi(),

@@ -15,7 +15,7 @@ use actix_web::{
 
 use super::{
     admin, api::Api, asr, azure, console, docs, exchange, generate, jobs, methods, oip, openai, openapi,
-    problem::Problem, request_id, served, vertex,
+    problem::Problem, realtime, request_id, served, vertex,
 };
 use crate::speech::Kind;
 
@@ -61,6 +61,7 @@ pub fn routes(api: Api) -> impl HttpServiceFactory {
         .configure(admin::routes)
         .configure(oip::routes)
         .configure(openai::routes)
+        .configure(realtime::routes)
         .configure(jobs::routes)
         .configure(vertex::routes)
         .configure(generate::routes)

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::LexiconFile;
+use super::{LexiconFile, LiveConfig};
 use crate::model::{FlowLimits, ProgramChoice};
 
 /// What the service needs to know.
@@ -33,4 +33,6 @@ pub struct Config {
     pub voices: Option<PathBuf>,
     /// Bytes of decoded recordings of speakers that are kept for the next request.
     pub voice_memory: u64,
+    /// Sound that comes in while somebody speaks.
+    pub live: LiveConfig,
 }

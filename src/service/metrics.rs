@@ -58,6 +58,8 @@ pub struct Account {
     made: Duration,
     opened: Instant,
     settled: bool,
+    /// Nothing is counted but that it is under way.
+    uncounted: bool,
 }
 
 // === impl Metrics ===
@@ -154,6 +156,7 @@ impl Metrics {
             made: Duration::ZERO,
             opened: Instant::now(),
             settled: false,
+            uncounted: false,
         };
         account.in_flight().inc();
         account
@@ -167,6 +170,13 @@ fn histogram(name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> Result
 // === impl Account ===
 
 impl Account {
+    /// Of work that is not an answer to anybody: it shows while it is under way, and in no total.
+    pub(super) fn uncounted(self) -> Self {
+        let mut account = self;
+        account.uncounted = true;
+        account
+    }
+
     pub(super) fn model(&mut self, name: &ModelName) {
         self.in_flight().dec();
         self.model = Some(name.clone());
@@ -181,7 +191,7 @@ impl Account {
 
     /// The model has the request now, with so many seconds of sound and so many characters of text.
     pub(super) fn begun(&mut self, heard: f64, characters: usize) {
-        if heard > 0.0 {
+        if heard > 0.0 && !self.uncounted {
             self.metrics.audio_seconds.with_label_values(&[self.model_label()]).inc_by(heard);
         }
         if characters > 0 {
@@ -225,6 +235,7 @@ impl Account {
         let sound = if self.made.is_zero() { self.heard } else { self.made.as_secs_f64() };
         if let Some(begun) = self.begun
             && sound > 0.0
+            && !self.uncounted
         {
             let factor = begun.elapsed().as_secs_f64() / sound;
             self.metrics.real_time_factor.with_label_values(&self.labels()).observe(factor);
@@ -237,6 +248,9 @@ impl Account {
             return;
         }
         self.in_flight().dec();
+        if self.uncounted {
+            return;
+        }
         let [task, model] = self.labels();
         self.metrics.requests.with_label_values(&[self.protocol, task, model, outcome]).inc();
         let taken = self.opened.elapsed().as_secs_f64();

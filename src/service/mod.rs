@@ -10,6 +10,7 @@ mod fallback;
 mod ffmpeg;
 mod inquiry;
 mod lexicon_file;
+mod live;
 mod memory;
 mod metrics;
 mod original;
@@ -41,6 +42,9 @@ pub use call::Call;
 pub use config::Config;
 pub use error::{ImplausibleLength, ServiceError};
 pub use lexicon_file::{LexiconFault, LexiconFile};
+pub use live::{
+    ItemId, ItemLimit, LiveAsk, LiveConfig, LiveEnd, LiveError, LiveEvent, LiveSession, NoPlace, Reading, TurnError,
+};
 pub use memory::{MemoryBudget, MemoryShare, OutOfMemory};
 pub use request::{AudioInput, ConvertRequest, Recording, TranscribeRequest};
 pub use served::{InPlaceOf, Served, ServedBy};
@@ -52,6 +56,7 @@ pub use voices::{Voice, VoiceError, VoiceNotes, Voices};
 use self::{
     fallback::Substitute,
     ffmpeg::Ffmpeg,
+    live::{LiveMetrics, LiveRoom},
     metrics::{Account, Metrics},
     original::Original,
     request::ANY_RATE,
@@ -81,6 +86,8 @@ pub struct Service {
     decoded: MemoryBudget,
     metrics: Metrics,
     voices: Voices,
+    live: LiveRoom,
+    live_metrics: LiveMetrics,
 }
 
 /// What is true until the next configuration.
@@ -119,10 +126,11 @@ impl Service {
         let decoders = Arc::new(Semaphore::new(cores));
         let voices = Voices::new(config.voices.clone(), config.voice_memory);
         let metrics = Metrics::register(registry)?;
+        let (live, live_metrics) = (LiveRoom::new(&config.live), LiveMetrics::register(registry)?);
         let decoded = MemoryBudget::new(config.max_decoded, "decoded recordings", "limits.max_decoded");
         let ffmpeg = Ffmpeg::find(&config.ffmpeg, config.ffmpeg_time_limit);
         let known = Arc::new(ArcSwap::from_pointee(Known { catalog, config }));
-        Ok(Self { known, lifecycle, decoders, ffmpeg, decoded, metrics, voices })
+        Ok(Self { known, lifecycle, decoders, ffmpeg, decoded, metrics, voices, live, live_metrics })
     }
 
     /// The models that there are now.
@@ -174,19 +182,36 @@ impl Service {
 
     /// Has a recording written down. The answer arrives while it is made; dropping it stops the work.
     pub async fn transcribe(&self, call: Call, asked: TranscribeRequest) -> Result<Answer<Transcribe>, ServiceError> {
+        let account = self.metrics.open(call.protocol, TaskKind::Transcribe);
+        self.write_down(call, asked, account).await
+    }
+
+    /// The same for the beginning of what is still being said, which will be heard as a whole, and is counted then.
+    async fn overhear(&self, call: Call, asked: TranscribeRequest) -> Result<Answer<Transcribe>, ServiceError> {
+        let account = self.metrics.open(call.protocol, TaskKind::Transcribe).uncounted();
+        self.write_down(call, asked, account).await
+    }
+
+    async fn write_down(
+        &self,
+        call: Call,
+        asked: TranscribeRequest,
+        account: Account,
+    ) -> Result<Answer<Transcribe>, ServiceError> {
         let TranscribeRequest { audio, options, voice_activity } = asked;
         let file = audio.file();
         let decode = async |rate, longest| {
             let (audio, original) = self.pcm(audio, voice_activity, rate, longest).await?;
             Ok((Transcribe { audio, options }, original))
         };
-        self.answer(call, file, decode, whole).await.map(|(answer, ())| answer)
+        self.answer(call, account, file, decode, whole).await.map(|(answer, ())| answer)
     }
 
     /// Has a text spoken. The sound arrives while it is made; dropping it stops the work.
     pub async fn synthesize(&self, call: Call, asked: Synthesize) -> Result<Answer<Synthesize>, ServiceError> {
         let ready = async |_, _| Ok((asked, Original::silent()));
-        self.answer(call, None, ready, whole).await.map(|(answer, ())| answer)
+        let account = self.metrics.open(call.protocol, TaskKind::Synthesize);
+        self.answer(call, account, None, ready, whole).await.map(|(answer, ())| answer)
     }
 
     /// Has a text read, cut into what the model says in one go, and spoken. The sound arrives while it is made.
@@ -286,7 +311,8 @@ impl Service {
             let (audio, original) = self.pcm(audio, None, rate, longest).await?;
             Ok((Convert { audio, options }, original))
         };
-        self.answer(call, file, decode, whole).await.map(|(answer, ())| answer)
+        let account = self.metrics.open(call.protocol, TaskKind::Convert);
+        self.answer(call, account, file, decode, whole).await.map(|(answer, ())| answer)
     }
 
     /// Begins what is still being said or written: more of it goes through the sender, at
@@ -298,7 +324,8 @@ impl Service {
     ) -> Result<(Answer<T>, InputSender<T>), ServiceError> {
         let limits = self.config().input;
         let ready = async |_, _| Ok((beginning, Original::silent()));
-        self.answer(call, None, ready, |request| request.live(limits)).await
+        let account = self.metrics.open(call.protocol, T::KIND);
+        self.answer(call, account, None, ready, |request| request.live(limits)).await
     }
 
     /// The way of every request: resolve, check, look at the file, lease, decode, queue. `decode` is given the rate that
@@ -306,11 +333,11 @@ impl Service {
     async fn answer<T: Runnable + Sounding, I>(
         &self,
         call: Call,
+        mut account: Account,
         file: Option<Recording>,
         decode: impl AsyncFnOnce(u32, Duration) -> Result<(T, Original), ServiceError>,
         open: impl FnOnce(Request<T>) -> (Request<T>, I),
     ) -> Result<(Answer<T>, I), ServiceError> {
-        let mut account = self.metrics.open(call.protocol, T::KIND);
         let started = self.start(call, file, decode, open, &mut account).await;
         account.settle(started, |mut account, (started, input)| {
             let Started { lease, responses, original, characters, longest } = started;

@@ -38,6 +38,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("jobs", &["remote", "speech"]),
     // Status pages show what the catalog and the lifecycle know.
     ("http", &["jobs", "service", "catalog", "lifecycle", "remote", "model", "speech", "audio", "text"]),
+    // A protocol as well, over its own port.
+    ("wyoming", &["service", "catalog", "model", "speech", "audio", "text"]),
     // How addresses and errors are shown without their secrets.
     ("telemetry", &["remote"]),
     // The configuration and the composition root know every module's `Config`; `app` takes it as plain values.
@@ -56,6 +58,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "lifecycle",
             "service",
             "http",
+            "wyoming",
             "telemetry",
         ],
     ),
@@ -95,13 +98,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "service",
             "jobs",
             "http",
+            "wyoming",
             "telemetry",
         ],
     ),
 ];
 
 /// The parts of `http` that speak a protocol. None of them knows another, and what they share knows none of them.
-const PROTOCOLS: [&str; 8] = ["admin", "console", "docs", "generate", "jobs", "oip", "openai", "vertex"];
+const PROTOCOLS: [&str; 9] = ["admin", "console", "docs", "generate", "jobs", "oip", "openai", "realtime", "vertex"];
 /// Folders of `http` that protocols share.
 const SHARED: [&str; 5] = ["access", "models", "native", "openapi", "problem"];
 /// What puts the protocols together: every route, and the document of all of them.

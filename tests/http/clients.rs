@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use crate::support::{Server, checkout, hub::Hub, publish_nano, python, sound};
+use crate::support::{Server, checkout, hub::Hub, publish_nano, python, sound, wyoming};
 
 /// Runs `tests/clients/<script>` against a server.
 fn run(script: &str, server: &Server, argument: &str) {
@@ -25,6 +25,19 @@ async fn the_openai_client_transcribes_streams_lists_and_raises() {
 async fn the_asynchronous_openai_client_is_told_when_the_queue_is_full() {
     let builder = Server::builder().env("SCONCE_RUNTIME__QUEUE", "1").env("SCONCE_RUNTIME__MAX_BATCH", "1");
     run("openai_async.py", &builder.spawn(), &recordings());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_openai_client_hears_while_somebody_speaks() {
+    run("openai_realtime.py", &Server::builder().spawn(), &recordings());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_wyoming_client_describes_transcribes_and_speaks() {
+    let (_server, address) = wyoming::serve(Server::builder());
+    let _there = wyoming::Wyoming::connect(address).await;
+    let (address, recordings) = (address.to_string(), recordings());
+    tokio::task::block_in_place(|| python::run("wyoming_client.py", &[&address, &recordings]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

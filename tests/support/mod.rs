@@ -10,10 +10,12 @@ pub mod onnx;
 pub mod probes;
 pub mod python;
 pub mod server;
+pub mod socket;
 pub mod sound;
 pub mod torch;
 pub mod whisper;
 pub mod worker;
+pub mod wyoming;
 pub mod zonos;
 
 use std::path::PathBuf;

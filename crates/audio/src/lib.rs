@@ -7,7 +7,8 @@
 //! - [`Stft`], [`LogMel`], [`MelSpectrogram`] and [`Fbank`] make the spectra that models hear;
 //! - [`InverseStft`] makes sound of spectra, frame by frame;
 //! - [`trim_silence`] takes the quiet off both ends of a recording;
-//! - [`VoiceActivity`] finds where somebody speaks, and leaves out the rest;
+//! - [`VoiceActivity`] finds where somebody speaks, and leaves out the rest; [`VoiceDetector`] does while they speak;
+//! - [`Companding`] makes samples of what telephones send;
 //! - [`Joiner`] makes one sound of blocks, without clicks and without what models leave at their ends;
 //! - [`normalize`] and [`Leveler`] bring sound to a loudness;
 //! - [`encode()`] turns [`Pcm`] into a file of any [`AudioFormat`], and [`Encoder`] a stream of samples into one of bytes.
@@ -19,6 +20,7 @@
 mod decode;
 mod encode;
 mod fbank;
+mod g711;
 mod istft;
 mod join;
 mod loudness;
@@ -34,6 +36,7 @@ mod voice;
 pub use decode::{DecodeError, Decoded, SourceFormat, conform, decode, decode_within, probe};
 pub use encode::{AudioFormat, EncodeError, Encoder, encode, encode_float_wav, encode_wav};
 pub use fbank::Fbank;
+pub use g711::Companding;
 pub use istft::{Fourier, InverseStft};
 pub use join::{JoinSettings, Joiner};
 pub use loudness::{CEILING, Immeasurable, Leveler, loudness, normalize};
@@ -42,4 +45,4 @@ pub use pcm::Pcm;
 pub use resample::{Resampler, UnusableRate, resample};
 pub use silence::trim_silence;
 pub use stft::Stft;
-pub use voice::{Excerpt, Timeline, VoiceActivity};
+pub use voice::{Excerpt, Timeline, VoiceActivity, VoiceChange, VoiceDetector};

@@ -6,8 +6,11 @@
 //! ICASSP 1998). Everything is relative to the recording's own loudness. What changes quickly and is no speech, music for
 //! example, counts as speech: the detector cuts out noise and silence, and errs on the side of hearing.
 
+mod live;
+
 use std::{ops::Range, time::Duration};
 
+pub use self::live::{VoiceChange, VoiceDetector};
 use super::{Pcm, Stft};
 
 /// Edges of Zwicker's critical bands that hold speech, in hertz.
@@ -70,6 +73,13 @@ struct Stretch {
 /// The power in each band, frame by frame.
 type Powers = Vec<[f32; COUNT]>;
 
+/// What measures the power in each band.
+struct Bands {
+    stft: Stft,
+    edges: [usize; BANDS.len()],
+    scale: f32,
+}
+
 // === impl VoiceActivity ===
 
 impl Default for VoiceActivity {
@@ -124,20 +134,34 @@ impl VoiceActivity {
 
 /// Power spectra of 32 ms, summed up in bands.
 fn powers(pcm: &Pcm, hop: usize) -> Powers {
-    let length = (pcm.rate() as usize * 32 / 1000).max(2);
-    let stft = Stft::new(length, hop);
-    let bin = |hertz: f64| ((hertz * length as f64 / f64::from(pcm.rate())).round() as usize).min(stft.bins());
-    let edges = BANDS.map(bin);
-    // A sine of full scale has the power 1, whatever the length of the window.
-    let scale = 16.0 / (length * length) as f32;
-    let mut powers = Powers::new();
-    stft.power(pcm.samples(), stft.frames(pcm.samples().len()), |block| {
-        for lane in 0..block.frames {
-            let band = |band: usize| block.power[edges[band]..edges[band + 1]].iter().map(|row| row[lane]).sum::<f32>();
-            powers.push(std::array::from_fn(|index| band(index) * scale));
-        }
-    });
+    let (bands, mut powers) = (Bands::new(pcm.rate(), hop), Powers::new());
+    bands.powers(pcm.samples(), &mut powers);
     powers
+}
+
+// === impl Bands ===
+
+impl Bands {
+    /// Frames are `hop` samples apart.
+    fn new(rate: u32, hop: usize) -> Self {
+        let length = (rate as usize * 32 / 1000).max(2);
+        let stft = Stft::new(length, hop);
+        let bin = |hertz: f64| ((hertz * length as f64 / f64::from(rate)).round() as usize).min(stft.bins());
+        // A sine of full scale has the power 1, whatever the length of the window.
+        Self { edges: BANDS.map(bin), scale: 16.0 / (length * length) as f32, stft }
+    }
+
+    /// Appends the powers of each frame of these samples.
+    fn powers(&self, samples: &[f32], powers: &mut Powers) {
+        let (edges, scale) = (&self.edges, self.scale);
+        self.stft.power(samples, self.stft.frames(samples.len()), |block| {
+            for lane in 0..block.frames {
+                let rows = |band: usize| &block.power[edges[band]..edges[band + 1]];
+                let band = |band: usize| rows(band).iter().map(|row| row[lane]).sum::<f32>();
+                powers.push(std::array::from_fn(|index| band(index) * scale));
+            }
+        });
+    }
 }
 
 /// Each frame together with its neighbours.

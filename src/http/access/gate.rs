@@ -60,7 +60,7 @@ impl Gate {
 
     /// Whether a request needs a key.
     pub(in crate::http) fn asks_for_keys(&self) -> bool {
-        self.keyring.is_locked()
+        self.keyring.asks_for_keys()
     }
 
     /// The layer.
@@ -89,7 +89,7 @@ impl Gate {
         let Need::A(scope) = self.routes.need(request.method(), request.path()) else {
             return Ok([None, None]);
         };
-        let holder = if self.keyring.is_locked() { Some(self.holder(request, scope)?) } else { None };
+        let holder = if self.keyring.asks_for_keys() { Some(self.holder(request, scope)?) } else { None };
         let permits = if self.routes.is_work(request.method(), request.path()) {
             self.permits(holder.as_deref())?
         } else {

@@ -56,7 +56,7 @@ impl Keyring {
     }
 
     /// Whether a key is asked for at all.
-    pub(super) fn is_locked(&self) -> bool {
+    pub fn asks_for_keys(&self) -> bool {
         !self.0.holders.load().is_empty()
     }
 

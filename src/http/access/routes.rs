@@ -68,6 +68,7 @@ const TABLE: &[Route] = &[
     Route::infer("/v2/repository/index"),
     Route::look("/v1/audio/voices").below(),
     Route::look("/v1/audio/models"),
+    Route::infer("/v1/realtime").live(),
     Route::infer("/v1/").below(),
 ];
 
@@ -104,7 +105,6 @@ impl Route {
     }
 
     /// The same, with work in every request.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for routes that begin with an upgrade"))]
     pub(super) const fn live(self) -> Self {
         Self { live: true, ..self }
     }

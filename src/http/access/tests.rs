@@ -39,6 +39,11 @@ pub(in crate::http) fn http(access: Config) -> crate::http::Config {
         stall_timeout: std::time::Duration::MAX,
         access,
         console: true,
+        realtime: crate::http::RealtimeConfig {
+            max_message: usize::MAX,
+            idle: std::time::Duration::MAX,
+            ping: std::time::Duration::MAX,
+        },
         cors_origins: Vec::new(),
     }
 }

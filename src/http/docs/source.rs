@@ -34,6 +34,7 @@ pub(super) const PAGES: &[(&str, &str)] = &pages![
     "install",
     "keys-and-tls",
     "kubernetes",
+    "live",
     "load-modes",
     "long-recordings",
     "metrics",

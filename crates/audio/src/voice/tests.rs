@@ -116,6 +116,8 @@ fn no_word_of_a_real_recording_is_lost() {
         for said in truth.segments {
             let within = |(start, end): &(f64, f64)| *start <= said.start && *end >= said.end.min(pcm.seconds());
             assert!(found.iter().any(within), "{}: {}..{} in {found:?}", truth.file, said.start, said.end);
+            let live: Vec<_> = live(pcm.samples(), 480).iter().map(|(start, end)| (start - 0.3, *end)).collect();
+            assert!(live.iter().any(within), "{}: {}..{} in {live:?}", truth.file, said.start, said.end);
         }
     }
 }
@@ -138,4 +140,69 @@ proptest! {
         let ends: Vec<f64> = (0..10).map(|tenth| timeline.end(kept.seconds() * f64::from(tenth) / 10.0)).collect();
         prop_assert!(ends.is_sorted() && ends.iter().all(|end| *end <= pcm.seconds()), "{:?}", ends);
     }
+}
+
+// === while the sound comes in ===
+
+/// In seconds: where speech begins, and where its pause is over; the end of the sound where it is not.
+fn live(samples: &[f32], piece: usize) -> Vec<(f64, f64)> {
+    let mut detector = VoiceDetector::new(RATE, VoiceActivity::default());
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for piece in samples.chunks(piece.max(1)) {
+        detector.push(piece, |change| match change {
+            VoiceChange::Started(at) => found.push(at as usize..samples.len()),
+            VoiceChange::Stopped(at) => found.last_mut().unwrap().end = at as usize,
+        });
+    }
+    seconds(&found)
+}
+
+#[test]
+fn while_it_comes_in_nobody_speaks_in_silence_and_in_noise() {
+    for samples in [vec![], vec![0.0; 3], vec![0.0; 80_000], noise(1e-5, 20.0), noise(0.005, 20.0)] {
+        assert_eq!(live(&samples, 480), []);
+    }
+    // More noise than in a room, from the beginning: for a second nobody can tell.
+    let found = live(&noise(0.3, 20.0), 480);
+    assert!(found.len() == 1 && found[0].0 < 0.2 && found[0].1 < 1.7, "{found:?}");
+}
+
+#[test]
+fn while_it_comes_in_a_voice_is_found_between_silence_and_in_noise() {
+    for gain in [1.0, 0.03] {
+        for noisy in [0.0, 0.01] {
+            let quiet = || noise(noisy, 3.0);
+            let mut samples = [quiet(), voice(0.3, 2.0), quiet(), voice(0.3, 1.0), quiet()].concat();
+            let hiss = noise(noisy, 12.0);
+            samples.iter_mut().zip(hiss).for_each(|(sample, hiss)| *sample = (*sample + hiss) * gain);
+            near(&live(&samples, 1000), &[(3.0, 5.5), (8.0, 9.5)]);
+        }
+    }
+}
+
+#[test]
+fn who_speaks_from_the_very_beginning_is_heard() {
+    near(&live(&[voice(0.3, 2.0), vec![0.0; 16_000]].concat(), 160), &[(0.0, 2.5)]);
+}
+
+#[test]
+fn how_sound_is_cut_into_pieces_makes_no_difference() {
+    let samples = [noise(0.01, 1.0), voice(0.2, 1.3), noise(0.01, 2.0)].concat();
+    let whole = live(&samples, samples.len());
+    assert_eq!(whole.len(), 1);
+    for piece in [1, 7, 159, 160, 161, 512, 4801] {
+        assert_eq!(live(&samples, piece), whole, "{piece}");
+    }
+}
+
+#[test]
+fn after_a_rest_the_next_word_begins_anew() {
+    let mut detector = VoiceDetector::new(RATE, VoiceActivity::default());
+    let mut starts = 0;
+    for _ in 0..3 {
+        detector.push(&voice(0.3, 1.0), |change| starts += usize::from(matches!(change, VoiceChange::Started(_))));
+        assert!(detector.speaks());
+        detector.rest();
+    }
+    assert_eq!(starts, 3);
 }

@@ -1,0 +1,158 @@
+//! What clients say.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{format::SoundFormat, settings::Dialect};
+use crate::{http::problem::Problem, speech::Kind};
+
+/// What holds no sound is short. A value of two letters takes a hundred bytes once it is parsed.
+const LONGEST_WITHOUT_SOUND: usize = 64 << 10;
+/// Longer names of events are not repeated.
+const LONGEST_ID: usize = 512;
+
+/// What a client says.
+#[derive(Debug, PartialEq)]
+pub(super) enum ClientEvent {
+    /// `beta_name`: the answer is of that name.
+    Update {
+        session: Value,
+        beta_name: bool,
+    },
+    Append(Vec<f32>),
+    Commit,
+    Clear,
+}
+
+/// What is wrong with what a client said, and which event it was.
+#[derive(Debug)]
+pub(super) struct Misunderstood {
+    pub problem: Problem,
+    pub event_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    event_id: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct Append<'a> {
+    #[serde(borrow)]
+    audio: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct Update {
+    session: Option<Value>,
+}
+
+/// An event, and what its sender calls it.
+pub(super) fn read(
+    text: &str,
+    format: SoundFormat,
+    dialect: Dialect,
+) -> Result<(ClientEvent, Option<String>), Misunderstood> {
+    let head: Head<'_> = serde_json::from_str(text).map_err(|error| Misunderstood {
+        problem: Problem::new(
+            Kind::Invalid,
+            format!("the message is no event: {error}; a JSON object with type would be right"),
+        ),
+        event_id: None,
+    })?;
+    let event_id = head.event_id.as_deref().filter(|id| id.len() <= LONGEST_ID).map(str::to_owned);
+    match event(text, head.kind.as_deref(), format, dialect) {
+        Ok(event) => Ok((event, event_id)),
+        Err(problem) => Err(Misunderstood { problem, event_id }),
+    }
+}
+
+fn event(text: &str, kind: Option<&str>, format: SoundFormat, dialect: Dialect) -> Result<ClientEvent, Problem> {
+    let kind = kind.ok_or_else(|| Problem::invalid("type", "the event has no type"))?;
+    if kind == "input_audio_buffer.append" {
+        let Append { audio } = parse(text)?;
+        let audio = audio.ok_or_else(|| Problem::invalid("audio", "audio is missing; base64 would be right"))?;
+        return format.samples(&audio).map(ClientEvent::Append);
+    }
+    if text.len() > LONGEST_WITHOUT_SOUND {
+        let message = format!("the event has {} bytes; at most {LONGEST_WITHOUT_SOUND} would be right", text.len());
+        return Err(Problem::new(Kind::TooLarge, message));
+    }
+    match kind {
+        "input_audio_buffer.commit" => Ok(ClientEvent::Commit),
+        "input_audio_buffer.clear" => Ok(ClientEvent::Clear),
+        "session.update" => update(text, false),
+        "transcription_session.update" if dialect == Dialect::Beta => update(text, true),
+        "transcription_session.update" => {
+            let message = "transcription_session.update is for the header `OpenAI-Beta: realtime=v1`; session.update would be right";
+            Err(Problem::invalid("type", message))
+        }
+        other => {
+            let other: String = other.chars().take(64).collect();
+            let message = format!(
+                "there is no event {other:?} in a transcription session; session.update and \
+                 input_audio_buffer.append, .commit and .clear are"
+            );
+            Err(Problem::invalid("type", message))
+        }
+    }
+}
+
+fn update(text: &str, beta_name: bool) -> Result<ClientEvent, Problem> {
+    let Update { session } = parse(text)?;
+    let session = session.ok_or_else(|| Problem::invalid("session", "session is missing"))?;
+    Ok(ClientEvent::Update { session, beta_name })
+}
+
+fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Problem> {
+    serde_json::from_str(text).map_err(|error| Problem::new(Kind::Invalid, format!("the event is malformed: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn said(event: Value) -> Result<(ClientEvent, Option<String>), Misunderstood> {
+        read(&event.to_string(), SoundFormat::Pcm, Dialect::Ga)
+    }
+
+    #[test]
+    fn events_are_read_with_the_names_that_their_senders_give_them() {
+        let append = json!({"type": "input_audio_buffer.append", "event_id": "e1", "audio": "AEA="});
+        assert_eq!(said(append).unwrap(), (ClientEvent::Append(vec![0.5]), Some("e1".to_owned())));
+        assert_eq!(said(json!({"type": "input_audio_buffer.commit"})).unwrap(), (ClientEvent::Commit, None));
+        assert_eq!(said(json!({"type": "input_audio_buffer.clear"})).unwrap(), (ClientEvent::Clear, None));
+        let update = said(json!({"type": "session.update", "session": {}})).unwrap().0;
+        assert_eq!(update, ClientEvent::Update { session: json!({}), beta_name: false });
+    }
+
+    #[test]
+    fn what_is_no_event_is_told() {
+        let long = "x".repeat(LONGEST_WITHOUT_SOUND);
+        let cases = [
+            (json!({"type": "response.create", "event_id": "e7"}), "there is no event \"response.create\""),
+            (json!({"event_id": "e7"}), "the event has no type"),
+            (json!({"type": "input_audio_buffer.append", "event_id": "e7"}), "audio is missing"),
+            (json!({"type": "input_audio_buffer.append", "event_id": "e7", "audio": 5}), "the event is malformed"),
+            (json!({"type": "session.update", "event_id": "e7"}), "session is missing"),
+            (json!({"type": "session.update", "event_id": "e7", "session": long}), "at most 65536"),
+            (json!({"type": "transcription_session.update", "event_id": "e7"}), "session.update would be right"),
+        ];
+        for (event, message) in cases {
+            let Misunderstood { problem, event_id } = said(event).unwrap_err();
+            assert!(problem.message.contains(message), "{problem}");
+            assert_eq!(event_id.as_deref(), Some("e7"), "{problem}");
+        }
+        for text in ["", "{", "[]", "5", "{\"type\": 5}"] {
+            let misunderstood = read(text, SoundFormat::Pcm, Dialect::Ga).unwrap_err();
+            assert!(misunderstood.problem.message.contains("a JSON object with type would be right"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Hearing while somebody speaks: sound in, items and their texts out. Knows no protocol.
+//!
+//! What is decided is apart from what is done: [`turns`] says where items end, [`agreement`] which words are certain,
+//! [`pace`] how fast sound may come, and [`session`] has the model hear what they point at, as requests like any other.
+
+mod agreement;
+mod config;
+mod metrics;
+mod pace;
+mod room;
+mod session;
+mod turns;
+
+pub use self::{
+    config::LiveConfig,
+    metrics::LiveEnd,
+    room::NoPlace,
+    session::{LiveAsk, LiveError, LiveEvent, LiveSession, Reading},
+    turns::{ItemId, ItemLimit, TurnError},
+};
+pub(super) use self::{metrics::LiveMetrics, room::LiveRoom};

@@ -1,0 +1,461 @@
+//! A session: it takes sound, and has the model hear what is due.
+//!
+//! Of each item the model hears the beginning again and again while it grows (a partial), and all of it when it is whole,
+//! exactly as it would hear a file; that text is the one that counts. One session has one request at the model at a time,
+//! and texts come in the order of the items. Partials wait for each other, over all sessions, and whole items for nobody
+//! but the model, so that a crowd costs early words and no text.
+
+use std::{
+    collections::VecDeque,
+    future::pending,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::future::{BoxFuture, FutureExt};
+use tokio::{sync::Semaphore, time::sleep};
+
+use super::{
+    agreement::{LocalAgreement, Rest},
+    config::LiveConfig,
+    metrics::{LiveEnd, LiveMetrics},
+    pace::Pace,
+    room::{NoPlace, Place},
+    turns::{ItemId, ItemLimit, Turn, TurnError, Turns},
+};
+use crate::{
+    audio::{Pcm, VoiceActivity},
+    service::{AudioInput, Call, MemoryShare, OutOfMemory, OverAllowance, Service, ServiceError, TranscribeRequest},
+    speech::{Fault, Kind, Logprob, Problem, TaskKind, TranscribeOptions},
+};
+
+/// A whole item that finds the queue full asks again so soon.
+const AGAIN: Duration = Duration::from_millis(250);
+/// What is shorter holds no word, and is not heard.
+const WORDLESS: Duration = Duration::from_millis(50);
+
+/// What a session is to do.
+#[derive(Clone, Debug)]
+pub struct LiveAsk {
+    /// Of the sound, in hertz.
+    pub rate: u32,
+    /// How items are told apart; without it the caller says where they end.
+    pub detection: Option<VoiceActivity>,
+    pub model: Option<String>,
+    pub options: TranscribeOptions,
+}
+
+/// What a session has to say.
+#[derive(Clone, Debug)]
+pub enum LiveEvent {
+    /// Somebody speaks; the item begins there.
+    Started { item: ItemId, at: Duration },
+    /// Nobody speaks any more; the item ends there.
+    Stopped { item: ItemId, at: Duration },
+    /// The item is whole.
+    Committed { item: ItemId },
+    /// These words come next in the item, for certain.
+    Delta { item: ItemId, text: String },
+    /// The text of the item. All deltas of the item make the same text, unless the whole is not what its beginning promised.
+    Completed { item: ItemId, text: String, seconds: f64, logprobs: Vec<Logprob> },
+    /// The item has no text.
+    Failed { item: ItemId, problem: Problem },
+}
+
+/// Whether the session takes more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    Now,
+    /// Sound is so far ahead of the clock.
+    In(Duration),
+    /// So much sound waits for the model; after the next event.
+    WhenHeard,
+}
+
+/// Why a session does not do what is asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LiveError {
+    #[error(transparent)]
+    Place(#[from] NoPlace),
+    #[error(transparent)]
+    Turn(#[from] TurnError),
+    #[error(transparent)]
+    Memory(#[from] OutOfMemory),
+    #[error(transparent)]
+    Allowance(#[from] OverAllowance),
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}
+
+/// Somebody who speaks, and what was heard of them. Dropping it stops the work.
+pub struct LiveSession {
+    service: Service,
+    call: Call,
+    config: LiveConfig,
+    limit: ItemLimit,
+    ask: LiveAsk,
+    turns: Turns,
+    pace: Pace,
+    /// Of the item that is not whole.
+    agreement: LocalAgreement,
+    /// Samples of it that were heard.
+    heard: usize,
+    /// Whole items that have no text yet.
+    whole: VecDeque<Whole>,
+    /// At most one.
+    pass: Option<Pass>,
+    events: VecDeque<LiveEvent>,
+    /// Memory of the sound.
+    share: MemoryShare,
+    /// Seconds of sound, and how many of them were taken from the allowance.
+    seconds: f64,
+    taken: f64,
+    end: LiveEnd,
+    metrics: LiveMetrics,
+    partials: Arc<Semaphore>,
+    _place: Place,
+}
+
+/// An item that has all of its sound.
+struct Whole {
+    item: ItemId,
+    audio: Pcm,
+    agreement: LocalAgreement,
+    since: Instant,
+}
+
+/// The model hears.
+struct Pass {
+    /// All of the item, or else its beginning.
+    whole: bool,
+    item: ItemId,
+    bytes: usize,
+    work: BoxFuture<'static, Result<Heard, ServiceError>>,
+}
+
+#[derive(Default)]
+struct Heard {
+    text: String,
+    logprobs: Vec<Logprob>,
+}
+
+// === impl Service ===
+
+impl Service {
+    /// Begins a session. `who` holds the key, if there are keys; `limit` is how long an item may be, where the protocol has a
+    /// bound of its own.
+    pub fn hear_live(
+        &self,
+        call: Call,
+        who: Option<String>,
+        ask: LiveAsk,
+        limit: Option<ItemLimit>,
+    ) -> Result<LiveSession, LiveError> {
+        let config = self.config().live;
+        self.check(call.protocol, ask.model.as_deref(), TaskKind::Transcribe)?;
+        let (place, partials) = (self.live.enter(who, &config)?, self.live.partials.clone());
+        let metrics = self.live_metrics.clone();
+        let limit = limit.unwrap_or(ItemLimit { longest: config.max_item, setting: "live.max_item" });
+        let turns = Turns::new(ask.rate, limit, ask.detection);
+        let pace = Pace::new(config.max_rate, config.ahead, Instant::now());
+        metrics.sessions.with_label_values(&[call.protocol]).inc();
+        Ok(LiveSession {
+            service: self.clone(),
+            config,
+            limit,
+            ask,
+            turns,
+            pace,
+            agreement: LocalAgreement::default(),
+            heard: 0,
+            whole: VecDeque::new(),
+            pass: None,
+            events: VecDeque::new(),
+            share: self.sound_memory(),
+            seconds: 0.0,
+            taken: 0.0,
+            end: LiveEnd::Left,
+            metrics,
+            partials,
+            call,
+            _place: place,
+        })
+    }
+}
+
+// === impl LiveSession ===
+
+impl LiveSession {
+    /// How long it may last.
+    pub fn longest(&self) -> Duration {
+        self.config.max_session
+    }
+
+    pub fn ask(&self) -> &LiveAsk {
+        &self.ask
+    }
+
+    /// From now on it does this, or goes on as before.
+    pub fn set(&mut self, ask: LiveAsk) -> Result<(), LiveError> {
+        self.service.check(self.call.protocol, ask.model.as_deref(), TaskKind::Transcribe)?;
+        self.turns.set(ask.rate, ask.detection)?;
+        self.ask = ask;
+        Ok(())
+    }
+
+    /// Whether it takes more now.
+    pub fn reading(&self) -> Reading {
+        let waiting: f64 = self.whole.iter().map(|whole| whole.audio.seconds()).sum();
+        let wait = self.pace.wait(Instant::now());
+        match waiting >= self.limit.longest.as_secs_f64() {
+            true => Reading::WhenHeard,
+            false if wait.is_zero() => Reading::Now,
+            false => Reading::In(wait),
+        }
+    }
+
+    /// A message is here that holds no sound.
+    pub fn notice(&mut self) {
+        self.pace.take(Duration::ZERO, Instant::now());
+    }
+
+    /// Takes what follows, at the rate that was asked for, or nothing of it. What follows from it is told by [`Self::next`].
+    pub fn hear(&mut self, samples: &[f32]) -> Result<(), LiveError> {
+        let seconds = samples.len() as f64 / f64::from(self.turns.rate());
+        self.pace.take(Duration::from_secs_f64(seconds), Instant::now());
+        self.share.resize(self.bytes() + size_of_val(samples))?;
+        let mut turns = Vec::new();
+        self.turns.push(samples, |turn| turns.push(turn))?;
+        self.seconds += seconds;
+        self.metrics.audio_seconds.with_label_values(&[self.call.protocol]).inc_by(seconds);
+        turns.into_iter().for_each(|turn| self.turn(turn));
+        self.settle();
+        self.pay()
+    }
+
+    /// The item is whole.
+    pub fn commit(&mut self) -> Result<(), LiveError> {
+        let turn = self.turns.commit()?;
+        self.turn(turn);
+        self.settle();
+        Ok(())
+    }
+
+    /// Forgets what belongs to no whole item.
+    pub fn clear(&mut self) {
+        self.turns.clear();
+        self.forget();
+        self.settle();
+    }
+
+    /// Whether nothing that was said waits for its text.
+    pub fn is_done(&self) -> bool {
+        self.whole.is_empty() && self.events.is_empty()
+    }
+
+    /// What it has to say next. May be dropped and called again at any time.
+    pub async fn next(&mut self) -> LiveEvent {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return event;
+            }
+            self.begin();
+            let Some(pass) = &mut self.pass else { return pending().await };
+            let outcome = (&mut pass.work).await;
+            let Some(pass) = self.pass.take() else { continue };
+            self.passed(&pass, outcome);
+            self.settle();
+        }
+    }
+
+    /// It is over, and why.
+    pub fn finish(mut self, end: LiveEnd) {
+        self.end = end;
+    }
+
+    /// By the second, so that small pieces cost what they are.
+    fn pay(&mut self) -> Result<(), LiveError> {
+        let Some(allowance) = &self.call.allowance else { return Ok(()) };
+        while self.taken < self.seconds {
+            allowance.take_audio(1.0)?;
+            self.taken += 1.0;
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self, turn: Turn) {
+        match turn {
+            Turn::Started { item, at } => self.events.push_back(LiveEvent::Started { item, at }),
+            Turn::Stopped { item, at } => self.events.push_back(LiveEvent::Stopped { item, at }),
+            Turn::Whole { item, samples } => {
+                let agreement = self.forget();
+                let (audio, since) = (Pcm::new(samples, self.turns.rate()), Instant::now());
+                self.whole.push_back(Whole { item, audio, agreement, since });
+                self.events.push_back(LiveEvent::Committed { item });
+            }
+        }
+    }
+
+    /// Nothing of the item that is not whole is heard any more; gives what was certain of it.
+    fn forget(&mut self) -> LocalAgreement {
+        drop(self.pass.take_if(|pass| !pass.whole));
+        self.heard = 0;
+        std::mem::take(&mut self.agreement)
+    }
+
+    /// Has the model hear what is due, if it is free.
+    fn begin(&mut self) {
+        if self.pass.is_some() {
+            return;
+        }
+        self.pass = self.begin_whole().or_else(|| self.begin_partial());
+        self.settle();
+    }
+
+    fn begin_whole(&self) -> Option<Pass> {
+        let Whole { item, audio, .. } = self.whole.front()?;
+        let (service, request) = (self.service.clone(), self.request(audio.clone()));
+        let (call, bytes) = (self.call(), size_of_val(audio.samples()));
+        let until = Instant::now() + service.config().request_timeout;
+        let work = if audio.duration() < WORDLESS {
+            futures::future::ready(Ok(Heard::default())).boxed()
+        } else {
+            async move { hear_whole(service, call, request, until).await }.boxed()
+        };
+        Some(Pass { whole: true, item: *item, bytes, work })
+    }
+
+    fn begin_partial(&mut self) -> Option<Pass> {
+        let step = (self.config.partials?.as_secs_f64() * f64::from(self.turns.rate())) as usize;
+        let (item, samples) = self.turns.current().filter(|(_, samples)| samples.len() >= self.heard + step.max(1))?;
+        let (heard, audio) = (samples.len(), Pcm::new(samples.to_vec(), self.turns.rate()));
+        let (service, bytes) = (self.service.clone(), size_of_val(audio.samples()));
+        let (request, call, partials) = (self.request(audio), self.call(), self.partials.clone());
+        let work = async move {
+            let _turn = partials.acquire().await;
+            hear(&service, call, request, false).await
+        };
+        self.heard = heard;
+        Some(Pass { whole: false, item, bytes, work: work.boxed() })
+    }
+
+    /// What is taken from the allowance is taken when it comes in.
+    fn call(&self) -> Call {
+        Call { model: self.ask.model.clone(), allowance: None, ..self.call.clone() }
+    }
+
+    fn request(&self, audio: Pcm) -> TranscribeRequest {
+        let options = self.ask.options.clone();
+        TranscribeRequest { audio: AudioInput::Samples(audio), options, voice_activity: None }
+    }
+
+    fn passed(&mut self, pass: &Pass, outcome: Result<Heard, ServiceError>) {
+        let item = pass.item;
+        match outcome {
+            Ok(heard) if pass.whole => self.complete(heard),
+            Ok(heard) => {
+                let certain = self.agreement.hear(&heard.text);
+                self.events.extend(certain.map(|text| LiveEvent::Delta { item, text }));
+            }
+            Err(error) if pass.whole => {
+                self.whole.pop_front();
+                self.events.push_back(LiveEvent::Failed { item, problem: error.into() });
+            }
+            // The whole is heard all the same, and says what is wrong.
+            Err(error) => tracing::debug!(request = self.call.id, %error, "the beginning of an item was not heard"),
+        }
+    }
+
+    fn complete(&mut self, Heard { text, logprobs }: Heard) {
+        let Some(Whole { item, audio, agreement, since }) = self.whole.pop_front() else { return };
+        let protocol = [self.call.protocol];
+        self.metrics.final_seconds.with_label_values(&protocol).observe(since.elapsed().as_secs_f64());
+        match agreement.rest(&text) {
+            Rest::Follows(rest) if rest.is_empty() => {}
+            Rest::Follows(rest) => self.events.push_back(LiveEvent::Delta { item, text: rest }),
+            Rest::Differs => self.metrics.revised.with_label_values(&protocol).inc(),
+        }
+        self.events.push_back(LiveEvent::Completed { item, text, seconds: audio.seconds(), logprobs });
+    }
+
+    /// Bytes of sound that it holds.
+    fn bytes(&self) -> usize {
+        let whole: usize = self.whole.iter().map(|whole| size_of_val(whole.audio.samples())).sum();
+        self.turns.bytes() + whole + self.pass.as_ref().map_or(0, |pass| pass.bytes)
+    }
+
+    /// Gives back what it does not hold any more. What a copy for the model takes beyond the share is bounded by what the
+    /// share is of, and is not refused, since the sound is here already.
+    fn settle(&mut self) {
+        let _ = self.share.resize(self.bytes());
+    }
+}
+
+impl Drop for LiveSession {
+    fn drop(&mut self) {
+        self.metrics.sessions.with_label_values(&[self.call.protocol]).dec();
+        self.metrics.ended.with_label_values(&[self.call.protocol, self.end.as_str()]).inc();
+    }
+}
+
+/// All of an item. A full queue is waited for: somebody has said this, and it cannot be said again.
+async fn hear_whole(
+    service: Service,
+    call: Call,
+    request: TranscribeRequest,
+    until: Instant,
+) -> Result<Heard, ServiceError> {
+    loop {
+        match hear(&service, call.clone(), request.clone(), true).await {
+            Err(error) if error.kind() == Kind::Busy && Instant::now() + AGAIN < until => sleep(AGAIN).await,
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn hear(service: &Service, call: Call, request: TranscribeRequest, whole: bool) -> Result<Heard, ServiceError> {
+    let answer = match whole {
+        true => service.transcribe(call, request).await?,
+        false => service.overhear(call, request).await?,
+    };
+    let transcript = answer.whole().await?;
+    Ok(Heard { text: transcript.text(), logprobs: transcript.logprobs().cloned().collect() })
+}
+
+// === impl LiveError ===
+
+impl LiveError {
+    fn inner(&self) -> Option<&dyn Fault> {
+        match self {
+            Self::Place(error) => Some(error),
+            Self::Turn(_) => None,
+            Self::Memory(error) => Some(error),
+            Self::Allowance(error) => Some(error),
+            Self::Service(error) => Some(error),
+        }
+    }
+}
+
+impl Fault for LiveError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Turn(TurnError::Full { .. }) => Kind::TooLarge,
+            _ => self.inner().map_or(Kind::Invalid, Fault::kind),
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.inner().and_then(Fault::retry_after)
+    }
+
+    fn permanent(&self) -> bool {
+        self.inner().is_none_or(Fault::permanent)
+    }
+
+    fn param(&self) -> Option<&str> {
+        match self {
+            Self::Turn(_) => Some("audio"),
+            _ => self.inner().and_then(Fault::param),
+        }
+    }
+}
