@@ -1184,7 +1184,7 @@ pub(super) fn blank() -> Config {
             normalize_loudness: true,
             voices: Some(PathBuf::new()),
             voice_memory: 0,
-            live: service::LiveConfig {
+            live: service::live::LiveConfig {
                 max_sessions: usize::MAX,
                 max_sessions_per_key: Some(usize::MAX),
                 max_session: Duration::MAX,

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{LexiconFile, LiveConfig};
+use super::{LexiconFile, live::LiveConfig};
 use crate::model::{FlowLimits, ProgramChoice};
 
 /// What the service needs to know.

@@ -10,7 +10,7 @@ mod fallback;
 mod ffmpeg;
 mod inquiry;
 mod lexicon_file;
-mod live;
+pub mod live;
 mod memory;
 mod metrics;
 mod original;
@@ -42,9 +42,6 @@ pub use call::Call;
 pub use config::Config;
 pub use error::{ImplausibleLength, ServiceError};
 pub use lexicon_file::{LexiconFault, LexiconFile};
-pub use live::{
-    ItemId, ItemLimit, LiveAsk, LiveConfig, LiveEnd, LiveError, LiveEvent, LiveSession, NoPlace, Reading, TurnError,
-};
 pub use memory::{MemoryBudget, MemoryShare, OutOfMemory};
 pub use request::{AudioInput, ConvertRequest, Recording, TranscribeRequest};
 pub use served::{InPlaceOf, Served, ServedBy};

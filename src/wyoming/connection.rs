@@ -22,7 +22,10 @@ use super::{
     speak::{self, Sound, Writing},
 };
 use crate::{
-    service::{LiveEnd, Reading, Service},
+    service::{
+        Service,
+        live::{LiveEnd, Reading},
+    },
     speech::{Kind, Problem},
 };
 

@@ -4,17 +4,20 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    PROTOCOL,
     config::Config,
     event::{SoundFormat, TranscribeWish},
     frame::Frame,
 };
 use crate::{
     service::{
-        Call, ItemLimit, LiveAsk, LiveEnd, LiveError, LiveEvent, LiveSession, Reading, Served, Service, TurnError,
+        Call, Served, Service,
+        live::{ItemLimit, LiveAsk, LiveEnd, LiveError, LiveEvent, LiveSession, Reading, TurnError},
     },
     speech::{Kind, Problem, TranscribeOptions},
 };
+
+/// How requests are counted.
+const PROTOCOL: &str = "wyoming";
 
 /// One who speaks.
 pub(super) struct Listening {

@@ -14,6 +14,3 @@ mod server;
 mod speak;
 
 pub use self::{config::Config, server::serve};
-
-/// How requests are counted.
-const PROTOCOL: &str = "wyoming";

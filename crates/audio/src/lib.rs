@@ -32,6 +32,7 @@ pub mod stft;
 #[cfg(test)]
 mod testing;
 mod voice;
+mod voice_detector;
 
 pub use decode::{DecodeError, Decoded, SourceFormat, conform, decode, decode_within, probe};
 pub use encode::{AudioFormat, EncodeError, Encoder, encode, encode_float_wav, encode_wav};
@@ -45,4 +46,5 @@ pub use pcm::Pcm;
 pub use resample::{Resampler, UnusableRate, resample};
 pub use silence::trim_silence;
 pub use stft::Stft;
-pub use voice::{Excerpt, Timeline, VoiceActivity, VoiceChange, VoiceDetector};
+pub use voice::{Excerpt, Timeline, VoiceActivity};
+pub use voice_detector::{VoiceChange, VoiceDetector};

@@ -6,11 +6,8 @@
 //! ICASSP 1998). Everything is relative to the recording's own loudness. What changes quickly and is no speech, music for
 //! example, counts as speech: the detector cuts out noise and silence, and errs on the side of hearing.
 
-mod live;
-
 use std::{ops::Range, time::Duration};
 
-pub use self::live::{VoiceChange, VoiceDetector};
 use super::{Pcm, Stft};
 
 /// Edges of Zwicker's critical bands that hold speech, in hertz.
@@ -18,25 +15,25 @@ const BANDS: [f64; 17] = [
     100.0, 200.0, 300.0, 400.0, 510.0, 630.0, 770.0, 920.0, 1080.0, 1270.0, 1480.0, 1720.0, 2000.0, 2320.0, 2700.0,
     3150.0, 3700.0,
 ];
-const COUNT: usize = BANDS.len() - 1;
+pub(super) const COUNT: usize = BANDS.len() - 1;
 /// Frames per second.
-const FRAMES: usize = 100;
+pub(super) const FRAMES: usize = 100;
 /// Frames that a moment is averaged over: noise evens out, and every syllable is longer.
-const MOMENT: usize = 5;
+pub(super) const MOMENT: usize = 5;
 /// Noise is what one looks at for so many seconds before and after.
-const AROUND: usize = 4;
+pub(super) const AROUND: usize = 4;
 /// The part of that time in which there is noise alone: pauses between words make up about a fifth of speech.
 const QUIET: f64 = 0.2;
 /// The mean of noise over its lower fifth, for moments of [`MOMENT`] frames in bands of a few bins.
-const BIAS: f32 = 1.6;
+pub(super) const BIAS: f32 = 1.6;
 /// What is so far below the loudest moment is silence, whatever it is: -60 dB.
-const DYNAMICS: f32 = 1e-6;
+pub(super) const DYNAMICS: f32 = 1e-6;
 /// The power of the quietest sound that counts at all, -90 dB of full scale.
-const INAUDIBLE: f32 = 1e-9;
+pub(super) const INAUDIBLE: f32 = 1e-9;
 /// One band alone does not make speech, however loud it is.
 const SUREST: f32 = 10.0;
 /// What is shorter is a click, in frames.
-const SHORTEST: usize = 5;
+pub(super) const SHORTEST: usize = 5;
 
 /// How speech is told from the rest. The names and defaults are those of OpenAI's `server_vad`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,11 +68,11 @@ struct Stretch {
 }
 
 /// The power in each band, frame by frame.
-type Powers = Vec<[f32; COUNT]>;
+pub(super) type Powers = Vec<[f32; COUNT]>;
 
 /// What measures the power in each band.
-struct Bands {
-    stft: Stft,
+pub(super) struct Bands {
+    pub stft: Stft,
     edges: [usize; BANDS.len()],
     scale: f32,
 }
@@ -143,7 +140,7 @@ fn powers(pcm: &Pcm, hop: usize) -> Powers {
 
 impl Bands {
     /// Frames are `hop` samples apart.
-    fn new(rate: u32, hop: usize) -> Self {
+    pub fn new(rate: u32, hop: usize) -> Self {
         let length = (rate as usize * 32 / 1000).max(2);
         let stft = Stft::new(length, hop);
         let bin = |hertz: f64| ((hertz * length as f64 / f64::from(rate)).round() as usize).min(stft.bins());
@@ -152,7 +149,7 @@ impl Bands {
     }
 
     /// Appends the powers of each frame of these samples.
-    fn powers(&self, samples: &[f32], powers: &mut Powers) {
+    pub fn powers(&self, samples: &[f32], powers: &mut Powers) {
         let (edges, scale) = (&self.edges, self.scale);
         self.stft.power(samples, self.stft.frames(samples.len()), |block| {
             for lane in 0..block.frames {
@@ -180,7 +177,7 @@ fn silence(moments: &Powers) -> f32 {
 }
 
 /// The mean power of the noise in each band.
-fn noise(moments: &[[f32; COUNT]], silence: f32) -> [f32; COUNT] {
+pub(super) fn noise(moments: &[[f32; COUNT]], silence: f32) -> [f32; COUNT] {
     let mut column: Vec<f32> = Vec::with_capacity(moments.len());
     let quiet = (moments.len() as f64 * QUIET) as usize;
     std::array::from_fn(|band| {
@@ -192,7 +189,7 @@ fn noise(moments: &[[f32; COUNT]], silence: f32) -> [f32; COUNT] {
 }
 
 /// From 0, surely noise, to 1, surely speech.
-fn certainty(moment: &[f32; COUNT], noise: &[f32; COUNT]) -> f32 {
+pub(super) fn certainty(moment: &[f32; COUNT], noise: &[f32; COUNT]) -> f32 {
     let ratios = moment.iter().zip(noise).map(|(power, noise)| (power / noise).max(1.0));
     let likelihood = ratios.map(|ratio| (ratio - 1.0 - ratio.ln()).min(SUREST)).sum::<f32>() / COUNT as f32;
     likelihood / (1.0 + likelihood)

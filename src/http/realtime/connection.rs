@@ -19,7 +19,10 @@ use super::{
 };
 use crate::{
     http::{Draining, Exchange, config::RealtimeConfig, problem::Problem},
-    service::{LiveEnd, LiveError, LiveEvent, LiveSession, Reading, Service},
+    service::{
+        Service,
+        live::{LiveEnd, LiveError, LiveEvent, LiveSession, Reading},
+    },
     speech::Kind,
 };
 

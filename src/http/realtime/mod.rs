@@ -121,7 +121,8 @@ fn from_a_page_that_may(api: &Api, request: &HttpRequest) -> Result<(), Problem>
 }
 
 fn dialect(request: &HttpRequest) -> Dialect {
-    let header = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let header =
+        |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let names = |text: &str, name: &str| text.split(',').any(|part| part.trim() == name);
     let beta = names(header(BETA), "realtime=v1") || names(header(SEC_WEBSOCKET_PROTOCOL), BETA_PROTOCOL);
     if beta { Dialect::Beta } else { Dialect::Ga }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::settings::Dialect;
 use crate::{
     http::problem::Problem,
-    service::{ItemId, LiveEvent},
+    service::live::{ItemId, LiveEvent},
     speech::Logprob,
 };
 

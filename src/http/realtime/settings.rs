@@ -9,7 +9,7 @@ use super::format::SoundFormat;
 use crate::{
     audio::VoiceActivity,
     http::problem::Problem,
-    service::LiveAsk,
+    service::live::LiveAsk,
     speech::{Kind, TranscribeOptions},
 };
 

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::{
     super::{
-        decode,
+        VoiceChange, VoiceDetector, decode,
         testing::{Dice, tone},
     },
     *,

@@ -1,11 +1,13 @@
-//! The same detector for sound that still comes in: it knows what was, and nothing of what follows.
+//! Where somebody speaks, for sound that still comes in: the detector of [`VoiceActivity`], but it knows what was, and nothing of what follows.
 //!
 //! Noise is what one has heard so far. At the very beginning that may be speech, so for the first second noise is taken to
 //! be no louder than a quiet room is; who begins in more noise than that counts as speaking until it is known for noise.
 
 use std::collections::VecDeque;
 
-use super::{AROUND, BIAS, Bands, COUNT, DYNAMICS, FRAMES, INAUDIBLE, MOMENT, Powers, SHORTEST, VoiceActivity};
+use super::voice::{
+    AROUND, BIAS, Bands, COUNT, DYNAMICS, FRAMES, INAUDIBLE, MOMENT, Powers, SHORTEST, VoiceActivity, certainty, noise,
+};
 
 /// Noise is what one looks at for so many frames before.
 const BEFORE: usize = 2 * AROUND * FRAMES;
@@ -117,7 +119,7 @@ impl VoiceDetector {
         self.remember(moment);
         self.frames += 1;
         let level = self.settings.threshold * if self.speaks { STAYS } else { 1.0 };
-        self.run = if super::certainty(&moment, &self.noise) >= level { self.run + 1 } else { 0 };
+        self.run = if certainty(&moment, &self.noise) >= level { self.run + 1 } else { 0 };
         if self.run >= SHORTEST as u64 {
             self.quiet_since = self.frames;
             let begins = !std::mem::replace(&mut self.speaks, true);
@@ -139,7 +141,7 @@ impl VoiceDetector {
         }
         if self.frames.is_multiple_of(RENEW) || self.frames < RENEW {
             let silence = (self.loudest * DYNAMICS).max(INAUDIBLE);
-            self.noise = super::noise(self.heard.make_contiguous(), silence);
+            self.noise = noise(self.heard.make_contiguous(), silence);
         }
         if self.frames < EARLY {
             self.noise = self.noise.map(|band| band.min(ROOM * BIAS));
