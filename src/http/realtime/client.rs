@@ -57,18 +57,15 @@ pub(super) fn read(
     text: &str,
     format: SoundFormat,
     dialect: Dialect,
-) -> Result<(ClientEvent, Option<String>), Misunderstood> {
-    let head: Head<'_> = serde_json::from_str(text).map_err(|error| Misunderstood {
-        problem: Problem::new(
-            Kind::Invalid,
-            format!("the message is no event: {error}; a JSON object with type would be right"),
-        ),
-        event_id: None,
+) -> Result<(ClientEvent, Option<String>), Box<Misunderstood>> {
+    let head: Head<'_> = serde_json::from_str(text).map_err(|error| {
+        let message = format!("the message is no event: {error}; a JSON object with type would be right");
+        Box::new(Misunderstood { problem: Problem::new(Kind::Invalid, message), event_id: None })
     })?;
     let event_id = head.event_id.as_deref().filter(|id| id.len() <= LONGEST_ID).map(str::to_owned);
     match event(text, head.kind.as_deref(), format, dialect) {
         Ok(event) => Ok((event, event_id)),
-        Err(problem) => Err(Misunderstood { problem, event_id }),
+        Err(problem) => Err(Box::new(Misunderstood { problem, event_id })),
     }
 }
 
@@ -119,7 +116,7 @@ mod tests {
 
     use super::*;
 
-    fn said(event: Value) -> Result<(ClientEvent, Option<String>), Misunderstood> {
+    fn said(event: Value) -> Result<(ClientEvent, Option<String>), Box<Misunderstood>> {
         read(&event.to_string(), SoundFormat::Pcm, Dialect::Ga)
     }
 
@@ -146,7 +143,7 @@ mod tests {
             (json!({"type": "transcription_session.update", "event_id": "e7"}), "session.update would be right"),
         ];
         for (event, message) in cases {
-            let Misunderstood { problem, event_id } = said(event).unwrap_err();
+            let Misunderstood { problem, event_id } = *said(event).unwrap_err();
             assert!(problem.message.contains(message), "{problem}");
             assert_eq!(event_id.as_deref(), Some("e7"), "{problem}");
         }

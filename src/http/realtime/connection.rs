@@ -150,7 +150,8 @@ impl Connection {
         let read = client::read(text, self.settings.format, self.events.dialect());
         let (event, event_id) = match read {
             Ok(read) => read,
-            Err(Misunderstood { problem, event_id }) => {
+            Err(misunderstood) => {
+                let Misunderstood { problem, event_id } = *misunderstood;
                 self.live.notice();
                 let told = self.events.error(&problem, None, event_id.as_deref());
                 return self.say(&told).await;

@@ -102,7 +102,7 @@ fn open(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<HttpR
         draining: api.draining.clone(),
         exchange: Exchange::of(request).cloned(),
     };
-    // It belongs to this connection, which lives on this thread.
+    #[expect(clippy::disallowed_methods, reason = "what a connection sends can be read on its own thread alone")]
     actix_web::rt::spawn(connection.run());
     Ok(response)
 }

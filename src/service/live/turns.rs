@@ -96,7 +96,7 @@ impl Turns {
             Some(detector) => detector.speaks(),
             None => !self.samples.is_empty(),
         };
-        heard.then(|| (ItemId(self.next), self.samples.as_slice()))
+        heard.then_some((ItemId(self.next), self.samples.as_slice()))
     }
 
     /// From now on sound has this rate, and items end otherwise; or all stays as it is.
