@@ -25,7 +25,7 @@ fn builder(voice: &Path, library: &str) -> ServerBuilder {
 }
 
 async fn ask(server: &Server, fields: Value) -> Response {
-    let mut request = json!({"input": TEXT, "voice": "anna", "response_format": "wav"});
+    let mut request = json!({"model": "tts-1", "input": TEXT, "voice": "anna", "response_format": "wav"});
     request.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     server.post_json("/v1/audio/speech", &request).await
 }
@@ -126,7 +126,7 @@ async fn a_voice_that_reads_sounds_asks_espeak_ng() {
     assert!(spoken(&server, json!({})).await.seconds() > 0.5);
     let without = builder(voice.path(), &library).env("SCONCE_SPEECH__ESPEAK_NG", "off").start();
     let (status, message) = refused(&without, json!({})).await;
-    assert!(status == 422 || status >= 500, "{status}");
+    assert_eq!(status, 400, "{message}");
     assert!(
         message.contains("it needs the program espeak-ng, which speech.espeak_ng = \\\"off\\\" forbids"),
         "{message}"
@@ -224,10 +224,13 @@ async fn files_that_are_no_voice_are_refused_by_name() {
         (|c| c["phoneme_type"] = json!("japanese"), "espeak or text would be right"),
         (|c| c["num_speakers"] = json!(2), "num_speakers is 2"),
     ];
+    // Of a voice that does not say what it reads it is taken for granted that it reads sounds.
+    let Some(program) = espeak::program() else { return };
     for (wrong, said) in changes {
         let voice = folder(LETTERS);
         change(&voice.path().join("en-tiny.onnx.json"), wrong);
-        let message = failure(voice.path(), &library).await;
+        let server = builder(voice.path(), &library).env("SCONCE_SPEECH__ESPEAK_NG", &program).start();
+        let (_, message) = refused(&server, json!({})).await;
         assert!(message.contains("en-tiny.onnx.json") && message.contains(said), "{said}: {message}");
     }
 }

@@ -56,12 +56,12 @@ async fn a_recording_gets_its_text_while_it_comes_in_and_it_is_that_of_the_file(
 async fn the_server_hears_where_somebody_speaks_and_says_so_in_order() {
     let server = Server::start();
     let mut live = Live::start(&server).await;
-    let files = ["turn-on-the-kitchen-lights.wav", "good-morning.flac"];
-    let parts = [pause(1.0), said(files[0]), pause(1.2), said(files[1]), pause(1.5)];
-    let sound = pcm16(&parts);
-    live.append_in_pieces(&sound, 100).await;
-    let mut previous = Value::Null;
+    let files = ["turn-on-the-kitchen-lights.wav", "wake-me-up.flac"];
+    let (mut sound, mut previous) = (Vec::new(), Value::Null);
     for file in files {
+        let part = pcm16(&[pause(1.2), said(file), pause(1.5)]);
+        sound.extend_from_slice(&part);
+        live.append_in_pieces(&part, 100).await;
         let truth = truths().into_iter().find(|(name, _)| name == file).unwrap().1;
         let events = live.until("conversation.item.input_audio_transcription.completed").await;
         let without_deltas: Vec<_> = kinds(&events).into_iter().filter(|kind| kind != "delta").collect();
@@ -211,7 +211,7 @@ async fn a_mistake_is_told_and_the_session_goes_on() {
     live.message(tokio_tungstenite::tungstenite::Message::binary(vec![1, 2])).await;
     assert!(live.error().await["message"].as_str().unwrap().contains("a binary message is no event"));
     // More than an item may be is not taken, and what was there is.
-    let sound = pcm16(&[said("good-morning.flac")]);
+    let sound = pcm16(&[said("turn-on-the-kitchen-lights.wav")]);
     live.append(&sound).await;
     live.append(&pcm16(&[pause(3.9)])).await;
     let error = live.error().await;

@@ -88,13 +88,13 @@ async fn what_is_said_in_it_is_told_to_the_model_where_somebody_wrote_it_down() 
     }
     let (parts, voices) = (Parts::of("hybrid"), TempDir::new().unwrap());
     let server = keeping(&parts, &voices);
-    keep(&server, "told", 1.5, Some("Good morning.")).await;
+    keep(&server, "told", 1.5, Some("Oh.")).await;
     keep(&server, "untold", 1.5, None).await;
     let told = sound(&server, &after(json!({"id": "told"}))).await;
     assert_ne!(sound(&server, &after(json!({"id": "untold"}))).await, told);
     // Whoever says it with the text says the same.
     let mut both = after(json!({"id": "untold"}));
-    both["text"] = json!(format!("Good morning. {TEXT}"));
+    both["text"] = json!(format!("Oh. {TEXT}"));
     assert_eq!(sound(&server, &both).await, told);
 }
 

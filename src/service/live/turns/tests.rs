@@ -45,7 +45,7 @@ fn words(told: &[Turn]) -> Vec<String> {
 fn speech_between_pauses_is_an_item_with_what_is_kept_around_it() {
     let sound = [silence(2.0), voice(1.0), silence(2.0), voice(1.5), silence(2.0)].concat();
     let told = push(&mut turns(Some(VoiceActivity::default())), &sound);
-    let want = ["0 starts at 1.7", "0 stops at 3.5", "0 has 1.8", "1 starts at 4.7", "1 stops at 7", "1 has 2.3"];
+    let want = ["0 starts at 1.7", "0 stops at 3.5", "0 has 1.9", "1 starts at 4.7", "1 stops at 7", "1 has 2.4"];
     assert_eq!(words(&told), want);
     let Turn::Whole { samples, .. } = &told[2] else { panic!() };
     let at = sound.windows(samples.len()).position(|window| window == samples).unwrap();
@@ -74,7 +74,7 @@ fn who_never_pauses_is_cut_where_an_item_may_be_no_longer() {
         "1 stops at 8.7",
         "1 has 4",
         "2 starts at 8.7",
-        "2 stops at 10.5",
+        "2 stops at 10.4",
         "2 has 1.8",
     ];
     assert_eq!(told, want);
