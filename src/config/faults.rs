@@ -91,7 +91,8 @@ fn nearest(name: &str, known: impl IntoIterator<Item = String>) -> Option<String
         .into_iter()
         .map(|known| (likeness(&known), known))
         .filter(|(likeness, _)| *likeness >= ALIKE)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        // Of equals the first: `port` alone is more often meant for the server than for what it has beside.
+        .reduce(|best, next| if next.0 > best.0 { next } else { best })
         .map(|(_, known)| known)
 }
 

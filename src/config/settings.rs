@@ -951,7 +951,7 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
     ),
     Setting::new(
         "wyoming.max_header",
-        "64kB",
+        "64KB",
         &To::<Config, _>(&BYTES, |c, v| c.wyoming.max_header = v),
         "Bytes of the line of an event of the Wyoming protocol, and of the JSON after it. A text that is to be spoken stands \
          there.",

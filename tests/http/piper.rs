@@ -229,7 +229,7 @@ async fn files_that_are_no_voice_are_refused_by_name() {
     for (wrong, said) in changes {
         let voice = folder(LETTERS);
         change(&voice.path().join("en-tiny.onnx.json"), wrong);
-        let server = builder(voice.path(), &library).env("SCONCE_SPEECH__ESPEAK_NG", &program).start();
+        let server = builder(voice.path(), &library).env("SCONCE_SPEECH__ESPEAK_NG", program).start();
         let (_, message) = refused(&server, json!({})).await;
         assert!(message.contains("en-tiny.onnx.json") && message.contains(said), "{said}: {message}");
     }
