@@ -179,3 +179,7 @@ class Strict(yaml.CSafeLoader):
         double = {key for key in keys if keys.count(key) > 1}
         assert not double, f"given twice: {double} at line {node.start_mark.line + 1}"
         return super().construct_mapping(node, deep)
+
+
+# To Kubernetes "=" is text; only PyYAML takes it for the "value" of YAML 1.1.
+Strict.add_constructor("tag:yaml.org,2002:value", Strict.construct_yaml_str)
