@@ -76,7 +76,7 @@ def list_of(item):
 KINDS = {
     "flag": {"type": "boolean"},
     "count": {"type": "integer", "minimum": 1, "maximum": 4294967295},
-    "port": {"type": "integer", "minimum": 0, "maximum": 65535},
+    "ownPort": {"type": "integer", "minimum": 0, "maximum": 65535},
     "share": {"type": "number", "minimum": 0, "maximum": 1},
     "duration": {
         "anyOf": [
@@ -116,7 +116,7 @@ KINDS = {
 TAKES = {
     "true or false": "flag",
     "a whole number of at least 1": "count",
-    "a port, 0 to 65535": "port",
+    "a port, 0 to 65535": "ownPort",
     "a number from 0 to 1": "share",
     "a duration such as 500ms, 30s, 5m or 2h": "duration",
     "a size of at least 1 byte, such as 100MB or 8GiB": "size",
