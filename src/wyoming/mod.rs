@@ -1,8 +1,8 @@
 //! Wyoming, the protocol of Home Assistant's voice: events over TCP, each a line of JSON and what it announces. It has no
 //! keys, so it is off unless somebody gives it a port.
 //!
-//! [`frame`] reads and writes events, within bounds; [`event`] says what clients mean by them; [`info`] what there is here;
-//! and [`connection`] does it, by the same service that HTTP asks.
+//! `frame` reads and writes events, within bounds; `event` says what clients mean by them; `info` what there is here;
+//! and `connection` does it, by the same service that HTTP asks.
 
 mod config;
 mod connection;

@@ -1,7 +1,7 @@
 //! Hearing while somebody speaks: sound in, items and their texts out. Knows no protocol.
 //!
-//! What is decided is apart from what is done: [`turns`] says where items end, [`agreement`] which words are certain,
-//! [`pace`] how fast sound may come, and [`session`] has the model hear what they point at, as requests like any other.
+//! What is decided is apart from what is done: `turns` says where items end, `agreement` which words are certain,
+//! `pace` how fast sound may come, and `session` has the model hear what they point at, as requests like any other.
 
 mod agreement;
 mod config;
