@@ -29,6 +29,10 @@ fn sound(events: &[Event]) -> (Vec<f32>, u32) {
     (samples.collect(), rate)
 }
 
+/// How often something is spoken until it is heard right: the protocol knows no seed, so each time sounds a little
+/// different, and the small model mishears one in some fifty.
+const TRIES: usize = 4;
+
 /// What the server itself hears in its speech.
 async fn heard(server: &Server, events: &[Event]) -> Vec<String> {
     let (samples, rate) = sound(events);
@@ -92,37 +96,48 @@ async fn a_text_is_spoken() {
     client.send("describe", json!({})).await;
     let info = client.next().await.unwrap();
     let voice = info.data["tts"][0]["voices"][0]["name"].clone();
+    let mut spoken = 0.0;
     for wish in [json!({}), json!({"name": voice}), json!({"language": "en"}), json!({"name": "lark.en"})] {
-        client.send("synthesize", json!({"text": "Wake me up at seven.", "voice": wish})).await;
-        let events = client.until("audio-stop").await;
-        let words = heard(&server, &events).await;
+        let mut tries = Vec::new();
         // "Seventh" is what the small model takes the last one for now and then.
-        assert_eq!(words[..4], ["wake", "me", "up", "at"], "{wish}: {words:?}");
+        while !tries.last().is_some_and(|words: &Vec<String>| words.join(" ").starts_with("wake me up at")) {
+            assert!(tries.len() < TRIES, "{wish}: {tries:?}");
+            client.send("synthesize", json!({"text": "Wake me up at seven.", "voice": wish})).await;
+            spoken += 1.0;
+            tries.push(heard(&server, &client.until("audio-stop").await).await);
+        }
     }
     let ssml = json!({"text": "<speak>Good <break time=\"300ms\"/> morning.</speak>", "text_format": "ssml"});
     client.send("synthesize", ssml).await;
     assert!(sound(&client.until("audio-stop").await).0.len() > 8000);
-    assert_eq!(server.metric("sconce_requests_total", &[("protocol", "wyoming"), ("outcome", "ok")]).await, 5.0);
+    assert_eq!(
+        server.metric("sconce_requests_total", &[("protocol", "wyoming"), ("outcome", "ok")]).await,
+        spoken + 1.0
+    );
 }
 
 #[tokio::test]
 async fn a_text_that_is_being_written_is_spoken_sentence_by_sentence() {
     let (server, address) = serve(Server::builder());
     let mut client = Wyoming::connect(address).await;
-    client.send("synthesize-start", json!({})).await;
-    for part in ["Wake me up at se", "ven. Wake", " me up at seven. "] {
-        client.send("synthesize-chunk", json!({"text": part})).await;
+    let mut tries = Vec::new();
+    while !tries.last().is_some_and(|words: &Vec<String>| words.join(" ").contains("wake me up at seven wake me up at"))
+    {
+        assert!(tries.len() < TRIES, "{tries:?}");
+        client.send("synthesize-start", json!({})).await;
+        for part in ["Wake me up at se", "ven. Wake", " me up at seven. "] {
+            client.send("synthesize-chunk", json!({"text": part})).await;
+        }
+        // The first sentence is there, though the text has no end yet.
+        let mut events = client.until("audio-chunk").await;
+        // For servers that do not know of parts.
+        client.send("synthesize", json!({"text": "Wake me up at seven. Wake me up at seven."})).await;
+        client.send("synthesize-stop", json!({})).await;
+        events.extend(client.until("synthesize-stopped").await);
+        let kinds = kinds(&events);
+        assert_eq!((kinds[0], kinds[kinds.len() - 2]), ("audio-start", "audio-stop"));
+        tries.push(heard(&server, &events).await);
     }
-    // The first sentence is there, though the text has no end yet.
-    let mut events = client.until("audio-chunk").await;
-    // For servers that do not know of parts.
-    client.send("synthesize", json!({"text": "Wake me up at seven. Wake me up at seven."})).await;
-    client.send("synthesize-stop", json!({})).await;
-    events.extend(client.until("synthesize-stopped").await);
-    let kinds = kinds(&events);
-    assert_eq!((kinds[0], kinds[kinds.len() - 2]), ("audio-start", "audio-stop"));
-    let words = heard(&server, &events).await;
-    assert_eq!(words[..9], ["wake", "me", "up", "at", "seven"].repeat(2)[..9], "{words:?}");
     client.send("synthesize-start", json!({})).await;
     client.send("synthesize-stop", json!({})).await;
     assert_eq!(client.next().await.unwrap().kind, "synthesize-stopped");
