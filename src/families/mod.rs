@@ -2,6 +2,7 @@
 
 pub mod chatterbox;
 mod context;
+mod described;
 pub mod espeak;
 mod espeak_ng;
 #[cfg(test)]

@@ -16,7 +16,6 @@ mod voices;
 
 use std::borrow::Cow;
 
-use parking_lot::Mutex;
 use serde_json::Value;
 
 use self::{
@@ -28,6 +27,7 @@ use self::{
 };
 use crate::{
     families::{
+        described::DescribedFamilies,
         espeak_ng::PROGRAM,
         onnx::{self, Network, Speaker},
     },
@@ -68,9 +68,7 @@ const PRESETS: &[Preset] = &[
     },
 ];
 
-/// Models that were ever described. Catalogs and requests hold families for ever, so they are never given back; there is one
-/// for each list of voices.
-static KNOWN: Mutex<Vec<&'static Kokoro>> = Mutex::new(Vec::new());
+static DESCRIBED: DescribedFamilies<Kokoro> = DescribedFamilies::new();
 
 // === impl Kokoro ===
 
@@ -79,23 +77,18 @@ impl Kokoro {
     pub const ANY: Self = Self { voices: &[] };
 
     /// The same for the same voices.
-    fn of(voices: &Voices) -> &'static Self {
+    fn of(voices: &Voices) -> Result<&'static Self, LoadError> {
         let usual = options::usual(voices.names().collect::<Vec<_>>().into_iter());
         let others = voices.names().filter(|name| Some(*name) != usual);
         let names: Vec<&str> = usual.into_iter().chain(others).collect();
-        let mut known = KNOWN.lock();
-        let is = |kokoro: &&&'static Self| kokoro.voices.iter().map(|voice| voice.name).eq(names.iter().copied());
-        if let Some(kokoro) = known.iter().find(is) {
-            return kokoro;
-        }
-        let voice = |name: &str| {
+        let voice = |name: &&str| {
             let languages: &'static [_] = Box::leak(Box::new([language::of_voice(name).tag.into()]));
-            OwnVoice { name: String::leak(name.to_owned()), languages, sample_rate: RATE }
+            OwnVoice { name: String::leak((*name).to_owned()), languages, sample_rate: RATE }
         };
-        let voices = Vec::leak(names.into_iter().map(voice).collect());
-        let kokoro: &'static Self = Box::leak(Box::new(Self { voices }));
-        known.push(kokoro);
-        kokoro
+        DESCRIBED.find_or_add(
+            |known| known.voices.iter().map(|voice| voice.name).eq(names.iter().copied()),
+            || Self { voices: Vec::leak(names.iter().map(voice).collect()) },
+        )
     }
 }
 
@@ -167,7 +160,7 @@ impl Family for Kokoro {
                 .optional_json(MODEL, "config.json")
                 .is_ok_and(|config| config.is_some_and(|it| self.recognises(&it)));
         match own {
-            true => Ok(Some(Self::of(&voices(&KokoroFiles::of(files)?, files)?))),
+            true => Ok(Some(Self::of(&voices(&KokoroFiles::of(files)?, files)?)?)),
             false => Ok(None),
         }
     }

@@ -12,7 +12,6 @@ mod voice;
 #[cfg(test)]
 mod tests;
 
-use parking_lot::Mutex;
 use serde_json::Value;
 
 use self::{
@@ -23,6 +22,7 @@ use self::{
 };
 use crate::{
     families::{
+        described::DescribedFamilies,
         espeak_ng::{EspeakPhonemizer, PROGRAM},
         onnx::{self, Network, Speaker},
     },
@@ -68,9 +68,7 @@ const PRESETS: &[Preset] = &[Preset {
     million_parameters: 16,
 }];
 
-/// Models that were ever described. Catalogs and requests hold families for ever, so they are never given back; there is one
-/// for each list of speakers.
-static KNOWN: Mutex<Vec<&'static Piper>> = Mutex::new(Vec::new());
+static DESCRIBED: DescribedFamilies<Piper> = DescribedFamilies::new();
 
 // === impl Piper ===
 
@@ -79,26 +77,23 @@ impl Piper {
     pub const ANY: Self = Self { voices: &[], reads_sounds: true };
 
     /// The same for the same speakers.
-    fn of(config: &VoiceConfig) -> &'static Self {
+    fn of(config: &VoiceConfig) -> Result<&'static Self, LoadError> {
         let (names, language) = (config.speakers(), config.language());
         let (sample_rate, reads_sounds) = (config.audio.sample_rate, config.phoneme_type == PhonemeType::Espeak);
-        let mut known = KNOWN.lock();
         let same = |(voice, (name, _)): (&OwnVoice<'_>, &(String, i64))| {
             voice.name == name && voice.languages[0] == language && voice.sample_rate == sample_rate
         };
-        let is = |piper: &&&'static Self| {
+        let is = |piper: &Self| {
             let alike = piper.voices.len() == names.len() && piper.reads_sounds == reads_sounds;
             alike && piper.voices.iter().zip(&names).all(same)
         };
-        if let Some(piper) = known.iter().find(is) {
-            return piper;
-        }
-        let languages: &'static [_] = Box::leak(Box::new([language.clone().into()]));
-        let voice = |(name, _): (String, i64)| OwnVoice { name: String::leak(name), languages, sample_rate };
-        let voices = Vec::leak(names.into_iter().map(voice).collect());
-        let piper: &'static Self = Box::leak(Box::new(Self { voices, reads_sounds }));
-        known.push(piper);
-        piper
+        let make = || {
+            let languages: &'static [_] = Box::leak(Box::new([language.clone().into()]));
+            let voice =
+                |(name, _): &(String, i64)| OwnVoice { name: String::leak(name.clone()), languages, sample_rate };
+            Self { voices: Vec::leak(names.iter().map(voice).collect()), reads_sounds }
+        };
+        DESCRIBED.find_or_add(is, make)
     }
 }
 
@@ -164,7 +159,7 @@ impl Family for Piper {
         if !files.has_part(CONFIG) && !self.recognises_files(&listing) {
             return Ok(None);
         }
-        Ok(Some(Self::of(&config(files)?)))
+        Ok(Some(Self::of(&config(files)?)?))
     }
 
     fn layouts(&self) -> &'static [&'static [&'static str]] {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::{
@@ -13,6 +12,7 @@ use super::{
     plan::{self, Plan},
 };
 use crate::{
+    families::described::DescribedFamilies,
     model::{Family, LoadError, Model, ModelFiles, OwnVoice, Placement, Preset, Programs},
     speech::TaskKind,
     text::{ChunkLimits, LengthCheck},
@@ -30,9 +30,7 @@ pub struct Described {
     learned: Arc<Learned>,
 }
 
-/// All that were ever described. Catalogs, requests and loaded models hold families for ever, so they are never given
-/// back; there is one for each different way in which somebody described a model.
-static ALL: Mutex<Vec<&'static Described>> = Mutex::new(Vec::new());
+static ALL: DescribedFamilies<Described> = DescribedFamilies::new();
 
 /// What is known of one model; `None`: it is no program.
 pub fn described(
@@ -42,27 +40,22 @@ pub fn described(
 ) -> Result<Option<&'static dyn Family>, LoadError> {
     let Some(plan) = Plan::of(name, files, programs)? else { return Ok(None) };
     plan.check_briefly()?;
-    Ok(Some(Described::of(name, &plan)))
+    Ok(Some(Described::of(name, &plan)?))
 }
 
 // === impl Described ===
 
 impl Described {
     /// The same for the same description.
-    pub fn of(model: &str, plan: &Plan) -> &'static Self {
+    pub fn of(model: &str, plan: &Plan) -> Result<&'static Self, LoadError> {
         let tasks = fixed(&plan.tasks);
-        let mut all = ALL.lock();
-        let is =
-            |known: &&&'static Self| known.model == model && known.tasks == tasks && known.manifest == plan.manifest;
-        if let Some(known) = all.iter().find(is) {
-            return known;
-        }
-        let learned = Learned::default();
-        learned.learn(plan.voices(), plan.manifest.sample_rate, plan.manifest.max_text);
-        let (manifest, learned) = (plan.manifest.clone(), Arc::new(learned));
-        let described: &'static Self = Box::leak(Box::new(Self { model: model.to_owned(), tasks, manifest, learned }));
-        all.push(described);
-        described
+        let is = |known: &Self| known.model == model && known.tasks == tasks && known.manifest == plan.manifest;
+        ALL.find_or_add(is, || {
+            let learned = Learned::default();
+            learned.learn(plan.voices(), plan.manifest.sample_rate, plan.manifest.max_text);
+            let (manifest, learned) = (plan.manifest.clone(), Arc::new(learned));
+            Self { model: model.to_owned(), tasks, manifest, learned }
+        })
     }
 }
 
