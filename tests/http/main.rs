@@ -21,6 +21,7 @@ mod health;
 mod hub_scenarios;
 mod jobs;
 mod kinds_of_sound;
+mod kokoro;
 mod methods;
 mod oip;
 mod openai;

@@ -1,19 +1,16 @@
 //! Piper through the server: a tiny voice of random numbers, computed by the ONNX Runtime of this machine.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path};
 
-use reqwest::Response;
-use sconce::audio::{Pcm, decode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{
     Server, ServerBuilder, espeak,
-    onnx::{change, folder, library},
+    onnx::{LIBRARY, Voice, change, folder, library},
 };
 
-const LIBRARY: &str = "SCONCE_ONNX__LIBRARY";
-const TEXT: &str = "Good morning, all of you. The train leaves at eight. Is it late?";
+const ANNA: Voice = Voice { name: "anna", text: "Good morning, all of you. The train leaves at eight. Is it late?" };
 /// A voice that reads letters, so that nothing but the library is needed.
 const LETTERS: &[(&str, &str)] =
     &[("piper/voice.onnx", "en-tiny.onnx"), ("piper/letters.onnx.json", "en-tiny.onnx.json")];
@@ -24,30 +21,9 @@ fn builder(voice: &Path, library: &str) -> ServerBuilder {
     Server::builder().env("MODEL_ID", voice.to_str().unwrap()).env(LIBRARY, library)
 }
 
-async fn ask(server: &Server, fields: Value) -> Response {
-    let mut request = json!({"model": "tts-1", "input": TEXT, "voice": "anna", "response_format": "wav"});
-    request.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-    server.post_json("/v1/audio/speech", &request).await
-}
-
-async fn spoken(server: &Server, fields: Value) -> Pcm {
-    let answer = ask(server, fields.clone()).await;
-    let status = answer.status();
-    let bytes = answer.bytes().await.unwrap();
-    assert_eq!(status, 200, "{fields}: {}", String::from_utf8_lossy(&bytes));
-    decode(&bytes, None, 16_000, Duration::from_secs(900)).unwrap().pcm
-}
-
-async fn refused(server: &Server, fields: Value) -> (u16, String) {
-    let answer = ask(server, fields).await;
-    let status = answer.status().as_u16();
-    let error = answer.json::<Value>().await.unwrap()["error"].take();
-    (status, format!("{} {}", error["param"], error["message"]))
-}
-
 /// What is said when the model is asked for and cannot be had.
 async fn failure(voice: &Path, library: &str) -> String {
-    let (status, message) = refused(&builder(voice, library).start(), json!({})).await;
+    let (status, message) = ANNA.refused(&builder(voice, library).start(), json!({})).await;
     assert!(status >= 400, "{status} {message}");
     assert!(!message.contains(voice.to_str().unwrap()), "a path of this machine: {message}");
     message
@@ -58,17 +34,17 @@ async fn a_folder_with_a_voice_speaks() {
     let Some(library) = library() else { return };
     let voice = folder(LETTERS);
     let server = builder(voice.path(), &library).start();
-    let whole = spoken(&server, json!({"seed": 1})).await;
+    let whole = ANNA.spoken(&server, json!({"seed": 1})).await;
     assert!(whole.seconds() > 0.5, "{}", whole.seconds());
     let loudest = whole.samples().iter().fold(0.0_f32, |loudest, sample| loudest.max(sample.abs()));
     assert!((0.9..=1.0).contains(&loudest), "{loudest}");
     let voices = server.get_json("/v1/audio/voices").await.to_string();
     assert!(["anna", "ben", "cleo"].iter().all(|name| voices.contains(name)), "{voices}");
     for format in ["mp3", "opus", "flac", "pcm"] {
-        let answer = ask(&server, json!({"response_format": format})).await;
+        let answer = ANNA.ask(&server, json!({"response_format": format})).await;
         assert!(answer.status() == 200 && answer.bytes().await.unwrap().len() > 1000, "{format}");
     }
-    let instance = json!({"instances": [{"text": TEXT, "voice": "ben"}]});
+    let instance = json!({"instances": [{"text": ANNA.text, "voice": "ben"}]});
     let predicted: Value = server.post_json("/predict", &instance).await.json().await.unwrap();
     assert!(predicted["predictions"][0]["audio"]["content"].is_string(), "{predicted}");
 }
@@ -79,17 +55,17 @@ async fn what_is_asked_changes_the_sound() {
     let voice = folder(LETTERS);
     let server = builder(voice.path(), &library).start();
     let still = json!({"noise_scale": 0, "noise_w": 0});
-    let usual = spoken(&server, json!({"options": still, "seed": 1})).await;
-    let again = spoken(&server, json!({"options": still, "seed": 2})).await;
+    let usual = ANNA.spoken(&server, json!({"options": still, "seed": 1})).await;
+    let again = ANNA.spoken(&server, json!({"options": still, "seed": 2})).await;
     assert!(usual.samples() == again.samples(), "without noise it is always the same");
-    let faster = spoken(&server, json!({"options": still, "speed": 2.0})).await;
+    let faster = ANNA.spoken(&server, json!({"options": still, "speed": 2.0})).await;
     assert!(faster.seconds() < 0.8 * usual.seconds(), "{} {}", faster.seconds(), usual.seconds());
-    let other = spoken(&server, json!({"options": still, "voice": "cleo"})).await;
+    let other = ANNA.spoken(&server, json!({"options": still, "voice": "cleo"})).await;
     assert!(other.samples() != usual.samples(), "another speaker");
-    let first = spoken(&server, json!({"seed": 1})).await;
-    assert!(first.samples() == spoken(&server, json!({"seed": 1})).await.samples(), "a seed is one sound");
-    assert!(first.samples() != spoken(&server, json!({"seed": 2})).await.samples());
-    let alloy = spoken(&server, json!({"options": still, "voice": "alloy"})).await;
+    let first = ANNA.spoken(&server, json!({"seed": 1})).await;
+    assert!(first.samples() == ANNA.spoken(&server, json!({"seed": 1})).await.samples(), "a seed is one sound");
+    assert!(first.samples() != ANNA.spoken(&server, json!({"seed": 2})).await.samples());
+    let alloy = ANNA.spoken(&server, json!({"options": still, "voice": "alloy"})).await;
     assert!(alloy.samples() == usual.samples(), "a name of OpenAI's is the usual voice");
 }
 
@@ -98,8 +74,8 @@ async fn many_at_once_get_what_each_gets_alone() {
     let Some(library) = library() else { return };
     let voice = folder(LETTERS);
     let server = builder(voice.path(), &library).env("SCONCE_RUNTIME__MAX_BATCH", "3").start();
-    let alone = spoken(&server, json!({"seed": 5})).await;
-    let asked = |seed: u64| spoken(&server, json!({"seed": seed}));
+    let alone = ANNA.spoken(&server, json!({"seed": 5})).await;
+    let asked = |seed: u64| ANNA.spoken(&server, json!({"seed": seed}));
     let (a, b, c, d) = tokio::join!(asked(5), asked(6), asked(5), asked(7));
     assert!(alone.samples() == a.samples() && alone.samples() == c.samples());
     assert!(b.samples() != a.samples() && d.samples() != b.samples());
@@ -110,7 +86,7 @@ async fn sentences_are_streamed_as_they_come() {
     let Some(library) = library() else { return };
     let voice = folder(LETTERS);
     let server = builder(voice.path(), &library).start();
-    let mut answer = ask(&server, json!({"response_format": "pcm"})).await;
+    let mut answer = ANNA.ask(&server, json!({"response_format": "pcm"})).await;
     let mut parts = 0;
     while answer.chunk().await.unwrap().is_some() {
         parts += 1;
@@ -123,9 +99,9 @@ async fn a_voice_that_reads_sounds_asks_espeak_ng() {
     let (Some(library), Some(program)) = (library(), espeak::program()) else { return };
     let voice = folder(SOUNDS);
     let server = builder(voice.path(), &library).env("SCONCE_SPEECH__ESPEAK_NG", program).start();
-    assert!(spoken(&server, json!({})).await.seconds() > 0.5);
+    assert!(ANNA.spoken(&server, json!({})).await.seconds() > 0.5);
     let without = builder(voice.path(), &library).env("SCONCE_SPEECH__ESPEAK_NG", "off").start();
-    let (status, message) = refused(&without, json!({})).await;
+    let (status, message) = ANNA.refused(&without, json!({})).await;
     assert_eq!(status, 400, "{message}");
     assert!(
         message.contains("it needs the program espeak-ng, which speech.espeak_ng = \\\"off\\\" forbids"),
@@ -145,7 +121,7 @@ async fn a_voice_may_come_in_two_parts() {
         .env("SCONCE_MODELS__TINY__PARTS__CONFIG", &source(&known))
         .env(LIBRARY, &library)
         .start();
-    assert!(spoken(&server, json!({"voice": "ben"})).await.seconds() > 0.5);
+    assert!(ANNA.spoken(&server, json!({"voice": "ben"})).await.seconds() > 0.5);
 }
 
 #[tokio::test]
@@ -161,10 +137,10 @@ async fn what_it_cannot_do_is_refused_by_name() {
         (json!({"input": "漢字"}), "the text has nothing that can be spoken"),
         (json!({"voice": {"anna": 0.5, "ben": 0.5}}), "one at a time"),
     ] {
-        let (status, message) = refused(&server, asked).await;
+        let (status, message) = ANNA.refused(&server, asked).await;
         assert!((400..500).contains(&status) && message.contains(said), "{said}: {status} {message}");
     }
-    assert!(spoken(&server, json!({})).await.seconds() > 0.5, "it goes on");
+    assert!(ANNA.spoken(&server, json!({})).await.seconds() > 0.5, "it goes on");
 }
 
 #[tokio::test]
@@ -176,7 +152,7 @@ async fn what_is_missing_on_the_machine_is_said_everywhere() {
         ("/nowhere/libonnxruntime.so", "onnx.library names no such file"),
     ] {
         let server = builder(voice.path(), library).start();
-        let (status, message) = refused(&server, json!({})).await;
+        let (status, message) = ANNA.refused(&server, json!({})).await;
         assert!(status >= 400 && message.contains(said), "{library}: {status} {message}");
         let models = server.get_json("/models/status").await.to_string();
         assert!(models.contains("ONNX Runtime"), "{models}");
@@ -230,7 +206,7 @@ async fn files_that_are_no_voice_are_refused_by_name() {
         let voice = folder(LETTERS);
         change(&voice.path().join("en-tiny.onnx.json"), wrong);
         let server = builder(voice.path(), &library).env("SCONCE_SPEECH__ESPEAK_NG", program).start();
-        let (_, message) = refused(&server, json!({})).await;
+        let (_, message) = ANNA.refused(&server, json!({})).await;
         assert!(message.contains("en-tiny.onnx.json") && message.contains(said), "{said}: {message}");
     }
 }

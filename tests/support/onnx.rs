@@ -3,12 +3,25 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use serde_json::Value;
+use reqwest::Response;
+use sconce::audio::{Pcm, decode};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::fixture;
+use super::{Server, fixture};
+
+/// The setting that says where the library is.
+pub const LIBRARY: &str = "SCONCE_ONNX__LIBRARY";
+
+/// A voice that a server speaks in.
+pub struct Voice {
+    /// Its usual one.
+    pub name: &'static str,
+    pub text: &'static str,
+}
 
 /// The folder of PyPI's packages that holds it, of the interpreter that `TEST_PYTHON` names; without it a test that needs it
 /// says so and ends. `.ci/run` installs it.
@@ -41,4 +54,31 @@ pub fn change(path: &Path, change: impl FnOnce(&mut Value)) {
     let mut value: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
     change(&mut value);
     fs::write(path, value.to_string()).unwrap();
+}
+
+// === impl Voice ===
+
+impl Voice {
+    /// Asks for its text as a file; `fields`: what else is asked for.
+    pub async fn ask(&self, server: &Server, fields: Value) -> Response {
+        let mut request = json!({"model": "tts-1", "input": self.text, "voice": self.name, "response_format": "wav"});
+        request.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        server.post_json("/v1/audio/speech", &request).await
+    }
+
+    pub async fn spoken(&self, server: &Server, fields: Value) -> Pcm {
+        let answer = self.ask(server, fields.clone()).await;
+        let status = answer.status();
+        let bytes = answer.bytes().await.unwrap();
+        assert_eq!(status, 200, "{fields}: {}", String::from_utf8_lossy(&bytes));
+        decode(&bytes, None, 16_000, Duration::from_secs(900)).unwrap().pcm
+    }
+
+    /// The status of the answer, and what it says.
+    pub async fn refused(&self, server: &Server, fields: Value) -> (u16, String) {
+        let answer = self.ask(server, fields).await;
+        let status = answer.status().as_u16();
+        let error = answer.json::<Value>().await.unwrap()["error"].take();
+        (status, format!("{} {}", error["param"], error["message"]))
+    }
 }
