@@ -10,7 +10,7 @@ use candle_core::Device;
 use proptest::{prelude::*, sample::select};
 use sconce::{
     families::FAMILIES,
-    model::{Backing, Family, Location, ModelFiles, Placement, Precision, Programs},
+    model::{Backing, Family, Location, ModelFiles, Placement, Precision, ProgramChoice, Programs},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use crate::{
     chance::{Edit, each, edited, edits},
     support::{
-        chatterbox, checkout, espeak, torch,
+        chatterbox, checkout, espeak, onnx, torch,
         zonos::{self, SPEAKER_FILES},
     },
 };
@@ -386,4 +386,66 @@ fn damaged_weights_are_refused_or_loaded() {
     for length in [u64::MAX, i64::MAX as u64, 1 << 40, 0] {
         load(WEIGHTS, &[&length.to_le_bytes(), &whole[8..]].concat()).unwrap();
     }
+}
+
+/// The library that computes them is not ours, and in C++: what it is given was looked through before. What it takes is run once.
+#[test]
+fn networks_of_onnx_that_are_damaged_are_refused_or_run() {
+    let Some(library) = onnx::library() else { return };
+    let choices = [("onnxruntime", ProgramChoice::At(library.into()))].into();
+    let path = ["/usr/local/bin", "/usr/bin"].map(Into::into).to_vec();
+    let place = Placement { programs: Programs { path, choices, ..Programs::default() }, ..place() };
+    let piper = onnx::folder(&[("piper/voice.onnx", "voice.onnx"), ("piper/letters.onnx.json", "voice.onnx.json")]);
+    let kokoro = onnx::folder(&[
+        ("kokoro/model.onnx", "model.onnx"),
+        ("kokoro/af_anna.bin", "voices-anna.bin"),
+        ("kokoro/bm_ben.bin", "voices-ben.bin"),
+    ]);
+    let mut of_each = vec![("piper", &piper, vec!["voice.onnx", "voice.onnx.json"])];
+    if espeak::program().is_some() {
+        of_each.push(("kokoro", &kokoro, vec!["model.onnx", "voices-anna.bin"]));
+    }
+    for (name, folder, names) in of_each {
+        let run = |files: &ModelFiles| {
+            family(name).footprint(files, &place).and_then(|_| {
+                let mut model = family(name).load(files, &place)?;
+                // That it cannot be run is an answer as well.
+                drop(model.warm_up());
+                Ok(())
+            })
+        };
+        run(&files_of(folder.path())).unwrap();
+        let own = |name: &str| fs::read(folder.path().join(name)).unwrap();
+        each(25, (select(names), edits()), |(file, edits)| {
+            let (files, scratch) = with_file(folder.path(), file, &edited(&own(file), &edits));
+            let Ok(outcome) = catch_unwind(AssertUnwindSafe(|| run(&files).map_err(|error| error.to_string()))) else {
+                return Err(TestCaseError::fail(format!("{file}: a panic")));
+            };
+            let message = outcome.err().unwrap_or_else(|| "it was run".to_owned());
+            prop_assert!(message.len() > 9 && !message.contains(&scratch.path().display().to_string()), "{message}");
+            Ok(())
+        });
+    }
+}
+
+/// The file that says how a program is run. Nothing is executed of what is not pinned, so a damaged one executes nothing.
+#[test]
+fn manifests_of_programs_that_are_damaged_are_refused() {
+    let manifest = fs::read(checkout("examples/worker/echo/sconce-worker.toml")).unwrap();
+    each(60, edits(), |edits| {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("sconce-worker.toml"), edited(&manifest, &edits)).unwrap();
+        let files = files_of(folder.path());
+        let described = catch_unwind(AssertUnwindSafe(|| {
+            let described = family("worker").described("speaker", &files, &Programs::default());
+            let loaded = family("worker").load(&files, &place()).map(drop).map_err(|error| error.to_string());
+            (described.map(drop).map_err(|error| error.to_string()), loaded)
+        }));
+        let Ok((described, loaded)) = described else { return Err(TestCaseError::fail("a panic")) };
+        prop_assert!(loaded.is_err(), "nothing allows it");
+        for message in [described.err(), loaded.err()].into_iter().flatten() {
+            prop_assert!(message.len() > 9 && !message.contains(&folder.path().display().to_string()), "{message}");
+        }
+        Ok(())
+    });
 }
