@@ -20,6 +20,12 @@ pub(super) fn halved(place: &Placement) -> ComputeContext {
     ComputeContext { dtype, ..context }.with_rounded_activations()
 }
 
+/// The same with the linear layers quantised, so that `bf16` is for what convolves.
+pub(super) fn halved_with_q8(place: &Placement) -> ComputeContext {
+    let context = halved(place);
+    if place.dtype == Precision::Q8 { context.with_q8() } else { context }
+}
+
 /// For those whose activations stay as exact as they are.
 pub(super) fn exact(place: &Placement) -> ComputeContext {
     // Beside weights of eight bits the few that stay as they are should not hold the file of all.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{
     conditionals::Listener,
     decoder::S3Gen,
-    flow::Flow,
+    flow::{self, Flow},
     front_end::FrontEnd,
     hift::Hift,
     options::Defaults,
@@ -131,11 +131,12 @@ impl Source<'_> {
     }
 
     fn s3gen(&self, file: &str) -> Result<(S3Gen, Listener), LoadError> {
-        let halved = context::halved(self.place);
+        let (of_flow, halved) = (context::halved_with_q8(self.place), context::halved(self.place));
         let read = |loader: &mut Loader<'_>| {
             let listener = Listener::load(loader)?;
+            let flow = Flow::load(&mut Loader { weights: &mut *loader.weights, context: &of_flow }, "flow")?;
             let mut loader = Loader { weights: &mut *loader.weights, context: &halved };
-            Loaded::Ok((Flow::load(&mut loader, "flow")?, Hift::load(&mut loader, "mel2wav.")?, listener))
+            Loaded::Ok((flow, Hift::load(&mut loader, "mel2wav.")?, listener))
         };
         let (flow, hift, listener) = self.read(self.part, &self.context, file, "", read)?;
         if flow.bands() != hift.bands() {
@@ -190,8 +191,9 @@ pub fn footprint(repository: &Repository, files: &ModelFiles, place: &Placement)
 /// Bytes of the weights of a file.
 fn weights(repository: &Repository, files: &ModelFiles, place: &Placement, file: &str) -> Result<u64, LoadError> {
     let is_t3 = repository.speech.as_ref().is_some_and(|speech| speech.t3 == file);
-    if is_t3 && place.dtype == Precision::Q8 {
-        return q8_bytes_of_file(files, &repository.part, file, t3::is_quantized);
+    if place.dtype == Precision::Q8 && (is_t3 || repository.s3gen == file) {
+        let is_quantized = if is_t3 { t3::is_quantized } else { flow::is_quantized };
+        return q8_bytes_of_file(files, &repository.part, file, is_quantized);
     }
     let size = size_of_file(files, &repository.part, file, |_| true)?;
     // On the CPU each weight keeps at most the width that it has in the file.

@@ -58,6 +58,11 @@ pub struct FlowOptions {
     pub finalize: bool,
 }
 
+/// Whether the matrix of such a name is quantised where linear layers are.
+pub fn is_quantized(tensor: &str) -> bool {
+    tensor.starts_with("flow.") && !tensor.contains("pos_bias_")
+}
+
 // === impl Flow ===
 
 impl Flow {

@@ -17,6 +17,8 @@ const TOLERANCE: f32 = 1e-3;
 
 /// Of the whole, where weights and what many rows are multiplied by are rounded to `bf16`.
 const BF16: f32 = 2e-2;
+/// The same where linear layers are quantised.
+const EIGHT_BITS: f32 = 4e-2;
 
 /// Every which band is in the fixture.
 const BANDS: usize = 8;
@@ -194,16 +196,22 @@ fn a_mel_is_the_reference_s() {
     }
 }
 
-/// Weights have eight bits then; where the processor multiplies `bf16`, activations have too.
+/// Weights have few bits then; where the processor multiplies `bf16`, activations have too, and beside weights of eight bits
+/// everywhere.
 #[test]
-fn a_mel_in_bf16_is_near_the_exact_one() {
+fn a_mel_of_few_bits_is_near_the_exact_one() {
     let halved = ComputeContext::new(&Device::Cpu, DType::BF16).with_rounded_activations();
-    let (expected, exact, halved) = (expected().0, standard(&own()), standard(&halved));
-    for (at, case) in expected.cases.iter().enumerate() {
-        let [found, exact] = [&halved, &exact].map(|flow| case.mel(at, flow, expected.steps, 0.7));
-        let norm = |x: &Tensor| x.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt();
-        let off = norm(&(found - &exact).unwrap()) / norm(&exact);
-        assert!(off < BF16, "{at}: {off}");
+    let quantized = halved.clone().with_q8();
+    let (expected, exact) = (expected().0, standard(&own()));
+    for (context, tolerance) in [(halved, BF16), (quantized, EIGHT_BITS)] {
+        let flow = standard(&context);
+        for (at, case) in expected.cases.iter().enumerate() {
+            let [found, exact] = [&flow, &exact].map(|flow| case.mel(at, flow, expected.steps, 0.7));
+            let norm = |x: &Tensor| x.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt();
+            let off = norm(&(found - &exact).unwrap()) / norm(&exact);
+            println!("{at}: {off}");
+            assert!(off < tolerance, "{at}: {off}");
+        }
     }
 }
 
