@@ -6,6 +6,7 @@
     python benches/recordings.py target/release/sconce CT2_FOLDER recordings/*.wav --callers 8 --pairs 7 --threads 2
     python benches/recordings.py target/release/sconce CT2_FOLDER recordings/*.wav --peers whisper.cpp:q8_0,openai-whisper:f32
     python benches/recordings.py target/release/sconce CT2_FOLDER speech/*.wav --pairs 0 --dtypes f32,q8     # words alone
+    python benches/recordings.py target/release/sconce CT2_FOLDER recordings/*.wav --dtypes q8,q8@avx2,f32@candle
 
 CT2_FOLDER is a Whisper as faster-whisper has it (`model.bin`, `config.json`, `tokenizer.json`). The others get the same numbers in
 their own formats, written to a folder that goes away. Each engine is a process of its own with as many threads; they answer in
@@ -15,7 +16,7 @@ all recordings so many times at once; faster-whisper then has its batched pipeli
 A line is a median over the pairs: seconds by the clock and CPU seconds, how many times the first engine's that is, megabytes at
 the peak and at the end (pages of files among them), seconds to load, tokens in the texts, words that differ from the first
 engine's and, where a transcript lies beside a recording (`NAME.txt`), word errors, both in percent of the words. Letters count, not
-their case nor what stands between.
+their case nor what stands between. What stands behind an @ is the setting `runtime.cpu_kernels`.
 """
 
 import argparse
@@ -60,13 +61,14 @@ class Sconce(Process):
         import requests
 
         self.name, self.session = f"sconce, {dtype}", requests.Session()
+        dtype, _, kernels = dtype.partition("@")
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         settings = {
             "PORT": port, "LOAD_MODE": "startup", "MODEL_ID": "measured", "HOST": "127.0.0.1", "RUST_LOG": "error",
             "SCONCE_MODELS__MEASURED__SOURCE": f"file://{model}", "SCONCE_MODELS__MEASURED__DTYPE": dtype,
-            "SCONCE_RUNTIME__THREADS": threads, "SCONCE_RUNTIME__MAX_BATCH": max(callers, 1),
+            "SCONCE_RUNTIME__CPU_KERNELS": kernels or "auto", "SCONCE_RUNTIME__THREADS": threads, "SCONCE_RUNTIME__MAX_BATCH": max(callers, 1),
         }  # fmt: skip
         environment = {key: str(value) for key, value in settings.items()}
         began = time.perf_counter()

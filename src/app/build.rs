@@ -69,6 +69,7 @@ impl App {
     /// Must be called within a tokio runtime, on which the lifecycle then lives. Loads nothing by itself.
     pub fn build(config: Config) -> Result<Self, BuildError> {
         let registry = telemetry::registry()?;
+        config.runtime.cpu_kernels.choose();
         let devices = Arc::new(Installed::new(Host::here()));
         let (placer, scale) = (Arc::new(Placer::new(&config.runtime, devices.clone())?), Scale::new(devices));
         let catalog = Arc::new(models::catalog(&config, &placer).map_err(BuildError::Catalog)?);

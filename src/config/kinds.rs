@@ -8,6 +8,7 @@ use crate::{
     http::access::Digest,
     lifecycle::{LoadMode, OnPreloadFailure},
     model::{Backing, DTypeChoice, DeviceChoice, DeviceId, ProgramChoice},
+    nn::CpuKernels,
     process::Isolation,
     speech::TaskKind,
     store::Verify,
@@ -44,6 +45,20 @@ pub(super) const DTYPE: Kind<DTypeChoice> = Kind {
     expected: "auto, f32, f16, bf16 or q8",
     parse: |raw| choice(raw, DTYPES),
     show: |dtype| word(dtype, DTYPES),
+};
+
+const CPU_KERNELS_ALL: &[(&str, CpuKernels)] = &[
+    ("auto", CpuKernels::Auto),
+    ("avx512", CpuKernels::Avx512),
+    ("avx2", CpuKernels::Avx2),
+    ("portable", CpuKernels::Portable),
+    ("candle", CpuKernels::Candle),
+];
+
+pub(super) const CPU_KERNELS: Kind<CpuKernels> = Kind {
+    expected: "auto, avx512, avx2, portable or candle",
+    parse: |raw| choice(raw, CPU_KERNELS_ALL),
+    show: |kernels| word(kernels, CPU_KERNELS_ALL),
 };
 
 const BACKINGS: &[(&str, Backing)] = &[("map", Backing::Mapped), ("copy", Backing::Copied)];

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU32, path::PathBuf, ti
 
 use super::{
     kinds::{
-        ADDRESS, BOUND, BUDGET, BYTES, DEVICE, DTYPE, FILE, ISOLATION, KEYS, LOAD_MODE, LOG_FORMAT, LOG_LEVEL,
-        ON_PRELOAD_FAILURE, ORIGINS, PATH, PATHS, PROGRAM, SHARE, USER, VERIFY, WEIGHTS, WHOLE, WORD,
+        ADDRESS, BOUND, BUDGET, BYTES, CPU_KERNELS, DEVICE, DTYPE, FILE, ISOLATION, KEYS, LOAD_MODE, LOG_FORMAT,
+        LOG_LEVEL, ON_PRELOAD_FAILURE, ORIGINS, PATH, PATHS, PROGRAM, SHARE, USER, VERIFY, WEIGHTS, WHOLE, WORD,
     },
     models,
     setting::{Maybe, Plain, Setting, To},
@@ -19,6 +19,7 @@ use crate::{
         Backing, DTypeChoice, DeviceChoice, DeviceId, FlowLimits, ProgramChoice, Programs, ReferenceCacheConfig,
         WorkerRules,
     },
+    nn::CpuKernels,
     process::Isolation,
     remote::{self, BucketsConfig, GcsConfig, S3Config, WebConfig},
     runtime, service,
@@ -468,6 +469,15 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         "Type of weights and activations: `f32`, `f16`, `bf16`, or `q8`, in which the weights of linear layers have eight \
          bits, on a CPU, in Whisper and in Chatterbox's language model. `auto` is f32 on a CPU, which computes in it \
          natively, and f16 on an accelerator.",
+    ),
+    Setting::new(
+        "runtime.cpu_kernels",
+        "auto",
+        &To::<Config, _>(&CPU_KERNELS, |c, v| c.runtime.cpu_kernels = v),
+        "What computes on a CPU. `auto`: our own kernels, with the widest vectors and the matrix unit where the processor has \
+         them. `avx512`, `avx2` and `portable`: those kernels with no more than that, so that machines of several kinds \
+         compute the same, or to see what a processor gives. `candle`: the operations of the library candle, slower, and \
+         without `q8`.",
     ),
     Setting::new(
         "runtime.weights",
@@ -1139,6 +1149,7 @@ pub(super) fn blank() -> Config {
             device: DeviceChoice::Only(DeviceId::Metal),
             require_gpu: true,
             dtype: DTypeChoice::Bf16,
+            cpu_kernels: CpuKernels::Candle,
             weights: Some(Backing::Copied),
             reserve: u64::MAX,
             leak_threshold: u64::MAX,

@@ -1,6 +1,9 @@
 //! What the runtime needs to know.
 
-use crate::model::{Backing, DTypeChoice, DeviceChoice, Programs, ReferenceCacheConfig};
+use crate::{
+    model::{Backing, DTypeChoice, DeviceChoice, Programs, ReferenceCacheConfig},
+    nn::CpuKernels,
+};
 
 /// What the runtime needs to know.
 #[derive(Clone, Debug)]
@@ -17,6 +20,8 @@ pub struct Config {
     /// No model lives on the CPU.
     pub require_gpu: bool,
     pub dtype: DTypeChoice,
+    /// Of every model on the CPU.
+    pub cpu_kernels: CpuKernels,
     /// Of weights on the CPU; `None`: mapped, but where others may write to the files.
     pub weights: Option<Backing>,
     /// Bytes of each device that are no model's.

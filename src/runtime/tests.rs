@@ -111,6 +111,7 @@ pub(super) fn config() -> Config {
         device: DeviceChoice::Auto,
         require_gpu: false,
         dtype: DTypeChoice::Auto,
+        cpu_kernels: Default::default(),
         max_failures: 3,
         weights: Some(Backing::Mapped),
         reserve: 0,

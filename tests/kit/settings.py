@@ -101,6 +101,7 @@ KINDS = {
     "device": text("^(auto|cpu|metal|cuda(:[0-9]{1,2})?)$"),
     "level": text(f"^([a-z_:]+=)?{LEVEL}(,([a-z_:]+=)?{LEVEL})*$"),
     "source": text(f"^({SOURCE})$"),
+    "cpuKernels": {"enum": ["auto", "avx512", "avx2", "portable", "candle"]},
     "dtype": {"enum": ["auto", "f32", "f16", "bf16", "q8"]},
     "program": text(f"^(auto|off|/{DARK}*)$"),
     "format": {"enum": ["auto", "pretty", "json"]},
@@ -137,6 +138,7 @@ TAKES = {
     "hf://org/name@revision, gs://bucket/prefix, s3://bucket/prefix, https://host/file, file:/folder or embedded:name": (
         "source"
     ),
+    "auto, avx512, avx2, portable or candle": "cpuKernels",
     "auto, f32, f16, bf16 or q8": "dtype",
     "auto, off or the path of a program": "program",
     "auto, pretty or json": "format",

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 
-use super::cpu::detect::SimdLevel;
+use super::cpu::detect::{CpuKernels, SimdLevel};
 
 /// Where layers live and how they compute.
 #[derive(Clone, Debug)]
@@ -22,9 +22,9 @@ pub struct ComputeContext {
 // === impl ComputeContext ===
 
 impl ComputeContext {
-    /// With our own kernels where they run.
+    /// With our own kernels where they run, unless others [were chosen](CpuKernels::choose).
     pub fn new(device: &Device, dtype: DType) -> Self {
-        let kernels = device.is_cpu().then(SimdLevel::detect);
+        let kernels = (device.is_cpu() && CpuKernels::are_own()).then(SimdLevel::detect);
         Self { device: device.clone(), dtype, q8: false, detached: false, kernels }
     }
 

@@ -36,7 +36,7 @@ pub use audio_encoder::{AudioEncoder, AudioEncoderConfig};
 pub use context::ComputeContext;
 pub use conv::{Conv1d, Conv1dConfig, ConvTranspose1d, ConvTranspose1dConfig, DepthwiseConv1d, DepthwiseConv1dConfig};
 pub use conv2d::{Conv2d, Conv2dConfig};
-pub use cpu::detect::SimdLevel;
+pub use cpu::detect::{CpuKernels, SimdLevel};
 pub use embedding::{Embedding, TiedEmbedding, sinusoids};
 pub use linear::{Epilogue, Linear};
 pub use lstm::Lstm;

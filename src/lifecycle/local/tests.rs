@@ -110,6 +110,7 @@ fn server(specs: Vec<ModelSpec>) -> (Lifecycle, TempDir) {
         device: DeviceChoice::Only(DeviceId::Cpu),
         require_gpu: false,
         dtype: DTypeChoice::Auto,
+        cpu_kernels: Default::default(),
         weights: Some(Backing::Mapped),
         max_failures: 5,
         reserve: 0,

@@ -1,4 +1,6 @@
-//! What the processor can do.
+//! What the processor can do, and what of it is used.
+
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 /// Vector instructions that this processor has. Only [`SimdLevel::available`] makes one, so whoever holds a level may use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -7,6 +9,24 @@ pub struct SimdLevel {
     /// Whether products of many rows with weights of `bf16` round the rest to it.
     in_bf16: bool,
 }
+
+/// Which kernels compute on a CPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum CpuKernels {
+    /// Our own, with whatever the processor has.
+    #[default]
+    Auto,
+    /// Our own without the matrix unit, with vectors as wide as this at most.
+    Avx512,
+    Avx2,
+    Portable,
+    /// candle's operations.
+    Candle,
+}
+
+/// What was [chosen](CpuKernels::choose).
+static CHOSEN: AtomicU8 = AtomicU8::new(CpuKernels::Auto as u8);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Instructions {
@@ -22,9 +42,11 @@ pub(super) enum Instructions {
 // === impl SimdLevel ===
 
 impl SimdLevel {
-    /// The widest.
+    /// The widest that this processor has, of those that [may be used](CpuKernels::choose).
     pub fn detect() -> Self {
-        Self::available().last().copied().unwrap_or(Self::with(Instructions::Portable))
+        let most = CpuKernels::most_instructions();
+        let usable = Self::available().iter().filter(|level| level.instructions <= most);
+        usable.last().copied().unwrap_or(Self::with(Instructions::Portable))
     }
 
     /// Every level that this processor can run, weakest first.
@@ -92,6 +114,32 @@ impl SimdLevel {
 
     pub(super) fn instructions(self) -> Instructions {
         self.instructions
+    }
+}
+
+// === impl CpuKernels ===
+
+impl CpuKernels {
+    /// For every layer of this process that is made from now on. What the processor does not have it does without.
+    pub fn choose(self) {
+        CHOSEN.store(self as u8, Relaxed);
+    }
+
+    /// Whether it is ours that were chosen.
+    pub(crate) fn are_own() -> bool {
+        CHOSEN.load(Relaxed) != Self::Candle as u8
+    }
+
+    fn most_instructions() -> Instructions {
+        const CHOICES: [(CpuKernels, Instructions); 4] = [
+            (CpuKernels::Avx512, Instructions::Avx512),
+            (CpuKernels::Avx2, Instructions::Avx2),
+            (CpuKernels::Portable, Instructions::Portable),
+            (CpuKernels::Candle, Instructions::Portable),
+        ];
+        let chosen = CHOSEN.load(Relaxed);
+        let known = CHOICES.iter().find(|(kernels, _)| *kernels as u8 == chosen);
+        known.map_or(Instructions::Avx512Tiles, |(_, most)| *most)
     }
 }
 
