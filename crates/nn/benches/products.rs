@@ -91,9 +91,9 @@ fn layers(kernels: &Kernels, depth: usize, columns: usize) -> Done<Vec<Linear>> 
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 40) as f32 / (1 << 23) as f32 - 1.0
     };
-    let weights = WeightData::from((0..depth * columns).map(|_| next()).collect::<Vec<f32>>());
+    let weights: Vec<f32> = (0..depth * columns).map(|_| next()).collect();
     let copies = (COPIES as f64 / ((depth * columns) as f64 * kernels.width)) as usize;
-    let layer = |_| Linear::quantizable(std::slice::from_ref(&weights), None, depth, &kernels.context);
+    let layer = |_| Linear::quantizable(&[WeightData::from(weights.clone())], None, depth, &kernels.context);
     Ok((0..copies.max(1)).map(layer).collect::<candle_core::Result<_>>()?)
 }
 
@@ -204,7 +204,7 @@ mod peak {
     use std::{arch::x86_64::*, hint::black_box};
 
     /// As many as never wait for each other.
-    pub const SUMS: usize = 12;
+    pub const SUMS: usize = 24;
 
     macro_rules! peak {
         ($name:ident, $features:literal, $zero:expr, $sums:ident, $factor:ident => $add:expr) => {

@@ -77,6 +77,16 @@ impl SimdLevel {
         1
     }
 
+    /// Whether products with weights of eight bits take less time than those of `f32`, of many rows too: where a processor
+    /// has no matrix unit and its widest vectors multiply bytes.
+    pub fn prefers_bytes(self) -> bool {
+        match self.instructions {
+            Instructions::Portable | Instructions::Avx512Tiles => false,
+            Instructions::Avx2 => true,
+            Instructions::Avx512 => multiplies_bytes(),
+        }
+    }
+
     /// Whether products of many rows use a matrix unit, which splits numbers and is exact to about 2⁻¹⁶.
     pub fn has_tiles(self) -> bool {
         self.instructions == Instructions::Avx512Tiles
@@ -115,6 +125,16 @@ impl SimdLevel {
     pub(super) fn instructions(self) -> Instructions {
         self.instructions
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn multiplies_bytes() -> bool {
+    is_x86_feature_detected!("avx512vnni")
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn multiplies_bytes() -> bool {
+    false
 }
 
 // === impl CpuKernels ===

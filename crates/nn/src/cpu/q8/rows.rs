@@ -8,7 +8,7 @@ use super::{
         matrix::Rows,
         simd::{Lanes, vectorised},
     },
-    block::{BLOCK, LARGEST},
+    block::{BLOCK, LARGEST, largest_of, nearest},
     weights::OFFSET,
 };
 
@@ -77,15 +77,16 @@ unsafe fn quantize_row_there<V: Lanes>(from: &[f32], numbers: &mut [i8], blocks:
 
 #[inline(always)]
 fn quantize(from: &[f32; BLOCK], to: &mut [i8; BLOCK]) -> RowBlock {
-    let largest = from.iter().fold(0f32, |most, x| most.max(x.abs()));
-    let inverse = if largest > 0.0 { LARGEST / largest } else { 0.0 };
+    let largest = largest_of(from);
+    let scale = largest / LARGEST;
+    // What is too small to be divided by is nothing.
+    let inverse = if scale.is_normal() { LARGEST / largest } else { 0.0 };
     let mut sum = 0;
     for (to, x) in to.iter_mut().zip(from) {
-        let number = (x * inverse).round_ties_even().clamp(-LARGEST, LARGEST) as i32;
-        sum += number;
-        *to = number as i8;
+        *to = nearest(x * inverse) as i8;
+        sum += i32::from(*to);
     }
-    // What is not finite, times zero, is no number, and then no product is.
-    let nothing = from.iter().fold(0f32, |sum, x| sum + x * 0.0);
-    RowBlock { scale: largest / LARGEST + nothing, start: -OFFSET * sum }
+    // With a number that is not finite no product is a number.
+    let scale = if largest.is_finite() { scale } else { f32::NAN };
+    RowBlock { scale, start: -OFFSET * sum }
 }

@@ -17,7 +17,7 @@ use super::{
         matrix::{PANEL, panels},
         simd::{Lanes, vectorised},
     },
-    block::{BLOCK, LARGEST},
+    block::{BLOCK, LARGEST, largest_of, nearest},
 };
 use crate::weights::data::{WeightData, with_data};
 
@@ -29,6 +29,10 @@ pub(super) const NUMBERS: usize = PANEL * BLOCK;
 
 /// Bytes of a block, with its scales.
 pub(super) const BLOCK_BYTES: usize = NUMBERS + PANEL * size_of::<bf16>();
+
+/// Blocks of a panel that are made together: they fit into the first cache, and memory brings what follows in a column sooner than
+/// what is far away.
+const STRETCH: usize = 16;
 
 /// What is added to a number.
 pub(super) const OFFSET: i32 = 128;
@@ -135,20 +139,22 @@ vectorised! {
 #[inline(always)]
 unsafe fn quantize_panel_there<V: Lanes>(columns: &[(&WeightData, usize)], depth: usize, to: &mut [u8]) -> bool {
     let mut all_finite = true;
-    for (at, to) in to.as_chunks_mut::<BLOCK_BYTES>().0.iter_mut().enumerate() {
-        let (numbers, scales) = to.split_at_mut(NUMBERS);
-        numbers.fill(OFFSET as u8);
-        let (first, count) = (at * BLOCK, BLOCK.min(depth - at * BLOCK));
+    for (at, stretch) in to.as_chunks_mut::<BLOCK_BYTES>().0.chunks_mut(STRETCH).enumerate() {
+        stretch.iter_mut().for_each(|block| block[..NUMBERS].fill(OFFSET as u8));
         for (column, (part, begin)) in columns.iter().enumerate() {
-            let mut block = [0.0; BLOCK];
-            // SAFETY: the caller has enabled the instructions.
-            unsafe { read::<V>(part, begin + first, &mut block[..count]) };
-            let (quantized, scale, finite) = quantize(&block);
-            all_finite &= finite;
-            for (four, to) in quantized.as_chunks::<FOUR>().0.iter().zip(numbers.chunks_exact_mut(PANEL * FOUR)) {
-                to[column * FOUR..][..FOUR].copy_from_slice(four);
+            for (block, to) in stretch.iter_mut().enumerate() {
+                let first = (at * STRETCH + block) * BLOCK;
+                let mut from = [0.0; BLOCK];
+                // SAFETY: the caller has enabled the instructions.
+                unsafe { read::<V>(part, begin + first, &mut from[..BLOCK.min(depth - first)]) };
+                let (quantized, scale, finite) = quantize(&from);
+                all_finite &= finite;
+                let (numbers, scales) = to.split_at_mut(NUMBERS);
+                for (four, to) in quantized.as_chunks::<FOUR>().0.iter().zip(numbers.chunks_exact_mut(PANEL * FOUR)) {
+                    to[column * FOUR..][..FOUR].copy_from_slice(four);
+                }
+                scales[column * size_of::<bf16>()..][..size_of::<bf16>()].copy_from_slice(&scale.to_le_bytes());
             }
-            scales[column * size_of::<bf16>()..][..size_of::<bf16>()].copy_from_slice(&scale.to_le_bytes());
         }
     }
     all_finite
@@ -173,22 +179,16 @@ unsafe fn read<V: Lanes>(part: &WeightData, first: usize, to: &mut [f32]) {
 /// The numbers with what is added to them, their scale, and whether all of them were finite.
 #[inline(always)]
 fn quantize(block: &Block) -> ([u8; BLOCK], bf16, bool) {
-    let largest = block.iter().fold(0f32, |most, x| most.max(x.abs()));
+    let largest = largest_of(block);
     let scale = rounded_up(largest / LARGEST);
-    let inverse = if scale > bf16::ZERO { scale.to_f32().recip() } else { 0.0 };
+    // What is too small to be divided by is nothing.
+    let inverse = if scale.to_f32().is_normal() { scale.to_f32().recip() } else { 0.0 };
     let mut quantized = [0; BLOCK];
     for (to, x) in quantized.iter_mut().zip(block) {
-        // The nearest whole number is in the lowest bits of the sum; rounding by a call would take most of a load.
-        let whole = ((x * inverse).clamp(-LARGEST, LARGEST) + WHOLE).to_bits();
-        *to = whole.wrapping_add(OFFSET as u32) as u8;
+        *to = nearest(x * inverse).wrapping_add(OFFSET as u32) as u8;
     }
-    // What is not finite is not, times zero, zero.
-    let finite = block.iter().fold(0f32, |sum, x| sum + x * 0.0) == 0.0;
-    (quantized, scale, finite && scale.is_finite())
+    (quantized, scale, largest.is_finite() && scale.is_finite())
 }
-
-/// Added to a small number, it leaves the nearest whole one in the lowest bits, ties to the even one.
-const WHOLE: f32 = 12_582_912.0;
 
 /// The next `bf16` that is not below a number from 0 on, so that no number of a block is above the largest.
 #[inline(always)]
