@@ -98,9 +98,10 @@ fn load(folder: &Path, dtype: &str, threads: usize) -> anyhow::Result<Box<dyn Mo
     let settings = [("DTYPE", dtype), ("DEVICE", "cpu"), ("THREADS", &threads.to_string())];
     let settings = settings.map(|(setting, value)| (format!("SCONCE_RUNTIME__{setting}"), value.to_owned()));
     sources.environment.extend(settings);
+    // Where programs of others are.
+    sources.environment.extend(std::env::var("PATH").map(|path| ("PATH".to_owned(), path)));
     let config = config::load(&sources)?.config.runtime;
     let placer = Placer::new(&config, Arc::new(Installed::new(Host::here())))?;
-    let place = placer.place(&ModelName::known("benchmark"), &Default::default())?.placement;
     let mut files = ModelFiles::default();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -114,7 +115,9 @@ fn load(folder: &Path, dtype: &str, threads: usize) -> anyhow::Result<Box<dyn Mo
     let config: Value = config.map_or(Ok(Value::Null), |json| serde_json::from_slice(&json))?;
     let listing: Vec<String> = files.names(PART).map(str::to_owned).collect();
     let family = FAMILIES.iter().find(|family| family.recognises_files(&listing) || family.recognises(&config));
-    Ok(family.context("no family knows these files")?.load(&files, &place)?)
+    let family = family.context("no family knows these files")?;
+    let place = placer.place(&ModelName::known("benchmark"), *family, &Default::default())?.placement;
+    Ok(family.load(&files, &place)?)
 }
 
 /// The files of a part that has a folder of its own.

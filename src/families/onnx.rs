@@ -17,6 +17,6 @@ mod tests;
 pub use {
     header::InputType,
     library::check as check_library,
-    network::{Network, Numbers, RunError, Signature, Taken, dtypes, footprint},
+    network::{DTYPES, Network, Numbers, RunError, Signature, Taken, footprint},
     speaker::{Says, Speaker},
 };

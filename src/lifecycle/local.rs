@@ -97,7 +97,8 @@ impl Local {
     }
 
     fn start(&self, spec: &ModelSpec, files: &Readable) -> Result<(Started, mpsc::Receiver<Event>), Failure> {
-        let mut placed = self.placer.place(&spec.name, &spec.overrides).map_err(|error| Failure::of(&error))?;
+        let placed = self.placer.place(&spec.name, files.family, &spec.overrides);
+        let mut placed = placed.map_err(|error| Failure::of(&error))?;
         if self.runtime.weights.is_none() && in_folder(spec) && files.files.are_writable() {
             placed.placement.weights = Backing::Copied;
         }
@@ -122,7 +123,7 @@ impl Local {
         plan: &mut FetchPlan,
         budget: &Budget,
     ) -> Result<(), Failure> {
-        let placed = self.placer.place(&spec.name, &spec.overrides).map_err(|error| Failure::of(&error))?;
+        let placed = self.placer.place(&spec.name, family, &spec.overrides).map_err(|error| Failure::of(&error))?;
         let device = placed.device.to_string();
         let Some(limit) = budget.on(&device) else { return Ok(()) };
         let files = match tokio::time::timeout(LOOK, self.store.preview(plan)).await {
@@ -196,7 +197,7 @@ impl Backend for Local {
             let family = described(family, &spec, &fetched.files, placer.programs(&spec.overrides)).await?;
             let readable = Readable { files: fetched.files, family, parts, pin: fetched.pin };
             let Placed { device, placement } =
-                placer.place(&spec.name, &spec.overrides).map_err(|error| Failure::of(&error))?;
+                placer.place(&spec.name, family, &spec.overrides).map_err(|error| Failure::of(&error))?;
             let footprint = footprint(readable.clone(), placement).await?;
             placer.promise(&spec.name, device, footprint);
             let revision = revision(&spec.parts, &fetched.parts);

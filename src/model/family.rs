@@ -144,9 +144,12 @@ pub trait Family: Sync {
         None
     }
 
-    /// The types of weights and activations that it can compute in on such a device.
-    fn dtypes(&self, _device: DeviceId) -> &'static [Precision] {
-        &[Precision::F32, Precision::F16, Precision::Bf16]
+    /// The types of weights and activations that it can compute in on such a device, and first the one that is usual there.
+    fn dtypes(&self, device: DeviceId) -> &'static [Precision] {
+        match device {
+            DeviceId::Cpu => &[Precision::F32, Precision::F16, Precision::Bf16],
+            DeviceId::Cuda(_) | DeviceId::Metal => &[Precision::F16, Precision::F32, Precision::Bf16],
+        }
     }
 
     /// Well-known models of this kind.

@@ -66,7 +66,7 @@ pub enum Precision {
 /// The type of weights and activations, as the configuration says it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DTypeChoice {
-    /// f32 on a CPU, f16 on an accelerator.
+    /// What is usual for the family on the device.
     #[default]
     Auto,
     F32,
@@ -112,10 +112,11 @@ impl PlacementOverrides {
 // === impl DTypeChoice ===
 
 impl DTypeChoice {
-    pub fn on(self, device: DeviceId) -> Precision {
+    /// `known`: those that a family computes in, the usual one first.
+    pub fn of(self, known: &[Precision]) -> Precision {
         match self {
-            Self::Auto if device.is_accelerator() => Precision::F16,
-            Self::Auto | Self::F32 => Precision::F32,
+            Self::Auto => known.first().copied().unwrap_or(Precision::F32),
+            Self::F32 => Precision::F32,
             Self::F16 => Precision::F16,
             Self::Bf16 => Precision::Bf16,
             Self::Q8 => Precision::Q8,

@@ -59,7 +59,8 @@ impl Placer {
     pub fn check_dtype(&self, family: &dyn Family, overrides: &PlacementOverrides) -> Result<(), PlacementError> {
         let choice = overrides.dtype.unwrap_or(self.config.dtype);
         for device in self.candidates(overrides)? {
-            let (dtype, known) = (choice.on(device), family.dtypes(device));
+            let known = family.dtypes(device);
+            let dtype = choice.of(known);
             if !known.contains(&dtype) {
                 let known = known.iter().map(|dtype| dtype.as_str()).collect::<Vec<_>>().join(", ");
                 return Err(PlacementError::DType { dtype: dtype.as_str(), family: family.name(), known, device });
@@ -69,7 +70,12 @@ impl Placer {
     }
 
     /// Where this model is to live: where it lived before, else the candidate with the most room left.
-    pub fn place(&self, name: &ModelName, overrides: &PlacementOverrides) -> Result<Placed, PlacementError> {
+    pub fn place(
+        &self,
+        name: &ModelName,
+        family: &dyn Family,
+        overrides: &PlacementOverrides,
+    ) -> Result<Placed, PlacementError> {
         let candidates = self.candidates(overrides)?;
         let before = self.promised.lock().get(name).map(|(device, _)| *device);
         let device = match before.filter(|before| candidates.contains(before)) {
@@ -78,7 +84,7 @@ impl Placer {
         };
         let opened = self.devices.open(device)?;
         let placement = Placement {
-            dtype: overrides.dtype.unwrap_or(self.config.dtype).on(device),
+            dtype: overrides.dtype.unwrap_or(self.config.dtype).of(family.dtypes(device)),
             weights: self.config.weights.unwrap_or_default(),
             device: opened,
             threads: overrides.threads.or(self.config.threads).unwrap_or_else(Host::processors).max(1),
@@ -152,7 +158,7 @@ fn why_none() -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use candle_core::Device;
 
     use super::*;
@@ -212,7 +218,7 @@ mod tests {
     fn auto_takes_the_accelerator_with_the_most_room_and_then_the_other() {
         let placer = placer(&config(), &[(CUDA0, 800), (CUDA1, 1000)]).unwrap();
         let place = |model: &str, bytes: u64| {
-            let placed = placer.place(&name(model), &PlacementOverrides::default()).unwrap();
+            let placed = placer.place(&name(model), &Narrow, &PlacementOverrides::default()).unwrap();
             placer.promise(&name(model), placed.device, bytes);
             placed.device
         };
@@ -227,19 +233,22 @@ mod tests {
         let devices = fake(&[(CUDA0, 900), (CUDA1, 1000)]);
         let placer = Placer::new(&config(), devices.clone()).unwrap();
         devices.0.lock()[1].1 = 50;
-        assert_eq!(placer.place(&name("a"), &PlacementOverrides::default()).unwrap().device, CUDA0);
+        assert_eq!(placer.place(&name("a"), &Narrow, &PlacementOverrides::default()).unwrap().device, CUDA0);
     }
 
     #[test]
     fn a_model_may_wish_for_another_device_and_for_threads() {
         let placer = placer(&config(), &[(CUDA0, 800)]).unwrap();
         let overrides = PlacementOverrides { threads: Some(3), ..only(DeviceId::Cpu) };
-        let placed = placer.place(&name("a"), &overrides).unwrap();
+        let placed = placer.place(&name("a"), &Narrow, &overrides).unwrap();
         assert_eq!(
             (placed.device, placed.placement.threads, placed.placement.dtype),
             (DeviceId::Cpu, 3, Precision::F32)
         );
-        assert_eq!(placer.place(&name("b"), &PlacementOverrides::default()).unwrap().placement.dtype, Precision::F16);
+        assert_eq!(
+            placer.place(&name("b"), &Narrow, &PlacementOverrides::default()).unwrap().placement.dtype,
+            Precision::F16
+        );
     }
 
     #[test]
@@ -273,14 +282,14 @@ mod tests {
         let placer = placer(&config(), &[]).unwrap();
         let overrides =
             PlacementOverrides { dtype: Some(DTypeChoice::Bf16), max_batch: Some(3), ..PlacementOverrides::default() };
-        let placement = placer.place(&name("a"), &overrides).unwrap().placement;
+        let placement = placer.place(&name("a"), &Narrow, &overrides).unwrap().placement;
         assert_eq!((placement.dtype, placement.max_batch), (Precision::Bf16, 3));
-        let usual = placer.place(&name("b"), &PlacementOverrides::default()).unwrap().placement;
+        let usual = placer.place(&name("b"), &Narrow, &PlacementOverrides::default()).unwrap().placement;
         assert_eq!((usual.dtype, usual.max_batch), (Precision::F32, 4));
     }
 
-    /// Computes in f32 on the CPU, and in f16 elsewhere.
-    struct Narrow;
+    /// Computes in f32 and bf16 on the CPU, and in f16 elsewhere.
+    pub(in crate::runtime) struct Narrow;
 
     impl Family for Narrow {
         fn name(&self) -> &'static str {
@@ -292,7 +301,7 @@ mod tests {
         }
 
         fn dtypes(&self, device: DeviceId) -> &'static [Precision] {
-            if device.is_accelerator() { &[Precision::F16] } else { &[Precision::F32] }
+            if device.is_accelerator() { &[Precision::F16] } else { &[Precision::F32, Precision::Bf16] }
         }
 
         fn presets(&self) -> &'static [Preset] {
@@ -321,7 +330,7 @@ mod tests {
         let placer = placer(&config(), &[(CUDA0, 800)]).unwrap();
         let wish = |dtype| PlacementOverrides { dtype: Some(dtype), ..PlacementOverrides::default() };
         assert_eq!(placer.check_dtype(&Narrow, &wish(DTypeChoice::Auto)), Ok(()));
-        let error = placer.check_dtype(&Narrow, &wish(DTypeChoice::Bf16)).unwrap_err();
+        let error = placer.check_dtype(&Narrow, &wish(DTypeChoice::Q8)).unwrap_err();
         assert!(error.to_string().contains("narrow computes in f16 on cuda:0"), "{error}");
         let on_cpu = PlacementOverrides { dtype: Some(DTypeChoice::F16), ..only(DeviceId::Cpu) };
         assert!(placer.check_dtype(&Narrow, &on_cpu).is_err());

@@ -470,7 +470,7 @@ fn a_named_device_never_falls_back_silently() {
     let place = |device| {
         let config = Config { device, threads: Some(0), max_batch: 0, ..config() };
         let placer = Placer::new(&config, Arc::new(Installed::new(Host::here())))?;
-        placer.place(&ModelName::known("a"), &PlacementOverrides::default())
+        placer.place(&ModelName::known("a"), &placer::tests::Narrow, &PlacementOverrides::default())
     };
     let cpu = place(DeviceChoice::Only(DeviceId::Cpu)).unwrap();
     assert_eq!((cpu.device, cpu.placement.dtype.as_str()), (DeviceId::Cpu, "f32"));

@@ -48,7 +48,7 @@ async fn a_model_is_loaded_and_unloaded_by_any_of_its_names() {
 #[tokio::test]
 async fn what_a_model_takes_is_reckoned_before_and_measured_after() {
     let (builder, _folder) = tiny();
-    let server = builder.start();
+    let server = builder.env("SCONCE_RUNTIME__DTYPE", "f32").start();
     server.post_json("/models/tiny/load", &json!({})).await;
     let status = server.get_json("/models/status").await;
     let model = &status["models"]["acme/tiny"];

@@ -104,7 +104,7 @@ impl Family for Chatterbox {
     fn dtypes(&self, device: DeviceId) -> &'static [Precision] {
         match device {
             DeviceId::Cpu => &[Precision::F32, Precision::F16, Precision::Bf16, Precision::Q8],
-            DeviceId::Cuda(_) | DeviceId::Metal => &[Precision::F32, Precision::F16, Precision::Bf16],
+            DeviceId::Cuda(_) | DeviceId::Metal => &[Precision::F16, Precision::F32, Precision::Bf16],
         }
     }
 

@@ -12,7 +12,7 @@ use super::{
     library,
     noise::{self, Noise},
 };
-use crate::model::{DeviceId, LoadError, ModelFiles, Placement, Precision};
+use crate::model::{LoadError, ModelFiles, Placement, Precision};
 
 /// How many times its file a network takes while it is loaded: the file, what the library reads of it, and what it makes of that.
 /// A Piper of 63 MB was seen to take 239 MB then and 118 MB afterwards, a Kokoro of 92 MB in eight bits 256 and 163 MB.
@@ -61,14 +61,8 @@ pub fn footprint(files: &ModelFiles, part: &str, file: &str, place: &Placement) 
     Ok(if place.device.is_cpu() { bytes } else { 0 })
 }
 
-/// The types that a network may be said to be in: that of its file, whatever it is; what is usual on an accelerator is asked
-/// for where there is one.
-pub fn dtypes(device: DeviceId) -> &'static [Precision] {
-    match device {
-        DeviceId::Cpu => &[Precision::F32],
-        DeviceId::Cuda(_) | DeviceId::Metal => &[Precision::F32, Precision::F16],
-    }
-}
+/// The type that a network is said to be in: that of its file, whatever it is.
+pub const DTYPES: &[Precision] = &[Precision::F32];
 
 // === impl Signature ===
 

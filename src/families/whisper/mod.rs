@@ -40,6 +40,7 @@ use serde_json::Value;
 use self::{config::Config, decoding_config::DecodingConfig, net::Net, recogniser::Recogniser};
 use crate::{
     model::{DeviceId, Family, Knob, LoadError, Model, ModelFiles, Placement, Precision, Preset},
+    nn::SimdLevel,
     speech::TaskKind,
 };
 
@@ -71,8 +72,12 @@ impl Family for Whisper {
 
     fn dtypes(&self, device: DeviceId) -> &'static [Precision] {
         match device {
+            // Texts are as good, and it is quicker and smaller (docs/PERFORMANCE.md), but beside a matrix unit.
+            DeviceId::Cpu if SimdLevel::detect().prefers_bytes() => {
+                &[Precision::Q8, Precision::F32, Precision::F16, Precision::Bf16]
+            }
             DeviceId::Cpu => &[Precision::F32, Precision::F16, Precision::Bf16, Precision::Q8],
-            DeviceId::Cuda(_) | DeviceId::Metal => &[Precision::F32, Precision::F16, Precision::Bf16],
+            DeviceId::Cuda(_) | DeviceId::Metal => &[Precision::F16, Precision::F32, Precision::Bf16],
         }
     }
 
