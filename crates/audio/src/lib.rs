@@ -42,7 +42,7 @@ pub use istft::{Fourier, InverseStft};
 pub use join::{JoinSettings, Joiner};
 pub use loudness::{CEILING, Immeasurable, Leveler, loudness, normalize};
 pub use mel::{LogMel, MelSpec, MelSpectrogram, Spectrum, slaney_matrix};
-pub use pcm::Pcm;
+pub use pcm::{Pcm, samples_of_pcm16};
 pub use resample::{Resampler, UnusableRate, resample};
 pub use silence::trim_silence;
 pub use stft::Stft;
