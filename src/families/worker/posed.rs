@@ -266,6 +266,7 @@ impl Worked for Transcribe {
             start: word.start,
             end: word.end,
             probability: word.probability,
+            channel: None,
         };
         let wanted = self.options.timestamps == Timestamps::Word;
         let words = if wanted { words.into_iter().map(word).collect() } else { Vec::new() };
@@ -281,6 +282,7 @@ impl Worked for Transcribe {
             avg_logprob: 0.0,
             compression_ratio: 0.0,
             no_speech_prob: 0.0,
+            channel: None,
             words,
             logprobs: Vec::new(),
         }))
