@@ -9,7 +9,7 @@ use std::{
 use actix_web::error::PayloadError;
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, ProtocolError, Session as Socket};
 use serde_json::Value;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 use super::{
     client::{self, ClientEvent, Misunderstood},
@@ -91,7 +91,7 @@ impl Connection {
                 // Before the clock: a pong that is here counts, however late it is read.
                 message = self.messages.recv(), if reading == Reading::Now => Happening::Message(message),
                 _ = ticks.tick() => Happening::Tick,
-                () = until(reading) => Happening::Again,
+                () = reading.changes() => Happening::Again,
             };
             match happening {
                 Happening::Said(said) => self.tell(said).await?,
@@ -299,14 +299,6 @@ impl Connection {
     fn expires_at(&self) -> u64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         (now + self.live.longest()).as_secs()
-    }
-}
-
-/// When more may be read; never where only an event can say so.
-async fn until(reading: Reading) {
-    match reading {
-        Reading::In(wait) => sleep(wait).await,
-        Reading::Now | Reading::WhenHeard => std::future::pending().await,
     }
 }
 

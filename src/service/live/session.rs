@@ -422,6 +422,18 @@ async fn hear(service: &Service, call: Call, request: TranscribeRequest, whole: 
     Ok(Heard { text: transcript.text(), logprobs: transcript.logprobs().cloned().collect() })
 }
 
+// === impl Reading ===
+
+impl Reading {
+    /// When it may have changed by time alone; never, where only an event can say so.
+    pub async fn changes(self) {
+        match self {
+            Self::In(wait) => sleep(wait).await,
+            Self::Now | Self::WhenHeard => pending().await,
+        }
+    }
+}
+
 // === impl LiveError ===
 
 impl LiveError {
