@@ -14,7 +14,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout
 use super::{
     client::{self, ClientEvent, Misunderstood},
     liveness::Liveness,
-    server::Events,
+    server::{Events, ServerEvent},
+    session::ShownSession,
     settings::Settings,
 };
 use crate::{
@@ -166,7 +167,7 @@ impl Connection {
             ClientEvent::Clear => {
                 self.live.notice();
                 self.live.clear();
-                Ok(Some(self.events.cleared()))
+                Ok(Some(ServerEvent::Cleared {}))
             }
             ClientEvent::Update { session, beta_name } => {
                 self.live.notice();
@@ -187,7 +188,7 @@ impl Connection {
         }
     }
 
-    fn update(&mut self, session: Value, expires_at: u64, beta_name: bool) -> Result<Value, Problemed> {
+    fn update(&mut self, session: Value, expires_at: u64, beta_name: bool) -> Result<ServerEvent, Problemed> {
         let settings = self.settings.updated(session, self.events.dialect())?;
         self.live.set(settings.ask())?;
         self.events.with_logprobs(settings.logprobs);
@@ -256,8 +257,8 @@ impl Connection {
         Ok(())
     }
 
-    async fn say(&mut self, event: &Value) -> Going {
-        sent(self.config.ping, self.socket.text(event.to_string())).await
+    async fn say(&mut self, event: &ServerEvent) -> Going {
+        sent(self.config.ping, self.socket.text(event.text())).await
     }
 
     async fn ping(&mut self) -> Going {
@@ -287,12 +288,12 @@ impl Connection {
     }
 
     /// As a client is told how the session is set.
-    fn shown(&self, expires_at: u64) -> Value {
+    fn shown(&self, expires_at: u64) -> ShownSession {
         let catalog = self.service.catalog();
         let model = self.settings.model.as_deref();
         let entry = catalog.resolve_for(model, crate::speech::TaskKind::Transcribe);
         let name = entry.map_or_else(|_| model.unwrap_or_default().to_owned(), |entry| entry.name.to_string());
-        self.settings.shown(&self.events.session_id(), expires_at, &name, self.events.dialect())
+        self.settings.shown(self.events.session_id(), expires_at, name, self.events.dialect())
     }
 
     /// Seconds since 1970.
