@@ -88,8 +88,9 @@ impl Connection {
             };
             match happening {
                 Happening::Frame(Ok(Some(frame))) => {
-                    heard_at = Instant::now();
                     self.frame(frame).await?;
+                    // After it: a long text takes its time to be spoken, and is no silence of the client's.
+                    heard_at = Instant::now();
                 }
                 Happening::Frame(Ok(None)) => return Err(Over(LiveEnd::Left)),
                 Happening::Frame(Err(FrameError::Io(_) | FrameError::BrokenOff)) => return Err(Over(LiveEnd::Left)),

@@ -198,8 +198,7 @@ impl Connection {
 
     /// The server goes down: what was said gets its text, and nothing more is taken.
     async fn stop(&mut self) -> Going {
-        // What is too short for an item has none.
-        let _ = self.live.commit();
+        self.live.end();
         let draining = self.draining.clone();
         let mut over = pin!(draining.over());
         while !self.live.is_done() {

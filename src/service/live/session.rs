@@ -241,6 +241,14 @@ impl LiveSession {
         Ok(())
     }
 
+    /// There is no more sound: what is heard of an item is all of it, and what is kept of silence is nothing.
+    pub fn end(&mut self) {
+        // What is too short for an item has no text.
+        if self.turns.current().is_none() || self.commit().is_err() {
+            self.clear();
+        }
+    }
+
     /// Forgets what belongs to no whole item.
     pub fn clear(&mut self) {
         self.turns.clear();
