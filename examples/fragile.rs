@@ -85,6 +85,7 @@ fn segment(text: String, end: f64) -> Segment {
         avg_logprob: 0.0,
         compression_ratio: 1.0,
         no_speech_prob: 0.0,
+        channel: None,
         words: Vec::new(),
         logprobs: Vec::new(),
     }

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     app::{self, App},
     service::{Recording, Service, TranscribeRequest},
-    speech::{Segment, Timestamps, TranscribeMode, TranscribeOptions, Transcript, TranscriptEvent},
+    speech::{self, Segment, Timestamps, TranscribeMode, TranscribeOptions, Transcript, TranscriptEvent},
 };
 
 #[derive(Debug, clap::Args)]
@@ -43,6 +43,15 @@ pub(super) struct Args {
     /// Text that came before, or words to expect
     #[arg(long)]
     prompt: Option<String>,
+    /// Hear each channel by itself, such as the sides of a call, or all of them as one
+    #[arg(long, default_value = "mix")]
+    channels: Channels,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Channels {
+    Mix,
+    Separate,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -116,10 +125,20 @@ fn listen(args: &Args, recording: Recording) -> TranscribeRequest {
             language: args.language.clone(),
             mode: if args.translate { TranscribeMode::Translate } else { TranscribeMode::Transcribe },
             prompt: args.prompt.clone(),
+            channels: args.channels.into(),
             timestamps: if args.words { Timestamps::Word } else { Timestamps::Segment },
             ..TranscribeOptions::default()
         },
         voice_activity: None,
+    }
+}
+
+impl From<Channels> for speech::Channels {
+    fn from(channels: Channels) -> Self {
+        match channels {
+            Channels::Mix => Self::Mix,
+            Channels::Separate => Self::Separate,
+        }
     }
 }
 
@@ -154,11 +173,14 @@ fn json(args: &Args, file: &Path, transcript: &Transcript) -> serde_json::Value 
         "text": transcript.text(),
         "segments": transcript.segments,
     });
+    if let Some(channels) = transcript.channels {
+        value["channels"] = json!(channels);
+    }
     if !transcript.warnings.is_empty() {
         value["warnings"] = json!(transcript.warnings);
     }
     if args.words {
-        value["words"] = json!(transcript.words().collect::<Vec<_>>());
+        value["words"] = json!(transcript.words());
     }
     value
 }

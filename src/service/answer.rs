@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::{ServiceError, metrics::Account, original::Original};
+use super::{ServiceError, Started, channels::Answers, metrics::Account};
 use crate::{
     audio::Pcm,
     lifecycle::Lease,
-    model::{RequestError, Responses},
+    model::RequestError,
     speech::{
         Measured, ModelName, Piece, Segment, Speech, SpeechEvent, SpeechSummary, Summary, Task, Transcribe, Transcript,
         TranscriptEvent, Warning,
@@ -15,11 +15,10 @@ use crate::{
 
 /// An answer in progress, of any task. Dropping it tells the model to stop.
 pub struct Answer<T: Task> {
-    responses: Responses<T>,
+    answers: Answers<T>,
     account: Account,
     /// Keeps the model in memory until the last piece.
     lease: Lease,
-    original: Original,
     /// Of sound that is gathered.
     longest: Duration,
     over: bool,
@@ -31,14 +30,10 @@ pub type Transcription = Answer<Transcribe>;
 // === impl Answer ===
 
 impl<T: Task> Answer<T> {
-    pub(super) fn new(
-        lease: Lease,
-        responses: Responses<T>,
-        account: Account,
-        original: Original,
-        longest: Duration,
-    ) -> Self {
-        Self { responses, account, lease, original, longest, over: false }
+    pub(super) fn begun(mut account: Account, started: Started<T>) -> Self {
+        let Started { lease, answers, heard, characters, longest } = started;
+        account.begun(heard, characters);
+        Self { answers, account, lease, longest, over: false }
     }
 
     /// Who answers.
@@ -48,12 +43,17 @@ impl<T: Task> Answer<T> {
 
     /// Length of the recording that came with the request; 0 without one.
     pub fn seconds(&self) -> f64 {
-        self.original.seconds
+        self.answers.seconds()
+    }
+
+    /// How many channels of it are heard, where each is by itself.
+    pub fn channels(&self) -> Option<usize> {
+        self.answers.count()
     }
 
     /// What was amiss with the recording.
     pub fn warnings(&self) -> &[Warning] {
-        self.original.warnings()
+        self.answers.warnings()
     }
 
     /// Hertz of sound that is still to be sent, where the request is live.
@@ -61,12 +61,8 @@ impl<T: Task> Answer<T> {
         self.lease.input_rate(T::KIND).unwrap_or(super::request::ANY_RATE)
     }
 
-    /// The next piece; `None` after the last or after an error.
-    async fn piece(&mut self) -> Option<Result<T::Piece, ServiceError>> {
-        if self.over {
-            return None;
-        }
-        let piece = self.responses.next().await.unwrap_or(Err(RequestError::Gone));
+    /// Counts what came, and hands it on.
+    fn counted(&mut self, piece: Result<T::Piece, RequestError>) -> Result<T::Piece, ServiceError> {
         match &piece {
             Ok(piece) => {
                 self.account.made(piece.size().sound);
@@ -77,7 +73,7 @@ impl<T: Task> Answer<T> {
         if self.over && piece.is_ok() {
             self.account.succeed();
         }
-        Some(piece.map_err(|error| self.failed(error)))
+        piece.map_err(|error| self.failed(error))
     }
 
     fn failed(&mut self, error: RequestError) -> ServiceError {
@@ -90,8 +86,11 @@ impl<T: Task> Answer<T> {
 impl Answer<Transcribe> {
     /// The next piece; `None` after [`TranscriptEvent::Done`] or after an error.
     pub async fn next(&mut self) -> Option<Result<TranscriptEvent, ServiceError>> {
-        let piece = self.piece().await?;
-        Some(piece.map(|piece| self.original.place(piece)))
+        if self.over {
+            return None;
+        }
+        let piece = self.answers.next().await;
+        Some(self.counted(piece))
     }
 
     /// Waits for the last piece.
@@ -116,8 +115,8 @@ impl Answer<Transcribe> {
 
     /// All of it, of segments that were gathered elsewhere.
     pub fn transcript(&self, segments: Vec<Segment>, summary: Summary) -> Transcript {
-        let warnings = self.warnings().to_vec();
-        Transcript { model: self.model().clone(), segments, summary, warnings }
+        let (channels, warnings) = (self.channels(), self.warnings().to_vec());
+        Transcript { model: self.model().clone(), segments, summary, channels, warnings }
     }
 }
 
@@ -129,7 +128,11 @@ impl<T: Task<Piece = SpeechEvent>> Answer<T> {
 
     /// The next piece; `None` after [`SpeechEvent::Done`] or after an error.
     pub async fn next(&mut self) -> Option<Result<SpeechEvent, ServiceError>> {
-        self.piece().await
+        if self.over {
+            return None;
+        }
+        let piece = self.answers.only().await;
+        Some(self.counted(piece))
     }
 
     /// Waits for the last piece, and gives all of them as one sound.

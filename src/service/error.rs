@@ -128,7 +128,8 @@ impl Fault for ServiceError {
     fn kind(&self) -> Kind {
         match self {
             Self::Unsupported { .. } | Self::WrongTask { .. } | Self::Prosody(_) => Kind::Unsupported,
-            Self::Audio(DecodeError::TooLong { .. }) | Self::TooLong { .. } => Kind::TooLarge,
+            Self::Audio(error) if error.is_too_large() => Kind::TooLarge,
+            Self::TooLong { .. } => Kind::TooLarge,
             Self::Text(TextError::TooLong { .. }) => Kind::TooLarge,
             Self::Audio(_) | Self::Undecoded { .. } | Self::Text(_) => Kind::Invalid,
             Self::ImplausibleLength(_) | Self::Internal(_) => Kind::Internal,

@@ -22,11 +22,16 @@ use tokio::{
 };
 use tracing::{debug, info, warn};
 
-use super::memory::{MemoryShare, OutOfMemory};
+use super::{
+    ServiceError,
+    memory::{MemoryShare, OutOfMemory},
+    sound::Decoded,
+};
 use crate::{
-    audio::{DecodeError, Pcm},
+    audio::{DecodeError, MOST_APART, Pcm},
     model::ProgramChoice,
     process::{kill_group, lower_priority},
+    speech::{Channels, Warning},
 };
 
 /// The program that was found at the start, if any.
@@ -40,12 +45,19 @@ pub struct Ffmpeg {
 
 /// What became of a recording.
 #[derive(Debug)]
-pub(super) enum Heard {
-    Sound(Pcm),
-    TooLong,
+pub(super) enum Outcome {
+    Sound(Decoded),
+    TooMuch(DecodeError),
     NoMemory(OutOfMemory),
     /// Not one sample.
     Nothing,
+}
+
+/// Sound as it comes out of the program, channel by channel.
+struct Planes {
+    channels: Vec<Vec<f32>>,
+    /// Samples of each channel, at most.
+    most: usize,
 }
 
 /// A process that ends with its group when it is dropped.
@@ -56,6 +68,16 @@ const MEMORY: &str = "1048576";
 /// Read at once, and of its complaints.
 const BLOCK: usize = 64 * 1024;
 const MOST_COMPLAINTS: u64 = 2048;
+/// Of that, bytes and lines that the caller is told.
+const TOLD: usize = 400;
+const TOLD_LINES: usize = 4;
+/// How long its last complaint may come after its last sample.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// What comes before the samples: of Sun's format, which says how many channels there are, and needs no length.
+const HEADER: usize = 24;
+const MAGIC: &[u8] = b".snd";
+/// Bytes before the samples, at most.
+const MOST_HEADER: usize = 4096;
 
 const PROTOCOLS: &str = "pipe,cache";
 /// Formats that hold their sound themselves.
@@ -95,28 +117,35 @@ impl Ffmpeg {
         (!self.is_there()).then_some(self.remedy)
     }
 
-    /// The sound of a file, at `rate` hertz in one channel.
-    pub(super) async fn hear(&self, bytes: Bytes, rate: u32, longest: Duration, share: &mut MemoryShare) -> Heard {
-        let Some(program) = self.program() else { return Heard::Nothing };
-        let mut group = match command(program, &bytes, rate).spawn() {
+    /// The sound of a file, at `rate` hertz, and what the program says of damage.
+    pub(super) async fn hear(
+        &self,
+        bytes: Bytes,
+        channels: Channels,
+        rate: u32,
+        longest: Duration,
+        share: &mut MemoryShare,
+    ) -> Outcome {
+        let Some(program) = self.program() else { return Outcome::Nothing };
+        let mut group = match command(program, &bytes, channels, rate).spawn() {
             Ok(child) => Group(child),
             Err(error) => {
                 warn!(%error, "ffmpeg could not be started");
-                return Heard::Nothing;
+                return Outcome::Nothing;
             }
         };
         match timeout(self.time_limit, exchange(&mut group.0, &bytes, rate, longest, share)).await {
-            Ok(heard) => heard,
+            Ok(outcome) => outcome,
             Err(_) => {
                 warn!(limit = ?self.time_limit, "ffmpeg took too long");
-                Heard::Nothing
+                Outcome::Nothing
             }
         }
     }
 }
 
 /// Through a shell, which bounds the memory and then is ffmpeg.
-fn command(program: &Path, bytes: &[u8], rate: u32) -> Command {
+fn command(program: &Path, bytes: &[u8], channels: Channels, rate: u32) -> Command {
     // The index of an MP4 may lie at its end, which a pipe cannot go back from; the cache is a file that has no name.
     let is_film = matches!(bytes.get(4..8), Some(b"ftyp" | b"moov" | b"mdat" | b"wide" | b"free" | b"skip"));
     let input = if is_film { "cache:pipe:0" } else { "pipe:0" };
@@ -124,81 +153,116 @@ fn command(program: &Path, bytes: &[u8], rate: u32) -> Command {
     command.args(["-c", r#"ulimit -v "$0" && ulimit -c 0 && exec "$@""#, MEMORY]).arg(program);
     command.args(["-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1"]);
     command.args(["-protocol_whitelist", PROTOCOLS, "-format_whitelist", FORMATS, "-i", input]);
-    command.args(["-map", "0:a:0", "-vn", "-sn", "-dn", "-af", "aresample=async=1:first_pts=0", "-ac", "1"]);
-    command.args(["-ar", &rate.to_string(), "-c:a", "pcm_f32le", "-f", "f32le", "pipe:1"]);
+    command.args(["-map", "0:a:0", "-vn", "-sn", "-dn", "-af", "aresample=async=1:first_pts=0"]);
+    if channels == Channels::Mix {
+        command.args(["-ac", "1"]);
+    }
+    command.args(["-ar", &rate.to_string(), "-c:a", "pcm_f32be", "-f", "au", "pipe:1"]);
     command.env_clear().process_group(0).kill_on_drop(true).current_dir("/");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
 /// Bytes in, samples out, both at once.
-async fn exchange(child: &mut Child, bytes: &[u8], rate: u32, longest: Duration, share: &mut MemoryShare) -> Heard {
+async fn exchange(child: &mut Child, bytes: &[u8], rate: u32, longest: Duration, share: &mut MemoryShare) -> Outcome {
     let (Some(mut input), Some(output), Some(complaints)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
-        return Heard::Nothing;
+        return Outcome::Nothing;
     };
     // It may have enough before the end, and then closes the pipe.
     let write = async move { _ = input.write_all(bytes).await };
     let complain = async {
-        let (mut text, mut rest) = (String::new(), complaints.take(MOST_COMPLAINTS));
-        _ = rest.read_to_string(&mut text).await;
+        let (mut text, mut rest) = (Vec::new(), complaints.take(MOST_COMPLAINTS));
+        _ = rest.read_to_end(&mut text).await;
         _ = tokio::io::copy(&mut rest.into_inner(), &mut tokio::io::sink()).await;
-        text
+        String::from_utf8_lossy(&text).into_owned()
     };
-    let most = (longest.as_secs_f64() * f64::from(rate)) as usize;
     let work = async {
         tokio::select! {
             // Too much, or the end: what else it would read or say does not matter.
-            heard = samples(output, rate, most, share) => heard,
-            _ = async { tokio::join!(write, std::future::pending::<()>()) } => Heard::Nothing,
+            heard = samples(output, rate, longest, share) => heard,
+            _ = async { tokio::join!(write, std::future::pending::<()>()) } => Ok(Vec::new()),
         }
     };
-    tokio::pin!(work);
-    tokio::select! {
-        heard = &mut work => heard,
-        text = complain => {
-            if !text.is_empty() {
-                debug!(text = text.trim(), "ffmpeg");
+    tokio::pin!(work, complain);
+    let (heard, complaints) = tokio::select! {
+        text = &mut complain => (work.await, text),
+        heard = &mut work => match heard {
+            Ok(channels) if !channels.is_empty() => {
+                (Ok(channels), timeout(LAST_WORDS, complain).await.unwrap_or_default())
             }
-            work.await
+            heard => (heard, String::new()),
+        },
+    };
+    if !complaints.is_empty() {
+        debug!(text = complaints.trim(), "ffmpeg");
+    }
+    match heard {
+        Ok(channels) if channels.is_empty() => Outcome::Nothing,
+        Ok(channels) => {
+            let warnings = faults(&complaints).map(|faults| Warning::damaged(&faults)).into_iter().collect();
+            Outcome::Sound(Decoded { channels, warnings })
         }
+        Err(outcome) => outcome,
     }
 }
 
-async fn samples(mut output: ChildStdout, rate: u32, most: usize, share: &mut MemoryShare) -> Heard {
-    let (mut samples, mut block, mut filled) = (Vec::<f32>::new(), vec![0; BLOCK], 0);
+/// All channels, each of one length; none, if there is not one sample.
+async fn samples(
+    mut output: ChildStdout,
+    rate: u32,
+    longest: Duration,
+    share: &mut MemoryShare,
+) -> Result<Vec<Pcm>, Outcome> {
+    let Some(count) = channels(&mut output).await else { return Ok(Vec::new()) };
+    let mut planes = Planes::new(count, rate, longest)?;
+    let (frame, mut block, mut filled) = (count * size_of::<f32>(), vec![0; BLOCK], 0);
     loop {
         let read = output.read(&mut block[filled..]).await.unwrap_or(0);
         if read == 0 {
             break;
         }
         filled += read;
-        let whole = filled / size_of::<f32>();
-        if samples.len() + whole > most {
-            return Heard::TooLong;
-        }
-        if let Err(refusal) = make_room(&mut samples, whole, share) {
-            return Heard::NoMemory(refusal);
-        }
-        let (words, _) = block[..filled].as_chunks();
-        samples.extend(words.iter().map(|word| f32::from_le_bytes(*word)).map(sane));
-        block.copy_within(whole * size_of::<f32>()..filled, 0);
-        filled -= whole * size_of::<f32>();
+        let whole = filled / frame * frame;
+        planes.push(&block[..whole], longest, share)?;
+        block.copy_within(whole..filled, 0);
+        filled -= whole;
     }
-    if samples.is_empty() { Heard::Nothing } else { Heard::Sound(Pcm::new(samples, rate)) }
+    Ok(planes
+        .channels
+        .into_iter()
+        .filter(|channel| !channel.is_empty())
+        .map(|channel| Pcm::new(channel, rate))
+        .collect())
 }
 
-/// Asks before the samples grow, by halves, for the old and the new ones.
-fn make_room(samples: &mut Vec<f32>, more: usize, share: &mut MemoryShare) -> Result<(), OutOfMemory> {
-    let (needed, has) = (samples.len() + more, samples.capacity());
-    if needed > has {
-        let capacity = needed.max(has / 2 * 3);
-        share.resize((has + capacity) * size_of::<f32>())?;
-        samples.reserve_exact(capacity - samples.len());
-        share.resize(samples.capacity() * size_of::<f32>())?;
+/// How many there are, by the header, after which come the samples.
+async fn channels(output: &mut ChildStdout) -> Option<usize> {
+    let mut header = [0; HEADER];
+    output.read_exact(&mut header).await.ok()?;
+    let word = |at: usize| header[at..].first_chunk().map(|bytes| u32::from_be_bytes(*bytes) as usize);
+    let more = word(4)?.checked_sub(HEADER).filter(|more| header.starts_with(MAGIC) && *more <= MOST_HEADER)?;
+    output.read_exact(&mut vec![0; more]).await.ok()?;
+    word(20).filter(|count| *count > 0)
+}
+
+/// What it complains of, in few words: without the addresses of its parts, and each thing once.
+fn faults(complaints: &str) -> Option<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for line in complaints.lines() {
+        let line = match line.split_once(" @ 0x") {
+            Some((part, rest)) => format!("{part}{}", rest.trim_start_matches(|c: char| c.is_ascii_hexdigit())),
+            None => line.to_owned(),
+        };
+        let line: String = line.trim().chars().filter(|c| !c.is_control()).collect();
+        if !line.is_empty() && lines.len() < TOLD_LINES && !lines.contains(&line) {
+            lines.push(line);
+        }
     }
-    Ok(())
+    let mut text = lines.join("; ");
+    text.truncate(text.floor_char_boundary(TOLD));
+    (!text.is_empty()).then_some(text)
 }
 
 fn sane(sample: f32) -> f32 {
@@ -253,17 +317,62 @@ fn version(program: &Path) -> Option<String> {
     text.strip_prefix("ffmpeg version ")?.split_whitespace().next().map(str::to_owned)
 }
 
-// === impl Heard ===
+// === impl Outcome ===
 
-impl Heard {
+impl Outcome {
     /// The sound, or why there is none: what the first decoder said, where this one has nothing to add.
-    pub fn or(self, first: DecodeError, longest: Duration) -> Result<Pcm, super::ServiceError> {
+    pub fn or(self, first: DecodeError) -> Result<Decoded, ServiceError> {
         match self {
-            Self::Sound(pcm) => Ok(pcm),
-            Self::TooLong => Err(DecodeError::TooLong { limit: longest }.into()),
+            Self::Sound(decoded) => Ok(decoded),
+            Self::TooMuch(error) => Err(error.into()),
             Self::NoMemory(refusal) => Err(refusal.into()),
             Self::Nothing => Err(first.into()),
         }
+    }
+}
+
+// === impl Planes ===
+
+impl Planes {
+    /// The seconds of all channels count.
+    fn new(count: usize, rate: u32, longest: Duration) -> Result<Self, Outcome> {
+        if count > MOST_APART {
+            return Err(Outcome::TooMuch(DecodeError::TooManyChannels { channels: count, most: MOST_APART }));
+        }
+        let most = (longest.as_secs_f64() * f64::from(rate) / count as f64) as usize;
+        Ok(Self { channels: vec![Vec::new(); count], most })
+    }
+
+    /// Takes whole frames of big-endian samples.
+    fn push(&mut self, frames: &[u8], limit: Duration, share: &mut MemoryShare) -> Result<(), Outcome> {
+        let (words, _) = frames.as_chunks();
+        let count = self.channels.len();
+        let samples = self.channels[0].len() + words.len() / count;
+        if samples > self.most {
+            return Err(Outcome::TooMuch(match count {
+                1 => DecodeError::TooLong { limit },
+                channels => DecodeError::ChannelsTooLong { channels, limit },
+            }));
+        }
+        self.make_room(samples, share).map_err(Outcome::NoMemory)?;
+        for (at, channel) in self.channels.iter_mut().enumerate() {
+            channel.extend(words.iter().skip(at).step_by(count).map(|word| sane(f32::from_be_bytes(*word))));
+        }
+        Ok(())
+    }
+
+    /// Asks before the samples grow, by halves, for the old and the new ones.
+    fn make_room(&mut self, needed: usize, share: &mut MemoryShare) -> Result<(), OutOfMemory> {
+        let (count, has) = (self.channels.len(), self.channels[0].capacity());
+        if needed > has {
+            let capacity = needed.max(has / 2 * 3);
+            share.resize((has + capacity) * count * size_of::<f32>())?;
+            for channel in &mut self.channels {
+                channel.reserve_exact(capacity - channel.len());
+            }
+            share.resize(capacity * count * size_of::<f32>())?;
+        }
+        Ok(())
     }
 }
 
@@ -274,5 +383,22 @@ impl Drop for Group {
         if let Some(leader) = self.0.id() {
             kill_group(leader);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_told_in_few_words() {
+        let said = "[mp3float @ 0x55d1c0ffee00] Header missing\n[mp3float @ 0x55d1c0ffee00] Header missing\n\
+                    Error while decoding stream #0:0: Invalid data found when processing input\u{7}\n\n";
+        let told = "[mp3float] Header missing; \
+                    Error while decoding stream #0:0: Invalid data found when processing input";
+        assert_eq!(faults(said).as_deref(), Some(told));
+        assert_eq!(faults(" \n"), None);
+        let many: String = (0..100).map(|n| format!("fault {n} \u{e9}{}\n", "x".repeat(200))).collect();
+        assert!(faults(&many).is_some_and(|told| told.len() <= TOLD));
     }
 }

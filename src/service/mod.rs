@@ -4,10 +4,12 @@
 mod allowance;
 mod answer;
 mod call;
+mod channels;
 mod config;
 mod error;
 mod fallback;
 mod ffmpeg;
+mod hearing;
 mod inquiry;
 mod lexicon_file;
 pub mod live;
@@ -30,8 +32,6 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
-use futures::future::Either;
 use prometheus::Registry;
 use tokio::{sync::Semaphore, task::spawn_blocking};
 use tracing::instrument;
@@ -51,8 +51,10 @@ pub use speak::{SpeakRequest, Speaking, rest_after};
 pub use voices::{Voice, VoiceError, VoiceNotes, Voices};
 
 use self::{
+    channels::Answers,
     fallback::Substitute,
     ffmpeg::Ffmpeg,
+    hearing::{Hearing, Sound},
     live::{LiveMetrics, LiveRoom},
     metrics::{Account, Metrics},
     original::Original,
@@ -61,12 +63,12 @@ use self::{
     speech_limits::SpeechLimits,
 };
 use crate::{
-    audio::{self, DecodeError, Pcm, VoiceActivity},
+    audio::Pcm,
     catalog::{Catalog, Entry},
     lifecycle::{AcquireOptions, Lease, Lifecycle, Unavailable},
-    model::{Availability, Family, InputSender, Request, RequestError, Responses, request},
+    model::{Availability, Family, FlowLimits, InputSender, Request, RequestError, request},
     runtime::Runnable,
-    speech::{Convert, Synthesize, SynthesizeOptions, Task, TaskKind, Transcribe, Warning},
+    speech::{Convert, Synthesize, SynthesizeOptions, Task, TaskKind, Transcribe},
     text::{Chunk, ChunkLimits, LengthCheck},
 };
 
@@ -100,11 +102,30 @@ struct ReadText {
     options: SynthesizeOptions,
 }
 
+/// What is asked of a model.
+enum Asked<T> {
+    /// As the model gets it.
+    Ready(T),
+    /// Made of each sound that is decoded of a recording.
+    Heard(Hearing, Box<dyn FnOnce(Vec<Pcm>) -> Vec<T> + Send>),
+}
+
+/// A request whose model and whose sound are there: one, or one for each channel of its recording.
+struct Ready<T: Task> {
+    lease: Lease,
+    asks: Vec<(T, Original)>,
+    id: String,
+    deadline: Instant,
+    output: FlowLimits,
+    longest: Duration,
+}
+
 /// A request that its model has.
 struct Started<T: Task> {
     lease: Lease,
-    responses: Responses<T>,
-    original: Original,
+    answers: Answers<T>,
+    /// Seconds of sound, over all channels.
+    heard: f64,
     characters: usize,
     longest: Duration,
 }
@@ -173,8 +194,9 @@ impl Service {
 
     /// How long a recording is.
     pub async fn seconds(&self, recording: Recording) -> Result<f64, ServiceError> {
-        let longest = self.config().max_audio;
-        Ok(self.pcm(recording.into(), None, ANY_RATE, longest).await?.1.seconds)
+        let sound = Sound::Undecoded(Hearing::of(recording.into()));
+        let heard = self.hear(sound, ANY_RATE, self.config().max_audio).await?;
+        Ok(heard.iter().map(|(_, original)| original.seconds).sum())
     }
 
     /// Has a recording written down. The answer arrives while it is made; dropping it stops the work.
@@ -196,19 +218,15 @@ impl Service {
         account: Account,
     ) -> Result<Answer<Transcribe>, ServiceError> {
         let TranscribeRequest { audio, options, voice_activity } = asked;
-        let file = audio.file();
-        let decode = async |rate, longest| {
-            let (audio, original) = self.pcm(audio, voice_activity, rate, longest).await?;
-            Ok((Transcribe { audio, options }, original))
-        };
-        self.answer(call, account, file, decode, whole).await.map(|(answer, ())| answer)
+        let hearing = Hearing { audio, channels: options.channels, voice_activity };
+        let asked = Asked::of(hearing, options, |audio, options| Transcribe { audio, options });
+        self.answer(call, account, asked).await
     }
 
     /// Has a text spoken. The sound arrives while it is made; dropping it stops the work.
     pub async fn synthesize(&self, call: Call, asked: Synthesize) -> Result<Answer<Synthesize>, ServiceError> {
-        let ready = async |_, _| Ok((asked, Original::silent()));
         let account = self.metrics.open(call.protocol, TaskKind::Synthesize);
-        self.answer(call, account, None, ready, whole).await.map(|(answer, ())| answer)
+        self.answer(call, account, Asked::Ready(asked)).await
     }
 
     /// Has a text read, cut into what the model says in one go, and spoken. The sound arrives while it is made.
@@ -303,13 +321,9 @@ impl Service {
     /// Has a recording spoken by another voice. The sound arrives while it is made; dropping it stops the work.
     pub async fn convert(&self, call: Call, asked: ConvertRequest) -> Result<Answer<Convert>, ServiceError> {
         let ConvertRequest { audio, options } = asked;
-        let file = audio.file();
-        let decode = async |rate, longest| {
-            let (audio, original) = self.pcm(audio, None, rate, longest).await?;
-            Ok((Convert { audio, options }, original))
-        };
+        let asked = Asked::of(Hearing::of(audio), options, |audio, options| Convert { audio, options });
         let account = self.metrics.open(call.protocol, TaskKind::Convert);
-        self.answer(call, account, file, decode, whole).await.map(|(answer, ())| answer)
+        self.answer(call, account, asked).await
     }
 
     /// Begins what is still being said or written: more of it goes through the sender, at
@@ -320,65 +334,65 @@ impl Service {
         beginning: T,
     ) -> Result<(Answer<T>, InputSender<T>), ServiceError> {
         let limits = self.config().input;
-        let ready = async |_, _| Ok((beginning, Original::silent()));
-        let account = self.metrics.open(call.protocol, T::KIND);
-        self.answer(call, account, None, ready, |request| request.live(limits)).await
+        let mut account = self.metrics.open(call.protocol, T::KIND);
+        let mut input = None;
+        let started = self.ready(call, Asked::Ready(beginning), &mut account).await.and_then(|ready| {
+            ready.send(|request| {
+                let (request, sender) = request.live(limits);
+                input = Some(sender);
+                request
+            })
+        });
+        let answer = account.settle(started, Answer::begun)?;
+        Ok((answer, input.ok_or(ServiceError::Internal("nothing was asked"))?))
     }
 
-    /// The way of every request: resolve, check, look at the file, lease, decode, queue. `decode` is given the rate that
-    /// the family wants and the longest recording that is taken.
-    async fn answer<T: Runnable + Sounding, I>(
+    /// The way of every request: resolve, check, look at the recording, lease, decode, queue.
+    async fn answer<T: Runnable + Sounding>(
         &self,
         call: Call,
         mut account: Account,
-        file: Option<Recording>,
-        decode: impl AsyncFnOnce(u32, Duration) -> Result<(T, Original), ServiceError>,
-        open: impl FnOnce(Request<T>) -> (Request<T>, I),
-    ) -> Result<(Answer<T>, I), ServiceError> {
-        let started = self.start(call, file, decode, open, &mut account).await;
-        account.settle(started, |mut account, (started, input)| {
-            let Started { lease, responses, original, characters, longest } = started;
-            account.begun(original.seconds, characters);
-            (Answer::new(lease, responses, account, original, longest), input)
-        })
+        asked: Asked<T>,
+    ) -> Result<Answer<T>, ServiceError> {
+        let ready = self.ready(call, asked, &mut account).await;
+        account.settle(ready.and_then(|ready| ready.send(|request| request)), Answer::begun)
     }
 
-    async fn start<T: Runnable + Sounding, I>(
+    /// Has the model of a request here, and its sound.
+    async fn ready<T: Runnable + Sounding>(
         &self,
         call: Call,
-        file: Option<Recording>,
-        decode: impl AsyncFnOnce(u32, Duration) -> Result<(T, Original), ServiceError>,
-        open: impl FnOnce(Request<T>) -> (Request<T>, I),
+        asked: Asked<T>,
         account: &mut Account,
-    ) -> Result<(Started<T>, I), ServiceError> {
+    ) -> Result<Ready<T>, ServiceError> {
         let known = self.known.load_full();
         let (config, entry) = (&known.config, entry(&known.catalog, call.model.as_deref(), T::KIND)?);
         account.model(&entry.name);
-        // What is no recording costs no load, and what is one no memory before its model is there.
-        self.probe(file, config.max_audio).await?;
-        let rate = known.input_rate(entry, T::KIND);
-        // Who may send so many seconds is told before anything is loaded, for which they have to be counted.
-        let sound = match &call.allowance {
-            None => Either::Left(decode),
-            Some(allowance) => {
-                let decoded = decode(rate, config.max_audio).await?;
-                allowance.take_audio(decoded.1.seconds)?;
-                allowance.take_characters(decoded.0.characters())?;
-                Either::Right(decoded)
+        let (rate, longest) = (known.input_rate(entry, T::KIND), config.max_audio);
+        let (lease, asks) = match asked {
+            Asked::Ready(ask) => {
+                if let Some(allowance) = &call.allowance {
+                    allowance.take_characters(ask.characters())?;
+                }
+                (self.acquire(entry, &call, config.wait).await?, vec![(ask, Original::silent())])
+            }
+            Asked::Heard(hearing, ask) => {
+                // What is no recording costs no load, and what is one no memory before its model is there.
+                let mut sound = self.look(hearing, rate, longest).await?;
+                // Who may send so many seconds is told before anything is loaded, for which they have to be counted.
+                if let Some(allowance) = &call.allowance {
+                    sound = Sound::Decoded(self.hear(sound, rate, longest).await?);
+                    allowance.take_audio(sound.seconds())?;
+                }
+                let lease = self.acquire(entry, &call, config.wait).await?;
+                let (sounds, originals): (_, Vec<_>) = self.hear(sound, rate, longest).await?.into_iter().unzip();
+                (lease, ask(sounds).into_iter().zip(originals).collect())
             }
         };
-        let lease = self.acquire(entry, &call, config.wait).await?;
-        let (ask, original) = match sound {
-            Either::Left(decode) => decode(rate, config.max_audio).await?,
-            Either::Right(decoded) => decoded,
-        };
-        call.served.warned(original.warnings());
-        let (characters, ask) = (ask.characters(), self.at_rate_of(&lease, ask).await?);
+        call.served.warned(asks.first().map(|(_, original)| original.warnings()).unwrap_or_default());
+        let asks = self.all_at_rate_of(&lease, asks).await?;
         let deadline = call.ends(config.request_timeout);
-        let (request, responses) = request(call.id, ask, Some(deadline));
-        let (request, input) = open(request.bounded(config.output));
-        lease.submit(request)?;
-        Ok((Started { lease, responses, original, characters, longest: config.max_audio }, input))
+        Ok(Ready { lease, asks, id: call.id, deadline, output: config.output, longest })
     }
 
     #[instrument(name = "wait", level = "debug", skip_all, fields(model = %entry.name))]
@@ -393,67 +407,6 @@ impl Service {
             error => ServiceError::from(error),
         });
         lease.inspect(|lease| call.served.by(lease))
-    }
-
-    async fn probe(&self, file: Option<Recording>, longest: Duration) -> Result<(), ServiceError> {
-        let Some(Recording { bytes, hint }) = file else { return Ok(()) };
-        let _permit = self.decoders.acquire().await.map_err(|_| ServiceError::Internal("the decoders are closed"))?;
-        let file = bytes.clone();
-        let probed = spawn_blocking(move || audio::probe(&file, hint.as_deref(), longest)).await;
-        let Err(error) = probed.map_err(|_| ServiceError::Internal("the audio decoder failed"))? else { return Ok(()) };
-        if !error.may_be_heard_otherwise() {
-            return Err(error.into());
-        }
-        match self.hear_otherwise(bytes, ANY_RATE, sound::PROBED, error, &mut self.decoded.nothing()).await {
-            Err(ServiceError::Audio(DecodeError::TooLong { limit })) if limit == sound::PROBED => Ok(()),
-            heard => heard.map(|_| ()),
-        }
-    }
-
-    /// What the decoders here refused, by ffmpeg, where that may help and is installed.
-    async fn hear_otherwise(
-        &self,
-        file: Bytes,
-        rate: u32,
-        longest: Duration,
-        error: DecodeError,
-        share: &mut MemoryShare,
-    ) -> Result<(Pcm, Vec<Warning>), ServiceError> {
-        match self.ffmpeg.remedy() {
-            _ if !error.may_be_heard_otherwise() => Err(error.into()),
-            Some(remedy) if matches!(error, DecodeError::Unsupported(_)) => {
-                Err(ServiceError::Undecoded { error, remedy })
-            }
-            Some(_) => Err(error.into()),
-            None => self.ffmpeg.hear(file, rate, longest, share).await.or(error, longest).map(|pcm| (pcm, Vec::new())),
-        }
-    }
-
-    #[instrument(name = "decode", level = "debug", skip_all, fields(bytes = audio.bytes() as i64))]
-    async fn pcm(
-        &self,
-        audio: AudioInput,
-        voice_activity: Option<VoiceActivity>,
-        rate: u32,
-        longest: Duration,
-    ) -> Result<(Pcm, Original), ServiceError> {
-        let _permit = self.decoders.acquire().await.map_err(|_| ServiceError::Internal("the decoders are closed"))?;
-        let start = Instant::now();
-        let mut share = self.decoded.nothing();
-        let file = audio.file();
-        let decode = move || (sound::decode(audio, rate, longest, &mut share), share);
-        let failed = |_| ServiceError::Internal("the audio decoder failed");
-        let (decoded, mut share) = spawn_blocking(decode).await.map_err(failed)?;
-        let heard = match (decoded, file) {
-            (Err(ServiceError::Audio(error)), Some(file)) => {
-                self.hear_otherwise(file.bytes, rate, longest, error, &mut share).await?
-            }
-            (decoded, _) => decoded?,
-        };
-        self.metrics.warned(&heard.1);
-        let heard = spawn_blocking(move || sound::cut(heard, voice_activity, share)).await.map_err(failed)?;
-        self.metrics.decode_seconds.observe(start.elapsed().as_secs_f64());
-        heard
     }
 
     /// What is asked, with its sound as the model wants it: where its family was not known before it was loaded, and where
@@ -471,6 +424,18 @@ impl Service {
             _ => Ok(ask),
         }
     }
+
+    async fn all_at_rate_of<T: Sounding>(
+        &self,
+        lease: &Lease,
+        asks: Vec<(T, Original)>,
+    ) -> Result<Vec<(T, Original)>, ServiceError> {
+        let mut ready = Vec::with_capacity(asks.len());
+        for (ask, original) in asks {
+            ready.push((self.at_rate_of(lease, ask).await?, original));
+        }
+        Ok(ready)
+    }
 }
 
 /// What is to be said, on a thread that may work.
@@ -483,9 +448,36 @@ async fn read_aloud(
     read.map_err(|_| ServiceError::Internal("the text could not be read"))?
 }
 
-/// A request to which nothing is added.
-fn whole<T: Task>(request: Request<T>) -> (Request<T>, ()) {
-    (request, ())
+// === impl Asked ===
+
+impl<T: 'static> Asked<T> {
+    /// The same of each channel that is heard.
+    fn of<O: Clone + Send + 'static>(hearing: Hearing, options: O, ask: fn(Pcm, O) -> T) -> Self {
+        let asks = move |sounds: Vec<Pcm>| {
+            let options = std::iter::repeat_n(options, sounds.len());
+            sounds.into_iter().zip(options).map(|(sound, options)| ask(sound, options)).collect()
+        };
+        Self::Heard(hearing, Box::new(asks))
+    }
+}
+
+// === impl Ready ===
+
+impl<T: Runnable + Sounding> Ready<T> {
+    /// Queues it; each of its requests as `open` makes it.
+    fn send(self, mut open: impl FnMut(Request<T>) -> Request<T>) -> Result<Started<T>, ServiceError> {
+        let Self { lease, asks, id, deadline, output, longest } = self;
+        let heard = asks.iter().map(|(_, original)| original.seconds).sum();
+        let characters = asks.iter().map(|(ask, _)| ask.characters()).sum();
+        let send = |(ask, original)| {
+            let (request, responses) = request(id.clone(), ask, Some(deadline));
+            lease.submit(open(request.bounded(output)))?;
+            Ok((responses, original))
+        };
+        // Where one finds no place, those before it are dropped, and their requests with them.
+        let sent = asks.into_iter().map(send).collect::<Result<_, ServiceError>>()?;
+        Ok(Started { lease, answers: Answers::new(sent), heard, characters, longest })
+    }
 }
 
 // === impl Known ===

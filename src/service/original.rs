@@ -9,6 +9,8 @@ use crate::{
 /// A recording as it was before anything was cut out.
 pub(super) struct Original {
     pub seconds: f64,
+    /// Which of its channels this is, where each is heard by itself.
+    pub channel: Option<usize>,
     warnings: Vec<Warning>,
     /// Where in it the model listens, if not everywhere.
     timeline: Option<Timeline>,
@@ -21,7 +23,7 @@ pub(super) struct Original {
 impl Original {
     /// None at all.
     pub fn silent() -> Self {
-        Self { seconds: 0.0, warnings: Vec::new(), timeline: None, _share: None }
+        Self { seconds: 0.0, channel: None, warnings: Vec::new(), timeline: None, _share: None }
     }
 
     /// What is to be heard of a recording, and the recording.
@@ -31,30 +33,41 @@ impl Original {
             Some(excerpt) => (excerpt.pcm, Some(excerpt.timeline)),
             None => (pcm, None),
         };
-        (pcm, Self { seconds, warnings: Vec::new(), timeline, _share: None })
+        (pcm, Self { seconds, timeline, ..Self::silent() })
     }
 
-    /// The same, of which this is to be told.
-    pub fn warned(self, warnings: Vec<Warning>) -> Self {
-        Self { warnings, ..self }
+    /// The same, as one of its channels.
+    pub fn on(self, channel: usize) -> Self {
+        Self { channel: Some(channel), ..self }
     }
 
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
     }
 
-    /// The same, with the memory of its sound.
-    pub fn holding(self, share: MemoryShare) -> Self {
-        Self { _share: Some(share), ..self }
+    /// Has it keep the memory of its sound, and tell what was amiss with it.
+    pub fn hold(&mut self, share: MemoryShare, warnings: Vec<Warning>) {
+        (self._share, self.warnings) = (Some(share), warnings);
     }
 
-    /// In the times of the recording.
+    /// In the times of the recording, and on its channel.
     pub fn place(&self, piece: TranscriptEvent) -> TranscriptEvent {
-        let Some(timeline) = &self.timeline else { return piece };
-        match piece {
-            TranscriptEvent::Segment(segment) => TranscriptEvent::Segment(self.place_segment(segment, timeline)),
-            TranscriptEvent::Done(summary) => TranscriptEvent::Done(Summary { duration: self.seconds, ..summary }),
+        match (piece, &self.timeline) {
+            (TranscriptEvent::Segment(segment), None) => TranscriptEvent::Segment(self.label(segment)),
+            (TranscriptEvent::Segment(segment), Some(timeline)) => {
+                TranscriptEvent::Segment(self.label(self.place_segment(segment, timeline)))
+            }
+            (TranscriptEvent::Done(summary), None) => TranscriptEvent::Done(summary),
+            (TranscriptEvent::Done(summary), Some(_)) => {
+                TranscriptEvent::Done(Summary { duration: self.seconds, ..summary })
+            }
         }
+    }
+
+    fn label(&self, mut segment: Segment) -> Segment {
+        segment.channel = self.channel;
+        segment.words.iter_mut().for_each(|word| word.channel = self.channel);
+        segment
     }
 
     fn place_segment(&self, mut segment: Segment, timeline: &Timeline) -> Segment {
@@ -81,7 +94,7 @@ mod tests {
     use crate::speech::Word;
 
     fn segment(seek: usize, start: f64, end: f64) -> Segment {
-        let word = |start, end| Word { word: "a".to_owned(), start, end, probability: 1.0 };
+        let word = |start, end| Word { word: "a".to_owned(), start, end, probability: 1.0, channel: None };
         Segment {
             id: 0,
             seek,
@@ -93,6 +106,7 @@ mod tests {
             avg_logprob: 0.0,
             compression_ratio: 1.0,
             no_speech_prob: 0.0,
+            channel: None,
             words: vec![word(start, start + 0.2), word(end - 0.2, end)],
             logprobs: vec![],
         }

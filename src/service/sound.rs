@@ -7,17 +7,22 @@ use tracing::debug;
 use super::{
     Voices,
     error::ServiceError,
+    hearing::Heard,
     memory::MemoryShare,
     original::Original,
     request::{AudioInput, Recording},
 };
 use crate::{
     audio::{self, DecodeError, Pcm, UnusableRate, VoiceActivity},
-    speech::{Convert, Synthesize, Task, Transcribe, VoiceInput, Warning},
+    speech::{Channels, Convert, Synthesize, Task, Transcribe, VoiceInput, Warning},
 };
 
-/// So much of a file shows whether it is one.
-pub(super) const PROBED: Duration = Duration::from_secs(1);
+/// The channels of what somebody sent, or all of them as one, and what was amiss with it.
+#[derive(Debug)]
+pub(super) struct Decoded {
+    pub channels: Vec<Pcm>,
+    pub warnings: Vec<Warning>,
+}
 
 /// A task whose requests may carry sound.
 pub trait Sounding: Task + Sized {
@@ -33,20 +38,25 @@ pub trait Sounding: Task + Sized {
     }
 }
 
-/// The sound of what somebody sent, at most `longest`, and what was amiss with it; it takes its memory from the share.
+/// The sound of what somebody sent, at most `longest` over all channels that are told apart; it takes its memory from the
+/// share.
 pub(super) fn decode(
     audio: AudioInput,
+    channels: Channels,
     rate: u32,
     longest: Duration,
     share: &mut MemoryShare,
-) -> Result<(Pcm, Vec<Warning>), ServiceError> {
+) -> Result<Decoded, ServiceError> {
     match audio {
-        AudioInput::Encoded(Recording { bytes, hint }) => decode_file(&bytes, hint.as_deref(), rate, longest, share),
+        AudioInput::Encoded(Recording { bytes, hint }) => {
+            decode_file(&bytes, hint.as_deref(), channels, rate, longest, share)
+        }
+        // Nobody sends samples of several channels that are to be told apart.
         AudioInput::Samples(pcm) if pcm.seconds() <= longest.as_secs_f64() => {
             // The samples themselves are the request's; a copy without what is no number, and one at the right rate.
             let copy = size_of_val(pcm.samples());
             share.resize(copy.saturating_add((pcm.seconds() * f64::from(rate)) as usize * size_of::<f32>()))?;
-            Ok((audio::conform(pcm, rate, longest)?, Vec::new()))
+            Ok(Decoded { channels: vec![audio::conform(pcm, rate, longest)?], warnings: Vec::new() })
         }
         AudioInput::Samples(_) => Err(DecodeError::TooLong { limit: longest }.into()),
     }
@@ -55,10 +65,11 @@ pub(super) fn decode(
 fn decode_file(
     bytes: &[u8],
     hint: Option<&str>,
+    channels: Channels,
     rate: u32,
     longest: Duration,
     share: &mut MemoryShare,
-) -> Result<(Pcm, Vec<Warning>), ServiceError> {
+) -> Result<Decoded, ServiceError> {
     let mut refusal = None;
     let mut room = |bytes| match share.resize(bytes) {
         Ok(()) => true,
@@ -67,31 +78,44 @@ fn decode_file(
             false
         }
     };
-    let decoded = audio::decode_within(bytes, hint, rate, longest, &mut room);
+    let decoded = match channels {
+        Channels::Mix => audio::decode_within(bytes, hint, rate, longest, &mut room)
+            .map(|audio::Decoded { pcm, source, truncated }| audio::Apart { channels: vec![pcm], source, truncated }),
+        Channels::Separate => audio::decode_apart(bytes, hint, rate, longest, &mut room),
+    };
     match (decoded, refusal) {
         (Err(DecodeError::NoRoom), Some(reason)) => Err(reason.into()),
         (decoded, _) => {
-            let decoded = decoded?;
-            debug!(container = decoded.source.container, codec = decoded.source.codec, "decoded");
-            let warnings = decoded.truncated.then_some(Warning::TRUNCATED).into_iter().collect();
-            Ok((decoded.pcm, warnings))
+            let audio::Apart { channels, source, truncated } = decoded?;
+            debug!(container = source.container, codec = source.codec, channels = channels.len(), "decoded");
+            Ok(Decoded { channels, warnings: truncated.then_some(Warning::TRUNCATED).into_iter().collect() })
         }
     }
 }
 
 /// What is to be heard of a recording, and the recording: an excerpt is a copy.
 pub(super) fn cut(
-    (pcm, warnings): (Pcm, Vec<Warning>),
+    Decoded { channels, warnings }: Decoded,
+    asked: Channels,
     voice_activity: Option<VoiceActivity>,
     mut share: MemoryShare,
-) -> Result<(Pcm, Original), ServiceError> {
-    let bytes = size_of_val(pcm.samples());
+) -> Result<Vec<Heard>, ServiceError> {
+    let bytes = |pcm: &Pcm| size_of_val(pcm.samples());
     if voice_activity.is_some() {
-        share.resize(2 * bytes)?;
+        let longest = channels.iter().map(bytes).max().unwrap_or_default();
+        share.resize(channels.iter().map(bytes).sum::<usize>() + longest)?;
     }
-    let (pcm, original) = Original::cut(pcm, voice_activity);
-    share.resize(size_of_val(pcm.samples()))?;
-    Ok((pcm, original.holding(share).warned(warnings)))
+    let cut = |(at, pcm)| {
+        let (pcm, original) = Original::cut(pcm, voice_activity);
+        (pcm, if asked == Channels::Separate { original.on(at) } else { original })
+    };
+    let mut heard: Vec<Heard> = channels.into_iter().enumerate().map(cut).collect();
+    share.resize(heard.iter().map(|(pcm, _)| bytes(pcm)).sum())?;
+    // They end together, so that one of them holds what is of all.
+    if let Some((_, original)) = heard.first_mut() {
+        original.hold(share, warnings);
+    }
+    Ok(heard)
 }
 
 fn pcm_at(pcm: Pcm, rate: u32) -> Result<Pcm, UnusableRate> {

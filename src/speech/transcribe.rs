@@ -1,5 +1,7 @@
 //! To hear: speech in, text out.
 
+use std::str::FromStr;
+
 use super::{Measured, Piece, Problem, Size, Task, TaskKind};
 use crate::audio::Pcm;
 
@@ -29,6 +31,10 @@ pub struct TranscribeOptions {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub timestamps: Timestamps,
+    /// `mix`, or `separate`: each channel of the recording is heard by itself, such as the sides of a call.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub channels: Channels,
     /// Whether each token is wanted with its log-probability.
     #[serde(skip)]
     pub logprobs: bool,
@@ -47,6 +53,18 @@ pub enum TranscribeMode {
     Transcribe,
     /// English.
     Translate,
+}
+
+/// What is heard of a recording that has several channels. Models hear one: a recording whose channels are separate
+/// becomes several requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channels {
+    /// All of them as one.
+    #[default]
+    Mix,
+    /// Each by itself, and what is heard is labelled by it.
+    Separate,
 }
 
 /// How finely the text is placed in time.
@@ -95,6 +113,9 @@ pub struct Segment {
     pub avg_logprob: f32,
     pub compression_ratio: f32,
     pub no_speech_prob: f32,
+    /// On which it was heard, from 0; only where channels are heard separately.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<usize>,
     /// Empty unless asked for.
     #[serde(skip)]
     pub words: Vec<Word>,
@@ -111,6 +132,9 @@ pub struct Word {
     pub end: f64,
     /// Mean probability of its tokens.
     pub probability: f32,
+    /// On which it was heard, from 0; only where channels are heard separately.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<usize>,
 }
 
 /// How sure a model was of a token.
@@ -135,6 +159,20 @@ impl TranscribeOptions {
                 Err(Problem::invalid("temperature", message))
             }
             _ => Ok(self),
+        }
+    }
+}
+
+// === impl Channels ===
+
+impl FromStr for Channels {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        match name {
+            "mix" => Ok(Self::Mix),
+            "separate" => Ok(Self::Separate),
+            _ => Err(()),
         }
     }
 }

@@ -10,18 +10,42 @@ pub struct Transcript {
     pub model: ModelName,
     pub segments: Vec<Segment>,
     pub summary: Summary,
+    /// How many, if they were heard separately.
+    pub channels: Option<usize>,
     pub warnings: Vec<Warning>,
 }
+
+/// The text of segments as they come. Where channels are told apart, each turn is a line that begins with its channel.
+#[derive(Debug, Default)]
+pub struct RunningText {
+    text: String,
+    channel: Option<usize>,
+}
+
+// === impl Transcript ===
 
 impl Transcript {
     /// The text of all segments, without the space that the first one begins with.
     pub fn text(&self) -> String {
-        let text: String = self.segments.iter().map(|segment| segment.text.as_str()).collect();
-        text.trim().to_owned()
+        let mut text = RunningText::default();
+        for segment in &self.segments {
+            text.push(segment);
+        }
+        text.whole().to_owned()
     }
 
-    pub fn words(&self) -> impl Iterator<Item = &Word> {
-        self.segments.iter().flat_map(|segment| &segment.words)
+    /// In order of time, also where people speak at once.
+    pub fn words(&self) -> Vec<&Word> {
+        let mut words: Vec<_> = self.segments.iter().flat_map(|segment| &segment.words).collect();
+        if self.channels.is_some() {
+            words.sort_by(|one, other| one.start.total_cmp(&other.start));
+        }
+        words
+    }
+
+    /// Seconds of sound that were heard, those of each channel.
+    pub fn seconds(&self) -> f64 {
+        self.summary.duration * self.channels.unwrap_or(1) as f64
     }
 
     pub fn logprobs(&self) -> impl Iterator<Item = &Logprob> {
@@ -34,7 +58,8 @@ impl Transcript {
         for (index, segment) in self.segments.iter().enumerate() {
             let (start, end) = (clock(segment.start, ','), clock(segment.end, ','));
             // Writing to a string cannot fail.
-            let _ = write!(srt, "{}\n{start} --> {end}\n{}\n\n", index + 1, cue(&segment.text));
+            let label = segment.channel.map(label).unwrap_or_default();
+            let _ = write!(srt, "{}\n{start} --> {end}\n{label}{}\n\n", index + 1, cue(&segment.text));
         }
         srt
     }
@@ -44,7 +69,8 @@ impl Transcript {
         let mut vtt = "WEBVTT\n\n".to_owned();
         for segment in &self.segments {
             let (start, end) = (clock(segment.start, '.'), clock(segment.end, '.'));
-            let _ = write!(vtt, "{start} --> {end}\n{}\n\n", cue(&segment.text));
+            let voice = segment.channel.map(|channel| format!("<v Channel {channel}>")).unwrap_or_default();
+            let _ = write!(vtt, "{start} --> {end}\n{voice}{}\n\n", cue(&segment.text));
         }
         vtt
     }
@@ -54,10 +80,40 @@ impl Transcript {
         let mut tsv = "start\tend\ttext\n".to_owned();
         for segment in &self.segments {
             let text = segment.text.trim().replace(['\t', '\n'], " ");
-            let _ = writeln!(tsv, "{}\t{}\t{text}", millis(segment.start), millis(segment.end));
+            let label = segment.channel.map(label).unwrap_or_default();
+            let _ = writeln!(tsv, "{}\t{}\t{label}{text}", millis(segment.start), millis(segment.end));
         }
         tsv
     }
+}
+
+// === impl RunningText ===
+
+impl RunningText {
+    /// What a segment adds.
+    pub fn push(&mut self, segment: &Segment) -> &str {
+        let before = self.text.len();
+        match segment.channel.filter(|channel| self.channel != Some(*channel)) {
+            Some(channel) => {
+                let line = if self.text.is_empty() { "" } else { "\n" };
+                self.text.extend([line, &label(channel), segment.text.trim_start()]);
+                self.channel = Some(channel);
+            }
+            None if self.text.is_empty() => self.text.push_str(segment.text.trim_start()),
+            None => self.text.push_str(&segment.text),
+        }
+        &self.text[before..]
+    }
+
+    /// All of it, without spaces around it.
+    pub fn whole(&self) -> &str {
+        self.text.trim()
+    }
+}
+
+/// Who speaks, in formats that have no field for it.
+fn label(channel: usize) -> String {
+    format!("[channel {channel}] ")
 }
 
 /// In whole milliseconds.
@@ -93,11 +149,29 @@ mod tests {
             avg_logprob: -0.1,
             compression_ratio: 1.0,
             no_speech_prob: 0.0,
+            channel: None,
             words: vec![],
             logprobs: vec![],
         });
         let summary = Summary { language: "en".into(), duration: 5.0, tokens: 9 };
-        Transcript { model: ModelName::known("m"), segments: segments.collect(), summary, warnings: vec![] }
+        Transcript {
+            model: ModelName::known("m"),
+            segments: segments.collect(),
+            summary,
+            channels: None,
+            warnings: vec![],
+        }
+    }
+
+    /// The same, where the channels were heard separately.
+    fn call(lines: &[(usize, f64, f64, &str)]) -> Transcript {
+        let mut call = transcript(&lines.iter().map(|&(_, start, end, text)| (start, end, text)).collect::<Vec<_>>());
+        for (segment, (channel, ..)) in call.segments.iter_mut().zip(lines) {
+            let word = |start| Word { word: "a".into(), start, end: start, probability: 1.0, channel: Some(*channel) };
+            segment.words = vec![word(segment.start), word(segment.end)];
+            segment.channel = Some(*channel);
+        }
+        Transcript { channels: Some(2), ..call }
     }
 
     #[test]
@@ -117,6 +191,28 @@ mod tests {
     fn tsv_counts_milliseconds_and_keeps_its_columns() {
         let heard = transcript(&[(0.0, 1.5, " hello"), (61.0015, 62.0, " two\tlines\nof text")]);
         assert_eq!(heard.tsv(), "start\tend\ttext\n0\t1500\thello\n61002\t62000\ttwo lines of text\n");
+    }
+
+    #[test]
+    fn whoever_speaks_is_named_where_channels_are_told_apart() {
+        let call = call(&[(0, 0.0, 1.0, " hello"), (0, 1.0, 2.5, " there"), (1, 2.0, 3.0, " hi")]);
+        assert_eq!(call.text(), "[channel 0] hello there\n[channel 1] hi");
+        let srt = call.srt();
+        assert!(srt.contains("\n[channel 0] there\n") && srt.contains("\n[channel 1] hi\n"), "{srt}");
+        assert!(call.vtt().ends_with("00:00:02.000 --> 00:00:03.000\n<v Channel 1>hi\n\n"));
+        assert!(call.tsv().ends_with("2000\t3000\t[channel 1] hi\n"));
+        assert_eq!(call.seconds(), 10.0);
+        let words: Vec<_> = call.words().iter().map(|word| (word.start, word.channel)).collect();
+        let both = [(0.0, Some(0)), (1.0, Some(0)), (1.0, Some(0)), (2.0, Some(1)), (2.5, Some(0)), (3.0, Some(1))];
+        assert_eq!(words, both);
+    }
+
+    #[test]
+    fn what_segments_add_makes_the_text() {
+        let call = call(&[(1, 0.0, 1.0, " hello "), (0, 1.0, 2.5, " there"), (0, 2.0, 3.0, " hi ")]);
+        let mut text = RunningText::default();
+        let added: String = call.segments.iter().map(|segment| text.push(segment).to_owned()).collect();
+        assert_eq!((added.trim(), text.whole()), (&*call.text(), &*call.text()));
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! What a caller ought to know of an answer that is none of a failure.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// Told in the answer, and in a header beside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Warning {
     /// For programs.
     pub code: WarningCode,
     /// For people.
-    pub message: &'static str,
+    #[schema(value_type = String)]
+    pub message: Cow<'static, str>,
 }
 
 /// The kind of a warning.
@@ -17,6 +18,8 @@ pub struct Warning {
 pub enum WarningCode {
     /// The file ends before it says that it does, or part of it could not be read.
     Truncated,
+    /// The program that decoded the file found faults in it.
+    Damaged,
 }
 
 // === impl Warning ===
@@ -24,15 +27,23 @@ pub enum WarningCode {
 impl Warning {
     pub const TRUNCATED: Self = Self {
         code: WarningCode::Truncated,
-        message: "the recording ends before its file says that it does, or part of it could not be read: this is of what \
-                  could be",
+        message: Cow::Borrowed(
+            "the recording ends before its file says that it does, or part of it could not be read: this is of what could be",
+        ),
     };
+
+    /// `faults`: what the program says of them, in its words.
+    pub fn damaged(faults: &str) -> Self {
+        let message = format!("the recording is damaged, and this is of what could be read: {faults}");
+        Self { code: WarningCode::Damaged, message: message.into() }
+    }
 }
 
 impl fmt::Display for WarningCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Truncated => f.write_str("truncated"),
+            Self::Damaged => f.write_str("damaged"),
         }
     }
 }

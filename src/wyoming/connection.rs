@@ -1,7 +1,5 @@
 //! One connection, from its first event to its last.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use tokio::{
     io::AsyncWriteExt,
@@ -10,7 +8,7 @@ use tokio::{
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
     sync::watch,
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 
 use super::{
@@ -85,13 +83,14 @@ impl Connection {
                 () = told(&mut self.stopping), if self.listening.is_none() && self.writing.is_none() => Happening::Stopping,
                 (frames, last) = heard(&mut self.listening) => Happening::Heard(frames, last),
                 frame = self.reader.next(), if reading == Reading::Now => Happening::Frame(frame),
-                () = until(reading) => Happening::Again,
+                () = reading.changes() => Happening::Again,
                 () = sleep_until(heard_at + self.config.idle), if !whole => Happening::Idle,
             };
             match happening {
                 Happening::Frame(Ok(Some(frame))) => {
-                    heard_at = Instant::now();
                     self.frame(frame).await?;
+                    // After it: a long text takes its time to be spoken, and is no silence of the client's.
+                    heard_at = Instant::now();
                 }
                 Happening::Frame(Ok(None)) => return Err(Over(LiveEnd::Left)),
                 Happening::Frame(Err(FrameError::Io(_) | FrameError::BrokenOff)) => return Err(Over(LiveEnd::Left)),
@@ -143,7 +142,10 @@ impl Connection {
             }
             ClientEvent::AudioChunk(format, payload) => {
                 // After a refusal what follows of the sound is passed over.
-                let Some(listening) = &mut self.listening else { return Ok(()) };
+                // So is what comes after the end of it.
+                let Some(listening) = self.listening.as_mut().filter(|listening| !listening.is_whole()) else {
+                    return Ok(());
+                };
                 match listening.hear(format, &payload) {
                     Ok(()) => Ok(()),
                     Err(problem) => {
@@ -167,7 +169,10 @@ impl Connection {
     }
 
     async fn stop_listening(&mut self) -> Going {
-        let Some(listening) = &mut self.listening else { return Ok(()) };
+        // Of a second end nothing follows: the text of the first is on its way.
+        let Some(listening) = self.listening.as_mut().filter(|listening| !listening.is_whole()) else {
+            return Ok(());
+        };
         let frames = match listening.stop() {
             Ok(None) => return Ok(()),
             Ok(Some(frames)) => frames,
@@ -270,12 +275,5 @@ async fn heard(listening: &mut Option<Listening>) -> (Vec<Frame>, bool) {
     match listening {
         Some(listening) => listening.next().await,
         None => std::future::pending().await,
-    }
-}
-
-async fn until(reading: Reading) {
-    match reading {
-        Reading::In(wait) => sleep(wait.max(Duration::from_millis(1))).await,
-        Reading::Now | Reading::WhenHeard => std::future::pending().await,
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::frame::Frame;
 use crate::{
-    audio::Pcm,
+    audio::{Pcm, samples_of_pcm16},
     speech::{Kind, Problem},
     text::Markup,
 };
@@ -142,8 +142,8 @@ impl SoundFormat {
             let message = format!("the sound has {} bytes; a multiple of {frame} would be right", payload.len());
             return Err(Problem::invalid("audio", message));
         }
-        let samples = payload.chunks_exact(2).map(|pair| f32::from(i16::from_le_bytes([pair[0], pair[1]])) / 32_768.0);
-        Ok(Pcm::interleaved(samples.collect(), self.rate, self.channels).mono().into_owned())
+        let samples = samples_of_pcm16(payload).collect();
+        Ok(Pcm::interleaved(samples, self.rate, self.channels).mono().into_owned())
     }
 }
 

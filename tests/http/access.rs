@@ -66,6 +66,7 @@ async fn every_route_but_probes_asks_for_a_key() {
         "/",
         "/console/style.css",
         "/openapi.json",
+        "/asyncapi.json",
         "/docs/",
         "/docs/install",
         "/docs/api/swagger-ui.css",

@@ -163,14 +163,16 @@ async fn is_gone(folder: &std::path::Path) -> bool {
 
 #[tokio::test]
 async fn a_program_without_an_end_is_ended() {
-    for (then, status) in [("exec cat /dev/zero", 413), ("sleep 600 & sleep 600", 400), ("exit 1", 400)] {
+    // The header of Sun's format, and then silence without an end.
+    let endless = r"printf '.snd\0\0\0\030\377\377\377\377\0\0\0\006\0\0\076\200\0\0\0\001'; exec cat /dev/zero";
+    for (then, status) in [(endless, 413), ("exec cat /dev/zero", 400), ("sleep 600 & sleep 600", 400), ("exit 1", 400)]
+    {
         let folder = tempfile::tempdir().unwrap();
         let server = Server::builder()
             .env("SCONCE_AUDIO__FFMPEG", &pretender(folder.path(), then))
             .env("SCONCE_AUDIO__FFMPEG_TIME_LIMIT", "1s")
             .env("SCONCE_LIMITS__MAX_AUDIO", "10s")
             .start();
-        // The probe takes endless silence for sound, and the decoder finds it too long.
         assert_eq!(server.transcribe(b"#!AMR\n".to_vec(), MODEL, &[]).await.status(), status, "{then}");
         assert!(is_gone(folder.path()).await, "{then}");
     }
@@ -184,4 +186,41 @@ async fn the_program_ends_when_the_client_leaves() {
     let asked = server.transcribe(b"#!AMR\n".to_vec(), MODEL, &[]);
     assert!(tokio::time::timeout(std::time::Duration::from_secs(2), asked).await.is_err());
     assert!(is_gone(folder.path()).await);
+}
+
+#[tokio::test]
+async fn the_program_is_started_once_for_each_recording() {
+    let Some(bytes) = made("mp2", "-c:a mp2") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let starts = folder.path().join("starts");
+    let counted = format!("echo >> {}; exec ffmpeg \"$@\"", starts.display());
+    let server = Server::builder().env("SCONCE_AUDIO__FFMPEG", &pretender(folder.path(), &counted)).start();
+    for times in 1..=2 {
+        hears(&server, "mp2", bytes.clone()).await;
+        assert_eq!(std::fs::read_to_string(&starts).unwrap().lines().count(), times);
+    }
+    let none = server.transcribe(b"#!AMR\n".to_vec(), MODEL, &[]).await;
+    assert_eq!((none.status().as_u16(), std::fs::read_to_string(&starts).unwrap().lines().count()), (400, 3));
+}
+
+#[tokio::test]
+async fn damage_that_ffmpeg_finds_is_told() {
+    let Some(whole) = made("mp2", "-c:a mp2") else { return };
+    let server = Server::start();
+    let damaged = {
+        let mut bytes = whole.clone();
+        let middle = bytes.len() / 2;
+        bytes[middle..middle + 300].fill(0x55);
+        bytes
+    };
+    for (bytes, code) in [(whole, None), (damaged, Some("damaged"))] {
+        let answer = server.transcribe(bytes, MODEL, &[]).await;
+        let told = answer.headers().get("x-sconce-warnings").map(|codes| codes.to_str().unwrap().to_owned());
+        assert_eq!((answer.status().as_u16(), told.as_deref()), (200, code));
+        let body: Value = answer.json().await.unwrap();
+        assert_eq!(body["warnings"][0]["code"].as_str(), code, "{body}");
+        let message = body["warnings"][0]["message"].as_str().unwrap_or_default();
+        assert!(code.is_none() || message.contains("Header missing") && !message.contains("0x"), "{message}");
+    }
+    assert_eq!(server.metric("sconce_recording_warnings_total", &[("code", "damaged")]).await, 1.0);
 }

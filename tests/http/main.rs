@@ -7,6 +7,7 @@ mod access;
 mod admin;
 mod ahead;
 mod bad_input;
+mod channels;
 mod chatterbox;
 mod clients;
 mod cold;

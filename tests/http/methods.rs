@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{Server, server::ServerBuilder};
 
 /// Every route with a `GET`, and those whose size is the same a moment later.
-const LOOKS: [(&str, bool); 24] = [
+const LOOKS: [(&str, bool); 25] = [
     ("/health", false),
     ("/health/live", true),
     ("/health/ready", true),
@@ -17,6 +17,7 @@ const LOOKS: [(&str, bool); 24] = [
     ("/models/status", false),
     ("/metrics", false),
     ("/openapi.json", true),
+    ("/asyncapi.json", true),
     ("/docs/", true),
     ("/docs/install", true),
     ("/docs/api/", true),

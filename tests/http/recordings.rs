@@ -1,6 +1,7 @@
 //! Every recording that the project ships is understood.
 
-use serde_json::Value;
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde_json::{Value, json};
 
 use crate::support::{Server, checkout, recording};
 
@@ -10,6 +11,10 @@ pub fn truths() -> Vec<(String, String)> {
     let list: Vec<Value> = serde_json::from_str(&text).unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     list.iter().map(|one| (text(&one["file"]), text(&one["text"]))).collect()
+}
+
+fn base64(bytes: &[u8]) -> String {
+    BASE64_STANDARD.encode(bytes)
 }
 
 /// Lower case without marks, so that spelling is compared and not style.
@@ -68,11 +73,20 @@ async fn what_breaks_off_is_heard_as_far_as_it_goes_and_the_answer_says_so() {
     assert_eq!(warned(&answer).as_deref(), Some("truncated"));
     let events = answer.text().await.unwrap();
     assert_eq!(events.matches(r#""code":"truncated""#).count(), 1, "{events}");
+    let inputs = json!([{"name": "audio", "shape": [2], "datatype": "BYTES", "data": [base64(&whole), base64(&cut)]}]);
+    let answer = server.post_json("/v2/models/whisper-nano.en/infer", &json!({"inputs": inputs})).await;
+    assert_eq!(warned(&answer).as_deref(), Some("truncated"));
+    let body: Value = answer.json().await.unwrap();
+    let told: Value = serde_json::from_str(body["parameters"]["warnings"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        (told.as_array().unwrap().len(), &told[0]["row"], &told[0]["code"]),
+        (1, &json!(1), &json!("truncated"))
+    );
     let answer = server.post_bytes("/predict", "audio/wav", cut).await;
     assert_eq!(warned(&answer).as_deref(), Some("truncated"));
     let body: Value = answer.json().await.unwrap();
     assert_eq!(body["warnings"][0]["code"], "truncated", "{body}");
-    assert_eq!(server.metric("sconce_recording_warnings_total", &[("code", "truncated")]).await, 8.0);
+    assert_eq!(server.metric("sconce_recording_warnings_total", &[("code", "truncated")]).await, 9.0);
 }
 
 #[tokio::test]

@@ -245,3 +245,19 @@ async fn a_server_that_stops_finishes_what_was_begun() {
     drop(client);
     stopping.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_second_end_of_the_sound_takes_no_text_away() {
+    let (_server, address) = serve(Server::builder());
+    let mut client = Wyoming::connect(address).await;
+    let format = json!({"rate": RATE, "width": 2, "channels": 1});
+    client.say(&pcm16(&[said("good-morning.flac")]), RATE).await;
+    // What comes after the end belongs to nothing.
+    client.send_with("audio-chunk", format, &[0; 100]).await;
+    client.send("audio-stop", json!({})).await;
+    let transcript = client.until("transcript").await.pop().unwrap();
+    let truth = truths().into_iter().find(|(file, _)| file == "good-morning.flac").unwrap().1;
+    assert_eq!(words(transcript.data["text"].as_str().unwrap()), words(&truth));
+    client.send("ping", json!({})).await;
+    assert_eq!(client.until("pong").await[0].kind, "transcript-stop");
+}

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use crate::{
     program::{Program, outcome, sconce},
-    support::{checkout, hub::Hub, publish_nano},
+    support::{checkout, hub::Hub, publish_nano, sound},
 };
 
 const LIGHTS: &str = "assets/recordings/turn-on-the-kitchen-lights.wav";
@@ -23,6 +23,19 @@ fn transcribe_writes_each_format() {
     assert!(run("vtt").0.starts_with("WEBVTT\n"));
     let json: serde_json::Value = serde_json::from_str(&run("json").0).unwrap();
     assert_eq!((json["words"].as_array().unwrap().len(), json["language"].as_str()), (5, Some("en")));
+}
+
+#[test]
+fn transcribe_tells_channels_apart() {
+    let cache = TempDir::new().unwrap();
+    let call = cache.path().join("call.wav");
+    std::fs::write(&call, sound::call([(0.0, "turn-on-the-kitchen-lights.wav"), (6.2, "what-is-the-weather.mp3")]))
+        .unwrap();
+    let (text, stderr, code) = outcome(sconce(&cache).arg("transcribe").arg(&call).args(["--channels", "separate"]));
+    let lines: Vec<_> = text.lines().map(str::to_lowercase).collect();
+    assert_eq!((lines.len(), code), (2, 0), "{text} {stderr}");
+    assert_eq!(lines[0], "[channel 0] turn on the kitchen lights");
+    assert!(lines[1].starts_with("[channel 1] what is the weather"), "{text}");
 }
 
 #[test]

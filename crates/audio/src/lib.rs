@@ -1,7 +1,8 @@
 //! Sound as numbers: decode, resample, spectra, encode. No model and no HTTP in here.
 //!
 //! - [`decode()`] turns the bytes of a file, whatever its format, into [`Pcm`] at the rate that is wanted;
-//!   ([`decode_within`] asks for the memory, [`probe()`] only looks whether they are such a file);
+//!   ([`decode_within`] asks for the memory, [`decode_apart`] keeps the channels apart, [`probe()`] only looks whether they
+//!   are such a file);
 //! - [`conform`] does the same for samples;
 //! - [`resample()`] brings [`Pcm`] to another rate;
 //! - [`Stft`], [`LogMel`], [`MelSpectrogram`] and [`Fbank`] make the spectra that models hear;
@@ -34,7 +35,9 @@ mod testing;
 mod voice;
 mod voice_detector;
 
-pub use decode::{DecodeError, Decoded, SourceFormat, conform, decode, decode_within, probe};
+pub use decode::{
+    Apart, DecodeError, Decoded, MOST_APART, SourceFormat, conform, decode, decode_apart, decode_within, probe,
+};
 pub use encode::{AudioFormat, EncodeError, Encoder, encode, encode_float_wav, encode_wav};
 pub use fbank::Fbank;
 pub use g711::Companding;
@@ -42,7 +45,7 @@ pub use istft::{Fourier, InverseStft};
 pub use join::{JoinSettings, Joiner};
 pub use loudness::{CEILING, Immeasurable, Leveler, loudness, normalize};
 pub use mel::{LogMel, MelSpec, MelSpectrogram, Spectrum, slaney_matrix};
-pub use pcm::Pcm;
+pub use pcm::{Pcm, samples_of_pcm16};
 pub use resample::{Resampler, UnusableRate, resample};
 pub use silence::trim_silence;
 pub use stft::Stft;

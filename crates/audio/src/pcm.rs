@@ -25,7 +25,6 @@ impl Pcm {
         Self { samples, rate, channels }
     }
 
-    /// Of all channels, frame by frame.
     /// Blocks of one rate and as many channels, one after another. `None` without any.
     pub fn joined(blocks: &[Self]) -> Option<Self> {
         let first = blocks.first()?;
@@ -33,6 +32,7 @@ impl Pcm {
         Some(Self::interleaved(samples, first.rate, first.channels()))
     }
 
+    /// Of all channels, frame by frame.
     pub fn samples(&self) -> &[f32] {
         &self.samples
     }
@@ -70,6 +70,11 @@ impl Pcm {
     }
 }
 
+/// Samples of 16 bits, little-endian, from -1 to 1. Half a sample at the end is left out.
+pub fn samples_of_pcm16(bytes: &[u8]) -> impl Iterator<Item = f32> {
+    bytes.as_chunks().0.iter().map(|pair| f32::from(i16::from_le_bytes(*pair)) / 32_768.0)
+}
+
 /// What is not a finite number is silence.
 pub(super) fn finite(sample: f32) -> f32 {
     if sample.is_finite() { sample } else { 0.0 }
@@ -85,6 +90,12 @@ mod tests {
         assert_eq!((stereo.frames(), stereo.channels(), stereo.samples().len()), (8_000, 2, 16_000));
         assert_eq!(stereo.duration(), Duration::from_millis(500));
         assert_eq!(Pcm::new(vec![0.0; 8_000], 16_000).duration(), Duration::from_millis(500));
+    }
+
+    #[test]
+    fn samples_are_what_the_bytes_say() {
+        let bytes = [0x00, 0x80, 0xff, 0x7f, 0x00, 0x40, 0x01];
+        assert_eq!(samples_of_pcm16(&bytes).collect::<Vec<_>>(), [-1.0, 32_767.0 / 32_768.0, 0.5]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, bail};
 use tempfile::NamedTempFile;
 
-use crate::audio::Pcm;
+use crate::audio::{Pcm, samples_of_pcm16};
 
 const LOCK: &str = "lock";
 /// Bytes before the samples, as `audio` writes them, and where the channels and the rate stand in them.
@@ -77,8 +77,7 @@ impl Blocks {
             if bytes.is_empty() {
                 return Ok(());
             }
-            let samples = bytes.chunks_exact(2).map(|two| f32::from(i16::from_le_bytes([two[0], two[1]])) / 32768.0);
-            hear(&Pcm::interleaved(samples.collect(), rate, channels))?;
+            hear(&Pcm::interleaved(samples_of_pcm16(&bytes).collect(), rate, channels))?;
         }
     }
 

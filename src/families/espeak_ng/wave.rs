@@ -2,6 +2,8 @@
 
 use std::mem;
 
+use crate::audio::samples_of_pcm16;
+
 /// Bytes before the samples, at most: 44 in what espeak-ng writes.
 const LONGEST_HEADER: usize = 4096;
 /// Integers.
@@ -40,8 +42,7 @@ impl WaveReader {
         };
         let odd = self.pending.split_off(self.pending.len() & !1);
         let whole = mem::replace(&mut self.pending, odd);
-        let sample = |pair: &[u8; 2]| f32::from(i16::from_le_bytes(*pair)) / 32_768.0;
-        let samples: Vec<f32> = whole.as_chunks().0.iter().map(sample).collect();
+        let samples: Vec<f32> = samples_of_pcm16(&whole).collect();
         Ok((!samples.is_empty()).then_some((rate, samples)))
     }
 }

@@ -59,6 +59,7 @@ impl Sentences {
             compression_ratio: compression_ratio(&text),
             // The model does not say.
             no_speech_prob: 0.0,
+            channel: None,
             text,
             tokens,
             words: Vec::new(),

@@ -6,7 +6,7 @@ use super::{
     options,
 };
 use crate::{
-    audio::Pcm,
+    audio::{Pcm, samples_of_pcm16},
     model::RequestError,
     speech::{
         Convert, Mark, SpeechEvent, SpeechSummary, Summary, Synthesize, Task, Timestamps, Transcribe, TranscribeMode,
@@ -116,9 +116,8 @@ fn sound(piece: &Piece, bytes: &[u8], hello: &Hello, tally: &mut Tally) -> Resul
             words.iter().map(|word| sane(f32::from_le_bytes(*word))).collect()
         }
         Format::S16le => {
-            let (words, rest) = bytes.as_chunks();
-            whole(rest)?;
-            words.iter().map(|word| f32::from(i16::from_le_bytes(*word)) / 32_768.0).collect()
+            whole(&bytes[bytes.len() & !1..])?;
+            samples_of_pcm16(bytes).collect()
         }
     };
     let pcm = Pcm::new(samples, rate);
@@ -267,6 +266,7 @@ impl Worked for Transcribe {
             start: word.start,
             end: word.end,
             probability: word.probability,
+            channel: None,
         };
         let wanted = self.options.timestamps == Timestamps::Word;
         let words = if wanted { words.into_iter().map(word).collect() } else { Vec::new() };
@@ -282,6 +282,7 @@ impl Worked for Transcribe {
             avg_logprob: 0.0,
             compression_ratio: 0.0,
             no_speech_prob: 0.0,
+            channel: None,
             words,
             logprobs: Vec::new(),
         }))

@@ -50,6 +50,7 @@ const TABLE: &[Route] = &[
     Route::probe("/console/").below(),
     // What this program can be asked stands in its source as well. A browser cannot send a key with an address.
     Route::probe("/openapi.json"),
+    Route::probe("/asyncapi.json"),
     Route::probe("/docs"),
     Route::probe("/docs/").below(),
     // `AIP_PREDICT_ROUTE` is one more.

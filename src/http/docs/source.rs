@@ -19,6 +19,7 @@ pub(super) const PAGES: &[(&str, &str)] = &pages![
     "apis",
     "assistant",
     "caching",
+    "calls",
     "chart",
     "clients",
     "cloud-run",

@@ -129,7 +129,7 @@ impl Sound {
     }
 }
 
-/// `{"text", "language", "duration", "model", "warnings"?, "segments"?}`.
+/// `{"text", "language", "duration", "model", "channels"?, "warnings"?, "segments"?}`.
 fn object(transcript: &Transcript, timestamps: Timestamps) -> Value {
     let mut prediction = json!({
         "text": transcript.text(),
@@ -137,6 +137,9 @@ fn object(transcript: &Transcript, timestamps: Timestamps) -> Value {
         "duration": transcript.summary.duration,
         "model": transcript.model,
     });
+    if let Some(channels) = transcript.channels {
+        prediction["channels"] = channels.into();
+    }
     if !transcript.warnings.is_empty() {
         prediction["warnings"] = json!(transcript.warnings);
     }
@@ -163,6 +166,9 @@ pub(super) fn segment(segment: &Segment, timestamps: Timestamps) -> Value {
         "avg_logprob": segment.avg_logprob,
         "no_speech_prob": segment.no_speech_prob,
     });
+    if let Some(channel) = segment.channel {
+        value["channel"] = channel.into();
+    }
     if timestamps == Timestamps::Word {
         value["words"] = json!(segment.words);
     }

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     audio::{Pcm, encode_wav},
     http::native::prediction::segments,
-    speech::{Timestamps, Transcript},
+    speech::{Timestamps, Transcript, Warning},
 };
 
 /// Length of the JSON in front of the tensors. 0: the whole body is the recording.
@@ -24,7 +24,17 @@ pub(super) struct InferAnswer {
     pub model: String,
     pub version: Option<String>,
     pub id: String,
+    pub warnings: Vec<RowWarning>,
     pub outputs: Vec<OutputTensor>,
+}
+
+/// What was amiss with one of the recordings.
+#[derive(Serialize)]
+pub(super) struct RowWarning {
+    /// Which one, as in the outputs.
+    row: usize,
+    #[serde(flatten)]
+    warning: Warning,
 }
 
 /// An output: one element, or one row, per recording or text.
@@ -56,6 +66,11 @@ pub(super) struct InferResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     model_version: Option<String>,
     id: String,
+    /// `warnings`, where something was amiss with a recording: JSON in a text, since the protocol has no lists here. Each is
+    /// `{"row", "code", "message"}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    parameters: Option<Value>,
     outputs: Vec<ResponseOutput>,
 }
 
@@ -78,10 +93,12 @@ struct ResponseOutput {
 
 impl InferAnswer {
     pub fn respond(self) -> HttpResponse {
+        let parameters = (!self.warnings.is_empty()).then(|| json!({"warnings": json!(self.warnings).to_string()}));
         let mut rest = Vec::new();
         let any_binary = self.outputs.iter().any(|output| output.binary);
         let outputs = self.outputs.into_iter().map(|output| output.write(&mut rest)).collect();
-        let answer = InferResponse { model_name: self.model, model_version: self.version, id: self.id, outputs };
+        let (model_name, model_version) = (self.model, self.version);
+        let answer = InferResponse { model_name, model_version, id: self.id, parameters, outputs };
         if !any_binary {
             return HttpResponse::Ok().json(answer);
         }
@@ -89,6 +106,20 @@ impl InferAnswer {
         let length = (JSON_LENGTH, body.len().to_string());
         body.append(&mut rest);
         HttpResponse::Ok().content_type("application/octet-stream").insert_header(length).body(body)
+    }
+}
+
+// === impl RowWarning ===
+
+impl RowWarning {
+    /// Those of all recordings.
+    pub fn of(rows: &Rows) -> Vec<Self> {
+        let Rows::Texts(transcripts) = rows else { return Vec::new() };
+        let rows = transcripts.iter().enumerate();
+        rows.flat_map(|(row, (transcript, _))| {
+            transcript.warnings.iter().map(move |warning| Self { row, warning: warning.clone() })
+        })
+        .collect()
     }
 }
 

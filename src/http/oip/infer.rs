@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{
     address::Address,
-    answer::{InferAnswer, JSON_LENGTH, OutputTensor},
+    answer::{InferAnswer, JSON_LENGTH, OutputTensor, RowWarning},
     batch::Batch,
     made::{Making, Rows},
     models,
@@ -101,8 +101,9 @@ async fn answer(
     let making = Making::of(&chosen);
     let rows = in_time(within, work(api, request, &entry, task, &infer, making)).await?;
     let outputs = chosen.into_iter().map(|(port, binary)| OutputTensor::of(port, binary, &rows)).collect();
-    let id = infer.id.unwrap_or_else(|| RequestId::of(request));
-    Ok(InferAnswer { model: entry.slug.clone(), version: models::version(api, &entry), id, outputs }.respond())
+    let (id, warnings) = (infer.id.unwrap_or_else(|| RequestId::of(request)), RowWarning::of(&rows));
+    let (model, version) = (entry.slug.clone(), models::version(api, &entry));
+    Ok(InferAnswer { model, version, id, warnings, outputs }.respond())
 }
 
 /// What a model is asked to do, by what is sent and by what it does.

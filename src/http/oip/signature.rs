@@ -36,6 +36,7 @@ const TRANSCRIBE_INPUTS: &[Port] = &[
     optional("prompt", Datatype::Bytes, EACH),
     optional("temperature", Datatype::Fp32, EACH),
     optional("timestamps", Datatype::Bytes, EACH),
+    optional("channels", Datatype::Bytes, EACH),
     optional("options", Datatype::Bytes, EACH),
 ];
 

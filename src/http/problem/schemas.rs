@@ -1,5 +1,6 @@
 //! Errors of each protocol, as `/openapi.json` describes them.
 
+use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -13,9 +14,8 @@ pub(in crate::http) struct OpenAiError {
     error: OpenAiErrorBody,
 }
 
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what `http::problem` writes")]
-struct OpenAiErrorBody {
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct OpenAiErrorBody {
     /// What was wrong, and what would be right.
     message: String,
     /// `invalid_request_error`, `rate_limit_error` or `server_error`.

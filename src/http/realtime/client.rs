@@ -2,10 +2,15 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
-use super::{format::SoundFormat, settings::Dialect};
+use super::{
+    format::SoundFormat,
+    session::{BetaSession, ShownSession},
+    settings::Dialect,
+};
 use crate::{http::problem::Problem, speech::Kind};
 
 /// What holds no sound is short. A value of two letters takes a hundred bytes once it is parsed.
@@ -24,6 +29,32 @@ pub(super) enum ClientEvent {
     Append(Vec<f32>),
     Commit,
     Clear,
+}
+
+/// What a client sends, as `/asyncapi.json` describes it. `event_id` is what the client calls it: an `error` names it so.
+#[derive(Serialize, ToSchema)]
+#[serde(tag = "type")]
+#[expect(dead_code, reason = "describes what is read with no copy of its sound")]
+pub(super) enum DescribedEvent {
+    /// Sets the session; what it does not name stays.
+    #[serde(rename = "session.update")]
+    Update { event_id: Option<String>, session: ShownSession },
+    /// The same in the beta.
+    #[serde(rename = "transcription_session.update")]
+    BetaUpdate { event_id: Option<String>, session: Box<BetaSession> },
+    /// The next sound.
+    #[serde(rename = "input_audio_buffer.append")]
+    Append {
+        event_id: Option<String>,
+        /// base64 of sound in the format of the session.
+        audio: String,
+    },
+    /// The item is over; it needs 100 ms of sound.
+    #[serde(rename = "input_audio_buffer.commit")]
+    Commit { event_id: Option<String> },
+    /// What belongs to no whole item is to be forgotten.
+    #[serde(rename = "input_audio_buffer.clear")]
+    Clear { event_id: Option<String> },
 }
 
 /// What is wrong with what a client said, and which event it was.

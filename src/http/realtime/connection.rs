@@ -9,12 +9,13 @@ use std::{
 use actix_web::error::PayloadError;
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, ProtocolError, Session as Socket};
 use serde_json::Value;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 use super::{
     client::{self, ClientEvent, Misunderstood},
     liveness::Liveness,
-    server::Events,
+    server::{Events, ServerEvent},
+    session::ShownSession,
     settings::Settings,
 };
 use crate::{
@@ -91,7 +92,7 @@ impl Connection {
                 // Before the clock: a pong that is here counts, however late it is read.
                 message = self.messages.recv(), if reading == Reading::Now => Happening::Message(message),
                 _ = ticks.tick() => Happening::Tick,
-                () = until(reading) => Happening::Again,
+                () = reading.changes() => Happening::Again,
             };
             match happening {
                 Happening::Said(said) => self.tell(said).await?,
@@ -166,7 +167,7 @@ impl Connection {
             ClientEvent::Clear => {
                 self.live.notice();
                 self.live.clear();
-                Ok(Some(self.events.cleared()))
+                Ok(Some(ServerEvent::Cleared {}))
             }
             ClientEvent::Update { session, beta_name } => {
                 self.live.notice();
@@ -187,7 +188,7 @@ impl Connection {
         }
     }
 
-    fn update(&mut self, session: Value, expires_at: u64, beta_name: bool) -> Result<Value, Problemed> {
+    fn update(&mut self, session: Value, expires_at: u64, beta_name: bool) -> Result<ServerEvent, Problemed> {
         let settings = self.settings.updated(session, self.events.dialect())?;
         self.live.set(settings.ask())?;
         self.events.with_logprobs(settings.logprobs);
@@ -197,8 +198,7 @@ impl Connection {
 
     /// The server goes down: what was said gets its text, and nothing more is taken.
     async fn stop(&mut self) -> Going {
-        // What is too short for an item has none.
-        let _ = self.live.commit();
+        self.live.end();
         let draining = self.draining.clone();
         let mut over = pin!(draining.over());
         while !self.live.is_done() {
@@ -256,8 +256,8 @@ impl Connection {
         Ok(())
     }
 
-    async fn say(&mut self, event: &Value) -> Going {
-        sent(self.config.ping, self.socket.text(event.to_string())).await
+    async fn say(&mut self, event: &ServerEvent) -> Going {
+        sent(self.config.ping, self.socket.text(event.text())).await
     }
 
     async fn ping(&mut self) -> Going {
@@ -287,26 +287,18 @@ impl Connection {
     }
 
     /// As a client is told how the session is set.
-    fn shown(&self, expires_at: u64) -> Value {
+    fn shown(&self, expires_at: u64) -> ShownSession {
         let catalog = self.service.catalog();
         let model = self.settings.model.as_deref();
         let entry = catalog.resolve_for(model, crate::speech::TaskKind::Transcribe);
         let name = entry.map_or_else(|_| model.unwrap_or_default().to_owned(), |entry| entry.name.to_string());
-        self.settings.shown(&self.events.session_id(), expires_at, &name, self.events.dialect())
+        self.settings.shown(self.events.session_id(), expires_at, name, self.events.dialect())
     }
 
     /// Seconds since 1970.
     fn expires_at(&self) -> u64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         (now + self.live.longest()).as_secs()
-    }
-}
-
-/// When more may be read; never where only an event can say so.
-async fn until(reading: Reading) {
-    match reading {
-        Reading::In(wait) => sleep(wait).await,
-        Reading::Now | Reading::WhenHeard => std::future::pending().await,
     }
 }
 

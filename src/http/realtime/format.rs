@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use crate::{audio::Companding, http::problem::Problem};
+use crate::{
+    audio::{Companding, samples_of_pcm16},
+    http::problem::Problem,
+};
 
 /// How sound stands in a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,10 +56,7 @@ impl SoundFormat {
         })?;
         match self {
             Self::Telephone(law) => Ok(law.expand(&bytes).collect()),
-            Self::Pcm if bytes.len().is_multiple_of(2) => {
-                let pairs = bytes.chunks_exact(2);
-                Ok(pairs.map(|pair| f32::from(i16::from_le_bytes([pair[0], pair[1]])) / 32_768.0).collect())
-            }
+            Self::Pcm if bytes.len().is_multiple_of(2) => Ok(samples_of_pcm16(&bytes).collect()),
             Self::Pcm => {
                 let message = format!("audio has {} bytes, which is no whole number of 16-bit samples", bytes.len());
                 Err(Problem::invalid("audio", message))

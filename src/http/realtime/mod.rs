@@ -1,11 +1,13 @@
 //! `GET /v1/realtime`: OpenAI's Realtime API, as far as it hears. Transcription sessions and nothing else: this server does
 //! not answer what it hears.
 
+mod asyncapi;
 mod client;
 mod connection;
 mod format;
 mod liveness;
 mod server;
+mod session;
 mod settings;
 
 use std::time::Duration;
@@ -25,6 +27,9 @@ use self::{
 use super::{Exchange, access, api::Api, call, config::RealtimeConfig, problem::Problem};
 use crate::{service::Call, speech::Kind};
 
+/// What is said to who wants more than text.
+const ONLY_HEARS: &str = "this server hears and does not answer, so that transcription would be right";
+
 /// Clients need some time to answer at all.
 const SHORTEST_PING: Duration = Duration::from_millis(50);
 /// What browsers name beside their key.
@@ -34,11 +39,12 @@ const BETA_PROTOCOL: &str = "openai-beta.realtime-v1";
 
 /// This folder's part of `/openapi.json`.
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(realtime), tags((name = "OpenAI", description = "OpenAI's audio API")))]
+#[openapi(paths(realtime, asyncapi::description), tags((name = "OpenAI", description = "OpenAI's audio API")))]
 pub(super) struct Docs;
 
 pub(super) fn routes(app: &mut web::ServiceConfig) {
-    app.service(web::resource("/v1/realtime").route(web::get().to(realtime)));
+    app.service(web::resource("/v1/realtime").route(web::get().to(realtime)))
+        .service(web::resource("/asyncapi.json").route(web::get().to(asyncapi::description)));
 }
 
 #[derive(Deserialize)]
@@ -47,7 +53,7 @@ struct Query {
     intent: Option<String>,
 }
 
-/// Speech to text while it is spoken: a WebSocket with the events of OpenAI's Realtime API. `docs/live.md` has them all.
+/// Speech to text while it is spoken: a WebSocket with the events of OpenAI's Realtime API. `/asyncapi.json` describes them.
 #[utoipa::path(
     get, path = "/v1/realtime", operation_id = "realtime", tag = "OpenAI",
     params(
@@ -74,9 +80,7 @@ fn open(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<HttpR
         .map_err(|error| Problem::invalid("query", format!("the query cannot be read: {error}")))?
         .into_inner();
     if let Some(intent) = query.intent.filter(|intent| intent != "transcription") {
-        let message = format!(
-            "intent is {intent:?}; this server hears and does not answer, so that transcription would be right"
-        );
+        let message = format!("intent is {intent:?}; {ONLY_HEARS}");
         return Err(Problem::new(Kind::Unsupported, message).about("intent"));
     }
     let settings = Settings::new(query.model.filter(|model| !model.is_empty()));

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, de::IgnoredAny};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::Value;
 
-use super::format::SoundFormat;
+use super::{
+    ONLY_HEARS,
+    format::SoundFormat,
+    session::{Audio, BetaSession, Format, Input, Session, ShownSession, Transcription, TurnDetection},
+};
 use crate::{
     audio::VoiceActivity,
     http::problem::Problem,
@@ -17,6 +21,9 @@ use crate::{
 const LONGEST_AROUND: Duration = Duration::from_secs(10);
 /// The one thing that may be included.
 const LOGPROBS: &str = "item.input_audio_transcription.logprobs";
+
+/// What the server calls a session.
+const OBJECT: &str = "realtime.transcription_session";
 
 /// Which words events are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,103 +43,6 @@ pub(super) struct Settings {
     pub language: Option<String>,
     pub prompt: Option<String>,
     pub logprobs: bool,
-}
-
-/// `session` of `session.update`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Session {
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    audio: Option<Audio>,
-    include: Option<Vec<String>>,
-    // What the server says of itself may come back.
-    #[serde(rename = "id")]
-    _id: Option<IgnoredAny>,
-    #[serde(rename = "object")]
-    _object: Option<IgnoredAny>,
-    #[serde(rename = "expires_at")]
-    _expires_at: Option<IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Audio {
-    input: Option<Input>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Input {
-    format: Option<Format>,
-    transcription: Option<Transcription>,
-    #[serde(default, deserialize_with = "present")]
-    turn_detection: Option<Option<TurnDetection>>,
-    /// Not done here; the answer says so.
-    #[serde(rename = "noise_reduction")]
-    _noise_reduction: Option<IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Format {
-    #[serde(rename = "type")]
-    kind: String,
-    rate: Option<u32>,
-}
-
-/// `session` of `transcription_session.update`, and of `session.update` in the beta.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BetaSession {
-    input_audio_format: Option<String>,
-    input_audio_transcription: Option<Transcription>,
-    #[serde(default, deserialize_with = "present")]
-    turn_detection: Option<Option<TurnDetection>>,
-    include: Option<Vec<String>>,
-    #[serde(rename = "input_audio_noise_reduction")]
-    _noise_reduction: Option<IgnoredAny>,
-    #[serde(rename = "modalities")]
-    _modalities: Option<IgnoredAny>,
-    #[serde(rename = "id")]
-    _id: Option<IgnoredAny>,
-    #[serde(rename = "object")]
-    _object: Option<IgnoredAny>,
-    #[serde(rename = "expires_at")]
-    _expires_at: Option<IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Transcription {
-    model: Option<String>,
-    #[serde(default, deserialize_with = "present")]
-    language: Option<Option<String>>,
-    #[serde(default, deserialize_with = "present")]
-    prompt: Option<Option<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TurnDetection {
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    threshold: Option<f32>,
-    prefix_padding_ms: Option<u64>,
-    silence_duration_ms: Option<u64>,
-    /// Nobody answers here.
-    #[serde(rename = "create_response")]
-    _create_response: Option<bool>,
-    #[serde(rename = "interrupt_response")]
-    _interrupt_response: Option<bool>,
-    idle_timeout_ms: Option<u64>,
-    #[serde(rename = "eagerness")]
-    _eagerness: Option<IgnoredAny>,
-}
-
-/// Tells `null` from a field that is not there.
-fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }
 
 // === impl Settings ===
@@ -174,9 +84,7 @@ impl Settings {
         match session.kind.as_deref() {
             Some("transcription") => {}
             Some(kind) => {
-                let message = format!(
-                    "session.type is {kind:?}; this server hears and does not answer, so that transcription would be right"
-                );
+                let message = format!("session.type is {kind:?}; {ONLY_HEARS}");
                 return Err(Problem::new(Kind::Unsupported, message).about("session.type"));
             }
             None => {
@@ -237,43 +145,34 @@ impl Settings {
     }
 
     /// As a client is told; `model` is what the model is called here.
-    pub fn shown(&self, id: &str, expires_at: u64, model: &str, dialect: Dialect) -> Value {
-        let transcription = json!({"model": model, "language": self.language, "prompt": self.prompt});
-        let detection = self.detection.map(|detection| {
-            json!({
-                "type": "server_vad",
-                "threshold": detection.threshold,
-                "prefix_padding_ms": detection.before.as_millis() as u64,
-                "silence_duration_ms": detection.silence.as_millis() as u64,
-            })
+    pub fn shown(&self, id: String, expires_at: u64, model: String, dialect: Dialect) -> ShownSession {
+        let (id, object, expires_at) = (Some(id), Some(OBJECT.to_owned()), Some(expires_at));
+        let transcription = Some(Transcription {
+            model: Some(model),
+            language: Some(self.language.clone()),
+            prompt: Some(self.prompt.clone()),
         });
-        let include: Vec<&str> = self.logprobs.then_some(LOGPROBS).into_iter().collect();
-        let object = "realtime.transcription_session";
+        let turn_detection = Some(self.detection.map(TurnDetection::shown));
+        let include = Some(self.logprobs.then(|| LOGPROBS.to_owned()).into_iter().collect());
         match dialect {
             Dialect::Ga => {
-                let mut format = json!({"type": self.format.media_type()});
-                if self.format == SoundFormat::Pcm {
-                    format["rate"] = self.format.rate().into();
-                }
-                let input = json!({
-                    "format": format,
-                    "noise_reduction": null,
-                    "transcription": transcription,
-                    "turn_detection": detection,
-                });
-                json!({
-                    "id": id, "object": object, "type": "transcription", "expires_at": expires_at,
-                    "audio": {"input": input}, "include": include,
-                })
+                let rate = (self.format == SoundFormat::Pcm).then(|| self.format.rate());
+                let format = Some(Format { kind: self.format.media_type().to_owned(), rate });
+                let input = Some(Input { format, transcription, turn_detection, noise_reduction: None });
+                let (kind, audio) = (Some("transcription".to_owned()), Some(Audio { input }));
+                ShownSession::Today(Box::new(Session { id, object, kind, expires_at, audio, include }))
             }
-            Dialect::Beta => json!({
-                "id": id, "object": object, "expires_at": expires_at,
-                "input_audio_format": self.format.beta_name(),
-                "input_audio_transcription": transcription,
-                "turn_detection": detection,
-                "input_audio_noise_reduction": null,
-                "include": include,
-            }),
+            Dialect::Beta => ShownSession::Beta(Box::new(BetaSession {
+                id,
+                object,
+                expires_at,
+                modalities: None,
+                input_audio_format: Some(self.format.beta_name().to_owned()),
+                input_audio_transcription: transcription,
+                turn_detection,
+                input_audio_noise_reduction: None,
+                include,
+            })),
         }
     }
 }
@@ -297,6 +196,17 @@ fn named(param: &str, given: &str, name: fn(SoundFormat) -> &'static str) -> Res
 // === impl TurnDetection ===
 
 impl TurnDetection {
+    fn shown(detection: VoiceActivity) -> Self {
+        let millis = |time: Duration| Some(time.as_millis() as u64);
+        Self {
+            kind: Some("server_vad".to_owned()),
+            threshold: Some(detection.threshold),
+            prefix_padding_ms: millis(detection.before),
+            silence_duration_ms: millis(detection.silence),
+            ..Self::default()
+        }
+    }
+
     /// What it says, and what held before where it says nothing.
     fn over(self, before: Option<VoiceActivity>, param: &str) -> Result<VoiceActivity, Problem> {
         let wrong = |field: &str, message: String| Problem::invalid(&format!("{param}.{field}"), message);
@@ -334,6 +244,8 @@ impl TurnDetection {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::audio::Companding;
 
@@ -377,8 +289,8 @@ mod tests {
                 detection: None,
                 ..Settings::new(Some("m".to_owned()))
             };
-            let shown = settings.shown("sess_1", 7, "m", dialect);
-            let again = Settings::new(None).updated(shown, dialect).unwrap();
+            let shown = settings.shown("sess_1".to_owned(), 7, "m".to_owned(), dialect);
+            let again = Settings::new(None).updated(json!(shown), dialect).unwrap();
             assert_eq!(again, settings, "{dialect:?}");
         }
     }

@@ -241,6 +241,14 @@ impl LiveSession {
         Ok(())
     }
 
+    /// There is no more sound: what is heard of an item is all of it, and what is kept of silence is nothing.
+    pub fn end(&mut self) {
+        // What is too short for an item has no text.
+        if self.turns.current().is_none() || self.commit().is_err() {
+            self.clear();
+        }
+    }
+
     /// Forgets what belongs to no whole item.
     pub fn clear(&mut self) {
         self.turns.clear();
@@ -420,6 +428,18 @@ async fn hear(service: &Service, call: Call, request: TranscribeRequest, whole: 
     };
     let transcript = answer.whole().await?;
     Ok(Heard { text: transcript.text(), logprobs: transcript.logprobs().cloned().collect() })
+}
+
+// === impl Reading ===
+
+impl Reading {
+    /// When it may have changed by time alone; never, where only an event can say so.
+    pub async fn changes(self) {
+        match self {
+            Self::In(wait) => sleep(wait).await,
+            Self::Now | Self::WhenHeard => pending().await,
+        }
+    }
 }
 
 // === impl LiveError ===

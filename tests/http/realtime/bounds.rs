@@ -22,10 +22,11 @@ async fn end(live: &mut Live) -> (Value, u16) {
     (last["error"].clone(), live.closed.as_ref().map_or(0, |frame| frame.code.into()))
 }
 
-async fn ended(server: &Server, reason: &str) {
+/// Waits until so many sessions have ended for this reason.
+pub(super) async fn ended(server: &Server, reason: &str, count: f64) {
     let start = Instant::now();
-    while server.metric("sconce_live_ended_total", &[("reason", reason)]).await == 0.0 {
-        assert!(start.elapsed().as_secs() < 60, "no session ended as {reason}");
+    while server.metric("sconce_live_ended_total", &[("reason", reason)]).await < count {
+        assert!(start.elapsed().as_secs() < 60, "not {count} sessions ended as {reason}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -46,7 +47,7 @@ async fn a_session_ends_after_its_time() {
     let (error, code) = end(&mut live).await;
     assert!(error["message"].as_str().unwrap().contains("`live.max_session`"), "{error}");
     assert_eq!((&error["code"], code), (&json!("session_expired"), 1000));
-    ended(&server, "expired").await;
+    ended(&server, "expired", 1.0).await;
 }
 
 #[tokio::test]
@@ -56,7 +57,7 @@ async fn a_session_in_which_nothing_comes_ends() {
     let (error, code) = end(&mut live).await;
     assert!(error["message"].as_str().unwrap().contains("`live.idle`"), "{error}");
     assert_eq!((&error["code"], code), (&json!("idle_timeout"), 1000));
-    ended(&server, "idle").await;
+    ended(&server, "idle", 1.0).await;
 }
 
 #[tokio::test]
@@ -67,7 +68,7 @@ async fn a_message_that_is_too_long_ends_its_session() {
     let (error, code) = end(&mut live).await;
     assert!(error["message"].as_str().unwrap().contains("10000 bytes (`live.max_message`)"), "{error}");
     assert_eq!(code, 1009);
-    ended(&server, "malformed").await;
+    ended(&server, "malformed", 1.0).await;
     others_are_heard_in_small_pieces(&server).await;
 }
 
@@ -80,7 +81,7 @@ async fn others_are_heard_in_small_pieces(server: &Server) {
 }
 
 /// The head of a handshake, and whatever follows.
-async fn raw(server: &Server, frames: &[u8]) -> TcpStream {
+pub(super) async fn raw(server: &Server, frames: &[u8]) -> TcpStream {
     let mut socket = TcpStream::connect(server.address).await.unwrap();
     let head = "GET /v1/realtime HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\n";
@@ -94,7 +95,7 @@ async fn a_client_that_does_not_read_is_cut_off_alone() {
     let server = Server::builder().env("SCONCE_LIVE__PING", "500ms").start();
     let mut deaf = raw(&server, &[]).await;
     others_are_heard(&server).await;
-    ended(&server, "stalled").await;
+    ended(&server, "stalled", 1.0).await;
     // What was sent to it lies there still, and then the connection is over.
     let mut said = Vec::new();
     let over = tokio::time::timeout(Duration::from_secs(60), deaf.read_to_end(&mut said)).await;
@@ -117,7 +118,7 @@ async fn a_client_that_asks_and_never_reads_is_cut_off_too() {
         deaf
     });
     others_are_heard(&server).await;
-    ended(&server, "stalled").await;
+    ended(&server, "stalled", 1.0).await;
     let asked = tokio::time::timeout(Duration::from_secs(60), asking).await;
     assert!(asked.is_ok(), "the connection stays open");
     others_are_heard(&server).await;
@@ -164,8 +165,12 @@ async fn a_server_that_stops_gives_what_was_said_its_text_and_says_so() {
     others_are_heard(&server).await;
     let mut live = Live::start_with(&server, json!({"turn_detection": null})).await;
     live.append(&pcm16(&[said("good-morning.flac")])).await;
+    let mut silent = Live::start(&server).await;
+    silent.append(&pcm16(&[pause(2.0)])).await;
     // An answer shows that the sound is there.
-    live.set(json!({"transcription": {"language": "en"}})).await;
+    for session in [&mut live, &mut silent] {
+        session.set(json!({"transcription": {"language": "en"}})).await;
+    }
     let stopping = tokio::task::spawn_blocking(move || server.stop());
     let events = live.rest().await;
     let done = events.iter().find(|event| event["type"] == COMPLETED).unwrap_or_else(|| panic!("{events:?}"));
@@ -173,6 +178,8 @@ async fn a_server_that_stops_gives_what_was_said_its_text_and_says_so() {
     let last = events.last().unwrap();
     assert_eq!((&last["type"], &last["error"]["code"]), (&json!("error"), &json!("stopping")));
     assert_eq!(live.closed.as_ref().map(|frame| u16::from(frame.code)), Some(1001));
+    let events = silent.rest().await;
+    assert_eq!(events.len(), 1, "silence is no item: {events:?}");
     stopping.await.unwrap();
 }
 
@@ -182,7 +189,7 @@ async fn a_client_that_leaves_stops_the_work_for_it() {
     let mut live = Live::start(&server).await;
     live.append(&pcm16(&[pause(1.0), said("good-morning.flac")])).await;
     drop(live);
-    ended(&server, "left").await;
+    ended(&server, "left", 1.0).await;
     let start = Instant::now();
     while server.metric("sconce_requests_in_flight", &[]).await > 0.0 {
         assert!(start.elapsed().as_secs() < 60, "the model works on for nobody");

@@ -1,8 +1,11 @@
 //! Many who speak at once.
 
+use std::sync::Arc;
+
 use futures::future::join_all;
 use serde_json::json;
 
+use super::bounds::{ended, raw};
 use crate::{
     recordings::{truths, words},
     support::{
@@ -11,31 +14,58 @@ use crate::{
     },
 };
 
-#[tokio::test]
-async fn many_sessions_at_once_all_get_their_texts() {
-    let server = Server::builder().env("SCONCE_LIVE__PARTIALS", "500ms").start();
+const SPEAKERS: usize = 100;
+
+/// And among them one that never reads, and one that asks without end and never reads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_sessions_at_once_all_get_their_texts() {
+    let server = Server::builder()
+        .env("SCONCE_LIVE__PARTIALS", "500ms")
+        // As long as a busy machine may keep a client that reads from answering.
+        .env("SCONCE_LIVE__PING", "8s")
+        .env("SCONCE_LIVE__MAX_RATE", "100000")
+        .env("SCONCE_LIVE__MAX_SESSIONS", &(SPEAKERS + 2).to_string())
+        .start();
+    let server = Arc::new(server);
+    let _deaf = raw(&server, &[]).await;
+    let mut flood = raw(&server, &[]).await;
+    let flooding = tokio::spawn(async move {
+        // Each is answered by an error that is longer than it is.
+        let frames = [&[0x81, 0x80 | 2][..], &[0; 4], b"{}"].concat().repeat(1000);
+        while tokio::io::AsyncWriteExt::write_all(&mut flood, &frames).await.is_ok() {}
+    });
     // Of a recording with pauses the server makes several items.
-    let truths: Vec<_> = truths().into_iter().filter(|(_, text)| words(text).len() < 12).collect();
-    let speakers = (0..32).map(|speaker| {
-        let (server, (file, truth)) = (&server, &truths[speaker % truths.len()]);
-        async move {
+    let sentences: Vec<_> = truths().into_iter().filter(|(_, text)| words(text).len() < 12).collect();
+    let sounds =
+        sentences.into_iter().map(|(file, text)| (pcm16(&[pause(0.5), said(&file), pause(1.0)]), words(&text)));
+    let sounds: Vec<_> = sounds.map(Arc::new).collect();
+    let speakers = (0..SPEAKERS).map(|speaker| {
+        let (server, sound) = (server.clone(), sounds[speaker % sounds.len()].clone());
+        tokio::spawn(async move {
+            let (sound, truth) = &*sound;
             // Some let the server find out where they stop.
             let found = speaker % 2 == 0;
-            let mut live = Live::start(server).await;
+            let mut live = Live::start(&server).await;
             if !found {
                 live.set(json!({"turn_detection": null})).await;
             }
-            live.append_in_pieces(&pcm16(&[pause(0.5), said(file), pause(1.0)]), 200).await;
+            live.append_in_pieces(sound, 200).await;
             if !found {
                 live.commit().await;
             }
             let events = live.until("conversation.item.input_audio_transcription.completed").await;
             let done = events.last().unwrap();
-            assert_eq!(words(done["transcript"].as_str().unwrap()), words(truth), "{file}");
-            assert_eq!(deltas(&events, &done["item_id"]), done["transcript"], "{file}");
+            assert_eq!(words(done["transcript"].as_str().unwrap()), *truth);
+            assert_eq!(deltas(&events, &done["item_id"]), done["transcript"]);
             live.close().await;
-        }
+        })
     });
-    join_all(speakers).await;
-    assert_eq!(server.metric("sconce_live_final_seconds_count", &[]).await, 32.0);
+    for speaker in join_all(speakers).await {
+        speaker.unwrap();
+    }
+    assert_eq!(server.metric("sconce_live_final_seconds_count", &[]).await, SPEAKERS as f64);
+    ended(&server, "stalled", 2.0).await;
+    ended(&server, "left", SPEAKERS as f64).await;
+    assert_eq!(server.metric("sconce_live_sessions", &[]).await, 0.0);
+    flooding.await.unwrap();
 }

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod crowd;
+mod described;
 mod handshake;
 
 use std::time::Duration;

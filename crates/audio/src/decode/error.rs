@@ -24,6 +24,12 @@ pub enum DecodeError {
     /// More sound than the caller takes.
     #[error("the audio is longer than {} s", limit.as_secs_f64())]
     TooLong { limit: Duration },
+    /// More sound than the caller takes, where each channel is a sound of its own.
+    #[error("the {channels} channels of the audio are longer than {} s together", limit.as_secs_f64())]
+    ChannelsTooLong { channels: usize, limit: Duration },
+    /// More channels than are heard one by one.
+    #[error("the audio has {channels} channels; {most} at most are heard separately")]
+    TooManyChannels { channels: usize, most: usize },
     /// Whoever has the memory said no; see [`decode_within`](super::decode_within).
     #[error("there is no memory for the sound")]
     NoRoom,
@@ -39,8 +45,14 @@ impl DecodeError {
     pub fn may_be_heard_otherwise(&self) -> bool {
         match self {
             Self::Unrecognised | Self::Unsupported(_) | Self::Corrupt(_) | Self::NoSound => true,
-            Self::Empty | Self::TooLong { .. } | Self::NoRoom => false,
+            Self::Empty | Self::NoRoom => false,
+            Self::TooLong { .. } | Self::ChannelsTooLong { .. } | Self::TooManyChannels { .. } => false,
         }
+    }
+
+    /// Whether there is more of it than the caller takes.
+    pub fn is_too_large(&self) -> bool {
+        matches!(self, Self::TooLong { .. } | Self::ChannelsTooLong { .. } | Self::TooManyChannels { .. })
     }
 }
 

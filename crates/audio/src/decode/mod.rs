@@ -30,7 +30,7 @@ pub use error::DecodeError;
 
 use super::Pcm;
 use reader::{MOST_TRACKS, Reader};
-pub use sink::Room;
+pub use sink::{MOST_APART, Room};
 use sink::{Mix, Sink};
 
 /// Hertz, and so much of a file, to see whether it is one.
@@ -46,6 +46,16 @@ pub struct Decoded {
     pub pcm: Pcm,
     pub source: SourceFormat,
     /// The file ended before the length that it declares, or part of it could not be read: this is what could be.
+    pub truncated: bool,
+}
+
+/// The sound of each channel, and where it came from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Apart {
+    /// At the rate that was asked for, all of one length.
+    pub channels: Vec<Pcm>,
+    pub source: SourceFormat,
+    /// As of [`Decoded`].
     pub truncated: bool,
 }
 
@@ -81,7 +91,25 @@ pub fn decode_within(
     limit: Duration,
     room: &mut Room<'_>,
 ) -> Result<Decoded, DecodeError> {
-    contained(bytes, || hear(bytes, hint, rate, limit, room))
+    let Apart { channels, source, truncated } = contained(bytes, || hear(bytes, hint, rate, limit, Mix::Mean, room))?;
+    let pcm = channels.into_iter().next().ok_or(DecodeError::NoSound)?;
+    Ok(Decoded { pcm, source, truncated })
+}
+
+/// [`decode_within`], where each channel is a sound of its own: a call that has one side on each. The seconds of all of
+/// them count towards the limit.
+///
+/// # Errors
+/// [`DecodeError::TooManyChannels`] beyond [`MOST_APART`], [`DecodeError::ChannelsTooLong`], and those of
+/// [`decode_within`].
+pub fn decode_apart(
+    bytes: &[u8],
+    hint: Option<&str>,
+    rate: u32,
+    limit: Duration,
+    room: &mut Room<'_>,
+) -> Result<Apart, DecodeError> {
+    contained(bytes, || hear(bytes, hint, rate, limit, Mix::Apart, room))
 }
 
 /// Whether a file is one that sound comes out of, by its first second; what comes later is not looked at.
@@ -135,13 +163,14 @@ fn hear(
     hint: Option<&str>,
     rate: u32,
     limit: Duration,
+    mix: Mix,
     room: &mut Room<'_>,
-) -> Result<Decoded, DecodeError> {
+) -> Result<Apart, DecodeError> {
     let mut second_best = None;
     for nth in 0..MOST_TRACKS {
-        let Some(track) = hear_track(bytes, hint, nth, rate, limit, room)? else { break };
+        let Some(track) = hear_track(bytes, hint, nth, rate, limit, mix, room)? else { break };
         match track {
-            Ok(decoded) if !is_silent(&decoded.pcm) => return Ok(decoded),
+            Ok(decoded) if !decoded.channels.iter().all(is_silent) => return Ok(decoded),
             // Silence is better than a fault.
             track if nth == 0 || track.is_ok() && second_best.as_ref().is_none_or(Result::is_err) => {
                 second_best = Some(track);
@@ -164,9 +193,9 @@ fn hear_track(
     nth: usize,
     rate: u32,
     limit: Duration,
+    mut mix: Mix,
     room: &mut Room<'_>,
-) -> Result<Option<Result<Decoded, DecodeError>>, DecodeError> {
-    let mut mix = Mix::Mean;
+) -> Result<Option<Result<Apart, DecodeError>>, DecodeError> {
     loop {
         let mut room = |bytes| room(bytes);
         let mut sink = Sink::new(rate, limit, mix, &mut room);
@@ -175,10 +204,10 @@ fn hear_track(
             mix = Mix::Only(loudest);
             continue;
         }
-        let Some((pcm, shape)) = sink.finish() else { return Ok(Some(Err(heard.why_silent))) };
+        let Some((channels, shape)) = sink.finish() else { return Ok(Some(Err(heard.why_silent))) };
         let source =
             SourceFormat { container: heard.container, codec: heard.codec, rate: shape.rate, channels: shape.channels };
-        return Ok(Some(Ok(Decoded { pcm, source, truncated: heard.truncated })));
+        return Ok(Some(Ok(Apart { channels, source, truncated: heard.truncated })));
     }
 }
 
@@ -216,8 +245,8 @@ fn read_track(
         let before = sink.heard();
         sink.begin(reader.edit());
         let fault = reader.read_into(sink).err();
-        if let Some(error @ (DecodeError::TooLong { .. } | DecodeError::NoRoom)) = fault {
-            return Err(error);
+        if let Some(error) = fault.as_ref().filter(|error| error.is_too_large() || **error == DecodeError::NoRoom) {
+            return Err(error.clone());
         }
         let truncated = fault.is_some() || reader.fell_short(sink.heard().saturating_sub(before));
         let heard = heard.get_or_insert_with(|| Heard {

@@ -1,4 +1,4 @@
-//! Where decoded packets go: mixed to one channel, resampled, and counted.
+//! Where decoded packets go: mixed to one channel or kept apart, resampled, and counted.
 
 use std::{ops::Range, time::Duration};
 
@@ -22,15 +22,19 @@ const SILENCE: usize = 4096;
 /// less than a quarter of that, they cancel out.
 const CANCELS: f64 = 0.25;
 
+/// Channels that are kept apart: a call has two, a room with a microphone for each speaker some more, and each is work of
+/// its own for a model.
+pub const MOST_APART: usize = 8;
+
 /// Asked with the bytes that the sound is to take in all; whether it may.
 pub type Room<'a> = dyn FnMut(usize) -> bool + 'a;
 
-/// Collects packets of any shape as mono samples at one rate.
+/// Collects packets of any shape as samples at one rate, in lanes of one channel.
 pub(super) struct Sink<'a> {
     rate: u32,
     limit: Duration,
-    samples: Vec<f32>,
-    resampler: Option<Resampler>,
+    /// One for all channels, or one for each.
+    lanes: Vec<Lane>,
     span: Span,
     /// Seconds of this file decoded, and of all of them inside their spans.
     decoded: f64,
@@ -47,10 +51,19 @@ pub(super) struct Sink<'a> {
     room: &'a mut Room<'a>,
 }
 
+/// Sound of one channel on its way.
+#[derive(Default)]
+struct Lane {
+    samples: Vec<f32>,
+    resampler: Option<Resampler>,
+}
+
 /// What becomes of channels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Mix {
     Mean,
+    /// Each is a sound of its own.
+    Apart,
     /// One of them alone.
     Only(usize),
 }
@@ -76,8 +89,7 @@ impl<'a> Sink<'a> {
         Self {
             rate,
             limit,
-            samples: Vec::new(),
-            resampler: None,
+            lanes: Vec::new(),
             span: Span::ALL,
             decoded: 0.0,
             heard: 0.0,
@@ -118,30 +130,48 @@ impl<'a> Sink<'a> {
         if packet.is_empty() || channels == 0 {
             return Ok(());
         }
-        self.tune(rate)?;
+        self.tune(rate, channels)?;
         self.fill(f64::from(rate))?;
         let wanted = self.wanted(packet.frames(), f64::from(rate));
         self.count(wanted.len() as f64 / f64::from(rate))?;
         self.shape.get_or_insert(Shape { rate, channels });
         packet.copy_to_vecs_planar(&mut self.planes);
-        self.mix(wanted);
-        self.take()
+        match self.mix {
+            Mix::Apart => (0..self.lanes.len()).try_for_each(|lane| {
+                self.pick(lane, wanted.clone());
+                self.take(lane)
+            }),
+            Mix::Mean | Mix::Only(_) => {
+                self.mix(wanted);
+                self.take(0)
+            }
+        }
     }
 
-    fn take(&mut self) -> Result<(), DecodeError> {
-        self.make_room()?;
-        if let Some(resampler) = &mut self.resampler {
-            resampler.push(&self.mono, &mut self.samples);
+    /// Resamples what there is of one channel.
+    fn take(&mut self, lane: usize) -> Result<(), DecodeError> {
+        let frames = self.mono.len();
+        let more = self.lanes[lane].resampler.as_ref().map_or(frames, |resampler| resampler.at_most(frames));
+        self.make_room(lane, more)?;
+        let Lane { samples, resampler } = &mut self.lanes[lane];
+        if let Some(resampler) = resampler {
+            resampler.push(&self.mono, samples);
         }
         Ok(())
     }
 
+    /// All channels that are kept apart are sound that is to be heard.
     fn count(&mut self, seconds: f64) -> Result<(), DecodeError> {
         self.heard += seconds;
-        if self.heard > self.limit.as_secs_f64() {
-            return Err(DecodeError::TooLong { limit: self.limit });
+        let (channels, limit) = (self.lanes.len().max(1), self.limit);
+        if self.heard * channels as f64 <= limit.as_secs_f64() {
+            return Ok(());
         }
-        Ok(())
+        Err(if channels > 1 {
+            DecodeError::ChannelsTooLong { channels, limit }
+        } else {
+            DecodeError::TooLong { limit }
+        })
     }
 
     /// Silence up to where the next packet begins. It is counted before it is made.
@@ -157,47 +187,57 @@ impl<'a> Sink<'a> {
             let some = frames.min(SILENCE);
             self.mono.clear();
             self.mono.resize(some, 0.0);
-            self.take()?;
+            (0..self.lanes.len()).try_for_each(|lane| self.take(lane))?;
             frames -= some;
         }
         Ok(())
     }
 
     /// Asks before the samples grow, by halves: for the old and the new ones while they are copied, and then for these.
-    fn make_room(&mut self) -> Result<(), DecodeError> {
-        let frames = self.mono.len();
-        let more = self.resampler.as_ref().map_or(frames, |resampler| resampler.at_most(frames));
-        let (needed, has) = (self.samples.len() + more, self.samples.capacity());
+    fn make_room(&mut self, lane: usize, more: usize) -> Result<(), DecodeError> {
+        let all: usize = self.lanes.iter().map(|lane| lane.samples.capacity()).sum();
+        let samples = &mut self.lanes[lane].samples;
+        let (needed, has) = (samples.len() + more, samples.capacity());
         if needed <= has {
             return Ok(());
         }
         let capacity = needed.max(has / 2 * 3);
-        if !(self.room)((has + capacity) * size_of::<f32>()) {
+        if !(self.room)((all + capacity) * size_of::<f32>()) {
             return Err(DecodeError::NoRoom);
         }
-        self.samples.try_reserve_exact(capacity - self.samples.len()).map_err(|_| DecodeError::NoRoom)?;
-        (self.room)(self.samples.capacity() * size_of::<f32>());
+        samples.try_reserve_exact(capacity - samples.len()).map_err(|_| DecodeError::NoRoom)?;
+        (self.room)((all - has + samples.capacity()) * size_of::<f32>());
         Ok(())
     }
 
-    /// The sound, if there was any.
-    pub fn finish(mut self) -> Option<(Pcm, Shape)> {
-        if let Some(resampler) = self.resampler.take() {
-            resampler.finish(&mut self.samples);
-        }
-        let shape = self.shape.filter(|_| !self.samples.is_empty())?;
-        Some((Pcm::new(self.samples, self.rate), shape))
+    /// The sound of each lane, if there was any.
+    pub fn finish(self) -> Option<(Vec<Pcm>, Shape)> {
+        let rate = self.rate;
+        let lanes: Vec<_> = self.lanes.into_iter().map(Lane::finish).collect();
+        // Rounded anew in each, they may differ by a sample where a channel began later than others.
+        let longest = lanes.iter().map(Vec::len).max().filter(|longest| *longest > 0)?;
+        let pcm = |mut samples: Vec<f32>| {
+            samples.resize(longest, 0.0);
+            Pcm::new(samples, rate)
+        };
+        Some((lanes.into_iter().map(pcm).collect(), self.shape?))
     }
 
-    /// The rate of a stream may change where one recording was appended to another.
-    fn tune(&mut self, rate: u32) -> Result<(), DecodeError> {
-        if self.resampler.as_ref().is_some_and(|resampler| resampler.from() == rate) {
-            return Ok(());
+    /// As many lanes as are needed, for sound of this rate. Both may change where one recording was appended to another: a
+    /// channel that appears later was silent before.
+    fn tune(&mut self, rate: u32, channels: usize) -> Result<(), DecodeError> {
+        let lanes = if self.mix == Mix::Apart { channels } else { 1 };
+        if lanes > MOST_APART {
+            return Err(DecodeError::TooManyChannels { channels, most: MOST_APART });
         }
-        if let Some(before) = self.resampler.replace(Resampler::new(rate, self.rate)?) {
-            before.finish(&mut self.samples);
+        while self.lanes.len() < lanes {
+            let silence = (self.heard * f64::from(self.rate)).round() as usize;
+            self.lanes.push(Lane::default());
+            let new = self.lanes.len() - 1;
+            self.make_room(new, silence)?;
+            self.lanes[new].samples.resize(silence, 0.0);
         }
-        Ok(())
+        self.lanes.iter_mut().try_for_each(|lane| lane.tune(rate, self.rate))
     }
 
     /// Which of the next frames lie inside the span.
@@ -208,10 +248,19 @@ impl<'a> Sink<'a> {
         start..end.max(start)
     }
 
+    /// One channel as it is; silence, where the packet has fewer.
+    fn pick(&mut self, channel: usize, wanted: Range<usize>) {
+        self.mono.clear();
+        match self.planes.get(channel) {
+            Some(plane) => self.mono.extend(plane[wanted].iter().copied().map(sane)),
+            None => self.mono.resize(wanted.len(), 0.0),
+        }
+    }
+
     /// The mean of the channels, or one of them.
     fn mix(&mut self, wanted: Range<usize>) {
         let planes = match self.mix {
-            Mix::Mean => &self.planes[..],
+            Mix::Mean | Mix::Apart => &self.planes[..],
             Mix::Only(channel) => std::slice::from_ref(&self.planes[channel.min(self.planes.len() - 1)]),
         };
         let share = 1.0 / planes.len() as f32;
@@ -227,6 +276,27 @@ impl<'a> Sink<'a> {
             self.power.add(channel, sum);
         }
         self.power.mean += self.mono.iter().map(|sample| f64::from(sample * sample)).sum::<f64>();
+    }
+}
+
+// === impl Lane ===
+
+impl Lane {
+    fn tune(&mut self, from: u32, to: u32) -> Result<(), DecodeError> {
+        if self.resampler.as_ref().is_some_and(|resampler| resampler.from() == from) {
+            return Ok(());
+        }
+        if let Some(before) = self.resampler.replace(Resampler::new(from, to)?) {
+            before.finish(&mut self.samples);
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Vec<f32> {
+        if let Some(resampler) = self.resampler {
+            resampler.finish(&mut self.samples);
+        }
+        self.samples
     }
 }
 

@@ -6,6 +6,7 @@ use crate::{
     testing::{Dice, rms, sine_in, tone},
 };
 
+mod channels;
 mod hostile;
 
 const RATE: u32 = 16_000;

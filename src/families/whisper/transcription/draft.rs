@@ -116,6 +116,7 @@ fn segment(result: &DecodeResult, piece: &Piece, decoding: &DecodingConfig, seek
         avg_logprob: result.quality.avg_logprob,
         compression_ratio: result.quality.compression_ratio,
         no_speech_prob: result.quality.no_speech_prob,
+        channel: None,
         words: Vec::new(),
         logprobs: Vec::new(),
     }

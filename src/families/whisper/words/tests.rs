@@ -137,6 +137,7 @@ fn segment(start: f64, end: f64) -> Segment {
         avg_logprob: 0.0,
         compression_ratio: 0.0,
         no_speech_prob: 0.0,
+        channel: None,
         words: Vec::new(),
         logprobs: Vec::new(),
     }

@@ -33,6 +33,9 @@ pub(in crate::http) struct TranscriptionForm {
     /// `auto`, or `{"type": "server_vad", "prefix_padding_ms", "silence_duration_ms", "threshold"}` as JSON: noise and
     /// silence are cut out before the model hears the recording.
     chunking_strategy: Option<String>,
+    /// `mix`, or `separate`: each channel is heard by itself, such as the sides of a call, and labels what is heard on it.
+    #[schema(default = "mix")]
+    channels: Option<String>,
     /// Server-sent events while the text is made.
     stream: Option<bool>,
     /// Seconds to wait for the model, if it is not in memory.
@@ -64,6 +67,9 @@ pub(in crate::http) struct VerboseTranscription {
     pub language: String,
     /// Seconds.
     pub duration: f64,
+    /// How many, if they are heard separately.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channels: Option<usize>,
     pub text: String,
     /// Unless only words are asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,9 +89,13 @@ pub(in crate::http) struct PlacedWord {
     pub word: String,
     pub start: f64,
     pub end: f64,
+    /// On which it was heard, from 0, if they are heard separately.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<usize>,
 }
 
-/// What is counted: the length of the recording, as OpenAI does it for Whisper.
+/// What is counted: the length of the recording, as OpenAI does it for Whisper; of each channel, if they are heard
+/// separately.
 #[derive(Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub(in crate::http) enum Usage {
@@ -103,6 +113,9 @@ pub(in crate::http) enum Event {
     #[serde(rename = "transcript.text.delta")]
     Delta {
         delta: String,
+        /// On which it was heard, from 0, if they are heard separately.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        channel: Option<usize>,
         #[serde(skip_serializing_if = "Option::is_none")]
         logprobs: Option<Vec<Logprob>>,
     },
@@ -129,6 +142,6 @@ impl Usage {
 
 impl PlacedWord {
     pub fn of(word: &Word) -> Self {
-        Self { word: word.word.trim().to_owned(), start: word.start, end: word.end }
+        Self { word: word.word.trim().to_owned(), start: word.start, end: word.end, channel: word.channel }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 
 const FORMATS: &str = "json, text, srt, tsv, verbose_json or vtt";
 const KNOWN: &str = "file, model, language, prompt, response_format, temperature, timestamp_granularities[], stream, \
-                     include[], chunking_strategy, wait, timeout, keep_alive";
+                     include[], chunking_strategy, channels, wait, timeout, keep_alive";
 
 /// Options of Whisper by the names that openai-whisper and faster-whisper have for them, as fields of their own: what a
 /// model does not do it refuses by name.
@@ -115,6 +115,7 @@ impl Fields {
                     // Their default is 0, which lets the temperature rise where the text looks wrong; so does ours.
                     temperature: temperature.filter(|temperature| *temperature != 0.0),
                     timestamps: format.timestamps(timestamps.1 == Some(true))?,
+                    channels: form.parse("channels", "mix or separate")?.unwrap_or_default(),
                     logprobs: format.logprobs(),
                     options,
                 }

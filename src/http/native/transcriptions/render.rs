@@ -6,12 +6,14 @@ use super::{
     bodies::{Event, PlacedWord, Transcription, Usage, VerboseTranscription},
     form::Format,
 };
-use crate::speech::{Logprob, TranscribeMode, Transcript, TranscriptEvent, Warning, languages};
+use crate::speech::{Logprob, RunningText, TranscribeMode, Transcript, TranscriptEvent, Warning, languages};
 
 /// Writes a stream of events; keeps what the last one repeats whole.
 pub(super) struct EventWriter {
-    text: String,
+    text: RunningText,
     logprobs: Option<Vec<Logprob>>,
+    /// Those of the answer, if they are told apart.
+    channels: Option<usize>,
 }
 
 /// The whole answer.
@@ -25,7 +27,7 @@ pub(super) fn whole(transcript: Transcript, format: Format, mode: TranscribeMode
         Format::Json { logprobs } | Format::Stream { logprobs } => HttpResponse::Ok().json(Transcription {
             text: transcript.text(),
             logprobs: logprobs.then(|| transcript.logprobs().cloned().collect()),
-            usage: Usage::of(transcript.summary.duration),
+            usage: Usage::of(transcript.seconds()),
             warnings: transcript.warnings,
         }),
         Format::Verbose { segments, words } => HttpResponse::Ok().json(verbose(transcript, mode, segments, words)),
@@ -36,10 +38,11 @@ fn verbose(transcript: Transcript, mode: TranscribeMode, segments: bool, words: 
     VerboseTranscription {
         task: mode,
         duration: transcript.summary.duration,
+        channels: transcript.channels,
         text: transcript.text(),
-        words: words.then(|| transcript.words().map(PlacedWord::of).collect()),
+        words: words.then(|| transcript.words().into_iter().map(PlacedWord::of).collect()),
+        usage: Usage::of(transcript.seconds()),
         segments: segments.then_some(transcript.segments),
-        usage: Usage::of(transcript.summary.duration),
         warnings: transcript.warnings,
         language: languages::name(&transcript.summary.language).to_owned(),
     }
@@ -48,26 +51,25 @@ fn verbose(transcript: Transcript, mode: TranscribeMode, segments: bool, words: 
 // === impl EventWriter ===
 
 impl EventWriter {
-    pub fn new(logprobs: bool) -> Self {
-        Self { text: String::new(), logprobs: logprobs.then(Vec::new) }
+    pub fn new(logprobs: bool, channels: Option<usize>) -> Self {
+        Self { text: RunningText::default(), logprobs: logprobs.then(Vec::new), channels }
     }
 
     /// `warnings` are told with the last one.
     pub fn event(&mut self, piece: TranscriptEvent, warnings: &[Warning]) -> Event {
         match piece {
             TranscriptEvent::Segment(segment) => {
-                let delta = if self.text.is_empty() { segment.text.trim_start().to_owned() } else { segment.text };
-                self.text.push_str(&delta);
+                let delta = self.text.push(&segment).to_owned();
                 let logprobs = self.logprobs.as_mut().map(|all| {
                     all.extend_from_slice(&segment.logprobs);
                     segment.logprobs
                 });
-                Event::Delta { delta, logprobs }
+                Event::Delta { delta, channel: segment.channel, logprobs }
             }
             TranscriptEvent::Done(summary) => Event::Done {
-                text: self.text.trim_end().to_owned(),
+                text: self.text.whole().to_owned(),
                 logprobs: self.logprobs.take(),
-                usage: Usage::of(summary.duration),
+                usage: Usage::of(summary.duration * self.channels.unwrap_or(1) as f64),
                 warnings: warnings.to_vec(),
             },
         }

@@ -41,7 +41,8 @@ pub(in crate::http) async fn transcribe(
 /// The first piece is awaited before the status is sent, so that a request which fails at once fails with its status.
 async fn streamed(mut transcription: Transcription, logprobs: bool) -> Result<HttpResponse, Problem> {
     let first = transcription.next().await.transpose()?;
-    Ok(sse::response(events(transcription, first, EventWriter::new(logprobs))))
+    let writer = EventWriter::new(logprobs, transcription.channels());
+    Ok(sse::response(events(transcription, first, writer)))
 }
 
 fn events(

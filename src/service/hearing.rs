@@ -1,0 +1,143 @@
+//! From what somebody sent to the sound that a model hears.
+
+use std::time::{Duration, Instant};
+
+use tokio::task::spawn_blocking;
+use tracing::instrument;
+
+use super::{
+    Service, ServiceError,
+    memory::MemoryShare,
+    original::Original,
+    request::{AudioInput, Recording},
+    sound::{self, Decoded},
+};
+use crate::{
+    audio::{self, DecodeError, Pcm, VoiceActivity},
+    speech::Channels,
+};
+
+/// What is to be heard of a recording.
+#[derive(Clone, Debug)]
+pub(super) struct Hearing {
+    pub audio: AudioInput,
+    pub channels: Channels,
+    /// Nothing but what this finds to be speech.
+    pub voice_activity: Option<VoiceActivity>,
+}
+
+/// A recording on its way to a model.
+pub(super) enum Sound {
+    /// As it came in.
+    Undecoded(Hearing),
+    Decoded(Vec<Heard>),
+}
+
+/// The sound of a recording, or of one of its channels, as a model hears it, and what it is of.
+pub(super) type Heard = (Pcm, Original);
+
+// === impl Hearing ===
+
+impl Hearing {
+    /// All of it, as one channel.
+    pub fn of(audio: AudioInput) -> Self {
+        Self { audio, channels: Channels::Mix, voice_activity: None }
+    }
+}
+
+// === impl Sound ===
+
+impl Sound {
+    /// Seconds of all channels, as far as they are known.
+    pub fn seconds(&self) -> f64 {
+        match self {
+            Self::Undecoded(_) => 0.0,
+            Self::Decoded(heard) => heard.iter().map(|(_, original)| original.seconds).sum(),
+        }
+    }
+}
+
+// === impl Service ===
+
+impl Service {
+    /// Looks whether this is a recording, by its beginning. What only ffmpeg can read is decoded, since to start it a second
+    /// time costs more than to hold the sound until the model is there.
+    pub(super) async fn look(&self, hearing: Hearing, rate: u32, longest: Duration) -> Result<Sound, ServiceError> {
+        let Some(recording) = hearing.audio.file() else { return Ok(Sound::Undecoded(hearing)) };
+        let _permit = self.decoders.acquire().await.map_err(closed)?;
+        let Recording { bytes, hint } = recording.clone();
+        let probe = move || audio::probe(&bytes, hint.as_deref(), longest);
+        let Err(error) = spawn_blocking(probe).await.map_err(failed)? else { return Ok(Sound::Undecoded(hearing)) };
+        let (start, share) = (Instant::now(), self.decoded.nothing());
+        let decoded = self.hear_otherwise(recording, hearing.channels, rate, longest, error, share).await?;
+        self.cut(decoded, hearing.channels, hearing.voice_activity, start).await.map(Sound::Decoded)
+    }
+
+    /// What a model is given of a recording: one sound, or one of each channel. There is at least one.
+    pub(super) async fn hear(&self, sound: Sound, rate: u32, longest: Duration) -> Result<Vec<Heard>, ServiceError> {
+        match sound {
+            Sound::Undecoded(hearing) => self.decode(hearing, rate, longest).await,
+            Sound::Decoded(heard) => Ok(heard),
+        }
+    }
+
+    #[instrument(name = "decode", level = "debug", skip_all, fields(bytes = hearing.audio.bytes() as i64))]
+    async fn decode(&self, hearing: Hearing, rate: u32, longest: Duration) -> Result<Vec<Heard>, ServiceError> {
+        let Hearing { audio, channels, voice_activity } = hearing;
+        let _permit = self.decoders.acquire().await.map_err(closed)?;
+        let (start, mut share, file) = (Instant::now(), self.decoded.nothing(), audio.file());
+        let decode = move || (sound::decode(audio, channels, rate, longest, &mut share), share);
+        let decoded = match (spawn_blocking(decode).await.map_err(failed)?, file) {
+            ((Err(ServiceError::Audio(error)), share), Some(file)) => {
+                self.hear_otherwise(file, channels, rate, longest, error, share).await?
+            }
+            ((decoded, share), _) => (decoded?, share),
+        };
+        self.cut(decoded, channels, voice_activity, start).await
+    }
+
+    async fn cut(
+        &self,
+        (decoded, share): (Decoded, MemoryShare),
+        channels: Channels,
+        voice_activity: Option<VoiceActivity>,
+        start: Instant,
+    ) -> Result<Vec<Heard>, ServiceError> {
+        self.metrics.warned(&decoded.warnings);
+        let cut = move || sound::cut(decoded, channels, voice_activity, share);
+        let heard = spawn_blocking(cut).await.map_err(failed)?;
+        self.metrics.decode_seconds.observe(start.elapsed().as_secs_f64());
+        heard
+    }
+
+    /// What the decoders here refused, by ffmpeg, where that may help and is installed.
+    async fn hear_otherwise(
+        &self,
+        file: Recording,
+        channels: Channels,
+        rate: u32,
+        longest: Duration,
+        error: DecodeError,
+        mut share: MemoryShare,
+    ) -> Result<(Decoded, MemoryShare), ServiceError> {
+        match self.ffmpeg.remedy() {
+            _ if !error.may_be_heard_otherwise() => Err(error.into()),
+            Some(remedy) if matches!(error, DecodeError::Unsupported(_)) => {
+                Err(ServiceError::Undecoded { error, remedy })
+            }
+            Some(_) => Err(error.into()),
+            None => {
+                let heard = self.ffmpeg.hear(file.bytes, channels, rate, longest, &mut share).await;
+                heard.or(error).map(|decoded| (decoded, share))
+            }
+        }
+    }
+}
+
+fn closed<E>(_: E) -> ServiceError {
+    ServiceError::Internal("the decoders are closed")
+}
+
+fn failed<E>(_: E) -> ServiceError {
+    ServiceError::Internal("the audio decoder failed")
+}
