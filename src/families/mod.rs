@@ -14,6 +14,7 @@ mod normal;
 mod onnx;
 pub mod piper;
 mod protobuf;
+mod shared_library;
 mod step;
 pub mod voxtral;
 mod weight_files;
