@@ -87,6 +87,7 @@ fn segment(text: String, end: f64) -> Segment {
         no_speech_prob: 0.0,
         words: Vec::new(),
         logprobs: Vec::new(),
+        alternatives: Vec::new(),
     }
 }
 

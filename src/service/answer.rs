@@ -91,6 +91,12 @@ impl Answer<Transcribe> {
     /// The next piece; `None` after [`TranscriptEvent::Done`] or after an error.
     pub async fn next(&mut self) -> Option<Result<TranscriptEvent, ServiceError>> {
         let piece = self.piece().await?;
+        if let Ok(TranscriptEvent::Done(summary)) = &piece
+            && self.original.seconds == 0.0
+        {
+            // Of a live recording this is when it is known.
+            self.account.took_in(summary.duration);
+        }
         Some(piece.map(|piece| self.original.place(piece)))
     }
 
@@ -108,6 +114,7 @@ impl Answer<Transcribe> {
                     see(&segment);
                     segments.push(segment);
                 }
+                TranscriptEvent::Partial(_) => {}
                 TranscriptEvent::Done(summary) => return Ok(self.transcript(segments, summary)),
             }
         }

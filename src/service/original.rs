@@ -53,6 +53,7 @@ impl Original {
         let Some(timeline) = &self.timeline else { return piece };
         match piece {
             TranscriptEvent::Segment(segment) => TranscriptEvent::Segment(self.place_segment(segment, timeline)),
+            TranscriptEvent::Partial(_) => piece,
             TranscriptEvent::Done(summary) => TranscriptEvent::Done(Summary { duration: self.seconds, ..summary }),
         }
     }
@@ -95,6 +96,7 @@ mod tests {
             no_speech_prob: 0.0,
             words: vec![word(start, start + 0.2), word(end - 0.2, end)],
             logprobs: vec![],
+            alternatives: Vec::new(),
         }
     }
 

@@ -24,7 +24,8 @@ pub use speech_event::{Mark, MarkKind, Speech, SpeechEvent, SpeechSummary, Speec
 pub use synthesize::{Pronunciation, Synthesize, SynthesizeOptions};
 pub use task::{Piece, Task, TaskKind};
 pub use transcribe::{
-    Logprob, Segment, Summary, Timestamps, Transcribe, TranscribeMode, TranscribeOptions, TranscriptEvent, Word,
+    Alternative, Logprob, Segment, Summary, Timestamps, Transcribe, TranscribeMode, TranscribeOptions, TranscriptEvent,
+    Word,
 };
 pub use transcript::Transcript;
 pub use voice::{BlendError, ReferenceVoice, VoiceBlend, VoiceInput};

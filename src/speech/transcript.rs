@@ -95,6 +95,7 @@ mod tests {
             no_speech_prob: 0.0,
             words: vec![],
             logprobs: vec![],
+            alternatives: Vec::new(),
         });
         let summary = Summary { language: "en".into(), duration: 5.0, tokens: 9 };
         Transcript { model: ModelName::known("m"), segments: segments.collect(), summary, warnings: vec![] }

@@ -63,6 +63,7 @@ impl Sentences {
             tokens,
             words: Vec::new(),
             logprobs,
+            alternatives: Vec::new(),
         })
     }
 

@@ -284,6 +284,7 @@ impl Worked for Transcribe {
             no_speech_prob: 0.0,
             words,
             logprobs: Vec::new(),
+            alternatives: Vec::new(),
         }))
     }
 

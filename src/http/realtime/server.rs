@@ -82,17 +82,19 @@ impl Events {
                 vec![event("input_audio_buffer.speech_stopped", body)]
             }
             LiveEvent::Committed { item } => self.committed(item),
+            // What may be taken back is not told.
+            LiveEvent::Partial { .. } => Vec::new(),
             LiveEvent::Delta { item, text } => {
                 let body = json!({"item_id": self.item(item), "content_index": 0, "delta": text});
                 vec![event(&transcription("delta"), body)]
             }
-            LiveEvent::Completed { item, text, seconds, logprobs } => {
+            LiveEvent::Completed { item, text, seconds, segments } => {
                 let mut body = json!({
                     "item_id": self.item(item), "content_index": 0, "transcript": text,
                     "usage": {"type": "duration", "seconds": seconds},
                 });
                 if self.logprobs {
-                    body["logprobs"] = logprobs.iter().map(shown).collect();
+                    body["logprobs"] = segments.iter().flat_map(|segment| &segment.logprobs).map(shown).collect();
                 }
                 vec![event(&transcription("completed"), body)]
             }

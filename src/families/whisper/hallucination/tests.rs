@@ -25,6 +25,7 @@ fn segment(start: f64, words: usize, strange: bool) -> Segment {
         no_speech_prob: 0.0,
         words,
         logprobs: vec![],
+        alternatives: Vec::new(),
     }
 }
 

@@ -118,6 +118,7 @@ fn segment(result: &DecodeResult, piece: &Piece, decoding: &DecodingConfig, seek
         no_speech_prob: result.quality.no_speech_prob,
         words: Vec::new(),
         logprobs: Vec::new(),
+        alternatives: Vec::new(),
     }
 }
 

@@ -139,6 +139,7 @@ fn segment(start: f64, end: f64) -> Segment {
         no_speech_prob: 0.0,
         words: Vec::new(),
         logprobs: Vec::new(),
+        alternatives: Vec::new(),
     }
 }
 

@@ -52,9 +52,10 @@ impl EventWriter {
         Self { text: String::new(), logprobs: logprobs.then(Vec::new) }
     }
 
-    /// `warnings` are told with the last one.
-    pub fn event(&mut self, piece: TranscriptEvent, warnings: &[Warning]) -> Event {
-        match piece {
+    /// `warnings` are told with the last one. What may still change is not told.
+    pub fn event(&mut self, piece: TranscriptEvent, warnings: &[Warning]) -> Option<Event> {
+        Some(match piece {
+            TranscriptEvent::Partial(_) => return None,
             TranscriptEvent::Segment(segment) => {
                 let delta = if self.text.is_empty() { segment.text.trim_start().to_owned() } else { segment.text };
                 self.text.push_str(&delta);
@@ -70,6 +71,6 @@ impl EventWriter {
                 usage: Usage::of(summary.duration),
                 warnings: warnings.to_vec(),
             },
-        }
+        })
     }
 }
