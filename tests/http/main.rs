@@ -37,6 +37,7 @@ mod spoken;
 mod switch;
 mod vertex;
 mod voices;
+mod vosk;
 mod voxtral;
 mod workers;
 mod wyoming;
