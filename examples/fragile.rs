@@ -88,6 +88,7 @@ fn segment(text: String, end: f64) -> Segment {
         channel: None,
         words: Vec::new(),
         logprobs: Vec::new(),
+        alternatives: Vec::new(),
     }
 }
 

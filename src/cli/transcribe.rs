@@ -104,6 +104,7 @@ async fn transcribe(args: &Args, file: &Path, service: &Service) -> anyhow::Resu
     while let Some(piece) = transcription.next().await {
         match piece? {
             TranscriptEvent::Segment(segment) => segments.push(advance(&bar, segment)),
+            TranscriptEvent::Partial(_) => {}
             TranscriptEvent::Done(summary) => {
                 bar.finish_and_clear();
                 return Ok(transcription.transcript(segments, summary));

@@ -799,6 +799,15 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
          `off`: none. It is loaded once, so that another one holds after a restart.",
     ),
     Setting::new(
+        "vosk.library",
+        "auto",
+        &To::<Config, _>(&PROGRAM, |c, v| drop(c.runtime.programs.choices.insert("vosk", v))),
+        "The library libvosk, by which models of Vosk hear (docs/models.md); it is no part of this program, and \
+         `pip install vosk` brings it. `auto`: what lies beside the folders of the `PATH`, in `lib`, `lib64`, \
+         `lib/python3*/site-packages` and the like; a path that begins with `/`: that file, or what is in that folder; \
+         `off`: none.",
+    ),
+    Setting::new(
         "workers.isolation",
         "auto",
         &To::<Config, _>(&ISOLATION, |c, v| c.runtime.programs.workers.isolation = v),
@@ -929,20 +938,20 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         "live.max_message",
         "1MiB",
         &To::<Config, _>(&BYTES, |c, v| c.http.realtime.max_message = v),
-        "Bytes of a message of `/v1/realtime`, whatever frames it comes in; a longer one ends the session. 1 MiB of base64 \
+        "Bytes of a message of `/v1/realtime` and `/vosk`, whatever frames it comes in; a longer one ends the session. 1 MiB of base64 \
          holds 16 s at 24 kHz.",
     ),
     Setting::new(
         "live.idle",
         "5m",
         &To::<Config, _>(&DURATION, |c, v| c.http.realtime.idle = v),
-        "A session of `/v1/realtime` in which nothing comes for so long is ended. Silence is sound, too.",
+        "A session of `/v1/realtime` or `/vosk` in which nothing comes for so long is ended. Silence is sound, too.",
     ),
     Setting::new(
         "live.ping",
         "20s",
         &To::<Config, _>(&DURATION, |c, v| c.http.realtime.ping = v),
-        "How often a client of `/v1/realtime` is pinged. It has as long to answer, and to take what it is sent; who does \
+        "How often a client of `/v1/realtime` or `/vosk` is pinged. It has as long to answer, and to take what it is sent; who does \
          not is cut off. Below the minute after which proxies close what is silent.",
     ),
     Setting::new(

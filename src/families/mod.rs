@@ -14,7 +14,9 @@ mod normal;
 mod onnx;
 pub mod piper;
 mod protobuf;
+mod shared_library;
 mod step;
+pub mod vosk;
 pub mod voxtral;
 mod weight_files;
 pub mod whisper;
@@ -27,6 +29,7 @@ use crate::model::Family;
 pub const FAMILIES: &[&dyn Family] = &[
     &whisper::Whisper,
     &voxtral::Voxtral,
+    &vosk::Vosk::ANY,
     &lark::Lark,
     &chatterbox::Chatterbox,
     &zonos::Zonos,

@@ -21,6 +21,7 @@ mod form;
 mod generate;
 mod jobs;
 mod json;
+mod live;
 mod methods;
 mod models;
 mod native;
@@ -37,6 +38,7 @@ mod served;
 mod sse;
 mod trace;
 mod vertex;
+mod vosk;
 mod wait;
 
 pub use api::Api;

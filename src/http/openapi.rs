@@ -33,7 +33,7 @@ use super::{
     config::Config,
     console, docs, generate, jobs, oip, openai,
     problem::{Problem, schemas},
-    realtime, vertex,
+    realtime, vertex, vosk,
 };
 use crate::{
     model::{Family, Knob},
@@ -113,7 +113,7 @@ fn add_knobs(document: &mut utoipa::openapi::OpenApi, family: &dyn Family) {
 }
 
 /// What each protocol says of itself.
-fn parts() -> [utoipa::openapi::OpenApi; 10] {
+fn parts() -> [utoipa::openapi::OpenApi; 11] {
     [
         openai::Docs::openapi(),
         realtime::Docs::openapi(),
@@ -122,6 +122,7 @@ fn parts() -> [utoipa::openapi::OpenApi; 10] {
         generate::Docs::openapi(),
         asr::Docs::openapi(),
         azure::Docs::openapi(),
+        vosk::Docs::openapi(),
         jobs::Docs::openapi(),
         admin::Docs::openapi(),
         docs::Docs::openapi(),

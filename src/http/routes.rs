@@ -15,7 +15,7 @@ use actix_web::{
 
 use super::{
     admin, api::Api, asr, azure, console, docs, exchange, generate, jobs, methods, oip, openai, openapi,
-    problem::Problem, realtime, request_id, served, vertex,
+    problem::Problem, realtime, request_id, served, vertex, vosk,
 };
 use crate::speech::Kind;
 
@@ -47,6 +47,7 @@ pub fn routes(api: Api) -> impl HttpServiceFactory {
         }))
         .wrap(middleware::from_fn(exchange::layer))
         .wrap(middleware::from_fn(without_trailing_slash))
+        .wrap(middleware::from_fn(vosk_at_the_root))
         .app_data(web::Data::new(api))
         // First: they may look like others, as `/v1/models/m:predict` does.
         .configure(|app| literally(app, health, web::get().to(admin::health)))
@@ -62,6 +63,7 @@ pub fn routes(api: Api) -> impl HttpServiceFactory {
         .configure(oip::routes)
         .configure(openai::routes)
         .configure(realtime::routes)
+        .configure(vosk::routes)
         .configure(jobs::routes)
         .configure(vertex::routes)
         .configure(generate::routes)
@@ -75,15 +77,31 @@ async fn without_trailing_slash<B: MessageBody>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
-    let trimmed = request.path().trim_end_matches('/');
+    let trimmed = request.path().trim_end_matches('/').to_owned();
     if request.method() == Method::POST && !trimmed.is_empty() && trimmed.len() < request.path().len() {
-        let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
-        if let Ok(uri) = format!("{trimmed}{query}").parse::<Uri>() {
-            request.match_info_mut().get_mut().update(&uri);
-            request.head_mut().uri = uri;
-        }
+        lead(&mut request, &trimmed);
     }
     next.call(request).await
+}
+
+/// Vosk's clients know a host and a port and no path, where a browser finds the console.
+async fn vosk_at_the_root<B: MessageBody>(
+    mut request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    if vosk::is_at_the_root(request.path(), request.headers()) {
+        lead(&mut request, vosk::PATH);
+    }
+    next.call(request).await
+}
+
+/// To another path, with the same query.
+fn lead(request: &mut ServiceRequest, path: &str) {
+    let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
+    if let Ok(uri) = format!("{path}{query}").parse::<Uri>() {
+        request.match_info_mut().get_mut().update(&uri);
+        request.head_mut().uri = uri;
+    }
 }
 
 /// A route from the environment is text, whatever it holds: Vertex' own default has a colon in it.

@@ -80,6 +80,17 @@ pub trait Family: Sync {
         USUAL_RATE
     }
 
+    /// Whether its models hear while somebody speaks: they take [sound as it comes](Batch::admit_live), and say what it seems
+    /// to be so far ([`TranscriptEvent::Partial`](crate::speech::TranscriptEvent::Partial)).
+    fn hears_live(&self) -> bool {
+        false
+    }
+
+    /// Whether its models tell when each word is said.
+    fn tells_words(&self) -> bool {
+        true
+    }
+
     /// How much of a text its models speak well in one go.
     fn chunk_limits(&self) -> ChunkLimits {
         ChunkLimits { target: 200, max: 300 }

@@ -90,6 +90,12 @@ impl Answer<Transcribe> {
             return None;
         }
         let piece = self.answers.next().await;
+        if let Ok(TranscriptEvent::Done(summary)) = &piece
+            && self.answers.seconds() == 0.0
+        {
+            // Of a live recording this is when it is known.
+            self.account.took_in(summary.duration);
+        }
         Some(self.counted(piece))
     }
 
@@ -107,6 +113,7 @@ impl Answer<Transcribe> {
                     see(&segment);
                     segments.push(segment);
                 }
+                TranscriptEvent::Partial(_) => {}
                 TranscriptEvent::Done(summary) => return Ok(self.transcript(segments, summary)),
             }
         }

@@ -91,6 +91,8 @@ impl Answers<Transcribe> {
         let heads: Option<Vec<_>> = self.all.iter().map(|channel| channel.waiting.front()).collect();
         let start = |event: &&TranscriptEvent| match event {
             TranscriptEvent::Segment(segment) => Some(segment.start),
+            // Of a live recording, which is one answer.
+            TranscriptEvent::Partial(_) => Some(f64::NEG_INFINITY),
             TranscriptEvent::Done(_) => None,
         };
         let starts = heads?.into_iter().enumerate().filter_map(|(at, event)| Some((at, start(&event)?)));

@@ -200,6 +200,13 @@ impl Account {
         (self.heard, self.begun) = (heard, Some(Instant::now()));
     }
 
+    /// So many seconds of sound came in while the model worked.
+    pub(super) fn took_in(&self, seconds: f64) {
+        if seconds > 0.0 && !self.uncounted {
+            self.metrics.audio_seconds.with_label_values(&[self.model_label()]).inc_by(seconds);
+        }
+    }
+
     /// So much sound more is made.
     pub(super) fn made(&mut self, sound: Duration) {
         if sound.is_zero() {

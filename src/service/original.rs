@@ -61,6 +61,7 @@ impl Original {
             (TranscriptEvent::Done(summary), Some(_)) => {
                 TranscriptEvent::Done(Summary { duration: self.seconds, ..summary })
             }
+            (piece @ TranscriptEvent::Partial(_), _) => piece,
         }
     }
 
@@ -109,6 +110,7 @@ mod tests {
             channel: None,
             words: vec![word(start, start + 0.2), word(end - 0.2, end)],
             logprobs: vec![],
+            alternatives: Vec::new(),
         }
     }
 

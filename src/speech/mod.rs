@@ -24,8 +24,8 @@ pub use speech_event::{Mark, MarkKind, Speech, SpeechEvent, SpeechSummary, Speec
 pub use synthesize::{Pronunciation, Synthesize, SynthesizeOptions};
 pub use task::{Piece, Task, TaskKind};
 pub use transcribe::{
-    Channels, Logprob, Segment, Summary, Timestamps, Transcribe, TranscribeMode, TranscribeOptions, TranscriptEvent,
-    Word,
+    Alternative, Channels, Logprob, Segment, Summary, Timestamps, Transcribe, TranscribeMode, TranscribeOptions,
+    TranscriptEvent, Word,
 };
 pub use transcript::{RunningText, Transcript};
 pub use voice::{BlendError, ReferenceVoice, VoiceBlend, VoiceInput};

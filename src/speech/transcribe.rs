@@ -82,6 +82,8 @@ pub enum Timestamps {
 pub enum TranscriptEvent {
     /// In order of time, as soon as each is final.
     Segment(Segment),
+    /// What follows the last segment seems to be so far; the next one takes its place. Of a live recording only.
+    Partial(String),
     /// Once, last.
     Done(Summary),
 }
@@ -122,6 +124,17 @@ pub struct Segment {
     /// Of the tokens that are text, in order. Empty unless asked for.
     #[serde(skip)]
     pub logprobs: Vec<Logprob>,
+    /// What it may have been, the likeliest first. Empty unless asked for, and of models that tell it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub alternatives: Vec<Alternative>,
+}
+
+/// What a stretch of speech may have been.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, utoipa::ToSchema)]
+pub struct Alternative {
+    pub text: String,
+    /// Its probability among all that are told.
+    pub confidence: f32,
 }
 
 /// A word and its place in the recording, in seconds.
@@ -192,6 +205,7 @@ impl Measured for TranscriptEvent {
     fn size(&self) -> Size {
         match self {
             Self::Segment(segment) => Size::silent(segment.bytes()),
+            Self::Partial(text) => Size::silent(text.len()),
             Self::Done(_) => Size::silent(size_of::<Summary>()),
         }
     }
@@ -211,6 +225,8 @@ impl Segment {
         let logprobs =
             self.logprobs.iter().map(|logprob| size_of::<Logprob>() + logprob.token.len() + logprob.bytes.len());
         let itself = size_of::<Self>() + self.text.len() + size_of_val(self.tokens.as_slice());
-        itself + words.sum::<usize>() + logprobs.sum::<usize>()
+        let alternatives =
+            self.alternatives.iter().map(|alternative| size_of::<Alternative>() + alternative.text.len());
+        itself + words.sum::<usize>() + logprobs.sum::<usize>() + alternatives.sum::<usize>()
     }
 }

@@ -152,6 +152,7 @@ mod tests {
             channel: None,
             words: vec![],
             logprobs: vec![],
+            alternatives: Vec::new(),
         });
         let summary = Summary { language: "en".into(), duration: 5.0, tokens: 9 };
         Transcript {

@@ -101,7 +101,10 @@ impl Listening {
             }
             LiveEvent::Completed { text, .. } => (self.transcript(&text), true),
             LiveEvent::Failed { problem, .. } => (vec![error(&problem)], true),
-            LiveEvent::Started { .. } | LiveEvent::Stopped { .. } | LiveEvent::Committed { .. } => (Vec::new(), false),
+            LiveEvent::Started { .. }
+            | LiveEvent::Stopped { .. }
+            | LiveEvent::Committed { .. }
+            | LiveEvent::Partial { .. } => (Vec::new(), false),
         }
     }
 

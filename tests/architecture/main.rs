@@ -105,9 +105,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// The parts of `http` that speak a protocol. None of them knows another, and what they share knows none of them.
-const PROTOCOLS: [&str; 9] = ["admin", "console", "docs", "generate", "jobs", "oip", "openai", "realtime", "vertex"];
+const PROTOCOLS: [&str; 10] =
+    ["admin", "console", "docs", "generate", "jobs", "oip", "openai", "realtime", "vertex", "vosk"];
 /// Folders of `http` that protocols share.
-const SHARED: [&str; 5] = ["access", "models", "native", "openapi", "problem"];
+const SHARED: [&str; 6] = ["access", "live", "models", "native", "openapi", "problem"];
 /// What puts the protocols together: every route, and the document of all of them.
 const KNOWS_PROTOCOLS: [&str; 2] = ["routes", "openapi"];
 

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use crate::{
     chance::{Edit, each, edited, edits},
     support::{
-        chatterbox, checkout, espeak, onnx, torch,
+        chatterbox, checkout, espeak, onnx, torch, vosk,
         zonos::{self, SPEAKER_FILES},
     },
 };
@@ -448,4 +448,38 @@ fn manifests_of_programs_that_are_damaged_are_refused() {
         }
         Ok(())
     });
+}
+
+/// The library that hears is not ours, and ends the process where it is given what it does not expect.
+#[test]
+fn a_model_of_vosk_that_is_damaged_is_refused_by_name_or_taken() {
+    let Some(library) = vosk::library() else { return };
+    let choices = [("vosk", ProgramChoice::At(library.into()))].into();
+    let place = Placement { programs: Programs { choices, ..Programs::default() }, ..place() };
+    let whole = vosk::files("");
+    let load = |model: &[(&str, Vec<u8>)]| {
+        let (folder, mut files) = (vosk::model_of(model), ModelFiles::default());
+        for (name, _) in model {
+            files.insert("model", name, Location::Disk(folder.path().join(name)));
+        }
+        let loaded = catch_unwind(AssertUnwindSafe(|| family("vosk").load(&files, &place).map(drop)));
+        let Ok(outcome) = loaded else { return Err(TestCaseError::fail("a panic")) };
+        let message = outcome.err().map(|error| error.to_string());
+        if let Some(message) = &message {
+            prop_assert!(message.len() > 9 && !message.contains(&folder.path().display().to_string()), "{message}");
+        }
+        Ok(message)
+    };
+    assert_eq!(load(&whole).unwrap(), None);
+    each(100, (0..whole.len(), edits()), |(at, edits)| {
+        let mut model = whole.clone();
+        model[at].1 = edited(&model[at].1, &edits);
+        load(&model).map(drop)
+    });
+    for at in 0..whole.len() {
+        let mut model = whole.clone();
+        let (name, _) = model.remove(at);
+        let message = load(&model).unwrap();
+        assert!(name == "README" || message.is_some_and(|message| message.ends_with("is missing")), "{name}");
+    }
 }

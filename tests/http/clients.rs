@@ -1,9 +1,14 @@
 //! Official clients, unchanged, against the built program: `openai`, `tritonclient` and `kserve` for Python, `curl`; and a
 //! caller as Vertex AI lets them through.
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
-use crate::support::{Server, checkout, hub::Hub, publish_nano, python, sound, wyoming};
+use sconce::audio::Pcm;
+
+use crate::{
+    recordings::truths,
+    support::{Server, checkout, hub::Hub, publish_nano, python, recording, socket, sound, wyoming},
+};
 
 /// Runs `tests/clients/<script>` against a server.
 fn run(script: &str, server: &Server, argument: &str) {
@@ -38,6 +43,20 @@ async fn the_wyoming_client_describes_transcribes_and_speaks() {
     let _there = wyoming::Wyoming::connect(address).await;
     let (address, recordings) = (address.to_string(), recordings());
     tokio::task::block_in_place(|| python::run("wyoming_client.py", &[&address, &recordings]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_of_vosk_gets_its_text() {
+    let server = Server::builder().spawn();
+    let (file, truth) = truths().into_iter().find(|(file, _)| file.contains("kitchen")).unwrap();
+    // Raw samples, as that client sends them, with a pause at both ends.
+    let sound = sconce::audio::decode(&recording(&file), None, 16_000, Duration::from_secs(60)).unwrap().pcm;
+    let pause = Pcm::new(vec![0.0; 16_000], 16_000);
+    let raw = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(raw.path(), socket::pcm16(&[pause.clone(), sound, pause])).unwrap();
+    // At the root, where a client of vosk-server knows nothing else.
+    let (server, raw) = (format!("ws://{}", server.address), raw.path().display().to_string());
+    tokio::task::block_in_place(|| python::run("vosk_client.py", &[&server, &raw, &truth]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

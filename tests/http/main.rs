@@ -38,6 +38,7 @@ mod spoken;
 mod switch;
 mod vertex;
 mod voices;
+mod vosk;
 mod voxtral;
 mod workers;
 mod wyoming;

@@ -13,6 +13,7 @@ pub mod server;
 pub mod socket;
 pub mod sound;
 pub mod torch;
+pub mod vosk;
 pub mod whisper;
 pub mod worker;
 pub mod wyoming;

@@ -75,6 +75,10 @@ impl Family for Voxtral {
         options::SAMPLE_RATE
     }
 
+    fn tells_words(&self) -> bool {
+        false
+    }
+
     /// Candle multiplies no matrices of bf16 on a CPU.
     fn dtypes(&self, device: DeviceId) -> &'static [Precision] {
         match device {

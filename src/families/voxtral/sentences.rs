@@ -64,6 +64,7 @@ impl Sentences {
             tokens,
             words: Vec::new(),
             logprobs,
+            alternatives: Vec::new(),
         })
     }
 

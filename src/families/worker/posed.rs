@@ -285,6 +285,7 @@ impl Worked for Transcribe {
             channel: None,
             words,
             logprobs: Vec::new(),
+            alternatives: Vec::new(),
         }))
     }
 

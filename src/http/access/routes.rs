@@ -70,6 +70,7 @@ const TABLE: &[Route] = &[
     Route::look("/v1/audio/voices").below(),
     Route::look("/v1/audio/models"),
     Route::infer("/v1/realtime").live(),
+    Route::infer("/vosk").live(),
     Route::infer("/v1/").below(),
 ];
 

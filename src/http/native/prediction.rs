@@ -172,5 +172,8 @@ pub(super) fn segment(segment: &Segment, timestamps: Timestamps) -> Value {
     if timestamps == Timestamps::Word {
         value["words"] = json!(segment.words);
     }
+    if !segment.alternatives.is_empty() {
+        value["alternatives"] = json!(segment.alternatives);
+    }
     value
 }

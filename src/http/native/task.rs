@@ -175,17 +175,21 @@ impl Running {
     pub async fn next(&mut self) -> Option<Result<Step, Problem>> {
         match self {
             Self::Transcribe { transcription, timestamps, segments, format } => {
-                Some(match transcription.next().await? {
-                    Ok(TranscriptEvent::Segment(segment)) => {
-                        let piece = Piece::Segment(prediction::segment(&segment, *timestamps), segment.end);
-                        segments.push(segment);
-                        Ok(Step::Piece(piece))
-                    }
-                    Ok(TranscriptEvent::Done(summary)) => {
-                        let transcript = transcription.transcript(std::mem::take(segments), summary);
-                        Ok(Step::Whole(Prediction::of_transcript(&transcript, *timestamps, *format)))
-                    }
-                    Err(error) => Err(error.into()),
+                Some(loop {
+                    break match transcription.next().await? {
+                        // It may still change.
+                        Ok(TranscriptEvent::Partial(_)) => continue,
+                        Ok(TranscriptEvent::Segment(segment)) => {
+                            let piece = Piece::Segment(prediction::segment(&segment, *timestamps), segment.end);
+                            segments.push(segment);
+                            Ok(Step::Piece(piece))
+                        }
+                        Ok(TranscriptEvent::Done(summary)) => {
+                            let transcript = transcription.transcript(std::mem::take(segments), summary);
+                            Ok(Step::Whole(Prediction::of_transcript(&transcript, *timestamps, *format)))
+                        }
+                        Err(error) => Err(error.into()),
+                    };
                 })
             }
             Self::Sound(running) => running.next().await,

@@ -3,35 +3,35 @@
 
 mod asyncapi;
 mod client;
-mod connection;
+mod dialogue;
 mod format;
-mod liveness;
 mod server;
 mod session;
 mod settings;
 
-use std::time::Duration;
-
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{HOST, HeaderName, ORIGIN, SEC_WEBSOCKET_PROTOCOL},
+    http::header::{HeaderName, SEC_WEBSOCKET_PROTOCOL},
     web,
 };
 use serde::Deserialize;
 
 use self::{
-    connection::Connection,
+    dialogue::Realtime,
     server::Events,
     settings::{Dialect, Settings},
 };
-use super::{Exchange, access, api::Api, call, config::RealtimeConfig, problem::Problem};
-use crate::{service::Call, speech::Kind};
+use super::{
+    api::Api,
+    call,
+    live::{self, Opening},
+    problem::Problem,
+};
+use crate::speech::Kind;
 
 /// What is said to who wants more than text.
 const ONLY_HEARS: &str = "this server hears and does not answer, so that transcription would be right";
 
-/// Clients need some time to answer at all.
-const SHORTEST_PING: Duration = Duration::from_millis(50);
 /// What browsers name beside their key.
 const PROTOCOL: &str = "realtime";
 const BETA: HeaderName = HeaderName::from_static("openai-beta");
@@ -72,10 +72,7 @@ async fn realtime(api: web::Data<Api>, request: HttpRequest, payload: web::Paylo
 }
 
 fn open(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
-    if api.draining.is_set() {
-        return Err(Problem::new(Kind::Stopping, "the server is stopping").passing());
-    }
-    from_a_page_that_may(api, request)?;
+    live::admit(api, request)?;
     let query = web::Query::<Query>::from_query(request.query_string())
         .map_err(|error| Problem::invalid("query", format!("the query cannot be read: {error}")))?
         .into_inner();
@@ -84,44 +81,10 @@ fn open(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<HttpR
         return Err(Problem::new(Kind::Unsupported, message).about("intent"));
     }
     let settings = Settings::new(query.model.filter(|model| !model.is_empty()));
-    // How long it may take is for each item, not for the session.
     let call = call::call(request, "realtime", settings.model.clone(), None)?;
-    let call = Call { deadline: None, ..call };
-    let config = api.config.realtime.clone();
-    let config = RealtimeConfig { ping: config.ping.max(SHORTEST_PING), ..config };
-    let handshake = actix_ws::handle_with_protocols(request, payload, &[PROTOCOL]);
-    let (response, socket, messages) = handshake.map_err(|error| {
-        Problem::invalid("upgrade", format!("this route is a WebSocket, and the request does not begin one: {error}"))
-    })?;
-    let live = api.service.hear_live(call, access::principal(request).name, settings.ask(), None)?;
-    let messages = messages.max_frame_size(config.max_message).aggregate_continuations();
-    let connection = Connection {
-        socket,
-        messages: messages.max_continuation_size(config.max_message),
-        live,
-        settings,
-        events: Events::new(dialect(request)),
-        service: api.service.clone(),
-        config,
-        draining: api.draining.clone(),
-        exchange: Exchange::of(request).cloned(),
-    };
-    #[expect(clippy::disallowed_methods, reason = "what a connection sends can be read on its own thread alone")]
-    actix_web::rt::spawn(connection.run());
-    Ok(response)
-}
-
-/// Browsers let any page open a WebSocket to anywhere and read it, so that here it is for the server to look whose page it
-/// is: one of its own, or of an origin that may use it.
-fn from_a_page_that_may(api: &Api, request: &HttpRequest) -> Result<(), Problem> {
-    let header = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let Some(origin) = header(ORIGIN) else { return Ok(()) };
-    let own = origin.split_once("://").is_some_and(|(_, host)| header(HOST) == Some(host));
-    if own || api.config.cors_origins.iter().any(|allowed| allowed == "*" || allowed == origin) {
-        return Ok(());
-    }
-    let message = "pages of this origin may not use this server; `http.cors_origins` names those that may";
-    Err(Problem::new(Kind::Forbidden, message))
+    let opening = Opening { protocols: &[PROTOCOL], call, ask: settings.ask() };
+    let realtime = Realtime::new(settings, Events::new(dialect(request)), api.service.clone());
+    live::open(api, request, payload, opening, realtime)
 }
 
 fn dialect(request: &HttpRequest) -> Dialect {

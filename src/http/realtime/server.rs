@@ -222,15 +222,17 @@ impl Events {
                 ServerEvent::SpeechStopped { audio_end_ms: at.as_millis() as u64, item_id: self.item(item) }
             }
             LiveEvent::Committed { item } => return self.committed(item),
+            // What may be taken back is not told.
+            LiveEvent::Partial { .. } => return Vec::new(),
             LiveEvent::Delta { item, text } => {
                 ServerEvent::Delta { item_id: self.item(item), content_index: 0, delta: text }
             }
-            LiveEvent::Completed { item, text, seconds, logprobs } => ServerEvent::Completed {
+            LiveEvent::Completed { item, text, seconds, segments } => ServerEvent::Completed {
                 item_id: self.item(item),
                 content_index: 0,
                 transcript: text,
                 usage: Usage { r#type: "duration", seconds },
-                logprobs: self.logprobs.then_some(logprobs),
+                logprobs: self.logprobs.then(|| segments.into_iter().flat_map(|segment| segment.logprobs).collect()),
             },
             LiveEvent::Failed { item, problem } => {
                 let error = problem.openai_body()["error"].take();

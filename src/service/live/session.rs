@@ -1,6 +1,7 @@
 //! A session: it takes sound, and has the model hear what is due.
 //!
-//! Of each item the model hears the beginning again and again while it grows (a partial), and all of it when it is whole,
+//! A model that hears as sound comes is given each item so (`stream`): one request an item, and its answer is the text. Of any
+//! other the model hears the beginning of an item again and again while it grows (a partial), and all of it when it is whole,
 //! exactly as it would hear a file; that text is the one that counts. One session has one request at the model at a time,
 //! and texts come in the order of the items. Partials wait for each other, over all sessions, and whole items for nobody
 //! but the model, so that a crowd costs early words and no text.
@@ -21,16 +22,19 @@ use super::{
     metrics::{LiveEnd, LiveMetrics},
     pace::Pace,
     room::{NoPlace, Place},
+    stream::{self, Feed, Heard},
     turns::{ItemId, ItemLimit, Turn, TurnError, Turns},
 };
 use crate::{
     audio::{Pcm, VoiceActivity},
     service::{AudioInput, Call, MemoryShare, OutOfMemory, OverAllowance, Service, ServiceError, TranscribeRequest},
-    speech::{Fault, Kind, Logprob, Problem, TaskKind, TranscribeOptions},
+    speech::{Fault, Kind, Problem, Segment, TaskKind, Timestamps, TranscribeOptions},
 };
 
 /// A whole item that finds the queue full asks again so soon.
 const AGAIN: Duration = Duration::from_millis(250);
+/// More samples than any item has.
+const NEVER_AGAIN: usize = usize::MAX / 2;
 /// What is shorter holds no word, and is not heard.
 const WORDLESS: Duration = Duration::from_millis(50);
 
@@ -54,10 +58,13 @@ pub enum LiveEvent {
     Stopped { item: ItemId, at: Duration },
     /// The item is whole.
     Committed { item: ItemId },
+    /// What the item seems to be so far; the next one takes its place.
+    Partial { item: ItemId, text: String },
     /// These words come next in the item, for certain.
     Delta { item: ItemId, text: String },
-    /// The text of the item. All deltas of the item make the same text, unless the whole is not what its beginning promised.
-    Completed { item: ItemId, text: String, seconds: f64, logprobs: Vec<Logprob> },
+    /// The text of the item, and what it is made of, in times of the item. All deltas of the item make the same text, unless
+    /// the whole is not what its beginning promised.
+    Completed { item: ItemId, text: String, seconds: f64, segments: Vec<Segment> },
     /// The item has no text.
     Failed { item: ItemId, problem: Problem },
 }
@@ -130,13 +137,16 @@ struct Pass {
     whole: bool,
     item: ItemId,
     bytes: usize,
+    /// Where the model takes the sound as it comes.
+    feed: Option<Feed>,
     work: BoxFuture<'static, Result<Heard, ServiceError>>,
 }
 
-#[derive(Default)]
-struct Heard {
-    text: String,
-    logprobs: Vec<Logprob>,
+/// How a pass goes on.
+enum Course {
+    /// What the item seems to be so far.
+    Partial(String),
+    Over(Result<Heard, ServiceError>),
 }
 
 // === impl Service ===
@@ -229,6 +239,7 @@ impl LiveSession {
         self.seconds += seconds;
         self.metrics.audio_seconds.with_label_values(&[self.call.protocol]).inc_by(seconds);
         turns.into_iter().for_each(|turn| self.turn(turn));
+        self.feed();
         self.settle();
         self.pay()
     }
@@ -269,9 +280,16 @@ impl LiveSession {
             }
             self.begin();
             let Some(pass) = &mut self.pass else { return pending().await };
-            let outcome = (&mut pass.work).await;
-            let Some(pass) = self.pass.take() else { continue };
-            self.passed(&pass, outcome);
+            match pass.course().await {
+                Course::Partial(text) => {
+                    let item = pass.item;
+                    self.overheard(item, text);
+                }
+                Course::Over(outcome) => {
+                    let Some(pass) = self.pass.take() else { continue };
+                    self.passed(pass, outcome);
+                }
+            }
             self.settle();
         }
     }
@@ -296,11 +314,31 @@ impl LiveSession {
             Turn::Started { item, at } => self.events.push_back(LiveEvent::Started { item, at }),
             Turn::Stopped { item, at } => self.events.push_back(LiveEvent::Stopped { item, at }),
             Turn::Whole { item, samples } => {
+                self.conclude(item, &samples);
                 let agreement = self.forget();
                 let (audio, since) = (Pcm::new(samples, self.turns.rate()), Instant::now());
                 self.whole.push_back(Whole { item, audio, agreement, since });
                 self.events.push_back(LiveEvent::Committed { item });
             }
+        }
+    }
+
+    /// The model is given what came of an item that it hears as it comes.
+    fn feed(&mut self) {
+        let (Some(pass), Some((item, samples))) = (&mut self.pass, self.turns.current()) else { return };
+        if let Some(feed) = pass.feed.as_mut().filter(|_| pass.item == item) {
+            feed.give(samples);
+            pass.bytes = feed.given() * size_of::<f32>();
+        }
+    }
+
+    /// The item is whole: who hears it as it comes is given the rest, and the answer is its text.
+    fn conclude(&mut self, item: ItemId, samples: &[f32]) {
+        let Some(pass) = self.pass.as_mut().filter(|pass| pass.item == item) else { return };
+        if let Some(feed) = &mut pass.feed {
+            feed.give(samples);
+            feed.finish();
+            pass.whole = true;
         }
     }
 
@@ -330,21 +368,43 @@ impl LiveSession {
         } else {
             async move { hear_whole(service, call, request, until).await }.boxed()
         };
-        Some(Pass { whole: true, item: *item, bytes, work })
+        Some(Pass { whole: true, item: *item, bytes, feed: None, work })
     }
 
     fn begin_partial(&mut self) -> Option<Pass> {
         let step = (self.config.partials?.as_secs_f64() * f64::from(self.turns.rate())) as usize;
-        let (item, samples) = self.turns.current().filter(|(_, samples)| samples.len() >= self.heard + step.max(1))?;
+        let as_it_comes = self.hears_live();
+        let due = if as_it_comes { self.heard } else { self.heard + step };
+        let (item, samples) = self.turns.current().filter(|(_, samples)| samples.len() >= due.max(1))?;
+        if as_it_comes {
+            return Some(self.begin_stream(item, samples));
+        }
         let (heard, audio) = (samples.len(), Pcm::new(samples.to_vec(), self.turns.rate()));
         let (service, bytes) = (self.service.clone(), size_of_val(audio.samples()));
-        let (request, call, partials) = (self.request(audio), self.call(), self.partials.clone());
+        let (mut request, call, partials) = (self.request(audio), self.call(), self.partials.clone());
+        // Nobody is told where they stand before the end.
+        request.options.timestamps = request.options.timestamps.min(Timestamps::Segment);
         let work = async move {
             let _turn = partials.acquire().await;
             hear(&service, call, request, false).await
         };
         self.heard = heard;
-        Some(Pass { whole: false, item, bytes, work: work.boxed() })
+        Some(Pass { whole: false, item, bytes, feed: None, work: work.boxed() })
+    }
+
+    fn begin_stream(&self, item: ItemId, samples: &[f32]) -> Pass {
+        let (mut feed, sound) = Feed::new();
+        feed.give(samples);
+        let (service, options, rate) = (self.service.clone(), self.ask.options.clone(), self.turns.rate());
+        let work = stream::hear(service, self.call(), options, rate, sound);
+        Pass { whole: false, item, bytes: size_of_val(samples), feed: Some(feed), work: work.boxed() }
+    }
+
+    /// Whether the model takes an item as it comes, as far as that is known before it is loaded.
+    fn hears_live(&self) -> bool {
+        let catalog = self.service.catalog();
+        let entry = catalog.resolve_for(self.ask.model.as_deref(), TaskKind::Transcribe);
+        entry.is_ok_and(|entry| entry.family.is_some_and(|family| family.hears_live()))
     }
 
     /// What is taken from the allowance is taken when it comes in.
@@ -357,13 +417,17 @@ impl LiveSession {
         TranscribeRequest { audio: AudioInput::Samples(audio), options, voice_activity: None }
     }
 
-    fn passed(&mut self, pass: &Pass, outcome: Result<Heard, ServiceError>) {
+    fn passed(&mut self, pass: Pass, outcome: Result<Heard, ServiceError>) {
         let item = pass.item;
         match outcome {
             Ok(heard) if pass.whole => self.complete(heard),
-            Ok(heard) => {
-                let certain = self.agreement.hear(&heard.text);
-                self.events.extend(certain.map(|text| LiveEvent::Delta { item, text }));
+            Ok(heard) => self.overheard(item, heard.text),
+            // It is not begun again before the item is whole, and then it is heard as a file would be.
+            Err(error) if pass.feed.is_some() => {
+                tracing::debug!(request = self.call.id, %error, "an item was not heard as it came");
+                if !pass.whole {
+                    self.heard = NEVER_AGAIN;
+                }
             }
             Err(error) if pass.whole => {
                 self.whole.pop_front();
@@ -374,7 +438,18 @@ impl LiveSession {
         }
     }
 
-    fn complete(&mut self, Heard { text, logprobs }: Heard) {
+    /// What an item that is not whole, or whose text is not there, seems to be.
+    fn overheard(&mut self, item: ItemId, text: String) {
+        let agreement = match self.whole.front_mut().filter(|whole| whole.item == item) {
+            Some(whole) => &mut whole.agreement,
+            None => &mut self.agreement,
+        };
+        let certain = agreement.hear(&text);
+        self.events.push_back(LiveEvent::Partial { item, text });
+        self.events.extend(certain.map(|text| LiveEvent::Delta { item, text }));
+    }
+
+    fn complete(&mut self, Heard { text, segments }: Heard) {
         let Some(Whole { item, audio, agreement, since }) = self.whole.pop_front() else { return };
         let protocol = [self.call.protocol];
         self.metrics.final_seconds.with_label_values(&protocol).observe(since.elapsed().as_secs_f64());
@@ -383,7 +458,7 @@ impl LiveSession {
             Rest::Follows(rest) => self.events.push_back(LiveEvent::Delta { item, text: rest }),
             Rest::Differs => self.metrics.revised.with_label_values(&protocol).inc(),
         }
-        self.events.push_back(LiveEvent::Completed { item, text, seconds: audio.seconds(), logprobs });
+        self.events.push_back(LiveEvent::Completed { item, text, seconds: audio.seconds(), segments });
     }
 
     /// Bytes of sound that it holds.
@@ -426,8 +501,21 @@ async fn hear(service: &Service, call: Call, request: TranscribeRequest, whole: 
         true => service.transcribe(call, request).await?,
         false => service.overhear(call, request).await?,
     };
-    let transcript = answer.whole().await?;
-    Ok(Heard { text: transcript.text(), logprobs: transcript.logprobs().cloned().collect() })
+    Ok(answer.whole().await?.into())
+}
+
+// === impl Pass ===
+
+impl Pass {
+    /// May be dropped and called again at any time.
+    async fn course(&mut self) -> Course {
+        let Some(feed) = &mut self.feed else { return Course::Over((&mut self.work).await) };
+        tokio::select! {
+            biased;
+            Some(text) = feed.partial() => Course::Partial(text),
+            outcome = &mut self.work => Course::Over(outcome),
+        }
+    }
 }
 
 // === impl Reading ===

@@ -38,6 +38,7 @@ fn answer(mut answers: Responses<Transcribe>) -> Answer {
     loop {
         match answers.blocking_next().expect("an answer ends with a last piece or an error")? {
             TranscriptEvent::Segment(segment) => segments.push(segment),
+            TranscriptEvent::Partial(text) => panic!("{text} of what came whole"),
             TranscriptEvent::Done(summary) => return Ok((segments, summary)),
         }
     }

@@ -26,6 +26,7 @@ fn segment(start: f64, words: usize, strange: bool) -> Segment {
         channel: None,
         words,
         logprobs: vec![],
+        alternatives: Vec::new(),
     }
 }
 

@@ -119,6 +119,7 @@ fn segment(result: &DecodeResult, piece: &Piece, decoding: &DecodingConfig, seek
         channel: None,
         words: Vec::new(),
         logprobs: Vec::new(),
+        alternatives: Vec::new(),
     }
 }
 

@@ -140,6 +140,7 @@ fn segment(start: f64, end: f64) -> Segment {
         channel: None,
         words: Vec::new(),
         logprobs: Vec::new(),
+        alternatives: Vec::new(),
     }
 }
 

@@ -55,9 +55,10 @@ impl EventWriter {
         Self { text: RunningText::default(), logprobs: logprobs.then(Vec::new), channels }
     }
 
-    /// `warnings` are told with the last one.
-    pub fn event(&mut self, piece: TranscriptEvent, warnings: &[Warning]) -> Event {
-        match piece {
+    /// `warnings` are told with the last one. What may still change is not told.
+    pub fn event(&mut self, piece: TranscriptEvent, warnings: &[Warning]) -> Option<Event> {
+        Some(match piece {
+            TranscriptEvent::Partial(_) => return None,
             TranscriptEvent::Segment(segment) => {
                 let delta = self.text.push(&segment).to_owned();
                 let logprobs = self.logprobs.as_mut().map(|all| {
@@ -72,6 +73,6 @@ impl EventWriter {
                 usage: Usage::of(summary.duration * self.channels.unwrap_or(1) as f64),
                 warnings: warnings.to_vec(),
             },
-        }
+        })
     }
 }

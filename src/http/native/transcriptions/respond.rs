@@ -51,15 +51,19 @@ fn events(
     writer: EventWriter,
 ) -> impl Stream<Item = Value> {
     let start = (transcription, first.map(Ok), writer);
-    stream::unfold(start, |(mut transcription, next, mut writer)| async move {
-        let piece = match next {
-            Some(piece) => piece,
-            None => transcription.next().await?,
-        };
-        let event = match piece {
-            Ok(piece) => json!(writer.event(piece, transcription.warnings())),
-            Err(error) => Problem::from(error).openai_body(),
-        };
-        Some((event, (transcription, None, writer)))
+    stream::unfold(start, |(mut transcription, mut next, mut writer)| async move {
+        loop {
+            let piece = match next.take() {
+                Some(piece) => piece,
+                None => transcription.next().await?,
+            };
+            let event = match piece {
+                Ok(piece) => writer.event(piece, transcription.warnings()).map(|event| json!(event)),
+                Err(error) => Some(Problem::from(error).openai_body()),
+            };
+            if let Some(event) = event {
+                return Some((event, (transcription, None, writer)));
+            }
+        }
     })
 }
