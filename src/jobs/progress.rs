@@ -37,6 +37,8 @@ pub struct Feed {
     progress_state: watch::Receiver<ProgressState>,
     seen: Option<(Phase, u32)>,
     pieces: usize,
+    /// Nothing follows what was seen last.
+    over: bool,
 }
 
 /// What a reader is told.
@@ -54,13 +56,16 @@ impl ProgressState {
         watch::Sender::new(Self { phase, round: 0, pieces: Vec::new(), progress: None, closing: false })
     }
 
-    /// Takes a new phase over; what was made in an earlier round is gone with it.
+    /// Takes a new phase over. What was made in an earlier round is gone with it; what was made in the last one is still there
+    /// for those who read it.
     pub fn turn(&mut self, phase: Phase) {
         if phase == Phase::Running {
             self.round += 1;
         }
+        if !phase.is_end() {
+            self.pieces.clear();
+        }
         self.phase = phase;
-        self.pieces.clear();
         self.progress = None;
     }
 }
@@ -89,7 +94,7 @@ impl Pieces {
 
 impl Feed {
     pub(super) fn new(progress_state: watch::Receiver<ProgressState>) -> Self {
-        Self { progress_state, seen: None, pieces: 0 }
+        Self { progress_state, seen: None, pieces: 0, over: false }
     }
 
     /// What is new, in order; `None` after the end of the job, or of the server.
@@ -98,8 +103,7 @@ impl Feed {
             if let Some(event) = self.look() {
                 return Some(event);
             }
-            let over = { self.progress_state.borrow().closing || self.progress_state.borrow().phase.is_end() };
-            if over || self.progress_state.changed().await.is_err() {
+            if self.over || self.progress_state.changed().await.is_err() {
                 return None;
             }
         }
@@ -107,14 +111,22 @@ impl Feed {
 
     fn look(&mut self) -> Option<Event> {
         let progress_state = self.progress_state.borrow_and_update();
-        if self.seen != Some((progress_state.phase, progress_state.round)) {
-            self.seen = Some((progress_state.phase, progress_state.round));
-            self.pieces = 0;
-            return Some(Event::Phase(progress_state.phase));
+        let (now, round) = ((progress_state.phase, progress_state.round), progress_state.round);
+        self.over = progress_state.closing || progress_state.phase.is_end();
+        let same_round = self.seen.is_some_and(|(_, seen)| seen == round);
+        // A job may end before its last pieces are read.
+        if same_round && let Some(piece) = progress_state.pieces.get(self.pieces) {
+            self.pieces += 1;
+            return Some(Event::Piece(piece.clone()));
         }
-        let piece = progress_state.pieces.get(self.pieces)?.clone();
-        self.pieces += 1;
-        Some(Event::Piece(piece))
+        if self.seen == Some(now) {
+            return None;
+        }
+        if !same_round {
+            self.pieces = 0;
+        }
+        self.seen = Some(now);
+        Some(Event::Phase(progress_state.phase))
     }
 }
 
@@ -147,6 +159,23 @@ mod tests {
         progress_state.send_modify(|progress_state| progress_state.turn(Phase::Succeeded));
         assert_eq!(late.next().await, Some(Event::Phase(Phase::Succeeded)));
         assert_eq!(late.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn who_reads_slowly_gets_the_last_pieces_before_the_end() {
+        let progress_state = ProgressState::new(Phase::Running);
+        let (mut reader, pieces) = (Feed::new(progress_state.subscribe()), Pieces::new(progress_state.clone()));
+        assert_eq!(reader.next().await, Some(Event::Phase(Phase::Running)));
+        for n in 0..3 {
+            pieces.add(Progress { seconds: f64::from(n), of: Some(3.0) }, json!(n));
+        }
+        progress_state.send_modify(|progress_state| progress_state.turn(Phase::Succeeded));
+        drop((progress_state, pieces));
+        for n in 0..3 {
+            assert_eq!(reader.next().await, Some(Event::Piece(json!(n).into())));
+        }
+        assert_eq!(reader.next().await, Some(Event::Phase(Phase::Succeeded)));
+        assert_eq!(reader.next().await, None);
     }
 
     #[tokio::test]

@@ -128,6 +128,10 @@ impl JobTable {
         if let Some(entry) = self.entries.get_mut(&record.id) {
             if entry.record.phase() != record.phase() {
                 entry.progress_state.send_modify(|progress_state| progress_state.turn(record.phase()));
+                if record.phase().is_end() {
+                    // Pieces are kept by those who still read them, and by nobody else.
+                    entry.progress_state = ProgressState::new(record.phase());
+                }
             }
             entry.record = record;
         }
