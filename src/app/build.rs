@@ -14,6 +14,8 @@ use crate::{
     },
     jobs::{Jobs, JobsError},
     lifecycle::{self, Lifecycle, LoadMode},
+    model::CpuKernels,
+    nn,
     remote::{Remote, RemoteError},
     runtime::{self, Host, Installed, PlacementError, Placer, Scale},
     service::{MemoryBudget, Service},
@@ -59,6 +61,17 @@ pub enum BuildError {
     Metrics(#[from] prometheus::Error),
 }
 
+/// The same in the words of those who compute.
+fn kernels(choice: CpuKernels) -> nn::CpuKernels {
+    match choice {
+        CpuKernels::Auto => nn::CpuKernels::Auto,
+        CpuKernels::Avx512 => nn::CpuKernels::Avx512,
+        CpuKernels::Avx2 => nn::CpuKernels::Avx2,
+        CpuKernels::Portable => nn::CpuKernels::Portable,
+        CpuKernels::Candle => nn::CpuKernels::Candle,
+    }
+}
+
 fn list(errors: &[CatalogError]) -> String {
     errors.iter().map(|error| format!("  {error}")).collect::<Vec<_>>().join("\n")
 }
@@ -69,7 +82,7 @@ impl App {
     /// Must be called within a tokio runtime, on which the lifecycle then lives. Loads nothing by itself.
     pub fn build(config: Config) -> Result<Self, BuildError> {
         let registry = telemetry::registry()?;
-        config.runtime.cpu_kernels.choose();
+        kernels(config.runtime.cpu_kernels).choose();
         let devices = Arc::new(Installed::new(Host::here()));
         let (placer, scale) = (Arc::new(Placer::new(&config.runtime, devices.clone())?), Scale::new(devices));
         let catalog = Arc::new(models::catalog(&config, &placer).map_err(BuildError::Catalog)?);

@@ -16,10 +16,9 @@ use crate::{
     catalog, http, jobs,
     lifecycle::{self, LoadMode, OnPreloadFailure},
     model::{
-        Backing, DTypeChoice, DeviceChoice, DeviceId, FlowLimits, ProgramChoice, Programs, ReferenceCacheConfig,
-        WorkerRules,
+        Backing, CpuKernels, DTypeChoice, DeviceChoice, DeviceId, FlowLimits, ProgramChoice, Programs,
+        ReferenceCacheConfig, WorkerRules,
     },
-    nn::CpuKernels,
     process::Isolation,
     remote::{self, BucketsConfig, GcsConfig, S3Config, WebConfig},
     runtime, service,

@@ -27,7 +27,9 @@ pub use flow::FlowLimits;
 pub use input::{Input, InputClosed, InputSender};
 pub use load_error::LoadError;
 pub use lru::LruCache;
-pub use placement::{Backing, DTypeChoice, DeviceChoice, DeviceId, Placement, PlacementOverrides, Precision};
+pub use placement::{
+    Backing, CpuKernels, DTypeChoice, DeviceChoice, DeviceId, Placement, PlacementOverrides, Precision,
+};
 pub use program::{NoProgram, Program, ProgramFacts, ProgramVoice, Programs, can_be_run};
 pub use program_choice::ProgramChoice;
 pub use reference_cache::{ReferenceCache, ReferenceCacheConfig, ReferenceKey, ReferenceTensors};

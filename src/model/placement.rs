@@ -75,6 +75,18 @@ pub enum DTypeChoice {
     Q8,
 }
 
+/// What computes on a CPU, as the configuration says it: our own kernels, with no wider vectors than these, or candle's
+/// operations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CpuKernels {
+    #[default]
+    Auto,
+    Avx512,
+    Avx2,
+    Portable,
+    Candle,
+}
+
 /// What one model wants otherwise than the general settings say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlacementOverrides {

@@ -1,9 +1,6 @@
 //! What the runtime needs to know.
 
-use crate::{
-    model::{Backing, DTypeChoice, DeviceChoice, Programs, ReferenceCacheConfig},
-    nn::CpuKernels,
-};
+use crate::model::{Backing, CpuKernels, DTypeChoice, DeviceChoice, Programs, ReferenceCacheConfig};
 
 /// What the runtime needs to know.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ServiceError, Started, channels::Answers, metrics::Account};
+use super::{ServiceError, channels::Answers, metrics::Account};
 use crate::{
     audio::Pcm,
     lifecycle::Lease,
@@ -26,6 +26,16 @@ pub struct Answer<T: Task> {
 
 /// Text that is being written down.
 pub type Transcription = Answer<Transcribe>;
+
+/// A request that its model has.
+pub(super) struct Started<T: Task> {
+    pub lease: Lease,
+    pub answers: Answers<T>,
+    /// Seconds of sound, over all channels.
+    pub heard: f64,
+    pub characters: usize,
+    pub longest: Duration,
+}
 
 // === impl Answer ===
 

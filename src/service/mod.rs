@@ -51,6 +51,7 @@ pub use speak::{SpeakRequest, Speaking, rest_after};
 pub use voices::{Voice, VoiceError, VoiceNotes, Voices};
 
 use self::{
+    answer::Started,
     channels::Answers,
     fallback::Substitute,
     ffmpeg::Ffmpeg,
@@ -117,16 +118,6 @@ struct Ready<T: Task> {
     id: String,
     deadline: Instant,
     output: FlowLimits,
-    longest: Duration,
-}
-
-/// A request that its model has.
-struct Started<T: Task> {
-    lease: Lease,
-    answers: Answers<T>,
-    /// Seconds of sound, over all channels.
-    heard: f64,
-    characters: usize,
     longest: Duration,
 }
 

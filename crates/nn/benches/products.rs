@@ -157,8 +157,8 @@ impl Peaks {
     #[cfg(target_arch = "x86_64")]
     fn measure(threads: usize) -> Self {
         let avx512 = is_x86_feature_detected!("avx512f");
-        // SAFETY: each is called where its instructions are.
         let measure = |there: bool, work: unsafe fn(usize), operations| {
+            // SAFETY: each is called where its instructions are.
             there.then(|| operations_per_second(threads, |rounds| unsafe { work(rounds) }, operations))
         };
         Self {

@@ -19,7 +19,7 @@ use serde::Deserialize;
 use self::{
     dialogue::Realtime,
     server::Events,
-    settings::{Dialect, Settings},
+    settings::{Dialect, ONLY_HEARS, Settings},
 };
 use super::{
     api::Api,
@@ -28,9 +28,6 @@ use super::{
     problem::Problem,
 };
 use crate::speech::Kind;
-
-/// What is said to who wants more than text.
-const ONLY_HEARS: &str = "this server hears and does not answer, so that transcription would be right";
 
 /// What browsers name beside their key.
 const PROTOCOL: &str = "realtime";

@@ -6,7 +6,6 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    ONLY_HEARS,
     format::SoundFormat,
     session::{Audio, BetaSession, Format, Input, Session, ShownSession, Transcription, TurnDetection},
 };
@@ -17,6 +16,8 @@ use crate::{
     speech::{Kind, TranscribeOptions},
 };
 
+/// What is said to who wants more than text.
+pub(super) const ONLY_HEARS: &str = "this server hears and does not answer, so that transcription would be right";
 /// Sound that is kept around speech, at most.
 const LONGEST_AROUND: Duration = Duration::from_secs(10);
 /// The one thing that may be included.

@@ -45,8 +45,8 @@ impl SimdLevel {
     /// The widest that this processor has, of those that [may be used](CpuKernels::choose).
     pub fn detect() -> Self {
         let most = CpuKernels::most_instructions();
-        let usable = Self::available().iter().filter(|level| level.instructions <= most);
-        usable.last().copied().unwrap_or(Self::with(Instructions::Portable))
+        let usable = Self::available().iter().rfind(|level| level.instructions <= most);
+        usable.copied().unwrap_or(Self::with(Instructions::Portable))
     }
 
     /// Every level that this processor can run, weakest first.
