@@ -32,7 +32,8 @@ fn folder(cache: &TempDir) -> PathBuf {
 async fn serving(cache: &TempDir, folder: &Path, weights: Option<&str>) -> Program {
     let mut command = sconce(cache);
     command.env("PORT", "0").env("MODEL_ID", folder).env("SCONCE_MODELS__OURS__WARM_UP", "false");
-    command.envs(weights.map(|weights| ("SCONCE_RUNTIME__WEIGHTS", weights)));
+    // Weights of eight bits leave their file.
+    command.env("SCONCE_RUNTIME__DTYPE", "f32").envs(weights.map(|weights| ("SCONCE_RUNTIME__WEIGHTS", weights)));
     let program = Program::start(&mut command);
     let load = reqwest::Client::new().post(program.url("/models/ours/load")).json(&json!({})).send().await.unwrap();
     assert_eq!(load.status(), 200);

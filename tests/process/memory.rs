@@ -41,7 +41,8 @@ fn program(cache: &TempDir, leak_threshold: &str, log_level: &str) -> Program {
     let mut command = sconce(cache);
     command.env("PORT", "0").env("SCONCE_MODELS__M__SOURCE", format!("file:{}", folder.display()));
     command.env("SCONCE_MODELS__M__WARM_UP", "false").env("SCONCE_MEMORY__LEAK_THRESHOLD", leak_threshold);
-    command.env("SCONCE_RUNTIME__WEIGHTS", "map");
+    // Weights of eight bits leave their file.
+    command.env("SCONCE_RUNTIME__WEIGHTS", "map").env("SCONCE_RUNTIME__DTYPE", "f32");
     Program::start(command.env("LOG_LEVEL", log_level))
 }
 

@@ -95,6 +95,6 @@ mod tests {
         assert_eq!(around(&(5..7), (3, 2), 20), 2..9);
         assert_eq!(around(&(1..7), (3, 2), 8), 0..8);
         assert_eq!(frames_at_once(usize::MAX, WINDOW), 1);
-        assert_eq!((frames_at_once(96 * 512, WINDOW), frames_at_once(96 * 512, STEP)), (170, 21));
+        assert_eq!((frames_at_once(96 * 512, WINDOW), frames_at_once(96 * 512, STEP)), (170, 85));
     }
 }
