@@ -8,54 +8,14 @@ use tracing::instrument;
 use super::{
     Service, ServiceError,
     memory::MemoryShare,
-    original::Original,
-    request::{AudioInput, Recording},
-    sound::{self, Decoded},
+    original::Heard,
+    request::Recording,
+    sound::{self, Decoded, Hearing, Sound},
 };
 use crate::{
-    audio::{self, DecodeError, Pcm, VoiceActivity},
+    audio::{self, DecodeError, VoiceActivity},
     speech::Channels,
 };
-
-/// What is to be heard of a recording.
-#[derive(Clone, Debug)]
-pub(super) struct Hearing {
-    pub audio: AudioInput,
-    pub channels: Channels,
-    /// Nothing but what this finds to be speech.
-    pub voice_activity: Option<VoiceActivity>,
-}
-
-/// A recording on its way to a model.
-pub(super) enum Sound {
-    /// As it came in.
-    Undecoded(Hearing),
-    Decoded(Vec<Heard>),
-}
-
-/// The sound of a recording, or of one of its channels, as a model hears it, and what it is of.
-pub(super) type Heard = (Pcm, Original);
-
-// === impl Hearing ===
-
-impl Hearing {
-    /// All of it, as one channel.
-    pub fn of(audio: AudioInput) -> Self {
-        Self { audio, channels: Channels::Mix, voice_activity: None }
-    }
-}
-
-// === impl Sound ===
-
-impl Sound {
-    /// Seconds of all channels, as far as they are known.
-    pub fn seconds(&self) -> f64 {
-        match self {
-            Self::Undecoded(_) => 0.0,
-            Self::Decoded(heard) => heard.iter().map(|(_, original)| original.seconds).sum(),
-        }
-    }
-}
 
 // === impl Service ===
 

@@ -55,11 +55,11 @@ use self::{
     channels::Answers,
     fallback::Substitute,
     ffmpeg::Ffmpeg,
-    hearing::{Hearing, Sound},
     live::{LiveMetrics, LiveRoom},
     metrics::{Account, Metrics},
     original::Original,
     request::ANY_RATE,
+    sound::{Hearing, Sound},
     speak::SpeechStart,
     speech_limits::SpeechLimits,
 };

@@ -18,6 +18,9 @@ pub(super) struct Original {
     _share: Option<MemoryShare>,
 }
 
+/// The sound of a recording, or of one of its channels, as a model hears it, and what it is of.
+pub(super) type Heard = (Pcm, Original);
+
 // === impl Original ===
 
 impl Original {

@@ -7,9 +7,8 @@ use tracing::debug;
 use super::{
     Voices,
     error::ServiceError,
-    hearing::Heard,
     memory::MemoryShare,
-    original::Original,
+    original::{Heard, Original},
     request::{AudioInput, Recording},
 };
 use crate::{
@@ -22,6 +21,22 @@ use crate::{
 pub(super) struct Decoded {
     pub channels: Vec<Pcm>,
     pub warnings: Vec<Warning>,
+}
+
+/// What is to be heard of a recording.
+#[derive(Clone, Debug)]
+pub(super) struct Hearing {
+    pub audio: AudioInput,
+    pub channels: Channels,
+    /// Nothing but what this finds to be speech.
+    pub voice_activity: Option<VoiceActivity>,
+}
+
+/// A recording on its way to a model.
+pub(super) enum Sound {
+    /// As it came in.
+    Undecoded(Hearing),
+    Decoded(Vec<Heard>),
 }
 
 /// A task whose requests may carry sound.
@@ -131,6 +146,27 @@ fn voice_at(mut voice: Option<VoiceInput>, rate: u32, voices: &Voices) -> Result
         reference.audio = voices.at_rate(reference, rate)?;
     }
     Ok(voice)
+}
+
+// === impl Hearing ===
+
+impl Hearing {
+    /// All of it, as one channel.
+    pub fn of(audio: AudioInput) -> Self {
+        Self { audio, channels: Channels::Mix, voice_activity: None }
+    }
+}
+
+// === impl Sound ===
+
+impl Sound {
+    /// Seconds of all channels, as far as they are known.
+    pub fn seconds(&self) -> f64 {
+        match self {
+            Self::Undecoded(_) => 0.0,
+            Self::Decoded(heard) => heard.iter().map(|(_, original)| original.seconds).sum(),
+        }
+    }
 }
 
 // === impl Sounding ===
