@@ -209,7 +209,6 @@ fn a_mel_of_few_bits_is_near_the_exact_one() {
             let [found, exact] = [&flow, &exact].map(|flow| case.mel(at, flow, expected.steps, 0.7));
             let norm = |x: &Tensor| x.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt();
             let off = norm(&(found - &exact).unwrap()) / norm(&exact);
-            println!("{at}: {off}");
             assert!(off < tolerance, "{at}: {off}");
         }
     }
