@@ -56,8 +56,10 @@ enum Unit {
     Panels,
     /// Pairs of `bf16`.
     Pairs,
-    /// A matrix unit.
-    Tiles,
+    /// A matrix unit, and whether it is given rounded numbers.
+    Tiles {
+        rounded: bool,
+    },
 }
 
 /// Memory of a thread.
@@ -67,7 +69,9 @@ struct Memory {
     #[cfg(target_arch = "x86_64")]
     pairs: pairs::attention::Memory,
     #[cfg(target_arch = "x86_64")]
-    tiles: tiles::attention::Memory,
+    tiles: tiles::attention::Memory<{ tiles::SPLIT }>,
+    #[cfg(target_arch = "x86_64")]
+    rounded_tiles: tiles::attention::Memory<{ tiles::ROUNDED }>,
 }
 
 /// Every query `[rows, width]` over its own sequence's cache. `[rows, width]`
@@ -122,8 +126,8 @@ impl PanelQueries<'_> {
     fn unit(&self) -> Unit {
         let KvPanels { level, shape, .. } = self.cache;
         match !self.causal && self.queries >= MANY_QUERIES {
-            true if level.has_tiles() => Unit::Tiles,
-            true if level.has_pairs() && shape.head_dim.is_multiple_of(2) => Unit::Pairs,
+            true if level.has_tiles() => Unit::Tiles { rounded: level.rounds_to_bf16() },
+            true if level.rounds_to_bf16() && shape.head_dim.is_multiple_of(2) => Unit::Pairs,
             _ => Unit::Panels,
         }
     }
@@ -145,7 +149,9 @@ impl Block<'_> {
         let target = target.at(self.row, self.head * self.cache.shape.head_dim);
         match self.unit {
             #[cfg(target_arch = "x86_64")]
-            Unit::Tiles => self.attend_on_tiles(queries, target, &mut memory.tiles),
+            Unit::Tiles { rounded: false } => self.attend_on_tiles(queries, target, &mut memory.tiles),
+            #[cfg(target_arch = "x86_64")]
+            Unit::Tiles { rounded: true } => self.attend_on_tiles(queries, target, &mut memory.rounded_tiles),
             #[cfg(target_arch = "x86_64")]
             Unit::Pairs => self.attend_in_pairs(queries, target, &mut memory.pairs),
             _ => self.attend_in_panels(queries, target, &mut memory.scores),
@@ -153,32 +159,24 @@ impl Block<'_> {
     }
 
     #[cfg(target_arch = "x86_64")]
-    fn attend_on_tiles(&self, queries: Rows<'_>, target: Target, memory: &mut tiles::attention::Memory) {
+    fn attend_on_tiles<const PARTS: usize>(
+        &self,
+        queries: Rows<'_>,
+        target: Target,
+        memory: &mut tiles::attention::Memory<PARTS>,
+    ) {
         let KvPanels { shape, numbers, .. } = self.cache;
         let queries = queries.part(self.row, self.count).skip_columns(self.head * shape.head_dim);
-        let (head, len) = (self.head, self.len);
-        // SAFETY: blocks have different rows or, by their heads, different columns.
-        unsafe {
-            match numbers {
-                Numbers::Full(kv) => {
-                    tiles::attention::attend(
-                        queries,
-                        kv.keys(*shape, head, len),
-                        kv.values(*shape, head, len),
-                        target,
-                        memory,
-                    );
-                }
-                Numbers::Half(kv) => {
-                    tiles::attention::attend(
-                        queries,
-                        kv.keys(*shape, head, len),
-                        kv.values(*shape, head, len),
-                        target,
-                        memory,
-                    );
-                }
-            }
+        macro_rules! attend {
+            ($kv:expr) => {{
+                let (keys, values) = ($kv.keys(*shape, self.head, self.len), $kv.values(*shape, self.head, self.len));
+                // SAFETY: blocks have different rows or, by their heads, different columns.
+                unsafe { tiles::attention::attend(queries, keys, values, target, memory) }
+            }};
+        }
+        match numbers {
+            Numbers::Full(kv) => attend!(kv),
+            Numbers::Half(kv) => attend!(kv),
         }
     }
 

@@ -4,12 +4,9 @@
 //! of few rows goes along each column, and reads the weights once, from front to back, where they lie; for one of many
 //! rows they are laid out in panels, some at a time, which costs little beside the product itself.
 
-#[cfg(target_arch = "x86_64")]
-use std::any::TypeId;
-use std::{marker::PhantomData, ops::Range};
+use std::{any::TypeId, marker::PhantomData, ops::Range};
 
 use bytes::Bytes;
-#[cfg(target_arch = "x86_64")]
 use half::bf16;
 
 use super::{
@@ -311,13 +308,22 @@ impl<'a, E: Element> Columns<'a, E> {
         self.depth
     }
 
+    /// Whether a product of many rows with these rounds the other matrix to `bf16`.
+    pub fn round_the_other(&self, level: SimdLevel) -> bool {
+        level.rounds_to_bf16() && self.are_bf16() && (level.has_tiles() || self.depth.is_multiple_of(2))
+    }
+
+    fn are_bf16(&self) -> bool {
+        TypeId::of::<E>() == TypeId::of::<bf16>()
+    }
+
     /// Pairs of numbers that follow each other in a column, seen as numbers of `f32`: `[depth / 2, columns]`. `None`: these are
     /// not `bf16`, or they do not come in pairs.
     #[cfg(target_arch = "x86_64")]
     pub fn in_pairs(&self) -> Option<Columns<'a, f32>> {
         let &Self { parts, depth, columns, .. } = self;
-        let is = TypeId::of::<E>() == TypeId::of::<bf16>() && depth.is_multiple_of(2);
-        is.then_some(Columns { parts, depth: depth / 2, columns, element: PhantomData })
+        let are = self.are_bf16() && depth.is_multiple_of(2);
+        are.then_some(Columns { parts, depth: depth / 2, columns, element: PhantomData })
     }
 
     /// The numbers of a column.

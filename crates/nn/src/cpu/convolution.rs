@@ -13,13 +13,16 @@ use super::{
 use super::{
     pairs::{self, PairRows},
     panels::MANY_ROWS,
-    tiles,
 };
 
 /// `epilogue(a · b)`, row by row.
 ///
 /// A matrix unit is given each frame once. Otherwise frames are put in the order of their phase, where those that belong
 /// together are neighbours: then rows overlap, and nothing else is copied.
+///
+/// Where frames are rounded to `bf16` that is so however few rows there are, and a row has the same sums, to the last bit,
+/// among any others. A recording is convolved piece by piece, layer after layer, and what one layer adds up in another order
+/// the next rounds to another number.
 pub fn convolve<E: Element>(
     level: SimdLevel,
     a: Frames<'_>,
@@ -39,13 +42,12 @@ fn convolve_to<E: Element>(
     epilogue: KernelEpilogue<'_>,
 ) {
     #[cfg(target_arch = "x86_64")]
-    if level.has_tiles() && a.count >= MANY_ROWS {
-        return tiles::multiply(a, b, target, epilogue);
+    if level.has_tiles() && (a.count >= MANY_ROWS || b.round_the_other(level)) {
+        return product::on_tiles(level, a, b, target, epilogue);
     }
     let frames = a.by_phase();
     #[cfg(target_arch = "x86_64")]
-    if level.has_pairs()
-        && a.count >= MANY_ROWS * a.dilation
+    if level.rounds_to_bf16()
         && a.depth.is_multiple_of(2)
         && let Some(b) = b.in_pairs()
     {
@@ -68,7 +70,7 @@ fn convolve_pairs(
     target: Target,
     epilogue: KernelEpilogue<'_>,
 ) {
-    for (phase, data) in frames.chunks(frames.len() / a.dilation).enumerate() {
+    for (phase, data) in frames.chunks(frames.len() / a.dilation).enumerate().take(a.count) {
         let (count, epilogue) = of_phase(&a, phase, epilogue);
         let rows = PairRows { data, stride: a.step * a.depth / 2, count };
         pairs::multiply(level, rows, b, target.at(phase, 0).every(a.dilation), epilogue);

@@ -77,17 +77,18 @@ impl SimdLevel {
         1
     }
 
-    /// Whether products with weights of eight bits take less time than those of `f32`, of many rows too: where a processor
-    /// has no matrix unit and its widest vectors multiply bytes.
+    /// Whether products with weights of eight bits take less time than those of `f32`, of many rows too: where a processor's
+    /// widest vectors multiply bytes, or a matrix unit is given them rounded.
     pub fn prefers_bytes(self) -> bool {
         match self.instructions {
-            Instructions::Portable | Instructions::Avx512Tiles => false,
+            Instructions::Portable => false,
             Instructions::Avx2 => true,
-            Instructions::Avx512 => multiplies_bytes(),
+            Instructions::Avx512 | Instructions::Avx512Tiles => multiplies_bytes(),
         }
     }
 
-    /// Whether products of many rows use a matrix unit, which splits numbers and is exact to about 2⁻¹⁶.
+    /// Whether products of many rows use a matrix unit, which splits numbers and is exact to about 2⁻¹⁶, unless they may be
+    /// rounded.
     pub fn has_tiles(self) -> bool {
         self.instructions == Instructions::Avx512Tiles
     }
@@ -98,13 +99,13 @@ impl SimdLevel {
     }
 
     /// The same level for a model that is computed in `bf16`: where the processor multiplies that, products of many rows
-    /// with weights of `bf16` round the other matrix to it too.
+    /// with weights of `bf16` round the other matrix to it too, and convolutions of any.
     pub fn in_bf16(self) -> Self {
         Self { in_bf16: self.multiplies_bf16(), ..self }
     }
 
-    /// Whether products of many rows with weights of `bf16` are made of pairs of them, see `pairs`.
-    pub fn has_pairs(self) -> bool {
+    /// Whether products of many rows with weights of `bf16` round the other matrix to it.
+    pub fn rounds_to_bf16(self) -> bool {
         self.in_bf16
     }
 

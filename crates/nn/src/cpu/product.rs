@@ -49,10 +49,10 @@ pub(super) fn multiply_to<E: Element>(
     match a.count {
         ..MANY_ROWS => few_in_parallel(level, a, b, target, epilogue),
         #[cfg(target_arch = "x86_64")]
-        _ if level.has_tiles() => tiles::multiply(Frames::single(a, b.depth()), b, target, epilogue),
+        _ if level.has_tiles() => on_tiles(level, Frames::single(a, b.depth()), b, target, epilogue),
         #[cfg(target_arch = "x86_64")]
         count
-            if level.has_pairs()
+            if level.rounds_to_bf16()
                 && let Some(pairs_of_b) = b.in_pairs() =>
         {
             let data = &pairs::rounded_rows(level, a, b.depth());
@@ -60,6 +60,21 @@ pub(super) fn multiply_to<E: Element>(
             pairs::multiply(level, a, pairs_of_b, target, epilogue);
         }
         _ => many_in_parallel(level, a, b, target, epilogue),
+    }
+}
+
+/// With the matrix unit. The target is the caller's own.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn on_tiles<E: Element>(
+    level: SimdLevel,
+    a: Frames<'_>,
+    b: Columns<'_, E>,
+    target: Target,
+    epilogue: KernelEpilogue<'_>,
+) {
+    match b.round_the_other(level) {
+        true => tiles::multiply::<{ tiles::ROUNDED }, _>(a, b, target, epilogue),
+        false => tiles::multiply::<{ tiles::SPLIT }, _>(a, b, target, epilogue),
     }
 }
 

@@ -115,7 +115,7 @@ struct Right<'a> {
 }
 
 fn check_level(level: SimdLevel) {
-    assert!(level.has_pairs(), "there are no products of pairs");
+    assert!(level.rounds_to_bf16(), "there are no products of pairs");
 }
 
 /// As many rows as fit into the registers, with every panel. How many those were.
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn a_product_of_pairs_is_that_of_rounded_numbers() {
         let level = SimdLevel::detect().in_bf16();
-        if !level.has_pairs() {
+        if !level.rounds_to_bf16() {
             return;
         }
         for (rows, depth, columns) in [(1, 2, 1), (24, 40, 70), (37, 1030, 95), (500, 66, 300)] {

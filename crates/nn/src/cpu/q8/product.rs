@@ -5,6 +5,8 @@ use std::ops::Range;
 use half::bf16;
 use rayon::prelude::*;
 
+#[cfg(target_arch = "x86_64")]
+use super::super::{frames::Frames, tiles};
 use super::{
     super::{
         detect::SimdLevel,
@@ -35,8 +37,23 @@ const AHEAD: usize = 4096;
 /// Some blocks of a row, and what is said of them.
 type Row<'a> = (&'a [i8], &'a [RowBlock]);
 
+/// From so many rows on a matrix unit is worth what it costs to lay the weights out for it: more rows than the requests of a
+/// batch have in a step, so that it is a request's own length that decides.
+#[cfg(target_arch = "x86_64")]
+const TILED_ROWS: usize = 128;
+
 /// `epilogue(a · b)`, row by row.
 pub fn multiply(level: SimdLevel, a: Rows<'_>, b: &Q8Weights, epilogue: KernelEpilogue<'_>) -> Vec<f32> {
+    #[cfg(target_arch = "x86_64")]
+    if level.has_tiles() && a.count >= TILED_ROWS {
+        let frames = Frames::single(a, b.depth());
+        // SAFETY: each sum is written.
+        return unsafe {
+            written(a.count, b.columns(), |target| {
+                tiles::multiply::<{ tiles::ROUNDED }, _>(frames, b, target, epilogue)
+            })
+        };
+    }
     multiply_with(ByteLevel::of(level), level, a, b, epilogue)
 }
 

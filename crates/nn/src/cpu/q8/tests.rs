@@ -176,3 +176,29 @@ fn what_is_not_finite_is_refused_in_weights_and_spoils_only_its_row() {
         }
     }
 }
+
+#[test]
+fn a_matrix_unit_is_given_the_same_weights_in_bf16() {
+    let Some(&level) = SimdLevel::available().iter().find(|level| level.has_tiles()) else { return };
+    // A weight is often as near to one as to another: away from zero.
+    let rounded = |x: f32| f64::from(f32::from_bits((x.to_bits() + 0x8000) & 0xffff_0000));
+    for (rows, depth, columns) in [(128, 1, 1), (130, 33, 70), (131, 320, 95), (1500, 64, 32)] {
+        let (a, b) = (numbers(rows * depth, 1), numbers(columns * depth, 2));
+        let (bias, add) = (numbers(columns, 3), numbers(rows * columns, 4));
+        let epilogue = KernelEpilogue { bias: Some(&bias), gelu: false, add: Some(Rows::new(&add, columns)) };
+        let weights = Q8Weights::new(level, &[b.into()], depth).unwrap();
+        let found = multiply(level, Rows::new(&a, depth), &weights, epilogue);
+        let on_bytes = product((level, ByteLevel::of(level)), Rows::new(&a, depth), &weights, epilogue);
+        assert!(depth == 1 || found != on_bytes, "it was not the matrix unit");
+        for column in 0..columns {
+            let of_column = weights.column(column).map(rounded).collect::<Vec<_>>();
+            for (row, a) in a.chunks(depth).enumerate() {
+                let exact = a.iter().zip(&of_column).map(|(&a, b)| rounded(a) * b).sum::<f64>();
+                let at = row * columns + column;
+                let exact = exact + f64::from(bias[column]) + f64::from(add[at]);
+                let off = (f64::from(found[at]) - exact).abs();
+                assert!(off < 1e-4 * (depth as f64).sqrt(), "{rows} x {depth} x {columns}, {at}: {off} from {exact}");
+            }
+        }
+    }
+}

@@ -4,8 +4,8 @@ use std::arch::x86_64::*;
 
 use super::{
     shape::{BLOCK, CHUNK, NO_TILE, TILE, Tile},
-    split::{CHUNK_BYTES, Chunk, NO_CHUNK, split_pairs, split_row},
-    split_rows,
+    split::{Chunk, split_pairs, split_row},
+    split_rows, tiles_of_chunk,
     unit::{self, Block, Left, configure, release},
 };
 use crate::cpu::{
@@ -16,11 +16,11 @@ use crate::cpu::{
 
 /// Memory of a thread; it grows with the keys of a head.
 #[derive(Default)]
-pub struct Memory {
+pub struct Memory<const PARTS: usize> {
     keys: Vec<Tile>,
     values: Vec<Tile>,
-    queries: Vec<Chunk>,
-    /// Of a panel of keys each: scores, then in their place the weights, split as rows of a left matrix.
+    queries: Vec<Chunk<PARTS>>,
+    /// Of a panel of keys each: scores, then in their place the weights, in the parts of a left matrix.
     scores: Vec<Scores>,
 }
 
@@ -33,12 +33,12 @@ struct Scores(Block);
 ///
 /// # Safety
 /// The target's memory is alive, and nobody else uses this part of it meanwhile.
-pub unsafe fn attend<E: Element>(
+pub unsafe fn attend<const PARTS: usize, E: Element>(
     queries: Rows<'_>,
     keys: Panels<'_, E>,
     values: Panels<'_, E>,
     target: Target,
-    memory: &mut Memory,
+    memory: &mut Memory<PARTS>,
 ) {
     assert!(SimdLevel::detect().has_tiles(), "there is no matrix unit");
     let (last, head_dim) = (queries.count.saturating_sub(1), keys.depth);
@@ -51,10 +51,10 @@ pub unsafe fn attend<E: Element>(
 
 /// Each panel, in chunks of its depth, as tiles of a right matrix. What does not fill a chunk is filled up with zeros.
 #[target_feature(enable = "avx512f,avx2,fma,f16c")]
-unsafe fn split_panels<E: Element>(matrix: Panels<'_, E>, tiles: &mut Vec<Tile>) {
+unsafe fn split_panels<const PARTS: usize, E: Element>(matrix: Panels<'_, E>, tiles: &mut Vec<Tile>) {
     let chunks = matrix.depth.div_ceil(CHUNK);
-    tiles.resize(panels(matrix.columns) * chunks * 4, NO_TILE);
-    for (at, tiles) in tiles.chunks_exact_mut(4).enumerate() {
+    tiles.resize(panels(matrix.columns) * chunks * tiles_of_chunk(PARTS), NO_TILE);
+    for (at, tiles) in tiles.chunks_exact_mut(tiles_of_chunk(PARTS)).enumerate() {
         let (panel, first) = (at / chunks, at % chunks * CHUNK);
         let from = &matrix.data[panel * matrix.stride + first * PANEL..][..CHUNK.min(matrix.depth - first) * PANEL];
         let mut rows = [0.0; CHUNK * PANEL];
@@ -63,7 +63,7 @@ unsafe fn split_panels<E: Element>(matrix: Panels<'_, E>, tiles: &mut Vec<Tile>)
             for (from, to) in from.chunks_exact(TILE).zip(rows.chunks_exact_mut(TILE)) {
                 _mm512_storeu_ps(to.as_mut_ptr(), E::load::<__m512>(from.as_ptr()));
             }
-            split_rows(rows.as_ptr(), tiles);
+            split_rows::<PARTS>(rows.as_ptr(), tiles);
         }
     }
 }
@@ -87,7 +87,7 @@ fn exp2(x: __m512) -> __m512 {
 
 // === impl Memory ===
 
-impl Memory {
+impl<const PARTS: usize> Memory<PARTS> {
     #[target_feature(enable = "avx512f,avx2,fma,f16c")]
     unsafe fn attend<E: Element>(
         &mut self,
@@ -100,8 +100,8 @@ impl Memory {
         self.scores.resize(panels(positions), Scores([[0.0; PANEL]; BLOCK]));
         // SAFETY: as the caller's.
         unsafe {
-            split_panels(keys, &mut self.keys);
-            split_panels(values, &mut self.values);
+            split_panels::<PARTS, E>(keys, &mut self.keys);
+            split_panels::<PARTS, E>(values, &mut self.values);
             configure();
             for first in (0..queries.count).step_by(BLOCK) {
                 let queries = queries.part(first, BLOCK);
@@ -118,16 +118,19 @@ impl Memory {
     unsafe fn score(&mut self, queries: Rows<'_>, head_dim: usize, positions: usize) -> [f32; BLOCK] {
         let chunks = head_dim.div_ceil(CHUNK);
         self.queries.clear();
-        self.queries.resize(BLOCK * chunks, NO_CHUNK);
+        self.queries.resize(BLOCK * chunks, Chunk::ZERO);
         for (row, to) in self.queries.chunks_exact_mut(chunks).enumerate().take(queries.count) {
             split_row(queries.row(row, head_dim), std::f32::consts::LOG2_E, to);
         }
         let mut most = [_mm512_set1_ps(f32::NEG_INFINITY); BLOCK];
         for (panel, (Scores(scores), keys)) in
-            self.scores.iter_mut().zip(self.keys.chunks_exact(chunks * 4)).enumerate()
+            self.scores.iter_mut().zip(self.keys.chunks_exact(chunks * tiles_of_chunk(PARTS))).enumerate()
         {
             // SAFETY: as the caller's; there are as many queries as a block has rows.
-            unsafe { unit::multiply(self.queries.as_ptr().cast(), Left::rows(chunks), keys.as_ptr(), scores) };
+            unsafe {
+                let left = Left::rows::<PARTS>(chunks);
+                unit::multiply::<PARTS>(self.queries.as_ptr().cast(), left, keys.as_ptr(), scores);
+            }
             let there = positions - panel * PANEL;
             if there < PANEL {
                 scores.iter_mut().for_each(|row| row[there..].fill(f32::NEG_INFINITY));
@@ -148,14 +151,14 @@ impl Memory {
         for Scores(scores) in &mut self.scores {
             for ((row, sum), most) in scores.iter_mut().zip(&mut sums).zip(most) {
                 let most = _mm512_set1_ps(*most);
-                // SAFETY: a row is two vectors of numbers, and two of pairs.
+                // SAFETY: a row is two vectors of numbers, and one of pairs for each part.
                 unsafe {
                     let first = exp2(_mm512_sub_ps(_mm512_loadu_ps(row.as_ptr()), most));
                     let second = exp2(_mm512_sub_ps(_mm512_loadu_ps(row[TILE..].as_ptr()), most));
                     *sum = _mm512_add_ps(*sum, _mm512_add_ps(first, second));
-                    let (high, low) = split_pairs(first, second);
-                    _mm512_storeu_si512(row.as_mut_ptr().cast(), high);
-                    _mm512_storeu_si512(row[TILE..].as_mut_ptr().cast(), low);
+                    for (to, part) in row.chunks_exact_mut(TILE).zip(split_pairs::<PARTS>(first, second)) {
+                        _mm512_storeu_si512(to.as_mut_ptr().cast(), part);
+                    }
                 }
             }
         }
@@ -166,11 +169,11 @@ impl Memory {
     #[target_feature(enable = "avx512f,avx2,fma,f16c")]
     unsafe fn mix(&self, sums: &[f32], head_dim: usize, target: Target) {
         let chunks = self.scores.len();
-        let left = Left { stride: CHUNK_BYTES, step: size_of::<Scores>(), chunks, jump: 0, taps: 1 };
+        let left = Left { stride: size_of::<[f32; PANEL]>(), step: size_of::<Scores>(), chunks, jump: 0, taps: 1 };
         let mut mixed: Block = [[0.0; PANEL]; BLOCK];
-        for (panel, values) in self.values.chunks_exact(chunks * 4).enumerate() {
+        for (panel, values) in self.values.chunks_exact(chunks * tiles_of_chunk(PARTS)).enumerate() {
             // SAFETY: as the caller's; the weights of a row are a chunk in each panel.
-            unsafe { unit::multiply(self.scores.as_ptr().cast(), left, values.as_ptr(), &mut mixed) };
+            unsafe { unit::multiply::<PARTS>(self.scores.as_ptr().cast(), left, values.as_ptr(), &mut mixed) };
             let width = PANEL.min(head_dim - panel * PANEL);
             for (row, (mixed, sum)) in mixed.iter_mut().zip(sums).enumerate() {
                 let share = 1.0 / sum;

@@ -1,11 +1,12 @@
 //! Products of many rows on the matrix unit that some x86 processors have (AMX).
 //!
-//! The unit multiplies `bf16`, eight significant bits, which is too coarse; so each number is split into a sum of two
-//! (`high + low`, sixteen bits), and of the four products the three that count are added up in `f32`. The error is about
-//! 2⁻¹⁶ of each product, and it is still several times as fast as `f32` vectors.
+//! The unit multiplies `bf16`, eight significant bits, which is too coarse for `f32`; so each number is split into a sum of
+//! two (`high + low`, sixteen bits), and of the four products the three that count are added up in `f32`. The error is about
+//! 2⁻¹⁶ of each product, and it is still several times as fast as `f32` vectors. Where numbers may be rounded to `bf16`, or
+//! weights are kept in eight bits, it is one product ([`split::ROUNDED`]). The sums are `f32` always.
 //!
 //! A tile is 16 rows of 64 bytes. The left matrix is split row by row, in chunks of 32 numbers; the right one is cut, per
-//! panel, into tiles of 32 rows by 16 columns: high left, high right, low left, low right.
+//! panel, into tiles of 32 rows by 16 columns: high left, high right, and where numbers are split low left, low right.
 
 pub mod attention;
 mod shape;
@@ -16,9 +17,10 @@ use std::{arch::x86_64::*, ops::Range};
 
 use rayon::prelude::*;
 
+pub use self::split::{ROUNDED, SPLIT};
 use self::{
     shape::{BLOCK, CHUNK, NO_TILE, TILE, Tile},
-    split::{CHUNK_BYTES, Chunk, split_frames, split_pairs},
+    split::{Chunk, split_frames, split_pairs},
     unit::{Block, Left, configure, release},
 };
 use super::{
@@ -36,27 +38,64 @@ const TASK_BLOCKS: usize = 4;
 /// Panels that are split at once: a vocabulary as a whole would take more memory than a layer.
 const GROUP_PANELS: usize = 256;
 
-/// `target = epilogue(a · b)` on the threads of the current pool. The processor must have the unit, and the target is the
-/// caller's own.
-pub fn multiply<E: Element>(a: Frames<'_>, b: Columns<'_, E>, target: Target, epilogue: KernelEpilogue<'_>) {
+/// The right matrix of a product, `[depth, columns]`.
+pub trait RightMatrix: Copy + Sync {
+    fn depth(&self) -> usize;
+
+    fn columns(&self) -> usize;
+
+    /// Numbers of each column of a panel, from `first` on, which is the beginning of a [`CHUNK`] of a tap:
+    /// `[numbers, PANEL]`. Columns that are not there are filled with anything.
+    ///
+    /// # Safety
+    /// The processor has AVX-512.
+    unsafe fn lay_out(&self, panel: usize, first: usize, to: &mut [f32]);
+}
+
+// === impl RightMatrix ===
+
+impl<E: Element> RightMatrix for Columns<'_, E> {
+    fn depth(&self) -> usize {
+        self.depth()
+    }
+
+    fn columns(&self) -> usize {
+        self.columns()
+    }
+
+    #[target_feature(enable = "avx512f,avx2,fma,f16c")]
+    unsafe fn lay_out(&self, panel: usize, first: usize, to: &mut [f32]) {
+        // SAFETY: as the caller's.
+        unsafe { lay_out_there::<__m512, E>(*self, panel, first, to) }
+    }
+}
+
+/// Tiles of a panel's chunk.
+const fn tiles_of_chunk(parts: usize) -> usize {
+    parts * PANEL / TILE
+}
+
+/// `target = epilogue(a · b)` on the threads of the current pool, with numbers of so many `PARTS`. The processor must have
+/// the unit, and the target is the caller's own.
+pub fn multiply<const PARTS: usize, M: RightMatrix>(a: Frames<'_>, b: M, target: Target, epilogue: KernelEpilogue<'_>) {
     assert!(SimdLevel::detect().has_tiles(), "there is no matrix unit");
     assert!(a.taps * a.depth == b.depth(), "rows of {} numbers and columns of {}", a.taps * a.depth, b.depth());
     check_target(a.count, b.columns(), &target, &epilogue);
     let all = panels(b.columns());
     for first in (0..all).step_by(GROUP_PANELS) {
-        multiply_group(a, b, first..all.min(first + GROUP_PANELS), target, epilogue);
+        multiply_group::<PARTS, M>(a, b, first..all.min(first + GROUP_PANELS), target, epilogue);
     }
 }
 
 /// Some panels of columns. The target is the caller's own.
-fn multiply_group<E: Element>(
+fn multiply_group<const PARTS: usize, M: RightMatrix>(
     a: Frames<'_>,
-    b: Columns<'_, E>,
+    b: M,
     panels: Range<usize>,
     target: Target,
     epilogue: KernelEpilogue<'_>,
 ) {
-    let right = split_panels(b, panels.clone(), a.depth, a.taps);
+    let right = split_panels::<PARTS, M>(b, panels.clone(), a.depth, a.taps);
     let column = panels.start * PANEL;
     let columns = (panels.len() * PANEL).min(b.columns() - column);
     let (target, epilogue) = (target.at(0, column), epilogue.part(0, a.count, column));
@@ -67,15 +106,15 @@ fn multiply_group<E: Element>(
         // SAFETY: the unit is there; each task writes its own rows.
         unsafe {
             split_frames(rows, rows.count.next_multiple_of(BLOCK), left);
-            multiply_task(left, rows, &right, first, columns, target, epilogue);
+            multiply_task::<PARTS>(left, rows, &right, first, columns, target, epilogue);
         }
     });
 }
 
 /// Every block of rows with every panel. `left`: the frames of `rows`, and of as many as fill the last block.
 #[target_feature(enable = "avx512f,avx2,fma,f16c")]
-unsafe fn multiply_task(
-    left: &[Chunk],
+unsafe fn multiply_task<const PARTS: usize>(
+    left: &[Chunk<PARTS>],
     rows: Frames<'_>,
     right: &[Tile],
     first: usize,
@@ -85,13 +124,14 @@ unsafe fn multiply_task(
 ) {
     let mut sums: Block = [[0.0; PANEL]; BLOCK];
     let of_panel = right.len() / panels(columns);
-    let shape = shape(&rows);
+    let shape = shape::<PARTS>(&rows);
     // SAFETY: as the caller's.
     unsafe {
         configure();
         for (panel, right) in right.chunks_exact(of_panel).enumerate() {
             for row in (0..rows.count).step_by(BLOCK) {
-                unit::multiply(left.as_ptr().cast::<u8>().add(row * shape.stride), shape, right.as_ptr(), &mut sums);
+                let left = left.as_ptr().cast::<u8>().add(row * shape.stride);
+                unit::multiply::<PARTS>(left, shape, right.as_ptr(), &mut sums);
                 let sums = &sums[..BLOCK.min(rows.count - row)];
                 complete_rows::<__m512>(sums, first + row, panel * PANEL, columns, target, epilogue);
             }
@@ -101,49 +141,60 @@ unsafe fn multiply_task(
 }
 
 /// How rows lie among frames that were split.
-fn shape(rows: &Frames<'_>) -> Left {
+fn shape<const PARTS: usize>(rows: &Frames<'_>) -> Left {
     let chunks = rows.depth.div_ceil(CHUNK);
-    let frame = chunks * CHUNK_BYTES;
+    let frame = chunks * Chunk::<PARTS>::BYTES;
     let jump = (rows.dilation * frame).wrapping_sub(frame);
-    Left { stride: rows.step * frame, step: CHUNK_BYTES, chunks, jump, taps: rows.taps }
+    Left { stride: rows.step * frame, step: Chunk::<PARTS>::BYTES, chunks, jump, taps: rows.taps }
 }
 
 /// The right matrix as tiles, for each panel, for each chunk of each tap. A column has `taps` times `depth` numbers.
-fn split_panels<E: Element>(b: Columns<'_, E>, panels: Range<usize>, depth: usize, taps: usize) -> Vec<Tile> {
+fn split_panels<const PARTS: usize, M: RightMatrix>(
+    b: M,
+    panels: Range<usize>,
+    depth: usize,
+    taps: usize,
+) -> Vec<Tile> {
     let of_tap = depth.div_ceil(CHUNK);
     let of_panel = taps * of_tap;
-    let mut tiles = vec![NO_TILE; panels.len() * of_panel * 4];
-    tiles.par_chunks_exact_mut(4).enumerate().with_min_len(8).for_each(|(at, tiles)| {
+    let mut tiles = vec![NO_TILE; panels.len() * of_panel * tiles_of_chunk(PARTS)];
+    tiles.par_chunks_exact_mut(tiles_of_chunk(PARTS)).enumerate().with_min_len(8).for_each(|(at, tiles)| {
         let (panel, chunk) = (panels.start + at / of_panel, at % of_panel);
         let (tap, from) = (chunk / of_tap, chunk % of_tap * CHUNK);
         // SAFETY: who asks for tiles has the instructions.
-        unsafe { split_panel(b, panel, tap * depth + from, CHUNK.min(depth - from), tiles) }
+        unsafe { split_panel::<PARTS, M>(b, panel, tap * depth + from, CHUNK.min(depth - from), tiles) }
     });
     tiles
 }
 
 #[target_feature(enable = "avx512f,avx2,fma,f16c")]
-unsafe fn split_panel<E: Element>(b: Columns<'_, E>, panel: usize, first: usize, count: usize, tiles: &mut [Tile]) {
+unsafe fn split_panel<const PARTS: usize, M: RightMatrix>(
+    b: M,
+    panel: usize,
+    first: usize,
+    count: usize,
+    tiles: &mut [Tile],
+) {
     let mut rows = [0.0; CHUNK * PANEL];
     // Rows that are not there stay zeros.
     // SAFETY: as the caller's.
-    unsafe { lay_out_there::<__m512, E>(b, panel, first, &mut rows[..count * PANEL]) };
+    unsafe { b.lay_out(panel, first, &mut rows[..count * PANEL]) };
     // SAFETY: there are so many rows of a panel.
-    unsafe { split_rows(rows.as_ptr(), tiles) }
+    unsafe { split_rows::<PARTS>(rows.as_ptr(), tiles) }
 }
 
-/// [`CHUNK`] rows of a panel as four tiles.
+/// [`CHUNK`] rows of a panel as tiles.
 #[target_feature(enable = "avx512f")]
-unsafe fn split_rows(rows: *const f32, tiles: &mut [Tile]) {
+unsafe fn split_rows<const PARTS: usize>(rows: *const f32, tiles: &mut [Tile]) {
     for pair in 0..TILE {
         for side in [0, 1] {
             let at = pair * PANEL + side * TILE;
             // SAFETY: a row of a panel is two vectors; one of a tile is one.
             unsafe {
                 let (first, second) = (_mm512_loadu_ps(rows.add(at)), _mm512_loadu_ps(rows.add(TILE * PANEL + at)));
-                let (high, low) = split_pairs(first, second);
-                _mm512_store_si512(tiles[side].0[pair * TILE..].as_mut_ptr().cast(), high);
-                _mm512_store_si512(tiles[2 + side].0[pair * TILE..].as_mut_ptr().cast(), low);
+                for (part, pairs) in split_pairs::<PARTS>(first, second).into_iter().enumerate() {
+                    _mm512_store_si512(tiles[2 * part + side].0[pair * TILE..].as_mut_ptr().cast(), pairs);
+                }
             }
         }
     }

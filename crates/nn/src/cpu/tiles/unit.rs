@@ -4,7 +4,7 @@ use std::arch::asm;
 
 use super::{
     shape::{BLOCK, TILE, Tile},
-    split::CHUNK_BYTES,
+    split::{Chunk, ROUNDED, SPLIT},
 };
 use crate::cpu::matrix::PANEL;
 
@@ -29,8 +29,9 @@ pub struct Left {
 
 impl Left {
     /// Rows of so many chunks that follow each other.
-    pub fn rows(chunks: usize) -> Self {
-        Self { stride: chunks * CHUNK_BYTES, step: CHUNK_BYTES, chunks, jump: 0, taps: 1 }
+    pub fn rows<const PARTS: usize>(chunks: usize) -> Self {
+        let step = Chunk::<PARTS>::BYTES;
+        Self { stride: chunks * step, step, chunks, jump: 0, taps: 1 }
     }
 }
 
@@ -63,11 +64,64 @@ pub unsafe fn release() {
     unsafe { asm!("tilerelease", options(nostack, nomem)) }
 }
 
-/// [`BLOCK`] rows with one panel: `(high + low) · (high + low)` without `low · low`.
+/// [`BLOCK`] rows with one panel.
 ///
 /// # Safety
-/// The unit is configured; `rows` has [`BLOCK`] rows as `left` says, and `right` four tiles for each of their chunks.
-pub unsafe fn multiply(rows: *const u8, left: Left, right: *const Tile, sums: &mut Block) {
+/// The unit is configured; `rows` has [`BLOCK`] rows as `left` says, and `right` [`tiles`](super::tiles_of_chunk) for each of
+/// their chunks.
+pub unsafe fn multiply<const PARTS: usize>(rows: *const u8, left: Left, right: *const Tile, sums: &mut Block) {
+    // SAFETY: as the caller's.
+    unsafe {
+        match PARTS {
+            ROUNDED => multiply_rounded(rows, left, right, sums),
+            SPLIT => multiply_split(rows, left, right, sums),
+            _ => unreachable!("a number has one part or two"),
+        }
+    }
+}
+
+/// # Safety
+/// As [`multiply`].
+unsafe fn multiply_rounded(rows: *const u8, left: Left, right: *const Tile, sums: &mut Block) {
+    let Left { stride, step, chunks, jump, taps } = left;
+    // SAFETY: as the caller's.
+    unsafe {
+        asm!(
+            "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
+            "2:",
+            "mov {chunk}, {chunks}",
+            "3:",
+            "tileloadd tmm6, [{right} + {line}]",
+            "tileloadd tmm4, [{upper} + {stride}]",
+            "tileloadd tmm7, [{right} + {line} + 1024]",
+            "tileloadd tmm5, [{lower} + {stride}]",
+            "tdpbf16ps tmm0, tmm4, tmm6", "tdpbf16ps tmm1, tmm4, tmm7",
+            "tdpbf16ps tmm2, tmm5, tmm6", "tdpbf16ps tmm3, tmm5, tmm7",
+            "add {upper}, {step}", "add {lower}, {step}", "add {right}, 2048",
+            "dec {chunk}", "jnz 3b",
+            "add {upper}, {jump}", "add {lower}, {jump}",
+            "dec {taps}", "jnz 2b",
+            "add {line}, {line}",
+            "tilestored [{sums} + {line}], tmm0",
+            "tilestored [{sums} + {line} + 64], tmm1",
+            "tilestored [{sums} + {line} + 2048], tmm2",
+            "tilestored [{sums} + {line} + 2112], tmm3",
+            upper = inout(reg) rows => _, lower = inout(reg) rows.wrapping_add(TILE * stride) => _,
+            right = inout(reg) right => _, chunks = in(reg) chunks, chunk = out(reg) _, step = in(reg) step,
+            jump = in(reg) jump, taps = inout(reg) taps => _, stride = in(reg) stride,
+            line = inout(reg) 64usize => _, sums = in(reg) sums,
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+            options(nostack),
+        );
+    }
+}
+
+/// `(high + low) · (high + low)` without `low · low`.
+///
+/// # Safety
+/// As [`multiply`].
+unsafe fn multiply_split(rows: *const u8, left: Left, right: *const Tile, sums: &mut Block) {
     let Left { stride, step, chunks, jump, taps } = left;
     // SAFETY: as the caller's.
     unsafe {
