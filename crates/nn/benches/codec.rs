@@ -7,7 +7,8 @@
 //!     cargo bench -p sconce-nn --bench codec -- FOLDER --seconds 10 --rounds 5 --threads 2
 //!
 //! Without `DAC_PYTHON` there is nobody to compare with, and ours is shown alone. Seconds are by the clock and of processor
-//! time; of ours the first is of a whole sound, then of the same in a stream of so many frames at a time.
+//! time; of ours the first is of a whole sound, then of the same in a stream of so many frames at a time, each with a decoder in
+//! `f32` and in `bf16`, as it has beside a model in eight bits.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its figures")]
 #![allow(clippy::disallowed_methods, reason = "a benchmark takes its parameters from the environment")]
 
@@ -52,21 +53,24 @@ fn main() -> Done<()> {
 }
 
 fn compare(folder: &Path, seconds: usize, rounds: usize, mut reference: Option<&mut Reference>) -> Done<()> {
-    let dac = load(folder)?;
+    let dacs = [("f32", load(folder, DType::F32)?), ("bf16", load(folder, DType::BF16)?)];
+    let dac = &dacs[0].1;
     let frames = seconds * dac.rate() as usize / dac.hop();
     let codes: Vec<u32> = (0..frames * dac.books()).map(|at| (at * at * 31 % 1009 % dac.codes()) as u32).collect();
     let samples: Vec<f32> = (0..frames * dac.hop()).map(|at| (at as f32 * 0.031).sin() * 0.5).collect();
     println!("{seconds} s of sound, {frames} frames");
     for _ in 0..rounds {
         let theirs = reference.as_mut().map(|reference| reference.ask("decode", frames)).transpose()?;
-        show("decode", measured(|| dac.decode(&codes))?, theirs);
-        for at_once in STREAMED {
-            let stream = || -> candle_core::Result<()> {
-                let mut stream = DacStream::new();
-                codes.chunks(at_once * dac.books()).try_for_each(|codes| stream.push(&dac, codes).map(drop))?;
-                stream.finish(&dac).map(drop)
-            };
-            show(&format!("decode, {at_once} at a time"), measured(stream)?, theirs);
+        for (dtype, dac) in &dacs {
+            show(&format!("decode, {dtype}"), measured(|| dac.decode(&codes))?, theirs);
+            for at_once in STREAMED {
+                let stream = || -> candle_core::Result<()> {
+                    let mut stream = DacStream::new();
+                    codes.chunks(at_once * dac.books()).try_for_each(|codes| stream.push(dac, codes).map(drop))?;
+                    stream.finish(dac).map(drop)
+                };
+                show(&format!("decode, {dtype}, {at_once} at a time"), measured(stream)?, theirs);
+            }
         }
         let theirs = reference.as_mut().map(|reference| reference.ask("encode", frames)).transpose()?;
         show("encode", measured(|| dac.encode(&samples))?, theirs);
@@ -74,11 +78,12 @@ fn compare(folder: &Path, seconds: usize, rounds: usize, mut reference: Option<&
     Ok(())
 }
 
-fn load(folder: &Path) -> Done<Dac> {
+fn load(folder: &Path, decoder: DType) -> Done<Dac> {
     let config: DacConfig = serde_json::from_slice(&fs::read(folder.join("config.json"))?)?;
     let file = ("model.safetensors".to_owned(), fs::read(folder.join("model.safetensors"))?.into());
     let (mut weights, context) = (Weights::open(&[file], "")?, ComputeContext::new(&Device::Cpu, DType::F32));
-    Ok(Dac::load(&mut Loader { weights: &mut weights, context: &context }, "", &config)?)
+    let of_decoder = ComputeContext::new(&Device::Cpu, decoder).with_rounded_activations();
+    Ok(Dac::load(&mut Loader { weights: &mut weights, context: &context }, &of_decoder, "", &config)?)
 }
 
 fn measured<T>(work: impl FnOnce() -> candle_core::Result<T>) -> Done<Took> {

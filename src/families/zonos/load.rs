@@ -121,7 +121,8 @@ impl Source<'_> {
     fn dac(&self) -> Result<Dac, LoadError> {
         let config: DacConfig = self.files.json(CODEC, config::FILE)?;
         let mut weights = self.weights(CODEC, weight_files::names(self.files, CODEC)?, &self.context, "")?;
-        let dac = Dac::load(&mut Loader { weights: &mut weights, context: &self.context }, "", &config)?;
+        let of_decoder = context::halved(self.place);
+        let dac = Dac::load(&mut Loader { weights: &mut weights, context: &self.context }, &of_decoder, "", &config)?;
         weights.finish()?;
         Ok(dac)
     }

@@ -36,17 +36,25 @@ pub struct Dac {
 
 impl Dac {
     /// `prefix`: what the names of its tensors begin with, with the dot. Sizes are read from the tensors; a `config` that
-    /// says otherwise is refused.
-    pub fn load(loader: &mut Loader<'_>, prefix: &str, config: &DacConfig) -> Loaded<Self> {
+    /// says otherwise is refused. `of_decoder`: how that computes; codes are found as the loader's context says.
+    pub fn load(
+        loader: &mut Loader<'_>,
+        of_decoder: &ComputeContext,
+        prefix: &str,
+        config: &DacConfig,
+    ) -> Loaded<Self> {
         config.check()?;
         let sizes = Sizes::read(loader.weights, prefix)?;
         config.agree(&sizes)?;
+        let encoder = Encoder::load(loader, &format!("{prefix}encoder"), &sizes)?;
+        let quantizer = Quantizer::load(loader, of_decoder, &format!("{prefix}quantizer"), &sizes)?;
+        let mut decoders = Loader { weights: &mut *loader.weights, context: of_decoder };
         Ok(Self {
             rate: config.sampling_rate,
             hop: sizes.hop(),
-            encoder: Encoder::load(loader, &format!("{prefix}encoder"), &sizes)?,
-            quantizer: Quantizer::load(loader, &format!("{prefix}quantizer"), &sizes)?,
-            decoder: Decoder::load(loader, &format!("{prefix}decoder"), &sizes)?,
+            encoder,
+            quantizer,
+            decoder: Decoder::load(&mut decoders, &format!("{prefix}decoder"), &sizes)?,
             window: frames_at_once(sizes.widest(), WINDOW),
             step: frames_at_once(sizes.widest(), STEP),
             context: loader.context.clone(),

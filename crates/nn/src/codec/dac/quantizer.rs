@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     context::ComputeContext,
+    conv::{Conv1d, Conv1dConfig},
     linear::{Epilogue, Linear},
     weights::{Loaded, Loader},
 };
@@ -21,7 +22,7 @@ const SHORTEST: f32 = 1e-12;
 pub struct Quantizer {
     books: Vec<Book>,
     /// What the codes of all books stand for, side by side → the vector of a frame.
-    all: Linear,
+    all: Conv1d,
     codes: usize,
     width: usize,
 }
@@ -41,7 +42,8 @@ struct Book {
 // === impl Quantizer ===
 
 impl Quantizer {
-    pub fn load(loader: &mut Loader<'_>, name: &str, sizes: &Sizes) -> Loaded<Self> {
+    /// `of_decoder`: how vectors are made of codes.
+    pub fn load(loader: &mut Loader<'_>, of_decoder: &ComputeContext, name: &str, sizes: &Sizes) -> Loaded<Self> {
         let Sizes { hidden, codes, code_width: width, .. } = *sizes;
         let mut all = (vec![0.0; hidden * sizes.books * width], vec![0.0; hidden]);
         let mut books = Vec::with_capacity(sizes.books);
@@ -57,7 +59,8 @@ impl Quantizer {
             let narrow = linear(narrow, narrow_bias, hidden, loader.context)?;
             books.push(Book::new(narrow, linear(wide, wide_bias, width, loader.context)?, entries, width));
         }
-        let all = linear(all.0, all.1, sizes.books * width, loader.context)?;
+        let single_steps = Conv1dConfig::same(sizes.books * width, hidden, 1);
+        let all = Conv1d::new(&all.0, Some(all.1), single_steps, of_decoder)?;
         Ok(Self { books, all, codes, width })
     }
 

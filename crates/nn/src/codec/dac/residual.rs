@@ -24,7 +24,7 @@ struct Unit {
     wide: Conv1d,
     second: Snake,
     /// Of single steps.
-    mix: Linear,
+    mix: Conv1d,
 }
 
 // === impl ResidualUnits ===
@@ -74,7 +74,7 @@ impl Unit {
             first: snake(loader, &format!("{name}.snake1"), channels)?,
             wide: loader.conv1d(&format!("{name}.conv1"), unpadded(wide), Bias::Present)?,
             second: snake(loader, &format!("{name}.snake2"), channels)?,
-            mix: pointwise(loader, &format!("{name}.conv2"), channels, channels)?,
+            mix: loader.conv1d(&format!("{name}.conv2"), Conv1dConfig::same(channels, channels, 1), Bias::Present)?,
         })
     }
 
@@ -97,13 +97,7 @@ pub fn snake(loader: &mut Loader<'_>, name: &str, channels: usize) -> Loaded<Sna
     Ok(Snake::new(alpha, loader.context)?)
 }
 
-/// The convolution of that name, over single steps.
-pub fn pointwise(loader: &mut Loader<'_>, name: &str, depth: usize, columns: usize) -> Loaded<Linear> {
-    let (weight, bias) = pointwise_numbers(loader.weights, name, depth, columns)?;
-    Ok(linear(weight, bias, depth, loader.context)?)
-}
-
-/// Its weight `[columns, depth]`, row by row, and its bias.
+/// Of the convolution of that name, over single steps: its weight `[columns, depth]`, row by row, and its bias.
 pub fn pointwise_numbers(
     weights: &mut Weights,
     name: &str,
