@@ -1,8 +1,8 @@
 """Other engines for the benchmark `peers`, each with a Whisper of random weights.
 
-    peers.py ENGINE TYPE THREADS WIDTH HEADS LAYERS
+    peers.py ENGINE TYPE THREADS WIDTH HEADS LAYERS LAYERS MELS VOCABULARY
 
-ENGINE is `ctranslate2`, the engine of faster-whisper, with TYPE `float32` or `int8`; or `whisper.cpp` with `q8_0` or `f16`. Says
+LAYERS are the encoder's and the decoder's. ENGINE is `ctranslate2`, the engine of faster-whisper, with TYPE `float32` or `int8`; or `whisper.cpp` with `q8_0` or `f16`. Says
 `ready`, then for each line of standard input the seconds that the encoder took for one window, and those of 128 tokens
 after it. What the decoder prepares once per window, whisper.cpp counts with the encoder, the other with the tokens.
 """
@@ -10,13 +10,17 @@ after it. What the decoder prepares once per window, whisper.cpp counts with the
 import sys
 import tempfile
 import time
+from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
 from whisper_files import SPECTRUM, configuration, write_ggml
 
-VOCABULARY, TEXTS, MELS, POSITIONS, TEXT = 51865, 50257, 80, 1500, 448
+TEXTS, POSITIONS, TEXT = 50257, 1500, 448
 END, PROMPT, TOKENS = 50257, [50258, 50259, 50359, 50363], 128
+
+
+Shape = namedtuple("Shape", "width heads encoder decoder mels vocabulary")
 
 
 class Numbers:
@@ -32,15 +36,15 @@ class Numbers:
 # === CTranslate2 ===
 
 
-def ctranslate2(kind, threads, width, heads, layers):
+def ctranslate2(kind, threads, shape):
     import ctranslate2 as engine
 
     with tempfile.TemporaryDirectory() as folder:
-        made = specification(width, heads, layers)
+        made = specification(shape)
         made.validate()
         made.save(folder)
         model = engine.models.Whisper(folder, compute_type=kind, intra_threads=threads)
-    mel = np.random.default_rng(2).uniform(-1, 1, (1, MELS, 2 * POSITIONS)).astype(np.float32)
+    mel = np.random.default_rng(2).uniform(-1, 1, (1, shape.mels, 2 * POSITIONS)).astype(np.float32)
 
     def encode():
         return model.encode(engine.StorageView.from_array(mel))
@@ -53,11 +57,11 @@ def ctranslate2(kind, threads, width, heads, layers):
     return encode, decode
 
 
-def specification(width, heads, layers):
+def specification(shape):
     """What converters fill."""
     from ctranslate2.specs import WhisperSpec
 
-    numbers = Numbers(width)
+    width, numbers = shape.width, Numbers(shape.width)
 
     def linear(to, rows, columns):
         to.weight, to.bias = numbers(rows, columns), numbers(rows)
@@ -75,12 +79,12 @@ def specification(width, heads, layers):
         linear(to.linear_0, 4 * width, width)
         linear(to.linear_1, width, 4 * width)
 
-    made = WhisperSpec(layers, heads, layers, heads)
-    for conv, channels in ((made.encoder.conv1, MELS), (made.encoder.conv2, width)):
+    made = WhisperSpec(shape.encoder, shape.heads, shape.decoder, shape.heads)
+    for conv, channels in ((made.encoder.conv1, shape.mels), (made.encoder.conv2, width)):
         conv.weight, conv.bias = numbers(width, channels, 3), numbers(width)
     made.encoder.position_encodings.encodings = numbers(POSITIONS, width)
     made.decoder.position_encodings.encodings = numbers(TEXT, width)
-    made.decoder.embeddings.weight = numbers(VOCABULARY, width)
+    made.decoder.embeddings.weight = numbers(shape.vocabulary, width)
     made.decoder.projection.weight = made.decoder.embeddings.weight
     for half in (made.encoder, made.decoder):
         norm(half.layer_norm)
@@ -90,7 +94,7 @@ def specification(width, heads, layers):
     for layer in made.decoder.layer:
         attention(layer.attention, width, 2 * width, width)
     # The engine looks some of the names up.
-    names = [f"<{number}>" for number in range(VOCABULARY)]
+    names = [f"<{number}>" for number in range(shape.vocabulary)]
     names[END], names[PROMPT[0]], names[PROMPT[-1]] = "<|endoftext|>", "<|startoftranscript|>", "<|notimestamps|>"
     made.register_vocabulary(names)
     made.config.suppress_ids, made.config.suppress_ids_begin = [], []
@@ -101,16 +105,16 @@ def specification(width, heads, layers):
 # === whisper.cpp ===
 
 
-def whisper_cpp(kind, threads, width, heads, layers):
+def whisper_cpp(kind, threads, shape):
     import _pywhispercpp as engine
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "random.bin"
         words = [f"<{number}>".encode() for number in range(TEXTS)]
-        write_ggml(*random_tensors(width, heads, layers), words, np.zeros((MELS, SPECTRUM)), kind, file)
+        write_ggml(*random_tensors(shape), words, np.zeros((shape.mels, SPECTRUM)), kind, file)
         model = engine.whisper_init_from_file_with_params(str(file), engine.whisper_context_default_params())
-    mel = np.random.default_rng(2).uniform(-1, 1, (MELS, 2 * POSITIONS)).astype(np.float32)
-    assert engine.whisper_set_mel(model, mel, 2 * POSITIONS, MELS) == 0
+    mel = np.random.default_rng(2).uniform(-1, 1, (shape.mels, 2 * POSITIONS)).astype(np.float32)
+    assert engine.whisper_set_mel(model, mel, 2 * POSITIONS, shape.mels) == 0
 
     def encode():
         assert engine.whisper_encode(model, 0, threads) == 0
@@ -124,9 +128,9 @@ def whisper_cpp(kind, threads, width, heads, layers):
     return encode, decode
 
 
-def random_tensors(width, heads, layers):
+def random_tensors(shape):
     """As transformers names them."""
-    numbers, made = Numbers(width), {}
+    width, numbers, made = shape.width, Numbers(shape.width), {}
 
     def linear(name, rows, columns, bias=True):
         made[f"{name}.weight"] = numbers(rows, columns)
@@ -136,11 +140,15 @@ def random_tensors(width, heads, layers):
     def norm(name):
         made[f"{name}.weight"], made[f"{name}.bias"] = np.ones(width, np.float32), numbers(width)
 
-    for name, channels in (("conv1", MELS), ("conv2", width)):
+    for name, channels in (("conv1", shape.mels), ("conv2", width)):
         made[f"model.encoder.{name}.weight"] = numbers(width, channels, 3)
         made[f"model.encoder.{name}.bias"] = numbers(width)
-    made["model.decoder.embed_tokens.weight"] = numbers(VOCABULARY, width)
-    for half, positions, attentions in (("encoder", POSITIONS, ["self_attn"]), ("decoder", TEXT, ["self_attn", "encoder_attn"])):
+    made["model.decoder.embed_tokens.weight"] = numbers(shape.vocabulary, width)
+    halves = (
+        ("encoder", shape.encoder, POSITIONS, ["self_attn"]),
+        ("decoder", shape.decoder, TEXT, ["self_attn", "encoder_attn"]),
+    )
+    for half, layers, positions, attentions in halves:
         made[f"model.{half}.embed_positions.weight"] = numbers(positions, width)
         norm(f"model.{half}.layer_norm")
         for layer in (f"model.{half}.layers.{at}" for at in range(layers)):
@@ -151,11 +159,12 @@ def random_tensors(width, heads, layers):
             norm(f"{layer}.final_layer_norm")
             linear(f"{layer}.fc1", 4 * width, width)
             linear(f"{layer}.fc2", width, 4 * width)
-    return made, configuration(made, heads)
+    return made, configuration(made, shape.heads)
 
 
-def main(engine, kind, *numbers):
-    encode, decode = {"ctranslate2": ctranslate2, "whisper.cpp": whisper_cpp}[engine](kind, *map(int, numbers))
+def main(engine, kind, threads, *sizes):
+    start = {"ctranslate2": ctranslate2, "whisper.cpp": whisper_cpp}[engine]
+    encode, decode = start(kind, int(threads), Shape(*map(int, sizes)))
     print("ready", flush=True)
     for _ in sys.stdin:
         began = time.perf_counter()

@@ -5,7 +5,7 @@
 //!     CMAKE_ARGS=-DGGML_NATIVE=ON pip install --no-binary pywhispercpp pywhispercpp
 //!     export PEERS_PYTHON=…/bin/python LD_LIBRARY_PATH=…/site-packages
 //!     cargo bench --bench peers
-//!     cargo bench --bench peers -- base
+//!     cargo bench --bench peers -- base            # or tiny, small, large-v3-turbo; of all of them large takes the longest
 //!     SCONCE_BENCH_THREADS=1 cargo bench --bench peers
 //!
 //! Without `PEERS_PYTHON` there is nobody to compare with, and ours is shown alone.
@@ -23,11 +23,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use network::{SIZES, net, noise};
-use sconce::{families::whisper::net::Net, model::Precision};
+use network::{BASE, SMALL, Shape, TINY, TURBO, net, noise};
+use sconce::{
+    families::whisper::net::Net,
+    model::{CpuKernels, Precision},
+};
 
-/// How ours computes.
-const OURS: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::Q8];
+/// How ours computes: the types, and candle's operations in the place of our kernels.
+const OURS: [(Precision, CpuKernels); 4] = [
+    (Precision::F32, CpuKernels::Auto),
+    (Precision::Bf16, CpuKernels::Auto),
+    (Precision::Q8, CpuKernels::Auto),
+    (Precision::F32, CpuKernels::Candle),
+];
 /// The others, and how they compute.
 const PEERS: [(&str, &str); 3] = [("ctranslate2", "float32"), ("ctranslate2", "int8"), ("whisper.cpp", "q8_0")];
 const ROUNDS: usize = 9;
@@ -62,9 +70,13 @@ fn main() {
     let python = std::env::var_os("PEERS_PYTHON");
     let threads = std::env::var("SCONCE_BENCH_THREADS").ok().and_then(|threads| threads.parse().ok());
     let threads = threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    for (name, width, heads, layers) in SIZES.into_iter().filter(|(name, ..)| chosen(name)) {
-        let ours = OURS.map(|dtype| net(width, heads, layers, threads, dtype));
-        let start = |peer| python.as_ref().map(|python| Peer::start(python, peer, [threads, width, heads, layers]));
+    for shape in [TINY, BASE, SMALL, TURBO].into_iter().filter(|shape| chosen(shape.name)) {
+        let ours = OURS.map(|(dtype, kernels)| {
+            kernels.choose();
+            net(shape, threads, dtype)
+        });
+        CpuKernels::Auto.choose();
+        let start = |peer| python.as_ref().map(|python| Peer::start(python, peer, threads, shape));
         let mut peers: Vec<Peer> = PEERS.into_iter().filter_map(start).collect();
         let mut took = vec![Vec::new(); ours.len() + peers.len()];
         for _ in 0..if quick { 1 } else { ROUNDS } {
@@ -72,7 +84,7 @@ fn main() {
             of_ours.iter_mut().zip(&ours).for_each(|(took, net)| took.push(alone(|| window(net))));
             of_peers.iter_mut().zip(&mut peers).for_each(|(took, peer)| took.push(alone(|| peer.window())));
         }
-        print(name, threads, &took);
+        print(shape.name, threads, &took);
     }
 }
 
@@ -103,7 +115,10 @@ fn window(net: &Net) -> Took {
 /// Medians, and how many times ours in f32 each is.
 fn print(name: &str, threads: usize, took: &[Vec<Took>]) {
     println!("{name}, {threads} threads, median of {}", took[0].len());
-    let ours = OURS.map(|dtype| format!("sconce, {}", dtype.as_str()));
+    let ours = OURS.map(|(dtype, kernels)| match kernels {
+        CpuKernels::Candle => format!("candle's, {}", dtype.as_str()),
+        _ => format!("sconce, {}", dtype.as_str()),
+    });
     let names = ours.into_iter().chain(PEERS.map(|(engine, kind)| format!("{engine}, {kind}")));
     let parts: [fn(&Took) -> Duration; 3] =
         [|took| took.encoder, |took| took.tokens, |took| took.encoder + took.tokens];
@@ -128,7 +143,9 @@ fn median(rounds: &[Took], part: fn(&Took) -> Duration) -> f64 {
 
 impl Peer {
     /// It has its weights, and waits.
-    fn start(python: &OsString, (engine, kind): (&str, &str), numbers: [usize; 4]) -> Self {
+    fn start(python: &OsString, (engine, kind): (&str, &str), threads: usize, shape: Shape) -> Self {
+        let Shape { width, heads, encoder, decoder, bands, vocabulary, .. } = shape;
+        let numbers = [threads, width, heads, encoder, decoder, bands, vocabulary];
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers.py");
         let mut command = Command::new(python);
         command.args([script, engine, kind]).args(numbers.map(|number| number.to_string()));

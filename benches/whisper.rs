@@ -14,7 +14,7 @@ mod network;
 use std::{cell::LazyCell, hint::black_box, time::Duration};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use network::{SIZES, net, noise};
+use network::{BASE, SMALL, Shape, TINY, net, noise};
 use sconce::{
     families::whisper::net::{Net, Slot},
     model::Precision,
@@ -26,9 +26,9 @@ const POSITION: usize = 64;
 fn bench(criterion: &mut Criterion) {
     let threads = std::env::var("SCONCE_BENCH_THREADS").ok().and_then(|threads| threads.parse().ok());
     let threads = threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    for (name, width, heads, layers) in SIZES {
+    for shape @ Shape { name, .. } in [TINY, BASE, SMALL] {
         // Made only when one of its benchmarks is chosen.
-        bench_size(criterion, name, &LazyCell::new(|| net(width, heads, layers, threads, Precision::F32)));
+        bench_size(criterion, name, &LazyCell::new(|| net(shape, threads, Precision::F32)));
     }
 }
 

@@ -13,16 +13,40 @@ use serde_json::json;
 use tempfile::TempDir;
 use whisper::Numbers;
 
-/// Name, width, heads, layers of the encoder and of the decoder.
-pub const SIZES: [(&str, usize, usize, usize); 3] = [("tiny", 384, 6, 4), ("base", 512, 8, 6), ("small", 768, 12, 12)];
+/// What tells the published networks apart.
+#[derive(Clone, Copy)]
+pub struct Shape {
+    pub name: &'static str,
+    pub width: usize,
+    pub heads: usize,
+    /// Layers.
+    pub encoder: usize,
+    pub decoder: usize,
+    /// Of the log-mel.
+    pub bands: usize,
+    pub vocabulary: usize,
+}
+
+pub const TINY: Shape = Shape::new("tiny", 384, 4);
+pub const BASE: Shape = Shape::new("base", 512, 6);
+pub const SMALL: Shape = Shape::new("small", 768, 12);
+#[allow(dead_code, reason = "not every benchmark waits for it")]
+pub const TURBO: Shape = Shape { decoder: 4, bands: 128, vocabulary: 51866, ..Shape::new("large-v3-turbo", 1280, 32) };
+
+impl Shape {
+    const fn new(name: &'static str, width: usize, layers: usize) -> Self {
+        Self { name, width, heads: width / 64, encoder: layers, decoder: layers, bands: 80, vocabulary: 51865 }
+    }
+}
 
 /// The weights of its file are halves, which is mapped, as the server has it.
-pub fn net(width: usize, heads: usize, layers: usize, threads: usize, dtype: Precision) -> Net {
+pub fn net(shape: Shape, threads: usize, dtype: Precision) -> Net {
+    let Shape { width, heads, encoder, decoder, bands, vocabulary, .. } = shape;
     let json = json!({
         "model_type": "whisper", "activation_function": "gelu", "d_model": width,
-        "encoder_layers": layers, "encoder_attention_heads": heads, "encoder_ffn_dim": 4 * width,
-        "decoder_layers": layers, "decoder_attention_heads": heads, "decoder_ffn_dim": 4 * width,
-        "num_mel_bins": 80, "max_source_positions": 1500, "max_target_positions": 448, "vocab_size": 51865,
+        "encoder_layers": encoder, "encoder_attention_heads": heads, "encoder_ffn_dim": 4 * width,
+        "decoder_layers": decoder, "decoder_attention_heads": heads, "decoder_ffn_dim": 4 * width,
+        "num_mel_bins": bands, "max_source_positions": 1500, "max_target_positions": 448, "vocab_size": vocabulary,
     });
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("model.safetensors");
