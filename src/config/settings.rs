@@ -329,6 +329,12 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
          model lacks in all and what there is. A `config.json`, which says what else is needed, comes all the same.",
     ),
     Setting::new(
+        "store.keep_derived",
+        "true",
+        &To::<Config, _>(&FLAG, |c, v| c.store.keep_derived = v),
+        "Keep what a model computes of its files at each load beside them, in `.sconce` of its repository: weights of eight          bits (`dtype = \"q8\"`, which is what `auto` means for Whisper on most processors), half as large as the halves that          they are made of. The next load maps them, and several processes share them. They count with the model in          `store.quota` and go with it; without room or the right to write there is none of it.",
+    ),
+    Setting::new(
         "store.verify",
         "fetch",
         &To::<Config, _>(&VERIFY, |c, v| c.store.verify = v),
@@ -1145,6 +1151,7 @@ pub(super) fn blank() -> Config {
             xet: true,
             xet_cache: u64::MAX,
             reserve: u64::MAX,
+            keep_derived: false,
             verify: store::Verify::Load,
         },
         budget: BudgetChoice::Auto,

@@ -22,6 +22,8 @@ const PIECE: usize = 4 << 20;
 #[derive(Clone, Debug, Default)]
 pub struct ModelFiles {
     parts: BTreeMap<String, BTreeMap<String, Location>>,
+    /// Part → the folder for what is computed of its files.
+    derived: BTreeMap<String, PathBuf>,
 }
 
 /// Where one file lies.
@@ -43,6 +45,19 @@ pub enum Location {
 impl ModelFiles {
     pub fn insert(&mut self, part: &str, file: &str, location: Location) {
         self.parts.entry(part.to_owned()).or_default().insert(file.to_owned(), location);
+    }
+
+    /// What a family computes of a part may be kept in this folder, which need not be there.
+    pub fn derive_in(&mut self, part: &str, folder: PathBuf) {
+        self.derived.insert(part.to_owned(), folder);
+    }
+
+    /// The file of that name that is computed of a part's files, and what is in it, mapped, if it is there. It is written beside
+    /// and renamed, never changed. `None`: nothing may be kept.
+    pub fn derived(&self, part: &str, name: &str) -> Option<(PathBuf, Option<Bytes>)> {
+        let path = self.derived.get(part)?.join(name);
+        let content = Mapped::open(&path).ok().map(Bytes::from_owner);
+        Some((path, content))
     }
 
     /// The names of a part's files, relative to its repository.
@@ -69,13 +84,23 @@ impl ModelFiles {
     /// What tells these files of a part from others in the same place, also in another process, in hexadecimal. It is
     /// cheap: of a file on a disk it knows the path, the length and the time of the last change, not the content.
     pub fn fingerprint(&self, part: &str) -> Result<String, LoadError> {
+        self.fingerprint_of(part, self.names(part))
+    }
+
+    /// The same of some of them.
+    pub fn fingerprint_of<'a>(
+        &self,
+        part: &str,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Result<String, LoadError> {
         let mut all = Sha256::new();
-        for (name, location) in self.parts.get(part).into_iter().flatten() {
+        for name in names {
+            let location = self.location(part, name)?;
             let said = match location {
                 Location::Embedded(bytes) => hex::encode(Sha256::digest(bytes)),
                 Location::Ahead { size, .. } => format!("{size} to come"),
                 Location::Disk(path) => {
-                    let read = |source| LoadError::Read { file: name.clone(), source };
+                    let read = |source| LoadError::Read { file: name.to_owned(), source };
                     // Links lead to what the hub's cache names by its content.
                     let (path, about) = (path.canonicalize().map_err(read)?, path.metadata().map_err(read)?);
                     format!("{} {} {:?}", path.display(), about.len(), about.modified().map_err(read)?)
@@ -109,13 +134,17 @@ impl ModelFiles {
     }
 
     fn bytes(&self, part: &str, file: &str, read: impl FnOnce(&Path) -> io::Result<Bytes>) -> Result<Bytes, LoadError> {
-        let location = self.parts.get(part).and_then(|files| files.get(file));
-        match location.ok_or_else(|| LoadError::Missing(file.to_owned()))? {
+        match self.location(part, file)? {
             Location::Embedded(bytes) => Ok(Bytes::from_static(bytes)),
             Location::Disk(path) => read(path).map_err(|source| LoadError::Read { file: file.to_owned(), source }),
             Location::Ahead { beginning, size } if beginning.len() as u64 == *size => Ok(beginning.clone()),
             Location::Ahead { .. } => Err(LoadError::Ahead(file.to_owned())),
         }
+    }
+
+    fn location(&self, part: &str, file: &str) -> Result<&Location, LoadError> {
+        let location = self.parts.get(part).and_then(|files| files.get(file));
+        location.ok_or_else(|| LoadError::Missing(file.to_owned()))
     }
 
     /// What a file begins with, as much as is known (all of it where it is here), and how many bytes it has.

@@ -40,6 +40,8 @@ pub struct Config {
     pub xet_cache: u64,
     /// Bytes of disk that a fetch leaves free.
     pub reserve: u64,
+    /// Whether what models compute of their files at each load is kept beside them.
+    pub keep_derived: bool,
     pub verify: Verify,
 }
 

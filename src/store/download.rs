@@ -1,12 +1,13 @@
 //! The files of a whole model, and single ones: [`Store::fetch`], [`Store::local`] and [`Store::peek`].
 
-use std::{collections::BTreeMap, io, sync::Arc};
+use std::{collections::BTreeMap, io, path::Path, sync::Arc};
 
 use super::{
-    CommitPin, Progress, Provenance, Source, Store, StoreError,
+    CommitPin, Config, Progress, Provenance, Source, Store, StoreError,
     cached_repo::CachedRepo,
     files::blocking,
     folder,
+    layout::RepoDir,
     part::{Part, PartPlan, start},
     progress::Tracker,
     snapshots::{self, Found},
@@ -120,6 +121,7 @@ impl Store {
             let mut carried_out = self.noting(&source, carried_out)?;
             let until_then = carried_out.pin.take();
             fetched.add(&part, &source, carried_out);
+            self.keep_derived(&part, &mut fetched.files);
             // Before the next part comes.
             fetched.pin = Some(Arc::new(self.pin(&fetched.files).await?));
             drop(until_then);
@@ -137,8 +139,23 @@ impl Store {
                 Some(files) => fetched.add(part, source, files),
                 None => return Ok(None),
             }
+            self.keep_derived(part, &mut fetched.files);
         }
         Ok(Some(fetched))
+    }
+
+    /// Says where a family may keep what it computes of a part: beside its files, where this server may write.
+    fn keep_derived(&self, part: &str, files: &mut ModelFiles) {
+        let Config { cache_dir, own_caches, keep_derived, .. } = &self.0.config;
+        let is_ours =
+            |path: &Path| [cache_dir].into_iter().chain(own_caches.values()).any(|cache| path.starts_with(cache));
+        let first = files.iter().find_map(|(of, _, location)| match location {
+            Location::Disk(path) if of == part && is_ours(path) => RepoDir::of_file(path),
+            _ => None,
+        });
+        if let Some((repo, commit)) = first.filter(|_| *keep_derived) {
+            files.derive_in(part, repo.derived(&commit));
+        }
     }
 
     fn cached(&self, source: &Source, file: &str) -> Option<Found> {

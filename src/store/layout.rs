@@ -11,6 +11,7 @@
 //!   .sconce/quarantine/<etag>        ours: what arrived and was wrong
 //!   .sconce/unpacking-<random>/      ours: an archive that is being unpacked
 //!   .sconce/<commit>.used, .held-…   ours: who uses a commit, see `pins`
+//!   .sconce/<commit>.derived/        ours: what models computed of its files, and need not compute again
 //! ```
 
 use std::{
@@ -29,6 +30,9 @@ use super::{
 /// How folders begin that an archive is unpacked into.
 const UNPACKING: &str = "unpacking-";
 
+/// How a folder ends that holds what was computed of a commit's files.
+const DERIVED: &str = ".derived";
+
 /// The folder of one repository in one cache.
 #[derive(Clone, Debug)]
 pub(super) struct RepoDir(PathBuf);
@@ -45,6 +49,13 @@ impl RepoDir {
         Self(folder.to_owned())
     }
 
+    /// That of a file of a snapshot, and the commit.
+    pub(super) fn of_file(file: &Path) -> Option<(Self, String)> {
+        let snapshot = file.ancestors().find(|path| path.parent().is_some_and(|above| above.ends_with("snapshots")))?;
+        let commit = snapshot.file_name()?.to_str()?.to_owned();
+        Some((Self(snapshot.parent()?.parent()?.to_owned()), commit))
+    }
+
     pub(super) fn blob(&self, name: &str) -> PathBuf {
         self.blobs().join(name)
     }
@@ -57,7 +68,12 @@ impl RepoDir {
         self.ours().join(format!("{commit}.json"))
     }
 
-    fn ours(&self) -> PathBuf {
+    /// For what models compute of the files of a commit.
+    pub(super) fn derived(&self, commit: &str) -> PathBuf {
+        self.ours().join(format!("{commit}{DERIVED}"))
+    }
+
+    pub(super) fn ours(&self) -> PathBuf {
         self.0.join(".sconce")
     }
 
@@ -132,6 +148,11 @@ impl RepoDir {
         symlink(&target, &beside).or_else(|_| copy_whole(&self.blob(blob), &beside))?;
         fs::rename(&beside, &path).inspect_err(|_| drop(fs::remove_file(&beside)))
     }
+}
+
+/// The commit of such a name in `.sconce` whose files something there was computed of.
+pub(super) fn derived_of(path: &Path) -> Option<&str> {
+    path.file_name()?.to_str()?.strip_suffix(DERIVED)
 }
 
 /// Whether an archive was unpacked there, or something was put there on its way out.

@@ -18,7 +18,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
-use super::owner::{Alive, Owner};
+use super::{
+    layout::RepoDir,
+    owner::{Alive, Owner},
+};
 
 /// Between two signs of life.
 const BEAT: Duration = Duration::from_secs(60);
@@ -99,9 +102,8 @@ fn unmarked(mark: &Mark, error: &io::Error) {
 impl Mark {
     /// Of a file `…/<repository>/snapshots/<commit>/…`.
     fn of(file: &Path) -> Option<Self> {
-        let snapshot = file.ancestors().find(|path| path.parent().is_some_and(|above| above.ends_with("snapshots")))?;
-        let folder = snapshot.parent()?.parent()?.join(".sconce");
-        Some(Self { folder, commit: snapshot.file_name()?.to_str()?.to_owned() })
+        let (repo, commit) = RepoDir::of_file(file)?;
+        Some(Self { folder: repo.ours(), commit })
     }
 
     fn path(&self, owner: &Owner) -> PathBuf {

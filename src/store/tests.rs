@@ -119,6 +119,7 @@ fn config(cache_dir: PathBuf, endpoint: &str) -> Config {
         xet: true,
         xet_cache: 0,
         reserve: 0,
+        keep_derived: true,
         verify: Verify::Fetch,
     }
 }

@@ -9,6 +9,7 @@ mod commands;
 mod container;
 mod convert;
 mod cut;
+mod derived;
 mod jobs;
 mod keys;
 mod log;

@@ -1,8 +1,13 @@
 //! Where layers live and how they compute.
 
+use std::sync::Arc;
+
 use candle_core::{DType, Device, Result, Tensor};
 
-use super::cpu::detect::{CpuKernels, SimdLevel};
+use super::{
+    cpu::detect::{CpuKernels, SimdLevel},
+    weights::QuantizedFile,
+};
 
 /// Where layers live and how they compute.
 #[derive(Clone, Debug)]
@@ -13,6 +18,8 @@ pub struct ComputeContext {
     /// Whether layers that may be have their weights in eight bits, with a scale for every 32 of them, whatever `dtype` says
     /// ([`Linear::quantizable`](super::Linear::quantizable)). Only our own kernels can.
     pub q8: bool,
+    /// Where those are taken from, if they were quantised before, and kept.
+    pub quantized: Option<Arc<QuantizedFile>>,
     /// Whether weights that stay as they are leave their file, which is let go when all are loaded.
     pub detached: bool,
     /// Our own kernels, with these vectors; `None`: candle's operations.
@@ -25,7 +32,7 @@ impl ComputeContext {
     /// With our own kernels where they run, unless others [were chosen](CpuKernels::choose).
     pub fn new(device: &Device, dtype: DType) -> Self {
         let kernels = (device.is_cpu() && CpuKernels::are_own()).then(SimdLevel::detect);
-        Self { device: device.clone(), dtype, q8: false, detached: false, kernels }
+        Self { device: device.clone(), dtype, q8: false, quantized: None, detached: false, kernels }
     }
 
     /// The type of activations.

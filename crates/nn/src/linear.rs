@@ -120,7 +120,11 @@ impl Linear {
         let Some(level) = context.kernels else {
             candle_core::bail!("weights of eight bits are for our own kernels, which are for CPUs")
         };
-        let weights = Q8Weights::new(level, weights, depth).map_err(candle_core::Error::wrap)?;
+        let weights = match &context.quantized {
+            Some(file) => file.matrix(level, weights, depth),
+            None => Q8Weights::new(level, weights, depth),
+        };
+        let weights = weights.map_err(candle_core::Error::wrap)?;
         let columns = weights.columns();
         Ok(Self { weight: Weight::Q8(level, weights), bias: bias.map(Bias::Kernel), depth, columns })
     }

@@ -123,7 +123,7 @@ impl Source<'_> {
     where
         LoadError: From<E>,
     {
-        let bytes = self.files.weights(part, file, context::backing(context, self.place))?;
+        let bytes = context::weights(context, self.files, part, file, self.place)?;
         let mut weights = Weights::open(&[(file.to_owned(), bytes)], prefix)?;
         let made = make(&mut Loader { weights: &mut weights, context })?;
         weights.finish()?;
@@ -131,7 +131,9 @@ impl Source<'_> {
     }
 
     fn s3gen(&self, file: &str) -> Result<(S3Gen, Listener), LoadError> {
-        let (of_flow, halved) = (context::halved_with_q8(self.place), context::halved(self.place));
+        let of_flow =
+            context::with_kept(context::halved_with_q8(self.place), self.place, self.files, self.part, [file])?;
+        let halved = context::halved(self.place);
         let read = |loader: &mut Loader<'_>| {
             let listener = Listener::load(loader)?;
             let flow = Flow::load(&mut Loader { weights: &mut *loader.weights, context: &of_flow }, "flow")?;
@@ -139,6 +141,7 @@ impl Source<'_> {
             Loaded::Ok((flow, Hift::load(&mut loader, "mel2wav.")?, listener))
         };
         let (flow, hift, listener) = self.read(self.part, &self.context, file, "", read)?;
+        context::keep(&of_flow);
         if flow.bands() != hift.bands() {
             let reason = format!("is of {} bands, where the flow has {}", hift.bands(), flow.bands());
             return Err(WeightError::tensor("mel2wav.conv_pre.weight", reason).into());
@@ -157,8 +160,10 @@ impl Source<'_> {
     fn speech(&self, found: &SpeechFiles, codes: u32) -> Result<Speech, LoadError> {
         let ids = T3Ids { start: codes, stop: codes + 1, codes };
         // It speaks token by token, and each takes all of its weights: there eight bits are worth the most.
-        let context = context::quantized(self.place);
+        let context =
+            context::with_kept(context::quantized(self.place), self.place, self.files, self.part, [&found.t3])?;
         let t3 = self.read(self.part, &context, &found.t3, WRAPPED, |loader| T3::load(loader, "", ids))?;
+        context::keep(&context);
         let letters = letter_case(&self.files.beginning(self.part, &found.t3)?.0);
         let front_end = FrontEnd::load(self.files, self.part, &found.text, letters)?;
         Ok(Speech { t3, front_end, ending: ending(&found.text, codes) })

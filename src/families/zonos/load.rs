@@ -100,9 +100,8 @@ impl Source<'_> {
         context: &ComputeContext,
         prefix: &'static str,
     ) -> Result<Weights, LoadError> {
-        let backing = context::backing(context, self.place);
         let open = |name: String| {
-            let bytes = self.files.weights(part, &name, backing)?;
+            let bytes = context::weights(context, self.files, part, &name, self.place)?;
             Ok::<_, LoadError>((name, bytes))
         };
         let files = names.into_iter().map(open).collect::<Result<Vec<_>, _>>()?;
@@ -111,10 +110,12 @@ impl Source<'_> {
 
     fn codes(&self, config: &ZonosConfig) -> Result<CodeModel, LoadError> {
         // It speaks column by column, and each takes all of its weights: there eight bits are worth the most.
-        let context = context::quantized(self.place);
-        let mut weights = self.weights(MODEL, weight_files::names(self.files, MODEL)?, &context, "")?;
+        let names = weight_files::names(self.files, MODEL)?;
+        let context = context::with_kept(context::quantized(self.place), self.place, self.files, MODEL, &names)?;
+        let mut weights = self.weights(MODEL, names, &context, "")?;
         let codes = CodeModel::load(&mut Loader { weights: &mut weights, context: &context }, config)?;
         weights.finish()?;
+        context::keep(&context);
         Ok(codes)
     }
 

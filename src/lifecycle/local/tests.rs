@@ -100,6 +100,7 @@ fn server(specs: Vec<ModelSpec>) -> (Lifecycle, TempDir) {
         xet: true,
         xet_cache: 0,
         reserve: 0,
+        keep_derived: true,
         verify: store::Verify::Fetch,
     };
     let store = Store::new(store, Buckets::new(BucketsConfig::default()), &[], &registry).unwrap();

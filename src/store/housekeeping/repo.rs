@@ -58,6 +58,7 @@ impl Repo {
             if let Some(commit) = snapshot.file_name().and_then(|name| name.to_str()) {
                 let mut contents = Contents::default();
                 contents.read(&snapshot);
+                contents.read_derived(&RepoDir::at(&dir).derived(commit));
                 commits.insert(commit.to_owned(), contents);
             }
         }
@@ -128,6 +129,7 @@ impl Repo {
             let aside = RepoDir::at(&self.dir).temporary_folder()?;
             fs::rename(snapshot, aside.path().join("old"))?;
         }
+        remove_folder(&RepoDir::at(&self.dir).derived(commit))?;
         pins::forget(&self.ours(), commit);
         Ok(())
     }
@@ -158,6 +160,19 @@ impl Repo {
             if newest(&path).is_some_and(|time| quiet(time, QUIET)) {
                 let bytes = size_below(&path);
                 doomed.push((path, bytes));
+            }
+        }
+        for path in children(&self.ours()) {
+            match layout::derived_of(&path) {
+                None => {}
+                Some(commit) if !self.commits.contains_key(commit) => doomed.push((path.clone(), size_below(&path))),
+                // What somebody began to write, and did not end.
+                Some(_) => {
+                    let parts =
+                        children(&path).into_iter().filter(|path| path.extension().is_some_and(|it| it == "part"));
+                    let left = parts.filter(|path| newest(path).is_some_and(|time| quiet(time, QUIET)));
+                    doomed.extend(left.map(|path| (path.clone(), size_below(&path))));
+                }
             }
         }
         for (path, bytes) in doomed {
@@ -223,6 +238,12 @@ impl Contents {
             }
         }
     }
+
+    /// What was computed of the files counts with them, though it is none of them.
+    fn read_derived(&mut self, folder: &Path) {
+        let files = children(folder).into_iter().filter_map(|path| fs::metadata(path).ok());
+        self.needs.extend(files.map(|meta| (id(&meta), meta.len())));
+    }
 }
 
 // === impl Blob ===
@@ -252,7 +273,15 @@ fn remove_whole(dir: &Path) -> io::Result<()> {
 }
 
 fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
+    unless_gone(fs::remove_file(path))
+}
+
+fn remove_folder(path: &Path) -> io::Result<()> {
+    unless_gone(fs::remove_dir_all(path))
+}
+
+fn unless_gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }

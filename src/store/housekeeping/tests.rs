@@ -105,6 +105,26 @@ fn what_another_snapshot_links_to_stays() {
     assert!(!yard.repo().exists(), "nothing is left of it");
 }
 
+#[test]
+fn what_was_computed_of_a_commit_counts_with_it_and_goes_with_it() {
+    let yard = Yard::new();
+    yard.ours("one", &["a"], 1).ours("two", &["b"], 1);
+    let of = |commit: &str, name: &str| RepoDir::at(&yard.repo()).derived(commit).join(name);
+    for (commit, name) in [("one", "a.q8"), ("one", "a.0.part"), ("one", "a.1.part"), ("gone", "a.q8")] {
+        write_whole(&of(commit, name), &[7; 1000]).unwrap();
+    }
+    yard.age(".sconce/one.derived/a.0.part", 9);
+    let cleared = yard.look().collect(false).unwrap();
+    assert_eq!((cleared.files, cleared.bytes), (2, 2000));
+    assert!(!of("one", "a.0.part").exists() && of("one", "a.1.part").exists() && !of("gone", "").exists());
+    let [model] = &yard.look().models()[..] else { panic!("one model") };
+    assert_eq!((model.bytes, model.waste), (2200, 0));
+    let bytes = model.commits.iter().map(|commit| (commit.bytes, commit.files)).collect::<Vec<_>>();
+    assert_eq!(bytes, [(2100, 1), (100, 1)]);
+    assert_eq!(yard.remove("one", false).bytes, 2100);
+    assert!(!of("one", "").exists() && yard.commits() == ["two"]);
+}
+
 #[tokio::test]
 async fn what_is_loaded_or_being_written_stays() {
     let yard = Yard::new();

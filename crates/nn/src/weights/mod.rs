@@ -3,6 +3,7 @@
 pub(super) mod data;
 mod loader;
 mod measure;
+mod quantized_file;
 mod safetensors;
 mod shards;
 mod stored;
@@ -13,5 +14,6 @@ mod weight_norm;
 pub use data::WeightData;
 pub use loader::{Bias, LayerError, Loaded, Loader};
 pub use measure::{WeightSize, header_bytes, measure, measure_some};
+pub use quantized_file::QuantizedFile;
 pub use shards::{INDEX, SINGLE, ShardIndex, listed};
 pub use tensors::{WeightError, Weights};

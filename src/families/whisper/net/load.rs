@@ -88,8 +88,7 @@ pub(super) fn read(
     placement: &Placement,
     context: &ComputeContext,
 ) -> Result<(AudioEncoder, Decoder), LoadError> {
-    let backing = context::backing(context, placement);
-    let mut weights = weights(files, part, |name| files.weights(part, name, backing))?;
+    let mut weights = weights(files, part, |name| context::weights(context, files, part, name, placement))?;
     // The same numbers as the token embeddings.
     weights.ignore("proj_out.weight");
     let mut loader = Loader { weights: &mut weights, context };

@@ -8,7 +8,7 @@ use super::{
     load,
 };
 use crate::{
-    families::{context, whisper::config::Config},
+    families::{context, weight_files, whisper::config::Config},
     model::{LoadError, ModelFiles, Placement},
     nn::{
         AudioEncoder, ComputeContext, Threads,
@@ -36,7 +36,11 @@ impl Net {
         part: &str,
         placement: &Placement,
     ) -> std::result::Result<Self, LoadError> {
-        Self::load_with(context::quantized(placement), config, files, part, placement)
+        let names = weight_files::names(files, part)?;
+        let context = context::with_kept(context::quantized(placement), placement, files, part, &names)?;
+        let net = Self::load_with(context, config, files, part, placement)?;
+        context::keep(&net.context);
+        Ok(net)
     }
 
     pub(super) fn load_with(

@@ -37,8 +37,8 @@ const STRETCH: usize = 16;
 /// What is added to a number.
 pub(super) const OFFSET: i32 = 128;
 
-/// A matrix `[depth, columns]`.
-#[derive(Debug)]
+/// A matrix `[depth, columns]`. A clone is the same one.
+#[derive(Clone, Debug)]
 pub struct Q8Weights {
     bytes: Bytes,
     depth: usize,
@@ -64,20 +64,39 @@ impl Q8Weights {
     /// the current pool. Beside what it makes a thread takes some kilobytes.
     pub fn new(level: SimdLevel, parts: &[WeightData], depth: usize) -> Result<Self, Q8Error> {
         let columns = parts.iter().map(WeightData::len).sum::<usize>() / depth;
-        let panel_bytes = depth.div_ceil(BLOCK) * BLOCK_BYTES;
+        let panel_bytes = panel_bytes(depth);
         let mut bytes = MmapMut::map_anon((panels(columns) * panel_bytes).max(1))?;
         #[cfg(target_os = "linux")]
         // Fewer and larger pages come faster. Where the system has none, small ones do.
         let _ = bytes.advise(memmap2::Advice::HugePage);
-        let finite = bytes.par_chunks_exact_mut(panel_bytes.max(1)).enumerate().map(|(panel, to)| {
-            let of_panel = panel * PANEL..columns.min((panel + 1) * PANEL);
-            let columns = of_panel.map(|column| locate(parts, depth, column)).collect::<Vec<_>>();
-            quantize_panel(level, &columns, depth, to)
-        });
+        let finite = bytes
+            .par_chunks_exact_mut(panel_bytes.max(1))
+            .enumerate()
+            .map(|(panel, to)| quantize_panel(level, &columns_of(parts, depth, panel), depth, to));
         if !finite.reduce(|| true, |all, one| all && one) {
             return Err(Q8Error::NotFinite);
         }
         Ok(Self { bytes: Bytes::from_owner(bytes.make_read_only()?), depth, columns })
+    }
+
+    /// What [`Self::bytes`] of such a matrix were; `None` if they are not as many as its sizes say.
+    pub fn of(bytes: Bytes, depth: usize, columns: usize) -> Option<Self> {
+        let expected = panels(columns).checked_mul(panel_bytes(depth))?.max(1);
+        (bytes.len() == expected).then_some(Self { bytes, depth, columns })
+    }
+
+    /// All of it, as the kernels read it.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Whether the first columns are what they would be if they were quantised now.
+    pub fn begins_like(&self, level: SimdLevel, parts: &[WeightData]) -> bool {
+        if self.columns == 0 {
+            return true;
+        }
+        let mut first = vec![0; panel_bytes(self.depth)];
+        quantize_panel(level, &columns_of(parts, self.depth, 0), self.depth, &mut first) && first == self.panel(0)
     }
 
     pub fn columns(&self) -> usize {
@@ -88,14 +107,9 @@ impl Q8Weights {
         self.depth
     }
 
-    /// Along the depth.
-    pub(super) fn blocks(&self) -> usize {
-        self.depth.div_ceil(BLOCK)
-    }
-
     /// The blocks of a panel.
     pub(super) fn panel(&self, panel: usize) -> &[u8] {
-        let size = self.blocks() * BLOCK_BYTES;
+        let size = panel_bytes(self.depth);
         &self.bytes[panel * size..][..size]
     }
 
@@ -117,6 +131,17 @@ impl Q8Weights {
 pub fn q8_bytes(columns: u64, depth: u64) -> Option<u64> {
     let blocks = columns.div_ceil(PANEL as u64).checked_mul(depth.div_ceil(BLOCK as u64))?;
     blocks.checked_mul(BLOCK_BYTES as u64)
+}
+
+/// Of a matrix so deep.
+fn panel_bytes(depth: usize) -> usize {
+    depth.div_ceil(BLOCK) * BLOCK_BYTES
+}
+
+/// Where the columns of a panel are.
+fn columns_of(parts: &[WeightData], depth: usize, panel: usize) -> Vec<(&WeightData, usize)> {
+    let all = parts.iter().map(WeightData::len).sum::<usize>() / depth;
+    (panel * PANEL..all.min((panel + 1) * PANEL)).map(|column| locate(parts, depth, column)).collect()
 }
 
 /// A column: the part that it is in, and its first number there.
