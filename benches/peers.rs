@@ -9,6 +9,11 @@
 //!     SCONCE_BENCH_THREADS=1 cargo bench --bench peers
 //!
 //! Without `PEERS_PYTHON` there is nobody to compare with, and ours is shown alone.
+//!
+//! Where `PEERS_MODEL` names a folder with published weights, as faster-whisper has them, whole requests to the server are
+//! measured instead, as `recordings.py` beside this file says; what follows is for that:
+//!
+//!     PEERS_MODEL=…/whisper-base cargo bench --bench peers -- recordings/*.wav --callers 8
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![allow(clippy::disallowed_methods, reason = "a benchmark takes its parameters from the environment, and rests")]
 
@@ -24,10 +29,8 @@ use std::{
 };
 
 use network::{BASE, SMALL, Shape, TINY, TURBO, net, noise};
-use sconce::{
-    families::whisper::net::Net,
-    model::{CpuKernels, Precision},
-};
+use sconce::{families::whisper::net::Net, model::Precision};
+use sconce_nn::CpuKernels;
 
 /// How ours computes: the types, and candle's operations in the place of our kernels.
 const OURS: [(Precision, CpuKernels); 4] = [
@@ -68,6 +71,14 @@ fn main() {
         None => !quick || name == "tiny",
     };
     let python = std::env::var_os("PEERS_PYTHON");
+    if let (Some(python), Some(model), false) = (&python, std::env::var_os("PEERS_MODEL"), quick) {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/recordings.py");
+        let mut command = Command::new(python);
+        command.arg(script).arg(env!("CARGO_BIN_EXE_sconce")).arg(model);
+        command.args(arguments.iter().filter(|argument| *argument != "--bench"));
+        assert!(command.status().expect("PEERS_PYTHON runs").success(), "recordings.py failed");
+        return;
+    }
     let threads = std::env::var("SCONCE_BENCH_THREADS").ok().and_then(|threads| threads.parse().ok());
     let threads = threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     for shape in [TINY, BASE, SMALL, TURBO].into_iter().filter(|shape| chosen(shape.name)) {

@@ -16,7 +16,8 @@ all recordings so many times at once; faster-whisper then has its batched pipeli
 A line is a median over the pairs: seconds by the clock and CPU seconds, how many times the first engine's that is, megabytes at
 the peak and at the end (pages of files among them), seconds to load, tokens in the texts, words that differ from the first
 engine's and, where a transcript lies beside a recording (`NAME.txt`), word errors, both in percent of the words. Letters count, not
-their case nor what stands between. What stands behind an @ is the setting `runtime.cpu_kernels`.
+their case nor what stands between. What stands behind an @ is the setting `runtime.cpu_kernels`, and behind a + a field that
+each request has: `q8,q8+audio_ctx=1`.
 """
 
 import argparse
@@ -61,6 +62,8 @@ class Sconce(Process):
         import requests
 
         self.name, self.session = f"sconce, {dtype}", requests.Session()
+        dtype, _, field = dtype.partition("+")
+        self.fields = dict([field.split("=")] if field else [])
         dtype, _, kernels = dtype.partition("@")
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
@@ -84,7 +87,7 @@ class Sconce(Process):
         self.load = time.perf_counter() - began
 
     def hear(self, path):
-        fields = {"model": "measured", "language": "en", "response_format": "verbose_json", "temperature": "0"}
+        fields = {"model": "measured", "language": "en", "response_format": "verbose_json", "temperature": "0", **self.fields}
         files = {"file": (path.name, path.read_bytes())}
         answer = self.session.post(f"{self.url}/v1/audio/transcriptions", data=fields, files=files, timeout=3600)
         answer.raise_for_status()

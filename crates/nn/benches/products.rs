@@ -5,8 +5,8 @@
 //!
 //! A layer of `[columns, depth]` takes one row, eight, and the 1500 of a window of Whisper. Weights are random and of several
 //! copies, so that they come from memory as those of a model with many layers do. Of many rows a cell is what was multiplied, in
-//! GFLOP a second, and the share of what the processor can do in that type at most; of few rows the gigabytes of weights that
-//! were read in a second. `avx2` is what a processor without AVX-512 would do here.
+//! GFLOP a second, and the share of what the processor can do at most in that type: with a matrix unit in `bf16`, and a third of
+//! it in `f32`, which is three products there. Of few rows it is the gigabytes of weights that were read in a second. `avx2` is what a processor without AVX-512 would do here.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![allow(unsafe_code, reason = "what the processor can do at most is asked by its instructions")]
 
@@ -76,11 +76,13 @@ fn all(peaks: &Peaks) -> Vec<Kernels> {
         let Some(level) = level else { continue };
         let own = |dtype| context(dtype, Some(level));
         let peak = |peak: Option<f64>| peak.filter(|_| of.is_empty());
-        all.push(named(&format!("f32{of}"), own(DType::F32), 4.0, peak(peaks.f32)));
+        let unit = peaks.unit.filter(|_| level.has_tiles());
+        let f32 = unit.map(|unit| unit / 3.0).or(peaks.f32);
+        all.push(named(&format!("f32{of}"), own(DType::F32), 4.0, peak(f32)));
         if of.is_empty() {
-            all.push(named("bf16", own(DType::BF16).with_rounded_activations(), 2.0, peak(peaks.bf16)));
+            all.push(named("bf16", own(DType::BF16).with_rounded_activations(), 2.0, peak(unit.or(peaks.bf16))));
         }
-        all.push(named(&format!("q8{of}"), own(DType::F32).with_q8(), 34.0 / 32.0, peak(peaks.int8)));
+        all.push(named(&format!("q8{of}"), own(DType::F32).with_q8(), 34.0 / 32.0, peak(unit.or(peaks.int8))));
     }
     all
 }
@@ -149,6 +151,8 @@ struct Peaks {
     f32: Option<f64>,
     bf16: Option<f64>,
     int8: Option<f64>,
+    /// Of a matrix unit, in `bf16`.
+    unit: Option<f64>,
 }
 
 // === impl Peaks ===
@@ -165,18 +169,19 @@ impl Peaks {
             f32: measure(avx512, peak::f32, 16 * 2),
             bf16: measure(avx512 && is_x86_feature_detected!("avx512bf16"), peak::bf16, 32 * 2),
             int8: measure(avx512 && is_x86_feature_detected!("avx512vnni"), peak::int8, 64 * 2),
+            unit: measure(SimdLevel::detect().has_tiles(), peak::unit, 16 * 16 * 32 * 2),
         }
     }
 
     #[cfg(not(target_arch = "x86_64"))]
     fn measure(_threads: usize) -> Self {
-        Self { f32: None, bf16: None, int8: None }
+        Self { f32: None, bf16: None, int8: None, unit: None }
     }
 }
 
 impl std::fmt::Display for Peaks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (name, peak) in [("f32", self.f32), ("bf16", self.bf16), ("int8", self.int8)] {
+        for (name, peak) in [("f32", self.f32), ("bf16", self.bf16), ("int8", self.int8), ("matrix unit", self.unit)] {
             match peak {
                 Some(peak) => write!(f, " {name} {:.0} GFLOP/s", peak / 1e9)?,
                 None => write!(f, " {name} not there")?,
@@ -201,7 +206,10 @@ fn operations_per_second(threads: usize, work: impl Fn(usize) + Sync, operations
 /// Products in registers, and nothing else.
 #[cfg(target_arch = "x86_64")]
 mod peak {
-    use std::{arch::x86_64::*, hint::black_box};
+    use std::{
+        arch::{asm, x86_64::*},
+        hint::black_box,
+    };
 
     /// As many as never wait for each other.
     pub const SUMS: usize = 24;
@@ -220,6 +228,34 @@ mod peak {
                 black_box(sums);
             }
         };
+    }
+
+    /// As many products of whole tiles, in bf16, into four sums.
+    pub unsafe fn unit(rounds: usize) {
+        #[repr(C, align(64))]
+        struct Palette([u8; 64]);
+        let mut palette = Palette([0; 64]);
+        palette.0[0] = 1;
+        for tile in 0..8 {
+            // Bytes of a row, and rows.
+            palette.0[16 + 2 * tile] = 64;
+            palette.0[48 + tile] = 16;
+        }
+        // SAFETY: the caller found the unit, and this process may use it.
+        unsafe {
+            asm!("ldtilecfg [{}]", in(reg) &palette, options(nostack, readonly));
+            asm!(
+                "2:",
+                "tdpbf16ps tmm0, tmm4, tmm6", "tdpbf16ps tmm1, tmm4, tmm7",
+                "tdpbf16ps tmm2, tmm5, tmm6", "tdpbf16ps tmm3, tmm5, tmm7",
+                "dec {rounds}", "jnz 2b",
+                rounds = inout(reg) rounds * SUMS / 4 => _,
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                options(nostack),
+            );
+            asm!("tilerelease", options(nostack, nomem));
+        }
     }
 
     peak!(f32, "avx512f", _mm512_setzero_ps(), sum, factor => {

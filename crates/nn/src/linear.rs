@@ -6,6 +6,11 @@ use bytes::Bytes;
 use candle_core::{DType, Result, Tensor};
 use half::{bf16, f16};
 
+#[cfg(target_arch = "x86_64")]
+use super::cpu::{
+    convolution::convolve_tiled,
+    tiles::{self, TiledMatrix},
+};
 use super::{
     context::ComputeContext,
     cpu::{
@@ -46,6 +51,9 @@ pub enum Epilogue<'a> {
 enum Weight {
     Stored(SimdLevel, Stored),
     Q8(SimdLevel, Q8Weights),
+    /// Of a convolution alone.
+    #[cfg(target_arch = "x86_64")]
+    Tiled(TiledMatrix),
     /// `[columns, depth]`
     Tensor(Tensor),
 }
@@ -106,6 +114,31 @@ impl Linear {
         Ok(Self { weight, bias, depth, columns })
     }
 
+    /// That of a convolution, over `taps` frames of `depth` side by side: `weight [columns, taps, depth]`. A matrix unit gets it
+    /// as it takes it; the layer can then do nothing else but [`Self::convolve`].
+    pub(super) fn over_taps(
+        weight: Vec<f32>,
+        bias: Option<Vec<f32>>,
+        (depth, taps): (usize, usize),
+        context: &ComputeContext,
+    ) -> Result<Self> {
+        let layer = Self::new(&[weight.into()], bias, depth * taps, context)?;
+        #[cfg(target_arch = "x86_64")]
+        if let Weight::Stored(level, stored) = &layer.weight
+            && level.has_tiles()
+        {
+            let tiled = with_stored!(stored, E, parts => {
+                let all = Columns::<E>::new(parts, depth * taps);
+                match all.round_the_other(*level) {
+                    true => TiledMatrix::new::<{ tiles::ROUNDED }, _>(all, depth, taps),
+                    false => TiledMatrix::new::<{ tiles::SPLIT }, _>(all, depth, taps),
+                }
+            });
+            return Ok(Self { weight: Weight::Tiled(tiled), ..layer });
+        }
+        Ok(layer)
+    }
+
     /// The same of a layer that a model may have in eight bits, which it then has if the context says so. What a model looks
     /// up, what it convolves with and whatever is no layer of its own is made by [`Self::new`].
     pub fn quantizable(
@@ -141,6 +174,8 @@ impl Linear {
         }
         match &self.weight {
             Weight::Tensor(weight) => self.plain(x, weight, epilogue),
+            #[cfg(target_arch = "x86_64")]
+            Weight::Tiled(_) => candle_core::bail!("a layer over frames was given rows"),
             Weight::Stored(..) | Weight::Q8(..) => {
                 let out = epilogue.with_addend(|add| with_rows(x, |x| self.multiply(x, epilogue, add)))??;
                 Tensor::from_vec(out, (rows, self.columns), x.device())
@@ -154,6 +189,8 @@ impl Linear {
             candle_core::bail!("there is no row {id} in a table of {}", self.columns);
         }
         match &self.weight {
+            #[cfg(target_arch = "x86_64")]
+            Weight::Tiled(_) => candle_core::bail!("a layer over frames is no table"),
             Weight::Tensor(weight) => weight.index_select(&Tensor::new(ids, weight.device())?, 0),
             Weight::Stored(_, stored) => {
                 let rows = ids.iter().flat_map(|&id| stored.row(id as usize, self.depth)).collect::<Vec<f32>>();
@@ -183,17 +220,23 @@ impl Linear {
                 product::multiply(*level, x, Columns::<E>::new(parts, self.depth), kernel)
             }),
             Weight::Q8(level, weights) => q8::multiply(*level, x, weights, kernel),
+            #[cfg(target_arch = "x86_64")]
+            Weight::Tiled(_) => unreachable!("the weights are laid out for frames"),
             Weight::Tensor(_) => unreachable!("the weights are a tensor"),
         }
     }
 
     /// The same of rows that are made of frames. What a model convolves with is never kept in eight bits.
     pub(super) fn convolve(&self, x: Frames<'_>, epilogue: Epilogue<'_>, add: Option<Rows<'_>>) -> Vec<f32> {
-        let Weight::Stored(level, stored) = &self.weight else {
-            unreachable!("the weights are not stored as they are")
-        };
         let kernel = self.kernel_epilogue(epilogue, add);
-        with_stored!(stored, E, parts => convolve(*level, x, Columns::<E>::new(parts, self.depth), kernel))
+        match &self.weight {
+            Weight::Stored(level, stored) => with_stored!(stored, E, parts => {
+                convolve(*level, x, Columns::<E>::new(parts, self.depth), kernel)
+            }),
+            #[cfg(target_arch = "x86_64")]
+            Weight::Tiled(tiled) => convolve_tiled(x, tiled, kernel),
+            Weight::Q8(..) | Weight::Tensor(_) => unreachable!("the weights are not stored as they are"),
+        }
     }
 
     fn kernel_epilogue<'a>(&'a self, epilogue: Epilogue<'_>, add: Option<Rows<'a>>) -> KernelEpilogue<'a> {

@@ -96,7 +96,7 @@ impl Conv1d {
         config.check()?;
         let Conv1dConfig { depth, columns, taps, .. } = config;
         let form = if context.kernels.is_some() {
-            Form::Kernels(Linear::new(&[by_tap(weight, depth, taps).into()], bias, depth * taps, context)?)
+            Form::Kernels(Linear::over_taps(by_tap(weight, depth, taps), bias, (depth, taps), context)?)
         } else {
             let weight = context.tensor(weight.to_vec(), &config.shape())?;
             Form::Tensors { weight, bias: bias.map(|bias| context.tensor(bias, &[columns])).transpose()? }

@@ -13,6 +13,7 @@ use super::{
 use super::{
     pairs::{self, PairRows},
     panels::MANY_ROWS,
+    tiles::TiledMatrix,
 };
 
 /// `epilogue(a · b)`, row by row.
@@ -31,6 +32,13 @@ pub fn convolve<E: Element>(
 ) -> Vec<f32> {
     // SAFETY: whatever multiplies writes each sum, and each row has a phase.
     unsafe { written(a.count, b.columns(), |target| convolve_to(level, a, b, target, epilogue)) }
+}
+
+/// The same with weights that are laid out for a matrix unit.
+#[cfg(target_arch = "x86_64")]
+pub fn convolve_tiled(a: Frames<'_>, b: &TiledMatrix, epilogue: KernelEpilogue<'_>) -> Vec<f32> {
+    // SAFETY: each sum is written.
+    unsafe { written(a.count, b.columns(), |target| b.multiply(a, target, epilogue)) }
 }
 
 /// The same into the caller's own target.

@@ -97,6 +97,16 @@ pub(super) fn prefetch(_at: *const u8) {
     }
 }
 
+/// The same into the second-level cache, where there is room for more that is on its way.
+#[inline(always)]
+pub(super) fn prefetch_far(_at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing and never faults.
+    unsafe {
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T1 }>(_at.cast());
+    }
+}
+
 // === impl Lanes ===
 
 /// One line per operation.

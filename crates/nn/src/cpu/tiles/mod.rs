@@ -70,6 +70,43 @@ impl<E: Element> RightMatrix for Columns<'_, E> {
     }
 }
 
+/// A right matrix that is laid out for the unit: of what many products are made with.
+#[derive(Debug)]
+pub struct TiledMatrix {
+    tiles: Vec<Tile>,
+    parts: usize,
+    /// Numbers of a tap.
+    depth: usize,
+    taps: usize,
+    columns: usize,
+}
+
+// === impl TiledMatrix ===
+
+impl TiledMatrix {
+    /// Of columns that have `taps` times `depth` numbers. The processor must have the unit.
+    pub fn new<const PARTS: usize, M: RightMatrix>(b: M, depth: usize, taps: usize) -> Self {
+        assert!(SimdLevel::detect().has_tiles(), "there is no matrix unit");
+        assert!(taps * depth == b.depth(), "columns of {} are no {taps} times {depth}", b.depth());
+        let tiles = split_panels::<PARTS, M>(b, 0..panels(b.columns()), depth, taps);
+        Self { tiles, parts: PARTS, depth, taps, columns: b.columns() }
+    }
+
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// As [`multiply`].
+    pub fn multiply(&self, a: Frames<'_>, target: Target, epilogue: KernelEpilogue<'_>) {
+        assert!((a.depth, a.taps) == (self.depth, self.taps), "{} frames of {}", a.taps, a.depth);
+        check_target(a.count, self.columns, &target, &epilogue);
+        match self.parts {
+            ROUNDED => multiply_all::<ROUNDED>(a, &self.tiles, self.columns, target, epilogue),
+            _ => multiply_all::<SPLIT>(a, &self.tiles, self.columns, target, epilogue),
+        }
+    }
+}
+
 /// Tiles of a panel's chunk.
 const fn tiles_of_chunk(parts: usize) -> usize {
     parts * PANEL / TILE
@@ -98,7 +135,17 @@ fn multiply_group<const PARTS: usize, M: RightMatrix>(
     let right = split_panels::<PARTS, M>(b, panels.clone(), a.depth, a.taps);
     let column = panels.start * PANEL;
     let columns = (panels.len() * PANEL).min(b.columns() - column);
-    let (target, epilogue) = (target.at(0, column), epilogue.part(0, a.count, column));
+    multiply_all::<PARTS>(a, &right, columns, target.at(0, column), epilogue.part(0, a.count, column));
+}
+
+/// All rows with so many columns of a right matrix. The target is the caller's own.
+fn multiply_all<const PARTS: usize>(
+    a: Frames<'_>,
+    right: &[Tile],
+    columns: usize,
+    target: Target,
+    epilogue: KernelEpilogue<'_>,
+) {
     let blocks = a.count.div_ceil(BLOCK);
     (0..blocks.div_ceil(TASK_BLOCKS)).into_par_iter().for_each_init(Vec::new, |left, task| {
         let first = task * TASK_BLOCKS * BLOCK;
@@ -106,7 +153,7 @@ fn multiply_group<const PARTS: usize, M: RightMatrix>(
         // SAFETY: the unit is there; each task writes its own rows.
         unsafe {
             split_frames(rows, rows.count.next_multiple_of(BLOCK), left);
-            multiply_task::<PARTS>(left, rows, &right, first, columns, target, epilogue);
+            multiply_task::<PARTS>(left, rows, right, first, columns, target, epilogue);
         }
     });
 }

@@ -10,7 +10,7 @@ pub const TILE: usize = 16;
 pub const BLOCK: usize = 2 * TILE;
 
 /// Pairs of numbers, aligned to a line of the cache.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub struct Tile(pub [u32; TILE * TILE]);
 
