@@ -496,8 +496,24 @@ impl Known {
         let follows_instructions = entry.family.is_some_and(|family| family.follows_instructions());
         let follows_pitch = entry.family.is_some_and(|family| family.follows_pitch());
         let check = entry.family.map_or_else(LengthCheck::default, |family| family.length_check());
-        SpeechLimits { max_text: self.config.max_text, chunks, check, scripts, follows_instructions, follows_pitch }
+        SpeechLimits {
+            max_text: self.config.max_text,
+            chunks,
+            check,
+            language: entry.family.and_then(own_language),
+            scripts,
+            follows_instructions,
+            follows_pitch,
+        }
     }
+}
+
+/// The language of all the voices of a model, where that is one.
+fn own_language(family: &'static dyn Family) -> Option<&'static str> {
+    let mut languages = family.voices().iter().flat_map(|voice| voice.languages);
+    let first = languages.next()?;
+    let one = family.voices().iter().all(|voice| voice.languages.len() == 1) && languages.all(|other| other == first);
+    one.then_some(first.as_ref())
 }
 
 /// The catalog's entry, if this build can serve it and it does the task.

@@ -39,6 +39,7 @@ mod switch;
 mod vertex;
 mod voices;
 mod vosk;
+mod vosk_tts;
 mod voxtral;
 mod workers;
 mod wyoming;

@@ -39,7 +39,7 @@ pub use decode::{
     Apart, DecodeError, Decoded, MOST_APART, SourceFormat, conform, decode, decode_apart, decode_within, probe,
 };
 pub use encode::{AudioFormat, EncodeError, Encoder, encode, encode_float_wav, encode_wav};
-pub use fbank::Fbank;
+pub use fbank::{Fbank, FbankStream};
 pub use g711::Companding;
 pub use istft::{Fourier, InverseStft};
 pub use join::{JoinSettings, Joiner};
