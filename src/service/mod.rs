@@ -500,20 +500,12 @@ impl Known {
             max_text: self.config.max_text,
             chunks,
             check,
-            language: entry.family.and_then(own_language),
+            language: entry.family.and_then(|family| family.speaks()),
             scripts,
             follows_instructions,
             follows_pitch,
         }
     }
-}
-
-/// The language of all the voices of a model, where that is one.
-fn own_language(family: &'static dyn Family) -> Option<&'static str> {
-    let mut languages = family.voices().iter().flat_map(|voice| voice.languages);
-    let first = languages.next()?;
-    let one = family.voices().iter().all(|voice| voice.languages.len() == 1) && languages.all(|other| other == first);
-    one.then_some(first.as_ref())
 }
 
 /// The catalog's entry, if this build can serve it and it does the task.

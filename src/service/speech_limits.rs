@@ -11,7 +11,7 @@ pub(super) struct SpeechLimits {
     pub chunks: ChunkLimits,
     /// How long it may take to say a text.
     pub check: LengthCheck,
-    /// Where its voices all speak the same one.
+    /// That it speaks, where that is one.
     pub language: Option<&'static str>,
     /// That the model speaks; any, if empty.
     pub scripts: &'static [Script],

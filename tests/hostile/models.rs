@@ -418,8 +418,18 @@ fn networks_of_onnx_that_are_damaged_are_refused_or_run() {
         ("vosk_tts/bert.onnx", "bert/model.onnx"),
     ]);
     let of_vosk_tts = vec!["model.onnx", "config.json", "dictionary", "bert/vocab.txt", "bert/model.onnx"];
-    let mut of_each =
-        vec![("piper", &piper, vec!["voice.onnx", "voice.onnx.json"]), ("vosk-tts", &vosk_tts, of_vosk_tts)];
+    let zipformer = onnx::folder(&[
+        ("zipformer/encoder.chunks.onnx", "encoder.onnx"),
+        ("zipformer/decoder.onnx", "decoder.onnx"),
+        ("zipformer/joiner.onnx", "joiner.onnx"),
+        ("zipformer/tokens.txt", "tokens.txt"),
+    ]);
+    let of_zipformer = vec!["encoder.onnx", "decoder.onnx", "joiner.onnx", "tokens.txt"];
+    let mut of_each = vec![
+        ("zipformer", &zipformer, of_zipformer),
+        ("piper", &piper, vec!["voice.onnx", "voice.onnx.json"]),
+        ("vosk-tts", &vosk_tts, of_vosk_tts),
+    ];
     if espeak::program().is_some() {
         of_each.push(("kokoro", &kokoro, vec!["model.onnx", "voices-anna.bin"]));
     }

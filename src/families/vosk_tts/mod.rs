@@ -100,6 +100,10 @@ impl Family for VoskTts {
         &[Script::Cyrillic]
     }
 
+    fn speaks(&self) -> Option<&str> {
+        Some("ru")
+    }
+
     fn voices(&self) -> &'static [OwnVoice<'static>] {
         self.voices
     }

@@ -33,13 +33,11 @@ use crate::{
     speech::TaskKind,
 };
 
-/// The family; and, where its files are known, the models of it that hear one language in one way.
+/// The family; and the models of it that hear one language.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Zipformer {
     /// ISO 639-1 code; `None`: nobody said.
     language: Option<&'static str>,
-    /// Whether it hears sound as it comes.
-    streaming: bool,
 }
 
 static DESCRIBED: DescribedFamilies<Zipformer> = DescribedFamilies::new();
@@ -48,7 +46,7 @@ static DESCRIBED: DescribedFamilies<Zipformer> = DescribedFamilies::new();
 
 impl Zipformer {
     /// Of files that nobody saw yet.
-    pub const ANY: Self = Self { language: None, streaming: false };
+    pub const ANY: Self = Self { language: None };
 }
 
 impl Family for Zipformer {
@@ -64,8 +62,9 @@ impl Family for Zipformer {
         RATE
     }
 
+    /// Those that hear a window at once guess what it will be while it grows.
     fn hears_live(&self) -> bool {
-        self.streaming
+        true
     }
 
     fn check_machine(&self, programs: &Programs, thoroughly: bool) -> Result<(), NoProgram> {
@@ -103,11 +102,8 @@ impl Family for Zipformer {
         if !self.recognises_files(&listing) {
             return Ok(None);
         }
-        let encoder = TransducerFiles::of(files)?.encoder;
-        let streaming = transducer::is_streaming(&encoder, &files.open(PART, &encoder)?)?;
-        let described = Self { language: named_language::of_name(name).or(self.language), streaming };
-        let is = |known: &Self| *known == described;
-        Ok(Some(DESCRIBED.find_or_add(is, || Self { ..described })?))
+        let language = named_language::of_name(name).or(self.language);
+        Ok(Some(DESCRIBED.find_or_add(|known| known.language == language, || Self { language })?))
     }
 
     fn files(&self, _part: &str, listing: &[String]) -> Result<Vec<String>, LoadError> {
@@ -125,7 +121,13 @@ impl Family for Zipformer {
     fn load(&self, files: &ModelFiles, place: &Placement) -> Result<Box<dyn Model>, LoadError> {
         let found = TransducerFiles::of(files)?;
         let tokens = Tokens::read(&found.tokens, &files.open(PART, &found.tokens)?)?;
-        let transducer = Transducer::open(&found, files, place)?;
+        let mut transducer = Transducer::open(&found, files, place)?;
+        let wrong = |file: &str, reason| LoadError::Malformed { file: file.to_owned(), reason };
+        let symbols = transducer.symbols().map_err(|error| wrong(&found.joiner, error.to_string()))?;
+        if symbols != tokens.len() {
+            let reason = format!("it has {} symbols, and the joiner knows {symbols}", tokens.len());
+            return Err(wrong(&found.tokens, reason));
+        }
         Ok(Box::new(Recogniser { transducer, tokens, language: self.language, max_batch: place.max_batch.max(1) }))
     }
 }

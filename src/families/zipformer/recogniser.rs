@@ -6,7 +6,7 @@ use super::{
     stream::Chunks,
     stretch::Stretch,
     tokens::Tokens,
-    transducer::{FRAMES, RATE, Transducer},
+    transducer::{Encoded, FRAMES, RATE, Transducer},
     windows,
 };
 use crate::{
@@ -19,6 +19,8 @@ use crate::{
 /// Samples that are turned into frames in a step, at most: a second.
 const STEP: usize = RATE as usize;
 
+/// Samples by which a window grows before it is guessed at again.
+const GUESS: usize = RATE as usize * 4 / 5;
 /// Frames of the shortest window that is heard: what is shorter says nothing.
 const SHORTEST_WINDOW: usize = 16;
 
@@ -65,8 +67,18 @@ enum State {
 enum Hearing {
     /// As it comes.
     Chunks { chunks: Chunks, states: States },
-    /// Of a recording that is there, so many samples were.
-    Windows(usize),
+    /// A window at once.
+    Window(Window),
+}
+
+/// Sound that is not heard for good.
+#[derive(Default)]
+struct Window {
+    /// Samples before it.
+    begins: usize,
+    samples: Vec<f32>,
+    /// Of it, what the last guess was made of.
+    guessed: usize,
 }
 
 /// What is to be heard next.
@@ -118,14 +130,7 @@ impl Recogniser {
             Some(chunk) => {
                 Hearing::Chunks { chunks: Chunks::new(&self.transducer.fbank, chunk), states: self.transducer.states() }
             }
-            None => Hearing::Windows(0),
-        }
-    }
-
-    fn admit(&self, batch: &mut Batch<'_, Transcribe>, room: usize) -> Vec<Request<Transcribe>> {
-        match self.transducer.chunk {
-            Some(_) => batch.admit_live(room),
-            None => batch.admit(room),
+            None => Hearing::Window(Window::default()),
         }
     }
 }
@@ -138,7 +143,7 @@ impl Model for Recogniser {
     fn transcribe(&mut self, batch: &mut Batch<'_, Transcribe>) -> Result<(), Broken> {
         let mut rows: Vec<Row> = Vec::new();
         loop {
-            let newcomers = self.admit(batch, self.max_batch.saturating_sub(rows.len()));
+            let newcomers = batch.admit_live(self.max_batch.saturating_sub(rows.len()));
             if rows.is_empty() && newcomers.is_empty() {
                 return Ok(());
             }
@@ -197,32 +202,64 @@ impl Row {
 
     fn hear(&mut self, transducer: &mut Transducer, tokens: &Tokens) -> Result<State, RunError> {
         match self.hearing {
-            Hearing::Windows(at) => self.hear_window(at, transducer, tokens),
+            Hearing::Window(_) => self.hear_window(transducer, tokens),
             Hearing::Chunks { .. } => self.hear_chunk(transducer, tokens),
         }
     }
 
-    fn hear_window(&mut self, at: usize, transducer: &mut Transducer, tokens: &Tokens) -> Result<State, RunError> {
-        let rest = &self.request.ask().audio.samples()[at..];
-        let length = windows::next(rest);
-        let mut stream = FbankStream::new(&transducer.fbank);
-        let mut frames = stream.push(&transducer.fbank, &rest[..length]);
-        frames.extend(stream.end(&transducer.fbank));
-        let is_last = length == rest.len();
-        self.heard = at + length;
-        let begins = at as f64 / f64::from(RATE);
-        // What is shorter than a syllable an encoder may refuse.
-        if frames.len() >= SHORTEST_WINDOW * transducer.fbank.bands() {
-            let mut states = transducer.states();
-            let encoded = transducer.encode(frames, &mut states)?;
-            self.search = Search::new(transducer);
-            for (place, vector) in encoded.vectors().enumerate() {
-                self.search(vector, begins + transducer.seconds(place), at, transducer, tokens)?;
+    fn hear_window(&mut self, transducer: &mut Transducer, tokens: &Tokens) -> Result<State, RunError> {
+        let Hearing::Window(window) = &self.hearing else { return Ok(State::Failed) };
+        if windows::is_too_long(&window.samples) {
+            self.end_window(transducer, tokens)?;
+            return Ok(State::Hearing);
+        }
+        match self.next() {
+            Next::Samples(samples) => {
+                self.heard += samples.len();
+                if let Hearing::Window(window) = &mut self.hearing {
+                    window.samples.extend(samples);
+                }
+                Ok(State::Hearing)
+            }
+            Next::Pending => self.guess(transducer, tokens),
+            Next::End => {
+                self.end_window(transducer, tokens)?;
+                Ok(State::Heard)
             }
         }
-        self.tell_rest(at, tokens);
-        self.hearing = Hearing::Windows(self.heard);
-        Ok(if is_last { State::Heard } else { State::Hearing })
+    }
+
+    /// Hears a window for good, and begins the next one after it.
+    fn end_window(&mut self, transducer: &mut Transducer, tokens: &Tokens) -> Result<(), RunError> {
+        let Hearing::Window(window) = &mut self.hearing else { return Ok(()) };
+        let begins = window.begins;
+        let samples: Vec<f32> = window.samples.drain(..windows::next(&window.samples)).collect();
+        (window.begins, window.guessed) = (begins + samples.len(), 0);
+        self.search = Search::new(transducer);
+        let before = begins as f64 / f64::from(RATE);
+        if let Some(encoded) = encoded(&samples, transducer)? {
+            for (place, vector) in encoded.vectors().enumerate() {
+                self.search(vector, before + transducer.seconds(place), begins, transducer, tokens)?;
+            }
+        }
+        self.tell_rest(begins, tokens);
+        Ok(())
+    }
+
+    /// What a window seems to be so far, when it grew enough.
+    fn guess(&mut self, transducer: &mut Transducer, tokens: &Tokens) -> Result<State, RunError> {
+        let Hearing::Window(window) = &mut self.hearing else { return Ok(State::Failed) };
+        if window.samples.len() < window.guessed + GUESS {
+            return Ok(State::Waiting);
+        }
+        window.guessed = window.samples.len();
+        let Some(encoded) = encoded(&window.samples, transducer)? else { return Ok(State::Waiting) };
+        let (mut search, mut said) = (Search::new(transducer), Vec::new());
+        for vector in encoded.vectors() {
+            said.extend(search.step(vector, transducer, tokens, self.wish.blank_penalty)?);
+        }
+        self.tell_partial(tokens.text(said.iter().map(|said| said.symbol)).trim());
+        Ok(State::Hearing)
     }
 
     fn hear_chunk(&mut self, transducer: &mut Transducer, tokens: &Tokens) -> Result<State, RunError> {
@@ -234,7 +271,8 @@ impl Row {
             self.vectors += 1;
         }
         if !self.request.is_whole() {
-            self.tell_partial(tokens);
+            let text = self.stretch.text(tokens);
+            self.tell_partial(&text);
         }
         Ok(State::Hearing)
     }
@@ -323,11 +361,10 @@ impl Row {
         }
     }
 
-    fn tell_partial(&mut self, tokens: &Tokens) {
-        let text = self.stretch.text(tokens);
+    fn tell_partial(&mut self, text: &str) {
         if text != self.partial {
-            self.partial.clone_from(&text);
-            self.request.emit(TranscriptEvent::Partial(text));
+            text.clone_into(&mut self.partial);
+            self.request.emit(TranscriptEvent::Partial(text.to_owned()));
         }
     }
 
@@ -350,4 +387,16 @@ impl Row {
             (None, _) => self.request.fail(RequestError::Broken),
         }
     }
+}
+
+/// A window, heard at once; `None`: it is too short to be anything.
+fn encoded(samples: &[f32], transducer: &mut Transducer) -> Result<Option<Encoded>, RunError> {
+    let mut stream = FbankStream::new(&transducer.fbank);
+    let mut frames = stream.push(&transducer.fbank, samples);
+    frames.extend(stream.end(&transducer.fbank));
+    if frames.len() < SHORTEST_WINDOW * transducer.fbank.bands() {
+        return Ok(None);
+    }
+    let mut states = transducer.states();
+    transducer.encode(frames, &mut states).map(Some)
 }

@@ -1,7 +1,5 @@
 //! The three networks.
 
-use bytes::Bytes;
-
 use super::repository::{PART, TransducerFiles};
 use crate::{
     audio::Fbank,
@@ -81,12 +79,6 @@ pub struct Encoded {
     width: usize,
 }
 
-/// Whether an encoder hears sound as it comes, by its file.
-pub fn is_streaming(file: &str, bytes: &Bytes) -> Result<bool, LoadError> {
-    let header = onnx::read_header(file, bytes)?;
-    Ok(header.inputs.iter().all(|input| input.name != LENGTHS))
-}
-
 // === impl Transducer ===
 
 impl Transducer {
@@ -111,15 +103,28 @@ impl Transducer {
         Ok(transducer)
     }
 
+    /// How many symbols the joiner knows.
+    pub fn symbols(&mut self) -> Result<usize, RunError> {
+        let mut states = self.states();
+        let encoded = self.encode_silence(&mut states)?;
+        let vector = encoded.vectors().next().ok_or_else(|| RunError::new("the encoder makes nothing of silence"))?;
+        let known = self.decode(&vec![0; self.context])?;
+        Ok(self.join(vector, &known)?.len())
+    }
+
     /// Frames of a vector, by what becomes of silence. An encoder leaves a few frames at the ends out.
     fn measured(&mut self) -> Result<usize, RunError> {
-        let (frames, counted) = self.chunk.map_or((MEASURED, MEASURED), |chunk| (chunk.length, chunk.hop));
-        let silence = vec![f32::EPSILON.ln(); frames * self.fbank.bands()];
+        let counted = self.chunk.map_or(MEASURED, |chunk| chunk.hop);
         let mut states = self.states();
-        match self.encode(silence, &mut states)?.len() {
+        match self.encode_silence(&mut states)?.len() {
             0 => Err(RunError::new("the encoder makes nothing of silence")),
             vectors => Ok((counted / vectors).max(1)),
         }
+    }
+
+    fn encode_silence(&mut self, states: &mut States) -> Result<Encoded, RunError> {
+        let frames = self.chunk.map_or(MEASURED, |chunk| chunk.length);
+        self.encode(vec![f32::EPSILON.ln(); frames * self.fbank.bands()], states)
     }
 
     /// Where in a stretch of sound so many vectors before it end.

@@ -10,12 +10,17 @@ const SHORTEST: usize = 20;
 /// Parts of a second over which loudness is measured.
 const PARTS: usize = 20;
 
+/// Whether so much sound has to be cut.
+pub fn is_too_long(samples: &[f32]) -> bool {
+    samples.len() > LONGEST * RATE as usize
+}
+
 /// Samples of the next window.
 pub fn next(samples: &[f32]) -> usize {
-    let rate = RATE as usize;
-    if samples.len() <= LONGEST * rate {
+    if !is_too_long(samples) {
         return samples.len();
     }
+    let rate = RATE as usize;
     let part = rate / PARTS;
     let from = SHORTEST * rate;
     let parts = samples[from..LONGEST * rate].chunks_exact(part);
