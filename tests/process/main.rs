@@ -11,6 +11,7 @@ mod convert;
 mod cut;
 mod jobs;
 mod keys;
+mod libraries;
 mod log;
 mod memory;
 mod pages;

@@ -1,19 +1,15 @@
 //! Logarithmic filter banks as Kaldi computes them (`compute-fbank-feats`, `torchaudio.compliance.kaldi.fbank`).
 //!
-//! Frames of 25 ms every 10 ms that lie wholly inside the recording, or, in an [`FbankStream`], around every 10 ms of it.
-//! Of each the mean is taken away, it is pre-emphasised, weighed with Povey's window and followed by zeros up to a power of
-//! two. The power goes through triangles on the mel scale `1127 ln(1 + f / 700)`, from 20 Hz to half of the sample rate or less, and into the natural
-//! logarithm. No dither, no energy.
-
-mod stream;
+//! Frames of 25 ms every 10 ms that lie wholly inside the recording, or, in an [`FbankStream`](super::FbankStream), around
+//! every 10 ms of it. Of each the mean is taken away, it is pre-emphasised, weighed with Povey's window and followed by
+//! zeros up to a power of two. The power goes through triangles on the mel scale `1127 ln(1 + f / 700)`, from 20 Hz to half
+//! of the sample rate or less, and into the natural logarithm. No dither, no energy.
 
 use std::{f64::consts::TAU, sync::Arc};
 
 use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
 
 use crate::mel::filters::Filter;
-
-pub use stream::FbankStream;
 
 /// Seconds.
 const WINDOW: f64 = 0.025;
@@ -52,6 +48,11 @@ impl Fbank {
 
     pub fn bands(&self) -> usize {
         self.filters.len()
+    }
+
+    /// Samples of a frame, and how far the next one begins after it.
+    pub(crate) fn window_and_hop(&self) -> (usize, usize) {
+        (self.window.len(), self.hop)
     }
 
     /// Frames that this many samples give.

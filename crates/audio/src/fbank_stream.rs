@@ -1,7 +1,7 @@
-//! The same of sound that comes piece by piece, with a frame around every hop from its first sample to its last: Kaldi's
-//! `snip_edges=false`.
+//! Kaldi's filter banks of sound that comes piece by piece, with a frame around every hop from its first sample to its
+//! last: `snip_edges=false`.
 
-use super::Fbank;
+use crate::fbank::Fbank;
 
 /// Frames as sound comes. Beyond its ends a recording goes on as its own mirror image.
 pub struct FbankStream {
@@ -21,7 +21,7 @@ pub struct FbankStream {
 
 impl FbankStream {
     pub fn new(fbank: &Fbank) -> Self {
-        let (window, hop) = (fbank.window.len(), fbank.hop);
+        let (window, hop) = fbank.window_and_hop();
         let reach = (window - hop) / 2;
         Self { reach, window, hop, waiting: Vec::new(), begun: false, samples: 0, frames: 0 }
     }
