@@ -13,7 +13,7 @@ use sconce::audio::{Pcm, decode};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Server, ServerBuilder, checkout, espeak,
+    Server, ServerBuilder, espeak,
     probes::{Probes, assert_prompt},
     recording,
     worker::Worker,

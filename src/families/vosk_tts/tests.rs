@@ -79,6 +79,9 @@ fn voice(form: &str) -> Option<Voice> {
     Some(Voice { network, bert, front_end: front_end(form) })
 }
 
+/// What is asked for, and what is said of it.
+type Change = (fn(&mut SynthesizeOptions), &'static str);
+
 fn one(front_end: &FrontEnd, text: &str, has_bert: bool) -> Utterance {
     let mut all = front_end.read(text, has_bert).unwrap_or_else(|error| panic!("{text}: {error}"));
     assert_eq!(all.len(), 1, "{text}");
@@ -158,7 +161,7 @@ fn what_is_asked_is_checked_by_name() {
         let options = SynthesizeOptions { language: Some(language.to_owned()), ..Default::default() };
         assert!(Manner::of(&options, &config).is_ok(), "{language}");
     }
-    let cases: [(fn(&mut SynthesizeOptions), &str); 5] = [
+    let cases: [Change; 5] = [
         (|o| o.voice = Some(VoiceInput::Named("3".to_owned())), "there is no voice \"3\"; there is 0, 1, 2"),
         (|o| o.language = Some("de".to_owned()), "this model speaks Russian (ru), not de"),
         (|o| o.speed = Some(0.01), "the speed 0.01 is out of range; 0.11 to 11.11 are possible"),
