@@ -6,6 +6,7 @@
 
 mod answer;
 mod api;
+mod graph;
 mod library;
 mod options;
 mod presets;

@@ -149,7 +149,8 @@ impl Family for VoskTts {
         if files.has(PART, repository::BERT) {
             bytes = bytes.saturating_add(onnx::footprint(files, PART, repository::BERT, place)?);
         }
-        Ok(bytes.saturating_add(files.size(PART, DICTIONARY)?))
+        // The lines of the dictionary, and while they are put into order as much again.
+        Ok(bytes.saturating_add(files.size(PART, DICTIONARY)?.saturating_mul(2)))
     }
 
     fn load(&self, files: &ModelFiles, place: &Placement) -> Result<Box<dyn Model>, LoadError> {
