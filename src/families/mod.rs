@@ -10,6 +10,7 @@ mod fixtures;
 pub mod kokoro;
 pub mod lark;
 mod load_error;
+mod named_language;
 mod normal;
 mod onnx;
 pub mod piper;
@@ -17,10 +18,12 @@ mod protobuf;
 mod shared_library;
 mod step;
 pub mod vosk;
+pub mod vosk_tts;
 pub mod voxtral;
 mod weight_files;
 pub mod whisper;
 pub mod worker;
+pub mod zipformer;
 pub mod zonos;
 
 use crate::model::Family;
@@ -30,9 +33,11 @@ pub const FAMILIES: &[&dyn Family] = &[
     &whisper::Whisper,
     &voxtral::Voxtral,
     &vosk::Vosk::ANY,
+    &zipformer::Zipformer::ANY,
     &lark::Lark,
     &chatterbox::Chatterbox,
     &zonos::Zonos,
+    &vosk_tts::VoskTts::ANY,
     &piper::Piper::ANY,
     &kokoro::Kokoro::ANY,
     &espeak::Espeak,

@@ -10,13 +10,17 @@ mod header;
 mod library;
 mod network;
 mod noise;
+mod numbers;
 mod speaker;
+mod states;
 #[cfg(test)]
 mod tests;
 
 pub use {
-    header::InputType,
+    header::{Header, InputType, read as read_header},
     library::check as check_library,
-    network::{DTYPES, Network, Numbers, RunError, Signature, Taken, footprint},
+    network::{DTYPES, Network, Signature, Taken, choices, footprint},
+    numbers::{Numbers, RunError},
     speaker::{Says, Speaker},
+    states::States,
 };

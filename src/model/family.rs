@@ -106,6 +106,14 @@ pub trait Family: Sync {
         &[]
     }
 
+    /// The language that its models speak, a BCP 47 tag, where that is one: texts are read so that do not say theirs.
+    fn speaks(&self) -> Option<&str> {
+        let mut languages = self.voices().iter().flat_map(|voice| voice.languages);
+        let first = languages.next()?;
+        let one = self.voices().iter().all(|voice| voice.languages.len() == 1) && languages.all(|other| other == first);
+        one.then_some(first.as_ref())
+    }
+
     /// Whether its models speak as `instructions` say.
     fn follows_instructions(&self) -> bool {
         false

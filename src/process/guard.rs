@@ -19,6 +19,9 @@ pub const ARGUMENT: &str = "__guard";
 /// What the line begins with by which the guard says on standard error how far the program is apart.
 pub const REPORT: &str = "sconce-guard: apart: ";
 
+/// The exit code of a guard that did not come to run the program, as `env` and its like have it.
+pub const GUARD_FAILED: u8 = 125;
+
 /// Whether a program runs apart from the rest of the machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Isolation {
@@ -61,7 +64,7 @@ use linux::stage;
 /// Namespaces and signals to parents are Linux's.
 #[cfg(not(target_os = "linux"))]
 fn stage(_arguments: Vec<OsString>) -> ExitCode {
-    ExitCode::from(125)
+    ExitCode::from(GUARD_FAILED)
 }
 
 #[cfg(target_os = "linux")]
@@ -91,11 +94,10 @@ mod linux {
         signal::unix::{SignalKind, signal},
     };
 
-    use super::{ARGUMENT, GuardOptions, Isolation, REPORT};
+    use super::{ARGUMENT, GUARD_FAILED, GuardOptions, Isolation, REPORT};
     use crate::process::tree;
 
-    /// Exit codes of shells and their like: the guard failed; the program cannot be run; it is not there.
-    const GUARD_FAILED: u8 = 125;
+    /// Exit codes of shells and their like: the program cannot be run; it is not there.
     const CANNOT_RUN: u8 = 126;
     const NOT_THERE: u8 = 127;
     /// Rounds of killing what is left, with a pause between them.

@@ -6,5 +6,5 @@ mod guard;
 mod tree;
 
 pub use child::{ChildLimits, Ending, Pipes, Process, alone, kill_group, lower_priority};
-pub use guard::{ARGUMENT, GuardOptions, Isolation, REPORT, arguments, attend};
+pub use guard::{ARGUMENT, GUARD_FAILED, GuardOptions, Isolation, REPORT, arguments, attend};
 pub use tree::{ProcessId, memory, tree};

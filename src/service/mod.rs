@@ -496,7 +496,15 @@ impl Known {
         let follows_instructions = entry.family.is_some_and(|family| family.follows_instructions());
         let follows_pitch = entry.family.is_some_and(|family| family.follows_pitch());
         let check = entry.family.map_or_else(LengthCheck::default, |family| family.length_check());
-        SpeechLimits { max_text: self.config.max_text, chunks, check, scripts, follows_instructions, follows_pitch }
+        SpeechLimits {
+            max_text: self.config.max_text,
+            chunks,
+            check,
+            language: entry.family.and_then(|family| family.speaks()),
+            scripts,
+            follows_instructions,
+            follows_pitch,
+        }
     }
 }
 

@@ -25,7 +25,7 @@ use crate::{
     text::{self, Boundary, Chunk, LengthCheck, Lexicon, Markup, Reading},
 };
 
-/// The language of a text that does not say its own.
+/// The language of a text that does not say its own, for a model that speaks several.
 const USUAL_LANGUAGE: &str = "en";
 /// Between two sentences.
 const AFTER_SENTENCE: Duration = Duration::from_millis(250);
@@ -100,7 +100,7 @@ impl SpeakRequest {
     ) -> Result<VecDeque<Chunk>, ServiceError> {
         let reading = Reading {
             markup: self.markup,
-            language: self.options.language.as_deref().unwrap_or(USUAL_LANGUAGE),
+            language: self.options.language.as_deref().or(limits.language).unwrap_or(USUAL_LANGUAGE),
             normalize: self.normalize,
             lexicon,
             limit: limits.max_text,

@@ -11,6 +11,8 @@ pub(super) struct SpeechLimits {
     pub chunks: ChunkLimits,
     /// How long it may take to say a text.
     pub check: LengthCheck,
+    /// That it speaks, where that is one.
+    pub language: Option<&'static str>,
     /// That the model speaks; any, if empty.
     pub scripts: &'static [Script],
     /// Whether it follows `instructions`.

@@ -36,10 +36,19 @@ fn file(name: &str) -> Vec<u8> {
 
 fn files_of(folder: &Path) -> ModelFiles {
     let mut files = ModelFiles::default();
-    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-        files.insert("model", entry.file_name().unwrap().to_str().unwrap(), Location::Disk(entry.clone()));
-    }
+    add(&mut files, folder, "");
     files
+}
+
+/// What is in a folder, and in folders of it.
+fn add(files: &mut ModelFiles, folder: &Path, prefix: &str) {
+    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        let name = format!("{prefix}{}", entry.file_name().unwrap().to_str().unwrap());
+        match entry.is_dir() {
+            true => add(files, &entry, &format!("{name}/")),
+            false => files.insert("model", &name, Location::Disk(entry)),
+        }
+    }
 }
 
 /// Loads the model with one file in place of its own: it is loaded, or the error says which file or tensor is at fault.
@@ -401,7 +410,26 @@ fn networks_of_onnx_that_are_damaged_are_refused_or_run() {
         ("kokoro/af_anna.bin", "voices-anna.bin"),
         ("kokoro/bm_ben.bin", "voices-ben.bin"),
     ]);
-    let mut of_each = vec![("piper", &piper, vec!["voice.onnx", "voice.onnx.json"])];
+    let vosk_tts = onnx::folder(&[
+        ("vosk_tts/row.onnx", "model.onnx"),
+        ("vosk_tts/blanks.json", "config.json"),
+        ("vosk_tts/dictionary", "dictionary"),
+        ("vosk_tts/vocab.txt", "bert/vocab.txt"),
+        ("vosk_tts/bert.onnx", "bert/model.onnx"),
+    ]);
+    let of_vosk_tts = vec!["model.onnx", "config.json", "dictionary", "bert/vocab.txt", "bert/model.onnx"];
+    let zipformer = onnx::folder(&[
+        ("zipformer/encoder.chunks.onnx", "encoder.onnx"),
+        ("zipformer/decoder.onnx", "decoder.onnx"),
+        ("zipformer/joiner.onnx", "joiner.onnx"),
+        ("zipformer/tokens.txt", "tokens.txt"),
+    ]);
+    let of_zipformer = vec!["encoder.onnx", "decoder.onnx", "joiner.onnx", "tokens.txt"];
+    let mut of_each = vec![
+        ("zipformer", &zipformer, of_zipformer),
+        ("piper", &piper, vec!["voice.onnx", "voice.onnx.json"]),
+        ("vosk-tts", &vosk_tts, of_vosk_tts),
+    ];
     if espeak::program().is_some() {
         of_each.push(("kokoro", &kokoro, vec!["model.onnx", "voices-anna.bin"]));
     }

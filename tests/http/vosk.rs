@@ -113,7 +113,7 @@ async fn a_grammar_leaves_its_own_words() {
     // A model whose graph is in one file has its own grammar.
     let mut files = vosk::files("");
     files.retain(|(name, _)| !name.starts_with("graph/"));
-    files.push(("graph/HCLG.fst", b"\xd6\xfd\xb2\x7e".to_vec()));
+    files.push(("graph/HCLG.fst", vosk::graph()));
     files.push(("graph/words.txt", b"one 1\n".to_vec()));
     let folder = model_of(&files);
     let server = builder(folder.path(), library().unwrap()).start();
@@ -241,7 +241,7 @@ async fn a_library_that_is_another_is_refused() {
 #[tokio::test]
 async fn files_that_are_no_model_are_refused_by_name() {
     let Some(library) = library() else { return };
-    let cases: [(&str, Option<&[u8]>, &str); 9] = [
+    let cases: [(&str, Option<&[u8]>, &str); 10] = [
         ("conf/mfcc.conf", None, "the file conf/mfcc.conf is missing"),
         ("graph/Gr.fst", None, "the file graph/Gr.fst is missing"),
         ("am/final.mdl", Some(b"this is a text"), "am/final.mdl is not what it should be: it is no acoustic model"),
@@ -252,6 +252,7 @@ async fn files_that_are_no_model_are_refused_by_name() {
             "graph/HCLr.fst is not what it should be: it is no graph of OpenFST",
         ),
         ("graph/disambig_tid.int", Some(b""), "it is no list of numbers"),
+        ("graph/disambig_tid.int", Some(b"1\n1"), "it is cut off: its last line has no end"),
         ("conf/model.conf", Some(b""), "conf/model.conf is not what it should be: it has no option"),
         ("conf/model.conf", Some(b"beam=3"), "is no option; --name=value would be one"),
         ("conf/mfcc.conf", Some(b"--sample-frequency=1e9"), "8000 to 48000 would be right"),

@@ -12,6 +12,7 @@ mod cut;
 mod derived;
 mod jobs;
 mod keys;
+mod libraries;
 mod log;
 mod memory;
 mod pages;

@@ -1,7 +1,7 @@
 //! Models that are programs, beside a server that is a process of its own: what is left when that one is killed, and what
 //! commands say of them.
 
-use std::time::Duration;
+use std::{process::Command, time::Duration};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -38,6 +38,51 @@ async fn a_server_that_is_killed_leaves_nothing_behind() {
         assert!(!worker.processes().is_empty());
         // SAFETY: a signal to a child of this test.
         unsafe { libc::kill(i32::try_from(program.id()).unwrap(), libc::SIGKILL) };
+        worker.assert_gone();
+    }
+}
+
+/// The same program where nobody may have processes of their own: within users of its own, where that has a limit.
+fn confined(command: &Command) -> Command {
+    let mut confined = Command::new("unshare");
+    confined.args(["-Ur", "sh", "-c", "echo 0 > /proc/sys/user/max_pid_namespaces && exec \"$0\" \"$@\""]);
+    confined.arg(command.get_program()).args(command.get_args()).env_clear();
+    confined.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    confined.current_dir(command.get_current_dir().unwrap());
+    confined
+}
+
+#[tokio::test]
+async fn where_no_program_can_be_put_apart_it_is_told_or_refused() {
+    let mut nothing = Command::new("true");
+    nothing.current_dir("/").env("PATH", "/usr/bin:/bin");
+    if !confined(&nothing).output().is_ok_and(|output| output.status.success()) {
+        eprintln!("NOT RUN: this system lets nobody have users of its own");
+        return;
+    }
+    let worker = Worker::example("echo");
+    let cache = TempDir::new().unwrap();
+    for isolation in ["auto", "required"] {
+        let mut command = sconce(&cache);
+        command.env("PORT", "0").env("PATH", "/usr/bin:/bin").env("SCONCE_LIMITS__WAIT", "2s");
+        command.envs(worker.settings("echo")).env("SCONCE_WORKERS__ISOLATION", isolation);
+        let mut program = Program::start(&mut confined(&command));
+        let status = say(&program, "echo", "fine.").await.status().as_u16();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let told: Value = client.get(program.url("/models/status")).send().await.unwrap().json().await.unwrap();
+        let model = &told["models"]["echo"];
+        match isolation {
+            "auto" => assert_eq!((status, &model["process"]["apart"]), (200, &json!(["privileges"])), "{model}"),
+            _ => {
+                let reason = model["error"]["message"].as_str().unwrap_or_default();
+                assert!(status == 503 && reason.contains("it could not be put apart"), "{status} {model}");
+                program.terminate();
+                let rest = program.last_words();
+                let log = format!("{:?} {rest}", program.heard);
+                assert!(log.contains("this system does not let a program be put apart"), "{log}");
+            }
+        }
+        drop(program);
         worker.assert_gone();
     }
 }

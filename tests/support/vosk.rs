@@ -51,7 +51,7 @@ pub fn compiled(name: &str, definitions: &[&str]) -> Option<(TempDir, PathBuf)> 
 
 /// The files of a model, as the stand-in wants them: names and contents.
 pub fn files(acoustic: &str) -> Vec<(&'static str, Vec<u8>)> {
-    let graph = b"\xd6\xfd\xb2\x7e\x00".to_vec();
+    let graph = graph();
     vec![
         ("README", b"A model for tests".to_vec()),
         ("am/final.mdl", format!("\0B<TransitionModel> {acoustic}").into_bytes()),
@@ -61,6 +61,11 @@ pub fn files(acoustic: &str) -> Vec<(&'static str, Vec<u8>)> {
         ("graph/Gr.fst", graph),
         ("graph/disambig_tid.int", b"1\n2\n".to_vec()),
     ]
+}
+
+/// One of OpenFST's, of no state and no arc.
+pub fn graph() -> Vec<u8> {
+    [&b"\xd6\xfd\xb2\x7e\x05\0\0\0const\x08\0\0\0standard\x02\0\0\0"[..], &[0; 36]].concat()
 }
 
 /// A folder with a model.

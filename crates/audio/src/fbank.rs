@@ -1,9 +1,9 @@
 //! Logarithmic filter banks as Kaldi computes them (`compute-fbank-feats`, `torchaudio.compliance.kaldi.fbank`).
 //!
-//! Frames of 25 ms every 10 ms that lie wholly inside the recording; of each the mean is taken away, it is
-//! pre-emphasised, weighed with Povey's window and followed by zeros up to a power of two. The power goes through
-//! triangles on the mel scale `1127 ln(1 + f / 700)`, from 20 Hz to half of the sample rate, and into the natural
-//! logarithm. No dither, no energy.
+//! Frames of 25 ms every 10 ms that lie wholly inside the recording, or, in an [`FbankStream`](super::FbankStream), around
+//! every 10 ms of it. Of each the mean is taken away, it is pre-emphasised, weighed with Povey's window and followed by
+//! zeros up to a power of two. The power goes through triangles on the mel scale `1127 ln(1 + f / 700)`, from 20 Hz to half
+//! of the sample rate or less, and into the natural logarithm. No dither, no energy.
 
 use std::{f64::consts::TAU, sync::Arc};
 
@@ -34,15 +34,25 @@ pub struct Fbank {
 impl Fbank {
     /// `rate`: samples per second, at least 1000.
     pub fn new(rate: u32, bands: usize) -> Self {
+        Self::below(rate, bands, f64::from(rate) / 2.0)
+    }
+
+    /// Whose highest band ends at so many hertz, at most half of the rate.
+    pub fn below(rate: u32, bands: usize, highest: f64) -> Self {
         let samples = |seconds: f64| ((f64::from(rate) * seconds) as usize).max(1);
         let window = povey(samples(WINDOW));
         let fft = RealFftPlanner::new().plan_fft_forward(window.len().next_power_of_two());
-        let filters = filters(rate, fft.len(), bands);
+        let filters = filters(rate, fft.len(), bands, highest);
         Self { fft, window, hop: samples(HOP), filters }
     }
 
     pub fn bands(&self) -> usize {
         self.filters.len()
+    }
+
+    /// Samples of a frame, and how far the next one begins after it.
+    pub(crate) fn window_and_hop(&self) -> (usize, usize) {
+        (self.window.len(), self.hop)
     }
 
     /// Frames that this many samples give.
@@ -94,10 +104,10 @@ fn povey(length: usize) -> Vec<f32> {
 }
 
 /// Triangles of equal width in mel, each up to 1. The bin at half of the sample rate belongs to none.
-fn filters(rate: u32, n_fft: usize, bands: usize) -> Vec<Filter> {
+fn filters(rate: u32, n_fft: usize, bands: usize, highest: f64) -> Vec<Filter> {
     let rate = f64::from(rate);
     let low = mel(LOWEST);
-    let step = (mel(rate / 2.0) - low) / (bands + 1) as f64;
+    let step = (mel(highest) - low) / (bands + 1) as f64;
     let filter = |band: usize| {
         let centre = low + step * (band + 1) as f64;
         Filter::new(n_fft / 2, |bin| (1.0 - (mel(bin as f64 * rate / n_fft as f64) - centre).abs() / step) as f32)

@@ -5,7 +5,7 @@
 //!   are such a file);
 //! - [`conform`] does the same for samples;
 //! - [`resample()`] brings [`Pcm`] to another rate;
-//! - [`Stft`], [`LogMel`], [`MelSpectrogram`] and [`Fbank`] make the spectra that models hear;
+//! - [`Stft`], [`LogMel`], [`MelSpectrogram`], [`Fbank`] and [`FbankStream`] make the spectra that models hear;
 //! - [`InverseStft`] makes sound of spectra, frame by frame;
 //! - [`trim_silence`] takes the quiet off both ends of a recording;
 //! - [`VoiceActivity`] finds where somebody speaks, and leaves out the rest; [`VoiceDetector`] does while they speak;
@@ -21,6 +21,7 @@
 mod decode;
 mod encode;
 mod fbank;
+mod fbank_stream;
 mod g711;
 mod istft;
 mod join;
@@ -40,6 +41,7 @@ pub use decode::{
 };
 pub use encode::{AudioFormat, EncodeError, Encoder, encode, encode_float_wav, encode_wav};
 pub use fbank::Fbank;
+pub use fbank_stream::FbankStream;
 pub use g711::Companding;
 pub use istft::{Fourier, InverseStft};
 pub use join::{JoinSettings, Joiner};

@@ -12,8 +12,8 @@ import sconce_worker
 
 # Hertz that all versions know, the best first.
 RATES = (48000, 24000, 8000)
-# Characters that a call bears; longer texts come in sentences anyhow.
-MOST = 800
+# Characters that a call bears with every speaker; longer texts come in sentences anyhow.
+MOST = 500
 # What the beginning of a package's name says of the language of its voices.
 LANGUAGES = ("ru", "en", "de", "es", "fr", "ua", "uz", "indic", "cyrillic", "cis", "turkic", "caucasian")
 CODES = {"ua": ["uk"], "indic": ["hi"], "cyrillic": ["ru"], "cis": [], "turkic": [], "caucasian": []}
@@ -55,7 +55,7 @@ class Silero(sconce_worker.Worker):
                 sound = self.model.apply_tts(text=job["text"], speaker=speaker, sample_rate=rate, **knobs)
         except ValueError as error:
             # That is how the packages say that there is nothing in a text that they can speak.
-            raise sconce_worker.Invalid("text", "the text cannot be spoken: %s" % (error or "it has no word"))
+            raise sconce_worker.Invalid("text", "the text cannot be spoken: %s" % (str(error) or "it has no word"))
         yield sound, rate
 
     def speaker_of(self, language):

@@ -19,6 +19,7 @@ pub const SIGNATURE: Signature = Signature {
         Taken { names: &[TOLD, "ref_s"], types: &[InputType::F32], required: true },
         Taken { names: &[SPEED], types: &[InputType::F32, InputType::I64, InputType::I32], required: true },
     ],
+    states: false,
 };
 const SYMBOLS: &str = "input_ids";
 const TOLD: &str = "style";

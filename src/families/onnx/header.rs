@@ -19,16 +19,26 @@ const MOST_DEPTH: usize = 8;
 /// `TensorProto.DataLocation.EXTERNAL`.
 const EXTERNAL: u64 = 1;
 
+/// Characters of a name or a value of what a file says of itself in words.
+const LONGEST_WORD: usize = 4096;
+const MOST_WORDS: usize = 1024;
+
 /// A file that was looked through.
 #[derive(Debug, Default)]
 pub struct Header {
     /// Those that are no weights.
     pub inputs: Vec<Input>,
+    pub outputs: Vec<String>,
+    /// What its maker wrote into it: names and values.
+    words: Vec<(String, String)>,
     /// Steps that draw numbers by chance, outside of inner graphs.
     pub draws: Vec<Draw>,
     /// Of the operators without a domain.
     pub opset: u64,
-    initializers: Vec<String>,
+    /// Weights, each with its rows.
+    initializers: Vec<(String, u64)>,
+    /// Steps that pick rows: of what, and by what.
+    picks: Vec<(String, String)>,
     nodes: usize,
 }
 
@@ -36,8 +46,10 @@ pub struct Header {
 #[derive(Debug, PartialEq)]
 pub struct Input {
     pub name: String,
-    /// `None`: a type that no speaking network takes.
+    /// `None`: a type that no network of speech takes.
     pub kind: Option<InputType>,
+    /// Its shape; `None`: as long as what it is given.
+    pub sizes: Vec<Option<u64>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +88,7 @@ pub fn read(file: &str, bytes: &Bytes) -> Result<Header, LoadError> {
                 graph.message().map_err(Fault::from).and_then(|graph| header.graph(graph, 0))
             }
             Ok((8, opset)) => opset.message().map_err(Fault::from).and_then(|opset| header.opset(opset)),
+            Ok((14, word)) => word.message().map_err(Fault::from).and_then(|word| header.word(word)),
             Ok(_) => Ok(()),
             Err(damaged) => Err(damaged.into()),
         };
@@ -92,7 +105,7 @@ pub fn read(file: &str, bytes: &Bytes) -> Result<Header, LoadError> {
     }
     let Header { inputs, initializers, .. } = &mut header;
     // Old files list weights among the inputs.
-    inputs.retain(|input| !initializers.contains(&input.name));
+    inputs.retain(|input| initializers.iter().all(|(name, _)| *name != input.name));
     Ok(header)
 }
 
@@ -112,6 +125,34 @@ impl From<Damaged> for Fault {
 // === impl Header ===
 
 impl Header {
+    /// A whole number that its maker wrote into it.
+    pub fn number(&self, name: &str) -> Option<u64> {
+        self.words.iter().find(|(known, _)| known == name)?.1.trim().parse().ok()
+    }
+
+    /// What of it is too long is passed over.
+    fn word(&mut self, fields: Fields) -> Result<(), Fault> {
+        let (mut name, mut said) = (String::new(), String::new());
+        for field in fields {
+            match field? {
+                (1, Value::Bytes(bytes)) if bytes.len() <= LONGEST_WORD => name = Value::Bytes(bytes).text()?,
+                (2, Value::Bytes(bytes)) if bytes.len() <= LONGEST_WORD => said = Value::Bytes(bytes).text()?,
+                _ => {}
+            }
+        }
+        if self.words.len() < MOST_WORDS {
+            self.words.push((name, said));
+        }
+        Ok(())
+    }
+
+    /// Of how many rows an input picks one, where it does nothing else: of so many speakers, say.
+    pub fn choices(&self, input: &str) -> Option<u32> {
+        let (table, _) = self.picks.iter().find(|(_, by)| by == input)?;
+        let (_, rows) = self.initializers.iter().find(|(name, _)| name == table)?;
+        u32::try_from(*rows).ok().filter(|rows| *rows > 0)
+    }
+
     fn opset(&mut self, fields: Fields) -> Result<(), Fault> {
         let (mut domain, mut version) = (String::new(), 0);
         for field in fields {
@@ -139,12 +180,13 @@ impl Header {
                     place += 1;
                 }
                 (5, tensor) => {
-                    let name = check_tensor(&tensor)?;
+                    let named = check_tensor(&tensor)?;
                     if depth == 0 {
-                        self.initializers.push(name);
+                        self.initializers.push(named);
                     }
                 }
                 (11, input) if depth == 0 => self.inputs.push(Input::read(input.message()?)?),
+                (12, output) if depth == 0 => self.outputs.push(Input::read(output.message()?)?.name),
                 (15, _) => {
                     let (tensor, reason) =
                         ("of its weights".to_owned(), "is sparse; a dense one would be right".to_owned());
@@ -161,10 +203,11 @@ impl Header {
         if self.nodes > MOST_NODES {
             return Err(Fault::Long);
         }
-        let (mut input, mut output, mut kind, mut is_f32, mut is_plain) = (None, None, String::new(), false, true);
+        let (mut inputs, mut output, mut kind, mut is_f32, mut is_plain) =
+            (Vec::new(), None, String::new(), false, true);
         for field in fields {
             match field? {
-                (1, value) => drop(input.get_or_insert(value.text()?)),
+                (1, value) if inputs.len() < 2 => inputs.push(value.text()?),
                 (2, value) => drop(output.get_or_insert(value.text()?)),
                 (4, value) => kind = value.text()?,
                 (5, value) => match self.attribute(value.message()?, depth)? {
@@ -174,6 +217,11 @@ impl Header {
                 },
                 _ => {}
             }
+        }
+        let mut inputs = inputs.into_iter();
+        let (input, second) = (inputs.next(), inputs.next());
+        if let (true, Some(table), Some(by)) = (depth == 0 && kind == "Gather", &input, second) {
+            self.picks.push((table.clone(), by));
         }
         let normal = kind == "RandomNormalLike";
         if let (true, Some(like), Some(output)) = (depth == 0 && (normal || kind == "RandomUniformLike"), input, output)
@@ -215,36 +263,56 @@ enum Attribute {
 
 impl Input {
     fn read(fields: Fields) -> Result<Self, Fault> {
-        let mut input = Self { name: String::new(), kind: None };
+        let mut input = Self { name: String::new(), kind: None, sizes: Vec::new() };
         for field in fields {
             match field? {
                 (1, value) => input.name = value.text()?,
-                (2, kind) => input.kind = InputType::read(kind.message()?)?,
+                (2, kind) => {
+                    for field in kind.message()? {
+                        if let (1, tensor) = field? {
+                            input.tensor(tensor.message()?)?;
+                        }
+                    }
+                }
                 _ => {}
             }
         }
         Ok(input)
     }
+
+    /// A `TypeProto.Tensor`.
+    fn tensor(&mut self, fields: Fields) -> Result<(), Fault> {
+        for field in fields {
+            match field? {
+                (1, Value::Integer(kind)) => self.kind = InputType::of(kind),
+                (2, shape) => {
+                    for field in shape.message()? {
+                        let mut size = None;
+                        if let (1, dimension) = field? {
+                            for field in dimension.message()? {
+                                if let (1, Value::Integer(value)) = field? {
+                                    size = Some(value);
+                                }
+                            }
+                        }
+                        self.sizes.push(size);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
 }
 
 impl InputType {
-    fn read(fields: Fields) -> Result<Option<Self>, Fault> {
-        let mut found = None;
-        for field in fields {
-            if let (1, tensor) = field? {
-                for field in tensor.message()? {
-                    if let (1, Value::Integer(kind)) = field? {
-                        found = match kind {
-                            1 => Some(Self::F32),
-                            6 => Some(Self::I32),
-                            7 => Some(Self::I64),
-                            _ => None,
-                        };
-                    }
-                }
-            }
+    fn of(kind: u64) -> Option<Self> {
+        match kind {
+            1 => Some(Self::F32),
+            6 => Some(Self::I32),
+            7 => Some(Self::I64),
+            _ => None,
         }
-        Ok(found)
     }
 
     pub fn as_str(self) -> &'static str {
@@ -256,8 +324,8 @@ impl InputType {
     }
 }
 
-/// That a tensor has the bytes that its shape and type ask for, and which one it is.
-fn check_tensor(tensor: &Value) -> Result<String, Fault> {
+/// That a tensor has the bytes that its shape and type ask for; its name, and how many rows it has.
+fn check_tensor(tensor: &Value) -> Result<(String, u64), Fault> {
     let Value::Bytes(message) = tensor else { return Err(Fault::Damaged) };
     let (mut name, mut kind, mut sizes, mut raw, mut external) = (String::new(), 0, Vec::new(), None, false);
     for field in tensor.message()? {
@@ -296,6 +364,6 @@ fn check_tensor(tensor: &Value) -> Result<String, Fault> {
         None if count > 2 * message.len() as u128 => {
             wrong(format!("has fewer numbers than its shape {sizes:?} asks for"))
         }
-        _ => Ok(name),
+        _ => Ok((name, sizes.first().map_or(0, |rows| rows.cast_unsigned()))),
     }
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use ort::{
     logging::LogLevel,
-    session::{Session, SessionInputValue},
+    session::{Session, SessionInputValue, SessionOutputs},
     value::Tensor,
 };
 
@@ -11,6 +11,8 @@ use super::{
     header::{self, Header, InputType},
     library,
     noise::{self, Noise},
+    numbers::{Numbers, RunError, said},
+    states::{StateKind, States},
 };
 use crate::model::{LoadError, ModelFiles, Placement, Precision};
 
@@ -19,12 +21,12 @@ use crate::model::{LoadError, ModelFiles, Placement, Precision};
 const TIMES: u64 = 3;
 /// Bytes for what lies between its layers: 61 MB of that Kokoro for three seconds.
 const WORKING: u64 = 128 << 20;
-/// Characters of what the library says.
-const SAID: usize = 300;
 
 /// What the networks of a family take.
 pub struct Signature {
     pub inputs: &'static [Taken],
+    /// Whether it may have inputs beside those that it gives back, each as `new_` and its name, for what follows.
+    pub states: bool,
 }
 
 /// An input.
@@ -42,23 +44,21 @@ pub struct Network {
     /// As the family calls it, as the file does, and what it holds.
     inputs: Vec<(&'static str, String, InputType)>,
     noises: Vec<Noise>,
+    states: Vec<StateKind>,
 }
 
-/// What an input is given, row by row.
-pub enum Numbers {
-    Floats(Vec<f32>),
-    Integers(Vec<i64>),
-}
-
-/// The library could not compute it.
-#[derive(Debug, thiserror::Error)]
-#[error("ONNX Runtime failed: {0}")]
-pub struct RunError(String);
+/// What a network gives: its shape, and its numbers row by row.
+type Shaped = (Vec<usize>, Vec<f32>);
 
 /// Bytes that a network takes of its device, by the length of its file. It is computed on the CPU, whatever else there is.
 pub fn footprint(files: &ModelFiles, part: &str, file: &str, place: &Placement) -> Result<u64, LoadError> {
     let bytes = files.size(part, file)?.saturating_mul(TIMES).saturating_add(WORKING);
     Ok(if place.device.is_cpu() { bytes } else { 0 })
+}
+
+/// Of how many rows an input picks one, as a file tells that is not loaded: how many speakers there are. `None`: it does not.
+pub fn choices(file: &str, bytes: &Bytes, input: &str) -> Result<Option<u32>, LoadError> {
+    Ok(header::read(file, bytes)?.choices(input))
 }
 
 /// The type that a network is said to be in: that of its file, whatever it is.
@@ -81,6 +81,7 @@ impl Signature {
                     let types: Vec<_> = taken.types.iter().map(|kind| kind.as_str()).collect();
                     return wrong(format!("its input {:?} is not of the type {}", input.name, types.join(" or ")));
                 }
+                (None, _) if self.states && StateKind::is_given_back(input, header) => {}
                 (None, _) => return wrong(format!("its input {:?} is none of {}", input.name, self.names())),
             }
         }
@@ -104,6 +105,7 @@ impl Network {
         let wrong = |reason: String| LoadError::Malformed { file: file.to_owned(), reason };
         let header = header::read(file, bytes)?;
         let inputs = signature.matched(file, &header)?;
+        let states = if signature.states { StateKind::all(file, &header)? } else { Vec::new() };
         let environment = library::environment(&place.programs)?;
         let damaged = |error: crate::families::protobuf::Damaged| wrong(error.to_string());
         let replaced = noise::replaced(bytes, &header).map_err(damaged)?;
@@ -124,7 +126,7 @@ impl Network {
             None => (open(bytes), Vec::new()),
         };
         let session = session.map_err(|error| wrong(format!("ONNX Runtime does not take it: {}", said(&error))))?;
-        Ok(Self { session, inputs, noises })
+        Ok(Self { session, inputs, noises, states })
     }
 
     /// Whether it has an input that need not be there.
@@ -145,66 +147,48 @@ impl Network {
         seed: u64,
         noise: usize,
     ) -> Result<Vec<f32>, RunError> {
-        let mut values: Vec<(String, SessionInputValue<'_>)> = Vec::new();
-        for (name, shape, numbers) in given {
-            let Some((_, called, kind)) = self.inputs.iter().find(|(known, ..)| *known == name) else { continue };
-            values.push((called.clone(), numbers.tensor(shape, *kind)?));
-        }
+        let mut values = self.values(given)?;
         for (at, of) in self.noises.iter().enumerate() {
             let numbers = of.numbers(at, seed, noise);
             values.push((of.input.clone(), Tensor::from_array(([numbers.len()], numbers))?.into()));
         }
         let outputs = self.session.run(values)?;
-        let first = outputs.iter().next().ok_or_else(|| RunError::new("it gives nothing"))?;
-        let (_, numbers) = first.1.try_extract_tensor::<f32>()?;
-        match numbers.iter().all(|number| number.is_finite()) {
-            true => Ok(numbers.to_vec()),
-            false => Err(RunError::new("what it gives is no sound")),
+        first(&outputs).map(|(_, numbers)| numbers)
+    }
+
+    /// The same with its shape, of a network that draws nothing. What it keeps for what follows is in `states`.
+    pub fn step(&mut self, given: Vec<(&str, Vec<usize>, Numbers)>, states: &mut States) -> Result<Shaped, RunError> {
+        let mut values = self.values(given)?;
+        states.give(&mut values)?;
+        let outputs = self.session.run(values)?;
+        states.take(&outputs)?;
+        first(&outputs)
+    }
+
+    /// What it keeps, at the beginning.
+    pub fn states(&self) -> States {
+        States::of(&self.states)
+    }
+
+    fn values(
+        &self,
+        given: Vec<(&str, Vec<usize>, Numbers)>,
+    ) -> Result<Vec<(String, SessionInputValue<'static>)>, RunError> {
+        let mut values = Vec::new();
+        for (name, shape, numbers) in given {
+            let Some((_, called, kind)) = self.inputs.iter().find(|(known, ..)| *known == name) else { continue };
+            values.push((called.clone(), numbers.tensor(shape, *kind)?));
         }
+        Ok(values)
     }
 }
 
-// === impl Numbers ===
-
-impl Numbers {
-    fn tensor(self, shape: Vec<usize>, kind: InputType) -> Result<SessionInputValue<'static>, RunError> {
-        Ok(match (kind, self) {
-            (InputType::F32, Self::Floats(numbers)) => Tensor::from_array((shape, numbers))?.into(),
-            (InputType::F32, Self::Integers(numbers)) => {
-                Tensor::from_array((shape, numbers.iter().map(|&number| number as f32).collect::<Vec<f32>>()))?.into()
-            }
-            (InputType::I64, numbers) => Tensor::from_array((shape, numbers.whole()))?.into(),
-            (InputType::I32, numbers) => {
-                let numbers: Vec<i32> = numbers.whole().iter().map(|&number| number as i32).collect();
-                Tensor::from_array((shape, numbers))?.into()
-            }
-        })
+/// The first of what a network gives, whose numbers have to be numbers.
+fn first(outputs: &SessionOutputs<'_>) -> Result<Shaped, RunError> {
+    let (_, first) = outputs.iter().next().ok_or_else(|| RunError::new("it gives nothing"))?;
+    let (shape, numbers) = first.try_extract_tensor::<f32>()?;
+    match numbers.iter().all(|number| number.is_finite()) {
+        true => Ok((shape.iter().map(|size| *size as usize).collect(), numbers.to_vec())),
+        false => Err(RunError::new("some of the numbers that it gives are none")),
     }
-
-    fn whole(self) -> Vec<i64> {
-        match self {
-            Self::Floats(numbers) => numbers.iter().map(|number| number.round() as i64).collect(),
-            Self::Integers(numbers) => numbers,
-        }
-    }
-}
-
-// === impl RunError ===
-
-impl RunError {
-    pub fn new(reason: &str) -> Self {
-        Self(reason.to_owned())
-    }
-}
-
-impl From<ort::Error> for RunError {
-    fn from(error: ort::Error) -> Self {
-        Self(said(&error))
-    }
-}
-
-/// The first line of what the library says, without what it says of its own sources.
-fn said(error: &ort::Error) -> String {
-    let message = error.message();
-    message.lines().next().unwrap_or_default().chars().take(SAID).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::network::RunError;
+use super::numbers::RunError;
 use crate::{
     audio::Pcm,
     model::{Batch, Broken, Model, Request, RequestError},

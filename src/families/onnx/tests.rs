@@ -19,6 +19,7 @@ const SIGNATURE: Signature = Signature {
         Taken { names: &["scales"], types: &[InputType::F32], required: true },
         Taken { names: &["sid"], types: &[InputType::I64], required: false },
     ],
+    states: false,
 };
 
 fn voice() -> Vec<u8> {
@@ -129,6 +130,7 @@ fn inputs_are_those_of_the_family() {
             Taken { names: &["input", "tokens"], types: &[InputType::F32, InputType::I32], required: true },
             Taken { names: &["style"], types: &[InputType::F32], required: true },
         ],
+        states: false,
     };
     let open = |signature| Network::open("a", &voice().into(), signature, &place(Programs::default())).unwrap_err();
     assert!(open(&MORE).to_string().contains("its input \"input\" is not of the type f32 or i32"));
@@ -140,6 +142,7 @@ fn inputs_are_those_of_the_family() {
             Taken { names: &["sid"], types: &[InputType::I64], required: true },
             Taken { names: &["style", "ref_s"], types: &[InputType::F32], required: true },
         ],
+        states: false,
     };
     assert!(
         open(&MISSING)

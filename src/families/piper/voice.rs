@@ -16,6 +16,7 @@ pub const SIGNATURE: Signature = Signature {
         Taken { names: &[SCALES], types: &[InputType::F32], required: true },
         Taken { names: &[SPEAKER], types: &[InputType::I64, InputType::I32], required: false },
     ],
+    states: false,
 };
 const SYMBOLS: &str = "input";
 const LENGTHS: &str = "input_lengths";

@@ -6,7 +6,7 @@
 
 mod answer;
 mod api;
-mod language;
+mod graph;
 mod library;
 mod options;
 mod presets;
@@ -20,7 +20,7 @@ use self::{
     repository::{Layout, PART},
 };
 use crate::{
-    families::described::DescribedFamilies,
+    families::{described::DescribedFamilies, named_language},
     model::{DeviceId, Family, Knob, LoadError, Model, ModelFiles, NoProgram, Placement, Precision, Preset, Programs},
     nn::Threads,
     speech::TaskKind,
@@ -108,7 +108,7 @@ impl Family for Vosk {
         if !repository::recognises(&listing) {
             return Ok(None);
         }
-        let (language, rate) = (language::of_name(name), Layout::of(files)?.rate(files)?);
+        let (language, rate) = (named_language::of_name(name), Layout::of(files)?.rate(files)?);
         let described = Self { language: language.or(self.language), rate };
         let is = |known: &Self| *known == described;
         Ok(Some(DESCRIBED.find_or_add(is, || Self { ..described })?))

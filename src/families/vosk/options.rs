@@ -5,8 +5,9 @@ use std::ffi::CString;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{api::Hearing, language};
+use super::api::Hearing;
 use crate::{
+    families::named_language,
     model::{Knob, RequestError},
     speech::{Timestamps, TranscribeMode, TranscribeOptions},
 };
@@ -80,7 +81,7 @@ impl Wish {
         if asked.logprobs {
             return refused("include", "this model has no tokens; its words say how sure it is of them");
         }
-        language::check(asked.language.as_deref(), able.language)?;
+        named_language::check(asked.language.as_deref(), able.language)?;
         let knobs = Knobs::deserialize(Value::Object(asked.options.clone()))
             .map_err(|error| invalid(format!("options: {error}")))?;
         if knobs.max_alternatives > MOST_ALTERNATIVES {

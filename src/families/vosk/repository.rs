@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::graph;
 use crate::model::{LoadError, Location, ModelFiles};
 
 /// The one part.
@@ -16,12 +17,16 @@ pub const ACOUSTIC: &str = "am/final.mdl";
 /// Hertz where a model does not say it: Kaldi's own default.
 const USUAL_RATE: u32 = 16_000;
 const RATES: std::ops::RangeInclusive<u32> = 8000..=48_000;
-/// What a graph begins with (OpenFST).
-const FST: [u8; 4] = 2_125_659_606_u32.to_le_bytes();
 /// What Kaldi's objects begin with, in binary and as a text.
 const TRANSITIONS: [&[u8]; 2] = [b"\0B<TransitionModel>", b"<TransitionModel>"];
 /// Which frames the estimate of a speaker looks at, where there is one.
 const SPLICE: &str = "ivector/splice.conf";
+/// What the spliced features go through: a matrix of Kaldi, in binary.
+const TRANSFORM: &str = "ivector/final.mat";
+const MATRICES: [&[u8]; 2] = [b"\0BFM ", b"\0BDM "];
+/// Where a configuration does not say it: Kaldi's own defaults.
+const USUAL_CEPS: i64 = 13;
+const USUAL_CONTEXT: i64 = 4;
 /// Bytes of a configuration.
 const LONGEST_CONFIG: usize = 64 << 10;
 
@@ -129,6 +134,9 @@ impl Layout {
         for file in self.decoder.into_iter().chain([SPLICE].into_iter().filter(|file| files.has(PART, file))) {
             options(files, file)?;
         }
+        if files.has(PART, SPLICE) && files.has(PART, TRANSFORM) {
+            self.check_splice(files)?;
+        }
         let (beginning, _) = files.beginning(PART, self.acoustic)?;
         if !TRANSITIONS.iter().any(|right| beginning.starts_with(right)) {
             return Err(malformed(self.acoustic, "it is no acoustic model of Kaldi".to_owned()));
@@ -141,14 +149,39 @@ impl Layout {
             {
                 return Err(malformed(self.disambiguation, "it is no list of numbers".to_owned()));
             }
+            if !bytes.ends_with(b"\n") {
+                return Err(malformed(self.disambiguation, "it is cut off: its last line has no end".to_owned()));
+            }
         }
-        for graph in [self.graph, self.lexicon, self.grammar].into_iter().filter(|graph| files.has(PART, graph)) {
-            let (beginning, _) = files.beginning(PART, graph)?;
-            if !beginning.starts_with(&FST) {
-                return Err(malformed(graph, "it is no graph of OpenFST".to_owned()));
+        for file in [self.graph, self.lexicon, self.grammar].into_iter().filter(|file| files.has(PART, file)) {
+            let (beginning, _) = files.beginning(PART, file)?;
+            if let Some(fault) = graph::fault(&beginning) {
+                return Err(malformed(file, fault.to_owned()));
             }
         }
         Ok(())
+    }
+
+    /// That as many numbers are spliced as the matrix takes: the library asserts it.
+    fn check_splice(&self, files: &ModelFiles) -> Result<(), LoadError> {
+        let said = |file: &str, name: &str, usual: i64| -> Result<i64, LoadError> {
+            let options = options(files, file)?;
+            let said = options.iter().find(|(known, _)| known == name).map(|(_, value)| value.parse().ok());
+            let number = said.unwrap_or(Some(usual)).filter(|number| (0..=1000).contains(number));
+            number.ok_or_else(|| malformed(file, format!("{name} is no number from 0 to 1000")))
+        };
+        let frames = 1 + said(SPLICE, "left-context", USUAL_CONTEXT)? + said(SPLICE, "right-context", USUAL_CONTEXT)?;
+        let spliced = frames * said(self.features, "num-ceps", USUAL_CEPS)?;
+        let (beginning, _) = files.beginning(PART, TRANSFORM)?;
+        let Some(sizes) = MATRICES.iter().find_map(|kind| beginning.strip_prefix(*kind)) else { return Ok(()) };
+        // Each after a byte that says how many bytes it has: rows, columns.
+        match sizes.get(6..10).and_then(|four| four.try_into().ok()).map(i32::from_le_bytes).map(i64::from) {
+            Some(columns) if columns == spliced || columns == spliced + 1 => Ok(()),
+            columns => Err(malformed(
+                SPLICE,
+                format!("it makes {spliced} numbers, and {TRANSFORM} takes {}", columns.unwrap_or_default()),
+            )),
+        }
     }
 
     /// The folder that all of it is in.
@@ -197,6 +230,10 @@ fn malformed(file: &str, reason: String) -> LoadError {
 mod tests {
     use super::*;
 
+    /// Of no state and no arc.
+    const GRAPH: &[u8] = b"\xd6\xfd\xb2\x7e\x05\0\0\0const\x08\0\0\0standard\x02\0\0\0\
+        \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+
     const WHOLE: &[&str] = &[
         "README",
         "am/final.mdl",
@@ -238,7 +275,7 @@ mod tests {
 
     fn with(file: &str, bytes: &'static [u8]) -> ModelFiles {
         let mut all = ModelFiles::default();
-        let graph = Location::Embedded(b"\xd6\xfd\xb2\x7e and so on");
+        let graph = Location::Embedded(GRAPH);
         for (name, location) in [
             ("am/final.mdl", Location::Embedded(b"\0B<TransitionModel> and so on")),
             ("conf/mfcc.conf", Location::Embedded(b"--sample-frequency=8000 # of telephones\n")),
@@ -271,6 +308,22 @@ mod tests {
         for (file, bytes, said) in cases {
             let error = check(file, bytes).unwrap_err();
             assert!(error.contains(file) && error.contains(said), "{said}: {error}");
+        }
+    }
+
+    #[test]
+    fn as_much_is_spliced_as_the_matrix_takes() {
+        let check = |splice: &'static [u8]| {
+            let mut files = with(SPLICE, splice);
+            files.insert(PART, "conf/mfcc.conf", Location::Embedded(b"--num-ceps=40\n"));
+            files.insert(PART, TRANSFORM, Location::Embedded(b"\0BFM \x04\x28\0\0\0\x04\x19\x01\0\0"));
+            NEW.check(&files).map_err(|error| error.to_string())
+        };
+        check(b"--left-context=3\n--right-context=3\n").unwrap();
+        let error = check(b"--left-context=3\n").unwrap_err();
+        assert!(error.contains("it makes 320 numbers, and ivector/final.mat takes 281"), "{error}");
+        for wrong in [&b"--left-context=x"[..], b"--left-context=-1", b"--right-context=99999999999999999999"] {
+            assert!(check(wrong).unwrap_err().contains("is no number from 0 to 1000"));
         }
     }
 

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     model::{LoadError, Outside, ProgramChoice, Signal, WorkerChoice, WorkerRules},
-    process::{self, ChildLimits, Ending, GuardOptions, Pipes, Process, ProcessId, alone},
+    process::{self, ChildLimits, Ending, GUARD_FAILED, GuardOptions, Pipes, Process, ProcessId, alone},
 };
 
 /// Messages of the program that are read ahead of who takes them.
@@ -259,6 +259,9 @@ fn read(stdout: ChildStdout, to: &SyncSender<Said>, watched: &Watched, ending: &
     let ended = if reason.is_none() { ending.within(GOODBYE) } else { None };
     let doom = watched.doom.lock().take();
     let reason = reason.or(doom).unwrap_or_else(|| match ended {
+        Some(status) if status.code() == Some(GUARD_FAILED.into()) => {
+            "it could not be put apart from the rest of the machine, or begun; the log says why".to_owned()
+        }
         Some(status) => format!("it ended ({status})"),
         None => "it closed its output".to_owned(),
     });

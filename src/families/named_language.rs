@@ -1,16 +1,19 @@
-//! The language of a model: its files do not tell it, and its name mostly does.
+//! The language of a model that hears one: its files do not tell it, and its name mostly does.
 
 use crate::{model::RequestError, speech::languages};
 
 /// What Alpha Cephei calls some languages, with their codes.
 const OTHERWISE: [(&str, &str); 5] = [("cn", "zh"), ("kz", "kk"), ("ua", "uk"), ("vn", "vi"), ("gr", "el")];
-/// What may stand between the name of the family and the language.
-const WORDS: [&str; 2] = ["model", "small"];
+/// What such models are called by first.
+const FAMILIES: [&str; 3] = ["vosk", "zipformer", "sherpa"];
+/// What may stand between that and the language.
+const WORDS: [&str; 6] = ["model", "small", "onnx", "streaming", "zipformer", "transducer"];
 
-/// ISO 639-1 code of a model that is called so: `vosk-model-small-en-us-0.15`, `vosk-de`.
+/// ISO 639-1 code of a model that is called so: `vosk-model-small-en-us-0.15`, `vosk-de`, `sherpa-onnx-zipformer-en-2023`.
 pub fn of_name(name: &str) -> Option<&'static str> {
     let short = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
-    let mut parts = short.strip_prefix("vosk")?.split(['-', '_']).skip(1);
+    let after = FAMILIES.into_iter().find_map(|family| short.strip_prefix(family))?;
+    let mut parts = after.split(['-', '_']).skip(1);
     let part = parts.find(|part| !WORDS.contains(part))?;
     let otherwise = OTHERWISE.iter().find(|(called, _)| *called == part).map(|(_, code)| *code);
     otherwise.or_else(|| languages::code(part))
@@ -41,6 +44,9 @@ mod tests {
             ("vosk-model-small-cn-0.22", Some("zh")),
             ("vosk-de", Some("de")),
             ("vosk_model_fa", Some("fa")),
+            ("alphacep/vosk-model-small-streaming-ru", Some("ru")),
+            ("sherpa-onnx-streaming-zipformer-en-2023-06-26", Some("en")),
+            ("zipformer-ru", Some("ru")),
             ("vosk", None),
             ("vosk-kitchen", None),
             ("my-vosk", None),
