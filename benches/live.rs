@@ -6,7 +6,8 @@
 //!
 //! Three times are told. From the end of a word until it is told: of the words that come before their sentence is over, where
 //! the recordings' own list says that the next word begins. From the end of a sentence until its text, where the server
-//! finds out that it is over: half a second of silence is part of that. And from a client's commit until the text.
+//! finds out that it is over: half a second of silence is part of that. And from a client's commit until the text. The server's
+//! own metric says how long it takes from the sound for which an item is heard before its end to what it seems to be.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 #[path = "support/program.rs"]
@@ -118,6 +119,7 @@ async fn crowd(sessions: usize, times: usize, sentences: Arc<Vec<Sentence>>) {
         all.found.extend(times.found);
         all.committed.extend(times.committed);
     }
+    report_partials(sessions, &server).await;
     for (what, times) in [
         ("a word, after it is over", &mut all.words),
         ("a text, after its sentence is over", &mut all.found),
@@ -128,6 +130,25 @@ async fn crowd(sessions: usize, times: usize, sentences: Arc<Vec<Sentence>>) {
             false => report(&format!("{sessions:3} sessions: {what}"), times),
         }
     }
+}
+
+/// What the server counted of items that were heard before their end: how many there were, and below which bound of its
+/// histogram 99 of a hundred are.
+async fn report_partials(sessions: usize, server: &Program) {
+    let answer = server.client.get(server.url("/metrics")).send().await.expect("an answer");
+    let text = answer.text().await.expect("metrics");
+    let value = |line: &str| line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok());
+    let named = |name: &str| text.lines().filter(move |line| line.starts_with(name)).collect::<Vec<_>>();
+    let all = named("sconce_live_partial_seconds_count").first().and_then(|line| value(line)).unwrap_or_default();
+    let bucket = |line: &str| Some((line.split("le=\"").nth(1)?.split('"').next()?.to_owned(), value(line)?));
+    let buckets: Vec<_> = named("sconce_live_partial_seconds_bucket").into_iter().filter_map(bucket).collect();
+    let below =
+        |part: f64| buckets.iter().find(|(_, count)| *count >= all * part).map_or("?", |(bound, _)| bound.as_str());
+    println!(
+        "{sessions:3} sessions: what an item seems to be, after its sound: half below {} s, 99 % below {} s, n {all}",
+        below(0.5),
+        below(0.99)
+    );
 }
 
 // === impl Client ===

@@ -198,6 +198,7 @@ async fn compute(app: &App, wav: &[u8]) {
         audio: Recording { bytes: wav.to_vec().into(), hint: None }.into(),
         options: TranscribeOptions::default(),
         voice_activity: None,
+        known_speakers: Vec::new(),
     };
     app.service().transcribe(call, listen).await.expect("it starts").whole().await.expect("it ends");
 }

@@ -86,6 +86,7 @@ fn segment(text: String, end: f64) -> Segment {
         compression_ratio: 1.0,
         no_speech_prob: 0.0,
         channel: None,
+        speaker: None,
         words: Vec::new(),
         logprobs: Vec::new(),
         alternatives: Vec::new(),

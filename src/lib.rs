@@ -15,6 +15,7 @@ pub mod families;
 pub mod http;
 pub mod jobs;
 pub mod lifecycle;
+pub mod listening;
 pub mod model;
 pub mod process;
 pub mod remote;

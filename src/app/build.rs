@@ -14,6 +14,7 @@ use crate::{
     },
     jobs::{Jobs, JobsError},
     lifecycle::{self, Lifecycle, LoadMode},
+    listening::{Listeners, NetworkFault},
     model::CpuKernels,
     nn,
     remote::{Remote, RemoteError},
@@ -57,6 +58,8 @@ pub enum BuildError {
     Placement(#[from] PlacementError),
     #[error(transparent)]
     Keys(#[from] KeyringError),
+    #[error(transparent)]
+    Network(#[from] NetworkFault),
     #[error("a metric could not be registered: {0}")]
     Metrics(#[from] prometheus::Error),
 }
@@ -102,7 +105,9 @@ impl App {
         let (specs, rules) = (models::specs(&catalog), models::rules(&config, &placer));
         executors.expect(catalog.listed().map(|entry| &entry.name));
         let (lifecycle, driver) = Lifecycle::start(rules, specs, backend, metrics);
-        let service = Service::new(config.service.clone(), catalog, lifecycle.clone(), &registry)?;
+        let listeners =
+            Listeners::open(&config.service.listening, config.runtime.threads.unwrap_or_else(Host::processors))?;
+        let service = Service::new(config.service.clone(), catalog, lifecycle.clone(), listeners, &registry)?;
         let keyring = Keyring::open(config.http.access.clone(), &registry)?;
         let reloads = Reloads::register(&registry)?;
         Ok(Self { config, registry, remote, placer, executors, store, lifecycle, driver, service, reloads, keyring })

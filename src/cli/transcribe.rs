@@ -46,6 +46,9 @@ pub(super) struct Args {
     /// Hear each channel by itself, such as the sides of a call, or all of them as one
     #[arg(long, default_value = "mix")]
     channels: Channels,
+    /// Tell who says what; `audio.speaker_network` names the network that does so
+    #[arg(long, conflicts_with = "channels")]
+    diarize: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -127,10 +130,12 @@ fn listen(args: &Args, recording: Recording) -> TranscribeRequest {
             mode: if args.translate { TranscribeMode::Translate } else { TranscribeMode::Transcribe },
             prompt: args.prompt.clone(),
             channels: args.channels.into(),
+            diarize: args.diarize,
             timestamps: if args.words { Timestamps::Word } else { Timestamps::Segment },
             ..TranscribeOptions::default()
         },
         voice_activity: None,
+        known_speakers: Vec::new(),
     }
 }
 

@@ -752,6 +752,34 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         "How long it may take over one recording; then it is killed, and the recording refused.",
     ),
     Setting::new(
+        "audio.voice_network",
+        "none",
+        &Maybe::<Config, _>("none", &FILE, |c, v| c.service.listening.voice_network = v),
+        "The network that finds speech, where a request has silence cut out (`vad_filter`, `chunking_strategy`), where a live \
+         session ends an item, and where speakers are told apart: `silero_vad_16k.safetensors` of the package `silero-vad`. \
+         `none`: speech is what stands out of the noise, which takes music for speech (docs/AUDIO.md).",
+    ),
+    Setting::new(
+        "audio.speaker_network",
+        "none",
+        &Maybe::<Config, _>("none", &FILE, |c, v| c.service.listening.speaker_network = v),
+        "The network by which speakers are told apart (`diarize`, docs/speakers.md): CAM++ as 3D-Speaker publishes it \
+         (`campplus_cn_common.bin`), or the `s3gen.safetensors` of a Chatterbox, of which it is a part.",
+    ),
+    Setting::new(
+        "audio.speaker_threshold",
+        "0.4",
+        &To::<Config, _>(&SHARE, |c, v| c.service.listening.speakers.threshold = v as f32),
+        "Cosine of two voices from which on they are one speaker's: higher where one is told as two, lower where two are told \
+         as one. That of 3D-Speaker's own clustering.",
+    ),
+    Setting::new(
+        "audio.max_speakers",
+        "16",
+        &To::<Config, _>(&COUNT, |c, v| c.service.listening.speakers.most = v),
+        "Speakers of a recording, at most; what others say counts as said by whom they sound most like.",
+    ),
+    Setting::new(
         "speech.lexicon",
         "none",
         &Maybe::<Config, _>("none", &FILE, |c, v| c.service.lexicon = v.map(service::LexiconFile::new)),
@@ -911,10 +939,11 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
     .live(),
     Setting::new(
         "live.partials",
-        "1s",
+        "500ms",
         &Maybe::<Config, _>("none", &DURATION, |c, v| c.service.live.partials = v),
         "New sound after which an item that is still spoken is heard for the words that are certain by now. Each time costs \
-         about as much as the whole item will. `none`: items are heard once, when they are whole.",
+         about as much as the whole item will, so that it becomes more where many speak at once or the model is slow: no more \
+         than half of the time of `live.max_partials` is used. `none`: items are heard once, when they are whole.",
     )
     .live(),
     Setting::new(
@@ -1208,6 +1237,7 @@ pub(super) fn blank() -> Config {
             input: FlowLimits { bytes: usize::MAX, sound: Duration::MAX },
             lexicon: Some(service::LexiconFile::default()),
             normalize_loudness: true,
+            listening: crate::listening::Config::default(),
             voices: Some(PathBuf::new()),
             voice_memory: 0,
             live: service::live::LiveConfig {

@@ -67,6 +67,14 @@ pub(super) enum Shape {
     Other,
 }
 
+/// Whether a body may be a form that is still being made: nobody says how long it will be.
+pub(super) fn is_form_in_the_making(request: &HttpRequest) -> bool {
+    let is_form = |media_type: Mime| media_type.essence_str() == mime::MULTIPART_FORM_DATA.essence_str();
+    request.mime_type().ok().flatten().is_some_and(is_form)
+        && length(request.headers()).is_none()
+        && !request.headers().contains_key(header::CONTENT_ENCODING)
+}
+
 /// Reads a body that is no larger, after it was unpacked, and no slower than the configuration says, and of JSON holds no
 /// more values.
 pub(super) async fn read(request: &HttpRequest, payload: web::Payload, api: &Api) -> Result<Body, Problem> {
@@ -203,7 +211,7 @@ fn no_memory() -> Problem {
     Problem { retry_after: again, ..Problem::new(Kind::Busy, "there is no memory left for the body") }
 }
 
-fn too_slow(timeout: Duration) -> Problem {
+pub(super) fn too_slow(timeout: Duration) -> Problem {
     let message = format!("the body was not there after {timeout:?}; `limits.body_timeout` sets the limit");
     Problem::new(Kind::TooSlow, message)
 }

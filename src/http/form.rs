@@ -21,8 +21,11 @@ use crate::{
 /// Fields that hold a recording; every other one is text.
 const RECORDINGS: [&str; 4] = ["file", "audio_file", "audio_sample", "target"];
 
+/// Fields that hold recordings as text. They are as large as their bodies.
+const REFERENCES: &str = "known_speaker_references";
+
 /// Bytes of all fields together that are text: none of them is a document.
-const MOST_TEXT: usize = 1 << 20;
+pub(super) const MOST_TEXT: usize = 1 << 20;
 /// Bytes that the parser is handed at once.
 const PIECE: usize = 64 << 10;
 
@@ -30,6 +33,8 @@ const PIECE: usize = 64 << 10;
 pub(super) struct Form {
     texts: BTreeMap<String, Vec<String>>,
     recordings: BTreeMap<String, Recording>,
+    /// Data URLs of recordings.
+    references: Vec<Bytes>,
 }
 
 // === impl Form ===
@@ -51,9 +56,13 @@ impl Form {
         api.parsers.run(body_length, parse).await?
     }
 
+    pub fn empty() -> Self {
+        Self { texts: BTreeMap::new(), recordings: BTreeMap::new(), references: Vec::new() }
+    }
+
     async fn gather(headers: &HeaderMap, body: Bytes, most: usize, bodies: &MemoryBudget) -> Result<Self, Problem> {
         let mut parts = Multipart::new(headers, in_pieces(body));
-        let mut form = Self { texts: BTreeMap::new(), recordings: BTreeMap::new() };
+        let mut form = Self::empty();
         let (mut count, mut text_left) = (0, MOST_TEXT);
         while let Some(part) = parts.next().await {
             count += 1;
@@ -65,7 +74,13 @@ impl Form {
         Ok(form)
     }
 
-    async fn take_part(&mut self, part: Field, text_left: &mut usize, bodies: &MemoryBudget) -> Result<(), Problem> {
+    /// Takes a part to its end. `text_left`: bytes of text that there may still be.
+    pub async fn take_part(
+        &mut self,
+        part: Field,
+        text_left: &mut usize,
+        bodies: &MemoryBudget,
+    ) -> Result<(), Problem> {
         let name = part.name().unwrap_or_default().to_owned();
         if RECORDINGS.contains(&name.as_str()) {
             let recording = Recording { hint: hint(&part), bytes: recording(part, bodies).await? };
@@ -73,6 +88,10 @@ impl Form {
                 None => Ok(()),
                 Some(_) => Err(Problem::invalid(&name, format!("there are two recordings {name}; send one"))),
             };
+        }
+        if name.strip_suffix("[]").unwrap_or(&name) == REFERENCES {
+            self.references.push(recording(part, bodies).await?);
+            return Ok(());
         }
         if part.content_disposition().is_some_and(|about| about.get_filename().is_some()) {
             let message = format!("the field {name} holds a file, which belongs into the field file");
@@ -86,10 +105,35 @@ impl Form {
         Ok(())
     }
 
+    /// Takes a recording that was read elsewhere.
+    pub fn put_recording(&mut self, name: &str, recording: Recording) {
+        self.recordings.insert(name.to_owned(), recording);
+    }
+
+    pub fn has_recording(&self, name: &str) -> bool {
+        self.recordings.contains_key(name)
+    }
+
     /// The fields, without what stands behind a name in brackets.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let names = self.texts.keys().chain(self.recordings.keys());
-        names.map(|name| name.split_once('[').map_or(name.as_str(), |(name, _)| name))
+        let references = self.references.first().map(|_| REFERENCES);
+        names.map(|name| name.split_once('[').map_or(name.as_str(), |(name, _)| name)).chain(references)
+    }
+
+    /// The recordings of speakers, as data URLs.
+    pub fn references(&mut self) -> Vec<Bytes> {
+        std::mem::take(&mut self.references)
+    }
+
+    /// What a field says that is here by now, the last time if it stands more than once.
+    pub fn said(&self, name: &str) -> Option<&str> {
+        self.texts.get(name)?.last().map(String::as_str)
+    }
+
+    /// Whether the form says so by now, as [`Self::flag`] reads it.
+    pub fn says(&self, name: &str) -> bool {
+        self.said(name).is_some_and(|text| truth(text) == Some(true))
     }
 
     /// The recording of the request.
@@ -145,11 +189,8 @@ impl Form {
     /// A truth value, in the ways that clients spell one.
     pub fn flag(&mut self, name: &str) -> Result<Option<bool>, Problem> {
         let Some(text) = self.text(name)? else { return Ok(None) };
-        match text.trim().to_ascii_lowercase().as_str() {
-            "true" | "1" | "yes" | "on" => Ok(Some(true)),
-            "false" | "0" | "no" | "off" => Ok(Some(false)),
-            _ => Err(Problem::invalid(name, format!("the field {name} is {text:?}; true or false would be right"))),
-        }
+        let wrong = || Problem::invalid(name, format!("the field {name} is {text:?}; true or false would be right"));
+        truth(&text).map(Some).ok_or_else(wrong)
     }
 
     /// A field that may stand often, with or without `[]` behind its name.
@@ -191,7 +232,8 @@ impl Form {
 
     /// What nobody took is an error that names what could have been sent.
     pub fn finish(self, known: &str) -> Result<(), Problem> {
-        match self.texts.into_keys().chain(self.recordings.into_keys()).next() {
+        let references = self.references.first().map(|_| REFERENCES.to_owned());
+        match self.texts.into_keys().chain(self.recordings.into_keys()).chain(references).next() {
             None => Ok(()),
             Some(name) => Err(Problem::invalid(&name, format!("there is no field {name:?} here; there are {known}"))),
         }
@@ -200,6 +242,14 @@ impl Form {
     /// The texts, for a route that reads them as JSON does.
     pub fn into_texts(self) -> impl Iterator<Item = (String, String)> {
         self.texts.into_iter().flat_map(|(name, texts)| texts.into_iter().map(move |text| (name.clone(), text)))
+    }
+}
+
+fn truth(text: &str) -> Option<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Some(true),
+        "false" | "0" | "no" | "off" => Some(false),
+        _ => None,
     }
 }
 
@@ -246,17 +296,17 @@ async fn text(mut part: Field, most: usize) -> Result<Vec<u8>, Problem> {
     Ok(bytes)
 }
 
-fn too_many(most: usize) -> Problem {
+pub(super) fn too_many(most: usize) -> Problem {
     Problem::new(Kind::TooLarge, format!("the form has more than {most} parts; `limits.max_fields` sets the limit"))
 }
 
 /// The type that the part names, else the end of its file name.
-fn hint(part: &Field) -> Option<String> {
+pub(super) fn hint(part: &Field) -> Option<String> {
     let media_type = part.content_type().filter(|media_type| **media_type != mime::APPLICATION_OCTET_STREAM);
     let file_name = || part.content_disposition()?.get_filename().map(str::to_owned);
     media_type.map(ToString::to_string).or_else(file_name)
 }
 
-fn malformed(error: MultipartError) -> Problem {
+pub(super) fn malformed(error: MultipartError) -> Problem {
     Problem::new(Kind::Invalid, format!("the multipart body is malformed: {error}"))
 }

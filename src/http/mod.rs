@@ -7,6 +7,7 @@
 pub mod access;
 mod admin;
 mod api;
+mod arriving;
 mod asr;
 mod asset;
 mod azure;

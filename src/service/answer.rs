@@ -6,7 +6,6 @@ use super::{ServiceError, channels::Answers, metrics::Account};
 use crate::{
     audio::Pcm,
     lifecycle::Lease,
-    model::RequestError,
     speech::{
         Measured, ModelName, Piece, Segment, Speech, SpeechEvent, SpeechSummary, Summary, Task, Transcribe, Transcript,
         TranscriptEvent, Warning,
@@ -72,7 +71,7 @@ impl<T: Task> Answer<T> {
     }
 
     /// Counts what came, and hands it on.
-    fn counted(&mut self, piece: Result<T::Piece, RequestError>) -> Result<T::Piece, ServiceError> {
+    fn counted(&mut self, piece: Result<T::Piece, ServiceError>) -> Result<T::Piece, ServiceError> {
         match &piece {
             Ok(piece) => {
                 self.account.made(piece.size().sound);
@@ -83,13 +82,7 @@ impl<T: Task> Answer<T> {
         if self.over && piece.is_ok() {
             self.account.succeed();
         }
-        piece.map_err(|error| self.failed(error))
-    }
-
-    fn failed(&mut self, error: RequestError) -> ServiceError {
-        let error = ServiceError::from(error);
-        self.account.fail(&error);
-        error
+        piece.inspect_err(|error| self.account.fail(error))
     }
 }
 
@@ -149,7 +142,7 @@ impl<T: Task<Piece = SpeechEvent>> Answer<T> {
             return None;
         }
         let piece = self.answers.only().await;
-        Some(self.counted(piece))
+        Some(self.counted(piece.map_err(ServiceError::from)))
     }
 
     /// Waits for the last piece, and gives all of them as one sound.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use futures::future::select_all;
 
-use super::original::Original;
+use super::{ServiceError, diarization::by_speaker, original::Original};
 use crate::{
     model::{RequestError, Responses},
     speech::{Piece, Segment, Summary, Task, Transcribe, TranscriptEvent, Warning},
@@ -15,6 +15,10 @@ pub(super) struct Answers<T: Task> {
     all: Vec<Channel<T>>,
     /// Segments that were handed on.
     segments: usize,
+    /// A segment of which it is not known yet who says it.
+    unsaid: Option<Segment>,
+    /// The rest of one that several say.
+    said: VecDeque<Segment>,
 }
 
 /// The answer for one of them.
@@ -32,7 +36,7 @@ impl<T: Task> Answers<T> {
     /// Of one request at least.
     pub fn new(answers: Vec<(Responses<T>, Original)>) -> Self {
         let channel = |(responses, original)| Channel { responses, original, waiting: VecDeque::new(), over: false };
-        Self { all: answers.into_iter().map(channel).collect(), segments: 0 }
+        Self { all: answers.into_iter().map(channel).collect(), segments: 0, unsaid: None, said: VecDeque::new() }
     }
 
     /// How many there are, where they are told apart.
@@ -60,14 +64,37 @@ impl<T: Task> Answers<T> {
 }
 
 impl Answers<Transcribe> {
-    /// The next piece, in order of time.
-    pub async fn next(&mut self) -> Result<TranscriptEvent, RequestError> {
+    /// The next piece, in order of time. May be dropped and called again at any time.
+    pub async fn next(&mut self) -> Result<TranscriptEvent, ServiceError> {
         loop {
-            if let Some(piece) = self.in_turn() {
-                return Ok(piece);
+            self.ask_who_says_it().await?;
+            if let Some(segment) = self.said.pop_front() {
+                return Ok(self.numbered(segment));
             }
-            self.more().await?;
+            match self.in_turn() {
+                Some(TranscriptEvent::Segment(segment)) => self.unsaid = Some(segment),
+                Some(piece) => return Ok(piece),
+                None => self.more().await?,
+            }
         }
+    }
+
+    /// Where that is asked for, waits until it is known who speaks when.
+    async fn ask_who_says_it(&mut self) -> Result<(), ServiceError> {
+        if self.unsaid.is_none() {
+            return Ok(());
+        }
+        let diarization = self.all.iter_mut().find_map(|channel| channel.original.diarization.as_mut());
+        let turns = match diarization {
+            Some(diarization) => Some(diarization.turns().await?),
+            None => None,
+        };
+        let Some(segment) = self.unsaid.take() else { return Ok(()) };
+        match turns {
+            Some(turns) => self.said.extend(by_speaker(segment, turns)),
+            None => self.said.push_back(segment),
+        }
+        Ok(())
     }
 
     /// Waits for a piece of any channel. Those that are ahead are read as well: a model that works on one channel at a time
@@ -97,20 +124,17 @@ impl Answers<Transcribe> {
         };
         let starts = heads?.into_iter().enumerate().filter_map(|(at, event)| Some((at, start(&event)?)));
         match starts.min_by(|one, other| one.1.total_cmp(&other.1)) {
-            Some((at, _)) => self.all[at].waiting.pop_front().map(|event| self.numbered(event)),
+            Some((at, _)) => self.all[at].waiting.pop_front(),
             None => self.summary().map(TranscriptEvent::Done),
         }
     }
 
-    /// Segments count through all channels.
-    fn numbered(&mut self, event: TranscriptEvent) -> TranscriptEvent {
-        match event {
-            TranscriptEvent::Segment(segment) if self.all.len() > 1 => {
-                self.segments += 1;
-                TranscriptEvent::Segment(Segment { id: self.segments - 1, ..segment })
-            }
-            event => event,
-        }
+    /// Segments count through all channels, and all speakers.
+    fn numbered(&mut self, segment: Segment) -> TranscriptEvent {
+        self.segments += 1;
+        let told_apart = self.all.len() > 1 || segment.speaker.is_some();
+        let id = if told_apart { self.segments - 1 } else { segment.id };
+        TranscriptEvent::Segment(Segment { id, ..segment })
     }
 
     /// Of all of them together, in the language in which most was said.

@@ -3,7 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{LexiconFile, live::LiveConfig};
-use crate::model::{FlowLimits, ProgramChoice};
+use crate::{
+    listening,
+    model::{FlowLimits, ProgramChoice},
+};
 
 /// What the service needs to know.
 #[derive(Clone, Debug)]
@@ -33,6 +36,8 @@ pub struct Config {
     pub voices: Option<PathBuf>,
     /// Bytes of decoded recordings of speakers that are kept for the next request.
     pub voice_memory: u64,
+    /// The networks that hear beside the models.
+    pub listening: listening::Config,
     /// Sound that comes in while somebody speaks.
     pub live: LiveConfig,
 }

@@ -7,6 +7,7 @@ use crate::{
     audio::DecodeError,
     catalog::Unknown,
     lifecycle::Unavailable,
+    listening::DiarizationError,
     model::RequestError,
     runtime::Rejected,
     speech::{Awaited, Fault, Kind, ModelName, TaskKind},
@@ -43,6 +44,15 @@ pub enum ServiceError {
     Queue(#[from] Rejected),
     #[error(transparent)]
     Request(#[from] RequestError),
+    #[error(
+        "speakers are not told apart here: this server has no network that does so; `audio.speaker_network` names its file, or \
+         leave diarize out"
+    )]
+    NoSpeakerNetwork,
+    #[error(transparent)]
+    Diarization(#[from] DiarizationError),
+    #[error("the reference of the speaker {name:?} cannot be heard: {error}")]
+    KnownSpeaker { name: String, error: Box<ServiceError> },
     #[error(transparent)]
     Text(#[from] TextError),
     #[error(transparent)]
@@ -111,7 +121,10 @@ impl ServiceError {
             Self::Queue(error) => Some(error),
             Self::Request(error) => Some(error),
             Self::Voice(error) => Some(error),
-            Self::Unsupported { .. }
+            Self::Diarization(error) => Some(error),
+            Self::KnownSpeaker { error, .. } => Some(error.as_ref()),
+            Self::NoSpeakerNetwork
+            | Self::Unsupported { .. }
             | Self::WrongTask { .. }
             | Self::Audio(_)
             | Self::Undecoded { .. }
@@ -127,7 +140,9 @@ impl ServiceError {
 impl Fault for ServiceError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Unsupported { .. } | Self::WrongTask { .. } | Self::Prosody(_) => Kind::Unsupported,
+            Self::Unsupported { .. } | Self::WrongTask { .. } | Self::Prosody(_) | Self::NoSpeakerNetwork => {
+                Kind::Unsupported
+            }
             Self::Audio(error) if error.is_too_large() => Kind::TooLarge,
             Self::TooLong { .. } => Kind::TooLarge,
             Self::Text(TextError::TooLong { .. }) => Kind::TooLarge,
@@ -139,6 +154,8 @@ impl Fault for ServiceError {
             | Self::Model(_)
             | Self::Queue(_)
             | Self::Request(_)
+            | Self::Diarization(_)
+            | Self::KnownSpeaker { .. }
             | Self::Voice(_) => self.inner().map_or(Kind::Internal, Fault::kind),
         }
     }
@@ -159,6 +176,8 @@ impl Fault for ServiceError {
         match self {
             Self::Audio(_) | Self::Undecoded { .. } => Some("audio"),
             Self::Text(_) | Self::Prosody(_) => Some("text"),
+            Self::NoSpeakerNetwork => Some("diarize"),
+            Self::KnownSpeaker { .. } => Some("known_speaker_references"),
             Self::Unsupported { .. } | Self::WrongTask { .. } | Self::Unknown(_) => Some("model"),
             _ => self.inner().and_then(Fault::param),
         }

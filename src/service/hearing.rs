@@ -7,10 +7,11 @@ use tracing::instrument;
 
 use super::{
     Service, ServiceError,
+    diarization::DiarizationAsk,
     memory::MemoryShare,
     original::Heard,
     request::Recording,
-    sound::{self, Decoded, Hearing, Sound},
+    sound::{self, Cut, Decoded, Hearing, Sound},
 };
 use crate::{
     audio::{self, DecodeError, VoiceActivity},
@@ -30,7 +31,9 @@ impl Service {
         let Err(error) = spawn_blocking(probe).await.map_err(failed)? else { return Ok(Sound::Undecoded(hearing)) };
         let (start, share) = (Instant::now(), self.decoded.nothing());
         let decoded = self.hear_otherwise(recording, hearing.channels, rate, longest, error, share).await?;
-        self.cut(decoded, hearing.channels, hearing.voice_activity, start).await.map(Sound::Decoded)
+        self.cut(decoded, hearing.channels, (hearing.voice_activity, hearing.diarization), start)
+            .await
+            .map(Sound::Decoded)
     }
 
     /// What a model is given of a recording: one sound, or one of each channel. There is at least one.
@@ -43,7 +46,7 @@ impl Service {
 
     #[instrument(name = "decode", level = "debug", skip_all, fields(bytes = hearing.audio.bytes() as i64))]
     async fn decode(&self, hearing: Hearing, rate: u32, longest: Duration) -> Result<Vec<Heard>, ServiceError> {
-        let Hearing { audio, channels, voice_activity } = hearing;
+        let Hearing { audio, channels, voice_activity, diarization } = hearing;
         let _permit = self.decoders.acquire().await.map_err(closed)?;
         let (start, mut share, file) = (Instant::now(), self.decoded.nothing(), audio.file());
         let decode = move || (sound::decode(audio, channels, rate, longest, &mut share), share);
@@ -53,18 +56,20 @@ impl Service {
             }
             ((decoded, share), _) => (decoded?, share),
         };
-        self.cut(decoded, channels, voice_activity, start).await
+        self.cut(decoded, channels, (voice_activity, diarization), start).await
     }
 
     async fn cut(
         &self,
         (decoded, share): (Decoded, MemoryShare),
         channels: Channels,
-        voice_activity: Option<VoiceActivity>,
+        (voice_activity, diarization): (Option<VoiceActivity>, Option<DiarizationAsk>),
         start: Instant,
     ) -> Result<Vec<Heard>, ServiceError> {
         self.metrics.warned(&decoded.warnings);
-        let cut = move || sound::cut(decoded, channels, voice_activity, share);
+        let (voices, memory) = (self.listeners.voices.clone(), self.decoded.clone());
+        let asked = Cut { channels, voice_activity, diarization, voices, memory };
+        let cut = move || sound::cut(decoded, asked, share);
         let heard = spawn_blocking(cut).await.map_err(failed)?;
         self.metrics.decode_seconds.observe(start.elapsed().as_secs_f64());
         heard

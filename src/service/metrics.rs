@@ -28,6 +28,8 @@ pub(super) struct Metrics {
     seconds: HistogramVec,
     /// Seconds that it took to decode and resample a recording.
     pub(super) decode_seconds: Histogram,
+    /// Seconds that it took to tell the speakers of a recording apart.
+    pub(super) diarization_seconds: Histogram,
     /// Seconds of sound that were taken in.
     audio_seconds: CounterVec,
     /// Seconds of sound that were made.
@@ -91,6 +93,13 @@ impl Metrics {
                 "sconce_audio_decode_seconds",
                 "Seconds that it took to decode and resample a recording.",
             ))?,
+            diarization_seconds: Histogram::with_opts(
+                HistogramOpts::new(
+                    "sconce_diarization_seconds",
+                    "Seconds that it took to tell the speakers of a recording apart.",
+                )
+                .buckets(REQUEST_SECONDS.to_vec()),
+            )?,
             audio_seconds: CounterVec::new(
                 Opts::new("sconce_audio_seconds_total", "Seconds of sound that were taken in, by model."),
                 &["model"],
@@ -135,6 +144,7 @@ impl Metrics {
         registry.register(Box::new(metrics.in_flight.clone()))?;
         registry.register(Box::new(metrics.seconds.clone()))?;
         registry.register(Box::new(metrics.decode_seconds.clone()))?;
+        registry.register(Box::new(metrics.diarization_seconds.clone()))?;
         registry.register(Box::new(metrics.audio_seconds.clone()))?;
         registry.register(Box::new(metrics.speech_seconds.clone()))?;
         registry.register(Box::new(metrics.characters.clone()))?;

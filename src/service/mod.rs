@@ -6,6 +6,7 @@ mod answer;
 mod call;
 mod channels;
 mod config;
+mod diarization;
 mod error;
 mod fallback;
 mod ffmpeg;
@@ -53,6 +54,7 @@ pub use voices::{Voice, VoiceError, VoiceNotes, Voices};
 use self::{
     answer::Started,
     channels::Answers,
+    diarization::DiarizationAsk,
     fallback::Substitute,
     ffmpeg::Ffmpeg,
     live::{LiveMetrics, LiveRoom},
@@ -67,11 +69,15 @@ use crate::{
     audio::Pcm,
     catalog::{Catalog, Entry},
     lifecycle::{AcquireOptions, Lease, Lifecycle, Unavailable},
+    listening::{KnownSpeaker, Listeners},
     model::{Availability, Family, FlowLimits, InputSender, Request, RequestError, request},
     runtime::Runnable,
-    speech::{Convert, Synthesize, SynthesizeOptions, Task, TaskKind, Transcribe},
+    speech::{Convert, Synthesize, SynthesizeOptions, Task, TaskKind, Timestamps, Transcribe},
     text::{Chunk, ChunkLimits, LengthCheck},
 };
+
+/// Of a recording of somebody who is known: ten seconds tell as much of a voice as more.
+const LONGEST_REFERENCE: Duration = Duration::from_secs(30);
 
 /// The models of this server, ready to be asked.
 #[derive(Clone)]
@@ -86,6 +92,7 @@ pub struct Service {
     decoded: MemoryBudget,
     metrics: Metrics,
     voices: Voices,
+    listeners: Listeners,
     live: LiveRoom,
     live_metrics: LiveMetrics,
 }
@@ -128,6 +135,7 @@ impl Service {
         config: Config,
         catalog: Arc<Catalog>,
         lifecycle: Lifecycle,
+        listeners: Listeners,
         registry: &Registry,
     ) -> Result<Self, prometheus::Error> {
         // Decoding is pure CPU work on the blocking pool: more at once than cores only costs memory.
@@ -139,7 +147,7 @@ impl Service {
         let decoded = MemoryBudget::new(config.max_decoded, "decoded recordings", "limits.max_decoded");
         let ffmpeg = Ffmpeg::find(&config.ffmpeg, config.ffmpeg_time_limit);
         let known = Arc::new(ArcSwap::from_pointee(Known { catalog, config }));
-        Ok(Self { known, lifecycle, decoders, ffmpeg, decoded, metrics, voices, live, live_metrics })
+        Ok(Self { known, lifecycle, decoders, ffmpeg, decoded, metrics, voices, listeners, live, live_metrics })
     }
 
     /// The models that there are now.
@@ -206,12 +214,43 @@ impl Service {
         &self,
         call: Call,
         asked: TranscribeRequest,
-        account: Account,
+        mut account: Account,
     ) -> Result<Answer<Transcribe>, ServiceError> {
-        let TranscribeRequest { audio, options, voice_activity } = asked;
-        let hearing = Hearing { audio, channels: options.channels, voice_activity };
+        let TranscribeRequest { audio, mut options, voice_activity, known_speakers } = asked;
+        let diarization = match options.diarize {
+            true => Some(self.diarization(known_speakers).await.inspect_err(|error| account.fail(error))?),
+            false => None,
+        };
+        if diarization.is_some() && self.tells_words(call.model.as_deref()) {
+            // By its words a segment is told apart in which speakers change.
+            options.timestamps = Timestamps::Word;
+        }
+        let hearing = Hearing { audio, channels: options.channels, voice_activity, diarization };
         let asked = Asked::of(hearing, options, |audio, options| Transcribe { audio, options });
         self.answer(call, account, asked).await
+    }
+
+    /// What finds the speakers of a recording, with the voices of those who are known.
+    async fn diarization(&self, known: Vec<(String, Recording)>) -> Result<DiarizationAsk, ServiceError> {
+        let diarizer = self.listeners.speakers.clone().ok_or(ServiceError::NoSpeakerNetwork)?;
+        let mut voices = Vec::with_capacity(known.len());
+        for (name, reference) in known {
+            let sound = Sound::Undecoded(Hearing::of(reference.into()));
+            let heard = self.hear(sound, ANY_RATE, LONGEST_REFERENCE).await;
+            match heard.map(|heard| heard.into_iter().next()) {
+                Ok(Some((voice, _))) => voices.push(KnownSpeaker { name, voice }),
+                Ok(None) => return Err(ServiceError::Internal("a reference has no sound")),
+                Err(error) => return Err(ServiceError::KnownSpeaker { name, error: Box::new(error) }),
+            }
+        }
+        Ok(DiarizationAsk { diarizer, known: voices, seconds: self.metrics.diarization_seconds.clone() })
+    }
+
+    /// Whether a model is known to tell when each word is said.
+    fn tells_words(&self, model: Option<&str>) -> bool {
+        let catalog = self.catalog();
+        let entry = catalog.resolve_for(model, TaskKind::Transcribe);
+        entry.is_ok_and(|entry| entry.family.is_some_and(|family| family.tells_words()))
     }
 
     /// Has a text spoken. The sound arrives while it is made; dropping it stops the work.

@@ -1,8 +1,9 @@
 //! The recording that an answer is of, where the model hears only parts of it.
 
-use super::memory::MemoryShare;
+use super::{diarization::Diarization, memory::MemoryShare};
 use crate::{
     audio::{Pcm, Timeline, VoiceActivity},
+    listening::VoiceDetection,
     speech::{Segment, Summary, TranscriptEvent, Warning},
 };
 
@@ -14,6 +15,8 @@ pub(super) struct Original {
     warnings: Vec<Warning>,
     /// Where in it the model listens, if not everywhere.
     timeline: Option<Timeline>,
+    /// Who speaks in it, where that is asked for.
+    pub diarization: Option<Diarization>,
     /// The memory of its sound, for as long as the answer is under way.
     _share: Option<MemoryShare>,
 }
@@ -26,13 +29,13 @@ pub(super) type Heard = (Pcm, Original);
 impl Original {
     /// None at all.
     pub fn silent() -> Self {
-        Self { seconds: 0.0, channel: None, warnings: Vec::new(), timeline: None, _share: None }
+        Self { seconds: 0.0, channel: None, warnings: Vec::new(), timeline: None, diarization: None, _share: None }
     }
 
     /// What is to be heard of a recording, and the recording.
-    pub fn cut(pcm: Pcm, voice: Option<VoiceActivity>) -> (Pcm, Self) {
+    pub fn cut(pcm: Pcm, voice: Option<(VoiceActivity, &VoiceDetection)>) -> (Pcm, Self) {
         let seconds = pcm.seconds();
-        let (pcm, timeline) = match voice.map(|voice| voice.excerpt(&pcm)) {
+        let (pcm, timeline) = match voice.map(|(activity, voices)| voices.excerpt(activity, &pcm)) {
             Some(excerpt) => (excerpt.pcm, Some(excerpt.timeline)),
             None => (pcm, None),
         };
@@ -48,9 +51,9 @@ impl Original {
         &self.warnings
     }
 
-    /// Has it keep the memory of its sound, and tell what was amiss with it.
-    pub fn hold(&mut self, share: MemoryShare, warnings: Vec<Warning>) {
-        (self._share, self.warnings) = (Some(share), warnings);
+    /// Has it keep the memory of its sound, and tell what was amiss with it and who speaks.
+    pub fn hold(&mut self, share: MemoryShare, warnings: Vec<Warning>, diarization: Option<Diarization>) {
+        (self._share, self.warnings, self.diarization) = (Some(share), warnings, diarization);
     }
 
     /// In the times of the recording, and on its channel.
@@ -98,7 +101,8 @@ mod tests {
     use crate::speech::Word;
 
     fn segment(seek: usize, start: f64, end: f64) -> Segment {
-        let word = |start, end| Word { word: "a".to_owned(), start, end, probability: 1.0, channel: None };
+        let word =
+            |start, end| Word { word: "a".to_owned(), start, end, probability: 1.0, channel: None, speaker: None };
         Segment {
             id: 0,
             seek,
@@ -111,6 +115,7 @@ mod tests {
             compression_ratio: 1.0,
             no_speech_prob: 0.0,
             channel: None,
+            speaker: None,
             words: vec![word(start, start + 0.2), word(end - 0.2, end)],
             logprobs: vec![],
             alternatives: Vec::new(),
@@ -132,7 +137,7 @@ mod tests {
 
     #[test]
     fn pieces_get_the_times_of_the_recording_and_its_length() {
-        let (heard, original) = Original::cut(hum(), Some(VoiceActivity::default()));
+        let (heard, original) = Original::cut(hum(), Some((VoiceActivity::default(), &VoiceDetection::default())));
         assert!((heard.seconds() - 1.8).abs() < 0.1, "{}", heard.seconds());
         let TranscriptEvent::Segment(placed) = original.place(TranscriptEvent::Segment(segment(0, 0.3, 1.3))) else {
             panic!()

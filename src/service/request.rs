@@ -34,6 +34,8 @@ pub struct TranscribeRequest {
     pub options: TranscribeOptions,
     /// Hear nothing but what this finds to be speech. Times are those of the whole recording all the same.
     pub voice_activity: Option<VoiceActivity>,
+    /// Those who may speak and whose voices are known, by name; where it is to be told who says what.
+    pub known_speakers: Vec<(String, Recording)>,
 }
 
 /// What to say in another voice, and how.

@@ -6,13 +6,15 @@ use tracing::debug;
 
 use super::{
     Voices,
+    diarization::DiarizationAsk,
     error::ServiceError,
-    memory::MemoryShare,
+    memory::{MemoryBudget, MemoryShare},
     original::{Heard, Original},
     request::{AudioInput, Recording},
 };
 use crate::{
     audio::{self, DecodeError, Pcm, UnusableRate, VoiceActivity},
+    listening::VoiceDetection,
     speech::{Channels, Convert, Synthesize, Task, Transcribe, VoiceInput, Warning},
 };
 
@@ -30,6 +32,8 @@ pub(super) struct Hearing {
     pub channels: Channels,
     /// Nothing but what this finds to be speech.
     pub voice_activity: Option<VoiceActivity>,
+    /// Whether it is told who says what.
+    pub diarization: Option<DiarizationAsk>,
 }
 
 /// A recording on its way to a model.
@@ -108,27 +112,41 @@ fn decode_file(
     }
 }
 
+/// What is to be made of a recording that was decoded.
+pub(super) struct Cut {
+    pub channels: Channels,
+    pub voice_activity: Option<VoiceActivity>,
+    pub diarization: Option<DiarizationAsk>,
+    pub voices: VoiceDetection,
+    /// For what finds the speakers.
+    pub memory: MemoryBudget,
+}
+
 /// What is to be heard of a recording, and the recording: an excerpt is a copy.
 pub(super) fn cut(
     Decoded { channels, warnings }: Decoded,
-    asked: Channels,
-    voice_activity: Option<VoiceActivity>,
+    asked: Cut,
     mut share: MemoryShare,
 ) -> Result<Vec<Heard>, ServiceError> {
+    let Cut { channels: told_apart, voice_activity, diarization, voices, memory } = asked;
     let bytes = |pcm: &Pcm| size_of_val(pcm.samples());
+    let diarization = match (diarization, channels.first()) {
+        (Some(ask), Some(pcm)) => Some(ask.start(pcm, &memory)?),
+        _ => None,
+    };
     if voice_activity.is_some() {
         let longest = channels.iter().map(bytes).max().unwrap_or_default();
         share.resize(channels.iter().map(bytes).sum::<usize>() + longest)?;
     }
     let cut = |(at, pcm)| {
-        let (pcm, original) = Original::cut(pcm, voice_activity);
-        (pcm, if asked == Channels::Separate { original.on(at) } else { original })
+        let (pcm, original) = Original::cut(pcm, voice_activity.map(|activity| (activity, &voices)));
+        (pcm, if told_apart == Channels::Separate { original.on(at) } else { original })
     };
     let mut heard: Vec<Heard> = channels.into_iter().enumerate().map(cut).collect();
     share.resize(heard.iter().map(|(pcm, _)| bytes(pcm)).sum())?;
     // They end together, so that one of them holds what is of all.
     if let Some((_, original)) = heard.first_mut() {
-        original.hold(share, warnings);
+        original.hold(share, warnings, diarization);
     }
     Ok(heard)
 }
@@ -153,7 +171,7 @@ fn voice_at(mut voice: Option<VoiceInput>, rate: u32, voices: &Voices) -> Result
 impl Hearing {
     /// All of it, as one channel.
     pub fn of(audio: AudioInput) -> Self {
-        Self { audio, channels: Channels::Mix, voice_activity: None }
+        Self { audio, channels: Channels::Mix, voice_activity: None, diarization: None }
     }
 }
 

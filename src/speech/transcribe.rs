@@ -35,6 +35,10 @@ pub struct TranscribeOptions {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub channels: Channels,
+    /// Whether it is told who says what.
+    #[serde(default)]
+    #[schema(value_type = Option<bool>)]
+    pub diarize: bool,
     /// Whether each token is wanted with its log-probability.
     #[serde(skip)]
     pub logprobs: bool,
@@ -118,6 +122,9 @@ pub struct Segment {
     /// On which it was heard, from 0; only where channels are heard separately.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channel: Option<usize>,
+    /// Who says it; only where that is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speaker: Option<String>,
     /// Empty unless asked for.
     #[serde(skip)]
     pub words: Vec<Word>,
@@ -148,6 +155,9 @@ pub struct Word {
     /// On which it was heard, from 0; only where channels are heard separately.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channel: Option<usize>,
+    /// Who says it; only where that is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speaker: Option<String>,
 }
 
 /// How sure a model was of a token.
@@ -170,6 +180,10 @@ impl TranscribeOptions {
             Some(temperature) if !(0.0..=1.0).contains(&temperature) => {
                 let message = format!("temperature is {temperature}; 0 to 1 would be right");
                 Err(Problem::invalid("temperature", message))
+            }
+            _ if self.diarize && self.channels == Channels::Separate => {
+                let message = "diarize is for one sound; with channels separate each side is told by its channel";
+                Err(Problem::invalid("diarize", message.to_owned()))
             }
             _ => Ok(self),
         }

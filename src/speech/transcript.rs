@@ -15,11 +15,12 @@ pub struct Transcript {
     pub warnings: Vec<Warning>,
 }
 
-/// The text of segments as they come. Where channels are told apart, each turn is a line that begins with its channel.
+/// The text of segments as they come. Where channels or speakers are told apart, each turn is a line that begins with whose it
+/// is.
 #[derive(Debug, Default)]
 pub struct RunningText {
     text: String,
-    channel: Option<usize>,
+    label: String,
 }
 
 // === impl Transcript ===
@@ -58,7 +59,7 @@ impl Transcript {
         for (index, segment) in self.segments.iter().enumerate() {
             let (start, end) = (clock(segment.start, ','), clock(segment.end, ','));
             // Writing to a string cannot fail.
-            let label = segment.channel.map(label).unwrap_or_default();
+            let label = label(segment);
             let _ = write!(srt, "{}\n{start} --> {end}\n{label}{}\n\n", index + 1, cue(&segment.text));
         }
         srt
@@ -69,7 +70,7 @@ impl Transcript {
         let mut vtt = "WEBVTT\n\n".to_owned();
         for segment in &self.segments {
             let (start, end) = (clock(segment.start, '.'), clock(segment.end, '.'));
-            let voice = segment.channel.map(|channel| format!("<v Channel {channel}>")).unwrap_or_default();
+            let voice = voice(segment);
             let _ = write!(vtt, "{start} --> {end}\n{voice}{}\n\n", cue(&segment.text));
         }
         vtt
@@ -80,7 +81,7 @@ impl Transcript {
         let mut tsv = "start\tend\ttext\n".to_owned();
         for segment in &self.segments {
             let text = segment.text.trim().replace(['\t', '\n'], " ");
-            let label = segment.channel.map(label).unwrap_or_default();
+            let label = label(segment);
             let _ = writeln!(tsv, "{}\t{}\t{label}{text}", millis(segment.start), millis(segment.end));
         }
         tsv
@@ -92,15 +93,15 @@ impl Transcript {
 impl RunningText {
     /// What a segment adds.
     pub fn push(&mut self, segment: &Segment) -> &str {
-        let before = self.text.len();
-        match segment.channel.filter(|channel| self.channel != Some(*channel)) {
-            Some(channel) => {
-                let line = if self.text.is_empty() { "" } else { "\n" };
-                self.text.extend([line, &label(channel), segment.text.trim_start()]);
-                self.channel = Some(channel);
-            }
-            None if self.text.is_empty() => self.text.push_str(segment.text.trim_start()),
-            None => self.text.push_str(&segment.text),
+        let (before, label) = (self.text.len(), label(segment));
+        if label != self.label {
+            let line = if self.text.is_empty() { "" } else { "\n" };
+            self.text.extend([line, &label, segment.text.trim_start()]);
+            self.label = label;
+        } else if self.text.is_empty() {
+            self.text.push_str(segment.text.trim_start());
+        } else {
+            self.text.push_str(&segment.text);
         }
         &self.text[before..]
     }
@@ -111,9 +112,22 @@ impl RunningText {
     }
 }
 
-/// Who speaks, in formats that have no field for it.
-fn label(channel: usize) -> String {
-    format!("[channel {channel}] ")
+/// Who speaks, in formats that have no field for it; of speakers as OpenAI's text has it.
+fn label(segment: &Segment) -> String {
+    match (&segment.speaker, segment.channel) {
+        (Some(speaker), _) => format!("{speaker}: "),
+        (None, Some(channel)) => format!("[channel {channel}] "),
+        (None, None) => String::new(),
+    }
+}
+
+/// The same in WebVTT.
+fn voice(segment: &Segment) -> String {
+    match (&segment.speaker, segment.channel) {
+        (Some(speaker), _) => format!("<v {speaker}>"),
+        (None, Some(channel)) => format!("<v Channel {channel}>"),
+        (None, None) => String::new(),
+    }
 }
 
 /// In whole milliseconds.
@@ -150,6 +164,7 @@ mod tests {
             compression_ratio: 1.0,
             no_speech_prob: 0.0,
             channel: None,
+            speaker: None,
             words: vec![],
             logprobs: vec![],
             alternatives: Vec::new(),
@@ -168,7 +183,14 @@ mod tests {
     fn call(lines: &[(usize, f64, f64, &str)]) -> Transcript {
         let mut call = transcript(&lines.iter().map(|&(_, start, end, text)| (start, end, text)).collect::<Vec<_>>());
         for (segment, (channel, ..)) in call.segments.iter_mut().zip(lines) {
-            let word = |start| Word { word: "a".into(), start, end: start, probability: 1.0, channel: Some(*channel) };
+            let word = |start| Word {
+                word: "a".into(),
+                start,
+                end: start,
+                probability: 1.0,
+                channel: Some(*channel),
+                speaker: None,
+            };
             segment.words = vec![word(segment.start), word(segment.end)];
             segment.channel = Some(*channel);
         }
@@ -219,5 +241,16 @@ mod tests {
     #[test]
     fn text_joins_segments_as_the_model_spaced_them() {
         assert_eq!(transcript(&[(0.0, 1.0, " one"), (1.0, 2.0, " two")]).text(), "one two");
+    }
+
+    #[test]
+    fn speakers_are_named_as_openai_does_and_as_browsers_show_it() {
+        let mut talk = transcript(&[(0.0, 1.0, " Good morning."), (1.0, 2.0, " How are you?"), (2.0, 3.0, " Fine.")]);
+        for (segment, speaker) in talk.segments.iter_mut().zip(["Ann", "Ann", "B"]) {
+            segment.speaker = Some(speaker.to_owned());
+        }
+        assert_eq!(talk.text(), "Ann: Good morning. How are you?\nB: Fine.");
+        assert!(talk.vtt().contains("\n<v Ann>How are you?\n") && talk.srt().contains("\nB: Fine.\n"));
+        assert!(talk.tsv().ends_with("2000\t3000\tB: Fine.\n"));
     }
 }

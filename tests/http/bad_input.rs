@@ -120,7 +120,11 @@ async fn fields_that_are_wrong_or_unknown() {
     let server = Server::start();
     for (fields, param, part) in [
         (&[("response_format", "yaml")][..], "response_format", "verbose_json"),
-        (&[("response_format", "diarized_json")], "response_format", "speakers"),
+        (&[("response_format", "diarized_json")], "diarize", "audio.speaker_network"),
+        (&[("diarize", "true")], "diarize", "audio.speaker_network"),
+        (&[("diarize", "perhaps")], "diarize", "true or false"),
+        (&[("diarize", "true"), ("channels", "separate")], "diarize", "by its channel"),
+        (&[("diarize", "false"), ("response_format", "diarized_json")], "diarize", "leave diarize out"),
         (&[("temperature", "hot")], "temperature", "0 to 1"),
         (&[("temperature", "3")], "temperature", "0 to 1"),
         (&[("timestamp_granularities[]", "word")], "timestamp_granularities", "verbose_json"),
@@ -134,8 +138,37 @@ async fn fields_that_are_wrong_or_unknown() {
         (&[("include[]", "tokens")], "include", "logprobs"),
         (&[("include[]", "logprobs"), ("response_format", "verbose_json")], "include", "json"),
         (&[("include[]", "logprobs"), ("response_format", "text")], "include", "json"),
-        (&[("known_speaker_names[]", "anna")], "known_speaker_names", "speakers"),
-        (&[("known_speaker_references[]", "data:")], "known_speaker_references", "speakers"),
+        (&[("known_speaker_names[]", "anna")], "known_speaker_names", "each speaker has one of both"),
+        (&[("known_speaker_references[]", "data:")], "known_speaker_references", "each speaker has one of both"),
+        (
+            &[("known_speaker_names[]", "anna"), ("known_speaker_references[]", "data:audio/wav,UklGRg")],
+            "known_speaker_references",
+            "data:audio/wav;base64,",
+        ),
+        (
+            &[("known_speaker_names[]", "<b>"), ("known_speaker_references[]", "data:audio/wav;base64,UklGRg==")],
+            "known_speaker_names",
+            "1 to 64 characters",
+        ),
+        (
+            &[
+                ("known_speaker_names[]", "ann"),
+                ("known_speaker_names[]", "ann"),
+                ("known_speaker_references[]", "data:audio/wav;base64,UklGRg=="),
+                ("known_speaker_references[]", "data:audio/wav;base64,UklGRg=="),
+            ],
+            "known_speaker_names",
+            "two speakers",
+        ),
+        (
+            &[
+                ("diarize", "false"),
+                ("known_speaker_names[]", "ann"),
+                ("known_speaker_references[]", "data:audio/wav;base64,UklGRg=="),
+            ],
+            "known_speaker_names",
+            "needs diarize",
+        ),
         (&[("languages[]", "en")], "languages", "language"),
         (&[("audio_sample", "")], "audio_sample", "file"),
         (&[("chunking_strategy", "often")], "chunking_strategy", "server_vad"),

@@ -195,7 +195,7 @@ def models_schema():
     return {"type": "object", "propertyNames": {"pattern": f"^({MODEL})$"}, "additionalProperties": closed(properties)}
 
 
-OPEN = {"speech.lexicon"}
+OPEN = {"audio.speaker_network", "audio.voice_network", "speech.lexicon"}
 """Files that hold no secret."""
 
 

@@ -75,6 +75,18 @@ impl Fbank {
         values
     }
 
+    /// The same, each band without its mean over time.
+    pub fn compute_centred(&self, samples: &[f32]) -> Vec<f32> {
+        let (mut values, bands) = (self.compute(samples), self.bands());
+        let frames = (values.len() / bands).max(1);
+        for band in 0..bands {
+            let sum = values.iter().skip(band).step_by(bands).copied().map(f64::from).sum::<f64>();
+            let mean = (sum / frames as f64) as f32;
+            values.iter_mut().skip(band).step_by(bands).for_each(|value| *value -= mean);
+        }
+        values
+    }
+
     /// One frame of the recording as it goes into the transform.
     fn prepare(&self, samples: &[f32], frame: &mut [f32]) {
         let sum = samples.iter().copied().map(f64::from).sum::<f64>();

@@ -3,6 +3,7 @@
 //! - [`decode()`] turns the bytes of a file, whatever its format, into [`Pcm`] at the rate that is wanted;
 //!   ([`decode_within`] asks for the memory, [`decode_apart`] keeps the channels apart, [`probe()`] only looks whether they
 //!   are such a file);
+//! - [`decode_live`] does so while they still come in;
 //! - [`conform`] does the same for samples;
 //! - [`resample()`] brings [`Pcm`] to another rate;
 //! - [`Stft`], [`LogMel`], [`MelSpectrogram`], [`Fbank`] and [`FbankStream`] make the spectra that models hear;
@@ -27,6 +28,7 @@ mod istft;
 mod join;
 mod loudness;
 pub mod mel;
+mod noise_score;
 mod pcm;
 mod resample;
 mod silence;
@@ -35,9 +37,11 @@ pub mod stft;
 mod testing;
 mod voice;
 mod voice_detector;
+mod voice_score;
 
 pub use decode::{
-    Apart, DecodeError, Decoded, MOST_APART, SourceFormat, conform, decode, decode_apart, decode_within, probe,
+    Apart, DecodeError, Decoded, LiveSound, MOST_APART, SourceFormat, conform, decode, decode_apart, decode_live,
+    decode_within, probe,
 };
 pub use encode::{AudioFormat, EncodeError, Encoder, encode, encode_float_wav, encode_wav};
 pub use fbank::Fbank;
@@ -53,3 +57,4 @@ pub use silence::trim_silence;
 pub use stft::Stft;
 pub use voice::{Excerpt, Timeline, VoiceActivity};
 pub use voice_detector::{VoiceChange, VoiceDetector};
+pub use voice_score::VoiceScore;

@@ -88,20 +88,17 @@ impl Default for VoiceActivity {
 impl VoiceActivity {
     /// What is left of a recording when noise and silence are cut out.
     pub fn excerpt(&self, pcm: &Pcm) -> Excerpt {
-        let (mut samples, mut stretches) = (Vec::new(), Vec::new());
-        let seconds = |samples: usize| samples as f64 / f64::from(pcm.rate());
-        for range in self.stretches(pcm) {
-            let (at, from) = (seconds(samples.len()), seconds(range.start));
-            stretches.push(Stretch { at, from, seconds: seconds(range.len()) });
-            samples.extend(&pcm.samples()[range]);
-        }
-        Excerpt { pcm: Pcm::new(samples, pcm.rate()), timeline: Timeline(stretches) }
+        Excerpt::of(pcm, self.stretches(pcm))
+    }
+
+    pub(super) fn samples_of(&self, time: Duration, rate: u32) -> u64 {
+        (time.as_secs_f64() * f64::from(rate)).round() as u64
     }
 
     /// In samples, in order, apart from each other.
     fn stretches(&self, pcm: &Pcm) -> Vec<Range<usize>> {
         let hop = (pcm.rate() as usize / FRAMES).max(1);
-        let samples = |time: Duration| (time.as_secs_f64() * f64::from(pcm.rate())).round() as usize;
+        let samples = |time: Duration| self.samples_of(time, pcm.rate()) as usize;
         let mut stretches: Vec<Range<usize>> = Vec::new();
         for run in runs(&self.speech(pcm, hop)) {
             let start = (run.start * hop).saturating_sub(samples(self.before));
@@ -208,9 +205,30 @@ fn runs(speech: &[bool]) -> Vec<Range<usize>> {
     runs
 }
 
+// === impl Excerpt ===
+
+impl Excerpt {
+    /// `ranges`: in samples, in order, apart from each other.
+    pub(super) fn of(pcm: &Pcm, ranges: Vec<Range<usize>>) -> Self {
+        let (mut samples, mut stretches) = (Vec::new(), Vec::new());
+        let seconds = |samples: usize| samples as f64 / f64::from(pcm.rate());
+        for range in ranges {
+            let (at, from) = (seconds(samples.len()), seconds(range.start));
+            stretches.push(Stretch { at, from, seconds: seconds(range.len()) });
+            samples.extend(&pcm.samples()[range]);
+        }
+        Self { pcm: Pcm::new(samples, pcm.rate()), timeline: Timeline(stretches) }
+    }
+}
+
 // === impl Timeline ===
 
 impl Timeline {
+    /// The stretches of the recording that are in the excerpt, in seconds of the recording.
+    pub fn stretches(&self) -> impl Iterator<Item = Range<f64>> {
+        self.0.iter().map(|stretch| stretch.from..stretch.from + stretch.seconds)
+    }
+
     /// Where in the recording something begins that begins at so many seconds of the excerpt.
     pub fn start(&self, seconds: f64) -> f64 {
         self.within(self.0.partition_point(|stretch| stretch.at <= seconds), seconds)

@@ -84,6 +84,7 @@ pub fn segment(json: &str, place: Place) -> Result<Option<Segment>, serde_json::
         compression_ratio: 0.0,
         no_speech_prob: 0.0,
         channel: None,
+        speaker: None,
         words: if place.words { heard } else { Vec::new() },
         logprobs: Vec::new(),
         alternatives: alternatives
@@ -94,7 +95,7 @@ pub fn segment(json: &str, place: Place) -> Result<Option<Segment>, serde_json::
 
 fn word(heard: &Heard, probability: f32) -> Word {
     let probability = probability.clamp(0.0, 1.0);
-    Word { word: heard.word.clone(), start: heard.start, end: heard.end, probability, channel: None }
+    Word { word: heard.word.clone(), start: heard.start, end: heard.end, probability, channel: None, speaker: None }
 }
 
 /// How likely each alternative is among all of them.

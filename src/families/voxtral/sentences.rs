@@ -60,6 +60,7 @@ impl Sentences {
             // The model does not say.
             no_speech_prob: 0.0,
             channel: None,
+            speaker: None,
             text,
             tokens,
             words: Vec::new(),

@@ -267,6 +267,7 @@ impl Worked for Transcribe {
             end: word.end,
             probability: word.probability,
             channel: None,
+            speaker: None,
         };
         let wanted = self.options.timestamps == Timestamps::Word;
         let words = if wanted { words.into_iter().map(word).collect() } else { Vec::new() };
@@ -283,6 +284,7 @@ impl Worked for Transcribe {
             compression_ratio: 0.0,
             no_speech_prob: 0.0,
             channel: None,
+            speaker: None,
             words,
             logprobs: Vec::new(),
             alternatives: Vec::new(),

@@ -20,6 +20,7 @@ pub(super) const PAGES: &[(&str, &str)] = &pages![
     "assistant",
     "caching",
     "calls",
+    "speakers",
     "chart",
     "clients",
     "cloud-run",

@@ -123,7 +123,10 @@ impl<D: Dialogue> Connection<D> {
                     self.ping().await?;
                 }
                 Happening::Again => {}
-                Happening::Expired => return Err(self.expired()),
+                Happening::Expired => {
+                    self.finish_item().await?;
+                    return Err(self.expired());
+                }
                 Happening::Stopping => return self.stop().await,
             }
         }
@@ -154,8 +157,8 @@ impl<D: Dialogue> Connection<D> {
         }
     }
 
-    /// The server goes down: what was said gets its text, and nothing more is taken.
-    async fn stop(&mut self) -> Going {
+    /// Nothing more is taken: what was said gets its text, and the client is told it, unless the server has no more time.
+    async fn finish_item(&mut self) -> Going {
         self.live.end();
         let draining = self.draining.clone();
         let mut over = pin!(draining.over());
@@ -166,7 +169,12 @@ impl<D: Dialogue> Connection<D> {
             }
         }
         let last = self.dialogue.ended(&self.live, true).unwrap_or_default();
-        self.say(last).await?;
+        self.say(last).await
+    }
+
+    /// The server goes down.
+    async fn stop(&mut self) -> Going {
+        self.finish_item().await?;
         let problem = Problem::new(Kind::Stopping, "the server is stopping; another one will take the next session");
         Err(Farewell::told(LiveEnd::Stopping, problem.passing(), "stopping", CloseCode::Away))
     }

@@ -7,6 +7,7 @@ use actix_web::{
     http::header::{HOST, HeaderName, ORIGIN},
     web,
 };
+use serde::de::DeserializeOwned;
 
 use super::connection::{Connection, Dialogue};
 use crate::{
@@ -26,12 +27,15 @@ pub(in crate::http) struct Opening<'a> {
     pub ask: LiveAsk,
 }
 
-/// Whether this server takes connections, and from this page.
-pub(in crate::http) fn admit(api: &Api, request: &HttpRequest) -> Result<(), Problem> {
+/// What the address asks for, if this server takes connections, and from this page.
+pub(in crate::http) fn admit<Q: DeserializeOwned>(api: &Api, request: &HttpRequest) -> Result<Q, Problem> {
     if api.draining.is_set() {
         return Err(Problem::new(Kind::Stopping, "the server is stopping").passing());
     }
-    from_a_page_that_may(api, request)
+    from_a_page_that_may(api, request)?;
+    let query = web::Query::from_query(request.query_string());
+    let wrong = |error| Problem::invalid("query", format!("the query cannot be read: {error}"));
+    query.map(web::Query::into_inner).map_err(wrong)
 }
 
 /// Begins a session with a client that was admitted.

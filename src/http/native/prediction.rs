@@ -169,6 +169,9 @@ pub(super) fn segment(segment: &Segment, timestamps: Timestamps) -> Value {
     if let Some(channel) = segment.channel {
         value["channel"] = channel.into();
     }
+    if let Some(speaker) = &segment.speaker {
+        value["speaker"] = speaker.as_str().into();
+    }
     if timestamps == Timestamps::Word {
         value["words"] = json!(segment.words);
     }

@@ -90,7 +90,8 @@ impl TaskRequest {
         let audio = || audio.ok_or_else(|| missing("audio", "recording"));
         match request.options {
             TaskOptions::Transcribe(options, format) => {
-                let request = TranscribeRequest { audio: audio()?, options, voice_activity: None };
+                let request =
+                    TranscribeRequest { audio: audio()?, options, voice_activity: None, known_speakers: Vec::new() };
                 Ok(Self::Transcribe(Box::new(request), format))
             }
             TaskOptions::Synthesize(fields, answer) => match request.content.matter {

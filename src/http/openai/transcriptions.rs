@@ -9,7 +9,7 @@ use crate::{
         form::Form,
         native::transcriptions::{
             bodies::{Transcription as TranscriptionBody, TranscriptionForm},
-            transcribe,
+            transcribe, transcribe_arriving,
         },
         problem::Problem,
     },
@@ -58,6 +58,9 @@ async fn answer(
     payload: web::Payload,
     mode: TranscribeMode,
 ) -> Result<HttpResponse, Problem> {
+    if body::is_form_in_the_making(request) {
+        return transcribe_arriving(api, request, payload, mode).await;
+    }
     let body = body::read(request, payload, api).await?;
     let Shape::Form = body.shape() else {
         return Err(body.not_taken("multipart/form-data, with the recording as the field file"));

@@ -69,10 +69,7 @@ async fn realtime(api: web::Data<Api>, request: HttpRequest, payload: web::Paylo
 }
 
 fn open(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
-    live::admit(api, request)?;
-    let query = web::Query::<Query>::from_query(request.query_string())
-        .map_err(|error| Problem::invalid("query", format!("the query cannot be read: {error}")))?
-        .into_inner();
+    let query: Query = live::admit(api, request)?;
     if let Some(intent) = query.intent.filter(|intent| intent != "transcription") {
         let message = format!("intent is {intent:?}; {ONLY_HEARS}");
         return Err(Problem::new(Kind::Unsupported, message).about("intent"));

@@ -110,7 +110,8 @@ mod tests {
     use crate::speech::Alternative;
 
     fn segment(text: &str, start: f64, alternatives: &[(&str, f32)]) -> Segment {
-        let word = Word { word: format!(" {text}"), start, end: start + 0.5, probability: 0.75, channel: None };
+        let word =
+            Word { word: format!(" {text}"), start, end: start + 0.5, probability: 0.75, channel: None, speaker: None };
         let alternative =
             |(text, confidence): &(&str, f32)| Alternative { text: (*text).to_owned(), confidence: *confidence };
         Segment {
@@ -125,6 +126,7 @@ mod tests {
             compression_ratio: 0.0,
             no_speech_prob: 0.0,
             channel: None,
+            speaker: None,
             words: vec![word],
             logprobs: vec![],
             alternatives: alternatives.iter().map(alternative).collect(),

@@ -57,10 +57,7 @@ async fn vosk(api: web::Data<Api>, request: HttpRequest, payload: web::Payload) 
 }
 
 fn open(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
-    live::admit(api, request)?;
-    let Query { model, sample_rate } = web::Query::<Query>::from_query(request.query_string())
-        .map_err(|error| Problem::invalid("query", format!("the query cannot be read: {error}")))?
-        .into_inner();
+    let Query { model, sample_rate } = live::admit(api, request)?;
     let mut settings = Settings { model: model.filter(|model| !model.is_empty()), ..Settings::default() };
     if let Some(rate) = sample_rate {
         settings.rate = settings::rate(rate)?;

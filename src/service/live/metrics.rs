@@ -5,6 +5,9 @@ use prometheus::{CounterVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaug
 /// From a small model on a free core to a large one behind others.
 const FINAL_SECONDS: [f64; 11] = [0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0];
 
+/// Around half a second, above which words seem to lag.
+const PARTIAL_SECONDS: [f64; 12] = [0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 3.0];
+
 /// The metrics of live sessions, by protocol.
 #[derive(Clone)]
 pub(in crate::service) struct LiveMetrics {
@@ -16,6 +19,8 @@ pub(in crate::service) struct LiveMetrics {
     pub(super) audio_seconds: CounterVec,
     /// Seconds from the end of an item to its text.
     pub(super) final_seconds: HistogramVec,
+    /// Seconds from the sound for which an item was heard before its end to what it seemed to be.
+    pub(super) partial_seconds: HistogramVec,
     /// Items whose text is not what was certain before.
     pub(super) revised: IntCounterVec,
 }
@@ -64,6 +69,14 @@ impl LiveMetrics {
                 .buckets(FINAL_SECONDS.to_vec()),
                 &["protocol"],
             )?,
+            partial_seconds: HistogramVec::new(
+                HistogramOpts::new(
+                    "sconce_live_partial_seconds",
+                    "Seconds from when the sound was there for which an item is heard before its end to what it seems to be.",
+                )
+                .buckets(PARTIAL_SECONDS.to_vec()),
+                &["protocol"],
+            )?,
             revised: IntCounterVec::new(
                 Opts::new(
                     "sconce_live_revised_total",
@@ -76,6 +89,7 @@ impl LiveMetrics {
         registry.register(Box::new(metrics.ended.clone()))?;
         registry.register(Box::new(metrics.audio_seconds.clone()))?;
         registry.register(Box::new(metrics.final_seconds.clone()))?;
+        registry.register(Box::new(metrics.partial_seconds.clone()))?;
         registry.register(Box::new(metrics.revised.clone()))?;
         Ok(metrics)
     }

@@ -6,8 +6,12 @@
 
 mod agreement;
 mod config;
+mod error;
+mod hearing;
+mod line;
 mod metrics;
 mod pace;
+mod partials;
 mod room;
 mod session;
 mod stream;
@@ -15,9 +19,10 @@ mod turns;
 
 pub use self::{
     config::LiveConfig,
+    error::LiveError,
     metrics::LiveEnd,
     room::NoPlace,
-    session::{LiveAsk, LiveError, LiveEvent, LiveSession, Reading},
+    session::{LiveAsk, LiveEvent, LiveSession, Reading},
     turns::{ItemId, ItemLimit, TurnError},
 };
 pub(super) use self::{metrics::LiveMetrics, room::LiveRoom};

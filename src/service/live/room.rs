@@ -3,9 +3,8 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
 
-use super::config::LiveConfig;
+use super::{config::LiveConfig, line::Lines, partials::Partials};
 use crate::speech::{Fault, Kind};
 
 /// A session ends in minutes, so nobody needs to ask more often.
@@ -17,7 +16,9 @@ pub(in crate::service) struct LiveRoom {
     // Held for a look and a change.
     taken: Arc<Mutex<Taken>>,
     /// Items that are heard before their end.
-    pub partials: Arc<Semaphore>,
+    pub(super) partials: Partials,
+    /// Whole items that find a queue full.
+    pub(super) lines: Lines,
 }
 
 #[derive(Default)]
@@ -45,7 +46,8 @@ pub enum NoPlace {
 
 impl LiveRoom {
     pub fn new(config: &LiveConfig) -> Self {
-        Self { taken: Arc::default(), partials: Arc::new(Semaphore::new(config.max_partials)) }
+        let partials = Partials::new(config.max_partials);
+        Self { taken: Arc::default(), partials, lines: Lines::default() }
     }
 
     /// A place for the holder of a key, or for anybody.

@@ -9,30 +9,31 @@
 use std::{
     collections::VecDeque,
     future::pending,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures::future::{BoxFuture, FutureExt};
-use tokio::{sync::Semaphore, time::sleep};
+use tokio::time::sleep;
 
 use super::{
     agreement::{LocalAgreement, Rest},
     config::LiveConfig,
+    error::LiveError,
+    hearing::{hear_beginning, hear_whole},
+    line::Lines,
     metrics::{LiveEnd, LiveMetrics},
     pace::Pace,
-    room::{NoPlace, Place},
+    partials::Speaker,
+    room::Place,
     stream::{self, Feed, Heard},
-    turns::{ItemId, ItemLimit, Turn, TurnError, Turns},
+    turns::{ItemId, ItemLimit, Turn, Turns},
 };
 use crate::{
     audio::{Pcm, VoiceActivity},
-    service::{AudioInput, Call, MemoryShare, OutOfMemory, OverAllowance, Service, ServiceError, TranscribeRequest},
-    speech::{Fault, Kind, Problem, Segment, TaskKind, Timestamps, TranscribeOptions},
+    service::{AudioInput, Call, MemoryShare, Service, ServiceError, TranscribeRequest},
+    speech::{Problem, Segment, TaskKind, Timestamps, TranscribeOptions},
 };
 
-/// A whole item that finds the queue full asks again so soon.
-const AGAIN: Duration = Duration::from_millis(250);
 /// More samples than any item has.
 const NEVER_AGAIN: usize = usize::MAX / 2;
 /// What is shorter holds no word, and is not heard.
@@ -79,21 +80,6 @@ pub enum Reading {
     WhenHeard,
 }
 
-/// Why a session does not do what is asked.
-#[derive(Debug, thiserror::Error)]
-pub enum LiveError {
-    #[error(transparent)]
-    Place(#[from] NoPlace),
-    #[error(transparent)]
-    Turn(#[from] TurnError),
-    #[error(transparent)]
-    Memory(#[from] OutOfMemory),
-    #[error(transparent)]
-    Allowance(#[from] OverAllowance),
-    #[error(transparent)]
-    Service(#[from] ServiceError),
-}
-
 /// Somebody who speaks, and what was heard of them. Dropping it stops the work.
 pub struct LiveSession {
     service: Service,
@@ -119,7 +105,11 @@ pub struct LiveSession {
     taken: f64,
     end: LiveEnd,
     metrics: LiveMetrics,
-    partials: Arc<Semaphore>,
+    /// Among those who are heard before the end.
+    speaker: Speaker,
+    /// When the sound was here for which the item is to be heard next.
+    due_since: Option<Instant>,
+    lines: Lines,
     _place: Place,
 }
 
@@ -139,6 +129,8 @@ struct Pass {
     bytes: usize,
     /// Where the model takes the sound as it comes.
     feed: Option<Feed>,
+    /// When the sound was here for which the item is heard before its end.
+    due_since: Option<Instant>,
     work: BoxFuture<'static, Result<Heard, ServiceError>>,
 }
 
@@ -163,10 +155,10 @@ impl Service {
     ) -> Result<LiveSession, LiveError> {
         let config = self.config().live;
         self.check(call.protocol, ask.model.as_deref(), TaskKind::Transcribe)?;
-        let (place, partials) = (self.live.enter(who, &config)?, self.live.partials.clone());
+        let (place, speaker) = (self.live.enter(who, &config)?, self.live.partials.speaker());
         let metrics = self.live_metrics.clone();
         let limit = limit.unwrap_or(ItemLimit { longest: config.max_item, setting: "live.max_item" });
-        let turns = Turns::new(ask.rate, limit, ask.detection);
+        let turns = Turns::new(ask.rate, limit, ask.detection, self.listeners.voices.clone());
         let pace = Pace::new(config.max_rate, config.ahead, Instant::now());
         metrics.sessions.with_label_values(&[call.protocol]).inc();
         Ok(LiveSession {
@@ -186,7 +178,9 @@ impl Service {
             taken: 0.0,
             end: LiveEnd::Left,
             metrics,
-            partials,
+            speaker,
+            due_since: None,
+            lines: self.live.lines.clone(),
             call,
             _place: place,
         })
@@ -239,6 +233,7 @@ impl LiveSession {
         self.seconds += seconds;
         self.metrics.audio_seconds.with_label_values(&[self.call.protocol]).inc_by(seconds);
         turns.into_iter().for_each(|turn| self.turn(turn));
+        self.note_what_is_due();
         self.feed();
         self.settle();
         self.pay()
@@ -345,7 +340,7 @@ impl LiveSession {
     /// Nothing of the item that is not whole is heard any more; gives what was certain of it.
     fn forget(&mut self) -> LocalAgreement {
         drop(self.pass.take_if(|pass| !pass.whole));
-        self.heard = 0;
+        (self.heard, self.due_since) = (0, None);
         std::mem::take(&mut self.agreement)
     }
 
@@ -366,30 +361,44 @@ impl LiveSession {
         let work = if audio.duration() < WORDLESS {
             futures::future::ready(Ok(Heard::default())).boxed()
         } else {
-            async move { hear_whole(service, call, request, until).await }.boxed()
+            let lines = self.lines.clone();
+            async move { hear_whole(service, lines, call, request, until).await }.boxed()
         };
-        Some(Pass { whole: true, item: *item, bytes, feed: None, work })
+        Some(Pass { whole: true, item: *item, bytes, feed: None, due_since: None, work })
+    }
+
+    /// What is heard of an item that is not whole, if that is to be heard by now.
+    fn due(&self) -> Option<(ItemId, &[f32])> {
+        let step = self.speaker.step(self.config.partials?).as_secs_f64() * f64::from(self.turns.rate());
+        let due = if self.hears_live() { self.heard } else { self.heard.saturating_add(step as usize) };
+        self.turns.current().filter(|(_, samples)| samples.len() >= due.max(1))
+    }
+
+    fn note_what_is_due(&mut self) {
+        if self.due_since.is_none() && self.due().is_some() {
+            self.due_since = Some(Instant::now());
+        }
     }
 
     fn begin_partial(&mut self) -> Option<Pass> {
-        let step = (self.config.partials?.as_secs_f64() * f64::from(self.turns.rate())) as usize;
-        let as_it_comes = self.hears_live();
-        let due = if as_it_comes { self.heard } else { self.heard + step };
-        let (item, samples) = self.turns.current().filter(|(_, samples)| samples.len() >= due.max(1))?;
-        if as_it_comes {
+        let (item, samples) = self.due()?;
+        if self.hears_live() {
             return Some(self.begin_stream(item, samples));
         }
         let (heard, audio) = (samples.len(), Pcm::new(samples.to_vec(), self.turns.rate()));
         let (service, bytes) = (self.service.clone(), size_of_val(audio.samples()));
-        let (mut request, call, partials) = (self.request(audio), self.call(), self.partials.clone());
+        let (mut request, call, turn) = (self.request(audio), self.call(), self.speaker.ask());
         // Nobody is told where they stand before the end.
         request.options.timestamps = request.options.timestamps.min(Timestamps::Segment);
         let work = async move {
-            let _turn = partials.acquire().await;
-            hear(&service, call, request, false).await
+            let turn = turn.await;
+            let heard = hear_beginning(&service, call, request).await;
+            turn.over();
+            heard
         };
         self.heard = heard;
-        Some(Pass { whole: false, item, bytes, feed: None, work: work.boxed() })
+        let due_since = self.due_since.take();
+        Some(Pass { whole: false, item, bytes, feed: None, due_since, work: work.boxed() })
     }
 
     fn begin_stream(&self, item: ItemId, samples: &[f32]) -> Pass {
@@ -397,7 +406,8 @@ impl LiveSession {
         feed.give(samples);
         let (service, options, rate) = (self.service.clone(), self.ask.options.clone(), self.turns.rate());
         let work = stream::hear(service, self.call(), options, rate, sound);
-        Pass { whole: false, item, bytes: size_of_val(samples), feed: Some(feed), work: work.boxed() }
+        let bytes = size_of_val(samples);
+        Pass { whole: false, item, bytes, feed: Some(feed), due_since: None, work: work.boxed() }
     }
 
     /// Whether the model takes an item as it comes, as far as that is known before it is loaded.
@@ -414,14 +424,25 @@ impl LiveSession {
 
     fn request(&self, audio: Pcm) -> TranscribeRequest {
         let options = self.ask.options.clone();
-        TranscribeRequest { audio: AudioInput::Samples(audio), options, voice_activity: None }
+        TranscribeRequest {
+            audio: AudioInput::Samples(audio),
+            options,
+            voice_activity: None,
+            known_speakers: Vec::new(),
+        }
     }
 
     fn passed(&mut self, pass: Pass, outcome: Result<Heard, ServiceError>) {
         let item = pass.item;
         match outcome {
             Ok(heard) if pass.whole => self.complete(heard),
-            Ok(heard) => self.overheard(item, heard.text),
+            Ok(heard) => {
+                if let Some(since) = pass.due_since {
+                    let seconds = self.metrics.partial_seconds.with_label_values(&[self.call.protocol]);
+                    seconds.observe(since.elapsed().as_secs_f64());
+                }
+                self.overheard(item, heard.text);
+            }
             // It is not begun again before the item is whole, and then it is heard as a file would be.
             Err(error) if pass.feed.is_some() => {
                 tracing::debug!(request = self.call.id, %error, "an item was not heard as it came");
@@ -481,29 +502,6 @@ impl Drop for LiveSession {
     }
 }
 
-/// All of an item. A full queue is waited for: somebody has said this, and it cannot be said again.
-async fn hear_whole(
-    service: Service,
-    call: Call,
-    request: TranscribeRequest,
-    until: Instant,
-) -> Result<Heard, ServiceError> {
-    loop {
-        match hear(&service, call.clone(), request.clone(), true).await {
-            Err(error) if error.kind() == Kind::Busy && Instant::now() + AGAIN < until => sleep(AGAIN).await,
-            outcome => return outcome,
-        }
-    }
-}
-
-async fn hear(service: &Service, call: Call, request: TranscribeRequest, whole: bool) -> Result<Heard, ServiceError> {
-    let answer = match whole {
-        true => service.transcribe(call, request).await?,
-        false => service.overhear(call, request).await?,
-    };
-    Ok(answer.whole().await?.into())
-}
-
 // === impl Pass ===
 
 impl Pass {
@@ -526,44 +524,6 @@ impl Reading {
         match self {
             Self::In(wait) => sleep(wait).await,
             Self::Now | Self::WhenHeard => pending().await,
-        }
-    }
-}
-
-// === impl LiveError ===
-
-impl LiveError {
-    fn inner(&self) -> Option<&dyn Fault> {
-        match self {
-            Self::Place(error) => Some(error),
-            Self::Turn(_) => None,
-            Self::Memory(error) => Some(error),
-            Self::Allowance(error) => Some(error),
-            Self::Service(error) => Some(error),
-        }
-    }
-}
-
-impl Fault for LiveError {
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Turn(TurnError::Full { .. }) => Kind::TooLarge,
-            _ => self.inner().map_or(Kind::Invalid, Fault::kind),
-        }
-    }
-
-    fn retry_after(&self) -> Option<Duration> {
-        self.inner().and_then(Fault::retry_after)
-    }
-
-    fn permanent(&self) -> bool {
-        self.inner().is_none_or(Fault::permanent)
-    }
-
-    fn param(&self) -> Option<&str> {
-        match self {
-            Self::Turn(_) => Some("audio"),
-            _ => self.inner().and_then(Fault::param),
         }
     }
 }

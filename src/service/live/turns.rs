@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use crate::audio::{VoiceActivity, VoiceChange, VoiceDetector};
+use crate::{
+    audio::{VoiceActivity, VoiceChange, VoiceDetector},
+    listening::VoiceDetection,
+};
 
 /// Sound is looked at in pieces of this length, so that an item ends where it should within a long message as well.
 const PIECE: Duration = Duration::from_millis(20);
@@ -49,6 +52,7 @@ pub struct ItemLimit {
 pub struct Turns {
     rate: u32,
     limit: ItemLimit,
+    voices: VoiceDetection,
     /// `None`: the caller says where items end.
     detector: Option<VoiceDetector>,
     /// What is kept before speech.
@@ -67,11 +71,12 @@ pub struct Turns {
 
 impl Turns {
     /// `rate` in hertz; without `detection` the caller says where items end.
-    pub fn new(rate: u32, limit: ItemLimit, detection: Option<VoiceActivity>) -> Self {
+    pub fn new(rate: u32, limit: ItemLimit, detection: Option<VoiceActivity>, voices: VoiceDetection) -> Self {
         Self {
             rate,
             limit,
-            detector: detection.map(|detection| VoiceDetector::new(rate, detection)),
+            detector: detection.map(|detection| voices.detector(rate, detection)),
+            voices,
             before: detection.map_or(Duration::ZERO, |detection| detection.before),
             samples: Vec::new(),
             origin: 0,
@@ -113,7 +118,7 @@ impl Turns {
         match (&mut self.detector, detection) {
             (Some(detector), Some(detection)) => detector.set(detection),
             (detector, detection) => {
-                *detector = detection.map(|detection| VoiceDetector::new(rate, detection));
+                *detector = detection.map(|detection| self.voices.detector(rate, detection));
                 self.detecting_since = self.end();
             }
         }

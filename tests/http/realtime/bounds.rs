@@ -8,9 +8,12 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{
-    Server,
-    socket::{Live, pause, pcm16, said},
+use crate::{
+    recordings::{truths, words},
+    support::{
+        Server,
+        socket::{Live, pause, pcm16, said},
+    },
 };
 
 const COMPLETED: &str = "conversation.item.input_audio_transcription.completed";
@@ -47,6 +50,19 @@ async fn a_session_ends_after_its_time() {
     let (error, code) = end(&mut live).await;
     assert!(error["message"].as_str().unwrap().contains("`live.max_session`"), "{error}");
     assert_eq!((&error["code"], code), (&json!("session_expired"), 1000));
+    ended(&server, "expired", 1.0).await;
+}
+
+#[tokio::test]
+async fn what_was_said_by_the_end_of_a_session_gets_its_text_before_it() {
+    let server = Server::builder().env("SCONCE_LIVE__MAX_SESSION", "2s").start();
+    let mut live = Live::start_with(&server, json!({"turn_detection": null})).await;
+    let (file, truth) = truths().into_iter().find(|(file, _)| file.contains("kitchen")).unwrap();
+    live.append(&pcm16(&[said(&file)])).await;
+    let events = live.rest().await;
+    let done = events.iter().find(|event| event["type"].as_str().unwrap().ends_with("transcription.completed"));
+    assert_eq!(words(done.unwrap()["transcript"].as_str().unwrap()), words(&truth), "{events:?}");
+    assert_eq!(events.last().unwrap()["error"]["code"], "session_expired", "{events:?}");
     ended(&server, "expired", 1.0).await;
 }
 

@@ -4,12 +4,16 @@
 //! header that is right. Layouts: Microsoft's RIFF and WAVE, EBU Tech 3306 (RF64), Apple's AIFF and Core Audio Format,
 //! Sun's AU.
 
+use std::io::Read;
+
 use super::source::Source;
 
 /// Bytes of a chunk that describes sound; real ones have some tens.
 const MOST_DESCRIBED: usize = 4096;
 /// Bytes before the sound of a live CAF; real ones have some hundreds.
 const MOST_BEFORE: usize = 64 * 1024;
+/// Bytes of a file that still comes in which are looked at in one go.
+const LIVE_STEP: usize = 512;
 /// A recorder that did not know the length wrote 0, or something from here on.
 const UNKNOWN: usize = 0x7FFF_0000;
 
@@ -48,6 +52,41 @@ fn honest(bytes: &[u8]) -> Option<Source<'_>> {
         (b"caff", _) => live_caf(bytes),
         _ => None,
     }
+}
+
+/// The first bytes of a file that still comes in, up to where its sound begins if it is a WAVE file. Of that the header then
+/// says that nobody knows how long it will be, whatever its recorder wrote.
+pub(super) fn live_head(bytes: &mut impl Read) -> Vec<u8> {
+    let mut head = Vec::new();
+    while head.len() < MOST_BEFORE {
+        let mut more = [0; LIVE_STEP];
+        match bytes.read(&mut more) {
+            Ok(0) | Err(_) => break,
+            Ok(read) => head.extend_from_slice(&more[..read]),
+        }
+        let is_wave = head.len() >= 12 && matches!(&head[..4], b"RIFF" | b"RF64" | b"BW64") && &head[8..12] == b"WAVE";
+        if head.len() >= 12 && !is_wave {
+            break;
+        }
+        if let Some((start, format)) = is_wave.then(|| sound_of_wave(&head)).flatten() {
+            let patched = wave_head(&head[format], None, UNKNOWN).filter(|head| !head.is_empty());
+            return patched.map_or(head.clone(), |patched| [&patched, &head[start..]].concat());
+        }
+    }
+    head
+}
+
+/// Where the sound of a WAVE file begins, and where it is described; `None`: not in these bytes.
+fn sound_of_wave(bytes: &[u8]) -> Option<(usize, std::ops::Range<usize>)> {
+    let mut format = None;
+    for chunk in chunks(bytes, 12, Order::Little) {
+        match &chunk.name {
+            b"fmt " if chunk.declared <= MOST_DESCRIBED => format = Some(chunk.start..chunk.start + chunk.declared),
+            b"data" => return format.map(|format| (chunk.start, format)),
+            _ => {}
+        }
+    }
+    None
 }
 
 fn wave(bytes: &[u8]) -> Option<Source<'_>> {

@@ -13,6 +13,7 @@ mod edit;
 mod error;
 mod foreign;
 mod headers;
+mod live;
 mod mp4;
 mod opus;
 mod parts;
@@ -27,6 +28,7 @@ use std::{
 
 pub use conform::conform;
 pub use error::DecodeError;
+pub use live::{LiveSound, decode_live};
 
 use super::Pcm;
 use reader::{MOST_TRACKS, Reader};

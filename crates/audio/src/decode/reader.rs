@@ -74,26 +74,35 @@ impl<'a> Reader<'a> {
         let source = headers::read_leniently(bytes);
         let (length, container, broke_off) = (source.len(), source.container, source.broke_off);
         let stream = MediaSourceStream::new(Box::new(source), MediaSourceStreamOptions::default());
+        let Some(mut reader) = Self::of(stream, hint, nth)? else { return Ok(None) };
+        (reader.container, reader.packets_left, reader.lost) = (container, length, usize::from(broke_off));
+        reader.apply_edit(bytes);
+        Ok(Some(reader))
+    }
+
+    /// At the first audio track of a file that still comes in.
+    pub fn live(stream: MediaSourceStream<'a>, hint: Option<&str>) -> Result<Self, DecodeError> {
+        Self::of(stream, hint, 0)?.ok_or(DecodeError::NoSound)
+    }
+
+    fn of(stream: MediaSourceStream<'a>, hint: Option<&str>, nth: usize) -> Result<Option<Self>, DecodeError> {
         let format = get_probe()
             .probe(&probe_hint(hint), stream, FormatOptions::default(), MetadataOptions::default())
             .map_err(opening)?;
         let Some((track, decoder)) = choose(&*format, nth)? else { return Ok(None) };
-        let declared = declared(&*format, track, &*decoder);
-        let track = track.id;
-        let mut reader = Self {
+        let (declared, track) = (declared(&*format, track, &*decoder), track.id);
+        Ok(Some(Self {
             format,
             decoder,
             track,
-            container,
+            container: None,
             edit: Edit::NONE,
             origin: None,
             declared,
             broke_off: false,
-            packets_left: length,
-            lost: usize::from(broke_off),
-        };
-        reader.apply_edit(bytes);
-        Ok(Some(reader))
+            packets_left: usize::MAX,
+            lost: 0,
+        }))
     }
 
     pub fn container(&self) -> &'static str {
@@ -130,18 +139,23 @@ impl<'a> Reader<'a> {
 
     /// Reads to the end, or to the first fault that cannot be stepped over.
     pub fn read_into(&mut self, sink: &mut Sink<'_>) -> Result<(), DecodeError> {
-        while let Some(packet) = self.next_packet()? {
-            if let Some(seconds) = self.begins_at(&packet) {
-                sink.expect(seconds);
-            }
-            match self.decoder.decode(&packet) {
-                Ok(samples) => sink.push(&samples)?,
-                Err(Error::DecodeError(_) | Error::IoError(_)) => self.lost += 1,
-                Err(Error::ResetRequired) => self.decoder.reset(),
-                Err(error) => return Err(reading(error)),
-            }
-        }
+        while self.step(sink)? {}
         Ok(())
+    }
+
+    /// Reads the next packet; whether there was one.
+    pub fn step(&mut self, sink: &mut Sink<'_>) -> Result<bool, DecodeError> {
+        let Some(packet) = self.next_packet()? else { return Ok(false) };
+        if let Some(seconds) = self.begins_at(&packet) {
+            sink.expect(seconds);
+        }
+        match self.decoder.decode(&packet) {
+            Ok(samples) => sink.push(&samples)?,
+            Err(Error::DecodeError(_) | Error::IoError(_)) => self.lost += 1,
+            Err(Error::ResetRequired) => self.decoder.reset(),
+            Err(error) => return Err(reading(error)),
+        }
+        Ok(true)
     }
 
     /// The next packet of the track.

@@ -210,6 +210,11 @@ impl<'a> Sink<'a> {
         Ok(())
     }
 
+    /// What came of the first lane since the last time.
+    pub fn drain(&mut self) -> Vec<f32> {
+        self.lanes.first_mut().map(|lane| std::mem::take(&mut lane.samples)).unwrap_or_default()
+    }
+
     /// The sound of each lane, if there was any.
     pub fn finish(self) -> Option<(Vec<Pcm>, Shape)> {
         let rate = self.rate;

@@ -163,6 +163,11 @@ impl Weights {
         self.tensors.retain(|name, _| !name.starts_with(beginning));
     }
 
+    /// The same of all whose names begin otherwise.
+    pub fn ignore_all_but(&mut self, beginning: &str) {
+        self.tensors.retain(|name, _| name.starts_with(beginning));
+    }
+
     /// Every tensor must have been taken.
     pub fn finish(self) -> Result<(), WeightError> {
         match self.tensors.keys().next() {
@@ -227,6 +232,8 @@ mod tests {
         let mut weights = Weights::of(["decoder.a", "decoder.b", "decode"].map(tensor));
         weights.ignore_all("decoder.");
         assert!(weights.has("decode") && !weights.has("decoder.a"));
+        weights.ignore_all_but("dec");
+        assert!(weights.has("decode"));
         assert_eq!(weights.finish().unwrap_err().to_string(), "the tensor decode is not part of such a model");
     }
 

@@ -3,7 +3,7 @@ use super::*;
 const THRESHOLD: f64 = 2.0;
 
 fn word(start: f64, end: f64, probability: f32) -> Word {
-    Word { word: " word".to_owned(), start, end, probability, channel: None }
+    Word { word: " word".to_owned(), start, end, probability, channel: None, speaker: None }
 }
 
 /// A segment of words that last half a second each, or of strange ones.
@@ -24,6 +24,7 @@ fn segment(start: f64, words: usize, strange: bool) -> Segment {
         compression_ratio: 1.0,
         no_speech_prob: 0.0,
         channel: None,
+        speaker: None,
         words,
         logprobs: vec![],
         alternatives: Vec::new(),

@@ -117,6 +117,7 @@ fn segment(result: &DecodeResult, piece: &Piece, decoding: &DecodingConfig, seek
         compression_ratio: result.quality.compression_ratio,
         no_speech_prob: result.quality.no_speech_prob,
         channel: None,
+        speaker: None,
         words: Vec::new(),
         logprobs: Vec::new(),
         alternatives: Vec::new(),

@@ -56,7 +56,14 @@ fn take_words(timings: &mut impl Iterator<Item = WordTiming>, length: usize, off
         taken += timing.tokens;
         if !timing.word.is_empty() {
             let (start, end) = (hundredths(offset + timing.start), hundredths(offset + timing.end));
-            words.push(Word { word: timing.word, start, end, probability: timing.probability, channel: None });
+            words.push(Word {
+                word: timing.word,
+                start,
+                end,
+                probability: timing.probability,
+                channel: None,
+                speaker: None,
+            });
         }
     }
     words

@@ -138,6 +138,7 @@ fn segment(start: f64, end: f64) -> Segment {
         compression_ratio: 0.0,
         no_speech_prob: 0.0,
         channel: None,
+        speaker: None,
         words: Vec::new(),
         logprobs: Vec::new(),
         alternatives: Vec::new(),

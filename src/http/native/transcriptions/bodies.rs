@@ -18,7 +18,7 @@ pub(in crate::http) struct TranscriptionForm {
     language: Option<String>,
     /// Text that came before, or words to expect.
     prompt: Option<String>,
-    /// json, text, srt, tsv, verbose_json or vtt.
+    /// json, text, srt, tsv, verbose_json, diarized_json or vtt.
     #[schema(default = "json")]
     response_format: Option<String>,
     /// 0 to 1; at 0 it starts there and rises where the text looks wrong.
@@ -36,6 +36,14 @@ pub(in crate::http) struct TranscriptionForm {
     /// `mix`, or `separate`: each channel is heard by itself, such as the sides of a call, and labels what is heard on it.
     #[schema(default = "mix")]
     channels: Option<String>,
+    /// Who says what; `diarized_json` tells it as well. Needs `audio.speaker_network`.
+    diarize: Option<bool>,
+    /// Speakers whose voices are known, up to 16.
+    #[schema(rename = "known_speaker_names[]")]
+    known_speaker_names: Option<Vec<String>>,
+    /// Their voices, in the same order: recordings of up to 30 s as data URLs.
+    #[schema(rename = "known_speaker_references[]")]
+    known_speaker_references: Option<Vec<String>>,
     /// Server-sent events while the text is made.
     stream: Option<bool>,
     /// Seconds to wait for the model, if it is not in memory.
@@ -83,6 +91,35 @@ pub(in crate::http) struct VerboseTranscription {
     pub warnings: Vec<Warning>,
 }
 
+/// The answer in `diarized_json`.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct DiarizedTranscription {
+    pub task: TranscribeMode,
+    /// Seconds.
+    pub duration: f64,
+    /// A line for each turn, which begins with its speaker.
+    pub text: String,
+    pub segments: Vec<DiarizedSegment>,
+    pub usage: Usage,
+    /// What was amiss with the recording; absent where nothing was.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
+}
+
+/// What one speaker says.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct DiarizedSegment {
+    /// `transcript.text.segment`
+    pub r#type: &'static str,
+    pub id: String,
+    /// Seconds from the start of the recording.
+    pub start: f64,
+    pub end: f64,
+    pub text: String,
+    /// A known speaker's name, or `A`, `B` and so on.
+    pub speaker: String,
+}
+
 /// A word and its place in the recording, in seconds.
 #[derive(Serialize, ToSchema)]
 pub(in crate::http) struct PlacedWord {
@@ -92,6 +129,9 @@ pub(in crate::http) struct PlacedWord {
     /// On which it was heard, from 0, if they are heard separately.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channel: Option<usize>,
+    /// Who says it, if that is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speaker: Option<String>,
 }
 
 /// What is counted: the length of the recording, as OpenAI does it for Whisper; of each channel, if they are heard
@@ -118,6 +158,9 @@ pub(in crate::http) enum Event {
         channel: Option<usize>,
         #[serde(skip_serializing_if = "Option::is_none")]
         logprobs: Option<Vec<Logprob>>,
+        /// The segment that it belongs to, in `diarized_json`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        segment_id: Option<String>,
     },
     /// All text, last.
     #[serde(rename = "transcript.text.done")]
@@ -130,9 +173,12 @@ pub(in crate::http) enum Event {
         #[serde(skip_serializing_if = "Vec::is_empty")]
         warnings: Vec<Warning>,
     },
+    /// A segment is whole, in `diarized_json`.
+    #[serde(untagged)]
+    Segment(DiarizedSegment),
 }
 
-// === impl Usage, PlacedWord ===
+// === impl Usage, DiarizedSegment, PlacedWord ===
 
 impl Usage {
     pub fn of(seconds: f64) -> Self {
@@ -140,8 +186,23 @@ impl Usage {
     }
 }
 
+impl DiarizedSegment {
+    pub fn of(segment: &Segment) -> Self {
+        Self {
+            r#type: "transcript.text.segment",
+            id: format!("seg_{}", segment.id),
+            start: segment.start,
+            end: segment.end,
+            text: segment.text.trim().to_owned(),
+            // Where nobody is found to speak and a text is there all the same, it is one person's.
+            speaker: segment.speaker.clone().unwrap_or_else(|| "A".to_owned()),
+        }
+    }
+}
+
 impl PlacedWord {
     pub fn of(word: &Word) -> Self {
-        Self { word: word.word.trim().to_owned(), start: word.start, end: word.end, channel: word.channel }
+        let (text, speaker) = (word.word.trim().to_owned(), word.speaker.clone());
+        Self { word: text, start: word.start, end: word.end, channel: word.channel, speaker }
     }
 }

@@ -1,16 +1,22 @@
 //! The fields of `POST /v1/audio/transcriptions` and `…/translations`.
 
-use super::chunking;
+use bytes::Bytes;
+
+use super::{
+    chunking,
+    speakers::{self, Speakers},
+};
 use crate::{
     http::{form::Form, problem::Problem},
     lifecycle::KeepAlive,
-    service::TranscribeRequest,
+    service::{MemoryBudget, Recording, TranscribeRequest},
     speech::{Kind, Timestamps, TranscribeMode, TranscribeOptions},
 };
 
-const FORMATS: &str = "json, text, srt, tsv, verbose_json or vtt";
+const FORMATS: &str = "json, text, srt, tsv, verbose_json, diarized_json or vtt";
 const KNOWN: &str = "file, model, language, prompt, response_format, temperature, timestamp_granularities[], stream, \
-                     include[], chunking_strategy, channels, wait, timeout, keep_alive";
+                     include[], chunking_strategy, channels, diarize, known_speaker_names[], known_speaker_references[], \
+                     wait, timeout, keep_alive";
 
 /// Options of Whisper by the names that openai-whisper and faster-whisper have for them, as fields of their own: what a
 /// model does not do it refuses by name.
@@ -81,19 +87,38 @@ pub(super) enum Format {
         segments: bool,
         words: bool,
     },
+    /// Who says what, in OpenAI's shape.
+    Diarized,
     Stream {
         logprobs: bool,
+        /// With an event for each segment, and who says it.
+        diarized: bool,
     },
 }
 
 // === impl Fields ===
 
 impl Fields {
-    pub fn take(mut form: Form, mode: TranscribeMode) -> Result<Self, Problem> {
-        refuse_what_no_model_does(&mut form)?;
+    pub fn take(mut form: Form, mode: TranscribeMode, bodies: &MemoryBudget) -> Result<Self, Problem> {
         let recording = form.file()?;
+        Self::take_others(form, recording, mode, bodies)
+    }
+
+    /// Of a form whose recording still comes in.
+    pub fn take_without_recording(form: Form, mode: TranscribeMode, bodies: &MemoryBudget) -> Result<Self, Problem> {
+        Self::take_others(form, Recording { bytes: Bytes::new(), hint: None }, mode, bodies)
+    }
+
+    fn take_others(
+        mut form: Form,
+        recording: Recording,
+        mode: TranscribeMode,
+        bodies: &MemoryBudget,
+    ) -> Result<Self, Problem> {
+        refuse_what_no_model_does(&mut form)?;
         let timestamps = (form.flag("word_timestamps")?, form.flag("without_timestamps")?);
         let format = format(&mut form, timestamps.0 == Some(true))?;
+        let Speakers { diarize, known } = speakers::take(&mut form, format.is_diarized(), bodies)?;
         let temperature = form.parse::<f32>("temperature", "a number from 0 to 1")?;
         let mut options = form.values(&OPTIONS)?;
         let keywords = form.list("keywords");
@@ -116,11 +141,13 @@ impl Fields {
                     temperature: temperature.filter(|temperature| *temperature != 0.0),
                     timestamps: format.timestamps(timestamps.1 == Some(true))?,
                     channels: form.parse("channels", "mix or separate")?.unwrap_or_default(),
+                    diarize,
                     logprobs: format.logprobs(),
                     options,
                 }
                 .checked()?,
                 voice_activity: chunking::take(&mut form)?,
+                known_speakers: known,
             },
         };
         form.finish(&format!("{KNOWN}, and options of a Whisper such as condition_on_previous_text"))?;
@@ -130,20 +157,11 @@ impl Fields {
 
 /// Fields of the API that ask for what no recogniser here does.
 fn refuse_what_no_model_does(form: &mut Form) -> Result<(), Problem> {
-    for (name, instead) in [
-        ("known_speaker_names", "no model here tells speakers apart"),
-        ("known_speaker_references", "no model here tells speakers apart"),
-        ("languages", "no model here chooses among languages; name one as language, or none"),
-    ] {
-        if !form.list(name).is_empty() {
-            return Err(unsupported(name, format!("{instead}; leave {name} out")));
-        }
+    if form.list("languages").is_empty() {
+        return Ok(());
     }
-    Ok(())
-}
-
-fn unsupported(param: &str, message: String) -> Problem {
-    Problem::new(Kind::Unsupported, message).about(param)
+    let message = "no model here chooses among languages; name one as language, or none; leave languages out";
+    Err(Problem::new(Kind::Unsupported, message).about("languages"))
 }
 
 /// `words`: they are asked for in faster-whisper's way.
@@ -158,17 +176,16 @@ fn format(form: &mut Form, words: bool) -> Result<Format, Problem> {
     }
     match name.as_str() {
         _ if logprobs && name != "json" => Err(Problem::invalid("include", "logprobs need response_format json")),
-        "json" | "text" if stream => Ok(Format::Stream { logprobs }),
-        _ if stream => Err(Problem::invalid("stream", "stream needs response_format json or text")),
+        "json" | "text" if stream => Ok(Format::Stream { logprobs, diarized: false }),
+        "diarized_json" if stream => Ok(Format::Stream { logprobs: false, diarized: true }),
+        _ if stream => Err(Problem::invalid("stream", "stream needs response_format json, text or diarized_json")),
         "json" => Ok(Format::Json { logprobs }),
         "text" => Ok(Format::Text),
         "srt" => Ok(Format::Srt),
         "vtt" => Ok(Format::Vtt),
         "tsv" => Ok(Format::Tsv),
         "verbose_json" => verbose_format(&granularities, words),
-        "diarized_json" => {
-            Err(unsupported("response_format", format!("no model here tells speakers apart; {FORMATS}")))
-        }
+        "diarized_json" => Ok(Format::Diarized),
         _ => Err(Problem::invalid(
             "response_format",
             format!("there is no response_format {name:?}; there are {FORMATS}"),
@@ -206,7 +223,7 @@ impl Format {
     /// `without`: none are wanted.
     fn timestamps(self, without: bool) -> Result<Timestamps, Problem> {
         match self {
-            Self::Verbose { .. } | Self::Srt | Self::Vtt | Self::Tsv if without => {
+            Self::Verbose { .. } | Self::Srt | Self::Vtt | Self::Tsv | Self::Diarized if without => {
                 let message = "without_timestamps needs response_format json or text";
                 Err(Problem::invalid("without_timestamps", message))
             }
@@ -217,7 +234,11 @@ impl Format {
     }
 
     fn logprobs(self) -> bool {
-        matches!(self, Self::Json { logprobs: true } | Self::Stream { logprobs: true })
+        matches!(self, Self::Json { logprobs: true } | Self::Stream { logprobs: true, .. })
+    }
+
+    fn is_diarized(self) -> bool {
+        matches!(self, Self::Diarized | Self::Stream { diarized: true, .. })
     }
 }
 

@@ -3,7 +3,9 @@
 pub(in crate::http) mod bodies;
 mod chunking;
 mod form;
+mod live;
 mod render;
 mod respond;
+mod speakers;
 
-pub(in crate::http) use self::{form::is_theirs, respond::transcribe};
+pub(in crate::http) use self::{form::is_theirs, live::transcribe_arriving, respond::transcribe};

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 
 use super::{
-    bodies::{Event, PlacedWord, Transcription, Usage, VerboseTranscription},
+    bodies::{DiarizedSegment, DiarizedTranscription, Event, PlacedWord, Transcription, Usage, VerboseTranscription},
     form::Format,
 };
 use crate::speech::{Logprob, RunningText, TranscribeMode, Transcript, TranscriptEvent, Warning, languages};
@@ -12,6 +12,7 @@ use crate::speech::{Logprob, RunningText, TranscribeMode, Transcript, Transcript
 pub(super) struct EventWriter {
     text: RunningText,
     logprobs: Option<Vec<Logprob>>,
+    diarized: bool,
     /// Those of the answer, if they are told apart.
     channels: Option<usize>,
 }
@@ -24,7 +25,8 @@ pub(super) fn whole(transcript: Transcript, format: Format, mode: TranscribeMode
         Format::Srt => text("application/x-subrip; charset=utf-8", transcript.srt()),
         Format::Vtt => text("text/vtt; charset=utf-8", transcript.vtt()),
         Format::Tsv => text("text/tab-separated-values; charset=utf-8", transcript.tsv()),
-        Format::Json { logprobs } | Format::Stream { logprobs } => HttpResponse::Ok().json(Transcription {
+        Format::Diarized => HttpResponse::Ok().json(diarized(transcript, mode)),
+        Format::Json { logprobs } | Format::Stream { logprobs, .. } => HttpResponse::Ok().json(Transcription {
             text: transcript.text(),
             logprobs: logprobs.then(|| transcript.logprobs().cloned().collect()),
             usage: Usage::of(transcript.seconds()),
@@ -48,31 +50,46 @@ fn verbose(transcript: Transcript, mode: TranscribeMode, segments: bool, words: 
     }
 }
 
+fn diarized(transcript: Transcript, mode: TranscribeMode) -> DiarizedTranscription {
+    DiarizedTranscription {
+        task: mode,
+        duration: transcript.summary.duration,
+        text: transcript.text(),
+        segments: transcript.segments.iter().map(DiarizedSegment::of).collect(),
+        usage: Usage::of(transcript.seconds()),
+        warnings: transcript.warnings,
+    }
+}
+
 // === impl EventWriter ===
 
 impl EventWriter {
-    pub fn new(logprobs: bool, channels: Option<usize>) -> Self {
-        Self { text: RunningText::default(), logprobs: logprobs.then(Vec::new), channels }
+    /// `diarized`: with an event for each segment.
+    pub fn new(logprobs: bool, diarized: bool, channels: Option<usize>) -> Self {
+        Self { text: RunningText::default(), logprobs: logprobs.then(Vec::new), diarized, channels }
     }
 
     /// `warnings` are told with the last one. What may still change is not told.
-    pub fn event(&mut self, piece: TranscriptEvent, warnings: &[Warning]) -> Option<Event> {
-        Some(match piece {
-            TranscriptEvent::Partial(_) => return None,
+    pub fn events(&mut self, piece: TranscriptEvent, warnings: &[Warning]) -> Vec<Event> {
+        match piece {
+            TranscriptEvent::Partial(_) => Vec::new(),
             TranscriptEvent::Segment(segment) => {
                 let delta = self.text.push(&segment).to_owned();
+                let whole = self.diarized.then(|| DiarizedSegment::of(&segment));
                 let logprobs = self.logprobs.as_mut().map(|all| {
                     all.extend_from_slice(&segment.logprobs);
                     segment.logprobs
                 });
-                Event::Delta { delta, channel: segment.channel, logprobs }
+                let segment_id = whole.as_ref().map(|segment| segment.id.clone());
+                let delta = Event::Delta { delta, channel: segment.channel, logprobs, segment_id };
+                std::iter::once(delta).chain(whole.map(Event::Segment)).collect()
             }
-            TranscriptEvent::Done(summary) => Event::Done {
+            TranscriptEvent::Done(summary) => vec![Event::Done {
                 text: self.text.whole().to_owned(),
                 logprobs: self.logprobs.take(),
                 usage: Usage::of(summary.duration * self.channels.unwrap_or(1) as f64),
                 warnings: warnings.to_vec(),
-            },
-        })
+            }],
+        }
     }
 }

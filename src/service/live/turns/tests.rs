@@ -18,7 +18,7 @@ fn voice(seconds: f64) -> Vec<f32> {
 }
 
 fn turns(detection: Option<VoiceActivity>) -> Turns {
-    Turns::new(RATE, LIMIT, detection)
+    Turns::new(RATE, LIMIT, detection, VoiceDetection::default())
 }
 
 fn push(turns: &mut Turns, samples: &[f32]) -> Vec<Turn> {

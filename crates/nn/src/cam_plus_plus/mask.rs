@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
-use crate::nn::{
+use crate::{
     Epilogue, Linear,
     weights::{Loaded, Loader},
 };

@@ -1,4 +1,4 @@
-//! How the speaker of a recording sounds, for S3Gen: CAM++ (Wang et al., arXiv 2303.00332) over Kaldi's filter banks.
+//! How a speaker sounds: CAM++ (Wang et al., arXiv 2303.00332), over Kaldi's filter banks.
 //!
 //! Convolutions over time and frequency, then three groups of densely connected layers over time, in which each layer
 //! hears all before it and is masked by its surroundings, then mean and deviation over time.
@@ -16,25 +16,17 @@ use self::{
     head::Head,
 };
 use crate::{
-    audio::Fbank,
-    nn::{
-        ComputeContext, Conv1d, Epilogue, Linear, ScaleShift,
-        weights::{Loaded, Loader},
-    },
+    ComputeContext, Conv1d, Epilogue, Linear, ScaleShift,
+    weights::{Loaded, Loader},
 };
 
-/// Samples per second of what is listened to.
-pub const RATE: u32 = 16_000;
-/// Filters of the bank.
-const BANDS: usize = 80;
 /// Frames from one tap to the next, in each group.
 const DILATIONS: [usize; 3] = [1, 2, 2];
 /// Frames that one frame after the head is made of.
 const STRIDE: usize = 2;
 
-/// The weights of the encoder.
-pub struct SpeakerEncoder {
-    fbank: Fbank,
+/// The weights of the network.
+pub struct CamPlusPlus {
     head: Head,
     tdnn: Conv1d,
     groups: Vec<(Group, Transit)>,
@@ -43,13 +35,20 @@ pub struct SpeakerEncoder {
     context: ComputeContext,
 }
 
-// === impl SpeakerEncoder ===
+// === impl CamPlusPlus ===
 
-impl SpeakerEncoder {
-    /// `name`: what the names of its tensors begin with, without the dot.
-    pub fn load(loader: &mut Loader<'_>, name: &str) -> Loaded<Self> {
-        let head = Head::load(loader, &format!("{name}.head"), BANDS)?;
-        let name = format!("{name}.xvector");
+impl CamPlusPlus {
+    /// Samples per second of what is listened to.
+    pub const RATE: u32 = 16_000;
+    /// Filters of the bank.
+    pub const BANDS: usize = 80;
+    /// Of fewer frames nobody knows how one after the head deviates.
+    pub const LEAST_FRAMES: usize = STRIDE + 1;
+
+    /// `prefix`: what the names of its tensors begin with, with the dot.
+    pub fn load(loader: &mut Loader<'_>, prefix: &str) -> Loaded<Self> {
+        let head = Head::load(loader, &format!("{prefix}head"), Self::BANDS)?;
+        let name = format!("{prefix}xvector");
         let tdnn = normed::conv1d(loader, &format!("{name}.tdnn"), head.width(), STRIDE)?;
         let mut width = tdnn.config().columns;
         let mut groups = Vec::new();
@@ -61,7 +60,6 @@ impl SpeakerEncoder {
         }
         let (dense, nonlinear) = (format!("{name}.dense.linear"), format!("{name}.dense.nonlinear"));
         Ok(Self {
-            fbank: Fbank::new(RATE, BANDS),
             head,
             tdnn,
             groups,
@@ -71,31 +69,22 @@ impl SpeakerEncoder {
         })
     }
 
-    /// The speaker of a recording at [`RATE`]; the numbers may be of any size. A second of sound takes about 5 MB of
-    /// memory, so that nobody should let it hear an hour.
-    pub fn embed(&self, samples: &[f32]) -> Result<Vec<f32>> {
-        let features = self.features(samples);
-        let frames = features.len() / BANDS;
-        // Of a single frame after the head nobody knows how it deviates.
-        if frames <= STRIDE {
-            candle_core::bail!("{} samples are too few to know their speaker by", samples.len());
+    /// Numbers that describe a speaker.
+    pub fn width(&self) -> usize {
+        self.dense.columns()
+    }
+
+    /// The speaker in filter banks `[frames, BANDS]`, at least [`Self::LEAST_FRAMES`], each band without its mean; the numbers
+    /// may be of any size. A second of sound takes about 5 MB of memory, so that nobody should let it hear an hour.
+    pub fn embed(&self, features: Vec<f32>) -> Result<Vec<f32>> {
+        let frames = features.len() / Self::BANDS;
+        if frames < Self::LEAST_FRAMES {
+            candle_core::bail!("{frames} frames are too few to know their speaker by");
         }
-        let x = self.head.forward(&self.context.tensor(features, &[frames, BANDS])?)?;
+        let x = self.head.forward(&self.context.tensor(features, &[frames, Self::BANDS])?)?;
         let x = self.tdnn.forward(&x, Epilogue::None)?.relu()?;
         let x = self.groups.iter().try_fold(x, |x, (group, transit)| transit.forward(&group.forward(&x)?))?;
         let pooled = pooling::mean_and_deviation(&self.out.forward_relu(&x)?)?;
         self.dense.forward(&pooled, Epilogue::None)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1()
-    }
-
-    /// `[frames, BANDS]`, each band without its mean.
-    pub(super) fn features(&self, samples: &[f32]) -> Vec<f32> {
-        let mut features = self.fbank.compute(samples);
-        let frames = features.len() / BANDS;
-        for band in 0..BANDS {
-            let of_band = || features.iter().skip(band).step_by(BANDS);
-            let mean = (of_band().copied().map(f64::from).sum::<f64>() / frames.max(1) as f64) as f32;
-            features.iter_mut().skip(band).step_by(BANDS).for_each(|value| *value -= mean);
-        }
-        features
     }
 }

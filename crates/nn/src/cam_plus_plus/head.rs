@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 
 use super::normed::conv2d;
-use crate::nn::{
+use crate::{
     Conv2d, Conv2dConfig, Epilogue,
     weights::{Loaded, Loader},
 };

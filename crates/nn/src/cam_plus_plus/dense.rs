@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 
 use super::{mask::Mask, normed};
-use crate::nn::{
+use crate::{
     Conv1d, Conv1dConfig, Epilogue, Linear, ScaleShift,
     weights::{Bias, Loaded, Loader},
 };

@@ -1,6 +1,6 @@
 //! Layers and the batch norms beside them, in the names of the published file.
 
-use crate::nn::{
+use crate::{
     Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, Linear, ScaleShift,
     weights::{Loaded, Loader},
 };
