@@ -61,6 +61,7 @@ impl Stretch {
             compression_ratio: 0.0,
             no_speech_prob: 0.0,
             channel: None,
+            speaker: None,
             words: if words { all } else { Vec::new() },
             logprobs: Vec::new(),
             alternatives: Vec::new(),
@@ -89,6 +90,7 @@ impl Stretch {
                 end: next.min(last + LASTS).max(start),
                 probability,
                 channel: None,
+                speaker: None,
             })
         };
         words.iter().zip(starts).filter_map(word).collect()
