@@ -179,6 +179,7 @@ fn fetch(endpoint: &str, cache: &str, breaks: bool) -> ExitCode {
         xet: true,
         xet_cache: 0,
         reserve: 0,
+        keep_derived: false,
         verify: sconce::store::Verify::Fetch,
     };
     let store =
