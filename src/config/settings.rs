@@ -332,7 +332,8 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         "store.keep_derived",
         "true",
         &To::<Config, _>(&FLAG, |c, v| c.store.keep_derived = v),
-        "Keep what a model computes of its files at each load beside them, in `.sconce` of its repository: weights of eight          bits (`dtype = \"q8\"`, which is what `auto` means for Whisper on most processors), half as large as the halves that          they are made of. The next load maps them, and several processes share them. They count with the model in          `store.quota` and go with it; without room or the right to write there is none of it.",
+        "Keep what a model computes of its files at each load beside them, in `.sconce` of its repository: weights of eight          bits (`dtype = \"q8\"`, which is what `auto` means for Whisper on most processors), half as large as the halves that          they are made of. The next load maps them, and several processes share them. They count with the model in          `store.quota` and go with it. Where the disk has no room for as much as the model's files beside `store.reserve`, or \
+         nothing may be written, none are kept.",
     ),
     Setting::new(
         "store.verify",

@@ -1,6 +1,6 @@
 //! The files of a whole model, and single ones: [`Store::fetch`], [`Store::local`] and [`Store::peek`].
 
-use std::{collections::BTreeMap, io, path::Path, sync::Arc};
+use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc};
 
 use super::{
     CommitPin, Config, Progress, Provenance, Source, Store, StoreError,
@@ -9,6 +9,7 @@ use super::{
     folder,
     layout::RepoDir,
     part::{Part, PartPlan, start},
+    preflight::check_room,
     progress::Tracker,
     snapshots::{self, Found},
 };
@@ -121,7 +122,7 @@ impl Store {
             let mut carried_out = self.noting(&source, carried_out)?;
             let until_then = carried_out.pin.take();
             fetched.add(&part, &source, carried_out);
-            self.keep_derived(&part, &mut fetched.files);
+            self.keep_derived(&part, &mut fetched);
             // Before the next part comes.
             fetched.pin = Some(Arc::new(self.pin(&fetched.files).await?));
             drop(until_then);
@@ -139,22 +140,26 @@ impl Store {
                 Some(files) => fetched.add(part, source, files),
                 None => return Ok(None),
             }
-            self.keep_derived(part, &mut fetched.files);
+            self.keep_derived(part, &mut fetched);
         }
         Ok(Some(fetched))
     }
 
-    /// Says where a family may keep what it computes of a part: beside its files, where this server may write.
-    fn keep_derived(&self, part: &str, files: &mut ModelFiles) {
-        let Config { cache_dir, own_caches, keep_derived, .. } = &self.0.config;
-        let is_ours =
-            |path: &Path| [cache_dir].into_iter().chain(own_caches.values()).any(|cache| path.starts_with(cache));
-        let first = files.iter().find_map(|(of, _, location)| match location {
-            Location::Disk(path) if of == part && is_ours(path) => RepoDir::of_file(path),
+    /// Says where a family may keep what it computes of a part: beside its files, where this server may write. What is not
+    /// there yet needs room for as much as the files have, so that the reserve stays free whatever becomes of it.
+    fn keep_derived(&self, part: &str, fetched: &mut Fetched) {
+        let Config { cache_dir, own_caches, keep_derived, reserve, .. } = &self.0.config;
+        let written = || [cache_dir].into_iter().chain(own_caches.values());
+        let first = fetched.files.iter().find_map(|(of, _, location)| match location {
+            Location::Disk(path) if of == part && written().any(|cache| path.starts_with(cache)) => {
+                RepoDir::of_file(path)
+            }
             _ => None,
         });
-        if let Some((repo, commit)) = first.filter(|_| *keep_derived) {
-            files.derive_in(part, repo.derived(&commit));
+        let folder = first.map(|(repo, commit)| repo.derived(&commit));
+        let fits = |folder: &PathBuf| folder.exists() || check_room(folder, fetched.bytes, *reserve, part).is_ok();
+        if let Some(folder) = folder.filter(|folder| *keep_derived && fits(folder)) {
+            fetched.files.derive_in(part, folder);
         }
     }
 

@@ -56,6 +56,8 @@ fn weights_of_eight_bits_are_kept_mapped_and_made_anew_where_they_are_damaged() 
     let kept = Kept::new();
     let without = kept.text(&[("SCONCE_STORE__KEEP_DERIVED", "false")]);
     assert_eq!((without.to_lowercase().trim(), kept.files().len()), ("turn on the kitchen lights", 0));
+    // What the disk is to keep free, it keeps free of this as well.
+    assert_eq!((kept.text(&[("SCONCE_STORE__RESERVE", "1000000GB")]), kept.files().len()), (without.clone(), 0));
     assert_eq!(kept.text(&[]), without);
     let (path, first) = kept.file();
     assert!(path.ends_with("model.safetensors.q8"), "{path:?}");

@@ -80,86 +80,73 @@ pub unsafe fn multiply<const PARTS: usize>(rows: *const u8, left: Left, right: *
     }
 }
 
-/// # Safety
-/// As [`multiply`].
-unsafe fn multiply_rounded(rows: *const u8, left: Left, right: *const Tile, sums: &mut Block) {
-    let Left { stride, step, chunks, jump, taps } = left;
-    // SAFETY: as the caller's.
-    unsafe {
-        asm!(
-            "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
-            "2:",
-            "mov {chunk}, {chunks}",
-            "3:",
-            "tileloadd tmm6, [{right} + {line}]",
-            "tileloadd tmm4, [{upper} + {stride}]",
-            "tileloadd tmm7, [{right} + {line} + 1024]",
-            "tileloadd tmm5, [{lower} + {stride}]",
-            "tdpbf16ps tmm0, tmm4, tmm6", "tdpbf16ps tmm1, tmm4, tmm7",
-            "tdpbf16ps tmm2, tmm5, tmm6", "tdpbf16ps tmm3, tmm5, tmm7",
-            "add {upper}, {step}", "add {lower}, {step}", "add {right}, 2048",
-            "dec {chunk}", "jnz 3b",
-            "add {upper}, {jump}", "add {lower}, {jump}",
-            "dec {taps}", "jnz 2b",
-            "add {line}, {line}",
-            "tilestored [{sums} + {line}], tmm0",
-            "tilestored [{sums} + {line} + 64], tmm1",
-            "tilestored [{sums} + {line} + 2048], tmm2",
-            "tilestored [{sums} + {line} + 2112], tmm3",
-            upper = inout(reg) rows => _, lower = inout(reg) rows.wrapping_add(TILE * stride) => _,
-            right = inout(reg) right => _, chunks = in(reg) chunks, chunk = out(reg) _, step = in(reg) step,
-            jump = in(reg) jump, taps = inout(reg) taps => _, stride = in(reg) stride,
-            line = inout(reg) 64usize => _, sums = in(reg) sums,
-            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
-            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-            options(nostack),
-        );
-    }
+/// Makes `$name`, which does `$chunk` for each chunk of every tap: its sums are in the first four tiles.
+macro_rules! multiply_by {
+    ($(#[$about:meta])* $name:ident, $($chunk:literal),* $(,)?) => {
+        $(#[$about])*
+        ///
+        /// # Safety
+        /// As [`multiply`].
+        unsafe fn $name(rows: *const u8, left: Left, right: *const Tile, sums: &mut Block) {
+            let Left { stride, step, chunks, jump, taps } = left;
+            // SAFETY: as the caller's.
+            unsafe {
+                asm!(
+                    "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
+                    "2:",
+                    "mov {chunk}, {chunks}",
+                    "3:",
+                    $($chunk,)*
+                    "add {upper}, {step}", "add {lower}, {step}",
+                    "dec {chunk}", "jnz 3b",
+                    "add {upper}, {jump}", "add {lower}, {jump}",
+                    "dec {taps}", "jnz 2b",
+                    "add {line}, {line}",
+                    "tilestored [{sums} + {line}], tmm0",
+                    "tilestored [{sums} + {line} + 64], tmm1",
+                    "tilestored [{sums} + {line} + 2048], tmm2",
+                    "tilestored [{sums} + {line} + 2112], tmm3",
+                    upper = inout(reg) rows => _, lower = inout(reg) rows.wrapping_add(TILE * stride) => _,
+                    right = inout(reg) right => _, chunks = in(reg) chunks, chunk = out(reg) _, step = in(reg) step,
+                    jump = in(reg) jump, taps = inout(reg) taps => _, stride = in(reg) stride,
+                    line = inout(reg) 64usize => _, sums = in(reg) sums,
+                    out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                    out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                    options(nostack),
+                );
+            }
+        }
+    };
 }
 
-/// `(high + low) · (high + low)` without `low · low`.
-///
-/// # Safety
-/// As [`multiply`].
-unsafe fn multiply_split(rows: *const u8, left: Left, right: *const Tile, sums: &mut Block) {
-    let Left { stride, step, chunks, jump, taps } = left;
-    // SAFETY: as the caller's.
-    unsafe {
-        asm!(
-            "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
-            "2:",
-            "mov {chunk}, {chunks}",
-            "3:",
-            "tileloadd tmm4, [{upper} + {stride} + 64]",
-            "tileloadd tmm5, [{lower} + {stride} + 64]",
-            "tileloadd tmm6, [{right} + {line}]",
-            "tileloadd tmm7, [{right} + {line} + 1024]",
-            "tdpbf16ps tmm0, tmm4, tmm6", "tdpbf16ps tmm1, tmm4, tmm7",
-            "tdpbf16ps tmm2, tmm5, tmm6", "tdpbf16ps tmm3, tmm5, tmm7",
-            "tileloadd tmm4, [{upper} + {stride}]",
-            "tileloadd tmm5, [{lower} + {stride}]",
-            "tdpbf16ps tmm0, tmm4, tmm6", "tdpbf16ps tmm1, tmm4, tmm7",
-            "tdpbf16ps tmm2, tmm5, tmm6", "tdpbf16ps tmm3, tmm5, tmm7",
-            "tileloadd tmm6, [{right} + {line} + 2048]",
-            "tileloadd tmm7, [{right} + {line} + 3072]",
-            "tdpbf16ps tmm0, tmm4, tmm6", "tdpbf16ps tmm1, tmm4, tmm7",
-            "tdpbf16ps tmm2, tmm5, tmm6", "tdpbf16ps tmm3, tmm5, tmm7",
-            "add {upper}, {step}", "add {lower}, {step}", "add {right}, 4096",
-            "dec {chunk}", "jnz 3b",
-            "add {upper}, {jump}", "add {lower}, {jump}",
-            "dec {taps}", "jnz 2b",
-            "add {line}, {line}",
-            "tilestored [{sums} + {line}], tmm0",
-            "tilestored [{sums} + {line} + 64], tmm1",
-            "tilestored [{sums} + {line} + 2048], tmm2",
-            "tilestored [{sums} + {line} + 2112], tmm3",
-            upper = inout(reg) rows => _, lower = inout(reg) rows.wrapping_add(TILE * stride) => _,
-            right = inout(reg) right => _, chunks = in(reg) chunks, chunk = out(reg) _, step = in(reg) step,
-            jump = in(reg) jump, taps = inout(reg) taps => _, stride = in(reg) stride,
-            line = inout(reg) 64usize => _, sums = in(reg) sums,
-            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
-            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-            options(nostack),
-        );
-    }
+multiply_by! {
+    /// One product.
+    multiply_rounded,
+    "tileloadd tmm6, [{right} + {line}]",
+    "tileloadd tmm4, [{upper} + {stride}]",
+    "tileloadd tmm7, [{right} + {line} + 1024]",
+    "tileloadd tmm5, [{lower} + {stride}]",
+    "tdpbf16ps tmm0, tmm4, tmm6", "tdpbf16ps tmm1, tmm4, tmm7",
+    "tdpbf16ps tmm2, tmm5, tmm6", "tdpbf16ps tmm3, tmm5, tmm7",
+    "add {right}, 2048",
+}
+
+multiply_by! {
+    /// `(high + low) · (high + low)` without `low · low`.
+    multiply_split,
+    "tileloadd tmm4, [{upper} + {stride} + 64]",
+    "tileloadd tmm5, [{lower} + {stride} + 64]",
+    "tileloadd tmm6, [{right} + {line}]",
+    "tileloadd tmm7, [{right} + {line} + 1024]",
+    "tdpbf16ps tmm0, tmm4, tmm6", "tdpbf16ps tmm1, tmm4, tmm7",
+    "tdpbf16ps tmm2, tmm5, tmm6", "tdpbf16ps tmm3, tmm5, tmm7",
+    "tileloadd tmm4, [{upper} + {stride}]",
+    "tileloadd tmm5, [{lower} + {stride}]",
+    "tdpbf16ps tmm0, tmm4, tmm6", "tdpbf16ps tmm1, tmm4, tmm7",
+    "tdpbf16ps tmm2, tmm5, tmm6", "tdpbf16ps tmm3, tmm5, tmm7",
+    "tileloadd tmm6, [{right} + {line} + 2048]",
+    "tileloadd tmm7, [{right} + {line} + 3072]",
+    "tdpbf16ps tmm0, tmm4, tmm6", "tdpbf16ps tmm1, tmm4, tmm7",
+    "tdpbf16ps tmm2, tmm5, tmm6", "tdpbf16ps tmm3, tmm5, tmm7",
+    "add {right}, 4096",
 }
