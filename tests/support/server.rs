@@ -222,6 +222,28 @@ impl Server {
         }
     }
 
+    /// Gives a request up while the server works on it, and waits until the server has done so too.
+    pub async fn leave(&self, asked: impl Future<Output = Response>) {
+        let cancelled = || self.metric("sconce_requests_total", &[("outcome", "cancelled")]);
+        let before = cancelled().await;
+        let begun = async {
+            while self.metric("sconce_requests_in_flight", &[]).await == 0.0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            // It has been read then, and the model is in the midst of it.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        };
+        tokio::select! {
+            answer = asked => panic!("answered with {} before its client left: ask for more", answer.status()),
+            () = begun => {}
+        }
+        let start = Instant::now();
+        while cancelled().await == before {
+            assert!(start.elapsed() < PATIENCE, "the request was never given up");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Waits until a process of its own has written a line with this message about this model.
     pub async fn logged(&self, message: &str, model: &str) -> Value {
         let start = Instant::now();
