@@ -765,14 +765,14 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         "none",
         &Maybe::<Config, _>("none", &FILE, |c, v| c.service.listening.speaker_network = v),
         "The network by which speakers are told apart (`diarize`, docs/speakers.md): CAM++ as 3D-Speaker publishes it \
-         (`campplus_cn_common.bin`), or the `s3gen.safetensors` of a Chatterbox, of which it is a part.",
+         (`campplus_cn_en_common.pt`), or the `s3gen.safetensors` of a Chatterbox, of which it is a part.",
     ),
     Setting::new(
         "audio.speaker_threshold",
-        "0.4",
+        "0.3",
         &To::<Config, _>(&SHARE, |c, v| c.service.listening.speakers.threshold = v as f32),
         "Cosine of two voices from which on they are one speaker's: higher where one is told as two, lower where two are told \
-         as one. That of 3D-Speaker's own clustering.",
+         as one (docs/speakers.md has error rates).",
     ),
     Setting::new(
         "audio.max_speakers",

@@ -70,7 +70,7 @@ pub enum DiarizationError {
 
 impl Default for SpeakerSettings {
     fn default() -> Self {
-        Self { threshold: 0.4, most: 16 }
+        Self { threshold: 0.3, most: 16 }
     }
 }
 
