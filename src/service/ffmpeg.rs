@@ -97,8 +97,8 @@ impl Ffmpeg {
             _ = program.set(None);
         }
         let remedy = match choice {
-            ProgramChoice::Off => "audio.ffmpeg is off, which would read it",
-            _ => "who runs the server can install ffmpeg, or name it by audio.ffmpeg",
+            ProgramChoice::Off => "audio.ffmpeg is off, which reads more formats",
+            _ => "who runs the server can install ffmpeg, which reads more formats, or name it by audio.ffmpeg",
         };
         Self { program, remedy, time_limit }
     }
@@ -146,9 +146,9 @@ impl Ffmpeg {
 
 /// Through a shell, which bounds the memory and then is ffmpeg.
 fn command(program: &Path, bytes: &[u8], channels: Channels, rate: u32) -> Command {
-    // The index of an MP4 may lie at its end, which a pipe cannot go back from; the cache is a file that has no name.
+    // The index of an MP4 or a CAF may lie at its end, which a pipe cannot go back from; the cache is a file that has no name.
     let is_film = matches!(bytes.get(4..8), Some(b"ftyp" | b"moov" | b"mdat" | b"wide" | b"free" | b"skip"));
-    let input = if is_film { "cache:pipe:0" } else { "pipe:0" };
+    let input = if is_film || bytes.starts_with(b"caff") { "cache:pipe:0" } else { "pipe:0" };
     let mut command = Command::new("/bin/sh");
     command.args(["-c", r#"ulimit -v "$0" && ulimit -c 0 && exec "$@""#, MEMORY]).arg(program);
     command.args(["-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1"]);

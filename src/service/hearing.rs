@@ -87,10 +87,7 @@ impl Service {
     ) -> Result<(Decoded, MemoryShare), ServiceError> {
         match self.ffmpeg.remedy() {
             _ if !error.may_be_heard_otherwise() => Err(error.into()),
-            Some(remedy) if matches!(error, DecodeError::Unsupported(_)) => {
-                Err(ServiceError::Undecoded { error, remedy })
-            }
-            Some(_) => Err(error.into()),
+            Some(remedy) => Err(ServiceError::Undecoded { error, remedy }),
             None => {
                 let heard = self.ffmpeg.hear(file.bytes, channels, rate, longest, &mut share).await;
                 heard.or(error).map(|decoded| (decoded, share))

@@ -26,6 +26,31 @@ const FOREIGN: &[(&str, &str)] = &[
     ("ac3", "-c:a ac3"),
     ("alaw.mov", "-ar 8000 -c:a pcm_alaw"),
     ("ulaw.mkv", "-ar 8000 -c:a pcm_mulaw"),
+    ("eac3", "-c:a eac3"),
+    ("speex.ogg", "-c:a libspeex"),
+    ("gsm.wav", "-ar 8000 -c:a libgsm_ms"),
+    ("g726.wav", "-ar 8000 -c:a g726 -b:a 32k"),
+    ("mpg", "-c:a mp2 -f mpeg"),
+];
+
+/// What is put into containers, each into each that takes it.
+const CODECS: &[&str] = &[
+    "aac",
+    "ac3",
+    "alac",
+    "flac",
+    "libmp3lame",
+    "libopus",
+    "libvorbis",
+    "mp2",
+    "pcm_alaw",
+    "pcm_mulaw",
+    "pcm_s16le",
+    "wmav2",
+];
+const CONTAINERS: &[&str] = &[
+    "3gp", "aiff", "asf", "au", "avi", "caf", "flac", "flv", "m4a", "mkv", "mov", "mp4", "mpg", "ogg", "ts", "w64",
+    "wav", "webm",
 ];
 
 /// What is decoded without another program.
@@ -40,24 +65,42 @@ const OWN: &[(&str, &str)] = &[
     ("late.webm", "-af asetpts=PTS+1.5/TB -c:a libopus"),
 ];
 
+/// What ffmpeg writes and does not read again through a pipe, or with other times.
+const UNREADABLE: &[(&str, &str)] = &[("libvorbis", "avi"), ("mp2", "caf")];
+
 /// Our recording in another form, if ffmpeg is installed and can make it.
 fn made(name: &str, arguments: &str) -> Option<Vec<u8>> {
+    made_of("", name, arguments)
+}
+
+/// The same; `before`: what is said of the recording itself.
+fn made_of(before: &str, name: &str, arguments: &str) -> Option<Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(format!("x.{name}"));
     let made = Command::new("ffmpeg")
-        .args(["-v", "error", "-i"])
+        .args(["-v", "fatal"])
+        .args(before.split_whitespace())
+        .arg("-i")
         .arg(checkout("assets/recordings").join(WAV))
         .args(arguments.split(' '))
         .arg(&file)
         .stdin(Stdio::null())
-        .status();
+        .output();
     match made {
-        Ok(status) if status.success() => Some(std::fs::read(file).unwrap()),
+        Ok(output) if output.status.success() && is_readable(&file) => Some(std::fs::read(file).unwrap()),
         _ => {
             eprintln!("not made: {name}");
             None
         }
     }
+}
+
+/// ffmpeg also writes what it cannot read, or reads as something else: as other samples, or as too much of them.
+fn is_readable(file: &std::path::Path) -> bool {
+    let samples = ["-f", "s16le", "-ac", "1", "-ar", "16000", "-"];
+    let read = Command::new("ffmpeg").args(["-v", "error", "-i"]).arg(file).args(samples).output().unwrap();
+    let seconds = read.stdout.len() as f64 / 32_000.0;
+    read.stderr.is_empty() && (2.5..12.0).contains(&seconds)
 }
 
 async fn hears(server: &Server, name: &str, bytes: Vec<u8>) {
@@ -88,6 +131,106 @@ async fn what_is_not_is_heard_by_ffmpeg() {
             hears(&server, name, bytes).await;
         }
     }
+}
+
+/// Every codec in every container: heard with ffmpeg, and without it heard or refused with the remedy.
+#[tokio::test]
+async fn whatever_ffmpeg_can_make_is_heard() {
+    let (with, without) = (Server::start(), Server::builder().env("SCONCE_AUDIO__FFMPEG", "off").start());
+    let (mut heard, mut refused, mut wrong) = (0, 0, Vec::new());
+    for (codec, container) in CODECS.iter().flat_map(|codec| CONTAINERS.iter().map(move |container| (codec, container)))
+    {
+        if UNREADABLE.contains(&(*codec, *container)) {
+            continue;
+        }
+        let rate = if *container == "flv" { "-ar 44100" } else { "-ar 48000" };
+        let Some(bytes) = made(container, &format!("{rate} -c:a {codec} -strict -2")) else { continue };
+        for (server, has_ffmpeg) in [(&with, true), (&without, false)] {
+            let body: Value = server.transcribe(bytes.clone(), MODEL, &[]).await.json().await.unwrap();
+            let (text, error) = (body["text"].as_str(), body["error"]["message"].as_str());
+            match (text, error) {
+                (Some(text), _) if words(text) == WORDS => heard += 1,
+                (_, Some(error)) if !has_ffmpeg && error.contains("audio.ffmpeg") => refused += 1,
+                _ => wrong.push(format!("{codec} in {container}, ffmpeg: {has_ffmpeg}: {body}")),
+            }
+        }
+    }
+    eprintln!("{heard} were heard, {refused} refused without ffmpeg");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(heard == 0 || heard > 2 * refused, "{heard} were heard, {refused} refused");
+}
+
+/// When the words begin, in seconds.
+async fn beginnings(server: &Server, name: &str, bytes: Vec<u8>) -> Vec<f64> {
+    let fields = [("response_format", "verbose_json"), ("timestamp_granularities[]", "word")];
+    let body: Value = server.transcribe(bytes, MODEL, &fields).await.json().await.unwrap();
+    let list = body["words"].as_array().unwrap_or_else(|| panic!("{name}: {body}"));
+    list.iter().map(|word| word["start"].as_f64().unwrap()).collect()
+}
+
+/// A track that begins late, and one with a hole: the words are where the container says, as if silence were there.
+#[tokio::test]
+async fn the_time_of_a_container_counts() {
+    let (with, without) = (Server::start(), Server::builder().env("SCONCE_AUDIO__FFMPEG", "off").start());
+    let (late, film) = ("-itsoffset 1.5", "-filter_complex color=s=16x16:r=5:d=5[v] -map [v] -map 0:a");
+    let twice = "-stream_loop 1";
+    let hole = r"-af asetpts=PTS+gte(T\,2.7)*5/TB";
+    let (Some(begins_late), Some(has_hole)) = (
+        made("wav", "-af adelay=1500"),
+        made_of(
+            twice,
+            "wav",
+            r"-filter_complex [0:a]asplit[a][b];[b]atrim=0:2.72,adelay=0[x];[a]atrim=2.72,asetpts=PTS-STARTPTS,adelay=5000[y];[x][y]concat=v=0:a=1",
+        ),
+    ) else {
+        return;
+    };
+    let expected = [beginnings(&without, "late", begins_late).await, beginnings(&without, "hole", has_hole).await];
+    assert_eq!([expected[0].len(), expected[1].len()], [5, 10], "{expected:?}");
+    for (name, codec, own) in [
+        ("mp4", "-c:a aac", true),
+        ("mov", "-c:a aac", true),
+        ("mkv", "-c:a aac", true),
+        ("webm", "-c:a libopus -c:v libvpx", true),
+        ("alac.mov", "-c:a alac", false),
+        ("ac3.mkv", "-c:a ac3", false),
+        ("mp2.mkv", "-c:a mp2", false),
+    ] {
+        for (at, before, filter) in [(0, late, film), (1, twice, hole)] {
+            let Some(bytes) = made_of(before, name, format!("{filter} {codec}").trim()) else { continue };
+            for server in [&with, &without].into_iter().take(if own { 2 } else { 1 }) {
+                let found = beginnings(server, name, bytes.clone()).await;
+                let near = found.len() == expected[at].len()
+                    && found.iter().zip(&expected[at]).all(|(found, right)| (found - right).abs() < 0.101);
+                assert!(near, "{name}, {}: {found:?}, where {:?} is right", ["late", "hole"][at], expected[at]);
+            }
+        }
+    }
+}
+
+/// A thousand recordings at once that only another program reads: as many run as there are places, and each is answered.
+#[tokio::test]
+async fn a_thousand_at_once_start_no_thousand_programs() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let then = format!("echo begins >> {0}; cat > /dev/null; echo ends >> {0}; exit 1", log.display());
+    let server = Server::builder().env("SCONCE_AUDIO__FFMPEG", &pretender(folder.path(), &then)).start();
+    let asked = (0..1000).map(|_| async {
+        let answer = server.transcribe(b"#!AMR\n".to_vec(), MODEL, &[]).await;
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    });
+    for (status, body) in futures::future::join_all(asked).await {
+        assert!([400, 429, 503].contains(&status), "{status} {body}");
+    }
+    let (mut running, mut most) = (0_usize, 0);
+    for line in std::fs::read_to_string(&log).unwrap().lines() {
+        running = if line == "begins" { running + 1 } else { running - 1 };
+        most = most.max(running);
+    }
+    let places = std::thread::available_parallelism().unwrap().get();
+    assert!((1..=places).contains(&most), "{most} ran at once, on {places} cores");
+    assert_eq!(running, 0);
+    hears(&server, "afterwards", recording(WAV)).await;
 }
 
 #[tokio::test]

@@ -11,9 +11,11 @@ use crate::{
     speech::{Kind, TaskKind, VoiceBlend, VoiceInput},
 };
 
-/// OpenAI's own voices, which clients have built in: here they are the model's default voice.
-const OPENAI: [&str; 13] =
-    ["alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage", "shimmer", "verse"];
+/// The model's usual voice: `default`, and OpenAI's own voices, which clients have built in.
+const USUAL: [&str; 14] = [
+    "default", "alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage", "shimmer",
+    "verse",
+];
 /// Bytes of a voice that is named; that of a folder has 64 letters.
 const LONGEST: usize = 1024;
 
@@ -96,7 +98,7 @@ impl AskedVoice {
     /// [`Self::find`] where nothing is read from elsewhere.
     pub async fn find_named(self, speaker: Speaker<'_>) -> Result<Option<VoiceInput>, Problem> {
         match self {
-            Self::Name(name) if OPENAI.contains(&name.as_str()) => Ok(speaker.of_server(&name).await?),
+            Self::Name(name) if USUAL.contains(&name.as_str()) => Ok(speaker.of_server(&name).await?),
             Self::Name(name) => speaker.named(&name).await.map(Some),
             Self::Id(id) => {
                 let found = speaker.service.voices().reference(id).await.map_err(of_voice)?;

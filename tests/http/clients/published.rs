@@ -142,7 +142,7 @@ async fn spoken(server: &Server, model: &str, voice: &str, text: &str) -> Vec<u8
 async fn voices_of_piper_and_kokoro_are_understood() {
     let Some((server, _folders)) = assistant() else { return };
     let text = "The train to the city leaves at nine. Please bring your tickets, a warm coat and some bread.";
-    for (model, voice) in [("joe", "joe"), ("kokoro", "jf_alpha"), ("kokoro", "jm_kumo")] {
+    for (model, voice) in [("joe", "default"), ("kokoro", "jf_alpha"), ("kokoro", "jm_kumo")] {
         let sound = spoken(&server, model, voice, text).await;
         let text_heard = heard(&server, sound, &[("language", "en")]).await["text"].as_str().unwrap().to_owned();
         let understood = words(&text_heard);

@@ -18,6 +18,7 @@ pub(super) fn container(bytes: &[u8]) -> Option<&'static str> {
         _ if starts(b"#!AMR") => Some("AMR"),
         _ if starts(&[0x30, 0x26, 0xB2, 0x75, 0x8E, 0x66, 0xCF, 0x11]) => Some("Windows Media (ASF)"),
         _ if starts(b"FLV\x01") => Some("Flash Video"),
+        _ if starts(b"riff\x2E\x91\xCF\x11") => Some("Wave64"),
         _ if starts(b"RIFF") && bytes.get(8..12) == Some(b"AVI ") => Some("AVI"),
         _ if starts(b"OggS") && bytes.get(28..36) == Some(b"Speex   ") => Some("Speex"),
         _ if starts(&[0x0B, 0x77]) => Some("AC-3 or E-AC-3"),
@@ -47,6 +48,15 @@ pub(super) fn codec(bytes: &[u8]) -> Option<&'static str> {
             (b"agsm", "GSM"),
             (b"ec-3", "E-AC-3"),
             (b"ac-3", "AC-3"),
+            (b".mp2", "MPEG layer 2"),
+        ]
+    } else if bytes.starts_with(b"caff") {
+        &[
+            (b"alaw", "A-law in CAF"),
+            (b"ulaw", "mu-law in CAF"),
+            (b"flac", "FLAC in CAF"),
+            (b"ac-3", "AC-3"),
+            (b".mp2", "MPEG layer 2"),
         ]
     } else {
         &[]

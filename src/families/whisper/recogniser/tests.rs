@@ -206,10 +206,15 @@ fn assert_answers(model: &mut dyn Model, fixture: &str) {
     for case in fixtures::read::<Vec<Case>>(fixture) {
         let (segments, summary) = alone(model, case.ask.of(recording(case.seconds))).unwrap();
         assert_eq!((summary.language, summary.duration), (case.language, case.seconds));
+        assert!(segments.iter().enumerate().all(|(id, segment)| segment.id == id), "{segments:#?}");
+        // The reference leaves out what its heads give no time; see `words::place`.
+        let is_expected =
+            |one: &&Segment| case.segments.iter().any(|other| (other.seek, &other.tokens) == (one.seek, &one.tokens));
+        let (segments, untimed): (Vec<&Segment>, Vec<&Segment>) = segments.iter().partition(is_expected);
+        assert!(untimed.iter().all(|segment| !segment.words.is_empty()), "{untimed:#?}");
         assert_eq!(segments.len(), case.segments.len(), "{segments:#?}");
-        for (id, (segment, expected)) in segments.iter().zip(case.segments).enumerate() {
-            assert_eq!(segment.id, id);
-            assert_segment(segment, &expected);
+        for (segment, expected) in segments.into_iter().zip(&case.segments) {
+            assert_segment(segment, expected);
         }
     }
 }

@@ -39,12 +39,17 @@ pub fn place(
     let (mut timings, mut last_speech) = (timings.into_iter(), last_speech);
     for (segment, length) in segments.iter_mut().zip(text_lengths) {
         segment.words = take_words(&mut timings, *length, offset);
-        if !segment.words.is_empty() {
+        if segment.words.is_empty() {
+            continue;
+        }
+        if pace.median > 0.0 {
             pace.cut_after_pause(&mut segment.words, last_speech);
             pace.settle_start(segment);
             pace.settle_end(segment);
-            last_speech = segment.end;
+        } else {
+            spread(segment);
         }
+        last_speech = segment.end;
     }
 }
 
@@ -67,6 +72,19 @@ fn take_words(timings: &mut impl Iterator<Item = WordTiming>, length: usize, off
         }
     }
     words
+}
+
+/// Where the heads tell nothing, so that no word lasts at all, the segment keeps its ends and its words share it by their
+/// letters. openai-whisper leaves out what was said then.
+fn spread(segment: &mut Segment) {
+    let lengths: Vec<f64> = segment.words.iter().map(|word| word.word.trim().chars().count().max(1) as f64).collect();
+    let pace = (segment.end - segment.start) / lengths.iter().sum::<f64>();
+    let mut at = segment.start;
+    for (word, length) in segment.words.iter_mut().zip(lengths) {
+        word.start = hundredths(at);
+        at += length * pace;
+        word.end = hundredths(at);
+    }
 }
 
 /// A word that ends a sentence does not last through the pause after it, nor does one that begins a sentence begin

@@ -110,6 +110,20 @@ fn words_are_timed_and_placed_as_openai_whisper_does() {
     }
 }
 
+#[test]
+fn words_without_a_time_share_their_segment() {
+    let timing = |word: &str| WordTiming { word: word.to_owned(), tokens: 1, start: 0.0, end: 0.0, probability: 0.9 };
+    let mut segments = [segment(12.0, 13.0), segment(13.5, 14.0)];
+    place(&mut segments, &[2, 1], vec![timing(" the"), timing(" kitchen"), timing(" lights")], 10.0, 0.0);
+    let placed = |segment: &Segment| {
+        let words = segment.words.iter().map(|word| (word.word.clone(), word.start, word.end, 0.9)).collect();
+        (segment.start, segment.end, words)
+    };
+    let word = |word: &str, start, end| (word.to_owned(), start, end, 0.9);
+    assert_eq!(placed(&segments[0]), (12.0, 13.0, vec![word(" the", 12.0, 12.3), word(" kitchen", 12.3, 13.0)]));
+    assert_eq!(placed(&segments[1]), (13.5, 14.0, vec![word(" lights", 13.5, 14.0)]));
+}
+
 /// As the reference's attention: noise, and more of it near the diagonal; then a distribution over all positions.
 fn weights(seed: u64, tokens: usize, positions: usize) -> Vec<f32> {
     let mut scores = fixtures::noise(seed, 2 * tokens * positions);
