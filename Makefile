@@ -6,7 +6,7 @@ quick:
 	cargo clippy --lib -- -D warnings
 	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --lib; else cargo test --lib; fi
 
-# Everything that needs no run of the server: formatting, lints, documentation, dependencies, layers.
+# Everything that needs no run of the server: formatting, lints, documentation and its links, dependencies, layers.
 check:
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
