@@ -69,6 +69,15 @@ fn the_device_is_said_at_the_start_and_one_that_is_required_and_missing_is_the_e
     let cache = TempDir::new().unwrap();
     let program = Program::start(sconce(&cache).env("PORT", "0"));
     assert_eq!(program.heard.last().unwrap()["devices"], "cpu");
+    // What is served and on what comes before jobs and keys.
+    let place = |message: &str| program.heard.iter().position(|line| line["message"] == message);
+    let models = place("models to serve").unwrap();
+    assert_eq!(
+        (&program.heard[models]["models"], &program.heard[models]["devices"]),
+        (&"sconce/whisper-nano.en".into(), &"cpu".into())
+    );
+    let jobs = place("jobs are kept in memory and end with this process; jobs.dir would keep them").unwrap();
+    assert!(place("starting") == Some(0) && models < jobs, "{:?}", program.heard);
     let (_, stderr, code) = outcome(sconce(&cache).env("PORT", "0").env("SCONCE_RUNTIME__REQUIRE_GPU", "true"));
     assert_eq!(code, 1, "{stderr}");
     assert!(stderr.contains("require_gpu = true, and there is no accelerator"), "{stderr}");

@@ -101,7 +101,7 @@ fn commands_say_what_is_missing_and_how_to_get_it() {
     let (_, said, code) = outcome(&mut command(&["check-config"], "/usr/bin:/bin"));
     assert!(code == 0 && said.contains("echo cannot be served here") && said.contains(&pin), "{code} {said}");
     let (said, _, _) = outcome(&mut command(&["models"], "/usr/bin:/bin"));
-    assert!(said.contains("unsupported: it would execute") && said.contains(&pin), "{said}");
+    assert!(said.contains("unsupported [") && said.contains("] it would execute") && said.contains(&pin), "{said}");
     let (said, _, _) = outcome(&mut command(&["models"], "/nowhere"));
     assert!(said.contains("it is run by the program python3, which is not on this machine; install it"), "{said}");
     let (said, error, code) =
