@@ -37,7 +37,8 @@ fn spoiled() -> Vec<Vec<u8>> {
 #[tokio::test]
 async fn what_callers_do_wrong_is_told_to_them_and_not_in_the_log() {
     let cache = TempDir::new().unwrap();
-    let mut program = Program::start(sconce(&cache).env("PORT", "0"));
+    // What is no HTTP is given up soon.
+    let mut program = Program::start(sconce(&cache).env("PORT", "0").env("SCONCE_SERVER__HEAD_TIMEOUT", "1s"));
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let post = |path: &str, kind: &str, body: Vec<u8>| {
         client.post(program.url(path)).header(CONTENT_TYPE, kind).body(body).send()
