@@ -331,6 +331,13 @@ def test_options_are_those_that_the_family_of_the_model_has(toned, visit):
     speak.get_by_label("Model").select_option("sconce/lark.en")
     expect(ends).to_be_hidden()
     expect(speak.get_by_text("This model has no options of its own.")).to_be_visible()
+    # What was written for the one is not sent to the other, also where nobody sees it.
+    speak.get_by_label("Model").select_option("tone")
+    ends.fill("30")
+    speak.get_by_text("More", exact=True).click()
+    speak.get_by_label("Model").select_option("sconce/lark.en")
+    speak.get_by_role("button", name="Speak", exact=True).click()
+    expect(speak.get_by_text("First sound after", exact=False)).to_be_visible()
 
 
 def both(left, right, path):

@@ -44,11 +44,12 @@ async fn an_unwritable_cache_is_named_in_the_answer_and_nothing_crashes() {
     let mut command = sconce(&cache);
     command.env("PORT", "0").env("HF_HUB_CACHE", &file).env("HF_ENDPOINT", hub.url()).env("MODEL_ID", "acme/nano");
     let mut program = Program::start(&mut command);
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let (client, url) =
+        (reqwest::Client::builder().no_proxy().build().unwrap(), program.url("/v1/audio/transcriptions"));
     // Who does not wait is told how it is: first that the model is fetched, and once that failed why.
     let ask = async || {
         let form = form(recording("turn-on-the-kitchen-lights.wav"), "acme/nano", &[("wait", "0")]);
-        let answer = client.post(program.url("/v1/audio/transcriptions")).multipart(form).send().await.unwrap();
+        let answer = client.post(&url).multipart(form).send().await.unwrap();
         (answer.status(), answer.text().await.unwrap())
     };
     assert_eq!(ask().await.0, 503);

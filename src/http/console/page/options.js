@@ -26,9 +26,13 @@ export function options({model, more = []}) {
 
   /** Shows what the chosen model takes; what was written stays as long as the family does. */
   async function update() {
-    const {family, status} = store.models[model()] ?? {};
-    const wanted = family ?? status ?? 'none';
-    if (!element.open || shown === wanted) return;
+    const {family} = store.models[model()] ?? {};
+    const wanted = family ?? model();
+    if (shown === wanted) return;
+    // What was written for another family is nothing to send.
+    if (shown !== null) fields.replaceChildren();
+    [shown, read] = [null, () => ({})];
+    if (!element.open) return;
     shown = wanted;
     let made;
     try {
