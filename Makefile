@@ -6,7 +6,7 @@ quick:
 	cargo clippy --lib -- -D warnings
 	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --lib; else cargo test --lib; fi
 
-# Everything that needs no run of the server: formatting, lints, documentation, dependencies, layers.
+# Everything that needs no run of the server: formatting, lints, documentation and its links, dependencies, layers.
 check:
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
@@ -29,7 +29,8 @@ test:
 	    && cargo test $(if $(TEST_PYTHON),,-- --skip clients::); fi \
 	    && echo "PART: building and running them took $$(($$(date +%s) - start)) s"
 	@if [ -n "$(KIT_PYTHON)" ]; \
-	then SCONCE_PROGRAM=$(or $(CARGO_TARGET_DIR),target)/debug/sconce $(KIT_PYTHON) -m pytest tests/kit; \
+	then start=$$(date +%s); SCONCE_PROGRAM=$(or $(CARGO_TARGET_DIR),target)/debug/sconce $(KIT_PYTHON) -m pytest tests/kit \
+	    && echo "PART: the tests of the deployment kit took $$(($$(date +%s) - start)) s"; \
 	else echo "NOT RUN: the tests of the deployment kit; KIT_PYTHON names no interpreter that has tests/kit/requirements.txt"; fi
 
 # New hostile input, for half a minute: PROPTEST_CASES over 256 is how many times longer than in `make test`.

@@ -45,7 +45,8 @@ Exit codes: 0 done, $USAGE wrong usage, $TOOLS a tool is missing, $IMAGE no imag
 TXT
 }
 
-say() { printf '==> %s\n' "$*" >&2; }
+# What is being done; in a dry run nothing is.
+say() { [ -n "$dry_run" ] || printf '==> %s\n' "$*" >&2; }
 
 # die TEXT CODE
 die() {
@@ -378,7 +379,7 @@ undeploy() {
     [ -n "$endpoint" ] || { say "there is no endpoint $name"; return; }
     find_deployed DEPLOYED
     take_away_all_but ''
-    [ -n "$dry_run" ] || say "nothing is deployed to $name any more; the endpoint, the model and the image are still there"
+    say "nothing is deployed to $name any more; the endpoint, the model and the image are still there"
 }
 
 # === what a dry run says beside the commands ===

@@ -22,13 +22,24 @@ pub(super) fn starting(config: &Config, address: SocketAddr) {
     );
 }
 
+/// What is served and on what, before anything else is said.
+pub(super) fn serving(app: &App) {
+    let catalog = app.catalog();
+    let models = catalog.listed().map(|entry| entry.name.as_str()).collect::<Vec<_>>().join(", ");
+    info!(models, devices = devices(app), "models to serve");
+}
+
 /// When requests are answered.
 pub(super) fn listening(app: &App, address: SocketAddr, tls: bool) {
-    let devices = app.placer.usual().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let devices = devices(app);
     let (load_mode, default) = (app.load_mode().as_str(), app.catalog().default().name.clone());
     info!(%address, tls, load_mode, %default, devices, "listening");
     models(app);
     app.keyring().say(address.ip().is_loopback());
+}
+
+fn devices(app: &App) -> String {
+    app.placer.usual().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Names that may not mean what somebody thinks.

@@ -89,6 +89,7 @@ pub async fn run(
     let wyoming = config.wyoming.port.map(|port| open(SocketAddr::new(server.bind, port))).transpose()?;
     greeting::starting(&config, address);
     let app = App::build(config)?;
+    greeting::serving(&app);
     let secrets = secrets::watch(server.reload, app.keyring().clone(), certificate.clone())?;
     let jobs = app.jobs()?;
     let api = app.api(jobs.clone());

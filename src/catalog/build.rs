@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     CatalogError, Config, Entry, ModelConfig, Unknown, fallback,
     names::Names,
-    parts::{Parts, Said, arrange, made_of, said, same, shown, whole},
+    parts::{ConfiguredParts, Parts, arrange, made_of, said, same, shown, whole},
 };
 use crate::{
     model::{Availability, Family, Location, ModelFiles, PlacementOverrides, Preset, Programs, WorkerChoice},
@@ -277,6 +277,11 @@ impl Builder {
     /// The one that is named, else the first of the configuration, else the one inside this program.
     fn default(&self, config: &Config, names: &Names) -> Result<usize, CatalogError> {
         if let Some(asked) = &config.default {
+            // Refused as a model, which has been said.
+            let said = !self.faults.is_empty() && config.models.iter().any(|model| model.name == *asked);
+            if said && names.get(asked).is_none() {
+                return Ok(0);
+            }
             return names.get(asked).ok_or_else(|| CatalogError::Default(unknown(asked, &self.entries, names)));
         }
         let first = self.configured.first().map(|(place, _)| *place);
@@ -354,7 +359,10 @@ fn entry(name: &str, parts: Vec<(String, Source)>) -> Entry {
 impl Wanted {
     /// `acme/my-whisper`, `acme/my-whisper@v2`, `/models/x`, `./x`, `file:/models/x`, `hf://acme/x`, `embedded:x`, or
     /// any other name with sources beside it.
-    fn of(model: &ModelConfig, Said { parts: said, optional }: Said) -> Result<Self, CatalogError> {
+    fn of(
+        model: &ModelConfig,
+        ConfiguredParts { parts: said, optional }: ConfiguredParts,
+    ) -> Result<Self, CatalogError> {
         let text = model.name.trim();
         let itself = if is_source(text) { Some(parsed(&model.name, text.parse())?) } else { folder(text) };
         let wanted = match itself {

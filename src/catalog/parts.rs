@@ -15,7 +15,7 @@ pub(super) fn whole(source: Source) -> Parts {
 
 /// What the configuration says of a model.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Said {
+pub(super) struct ConfiguredParts {
     /// Nothing, one source, or one for each part.
     pub parts: Parts,
     /// Parts that it has beside those, whoever says which those are.
@@ -23,8 +23,8 @@ pub(super) struct Said {
 }
 
 /// What the configuration says of a model, or everything that is wrong with that.
-pub(super) fn said(model: &ModelConfig, families: &[&dyn Family]) -> Result<Said, Vec<CatalogError>> {
-    let (mut said, mut faults) = (Said::default(), Vec::new());
+pub(super) fn said(model: &ModelConfig, families: &[&dyn Family]) -> Result<ConfiguredParts, Vec<CatalogError>> {
+    let (mut said, mut faults) = (ConfiguredParts::default(), Vec::new());
     let name = || model.name.clone();
     let of_layout = model.parts.keys().filter(|part| !is_optional(part, families)).cloned().collect::<Vec<_>>();
     if model.source.is_some() && !of_layout.is_empty() {

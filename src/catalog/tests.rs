@@ -297,6 +297,9 @@ fn one_model_with_two_revisions_is_a_fault() {
     let config = Config { families: FAMILIES, models: vec![], default: Some("ears-tinny".into()), ..Config::default() };
     let default = Catalog::new(&config).unwrap_err();
     assert!(default[0].to_string().starts_with("the default model is unknown: there is no model"), "{default:?}");
+    // Of a model that is refused itself it is not said once more.
+    let both = Catalog::new(&Config { models: vec![named("ears-tinny")], ..config }).unwrap_err();
+    assert!(both.len() == 1 && both[0].to_string().starts_with("model \"ears-tinny\": there is no preset"), "{both:?}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::{
     native::{
         request::SoundAnswer,
         sound::SoundFormat,
-        task::{Keep, TaskRequest},
+        task::{SoundRetention, TaskRequest},
         voice::{AskedVoice, Speaker},
     },
     problem::Problem,
@@ -95,7 +95,8 @@ async fn answer(api: &Api, request: &HttpRequest, payload: web::Payload) -> Resu
     let (deadline, keep_alive) = (wait::deadline(request, asked.timeout)?, keep_alive(request, asked.keep_alive));
     let call = Call { keep_alive, deadline, ..call(request, "generate", model, asked.wait)? };
     let wav = SoundAnswer { format: SoundFormat::new(AudioFormat::Wav, None)?, as_file: true };
-    let running = TaskRequest::Synthesize(Box::new(spoken), wav).start(&api.service, call, Keep::Sound).await?;
+    let running =
+        TaskRequest::Synthesize(Box::new(spoken), wav).start(&api.service, call, SoundRetention::Sound).await?;
     let (media_type, file) = running.whole(|_| {}).await?.into_file();
     Ok(HttpResponse::Ok().content_type(media_type).body(file))
 }

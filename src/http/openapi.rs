@@ -6,12 +6,13 @@
 //! asking the gate.
 
 mod errors;
+mod option_schema;
 
 use std::sync::{Arc, OnceLock};
 
 use actix_web::{
     HttpResponse,
-    http::{Method, header},
+    http::{Method, StatusCode, header},
     web,
 };
 use bytes::Bytes;
@@ -20,11 +21,11 @@ use utoipa::{
     openapi::{
         ObjectBuilder, SecurityRequirement, Server,
         path::{Operation, PathItem},
-        schema::SchemaType,
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
 
+use self::option_schema::option_schema;
 use super::{
     access::Routes,
     admin,
@@ -33,17 +34,19 @@ use super::{
     config::Config,
     console, docs, generate, jobs, oip, openai,
     problem::{Problem, schemas},
-    realtime, vertex, vosk,
+    realtime,
+    security::guarded,
+    vertex, vosk,
 };
-use crate::{
-    model::{Family, Knob},
-    speech::Kind,
-};
+use crate::{model::Family, speech::Kind};
 
 /// The name of the way to send a key.
 const KEY: &str = "key";
-/// Nothing but what this server sends may be run or shown on the page.
-const ONLY_OURS: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:";
+/// Nothing but what this server sends may be run or shown on the page, the pictures that its own style sheet holds, and the
+/// style of its logo, by its digest.
+const ONLY_OURS: &str = "default-src 'self'; style-src 'self' 'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='; \
+                         img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; \
+                         form-action 'self'";
 
 #[derive(OpenApi)]
 #[openapi(
@@ -104,9 +107,7 @@ fn add_knobs(document: &mut utoipa::openapi::OpenApi, family: &dyn Family) {
     }
     let about = format!("`options` of a request for a model of the family {}.", family.name());
     let schema = family.knobs().iter().fold(ObjectBuilder::new().description(Some(about)), |schema, knob| {
-        let Knob { name, range, usual, about } = *knob;
-        let about = format!("{about}. {range}; {usual} if absent.");
-        schema.property(name, ObjectBuilder::new().schema_type(SchemaType::AnyValue).description(Some(about)))
+        schema.property(knob.name, option_schema(knob))
     });
     let components = document.components.get_or_insert_default();
     components.schemas.insert(format!("{}_options", family.name()), schema.into());
@@ -201,7 +202,7 @@ async fn page_without_slash() -> HttpResponse {
 fn shown(path: &str, config: Arc<utoipa_swagger_ui::Config<'static>>) -> HttpResponse {
     match utoipa_swagger_ui::serve(path, config) {
         Ok(Some(file)) => {
-            let mut response = HttpResponse::Ok();
+            let mut response = guarded(StatusCode::OK);
             if file.gzpipped {
                 response.insert_header((header::CONTENT_ENCODING, "gzip"));
             }

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc};
 
 use super::{
-    Batch, DeviceId, LoadError, ModelFiles, NoProgram, Outside, Placement, Precision, Program, Programs, Signal,
+    Batch, DeviceId, Knob, LoadError, ModelFiles, NoProgram, Outside, Placement, Precision, Program, Programs, Signal,
 };
 use crate::{
     speech::{Convert, Synthesize, TaskKind, Transcribe},
@@ -152,7 +152,8 @@ pub trait Family: Sync {
         Ok(None)
     }
 
-    /// What `options` of a request may hold, for `/openapi.json`. A family that says nothing takes what its page lists.
+    /// What `options` of a request may hold, for `/openapi.json` and whoever makes fields of it. A family that says nothing
+    /// has none.
     fn knobs(&self) -> &'static [Knob] {
         &[]
     }
@@ -243,23 +244,6 @@ pub struct Preset {
     pub licence: &'static str,
     /// Parameters in millions, for people.
     pub million_parameters: u32,
-}
-
-/// One of the `options` of a request that only a family has.
-#[derive(Clone, Copy, Debug)]
-pub struct Knob {
-    pub name: &'static str,
-    /// Which values there are.
-    pub range: &'static str,
-    /// What holds where nothing is said.
-    pub usual: &'static str,
-    pub about: &'static str,
-}
-
-impl Knob {
-    pub const fn new(name: &'static str, range: &'static str, usual: &'static str, about: &'static str) -> Self {
-        Self { name, range, usual, about }
-    }
 }
 
 /// A voice that models of a family have themselves.

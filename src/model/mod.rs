@@ -7,6 +7,7 @@ mod family;
 mod files;
 mod flow;
 mod input;
+mod knob;
 mod load_error;
 mod lru;
 mod mapped;
@@ -21,10 +22,11 @@ mod worker;
 
 pub use batch::{Admission, Batch};
 pub use embedded::{EMBEDDED, EmbeddedModel};
-pub use family::{Availability, Broken, Family, Knob, Model, OwnVoice, Preset};
+pub use family::{Availability, Broken, Family, Model, OwnVoice, Preset};
 pub use files::{Location, ModelFiles};
 pub use flow::FlowLimits;
 pub use input::{Input, InputClosed, InputSender};
+pub use knob::{ANY, Knob, KnobValues};
 pub use load_error::LoadError;
 pub use lru::LruCache;
 pub use placement::{

@@ -230,6 +230,11 @@ impl Service {
         self.answer(call, account, asked).await
     }
 
+    /// Whether the speakers of a recording can be told apart: that takes a network of its own.
+    pub fn tells_speakers(&self) -> bool {
+        self.listeners.speakers.is_some()
+    }
+
     /// What finds the speakers of a recording, with the voices of those who are known.
     async fn diarization(&self, known: Vec<(String, Recording)>) -> Result<DiarizationAsk, ServiceError> {
         let diarizer = self.listeners.speakers.clone().ok_or(ServiceError::NoSpeakerNetwork)?;

@@ -57,7 +57,7 @@ impl Breakers {
         let mut all = self.0.lock();
         let breaker = all.entry(host.to_owned()).or_insert(Breaker::CLOSED);
         let next = breaker.after(answered, Instant::now());
-        if matches!(next, Breaker::Open { .. }) && !matches!(breaker, Breaker::Open { .. }) {
+        if breaker.is_opened_by(next) {
             tracing::warn!(host, pause_seconds = PAUSE.as_secs(), "left alone: it failed too often in a row");
         }
         *breaker = next;
@@ -68,6 +68,11 @@ impl Breakers {
 
 impl Breaker {
     const CLOSED: Self = Self::Closed { failures: 0 };
+
+    /// Whether the host is left alone from now on. That it still is, after one more look, is no news.
+    fn is_opened_by(self, next: Self) -> bool {
+        matches!((self, next), (Self::Closed { .. }, Self::Open { .. }))
+    }
 
     fn admit(self, now: Instant) -> (Self, Result<(), Duration>) {
         match self {
@@ -114,6 +119,7 @@ mod tests {
         assert_eq!(admitted, Ok(()));
         assert!(half.admit(now + PAUSE).1.is_err(), "only one");
         assert_eq!(half.after(true, now + PAUSE), Breaker::CLOSED);
+        assert!(Breaker::CLOSED.is_opened_by(open) && !half.is_opened_by(half.after(false, now + PAUSE)), "told once");
         assert_eq!(half.after(false, now + PAUSE), Breaker::Open { until: now + PAUSE * 2 });
         assert_eq!(half.admit(now + PAUSE * 2).1, Ok(()), "the one that tried was never heard of again");
     }

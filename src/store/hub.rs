@@ -18,7 +18,7 @@ use super::{
     digest::Checksum,
     names::{is_plain_name, stays_inside},
     origin::{Body, Listed, Origin},
-    transport::{Answer, Ask, Transport, TransportError},
+    transport::{Answer, Transport, TransportError, TransportRequest},
     xet::{Access, Xet},
 };
 use crate::remote::SecretUrl;
@@ -137,7 +137,14 @@ impl<'a> HubRepo<'a> {
     }
 
     async fn json<T: DeserializeOwned>(&self, endpoint: &Endpoint<'a>, url: Url) -> Result<(T, HeaderMap), StoreError> {
-        let ask = Ask { method: Method::GET, url, token: endpoint.token, range: None, version: None, stay: false };
+        let ask = TransportRequest {
+            method: Method::GET,
+            url,
+            token: endpoint.token,
+            range: None,
+            version: None,
+            stay: false,
+        };
         let answer = self.transport.send(&ask).await.map_err(|error| self.error(endpoint, error))?;
         let headers = answer.response.headers().clone();
         let body = match answer.whole(LARGEST_ANSWER).await {
@@ -183,7 +190,14 @@ impl<'a> HubRepo<'a> {
     /// Asks the hub itself, not the storage behind it.
     async fn linked_etag(&self, endpoint: &Endpoint<'a>, commit: &str, file: &str) -> Result<Checksum, StoreError> {
         let url = self.url(endpoint, &[], &["resolve", commit], file)?;
-        let ask = Ask { method: Method::HEAD, url, token: endpoint.token, range: None, version: None, stay: true };
+        let ask = TransportRequest {
+            method: Method::HEAD,
+            url,
+            token: endpoint.token,
+            range: None,
+            version: None,
+            stay: true,
+        };
         let answer = self.transport.send(&ask).await.map_err(|error| self.error(endpoint, error))?;
         let nameless = || self.foreign(endpoint, &format!("gives no checksum of {file}"));
         etag(answer.response.headers()).as_deref().and_then(Checksum::of_name).ok_or_else(nameless)
@@ -274,7 +288,7 @@ impl<'a> HubRepo<'a> {
         range: Option<Range<u64>>,
         version: Option<&str>,
     ) -> Result<Answer, TransportError> {
-        self.transport.send(&Ask { method: Method::GET, url, token, range, version, stay: false }).await
+        self.transport.send(&TransportRequest { method: Method::GET, url, token, range, version, stay: false }).await
     }
 
     /// `<endpoint>/<before…>/<org>/<name>/<after…>/<file>`, each component escaped.

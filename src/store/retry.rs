@@ -9,8 +9,9 @@ use crate::speech::Fault;
 
 /// Before the second try; doubles with each further one.
 const BASE: Duration = Duration::from_millis(500);
-/// A pause that is shorter is no news: what comes of the next try is told soon enough.
-const NOTABLE: Duration = Duration::from_secs(5);
+/// A pause that is shorter is no news: what comes of the next try is told soon enough. So is that for which a host is left
+/// alone.
+const NOTABLE: Duration = Duration::from_secs(15);
 /// Between two tries, at most. A server that asks for more gets it, but not from inside a fetch: the error says when.
 const LONGEST: Duration = Duration::from_secs(60);
 

@@ -31,7 +31,7 @@ pub(super) struct Transport {
 }
 
 /// One request.
-pub(super) struct Ask<'a> {
+pub(super) struct TransportRequest<'a> {
     pub method: Method,
     pub url: Url,
     /// Sent to the host of `url` and to no other.
@@ -80,7 +80,7 @@ impl Transport {
     }
 
     /// Asks, and follows where it is sent.
-    pub(super) async fn send(&self, ask: &Ask<'_>) -> Result<Answer, TransportError> {
+    pub(super) async fn send(&self, ask: &TransportRequest<'_>) -> Result<Answer, TransportError> {
         let mut url = ask.url.clone();
         for _ in 0..=REDIRECTS {
             let response = self.once(ask, url.clone()).await?;
@@ -97,7 +97,7 @@ impl Transport {
         Err(TransportError::Odd("redirects in a circle".to_owned()))
     }
 
-    async fn once(&self, ask: &Ask<'_>, url: Url) -> Result<Response, TransportError> {
+    async fn once(&self, ask: &TransportRequest<'_>, url: Url) -> Result<Response, TransportError> {
         let host = host_of(&url);
         self.breakers.admit(&host).map_err(left_alone)?;
         let mut request = self.client.request(ask.method.clone(), url.clone());
@@ -211,7 +211,7 @@ fn location(response: &Response, base: &Url) -> Option<Url> {
 }
 
 fn left_alone(wait: Duration) -> TransportError {
-    let reason = "failed several times in a row and is left alone for some seconds".to_owned();
+    let reason = format!("failed several times in a row and is left alone for some seconds ({WAY_OUT})");
     TransportError::Passing { reason, retry_after: Some(wait) }
 }
 
@@ -242,6 +242,12 @@ mod tests {
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn what_helps_is_told_of_a_host_that_is_left_alone_too() {
+        let TransportError::Passing { reason, .. } = left_alone(Duration::from_secs(3)) else { panic!("it may pass") };
+        assert!(["HTTPS_PROXY", "HF_ENDPOINT", "--offline"].iter().all(|way| reason.contains(way)), "{reason}");
     }
 
     #[test]

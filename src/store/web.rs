@@ -12,7 +12,7 @@ use super::{
     digest::Checksum,
     names::{fingerprint, version},
     origin::{Body, Listed, Origin},
-    transport::{Answer, Ask, Transport, TransportError},
+    transport::{Answer, Transport, TransportError, TransportRequest},
 };
 
 /// One file of one web server.
@@ -42,7 +42,7 @@ impl<'a> WebFile<'a> {
 
     async fn get(&self, range: Range<u64>) -> Result<Answer, StoreError> {
         let (method, url) = (Method::GET, self.url.clone());
-        let ask = Ask { method, url, token: None, range: Some(range), version: None, stay: false };
+        let ask = TransportRequest { method, url, token: None, range: Some(range), version: None, stay: false };
         let answer = self.transport.send(&ask).await.map_err(|error| self.error(error))?;
         let downgraded = self.url.scheme() == "https" && answer.url.scheme() != "https";
         match downgraded && self.link.sha256.is_none() {

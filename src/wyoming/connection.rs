@@ -46,7 +46,7 @@ struct Over(LiveEnd);
 type Going = Result<(), Over>;
 
 /// What happens next.
-enum Happening {
+enum ConnectionEvent {
     Frame(Result<Option<Frame>, FrameError>),
     Heard(Vec<Frame>, bool),
     Again,
@@ -80,35 +80,37 @@ impl Connection {
             let happening = tokio::select! {
                 biased;
                 // What is under way is finished.
-                () = told(&mut self.stopping), if self.listening.is_none() && self.writing.is_none() => Happening::Stopping,
-                (frames, last) = heard(&mut self.listening) => Happening::Heard(frames, last),
-                frame = self.reader.next(), if reading == Reading::Now => Happening::Frame(frame),
-                () = reading.changes() => Happening::Again,
-                () = sleep_until(heard_at + self.config.idle), if !whole => Happening::Idle,
+                () = told(&mut self.stopping), if self.listening.is_none() && self.writing.is_none() => ConnectionEvent::Stopping,
+                (frames, last) = heard(&mut self.listening) => ConnectionEvent::Heard(frames, last),
+                frame = self.reader.next(), if reading == Reading::Now => ConnectionEvent::Frame(frame),
+                () = reading.changes() => ConnectionEvent::Again,
+                () = sleep_until(heard_at + self.config.idle), if !whole => ConnectionEvent::Idle,
             };
             match happening {
-                Happening::Frame(Ok(Some(frame))) => {
+                ConnectionEvent::Frame(Ok(Some(frame))) => {
                     self.frame(frame).await?;
                     // After it: a long text takes its time to be spoken, and is no silence of the client's.
                     heard_at = Instant::now();
                 }
-                Happening::Frame(Ok(None)) => return Err(Over(LiveEnd::Left)),
-                Happening::Frame(Err(FrameError::Io(_) | FrameError::BrokenOff)) => return Err(Over(LiveEnd::Left)),
+                ConnectionEvent::Frame(Ok(None)) => return Err(Over(LiveEnd::Left)),
+                ConnectionEvent::Frame(Err(FrameError::Io(_) | FrameError::BrokenOff)) => {
+                    return Err(Over(LiveEnd::Left));
+                }
                 // Nothing that follows can be told apart.
-                Happening::Frame(Err(wrong)) => {
+                ConnectionEvent::Frame(Err(wrong)) => {
                     self.send(&[error(&Problem::new(Kind::Invalid, wrong.to_string()))]).await?;
                     return Err(Over(LiveEnd::Malformed));
                 }
-                Happening::Heard(frames, last) => {
+                ConnectionEvent::Heard(frames, last) => {
                     if last && let Some(listening) = self.listening.take() {
                         listening.finish(LiveEnd::Left);
                         heard_at = Instant::now();
                     }
                     self.send(&frames).await?;
                 }
-                Happening::Again => {}
-                Happening::Idle => return Err(Over(LiveEnd::Idle)),
-                Happening::Stopping => return Err(Over(LiveEnd::Stopping)),
+                ConnectionEvent::Again => {}
+                ConnectionEvent::Idle => return Err(Over(LiveEnd::Idle)),
+                ConnectionEvent::Stopping => return Err(Over(LiveEnd::Stopping)),
             }
         }
     }

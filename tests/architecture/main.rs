@@ -5,6 +5,7 @@
 //! module, directly or not, and no circle of files runs through them.
 
 mod files;
+mod links;
 mod paths;
 mod source;
 mod unsafe_code;

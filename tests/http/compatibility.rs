@@ -102,6 +102,7 @@ async fn fields_of_a_transcription_are_read_as_clients_spell_them() {
         [("hallucination_silence_threshold", "2"), ("response_format", "text")],
         [("hotwords", "kitchen lights"), ("language", "en")],
         [("keywords[]", "kitchen"), ("keywords[]", "lights")],
+        [("options", r#"{"beam_size": 2, "no_speech_threshold": null}"#), ("beam_size", "1")],
         [("without_timestamps", "true"), ("response_format", "text")],
     ] {
         let (status, text) = ask(&fields).await;
@@ -125,6 +126,9 @@ async fn fields_of_a_transcription_are_read_as_clients_spell_them() {
         ("beam_size", "500", "max_batch"),
         ("suppress_blank", "false", "suppress_blank"),
         ("repetition_penalty", "0", "repetition_penalty"),
+        ("options", r#"{"beam_size": 500}"#, "max_batch"),
+        ("options", r#"{"sed": 1}"#, "condition_on_previous_text"),
+        ("options", "[1]", "options is no JSON object"),
         ("stream", "perhaps", "true or false"),
         ("vad_filter", "2", "true or false"),
         ("beam_sise", "5", "condition_on_previous_text"),

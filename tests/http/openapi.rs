@@ -157,7 +157,9 @@ async fn the_page_needs_nothing_from_outside() {
     let server = Server::start();
     let sent = server.get("/docs/api").await;
     assert_eq!((sent.status().as_u16(), sent.url().path()), (200, "/docs/api/"));
-    assert!(sent.headers()["content-security-policy"].to_str().unwrap().starts_with("default-src 'self'"));
+    let policy = sent.headers()["content-security-policy"].to_str().unwrap();
+    assert!(policy.starts_with("default-src 'self'") && !policy.contains("unsafe"), "{policy}");
+    assert_eq!(sent.headers()["x-content-type-options"], "nosniff");
     let page = sent.text().await.unwrap();
     let script = server.get("/docs/api/swagger-initializer.js").await.text().await.unwrap();
     assert!(script.contains("../../openapi.json") && script.contains("\"validatorUrl\": \"none\""), "{script}");

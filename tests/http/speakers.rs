@@ -116,6 +116,9 @@ async fn a_native_request_and_an_excerpt_are_told_apart_too() {
     let body = json!({"instances": [{"audio": audio, "diarize": true}], "parameters": {"model": MODEL}});
     let answer: Value = server.post_json("/predict", &body).await.json().await.unwrap();
     assert!(speakers(&answer["predictions"][0]).iter().all(|speaker| *speaker == "A"), "{answer}");
+    // As a query beside a recording as well.
+    let answer: Value = server.post_bytes("/predict?diarize=true", "audio/wav", talk()).await.json().await.unwrap();
+    assert!(speakers(&answer).iter().all(|speaker| *speaker == "A"), "{answer}");
     let cut = hear(&server, &[("response_format", "diarized_json"), ("chunking_strategy", "auto")]).await;
     let last = cut["segments"].as_array().unwrap().last().unwrap();
     // In times of the whole recording, which has a pause of four seconds.

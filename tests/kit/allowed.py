@@ -1,5 +1,6 @@
 """Values that a JSON schema allows, at random: of the part of JSON Schema that the chart's schema is written in."""
 
+import functools
 import re
 import string
 from random import Random
@@ -115,7 +116,7 @@ class Allowed:
         if kind == "literal":
             return chr(value)
         if kind == "in":
-            return self.random.choice([letter for letter in LETTERS if among(letter, value)])
+            return self.random.choice(letters(tuple(value)))
         if kind == "branch":
             return self.text(self.random.choice(value[1]))
         if kind == "subpattern":
@@ -125,6 +126,12 @@ class Allowed:
             return "".join(self.text(what) for _ in range(self.random.randint(least, min(most, least + 8))))
         assert kind == "at", f"{kind} is in no pattern so far"
         return ""
+
+
+@functools.cache
+def letters(members):
+    """Those in a class of a pattern. Few patterns have the same class thousands of times."""
+    return [letter for letter in LETTERS if among(letter, members)]
 
 
 def among(letter, members):

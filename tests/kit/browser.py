@@ -5,6 +5,7 @@ import json
 from importlib.resources import files
 
 from playwright.sync_api import sync_playwright
+from server import until
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
 """axe-core, which looks for what keeps people out."""
@@ -57,8 +58,9 @@ class Browser:
             ],
         )
 
-    def open(self, server, part="models", key=None, width=1280, scheme="light", mocks=None):
-        return Visit(self._chromium, server, part, key, width, scheme, mocks or {})
+    def open(self, server, part="models", path=None, key=None, width=1280, scheme="light", mocks=None):
+        """`path` is another page than that at `/`, of which `part` is shown."""
+        return Visit(self._chromium, server, path or f"#{part}", key, width, scheme, mocks or {})
 
     def close(self):
         self._chromium.close()
@@ -68,7 +70,7 @@ class Browser:
 class Visit:
     """A tab that shows the page of a server; what its console says is kept. `mocks` maps patterns to handlers."""
 
-    def __init__(self, chromium, server, part, key, width, scheme, mocks):
+    def __init__(self, chromium, server, path, key, width, scheme, mocks):
         size = {"width": width, "height": 860}
         self.context = chromium.new_context(viewport=size, color_scheme=scheme, accept_downloads=True)
         self.page = self.context.new_page()
@@ -82,7 +84,7 @@ class Visit:
         self.page.on("request", lambda request: self.asked.append(request.url))
         for pattern, handler in mocks.items():
             self.page.route(pattern, handler)
-        self.page.goto(f"{server.url}/#{part}")
+        self.page.goto(f"{server.url}/{path}")
 
     def _hear(self, message):
         if message.type == "error":
@@ -95,6 +97,10 @@ class Visit:
         # The browser tells the page of its new address after the click has returned.
         view.wait_for()
         return view
+
+    def until(self, expression):
+        """What an expression gives as soon as it is true. The policy of the page forbids Playwright's own way to wait for it."""
+        return until(lambda: self.page.evaluate(expression), expression)
 
     def drop(self, path, kind="audio/wav", paste=False):
         """Drops a file where recordings are taken, or pastes it."""

@@ -1,8 +1,10 @@
-"""Holds a manifest on its standard input against the types of the `kserve` package: kserve_fields.py < manifest.yaml.
+"""Holds manifests on its standard input against the types of the `kserve` package: kserve_fields.py < manifests.yaml.
 
-Needs a Python that has `kserve`. Ends with 1 and the fields that the types do not know, or that have another type.
+Needs a Python that has `kserve`. Prints, as JSON, a list for each manifest: the fields that the types do not know, or that have
+another type.
 """
 
+import json
 import re
 import sys
 
@@ -38,5 +40,5 @@ def fields(value, known, where):
 
 
 if __name__ == "__main__":
-    manifest = yaml.safe_load(sys.stdin)
-    sys.exit("\n".join(faults(manifest, KINDS[manifest["kind"]], manifest["kind"])) or 0)
+    manifests = yaml.safe_load_all(sys.stdin)
+    json.dump([faults(manifest, KINDS[manifest["kind"]], manifest["kind"]) for manifest in manifests], sys.stdout)

@@ -2,6 +2,7 @@
 
 import functools
 import re
+import shlex
 import tarfile
 
 import crds
@@ -196,3 +197,28 @@ def test_names_stay_within_what_kubernetes_takes():
         check(found)
     for _, pod in pods(parsed(helm("template", long, CHART, "-f", SCENARIOS["shared-cache"]))):
         assert all(len(value) <= 63 for value in pod["metadata"]["labels"].values())
+
+
+INSTALLS = ["README.md", "docs/kubernetes.md", "charts/sconce/README.md"]
+"""Pages that install the chart."""
+
+
+def installs(page):
+    """What a page gives to `helm install` for this chart, as the shell would."""
+    blocks = re.findall(r"^```sh\n(.+?)^```", page.read_text(), re.M | re.S)
+    text = "\n".join([*blocks, *re.findall(r"`(helm install [^`\n]+)`", page.read_text())]).replace("\\\n", " ")
+    lines = [shlex.split(line, comments=True) for line in text.splitlines() if "helm install" in line]
+    return [words[words.index("install") + 1 :] for words in lines]
+
+
+@pytest.mark.parametrize("name", INSTALLS)
+def test_what_a_page_installs_renders(monkeypatch, name):
+    monkeypatch.chdir(ROOT)
+    found = [words for words in installs(ROOT / name) if not any("…" in word for word in words)]
+    assert found
+    for release, chart, *options in found:
+        rendered = parsed(helm("template", release, chart, *(word for word in options if word != "--create-namespace")))
+        (image,) = {container["image"] for _, pod in pods(rendered) for container in pod["spec"]["containers"]}
+        assert image.startswith("registry.example.com/sconce:0.1.0"), image
+        # A key that is misspelt, the schema refuses; what a page turns off is not there.
+        assert kinds(rendered).count("Deployment") == 1

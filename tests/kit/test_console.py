@@ -2,8 +2,11 @@
 
 import html
 import json
+import os
 import re
+import shutil
 import subprocess
+import sys
 import wave
 from array import array
 
@@ -84,7 +87,7 @@ def test_a_dropped_recording_becomes_words_that_play(serve, visit):
     expect(hear.get_by_text("English", exact=False).last).to_contain_text("% sure")
     expect(hear.locator(".time").last).to_contain_text("0:02.7")
     words.nth(3).click()
-    opened.page.wait_for_function("window.marked.includes('kitchen')")
+    opened.until("window.marked.includes('kitchen')")
     hear.get_by_role("button", name="Play from 0:00").click()
     word, segment = opened.page.evaluate("window.plays")
     assert 1.0 < word < 1.3 and 0.5 < segment < 0.9
@@ -114,30 +117,62 @@ def test_a_pasted_recording_is_transcribed_and_asked_again_in_another_way(serve,
     expect(hear.locator(".card > .failure")).to_contain_text("English", ignore_case=True)
 
 
-def test_the_lines_to_copy_do_the_same(serve, visit):
+RUNNERS = {"curl": ("sh", "sh"), "Python": ("TEST_PYTHON", "py"), "JavaScript": ("node", "mjs")}
+"""Who runs the lines of each language, and the ending of their file."""
+
+
+def written(view, language):
+    """The lines to copy in a language."""
+    lines = view.locator(".snippets")
+    if lines.get_attribute("open") is None:
+        lines.get_by_text("Do this in your own program").click()
+    lines.get_by_text(language, exact=True).click()
+    return lines.locator("pre").inner_text()
+
+
+def does(lines, language, folder, python=None):
+    """Runs them as they are, in a folder; what they print."""
+    runner, ending = RUNNERS[language]
+    if language == "Python":
+        runner = python or os.environ.get("TEST_PYTHON") or pytest.skip("TEST_PYTHON names no interpreter that has openai")
+    program = folder / f"lines.{ending}"
+    program.write_text(lines)
+    command = [runner if language == "Python" else tool(runner), program]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+@pytest.mark.parametrize("language", RUNNERS)
+def test_the_lines_to_copy_do_the_same(serve, visit, tmp_path, language):
     server = serve()
     opened = visit(server, part="hear")
-    opened.drop(RECORDING)
     hear = opened.page.locator("#view-hear")
-    hear.get_by_text("Do this in your own program").click()
-    lines = hear.locator("pre").inner_text()
-    assert server.url in lines and "Authorization" not in lines
-    done = subprocess.run(["sh", "-c", lines], cwd=RECORDINGS, capture_output=True, text=True, timeout=60, check=True)
-    answer = json.loads(done.stdout)
-    assert answer["text"] == "turn on the kitchen lights" and len(answer["words"]) == 5
+    hear.get_by_text("More", exact=True).click()
+    hear.get_by_label("no_speech_threshold").fill("null")
+    hear.get_by_label("seed").fill("7")
+    opened.drop(RECORDING)
+    shutil.copy(RECORDING, tmp_path)
+    expect(hear.locator(".snippets")).to_be_visible()
+    lines = written(hear, language)
+    assert server.url in lines and "uthorization" not in lines and "no_speech_threshold" in lines
+    said = does(lines, language, tmp_path)
+    if language == "curl":
+        answer = json.loads(said)
+        assert answer["text"] == "turn on the kitchen lights" and len(answer["words"]) == 5
+    else:
+        assert said.strip() == "turn on the kitchen lights"
 
-    hear.get_by_text("Python", exact=True).click()
-    compile(hear.locator("pre").inner_text(), "lines", "exec")
     speak = opened.part("speak")
     speak.get_by_label("Text", exact=True).fill("It's \"one\" o'clock.")
+    speak.get_by_text("More", exact=True).click()
+    speak.get_by_label("Loudness", exact=True).select_option("true")
+    speak.get_by_label("Language").fill("English")
     speak.get_by_role("button", name="Speak").click()
-    speak.get_by_text("Do this in your own program").click()
-    lines = speak.locator("pre").inner_text()
-    subprocess.run(["sh", "-c", lines], cwd=server.log.parent, capture_output=True, timeout=60, check=True)
-    sound = (server.log.parent / "speech.mp3").read_bytes()
+    expect(speak.locator(".snippets")).to_be_visible()
+    lines = written(speak, language)
+    assert '"language"' in lines and '"normalize_loudness"' in lines
+    does(lines, language, tmp_path)
+    sound = (tmp_path / "speech.mp3").read_bytes()
     assert len(sound) > 2000 and (sound.startswith(b"ID3") or sound[0] == 0xFF), sound[:80]
-    speak.get_by_text("Python", exact=True).click()
-    compile(speak.locator("pre").inner_text(), "lines", "exec")
 
 
 def test_a_text_is_spoken_and_plays(serve, visit):
@@ -207,7 +242,7 @@ def hertz(path):
         return changes / 2 / (len(samples) / sound.getframerate())
 
 
-def test_a_recording_is_converted_to_the_voice_that_is_chosen(toned, visit):
+def test_a_recording_is_converted_to_the_voice_that_is_chosen(toned, visit, tmp_path):
     opened = visit(toned)
     load(opened, "tone")
     convert = opened.part("convert")
@@ -222,6 +257,11 @@ def test_a_recording_is_converted_to_the_voice_that_is_chosen(toned, visit):
         expect(convert.get_by_text("2.7 s of sound", exact=False)).to_be_visible()
         expect(convert.get_by_role("button", name="Stop")).to_be_hidden()
         pitches[voice] = hertz(saved(opened, convert))
+    shutil.copy(RECORDING, tmp_path)
+    for language in RUNNERS:
+        does(written(convert, language), language, tmp_path, python=sys.executable)
+        assert len((tmp_path / "converted.mp3").read_bytes()) > 2000
+        (tmp_path / "converted.mp3").unlink()
     # It hums at 110 and at 440 hertz, as long as the recording is loud.
     assert 3.5 < pitches["high"] / pitches["low"] < 4.5 and 40 < pitches["low"] < 115, pitches
 
@@ -262,6 +302,93 @@ def test_a_voice_is_added_by_its_recording_and_speaks(toned, visit):
     # It is there for a conversion, and for whoever opens the page next.
     convert = visit(toned, part="convert").page.locator("#view-convert")
     expect(convert.get_by_label("Voice", exact=True).locator("option", has_text="anna — a recording")).to_have_count(1)
+
+
+def test_options_are_those_that_the_family_of_the_model_has(toned, visit):
+    opened = visit(toned, refused=[400])
+    load(opened, "tone")
+    speak = opened.part("speak")
+    speak.get_by_label("Model").select_option("tone")
+    speak.get_by_text("More", exact=True).click()
+    ends = speak.get_by_label("ends_after")
+    expect(ends).to_have_attribute("min", "0")
+    expect(speak.get_by_text("An end after so many letters (0 and above; all if absent).")).to_be_visible()
+    expect(speak.get_by_label("endless").locator("option")).to_have_text(["As usual: no", "Yes", "No"])
+    lengths = []
+    for letters in ["", "30"]:
+        ends.fill(letters)
+        speak.get_by_role("button", name="Speak", exact=True).click()
+        expect(speak.get_by_text("First sound after", exact=False)).to_be_visible()
+        expect(speak.get_by_role("button", name="Stop")).to_be_hidden()
+        lengths.append(saved(opened, speak).stat().st_size)
+    assert lengths[1] < 0.6 * lengths[0], lengths
+    assert '"ends_after":30' in written(speak, "curl")
+    # What it cannot be, the server says.
+    ends.fill("-3")
+    speak.get_by_role("button", name="Speak", exact=True).click()
+    expect(speak.locator(".failure").filter(has_text="-3")).to_be_visible()
+    # Another family has others; one inside the program has none.
+    speak.get_by_label("Model").select_option("sconce/lark.en")
+    expect(ends).to_be_hidden()
+    expect(speak.get_by_text("This model has no options of its own.")).to_be_visible()
+    # What was written for the one is not sent to the other, also where nobody sees it.
+    speak.get_by_label("Model").select_option("tone")
+    ends.fill("30")
+    speak.get_by_text("More", exact=True).click()
+    speak.get_by_label("Model").select_option("sconce/lark.en")
+    speak.get_by_role("button", name="Speak", exact=True).click()
+    expect(speak.get_by_text("First sound after", exact=False)).to_be_visible()
+
+
+def both(left, right, path):
+    """Two recordings of one rate as the channels of one, the second after the first."""
+    with wave.open(str(left)) as one, wave.open(str(right)) as other:
+        assert one.getparams()[:3] == other.getparams()[:3] == (1, 2, one.getframerate())
+        rate, first, second = one.getframerate(), one.readframes(one.getnframes()), other.readframes(other.getnframes())
+    frames = array("h")
+    for sample in array("h", first):
+        frames.extend((sample, 0))
+    for sample in array("h", second):
+        frames.extend((0, sample))
+    with wave.open(str(path), "wb") as made:
+        made.setparams((2, 2, rate, 0, "NONE", ""))
+        made.writeframes(frames.tobytes())
+
+
+def test_the_sides_of_a_call_are_told_apart(serve, visit, tmp_path):
+    call = tmp_path / "call.wav"
+    both(RECORDING, RECORDING, call)
+    opened = visit(serve(), part="hear")
+    hear = opened.page.locator("#view-hear")
+    speakers = hear.get_by_label("Speakers")
+    # Without a network nobody is told apart by voice.
+    expect(speakers.locator("option")).to_have_text(["Not told apart", "One on each channel"])
+    speakers.select_option("One on each channel")
+    opened.drop(call)
+    expect(hear.locator(".speaker")).to_have_text(["Channel 0", "Channel 1"])
+    lines = hear.locator(".transcript li")
+    for line in [lines.first, lines.last]:
+        expect(line).to_contain_text("kitchen lights")
+    with opened.page.expect_download() as download:
+        hear.get_by_role("button", name="SRT", exact=True).click()
+    assert "\n[channel 0] turn on" in download.value.path().read_text()
+    assert "-F channels='separate'" in written(hear, "curl")
+
+
+def test_speakers_are_told_apart_where_there_is_a_network(serve, visit):
+    network = ROOT / "tests/fixtures/chatterbox/reference/s3gen.safetensors"
+    # At a threshold of 1 no moment is like another.
+    server = serve({"SCONCE_AUDIO__SPEAKER_NETWORK": str(network), "SCONCE_AUDIO__SPEAKER_THRESHOLD": "1"})
+    opened = visit(server, part="hear")
+    hear = opened.page.locator("#view-hear")
+    hear.get_by_label("Speakers").select_option("By their voices")
+    opened.drop(RECORDING)
+    expect(hear.locator(".speaker").first).to_have_text("A")
+    expect(hear.locator(".word")).to_have_text(["turn", "on", "the", "kitchen", "lights"])
+    with opened.page.expect_download() as download:
+        hear.get_by_role("button", name="VTT", exact=True).click()
+    assert "\n<v A>turn" in download.value.path().read_text()
+    assert "-F diarize='true'" in written(hear, "curl")
 
 
 # === Models ===
@@ -352,6 +479,22 @@ def test_a_failure_shows_its_reason(serve, visit, hub):
     expect(hear.locator(".card .failure")).not_to_be_empty()
 
 
+def test_a_failure_that_may_pass_says_when_it_is_tried_again(serve, visit, hub):
+    hub.status = 500
+    server = serve({"HF_ENDPOINT": hub.url, "MODEL_ID": "acme/nano"})
+    opened = visit(server)
+    model = row(opened, "acme/nano")
+    model.get_by_role("button", name="Load acme/nano", exact=True).click()
+    expect(model.locator(".failure")).to_have_text(re.compile(r"500.* Tried again in [\d.]+ (ms|s|min)\.$"))
+    # As the server says it.
+    error = server.ask("/models/status").json()["models"]["acme/nano"]["error"]
+    assert error["attempts"] >= 1 and not error["permanent"] and error["retry_in_seconds"] > 0, error
+    hub.status = None
+    model.get_by_role("button", name="Load acme/nano", exact=True).click()
+    expect(model.locator(".state")).to_have_text("Ready")
+    expect(model.locator(".failure")).to_be_hidden()
+
+
 def test_presets_are_found_by_their_names(serve, visit):
     opened = visit(serve())
     here, presets = opened.page.locator(".models").first, opened.page.locator(".models.compact")
@@ -423,7 +566,10 @@ def test_nobody_is_kept_out_and_nothing_overflows(serve, visit, scheme, width):
     expect(row(opened, "sconce/whisper-nano.en")).to_be_visible()
     for part in PARTS:
         view = opened.part(part)
+        if part in ("hear", "speak"):
+            view.get_by_text("More", exact=True).click()
         if part == "hear":
+            expect(view.get_by_label("beam_size")).to_be_visible()
             opened.drop(RECORDING)
             expect(view.locator(".word").first).to_be_visible()
             view.get_by_text("Do this in your own program").click()
@@ -459,18 +605,17 @@ def test_the_keyboard_reaches_what_a_mouse_does(serve, visit):
     expect(page.get_by_role("dialog")).to_be_hidden()
 
 
-def first_paint(page, url):
+def first_paint(opened, url):
     """Milliseconds until something is to be read."""
-    page.goto(url)
-    entry = "performance.getEntriesByName('first-contentful-paint')[0]"
-    page.wait_for_function(entry)
-    return page.evaluate(f"{entry}.startTime")
+    opened.page.goto(url)
+    return opened.until("performance.getEntriesByName('first-contentful-paint')[0]?.startTime")
 
 
 def test_the_page_is_small_and_soon_there(serve, visit):
     server = serve()
     # The page of a few words has no icon.
-    page = visit(server, refused=[404]).page
+    opened = visit(server, refused=[404])
+    page = opened.page
     page.locator(".model").first.wait_for()
     transfer = page.evaluate(
         "performance.getEntriesByType('navigation')[0].transferSize + performance.getEntriesByType('resource')"
@@ -479,8 +624,8 @@ def test_the_page_is_small_and_soon_there(serve, visit):
     # Beside a page of a few words, and the best of a few: whatever else this machine does is not the page's.
     paints, plain = [], []
     for _ in range(4):
-        paints.append(first_paint(page, f"{server.url}/"))
-        plain.append(first_paint(page, f"{server.url}/health/live"))
+        paints.append(first_paint(opened, f"{server.url}/"))
+        plain.append(first_paint(opened, f"{server.url}/health/live"))
     print(f"first paint after {min(paints):.0f} ms, of a few words {min(plain):.0f} ms; {transfer} bytes transferred")
     assert 10_000 < transfer < 60_000
     assert min(paints) - min(plain) < 200, (paints, plain)
@@ -489,7 +634,7 @@ def test_the_page_is_small_and_soon_there(serve, visit):
 # === What is sent ===
 
 
-@pytest.mark.parametrize("path", ["/", "/console/app.js", "/console/style.css"])
+@pytest.mark.parametrize("path", ["/", "/console/app.js", "/console/style.css", "/docs/", "/docs/install"])
 def test_what_is_served_is_guarded_and_not_sent_twice(serve, path):
     server = serve(KEYS)
     answer = server.ask(path, headers={"Accept-Encoding": "gzip"})
@@ -499,6 +644,21 @@ def test_what_is_served_is_guarded_and_not_sent_twice(serve, path):
     again = server.ask(path, headers={"If-None-Match": headers["etag"]})
     assert (again.status, again.body) == (304, b"")
     assert b"<" in server.ask(path).body or path != "/"
+
+
+def test_the_page_of_the_api_runs_under_its_own_policy(serve, visit):
+    opened = visit(serve(), path="docs/api/")
+    expect(opened.page.locator(".opblock").first).to_be_visible()
+    opened.page.locator("#operations-OpenAI-transcriptions, .opblock").first.click()
+    expect(opened.page.get_by_role("button", name="Try it out").first).to_be_visible()
+
+
+def test_the_page_of_the_api_is_guarded_as_the_others_are(serve):
+    headers = lower(serve().ask("/docs/api/"))
+    policy = headers.pop("content-security-policy")
+    assert policy.startswith("default-src 'self';") and "unsafe" not in policy, policy
+    others = {name: value for name, value in SECURITY.items() if name != "content-security-policy"}
+    assert {name: headers.get(name) for name in others} == others
 
 
 def test_there_is_nothing_inline_and_nothing_from_elsewhere(serve):

@@ -1,4 +1,6 @@
-"""The pages: what they link to is there, the summary names each of them, and the README stays short."""
+"""The pages: the summary names each of them, the README stays short, and what they say to type does what they say.
+
+That their links lead somewhere `cargo test --test architecture` tests, which is a part of `make check`."""
 
 import os
 import re
@@ -10,30 +12,9 @@ from conftest import ROOT, tool
 
 DOCS = ROOT / "docs"
 FOLDERS = ["docs", "deploy", "charts", "training", ".github", "assets"]
+REFERENCES = {"OPERATIONS.md", "CONFIGURATION.md", "models.md", "live.md", "workers.md", "TEXT.md", "AUDIO.md", "metrics.md"}
+"""Long pages to look something up in."""
 PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))])
-CODE = re.compile(r"^ *```.*?^ *```", re.S | re.M)
-
-
-def headings(page):
-    """The anchors of a page, as GitHub makes them."""
-    found = re.findall(r"^#+ (.+)$", CODE.sub("", page.read_text()), re.M)
-    texts = [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading) for heading in found]
-    return {re.sub(r"[^\w\- ]", "", text.strip().lower()).replace(" ", "-") for text in texts}
-
-
-def links(page):
-    """Where it links to, but for other sites and what is code."""
-    prose = re.sub(r"`[^`\n]*`", "`code`", CODE.sub("", page.read_text()))
-    return [link for link in re.findall(r"\]\(([^)\s]+)\)", prose) if not re.match(r"[a-z]+:", link)]
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_every_link_leads_somewhere(page):
-    for link in links(page):
-        path, _, anchor = link.partition("#")
-        target = (page.parent / path).resolve() if path else page
-        assert target.exists(), f"{link} is not there"
-        assert not anchor or anchor in headings(target), f"{link}: there is no such heading"
 
 
 def test_the_summary_names_every_page_once_and_in_the_form_of_mdbook():
@@ -42,6 +23,26 @@ def test_the_summary_names_every_page_once_and_in_the_form_of_mdbook():
     named = [found[1] for line in lines if (found := entry.fullmatch(line))]
     assert lines[0] == "# Summary" and len(named) + sum(line.startswith("# ") for line in lines) == len(lines), lines
     assert sorted(named) == sorted({page.name for page in DOCS.glob("*.md")} - {"SUMMARY.md"})
+
+
+LONGEST = 36
+"""Words of a sentence."""
+
+
+def sentences(page):
+    """Of its prose; what a table or code says is none."""
+    prose = re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.S | re.M)
+    for paragraph in re.split(r"\n\s*\n|\n(?=\s*(?:[-|#*]|\d+\.) )", prose):
+        if not paragraph.lstrip().startswith(("|", "#")):
+            text = re.sub(r"\s+", " ", re.sub(r"\]\([^)]*\)", "]", paragraph))
+            yield from re.split(r"(?<=[.!?:])\s+(?=[A-Z`*\[])", text)
+
+
+def test_sentences_of_what_users_read_are_short():
+    users = (DOCS / "SUMMARY.md").read_text().split("# Contribute")[0]
+    pages = [DOCS / name for name in re.findall(r"\((\S+\.md)\)", users) if name not in REFERENCES]
+    long = [f"{page.name}: {said}" for page in [ROOT / "README.md", *pages] for said in sentences(page) if len(said.split()) > LONGEST]
+    assert not long, "\n".join(long)
 
 
 def test_the_readme_is_short_and_begins_with_the_image():
@@ -84,6 +85,22 @@ def test_pages_name_the_image_of_this_version():
     version = yaml.safe_load((ROOT / "charts/sconce/Chart.yaml").read_text())["appVersion"]
     named = {found for page in PAGES for found in re.findall(r"\bsconce:(\d+\.\d+\.\d+)", page.read_text())}
     assert named == {version}
+
+
+SERVES = re.compile(
+    r"^(?:[A-Z][A-Z0-9_]*=\S+ )*(?:sconce|cargo run --release)(?: --)?(?: serve| --(?:config|model|host|port|load-mode) \S+)*(?: +#.*)?$"
+    r"|^docker run (?!.* pull\b).*-p |^docker compose .* up\b(?!.* -d\b)"
+)
+"""A line that starts the server, and ends when the server does."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_nothing_follows_what_does_not_end(page):
+    """Whoever pastes a block would wait for ever before its next line."""
+    for block in re.findall(r"^ *```sh\n(.+?)^ *```", page.read_text(), re.S | re.M):
+        lines = [line.strip() for line in block.replace("\\\n", " ").splitlines()]
+        *before, _ = [line for line in lines if line and not line.startswith("#")] or [""]
+        assert [line for line in before if SERVES.match(line)] == []
 
 
 ASKS = ["README.md", "docs/first-transcription.md", "docs/first-speech.md", "docs/subtitles.md", "docs/apis.md"]

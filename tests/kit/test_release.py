@@ -87,6 +87,11 @@ def test_workflows_call_what_a_developer_calls():
     assert "make check" in runs and ".ci/run" in runs
 
 
+def test_how_the_page_looks_is_kept():
+    uploads = [step for step in steps(ROOT / ".github/workflows/ci.yml") if "upload-artifact" in step.get("uses", "")]
+    assert [step["with"]["path"] for step in uploads] == ["tests/kit/screens"]
+
+
 def test_every_artifact_of_a_release_has_its_provenance():
     jobs = read(ROOT / ".github/workflows/release.yml")["jobs"]
     for name in ("binary", "image", "chart"):

@@ -342,6 +342,7 @@ def test_what_a_dry_run_prints_is_what_a_first_run_does(desk):
         return [line for line in text.splitlines() if line.startswith("+ ")]
 
     dry = desk.does(*ON_DEMAND, "--dry-run")
+    assert dry.stderr == "", "it says that it does something"
     assert changes(dry.stdout) == changes(desk.does(*ON_DEMAND).stderr)
 
 

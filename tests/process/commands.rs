@@ -5,6 +5,7 @@ use std::process::Stdio;
 use tempfile::TempDir;
 
 use crate::{
+    libraries::reason,
     program::{Program, outcome, sconce},
     support::{checkout, hub::Hub, publish_nano, sound},
 };
@@ -110,6 +111,7 @@ fn a_mistyped_model_is_wrong_usage_and_the_nearest_one_is_named_alone() {
         assert_eq!(code, 2, "{stderr}");
         let meant = stderr.contains("did you mean") && stderr.contains("openai/whisper-tiny");
         assert!(meant && !stderr.contains("whisper-large"), "{stderr}");
+        assert_eq!(stderr.matches("did you mean").count(), 1, "{stderr}");
     }
 }
 
@@ -144,6 +146,18 @@ fn models_lists_what_there_is() {
         "{stdout}"
     );
     assert!(stdout.contains("inside the program") && stdout.contains("remote, 39 M parameters"), "{stdout}");
+}
+
+#[test]
+fn models_tells_what_is_missing_once_below_the_table() {
+    let cache = TempDir::new().unwrap();
+    let (stdout, _, code) = outcome(sconce(&cache).arg("models").env("PATH", cache.path()));
+    assert_eq!(code, 0);
+    let (table, notes) = stdout.split_once("\n\n").unwrap();
+    assert!(table.lines().all(|line| line.chars().count() < 120), "{table}");
+    assert!(reason(&stdout, "alphacep/vosk-model-small-en-us-0.15").contains("pip install vosk"), "{stdout}");
+    assert!(reason(&stdout, "rhasspy/en_US-ljspeech-medium").contains("pip install onnxruntime"), "{stdout}");
+    assert_eq!(notes.matches("pip install onnxruntime").count(), 1, "{stdout}");
 }
 
 #[test]

@@ -28,7 +28,14 @@ fn commands_say_which_library_a_model_lacks_and_how_to_get_it() {
         assert!(code == 0 && checked.contains(&format!("{name} cannot be served here")), "{model}: {code} {checked}");
         assert!(checked.contains(said), "{model}: {checked}");
         let (listed, _, _) = outcome(&mut command(&["models"]));
-        let line = listed.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{model}: {listed}"));
-        assert!(line.contains("unsupported") && line.contains(said), "{model}: {line}");
+        assert!(reason(&listed, name).contains(said), "{model}: {listed}");
     }
+}
+
+/// Why `sconce models` says that a model cannot be served: below its table, by a number.
+pub fn reason<'a>(listed: &'a str, model: &str) -> &'a str {
+    let line = listed.lines().find(|line| line.starts_with(model)).unwrap_or_else(|| panic!("{model}: {listed}"));
+    let number = line.split_once("unsupported [").and_then(|(_, rest)| rest.split_once(']')).map(|(number, _)| number);
+    let begins = format!("[{}] ", number.unwrap_or_else(|| panic!("{model}: {line}")));
+    listed.lines().find_map(|line| line.strip_prefix(begins.as_str())).unwrap_or_else(|| panic!("{model}: {listed}"))
 }

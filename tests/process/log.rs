@@ -3,6 +3,7 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    thread,
     time::Duration,
 };
 
@@ -37,7 +38,8 @@ fn spoiled() -> Vec<Vec<u8>> {
 #[tokio::test]
 async fn what_callers_do_wrong_is_told_to_them_and_not_in_the_log() {
     let cache = TempDir::new().unwrap();
-    let mut program = Program::start(sconce(&cache).env("PORT", "0"));
+    // What is no HTTP is given up soon.
+    let mut program = Program::start(sconce(&cache).env("PORT", "0").env("SCONCE_SERVER__HEAD_TIMEOUT", "1s"));
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let post = |path: &str, kind: &str, body: Vec<u8>| {
         client.post(program.url(path)).header(CONTENT_TYPE, kind).body(body).send()
@@ -50,14 +52,14 @@ async fn what_callers_do_wrong_is_told_to_them_and_not_in_the_log() {
     assert_eq!(post("/predict", "application/json", unknown.into()).await.unwrap().status(), 404);
     assert_eq!(post("/predict", "application/json", b"{".to_vec()).await.unwrap().status(), 400);
     assert_eq!(post("/nowhere", "audio/wav", Vec::new()).await.unwrap().status(), 404);
-    for junk in [
+    let junk = [
         &b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"[..],
         b"SSH-2.0-OpenSSH_9.6\r\n",
         &[0; 4096],
         b"GET / HTTP/9\r\n\r\n",
-    ] {
-        speak(&program.address, junk);
-    }
+    ];
+    let address = program.address.as_str();
+    thread::scope(|scope| junk.map(|junk| drop(scope.spawn(move || speak(address, junk)))));
     program.terminate();
     program.line("stopped");
     let serious = |line: &&Value| line["level"] != "INFO";

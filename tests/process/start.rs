@@ -43,13 +43,23 @@ async fn an_unwritable_cache_is_named_in_the_answer_and_nothing_crashes() {
     std::fs::write(&file, "not a folder").unwrap();
     let mut command = sconce(&cache);
     command.env("PORT", "0").env("HF_HUB_CACHE", &file).env("HF_ENDPOINT", hub.url()).env("MODEL_ID", "acme/nano");
-    let program = Program::start(&mut command);
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let form = form(recording("turn-on-the-kitchen-lights.wav"), "acme/nano", &[]);
-    let answer = client.post(program.url("/v1/audio/transcriptions")).multipart(form).send().await.unwrap();
-    assert_eq!(answer.status(), 503);
-    let text = answer.text().await.unwrap();
-    assert!(text.contains("cache"), "{text}");
+    let mut program = Program::start(&mut command);
+    let (client, url) =
+        (reqwest::Client::builder().no_proxy().build().unwrap(), program.url("/v1/audio/transcriptions"));
+    // Who does not wait is told how it is: first that the model is fetched, and once that failed why.
+    let ask = async || {
+        let form = form(recording("turn-on-the-kitchen-lights.wav"), "acme/nano", &[("wait", "0")]);
+        let answer = client.post(&url).multipart(form).send().await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    };
+    assert_eq!(ask().await.0, 503);
+    while !program.line("failed")["reason"].as_str().unwrap().contains("cache") {}
+    let mut told = Vec::new();
+    // It is tried again in between.
+    while !told.last().is_some_and(|(_, text): &(_, String)| text.contains("cache")) {
+        told.push(ask().await);
+        assert!(told.len() < 50 && told.iter().all(|(status, _)| *status == 503), "{told:?}");
+    }
     assert_eq!(client.get(program.url("/health")).send().await.unwrap().status(), 200);
 }
 
@@ -69,6 +79,15 @@ fn the_device_is_said_at_the_start_and_one_that_is_required_and_missing_is_the_e
     let cache = TempDir::new().unwrap();
     let program = Program::start(sconce(&cache).env("PORT", "0"));
     assert_eq!(program.heard.last().unwrap()["devices"], "cpu");
+    // What is served and on what comes before jobs and keys.
+    let place = |message: &str| program.heard.iter().position(|line| line["message"] == message);
+    let models = place("models to serve").unwrap();
+    assert_eq!(
+        (&program.heard[models]["models"], &program.heard[models]["devices"]),
+        (&"sconce/whisper-nano.en".into(), &"cpu".into())
+    );
+    let jobs = place("jobs are kept in memory and end with this process; jobs.dir would keep them").unwrap();
+    assert!(place("starting") == Some(0) && models < jobs, "{:?}", program.heard);
     let (_, stderr, code) = outcome(sconce(&cache).env("PORT", "0").env("SCONCE_RUNTIME__REQUIRE_GPU", "true"));
     assert_eq!(code, 1, "{stderr}");
     assert!(stderr.contains("require_gpu = true, and there is no accelerator"), "{stderr}");

@@ -7,7 +7,9 @@ mod say;
 mod voice;
 
 use sconce::{
-    model::{Batch, Broken, DeviceId, Family, LoadError, Model, ModelFiles, OwnVoice, Placement, Precision, Preset},
+    model::{
+        Batch, Broken, DeviceId, Family, Knob, LoadError, Model, ModelFiles, OwnVoice, Placement, Precision, Preset,
+    },
     speech::{Convert, Synthesize, TaskKind},
 };
 
@@ -40,6 +42,10 @@ impl Family for Tone {
 
     fn voices(&self) -> &'static [OwnVoice<'static>] {
         voice::OWN
+    }
+
+    fn knobs(&self) -> &'static [Knob] {
+        options::KNOBS
     }
 
     fn dtypes(&self, _device: DeviceId) -> &'static [Precision] {

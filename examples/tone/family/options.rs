@@ -2,9 +2,17 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use sconce::model::RequestError;
+use sconce::model::{Knob, RequestError};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+
+/// What there is to say of [`Options`].
+pub const KNOBS: &[Knob] = &[
+    Knob::truth("endless", "false", "The text again and again, without an end"),
+    Knob::count("ends_after", 0.0, "all", "An end after so many letters"),
+    Knob::count("only_seed", 0.0, "any", "Both of these under this seed only"),
+    Knob::count("panic_at", 0.0, "never", "A panic instead of the block of that number"),
+];
 
 /// The family's own knobs. They make it misbehave, for those who test what is around it.
 #[derive(Debug, Default, Deserialize)]

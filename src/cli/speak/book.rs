@@ -8,7 +8,7 @@ use indicatif::ProgressBar;
 
 use super::{
     blocks::Blocks,
-    speaker::{Passage, Said, SpeakError, Speaker},
+    speaker::{Passage, PassageOutcome, SpeakError, Speaker},
 };
 use crate::{
     cli::{
@@ -82,8 +82,8 @@ impl Book<'_> {
                 bar.reset_eta(); // it took no time, and tells nothing of the others
             } else {
                 match self.make(&blocks, &key, passage, &bar).await? {
-                    Said::Sound => made.push((key, *end)),
-                    Said::Nothing(error) => silent = Some(error),
+                    PassageOutcome::Sound => made.push((key, *end)),
+                    PassageOutcome::Nothing(error) => silent = Some(error),
                 }
             }
             bar.inc(passage.len() as u64);
@@ -96,7 +96,13 @@ impl Book<'_> {
     }
 
     /// Says a passage, and keeps its sound.
-    async fn make(&self, blocks: &Blocks, key: &str, passage: &str, bar: &ProgressBar) -> anyhow::Result<Said> {
+    async fn make(
+        &self,
+        blocks: &Blocks,
+        key: &str,
+        passage: &str,
+        bar: &ProgressBar,
+    ) -> anyhow::Result<PassageOutcome> {
         let mut file = blocks.begin().context("a block cannot be written")?;
         let mut stream = Stream::new(BufWriter::new(file.as_file_mut()), SoundFormat::plain());
         let mut seconds = 0.0;
@@ -110,7 +116,7 @@ impl Book<'_> {
             .await?;
         stream.finish().map_err(SpeakError::from)?;
         drop(stream);
-        if matches!(said, Said::Sound) {
+        if matches!(said, PassageOutcome::Sound) {
             blocks.keep(file, key).context("a block cannot be kept")?;
         }
         Ok(said)

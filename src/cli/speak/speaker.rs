@@ -49,7 +49,7 @@ pub(super) struct Speaker<'a> {
 pub(super) type Passage<'t> = (&'t str, Boundary);
 
 /// What came of a passage.
-pub(super) enum Said {
+pub(super) enum PassageOutcome {
     Sound,
     /// There is nothing in it to be said, and why.
     Nothing(TextError),
@@ -99,7 +99,7 @@ impl<'a> Speaker<'a> {
         &self,
         passage: &str,
         mut hear: impl FnMut(&Pcm) -> Result<(), SoundError>,
-    ) -> Result<Said, SpeakError> {
+    ) -> Result<PassageOutcome, SpeakError> {
         let (markup, options) = (self.markup, self.options.clone());
         let asked =
             SpeakRequest { text: passage.to_owned(), markup, normalize: true, normalize_loudness: None, options };
@@ -107,7 +107,7 @@ impl<'a> Speaker<'a> {
         let begun = self.service.speak(self.call(), asked).await;
         drop(watching);
         let mut speaking = match begun {
-            Err(ServiceError::Text(error)) if error.is_nothing() => return Ok(Said::Nothing(error)),
+            Err(ServiceError::Text(error)) if error.is_nothing() => return Ok(PassageOutcome::Nothing(error)),
             begun => begun?,
         };
         if self.patient {
@@ -116,7 +116,7 @@ impl<'a> Speaker<'a> {
         while let Some(piece) = speaking.next().await {
             match piece? {
                 SpeechEvent::Audio(pcm) => hear(&pcm)?,
-                SpeechEvent::Done(_) => return Ok(Said::Sound),
+                SpeechEvent::Done(_) => return Ok(PassageOutcome::Sound),
             }
         }
         Err(SpeakError::BrokeOff)
@@ -140,8 +140,8 @@ impl<'a> Speaker<'a> {
         let mut heard = false;
         for (passage, end) in passages {
             match self.say(passage, |pcm| to.push(pcm)).await? {
-                Said::Sound => heard = true,
-                Said::Nothing(error) => silent = Some(error),
+                PassageOutcome::Sound => heard = true,
+                PassageOutcome::Nothing(error) => silent = Some(error),
             }
             to.rest(rest_after(*end));
         }

@@ -15,7 +15,7 @@ use ratatui::{
 
 use self::colour::of_state;
 use super::{
-    figures::{Board, DeviceMemory, ago},
+    figures::{Dashboard, DeviceMemory, ago},
     screen::Screen,
     units::{bytes, span, wrapped},
 };
@@ -94,15 +94,15 @@ fn head(screen: &Screen, now: Instant, width: usize) -> Vec<Line<'static>> {
     head
 }
 
-fn title(url: &str, board: &Board) -> String {
-    let Board { version, server, load_mode, uptime, .. } = board;
+fn title(url: &str, board: &Dashboard) -> String {
+    let Dashboard { version, server, load_mode, uptime, .. } = board;
     let version = version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
     let called = if server.is_empty() { String::new() } else { format!(" ({server})") };
     let up = uptime.map(|seconds| format!(" · up {}", span(seconds))).unwrap_or_default();
     format!("Sconce{version} at {url}{called}{up} · load mode {load_mode}")
 }
 
-fn memory(board: &Board) -> String {
+fn memory(board: &Dashboard) -> String {
     let devices = board.devices.iter().map(DeviceMemory::text);
     let process = board.process.map(|taken| format!("whole process {}", bytes(taken)));
     let parts: Vec<_> = devices.chain(process).collect();
@@ -110,7 +110,7 @@ fn memory(board: &Board) -> String {
 }
 
 /// What stands below the table: the chosen model, the totals, and what is to be said of models.
-fn below(screen: &Screen, board: &Board, width: usize) -> Vec<Line<'static>> {
+fn below(screen: &Screen, board: &Dashboard, width: usize) -> Vec<Line<'static>> {
     let chosen = board.rows.iter().find(|row| Some(&row.model.name) == screen.selected.as_ref());
     let mut below = vec![Line::default()];
     if let Some(row) = chosen {

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// All that is shown of a server.
-pub(super) struct Board {
+pub(super) struct Dashboard {
     pub version: Option<String>,
     /// What this replica is called.
     pub server: String,
@@ -79,9 +79,9 @@ pub(super) enum Sort {
     LastUse,
 }
 
-// === impl Board ===
+// === impl Dashboard ===
 
-impl Board {
+impl Dashboard {
     pub fn new(last: &Sample, before: &Values, window: String, sort: Sort, now: Instant) -> Self {
         let (status, values) = (&last.status, &last.values);
         let here = status.models.iter().filter(|model| model.is_here());
@@ -380,9 +380,9 @@ pub(super) mod tests {
         Sample { at, clock: 1300.0, status, values: Values::parse(&text) }
     }
 
-    fn board(counted: u32, sort: Sort) -> Board {
+    fn board(counted: u32, sort: Sort) -> Dashboard {
         let at = Instant::now();
-        Board::new(&sample(at, counted), &Values::default(), "since its start".to_owned(), sort, at)
+        Dashboard::new(&sample(at, counted), &Values::default(), "since its start".to_owned(), sort, at)
     }
 
     fn row(name: &str) -> Row {
@@ -404,7 +404,7 @@ pub(super) mod tests {
     fn the_time_until_the_next_try_goes_on_between_two_answers() {
         let at = Instant::now();
         let later = at + std::time::Duration::from_secs(20);
-        let board = Board::new(&sample(at, 0), &Values::default(), String::new(), Sort::Name, later);
+        let board = Dashboard::new(&sample(at, 0), &Values::default(), String::new(), Sort::Name, later);
         let notes: Vec<_> = board.rows.iter().filter_map(Row::note).collect();
         assert!(notes.iter().any(|note| note.ends_with("the next request tries again")), "{notes:?}");
         assert_eq!(board.rows.iter().find_map(|row| row.idle), Some(23.0));
@@ -477,7 +477,7 @@ pub(super) mod tests {
     fn a_server_of_another_version_leaves_fields_out() {
         let little = json!({"load_mode": "startup", "default": "a", "models": {"a": {"status": "ready"}}});
         let sample = Sample { status: serde_json::from_value(little).unwrap(), ..sample(Instant::now(), 0) };
-        let board = Board::new(&sample, &Values::default(), String::new(), Sort::State, Instant::now());
+        let board = Dashboard::new(&sample, &Values::default(), String::new(), Sort::State, Instant::now());
         assert_eq!(board.rows[0].state(), "ready");
     }
 }

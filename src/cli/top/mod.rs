@@ -23,7 +23,7 @@ use tokio::time::{interval, sleep};
 
 use self::{
     screen::{Next, Screen},
-    server::{Sample, Server, Trouble},
+    server::{RequestFailure, Sample, Server},
     terminal::{Terminal, keys},
 };
 use super::{address::at_home, out, signals::Signals};
@@ -92,7 +92,7 @@ async fn watch(server: Server) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn read(server: &Server, pause: Duration) -> Result<Sample, Trouble> {
+async fn read(server: &Server, pause: Duration) -> Result<Sample, RequestFailure> {
     sleep(pause).await;
     server.read().await
 }

@@ -9,9 +9,9 @@ use std::{
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::{
-    figures::{Board, Sort},
+    figures::{Dashboard, Sort},
     metrics::Values,
-    server::{Sample, Trouble},
+    server::{RequestFailure, Sample},
     units::span,
 };
 
@@ -23,7 +23,7 @@ static NOTHING: LazyLock<Values> = LazyLock::new(Values::default);
 /// All that is drawn comes from here and from the clock.
 pub(super) struct Screen {
     pub url: String,
-    pub trouble: Option<Trouble>,
+    pub trouble: Option<RequestFailure>,
     pub sort: Sort,
     pub help: bool,
     /// The name of a model, so that it stays when others come and go.
@@ -47,7 +47,7 @@ impl Screen {
         Self { url: url.to_owned(), trouble, sort: Sort::default(), help: false, selected: None, samples }
     }
 
-    pub fn learn(&mut self, outcome: Result<Sample, Trouble>) {
+    pub fn learn(&mut self, outcome: Result<Sample, RequestFailure>) {
         let sample = match outcome {
             Ok(sample) => sample,
             Err(trouble) => return self.trouble = Some(trouble),
@@ -80,10 +80,10 @@ impl Screen {
     }
 
     /// The last answer, as it is shown now; `None` before the first.
-    pub fn board(&self, now: Instant) -> Option<Board> {
+    pub fn board(&self, now: Instant) -> Option<Dashboard> {
         let last = self.samples.back()?;
         let (before, window) = self.before(last);
-        Some(Board::new(last, before, window, self.sort, now))
+        Some(Dashboard::new(last, before, window, self.sort, now))
     }
 
     /// Since when nothing new is known.
@@ -174,7 +174,7 @@ mod tests {
     fn trouble_stays_until_an_answer_comes_and_what_was_known_is_kept() {
         let mut screen = Screen::new("http://h");
         screen.learn(Ok(sample(Instant::now(), 0)));
-        screen.learn(Err(Trouble::Slow { url: "http://h".to_owned() }));
+        screen.learn(Err(RequestFailure::Slow { url: "http://h".to_owned() }));
         assert!(screen.trouble.is_some() && screen.board(Instant::now()).is_some());
         screen.learn(Ok(sample(Instant::now(), 0)));
         assert!(screen.trouble.is_none());

@@ -33,7 +33,7 @@ pub(super) struct Sample {
 
 /// Why nothing is known, and what helps.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub(super) enum Trouble {
+pub(super) enum RequestFailure {
     #[error("{url} does not answer: {reason}. Is the server running there? --url names another")]
     Silent { url: String, reason: String },
     #[error("{url} did not answer within {} s. It may be starting, or have too much to do", PATIENCE.as_secs())]
@@ -70,17 +70,17 @@ impl Server {
         &self.url
     }
 
-    pub async fn read(&self) -> Result<Sample, Trouble> {
+    pub async fn read(&self) -> Result<Sample, RequestFailure> {
         let (status, values) = tokio::try_join!(self.ask("/models/status"), self.ask("/metrics"))?;
         let strange =
-            |reason: serde_json::Error| Trouble::Strange { url: self.url.clone(), reason: reason.to_string() };
+            |reason: serde_json::Error| RequestFailure::Strange { url: self.url.clone(), reason: reason.to_string() };
         let status = serde_json::from_slice(&status).map_err(strange)?;
         let values = Values::parse(&String::from_utf8_lossy(&values));
         let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         Ok(Sample { at: Instant::now(), clock, status, values })
     }
 
-    async fn ask(&self, path: &str) -> Result<Vec<u8>, Trouble> {
+    async fn ask(&self, path: &str) -> Result<Vec<u8>, RequestFailure> {
         let request = self.client.get(format!("{}{path}", self.url)).header(ACCEPT, "application/json, text/plain");
         let request = match &self.key {
             Some(key) => request.bearer_auth(key),
@@ -93,34 +93,36 @@ impl Server {
         }
     }
 
-    async fn body(&self, mut response: Response) -> Result<Vec<u8>, Trouble> {
+    async fn body(&self, mut response: Response) -> Result<Vec<u8>, RequestFailure> {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.silent(&error))? {
             if body.len() + chunk.len() > LONGEST {
                 let reason = format!("an answer of more than {LONGEST} bytes");
-                return Err(Trouble::Strange { url: self.url.clone(), reason });
+                return Err(RequestFailure::Strange { url: self.url.clone(), reason });
             }
             body.extend_from_slice(&chunk);
         }
         Ok(body)
     }
 
-    fn silent(&self, error: &reqwest::Error) -> Trouble {
+    fn silent(&self, error: &reqwest::Error) -> RequestFailure {
         let url = self.url.clone();
         match error.is_timeout() {
-            true => Trouble::Slow { url },
-            false => Trouble::Silent { url, reason: cause(error) },
+            true => RequestFailure::Slow { url },
+            false => RequestFailure::Silent { url, reason: cause(error) },
         }
     }
 
-    fn refused(&self, status: StatusCode, body: Vec<u8>) -> Trouble {
+    fn refused(&self, status: StatusCode, body: Vec<u8>) -> RequestFailure {
         let url = self.url.clone();
         match (status, &self.key) {
-            (StatusCode::UNAUTHORIZED, None) => Trouble::Locked { url },
-            (StatusCode::UNAUTHORIZED, Some(_)) => Trouble::WrongKey { url },
-            (StatusCode::FORBIDDEN, _) => Trouble::Forbidden { url },
-            (StatusCode::NOT_FOUND, _) => Trouble::Strange { url, reason: "it has no /models/status".to_owned() },
-            _ => Trouble::Refused { url, status: status.as_u16(), message: message(&body) },
+            (StatusCode::UNAUTHORIZED, None) => RequestFailure::Locked { url },
+            (StatusCode::UNAUTHORIZED, Some(_)) => RequestFailure::WrongKey { url },
+            (StatusCode::FORBIDDEN, _) => RequestFailure::Forbidden { url },
+            (StatusCode::NOT_FOUND, _) => {
+                RequestFailure::Strange { url, reason: "it has no /models/status".to_owned() }
+            }
+            _ => RequestFailure::Refused { url, status: status.as_u16(), message: message(&body) },
         }
     }
 }

@@ -41,7 +41,9 @@ use self::{
     repository::{MODEL, MULTILINGUAL, Repository, VOICE_CONVERSION, WATERMARK},
 };
 use crate::{
-    model::{Availability, DeviceId, Family, LoadError, Model, ModelFiles, OwnVoice, Placement, Precision, Preset},
+    model::{
+        Availability, DeviceId, Family, Knob, LoadError, Model, ModelFiles, OwnVoice, Placement, Precision, Preset,
+    },
     speech::TaskKind,
     text::ChunkLimits,
 };
@@ -97,6 +99,10 @@ impl Family for Chatterbox {
 
     fn voices(&self) -> &'static [OwnVoice<'static>] {
         &[OwnVoice { name: voices::OWN, languages: &[], sample_rate: RATE }]
+    }
+
+    fn knobs(&self) -> &'static [Knob] {
+        options::KNOBS
     }
 
     /// Candle multiplies no matrices of bf16 on a CPU, where our own kernels keep weights so. Of eight bits are those of

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{flow::FlowOptions, t3::SamplingOptions};
 use crate::{
-    model::RequestError,
+    model::{Knob, RequestError},
     speech::{ConvertOptions, SynthesizeOptions},
 };
 
@@ -20,6 +20,38 @@ const FIRST_BLOCK: usize = 48;
 const MOST_STEPS: usize = 100;
 /// No voice is known to stay one beyond.
 const EXAGGERATION: std::ops::RangeInclusive<f32> = 0.0..=2.0;
+
+/// What there is to say of [`SpeechKnobs`]. Those of the flow are for conversions as well.
+pub const KNOBS: &[Knob] = &[
+    Knob::number("exaggeration", 0.0, 2.0, "0.5", "How expressive; not of Turbo and Nano"),
+    Knob::at_least(
+        "cfg_weight",
+        0.0,
+        "0.5",
+        "How closely the text is followed; 0 is no guidance, and half the work; not of Turbo and Nano",
+    ),
+    Knob::at_least("temperature", 0.0, "0.8", "Of the tokens; 0: always the likeliest"),
+    Knob::number(
+        "min_p",
+        0.0,
+        1.0,
+        "0.05, of Turbo and Nano 0",
+        "How likely a token must be, of the likeliest; 0: any",
+    ),
+    Knob::number("top_p", 0.0, 1.0, "1, of Turbo and Nano 0.95", "Share that the likeliest tokens have together"),
+    Knob::count("top_k", 0.0, "0, of Turbo and Nano 1000", "How many of the likeliest tokens; 0: all"),
+    Knob::positive("repetition_penalty", "1.2", "Above 1: tokens that were there become less likely"),
+    Knob::count("max_new_tokens", 0.0, "1000", "Tokens of a chunk of the text; 25 are a second"),
+    Knob::whole(
+        "steps",
+        1.0,
+        MOST_STEPS as f64,
+        "10, of Turbo and Nano 2",
+        "Of the flow from tokens to sound; also of conversions",
+    ),
+    Knob::at_least("cfg_rate", 0.0, "0.7, of Turbo and Nano 0", "How much the flow is guided; also of conversions"),
+    Knob::count("first_block", 0.0, "48", "Tokens after which the first sound is made; 0: all"),
+];
 
 /// How a text is to be spoken.
 #[derive(Clone, Copy, Debug)]
@@ -169,4 +201,14 @@ fn unsupported(param: &'static str, message: &str) -> RequestError {
 
 fn not_of_turbo(option: &str) -> RequestError {
     unsupported("options", &format!("this model has no {option}: Turbo and Nano speak without it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_of_options_is_what_is_read() {
+        crate::families::fixtures::assert_told::<SpeechKnobs>(KNOBS, &[]);
+    }
 }

@@ -9,7 +9,7 @@ use super::{
     front_end::FrontEnd,
     options::{ConversionOptions, Defaults, MAX_NEW_TOKENS, SpeechOptions},
     prompt_mel::RATE,
-    t3::{Finish, T3, T3Conditioning, T3Request, T3Row},
+    t3::{FinishReason, T3, T3Conditioning, T3Request, T3Row},
     utterance::{Ending, Utterance},
     voices::{Voice, Voices},
 };
@@ -98,8 +98,8 @@ impl Speaker {
         for row in rows {
             row.tokens = row.work.row.tokens().len();
             match row.work.row.finish() {
-                Some(Finish::Lost) => row.state = State::Lost,
-                Some(Finish::Stopped | Finish::Full) => row.state = State::Done,
+                Some(FinishReason::Lost) => row.state = State::Lost,
+                Some(FinishReason::Stopped | FinishReason::Full) => row.state = State::Done,
                 None => {}
             }
             if row.state != State::Lost && row.work.is_due() {

@@ -15,7 +15,9 @@ use serde_json::Value;
 use self::speaker::{PATIENCE, Speaker};
 use crate::{
     families::espeak_ng::{EspeakPhonemizer, PROGRAM},
-    model::{Availability, Family, LoadError, Model, ModelFiles, NoProgram, Placement, Preset, Program, Programs},
+    model::{
+        Availability, Family, Knob, LoadError, Model, ModelFiles, NoProgram, Placement, Preset, Program, Programs,
+    },
     speech::TaskKind,
     text::{ChunkLimits, LengthCheck, Phonemizer},
 };
@@ -66,6 +68,10 @@ impl Family for Espeak {
 
     fn phonemizer(&self, programs: &Programs) -> Result<Option<Box<dyn Phonemizer>>, NoProgram> {
         Ok(Some(Box::new(EspeakPhonemizer::new(programs.survey(&PROGRAM)?))))
+    }
+
+    fn knobs(&self) -> &'static [Knob] {
+        options::KNOBS
     }
 
     fn presets(&self) -> &'static [Preset] {

@@ -4,10 +4,16 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    model::{ProgramFacts, RequestError},
+    model::{Knob, ProgramFacts, RequestError},
     speech::{Synthesize, VoiceInput, languages},
 };
 
+/// What there is to say of [`Knobs`].
+pub const KNOBS: &[Knob] = &[
+    Knob::whole("pitch", 0.0, 99.0, "50", "How high the voice is"),
+    Knob::whole("amplitude", 0.0, 200.0, "100", "How loud it is"),
+    Knob::whole("word_gap", 0.0, 500.0, "0", "Hundredths of a second between words, at the usual speed"),
+];
 /// Words a minute at the usual speed: the program's own.
 const USUAL_WORDS: f32 = 175.0;
 /// Words a minute, as the program bounds them.
@@ -158,5 +164,15 @@ impl Knobs {
             }
         }
         Ok(knobs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_of_options_is_what_is_read() {
+        crate::families::fixtures::assert_told::<Knobs>(KNOBS, &[]);
     }
 }

@@ -13,18 +13,14 @@ use crate::{
 
 /// What there is to say of [`Knobs`].
 pub const KNOBS: &[Knob] = &[
-    Knob {
-        name: "noise_scale",
-        range: "0 to 2",
-        usual: "as the voice says, mostly 0.667",
-        about: "How much the sound varies from one time to the next",
-    },
-    Knob {
-        name: "noise_w",
-        range: "0 to 2",
-        usual: "as the voice says, mostly 0.8",
-        about: "How much the lengths of the sounds vary",
-    },
+    Knob::number(
+        "noise_scale",
+        0.0,
+        2.0,
+        "as the voice says, mostly 0.667",
+        "How much the sound varies from one time to the next",
+    ),
+    Knob::number("noise_w", 0.0, 2.0, "as the voice says, mostly 0.8", "How much the lengths of the sounds vary"),
 ];
 /// Beyond it nothing is understood any more.
 const NOISE: std::ops::RangeInclusive<f32> = 0.0..=2.0;
@@ -117,5 +113,15 @@ fn check_language(asked: Option<&str>, own: &str) -> Result<(), RequestError> {
             Err(RequestError::Unsupported { param: "language", message })
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_of_options_is_what_is_read() {
+        crate::families::fixtures::assert_told::<Knobs>(KNOBS, &[]);
     }
 }

@@ -8,27 +8,27 @@ use serde_json::Value;
 use super::api::Hearing;
 use crate::{
     families::named_language,
-    model::{Knob, RequestError},
+    model::{Knob, KnobValues, RequestError},
     speech::{Timestamps, TranscribeMode, TranscribeOptions},
 };
 
 /// What there is to say of [`Knobs`].
 pub const KNOBS: &[Knob] = &[
-    Knob::new(
+    Knob::whole(
         "max_alternatives",
-        "0 to 100",
+        0.0,
+        MOST_ALTERNATIVES as f64,
         "0",
         "How many texts each stretch of speech may be, the likeliest first; 0: the likeliest, without the others",
     ),
     Knob::new(
         "grammar",
-        "a list of phrases",
+        KnobValues::Other("a list of phrases"),
         "all that the model knows",
         "Nothing but these phrases is heard; `[unk]` stands for anything else. For models whose graph is in two files",
     ),
-    Knob::new(
+    Knob::truth(
         "skip_unknown",
-        "true or false",
         "false",
         "Whether words of the grammar that the model does not know are passed over; else they are refused by name",
     ),
@@ -53,7 +53,7 @@ struct Knobs {
 
 /// What is heard, and what is told of it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Wish {
+pub struct RecognitionOptions {
     pub hearing: Hearing,
     /// Whether each word is told.
     pub words: bool,
@@ -67,9 +67,9 @@ pub struct Able<'a> {
     pub knows: &'a dyn Fn(&str) -> bool,
 }
 
-// === impl Wish ===
+// === impl RecognitionOptions ===
 
-impl Wish {
+impl RecognitionOptions {
     pub fn of(asked: &TranscribeOptions, able: &Able<'_>) -> Result<Self, RequestError> {
         let refused = |param, message: &str| Err(RequestError::Unsupported { param, message: message.to_owned() });
         if asked.mode == TranscribeMode::Translate {
@@ -142,17 +142,17 @@ mod tests {
 
     use super::*;
 
-    fn wish(options: Value, takes_grammars: bool) -> Result<Wish, String> {
+    fn wish(options: Value, takes_grammars: bool) -> Result<RecognitionOptions, String> {
         let Value::Object(options) = options else { panic!() };
         let asked = TranscribeOptions { options, timestamps: Timestamps::Word, ..TranscribeOptions::default() };
         let able = Able { language: Some("en"), takes_grammars, knows: &|word| word.len() < 6 };
-        Wish::of(&asked, &able).map_err(|error| error.to_string())
+        RecognitionOptions::of(&asked, &able).map_err(|error| error.to_string())
     }
 
     #[test]
     fn what_is_not_said_is_as_the_library_has_it() {
         let plain = wish(json!({}), false).unwrap();
-        assert_eq!(plain, Wish { hearing: Hearing::default(), words: true });
+        assert_eq!(plain, RecognitionOptions { hearing: Hearing::default(), words: true });
     }
 
     #[test]
@@ -189,7 +189,7 @@ mod tests {
             assert!(error.contains(said), "{said}: {error}");
         }
         let able = Able { language: Some("en"), takes_grammars: true, knows: &|_| true };
-        let refused = |asked: TranscribeOptions| Wish::of(&asked, &able).unwrap_err().to_string();
+        let refused = |asked: TranscribeOptions| RecognitionOptions::of(&asked, &able).unwrap_err().to_string();
         let usual = TranscribeOptions::default;
         assert!(refused(TranscribeOptions { mode: TranscribeMode::Translate, ..usual() }).contains("translate"));
         assert!(
@@ -198,5 +198,10 @@ mod tests {
         assert!(refused(TranscribeOptions { logprobs: true, ..usual() }).contains("no tokens"));
         let other = TranscribeOptions { language: Some("German".to_owned()), ..usual() };
         assert!(refused(other).contains("this model hears English"));
+    }
+
+    #[test]
+    fn what_is_told_of_options_is_what_is_read() {
+        crate::families::fixtures::assert_told::<Knobs>(KNOBS, &[]);
     }
 }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::{
     answer::{self, Place},
     api,
-    options::{Able, Wish},
+    options::{Able, RecognitionOptions},
 };
 use crate::{
     audio::Pcm,
@@ -38,7 +38,7 @@ struct Row {
     request: Request<Transcribe>,
     recognizer: api::Recognizer,
     rate: u32,
-    wish: Wish,
+    wish: RecognitionOptions,
     language: String,
     /// What is to be heard next, and how much of it was; at first what the request began with.
     sound: Sound,
@@ -98,10 +98,10 @@ impl Recogniser {
         }
     }
 
-    fn row(&self, request: &Request<Transcribe>) -> Result<(api::Recognizer, Wish), RequestError> {
+    fn row(&self, request: &Request<Transcribe>) -> Result<(api::Recognizer, RecognitionOptions), RequestError> {
         let knows = |word: &str| self.model.knows(word);
         let able = Able { language: self.language, takes_grammars: self.takes_grammars, knows: &knows };
-        let wish = Wish::of(&request.ask().options, &able)?;
+        let wish = RecognitionOptions::of(&request.ask().options, &able)?;
         let recognizer = api::Recognizer::new(&self.model, self.rate, &wish.hearing).map_err(|error| {
             tracing::warn!(request = %request.id, %error, "a request failed in the model");
             RequestError::Broken

@@ -13,15 +13,17 @@ use crate::{
 
 /// What there is to say of [`Knobs`].
 pub const KNOBS: &[Knob] = &[
-    Knob::new(
+    Knob::number(
         "noise_level",
-        "0 to 2",
+        0.0,
+        2.0,
         "as the model says, mostly 0.8",
         "How much the sound varies from one time to the next",
     ),
-    Knob::new(
+    Knob::number(
         "duration_noise_level",
-        "0 to 2",
+        0.0,
+        2.0,
         "as the model says, mostly 0.8",
         "How much the lengths of the sounds vary",
     ),
@@ -114,5 +116,15 @@ fn check_language(asked: Option<&str>) -> Result<(), RequestError> {
             Err(RequestError::Unsupported { param: "language", message })
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_of_options_is_what_is_read() {
+        crate::families::fixtures::assert_told::<Knobs>(KNOBS, &[]);
     }
 }

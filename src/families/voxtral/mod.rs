@@ -28,7 +28,7 @@ use serde_json::Value;
 
 use self::{config::Config, decoding_config::DecodingConfig, net::Net, recogniser::Recogniser, repository::PART};
 use crate::{
-    model::{Availability, DeviceId, Family, LoadError, Model, ModelFiles, Placement, Precision, Preset},
+    model::{Availability, DeviceId, Family, Knob, LoadError, Model, ModelFiles, Placement, Precision, Preset},
     speech::TaskKind,
 };
 
@@ -77,6 +77,10 @@ impl Family for Voxtral {
 
     fn tells_words(&self) -> bool {
         false
+    }
+
+    fn knobs(&self) -> &'static [Knob] {
+        options::KNOBS
     }
 
     /// Candle multiplies no matrices of bf16 on a CPU.

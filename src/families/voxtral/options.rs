@@ -5,10 +5,15 @@ use serde_json::{Map, Value};
 
 use super::{config::Config, decoding_config::DecodingConfig, language};
 use crate::{
-    model::RequestError,
+    model::{Knob, RequestError},
     speech::{Timestamps, Transcribe, TranscribeMode},
 };
 
+/// What there is to say of [`VoxtralOptions`].
+pub const KNOBS: &[Knob] = &[
+    Knob::count("seed", 0.0, "0", "Of the dice at temperatures above 0"),
+    Knob::count("max_new_tokens", 1.0, "as many as there is room for", "Tokens of the text, at most"),
+];
 /// Hertz that every Voxtral hears at.
 pub const SAMPLE_RATE: u32 = 16_000;
 /// Samples per mel frame.
@@ -98,4 +103,14 @@ impl VoxtralOptions {
 
 fn invalid(message: String) -> RequestError {
     RequestError::Invalid { param: "options", message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_of_options_is_what_is_read() {
+        crate::families::fixtures::assert_told::<VoxtralOptions>(KNOBS, &[]);
+    }
 }

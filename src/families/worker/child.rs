@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use super::{
     frame::{self, Frame},
     log,
-    message::{Answer, Ask},
+    message::{Answer, WorkerRequest},
     plan::Plan,
 };
 use crate::{
@@ -177,7 +177,7 @@ impl Drop for Child {
             && self.watched.doom.lock().is_none()
         {
             // It may have gone, or not listen.
-            let _ = to.try_send(Ask::Shutdown.frame(Vec::new()));
+            let _ = to.try_send(WorkerRequest::Shutdown.frame(Vec::new()));
         }
         let ending = self.process.ending();
         if ending.within(GOODBYE).is_none() {
@@ -338,7 +338,7 @@ impl Watcher {
                 None if Instant::now() >= next => {
                     number += 1;
                     // Where the line is full it has been asked enough.
-                    let _ = self.to.try_send(Ask::Ping { id: number }.frame(Vec::new()));
+                    let _ = self.to.try_send(WorkerRequest::Ping { id: number }.frame(Vec::new()));
                     asked = Some(Instant::now());
                 }
                 _ => {}

@@ -13,7 +13,7 @@ use super::{
     child::{Child, Said},
     frame::Frame,
     manifest::PROTOCOL,
-    message::{Answer, Ask, Failure, Hello, WINDOW, shortened},
+    message::{Answer, Failure, Hello, WINDOW, WorkerRequest, shortened},
     plan::Plan,
     posed::Worked,
     row::Row,
@@ -85,7 +85,7 @@ impl Hosted {
                 rows.extend(self.begin(request)?);
             }
             let moved = self.listen(&mut rows);
-            let taken = |row: &mut Row<T>| Some(Ask::More { id: row.id, bytes: row.hand_on()? });
+            let taken = |row: &mut Row<T>| Some(WorkerRequest::More { id: row.id, bytes: row.hand_on()? });
             let taken = rows.iter_mut().filter_map(taken).collect::<Vec<_>>();
             // Whoever was answered before the program failed has its answer.
             for row in rows.extract_if(.., |row| row.is_over()) {
@@ -181,7 +181,7 @@ impl Hosted {
         row.end();
         if !answered {
             self.cancelled.insert(id, Instant::now() + self.rules.cancel_timeout);
-            self.tell(&Ask::Cancel { id })?;
+            self.tell(&WorkerRequest::Cancel { id })?;
         }
         Ok(())
     }
@@ -201,7 +201,7 @@ impl Hosted {
         Ok(silent.into_iter().chain(deaf).min())
     }
 
-    fn tell(&self, ask: &Ask<'_>) -> Result<(), Broken> {
+    fn tell(&self, ask: &WorkerRequest<'_>) -> Result<(), Broken> {
         self.say(ask.frame(Vec::new()))
     }
 
@@ -228,7 +228,7 @@ impl Hosted {
                 None => return Err(self.broken(format!("it said nothing for {}", seconds(self.rules.piece_timeout)))),
             }
             if let Some(bytes) = row.hand_on() {
-                self.tell(&Ask::More { id: row.id, bytes })?;
+                self.tell(&WorkerRequest::More { id: row.id, bytes })?;
             }
             while !row.request.has_room() {
                 let _ = responses.blocking_next();
@@ -267,7 +267,7 @@ fn introduced(
         DeviceLocation::Metal { .. } => "metal".to_owned(),
     };
     let (threads, concurrency) = (place.threads, place.max_batch);
-    let hello = Ask::Hello { protocol: PROTOCOL, model, device, threads, concurrency, window: WINDOW };
+    let hello = WorkerRequest::Hello { protocol: PROTOCOL, model, device, threads, concurrency, window: WINDOW };
     child.say(hello.frame(Vec::new())).map_err(failed)?;
     let by = Instant::now() + rules.hello_timeout;
     let hello = match next(child, by).map_err(failed)? {

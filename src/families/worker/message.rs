@@ -23,7 +23,7 @@ const RATES: std::ops::RangeInclusive<u32> = 4_000..=192_000;
 /// What the server says.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum Ask<'a> {
+pub enum WorkerRequest<'a> {
     /// First.
     Hello {
         protocol: u32,
@@ -253,9 +253,9 @@ pub struct Failure {
     pub message: String,
 }
 
-// === impl Ask ===
+// === impl WorkerRequest ===
 
-impl Ask<'_> {
+impl WorkerRequest<'_> {
     /// With the sound that follows it.
     pub fn frame(&self, payload: Vec<u8>) -> Frame {
         // A header of these types is always JSON: its maps have texts for keys, and no number of it is infinite.

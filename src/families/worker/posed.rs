@@ -2,7 +2,7 @@
 
 use super::{
     frame::Frame,
-    message::{Ask, Done, Format, Hello, Job, Piece, Reference, Segment, Sound, Word, is_rate},
+    message::{Done, Format, Hello, Job, Piece, Reference, Segment, Sound, Word, WorkerRequest, is_rate},
     options,
 };
 use crate::{
@@ -57,7 +57,7 @@ pub trait Worked: Task {
 }
 
 fn framed(job: Job<'_>, payload: Vec<u8>) -> Frame {
-    Ask::Job(Box::new(job)).frame(payload)
+    WorkerRequest::Job(Box::new(job)).frame(payload)
 }
 
 fn unsupported<T>(param: &'static str, message: &str) -> Result<T, RequestError> {

@@ -10,9 +10,10 @@ use crate::{
 };
 
 /// What there is to say of [`Knobs`].
-pub const KNOBS: &[Knob] = &[Knob::new(
+pub const KNOBS: &[Knob] = &[Knob::number(
     "blank_penalty",
-    "0 to 10",
+    0.0,
+    10.0,
     "0",
     "By how much silence is less likely than the model says: where it leaves words out, 1 or 2 bring some back",
 )];
@@ -27,15 +28,15 @@ struct Knobs {
 
 /// How is heard, and what is told of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Wish {
+pub struct DecodingOptions {
     pub blank_penalty: f32,
     /// Whether each word is told.
     pub words: bool,
 }
 
-// === impl Wish ===
+// === impl DecodingOptions ===
 
-impl Wish {
+impl DecodingOptions {
     /// `language`: of the model, where somebody said it.
     pub fn of(asked: &TranscribeOptions, language: Option<&'static str>) -> Result<Self, RequestError> {
         let refused = |param, message: &str| Err(RequestError::Unsupported { param, message: message.to_owned() });
@@ -77,7 +78,10 @@ mod tests {
             TranscribeOptions { options, ..usual() }
         };
         let words = TranscribeOptions { timestamps: Timestamps::Word, ..with(json!({"blank_penalty": 1.5})) };
-        assert_eq!(Wish::of(&words, Some("ru")).unwrap(), Wish { blank_penalty: 1.5, words: true });
+        assert_eq!(
+            DecodingOptions::of(&words, Some("ru")).unwrap(),
+            DecodingOptions { blank_penalty: 1.5, words: true }
+        );
         for (asked, said) in [
             (TranscribeOptions { mode: TranscribeMode::Translate, ..usual() }, "does not translate"),
             (TranscribeOptions { prompt: Some("Sconce".to_owned()), ..usual() }, "takes no prompt"),
@@ -88,8 +92,13 @@ mod tests {
             (with(json!({"grammar": ["one"]})), "unknown field `grammar`"),
             (with(json!({"blank_penalty": "much"})), "invalid type"),
         ] {
-            let error = Wish::of(&asked, Some("ru")).unwrap_err().to_string();
+            let error = DecodingOptions::of(&asked, Some("ru")).unwrap_err().to_string();
             assert!(error.contains(said), "{said}: {error}");
         }
+    }
+
+    #[test]
+    fn what_is_told_of_options_is_what_is_read() {
+        crate::families::fixtures::assert_told::<Knobs>(KNOBS, &[]);
     }
 }

@@ -1,7 +1,7 @@
 //! A loaded model at work: requests share the networks, and every step takes a chunk or a window of each one's sound.
 
 use super::{
-    options::Wish,
+    options::DecodingOptions,
     search::Search,
     stream::Chunks,
     stretch::Stretch,
@@ -35,7 +35,7 @@ pub struct Recogniser {
 /// A request in hand.
 struct Row {
     request: Request<Transcribe>,
-    wish: Wish,
+    wish: DecodingOptions,
     language: String,
     sound: Sound,
     hearing: Hearing,
@@ -100,7 +100,7 @@ enum Next {
 
 impl Recogniser {
     fn begin(&self, request: Request<Transcribe>) -> Option<Row> {
-        let wish = match Wish::of(&request.ask().options, self.language) {
+        let wish = match DecodingOptions::of(&request.ask().options, self.language) {
             Ok(wish) => wish,
             Err(error) => {
                 request.fail(error);

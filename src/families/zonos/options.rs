@@ -15,7 +15,7 @@ use super::{
     text::Language,
 };
 use crate::{
-    model::{Knob, RequestError},
+    model::{Knob, KnobValues, RequestError},
     speech::{ReferenceVoice, SynthesizeOptions},
 };
 
@@ -40,48 +40,68 @@ pub const PREFIX: &str = "audio_prefix";
 
 /// What there is to say of [`Knobs`].
 pub const KNOBS: &[Knob] = &[
-    knob(
+    Knob::new(
         "emotion",
-        "8 numbers, 0 to 1, not all 0, or null",
+        KnobValues::Other("8 numbers, 0 to 1, not all 0"),
         "[0.3077, 0.0256, 0.0256, 0.0256, 0.0256, 0.0256, 0.2564, 0.3077]",
         "Happiness, sadness, disgust, fear, surprise, anger, other, neutral, by their ratio",
-    ),
-    knob(
+    )
+    .or_null(),
+    Knob::number(
         "fmax",
-        "0 to 24000, or null",
+        0.0,
+        24_000.0,
         "22050",
         "Highest frequency of the recordings that it is to sound like, in hertz",
+    )
+    .or_null(),
+    Knob::number("pitch_std", 0.0, 400.0, "20", "Deviation of the pitch").or_null(),
+    Knob::number("speaking_rate", 0.0, 40.0, "15", "Phonemes a second, before speed").or_null(),
+    Knob::whole("language_id", -1.0, 126.0, "that of the language", "The number that the model knows a language by")
+        .or_null(),
+    Knob::new(
+        "vqscore_8",
+        KnobValues::Other("one or 8 numbers, 0.5 to 0.8"),
+        "null",
+        "Hybrid: how clean each eighth of the sound is",
+    )
+    .or_null(),
+    Knob::number("ctc_loss", -1.0, 1000.0, "0", "Hybrid: how far the sound may be from the text").or_null(),
+    Knob::number("dnsmos_ovrl", 1.0, 5.0, "null", "Hybrid: the quality that listeners would give").or_null(),
+    Knob::truth("speaker_noised", "false", "Hybrid: whether the recording of the voice is noisy").or_null(),
+    Knob::number("cfg_scale", 1.0, 10.0, "2", "How much all of these count; 1 is no guidance, and half the work"),
+    Knob::number("temperature", 0.0, 10.0, "1", "Of the codes; 0: always the likeliest"),
+    Knob::number("top_p", 0.0, 1.0, "0", "Share that the likeliest codes have together; 0: all"),
+    Knob::count("top_k", 0.0, "0", "How many of the likeliest codes; 0: all"),
+    Knob::number("min_p", 0.0, 1.0, "0.1", "How likely a code must be, of the likeliest; 0: any"),
+    Knob::number("linear", -2.0, 2.0, "0", "The unified sampler, where it is above 0: how much what is likely counts"),
+    Knob::number(
+        "confidence",
+        -2.0,
+        2.0,
+        "0",
+        "The unified sampler: how much more it counts where the model is unsure",
     ),
-    knob("pitch_std", "0 to 400, or null", "20", "Deviation of the pitch"),
-    knob("speaking_rate", "0 to 40, or null", "15", "Phonemes a second, before speed"),
-    knob("language_id", "-1 to 126, or null", "that of the language", "The number that the model knows a language by"),
-    knob("vqscore_8", "0.5 to 0.8, one or 8 numbers, or null", "null", "Hybrid: how clean each eighth of the sound is"),
-    knob("ctc_loss", "-1 to 1000, or null", "0", "Hybrid: how far the sound may be from the text"),
-    knob("dnsmos_ovrl", "1 to 5, or null", "null", "Hybrid: the quality that listeners would give"),
-    knob("speaker_noised", "true, false or null", "false", "Hybrid: whether the recording of the voice is noisy"),
-    knob("cfg_scale", "1 to 10", "2", "How much all of these count; 1 is no guidance, and half the work"),
-    knob("temperature", "0 to 10", "1", "Of the codes; 0: always the likeliest"),
-    knob("top_p", "0 to 1", "0", "Share that the likeliest codes have together; 0: all"),
-    knob("top_k", "0 and more", "0", "How many of the likeliest codes; 0: all"),
-    knob("min_p", "0 to 1", "0.1", "How likely a code must be, of the likeliest; 0: any"),
-    knob("linear", "-2 to 2", "0", "The unified sampler, where it is above 0: how much what is likely counts"),
-    knob("confidence", "-2 to 2", "0", "The unified sampler: how much more it counts where the model is unsure"),
-    knob("quadratic", "-2 to 2", "0", "The unified sampler: how much less likely what is unlikely becomes"),
-    knob("repetition_penalty", "0.1 to 10", "3", "Of codes that were there in the last columns; 1: none"),
-    knob("repetition_window", "0 to 100", "2", "Columns in which a code counts as repeated"),
-    knob("max_new_tokens", "1 to 5160", "what 30 s have room for", "Frames of a chunk of the text; 86 are a second"),
-    knob("first_block", "0 to 5160", "32", "Frames after which the first sound is made; 0: all"),
-    knob(
+    Knob::number("quadratic", -2.0, 2.0, "0", "The unified sampler: how much less likely what is unlikely becomes"),
+    Knob::number("repetition_penalty", 0.1, 10.0, "3", "Of codes that were there in the last columns; 1: none"),
+    Knob::whole("repetition_window", 0.0, 100.0, "2", "Columns in which a code counts as repeated"),
+    Knob::whole(
+        "max_new_tokens",
+        1.0,
+        MOST_FRAMES as f64,
+        "what 30 s have room for",
+        "Frames of a chunk of the text; 86 are a second",
+    ),
+    Knob::whole("first_block", 0.0, MOST_FRAMES as f64, "32", "Frames after which the first sound is made; 0: all"),
+    Knob::new(
         PREFIX,
-        "{\"id\": name} of a recording of /v1/audio/voices, or base64 of one as short as 64 kB of options; at most 30 s",
+        KnobValues::Other(
+            "{\"id\": name} of a recording of /v1/audio/voices, or base64 of one as short as 64 kB of options; at most 30 s",
+        ),
         "none",
         "Sound that is gone on with; the answer is what follows it",
     ),
 ];
-
-const fn knob(name: &'static str, range: &'static str, usual: &'static str, about: &'static str) -> Knob {
-    Knob { name, range, usual, about }
-}
 
 /// How a text is to be spoken.
 #[derive(Clone, Debug)]
@@ -352,15 +372,10 @@ fn invalid(message: String) -> RequestError {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     #[test]
-    fn every_knob_is_told_of_and_no_other() {
-        let told: BTreeSet<&str> = KNOBS.iter().map(|knob| knob.name).collect();
-        let unknown = serde_json::from_value::<Knobs>(serde_json::json!({"?": 1})).unwrap_err().to_string();
-        let known: BTreeSet<&str> = unknown.split('`').skip(3).step_by(2).collect();
-        assert_eq!(told, known);
+    fn what_is_told_of_options_is_what_is_read() {
+        crate::families::fixtures::assert_told::<Knobs>(KNOBS, &[]);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     error::ZonosError,
-    net::{CodeModel, CodeRequest, ConditionRange, Conditions, Finish, SPEAKER},
+    net::{CodeModel, CodeRequest, ConditionRange, Conditions, FinishReason, SPEAKER},
     options::{Conditionable, SpeechOptions},
     prefix::Prefixes,
     text::FrontEnd,
@@ -88,8 +88,8 @@ impl Synthesizer {
         self.codes.step(&mut live)?;
         for row in rows {
             match row.utterance.row.finish() {
-                Some(Finish::Lost) => row.state = State::Lost,
-                Some(Finish::Stopped | Finish::Full) => row.state = State::Done,
+                Some(FinishReason::Lost) => row.state = State::Lost,
+                Some(FinishReason::Stopped | FinishReason::Full) => row.state = State::Done,
                 None => {}
             }
             if row.state != State::Lost && row.utterance.is_due() {

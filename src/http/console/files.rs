@@ -4,19 +4,21 @@ use std::{collections::BTreeMap, sync::LazyLock};
 
 use crate::http::asset::Asset;
 
-const SOURCES: [(&str, &str); 20] = [
+const SOURCES: [(&str, &str); 22] = [
     ("api.js", include_str!("page/api.js")),
     ("app.js", include_str!("page/app.js")),
     ("charts.js", include_str!("page/charts.js")),
     ("convert.js", include_str!("page/convert.js")),
     ("dom.js", include_str!("page/dom.js")),
     ("hear.js", include_str!("page/hear.js")),
+    ("hear_lines.js", include_str!("page/hear_lines.js")),
     ("icon.svg", include_str!("page/icon.svg")),
     ("index.html", include_str!("page/index.html")),
     ("made.js", include_str!("page/made.js")),
     ("metrics.js", include_str!("page/metrics.js")),
     ("models.js", include_str!("page/models.js")),
     ("now.js", include_str!("page/now.js")),
+    ("options.js", include_str!("page/options.js")),
     ("player.js", include_str!("page/player.js")),
     ("recording.js", include_str!("page/recording.js")),
     ("snippets.js", include_str!("page/snippets.js")),

@@ -13,7 +13,7 @@ use crate::{
             delivery::{deliver, output_uri},
             fields,
             request::NativeRequest,
-            task::{Keep, Piece, TaskRequest},
+            task::{Piece, SoundRetention, TaskRequest},
         },
         problem::Problem,
         wait,
@@ -75,7 +75,8 @@ async fn run(worker: JobWorker, item: WorkItem, pieces: Pieces) -> Result<Value,
     };
     let voice = request.find_named_voice(&service).await?;
     let audio = request.take_sound();
-    let running = TaskRequest::of(&service, request, audio, voice)?.start(&service, call, Keep::Sound).await?;
+    let running =
+        TaskRequest::of(&service, request, audio, voice)?.start(&service, call, SoundRetention::Sound).await?;
     let of = running.seconds();
     let whole = running.whole(|piece| match piece {
         Piece::Segment(segment, seconds) => pieces.add(Progress { seconds, of }, segment),

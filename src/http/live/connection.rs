@@ -52,7 +52,7 @@ pub(super) struct Connection<D> {
 }
 
 /// What happens next.
-enum Happening {
+enum SessionEvent {
     Message(Option<Result<AggregatedMessage, ProtocolError>>),
     Said(LiveEvent),
     Tick,
@@ -94,17 +94,17 @@ impl<D: Dialogue> Connection<D> {
             }
             let happening = tokio::select! {
                 biased;
-                () = &mut stopping => Happening::Stopping,
-                () = sleep_until(expires) => Happening::Expired,
-                said = self.live.next() => Happening::Said(said),
+                () = &mut stopping => SessionEvent::Stopping,
+                () = sleep_until(expires) => SessionEvent::Expired,
+                said = self.live.next() => SessionEvent::Said(said),
                 // Before the clock: a pong that is here counts, however late it is read.
-                message = self.messages.recv(), if reading == Reading::Now => Happening::Message(message),
-                _ = ticks.tick() => Happening::Tick,
-                () = reading.changes() => Happening::Again,
+                message = self.messages.recv(), if reading == Reading::Now => SessionEvent::Message(message),
+                _ = ticks.tick() => SessionEvent::Tick,
+                () = reading.changes() => SessionEvent::Again,
             };
             match happening {
-                Happening::Said(said) => self.tell(said).await?,
-                Happening::Message(message) => {
+                SessionEvent::Said(said) => self.tell(said).await?,
+                SessionEvent::Message(message) => {
                     let pong = matches!(&message, Some(Ok(AggregatedMessage::Pong(_))));
                     if pong {
                         liveness.pong();
@@ -113,7 +113,7 @@ impl<D: Dialogue> Connection<D> {
                     }
                     self.take(message).await?;
                 }
-                Happening::Tick => {
+                SessionEvent::Tick => {
                     if !liveness.ping() {
                         return Err(Farewell::silent(LiveEnd::Stalled));
                     }
@@ -122,12 +122,12 @@ impl<D: Dialogue> Connection<D> {
                     }
                     self.ping().await?;
                 }
-                Happening::Again => {}
-                Happening::Expired => {
+                SessionEvent::Again => {}
+                SessionEvent::Expired => {
                     self.finish_item().await?;
                     return Err(self.expired());
                 }
-                Happening::Stopping => return self.stop().await,
+                SessionEvent::Stopping => return self.stop().await,
             }
         }
     }

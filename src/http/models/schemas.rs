@@ -98,6 +98,8 @@ pub(in crate::http) struct ModelsStatus {
     default: String,
     /// Whether whoever asked may load, update and unload models.
     may_administer: bool,
+    /// Whether the speakers of a recording can be told apart (`diarize`).
+    tells_speakers: bool,
     /// By name.
     models: BTreeMap<String, ModelStatus>,
 }

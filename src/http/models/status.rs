@@ -15,7 +15,10 @@ pub(in crate::http) fn report(api: &Api) -> Value {
     let models: serde_json::Map<_, _> =
         catalog.entries().map(|entry| (entry.name.to_string(), model(entry, snapshot))).collect();
     let default = &catalog.default().name;
-    json!({"server": api.name, "load_mode": snapshot.mode, "default": default, "models": models})
+    let speakers = api.service.tells_speakers();
+    json!({
+        "server": api.name, "load_mode": snapshot.mode, "default": default, "tells_speakers": speakers, "models": models,
+    })
 }
 
 /// Who follows events wants to see what moves: models that nobody asked for are left out.

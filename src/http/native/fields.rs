@@ -35,13 +35,19 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
+/// `options` of a form: a JSON object.
+pub(in crate::http) fn options(text: &str) -> Result<Fields, Problem> {
+    serde_json::from_str(text)
+        .map_err(|error| Problem::invalid("options", format!("options is no JSON object: {error}")))
+}
+
 /// Texts as JSON has them: numbers are numbers, the rest is text. JSON has no `NaN` and no infinity, so they are text as
 /// well, which is refused where a number belongs.
 pub(in crate::http) fn from_texts(texts: impl IntoIterator<Item = (String, String)>) -> Fields {
     let value = |(name, text): (String, String)| match name.as_str() {
         "wait" | "timeout" | "temperature" | "speed" => (name, number(text)),
         "seed" | "sample_rate" => (name, text.trim().parse::<u64>().map_or_else(|_| text.into(), Value::from)),
-        "normalize" | "normalize_loudness" => {
+        "normalize" | "normalize_loudness" | "diarize" => {
             (name, text.trim().parse::<bool>().map_or_else(|_| text.into(), Value::from))
         }
         "options" => (name, serde_json::from_str(&text).unwrap_or(Value::String(text))),
@@ -110,6 +116,7 @@ mod tests {
         let texts = [("temperature", "0.5"), ("wait", "3"), ("prompt", "7")];
         let fields = from_texts(texts.map(|(name, text)| (name.to_owned(), text.to_owned())));
         assert_eq!(Value::Object(fields), json!({"temperature": 0.5, "wait": 3.0, "prompt": "7"}));
+        assert_eq!(from_texts([("diarize".to_owned(), "true".to_owned())])["diarize"], true);
         for none in ["soon", "NaN", "inf", "-Infinity"] {
             assert_eq!(from_texts([("wait".to_owned(), none.to_owned())])["wait"], none);
         }

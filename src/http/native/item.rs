@@ -8,7 +8,7 @@ use super::{
     fields::Fields,
     prediction::Prediction,
     request::NativeRequest,
-    task::{Keep, Running, TaskRequest},
+    task::{Running, SoundRetention, TaskRequest},
 };
 use crate::{
     http::{
@@ -60,17 +60,17 @@ impl Item {
 
     /// The whole answer, or where it is.
     pub async fn predict(self, api: &Api) -> Result<Prediction, Problem> {
-        let RunningItem { running, output } = self.start(api, Keep::Sound).await?;
+        let RunningItem { running, output } = self.start(api, SoundRetention::Sound).await?;
         deliver(&api.remote, running.whole(|_| {}).await?, output).await
     }
 
     /// Brings the request to its model. Its pieces are sent as they come, and its sound with them.
     pub async fn start_streaming(self, api: &Api) -> Result<RunningItem, Problem> {
-        let keep = if self.output.is_some() { Keep::Sound } else { Keep::Nothing };
+        let keep = if self.output.is_some() { SoundRetention::Sound } else { SoundRetention::Nothing };
         self.start(api, keep).await
     }
 
-    async fn start(self, api: &Api, keep: Keep) -> Result<RunningItem, Problem> {
+    async fn start(self, api: &Api, keep: SoundRetention) -> Result<RunningItem, Problem> {
         let Self { call, mut request, output } = self;
         api.service.check(call.protocol, call.model.as_deref(), request.task())?;
         let audio = request.take_audio(api).await?;

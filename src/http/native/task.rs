@@ -30,7 +30,7 @@ pub(in crate::http) enum TaskRequest {
 
 /// Whether sound is kept until all of it is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::http) enum Keep {
+pub(in crate::http) enum SoundRetention {
     /// The whole answer has it.
     Sound,
     /// Its pieces are sent as they come.
@@ -117,7 +117,7 @@ impl TaskRequest {
     }
 
     /// Brings the request to its model.
-    pub async fn start(self, service: &Service, call: Call, keep: Keep) -> Result<Running, Problem> {
+    pub async fn start(self, service: &Service, call: Call, keep: SoundRetention) -> Result<Running, Problem> {
         match self {
             Self::Transcribe(request, format) => {
                 let timestamps = request.options.timestamps;
@@ -129,7 +129,7 @@ impl TaskRequest {
                 let follows = !instructed || service.follows_instructions(call.model.as_deref())?;
                 let ignored = if follows { Vec::new() } else { vec!["instructions"] };
                 let speaking = service.speak(call, *request).await?;
-                let speaking = if keep == Keep::Sound { speaking.patiently() } else { speaking };
+                let speaking = if keep == SoundRetention::Sound { speaking.patiently() } else { speaking };
                 let sound = EncodedSound::new(speaking, answer.format);
                 Ok(Running::sound(service, sound, answer, keep, ignored))
             }
@@ -156,10 +156,10 @@ impl Running {
         service: &Service,
         sound: EncodedSound,
         answer: SoundAnswer,
-        keep: Keep,
+        keep: SoundRetention,
         ignored: Vec<&'static str>,
     ) -> Self {
-        let file = (keep == Keep::Sound).then(|| SoundFile::new(service.sound_memory()));
+        let file = (keep == SoundRetention::Sound).then(|| SoundFile::new(service.sound_memory()));
         let (as_file, longest) = (answer.as_file, service.config().max_audio);
         Self::Sound(Box::new(RunningSound { sound, as_file, file, longest, ignored, over: false }))
     }

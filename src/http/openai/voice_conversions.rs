@@ -11,6 +11,7 @@ use crate::{
         call::{call, keep_alive},
         form::Form,
         native::{
+            fields,
             sound::{EncodedSound, SoundFormat},
             sound_response::{FileFormat, StreamFormat, respond},
             voice::{AskedVoice, Speaker},
@@ -119,7 +120,7 @@ impl Fields {
         let format = form.text("response_format")?.map(file_format).transpose()?.unwrap_or_default();
         let rate = form.parse("sample_rate", "a number of hertz")?;
         let stream = form.parse::<bool>("stream", "true or false")?.unwrap_or(false);
-        let options = form.text("options")?.map(|text| options(&text)).transpose()?.unwrap_or_default();
+        let options = form.text("options")?.map(|text| fields::options(&text)).transpose()?.unwrap_or_default();
         let fields = Self {
             file,
             model: form.text("model")?,
@@ -139,11 +140,6 @@ impl Fields {
 fn file_format(name: String) -> Result<FileFormat, Problem> {
     serde_json::from_value(Value::String(name))
         .map_err(|error| Problem::invalid("response_format", format!("response_format: {error}")))
-}
-
-fn options(text: &str) -> Result<serde_json::Map<String, Value>, Problem> {
-    serde_json::from_str(text)
-        .map_err(|error| Problem::invalid("options", format!("options is no JSON object: {error}")))
 }
 
 // === impl Voice ===

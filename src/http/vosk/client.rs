@@ -9,7 +9,7 @@ const LONGEST: usize = 256 << 10;
 
 /// A text of the client.
 #[derive(Debug, PartialEq)]
-pub(super) enum Said {
+pub(super) enum ClientMessage {
     Config(Config),
     /// That was all of the sound.
     End,
@@ -41,7 +41,7 @@ struct Message {
     eof: Option<IgnoredAny>,
 }
 
-pub(super) fn read(text: &str) -> Result<Said, Problem> {
+pub(super) fn read(text: &str) -> Result<ClientMessage, Problem> {
     if text.len() > LONGEST {
         let message = format!("a text has {} bytes; at most {LONGEST} would be right", text.len());
         return Err(Problem::new(Kind::TooLarge, message));
@@ -49,8 +49,8 @@ pub(super) fn read(text: &str) -> Result<Said, Problem> {
     let message: Message = serde_json::from_str(text)
         .map_err(|error| Problem::new(Kind::Invalid, format!("the text cannot be understood: {error}")))?;
     match message {
-        Message { config: Some(config), .. } => Ok(Said::Config(config)),
-        Message { eof: Some(_), .. } => Ok(Said::End),
+        Message { config: Some(config), .. } => Ok(ClientMessage::Config(config)),
+        Message { eof: Some(_), .. } => Ok(ClientMessage::End),
         Message { .. } => {
             Err(Problem::new(Kind::Invalid, "a text is {\"config\": {…}} or {\"eof\": 1}; sound comes as bytes"))
         }
@@ -74,14 +74,14 @@ mod tests {
 
     #[test]
     fn what_clients_of_vosk_say_is_understood() {
-        assert_eq!(read("{\"eof\" : 1}").unwrap(), Said::End);
+        assert_eq!(read("{\"eof\" : 1}").unwrap(), ClientMessage::End);
         let text = r#"{"config": {"sample_rate": 16000.0, "words": 1, "max_alternatives": 3, "phrase_list": ["on", "off"],
                        "something": "else"}}"#;
-        let Said::Config(config) = read(text).unwrap() else { panic!() };
+        let ClientMessage::Config(config) = read(text).unwrap() else { panic!() };
         assert_eq!((config.sample_rate, config.max_alternatives), (Some(16_000.0), Some(3)));
         assert!(config.words.is_some_and(bool::from));
         assert_eq!(config.phrase_list.unwrap(), ["on", "off"]);
-        assert_eq!(read("{\"config\": {}}").unwrap(), Said::Config(Config::default()));
+        assert_eq!(read("{\"config\": {}}").unwrap(), ClientMessage::Config(Config::default()));
     }
 
     #[test]

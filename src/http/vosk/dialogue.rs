@@ -6,8 +6,8 @@ use actix_ws::CloseCode;
 use serde_json::json;
 
 use super::{
-    client::{self, Said},
-    heard::Heard,
+    client::{self, ClientMessage},
+    result::RecognitionResult,
     settings::Settings,
 };
 use crate::{
@@ -30,7 +30,7 @@ pub(super) struct Vosk {
     /// What the item that is spoken seems to be so far.
     partial: String,
     /// What was heard and is still to be told, at the next message.
-    heard: VecDeque<Heard>,
+    heard: VecDeque<RecognitionResult>,
     /// A byte that is half a sample.
     half: Option<u8>,
     /// All of the sound is here.
@@ -47,12 +47,12 @@ impl Vosk {
 
     fn take(&mut self, text: &str, live: &mut LiveSession) -> Result<(), Misstep> {
         match client::read(text)? {
-            Said::Config(config) => {
+            ClientMessage::Config(config) => {
                 let settings = self.settings.updated(config)?;
                 live.set(settings.ask(&self.service.catalog()))?;
                 self.settings = settings;
             }
-            Said::End => {
+            ClientMessage::End => {
                 live.end();
                 self.ended = true;
             }
@@ -68,7 +68,7 @@ impl Vosk {
         pairs.map(|pair| f32::from(i16::from_le_bytes([pair[0], pair[1]])) / 32_768.0).collect()
     }
 
-    fn shown(&self, heard: &Heard) -> String {
+    fn shown(&self, heard: &RecognitionResult) -> String {
         heard.shown(self.settings.max_alternatives > 0).to_string()
     }
 
@@ -109,12 +109,12 @@ impl Dialogue for Vosk {
             LiveEvent::Partial { text, .. } => self.partial = text,
             LiveEvent::Completed { item, segments, .. } => {
                 let at = self.forget(item);
-                let heard = Heard::new(&segments, at);
+                let heard = RecognitionResult::new(&segments, at);
                 self.heard.extend((!heard.is_nothing()).then_some(heard));
             }
             LiveEvent::Failed { item, problem } => {
                 self.forget(item);
-                self.heard.push_back(Heard::failed(&problem));
+                self.heard.push_back(RecognitionResult::failed(&problem));
             }
             LiveEvent::Stopped { .. } | LiveEvent::Committed { .. } | LiveEvent::Delta { .. } => {}
         }
@@ -126,7 +126,7 @@ impl Dialogue for Vosk {
         if !through && (!stopping || self.heard.is_empty()) {
             return None;
         }
-        let all = Heard::joined(std::mem::take(&mut self.heard));
+        let all = RecognitionResult::joined(std::mem::take(&mut self.heard));
         Some(vec![self.shown(&all)])
     }
 

@@ -3,7 +3,7 @@
 
 mod client;
 mod dialogue;
-mod heard;
+mod result;
 mod settings;
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};

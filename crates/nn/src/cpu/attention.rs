@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::{
     epilogue::KernelEpilogue,
-    kv_panels::{KvPanels, Numbers},
+    kv_panels::{KvData, KvPanels},
     math::softmax,
     matrix::{Rows, Target, written},
     panels::multiply,
@@ -175,8 +175,8 @@ impl Block<'_> {
             }};
         }
         match numbers {
-            Numbers::Full(kv) => attend!(kv),
-            Numbers::Half(kv) => attend!(kv),
+            KvData::Full(kv) => attend!(kv),
+            KvData::Half(kv) => attend!(kv),
         }
     }
 
@@ -192,8 +192,8 @@ impl Block<'_> {
             }};
         }
         match numbers {
-            Numbers::Full(kv) => attend!(kv),
-            Numbers::Half(kv) => attend!(kv),
+            KvData::Full(kv) => attend!(kv),
+            KvData::Half(kv) => attend!(kv),
         }
     }
 
@@ -205,8 +205,8 @@ impl Block<'_> {
         // SAFETY: blocks have different rows or, by their heads, different columns.
         unsafe {
             match numbers {
-                Numbers::Full(kv) => multiply(*level, scores, kv.values(*shape, self.head, self.len), target, none),
-                Numbers::Half(kv) => multiply(*level, scores, kv.values(*shape, self.head, self.len), target, none),
+                KvData::Full(kv) => multiply(*level, scores, kv.values(*shape, self.head, self.len), target, none),
+                KvData::Half(kv) => multiply(*level, scores, kv.values(*shape, self.head, self.len), target, none),
             }
         }
     }
@@ -221,8 +221,8 @@ impl Block<'_> {
         // SAFETY: the scores are this block's own.
         unsafe {
             match numbers {
-                Numbers::Full(kv) => multiply(*level, queries, kv.keys(*shape, self.head, self.len), target, none),
-                Numbers::Half(kv) => multiply(*level, queries, kv.keys(*shape, self.head, self.len), target, none),
+                KvData::Full(kv) => multiply(*level, queries, kv.keys(*shape, self.head, self.len), target, none),
+                KvData::Half(kv) => multiply(*level, queries, kv.keys(*shape, self.head, self.len), target, none),
             }
         }
         for (at, row) in scores.chunks_exact_mut(self.len).enumerate() {

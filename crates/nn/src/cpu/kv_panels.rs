@@ -10,14 +10,14 @@ use super::{
     matrix::{PANEL, Panels, Rows, panels},
 };
 
-/// Numbers below which a copy stays on one thread.
+/// KvData below which a copy stays on one thread.
 const SMALL: usize = 1 << 15;
 
 /// The sizes of a cache: as many heads of keys and values as of queries.
 #[derive(Clone, Copy, Debug)]
 pub struct CacheShape {
     pub heads: usize,
-    /// Numbers of a head.
+    /// KvData of a head.
     pub head_dim: usize,
     /// Positions.
     pub capacity: usize,
@@ -28,11 +28,11 @@ pub struct CacheShape {
 pub struct KvPanels {
     pub(super) level: SimdLevel,
     pub(super) shape: CacheShape,
-    pub(super) numbers: Numbers,
+    pub(super) numbers: KvData,
 }
 
 #[derive(Debug)]
-pub(super) enum Numbers {
+pub(super) enum KvData {
     Full(Panelled<f32>),
     Half(Panelled<f16>),
 }
@@ -49,35 +49,35 @@ pub(super) struct Panelled<E> {
 
 impl KvPanels {
     pub fn full(level: SimdLevel, shape: CacheShape) -> Self {
-        Self { level, shape, numbers: Numbers::Full(Panelled::new(shape)) }
+        Self { level, shape, numbers: KvData::Full(Panelled::new(shape)) }
     }
 
     /// In half precision.
     pub fn half(level: SimdLevel, shape: CacheShape) -> Self {
-        Self { level, shape, numbers: Numbers::Half(Panelled::new(shape)) }
+        Self { level, shape, numbers: KvData::Half(Panelled::new(shape)) }
     }
 
     /// Writes keys, scaled by `1/√head_dim`, from a position on: `[positions, heads * head_dim]`.
     pub fn write_keys(&mut self, at: usize, keys: Rows<'_>) {
         match &mut self.numbers {
-            Numbers::Full(panelled) => panelled.write_keys(self.level, self.shape, at, keys),
-            Numbers::Half(panelled) => panelled.write_keys(self.level, self.shape, at, keys),
+            KvData::Full(panelled) => panelled.write_keys(self.level, self.shape, at, keys),
+            KvData::Half(panelled) => panelled.write_keys(self.level, self.shape, at, keys),
         }
     }
 
     /// Writes values from a position on: `[positions, heads * head_dim]`.
     pub fn write_values(&mut self, at: usize, values: Rows<'_>) {
         match &mut self.numbers {
-            Numbers::Full(panelled) => panelled.write_values(self.level, self.shape, at, values),
-            Numbers::Half(panelled) => panelled.write_values(self.level, self.shape, at, values),
+            KvData::Full(panelled) => panelled.write_values(self.level, self.shape, at, values),
+            KvData::Half(panelled) => panelled.write_values(self.level, self.shape, at, values),
         }
     }
 
     /// Takes the first `len` positions of another of the same sizes and kind.
     pub fn copy_from(&mut self, other: &Self, len: usize) {
         match (&mut self.numbers, &other.numbers) {
-            (Numbers::Full(to), Numbers::Full(from)) => to.copy_from(from, self.shape, len),
-            (Numbers::Half(to), Numbers::Half(from)) => to.copy_from(from, self.shape, len),
+            (KvData::Full(to), KvData::Full(from)) => to.copy_from(from, self.shape, len),
+            (KvData::Half(to), KvData::Half(from)) => to.copy_from(from, self.shape, len),
             (to, from) => unreachable!("{to:?} and {from:?} are of one model"),
         }
     }
@@ -161,7 +161,7 @@ impl<E: Element> Panelled<E> {
 // === impl CacheShape ===
 
 impl CacheShape {
-    /// Numbers that [`KvPanels`] takes; `None` if nobody can count so far. Below that no product here overflows.
+    /// KvData that [`KvPanels`] takes; `None` if nobody can count so far. Below that no product here overflows.
     pub fn numbers(&self) -> Option<usize> {
         let keys = panels(self.capacity).checked_mul(PANEL)?.checked_mul(self.head_dim)?;
         let values = panels(self.head_dim).checked_mul(PANEL)?.checked_mul(self.capacity)?;
@@ -173,12 +173,12 @@ impl CacheShape {
         1.0 / (self.head_dim as f64).sqrt()
     }
 
-    /// Numbers that a head's keys take.
+    /// KvData that a head's keys take.
     fn keys_stride(&self) -> usize {
         panels(self.capacity) * self.head_dim * PANEL
     }
 
-    /// Numbers that a head's values take.
+    /// KvData that a head's values take.
     fn values_stride(&self) -> usize {
         panels(self.head_dim) * self.capacity * PANEL
     }

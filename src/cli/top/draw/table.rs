@@ -10,7 +10,7 @@ use ratatui::{
 
 use super::colour::of_state;
 use crate::cli::top::{
-    figures::{Board, Row, ago},
+    figures::{Dashboard, Row, ago},
     units::{bytes, factor, span},
 };
 
@@ -42,7 +42,7 @@ const COLUMNS: [Column; 12] = [
     Column { title: "FIRST SOUND", worth: 2, is_number: true, text: |row| shown(row.first_sound, span) },
 ];
 
-pub(super) fn draw(board: &Board, selected: Option<&str>, area: Rect, buffer: &mut Buffer) {
+pub(super) fn draw(board: &Dashboard, selected: Option<&str>, area: Rect, buffer: &mut Buffer) {
     let columns = fitting(board, area.width);
     let cell = |column: &Column, text: String| {
         let text = Text::from(text);
@@ -65,7 +65,7 @@ pub(super) fn draw(board: &Board, selected: Option<&str>, area: Rect, buffer: &m
 }
 
 /// Which columns there is room for, and how wide each is. The first two are always there, and cut where they must be.
-fn fitting(board: &Board, width: u16) -> Vec<(&'static Column, u16)> {
+fn fitting(board: &Dashboard, width: u16) -> Vec<(&'static Column, u16)> {
     let letters = |text: &str| text.chars().count() as u16;
     let natural = |column: &Column| {
         let cells = board.rows.iter().map(|row| letters(&(column.text)(row)));

@@ -3,7 +3,7 @@ use std::time::Duration;
 use ratatui::{Terminal, backend::TestBackend};
 
 use super::*;
-use crate::cli::top::{figures::tests::sample, server::Trouble};
+use crate::cli::top::{figures::tests::sample, server::RequestFailure};
 
 /// What a terminal of that size shows.
 fn shown(screen: &Screen, now: Instant, width: u16, height: u16) -> Vec<String> {
@@ -87,13 +87,13 @@ fn trouble_is_told_with_what_helps_and_since_when() {
     let at = Instant::now();
     let (url, reason) = ("http://127.0.0.1:8080".to_owned(), "connection refused".to_owned());
     let mut screen = Screen::new(&url);
-    screen.learn(Err(Trouble::Silent { url: url.clone(), reason: reason.clone() }));
+    screen.learn(Err(RequestFailure::Silent { url: url.clone(), reason: reason.clone() }));
     let lines = shown(&screen, at, 160, 6).join("\n");
     let said = "does not answer: connection refused. Is the server running there? --url names another. Trying again.";
     assert!(lines.contains(said) && !lines.contains("What is below"), "{lines}");
 
     let mut screen = known(at);
-    screen.learn(Err(Trouble::Silent { url, reason }));
+    screen.learn(Err(RequestFailure::Silent { url, reason }));
     let lines = shown(&screen, at + Duration::from_secs(8), 160, 16).join("\n");
     assert!(lines.contains("Trying again. What is below was so 8.0 s ago."), "{lines}");
     assert!(lines.contains("a/ready *"), "{lines}");

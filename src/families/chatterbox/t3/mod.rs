@@ -22,7 +22,7 @@ mod tests;
 
 pub use conditioning::T3Conditioning;
 pub use net::{T3, T3Error, T3Ids, T3Request};
-pub use row::{Finish, T3Row};
+pub use row::{FinishReason, T3Row};
 pub use sampling::SamplingOptions;
 
 /// Whether the matrix of such a name may be quantised: that of a layer, and of no table.

@@ -20,12 +20,12 @@ pub struct T3Row {
     pub(super) stop: u32,
     pub(super) max_new_tokens: usize,
     pub(super) tokens: Vec<u32>,
-    pub(super) finish: Option<Finish>,
+    pub(super) finish: Option<FinishReason>,
 }
 
 /// Why a row will get no more tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finish {
+pub enum FinishReason {
     /// The model said that it is done.
     Stopped,
     /// As many tokens as were allowed.
@@ -43,7 +43,7 @@ impl T3Row {
     }
 
     /// `None`: takes part in the next step.
-    pub fn finish(&self) -> Option<Finish> {
+    pub fn finish(&self) -> Option<FinishReason> {
         self.finish
     }
 
@@ -54,7 +54,7 @@ impl T3Row {
     fn push(&mut self, token: u32) {
         self.tokens.push(token);
         if self.tokens.len() >= self.max_new_tokens {
-            self.finish = Some(Finish::Full);
+            self.finish = Some(FinishReason::Full);
         }
     }
 
@@ -83,8 +83,8 @@ impl Row for T3Row {
         };
         let history = self.history();
         match self.options.choose(logits, &history, self.order, &mut self.rng) {
-            None => self.finish = Some(Finish::Lost),
-            Some(token) if token == self.stop => self.finish = Some(Finish::Stopped),
+            None => self.finish = Some(FinishReason::Lost),
+            Some(token) if token == self.stop => self.finish = Some(FinishReason::Stopped),
             Some(token) => self.push(token),
         }
     }

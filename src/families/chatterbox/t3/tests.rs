@@ -298,7 +298,7 @@ fn the_likeliest_tokens_are_those_of_the_reference() {
                 while !row.finished() {
                     t3.step(&mut [&mut row]).expect("step");
                 }
-                assert_eq!(row.finish(), Some(Finish::Full));
+                assert_eq!(row.finish(), Some(FinishReason::Full));
                 assert_eq!(row.tokens(), expected.cases[case].tokens, "{of}, case {case}, {:?}", context.kernels);
             }
         }
@@ -382,6 +382,6 @@ fn a_row_ends_with_the_stop_token_and_does_not_have_it() {
         for _ in 0..tokens.len() {
             t3.step(&mut [&mut row]).expect("step");
         }
-        assert_eq!((row.finish(), row.tokens()), (Some(Finish::Stopped), &tokens[..at]), "{of}");
+        assert_eq!((row.finish(), row.tokens()), (Some(FinishReason::Stopped), &tokens[..at]), "{of}");
     }
 }

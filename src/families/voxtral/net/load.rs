@@ -10,8 +10,8 @@ use super::{
         config::Config,
         repository::{CONFIG, PART},
     },
-    shelf::Shelf,
     spelling::Spelling,
+    weight_backend::WeightBackend,
 };
 use crate::{
     families::weight_files,
@@ -96,7 +96,7 @@ pub(super) fn read(
     }
     let (weights, fault) = (Mutex::new(weights), Mutex::new(None));
     let (projector, llama) = {
-        let shelf = Shelf { weights: &weights, fault: &fault, spelling };
+        let shelf = WeightBackend { weights: &weights, fault: &fault, spelling };
         let named = VarBuilder::from_backend(Box::new(shelf), context.dtype, context.device.clone());
         let candle = config.candle();
         let projector = VoxtralMultiModalProjector::new(&candle, named.pp("multi_modal_projector"));

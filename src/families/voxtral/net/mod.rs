@@ -4,8 +4,8 @@
 //! belongs to a request is a [`Sequence`].
 
 mod load;
-mod shelf;
 mod spelling;
+mod weight_backend;
 
 use candle_core::{DType, Result, Tensor};
 use candle_transformers::models::voxtral::{VoxtralLlama, VoxtralLlamaCache, VoxtralMultiModalProjector};

@@ -5,7 +5,7 @@ use candle_core::{Result, Tensor};
 use super::{
     super::config::BackboneConfig,
     attention::{Attention, HeadShape, Mlp},
-    sequence::{Memory, Sequence},
+    sequence::{LayerState, Sequence},
 };
 use crate::nn::{
     ComputeContext, LayerNorm, Mamba2, Pairing, Rope,
@@ -139,12 +139,12 @@ impl Layer {
         })
     }
 
-    fn memory(&self, shape: HeadShape, capacity: usize, context: &ComputeContext) -> Result<Memory> {
+    fn memory(&self, shape: HeadShape, capacity: usize, context: &ComputeContext) -> Result<LayerState> {
         match &self.mixer {
             Mixer::Attention(_) => {
-                crate::nn::attention::KvCache::new(&shape.cache(capacity, context), context).map(Memory::Attention)
+                crate::nn::attention::KvCache::new(&shape.cache(capacity, context), context).map(LayerState::Attention)
             }
-            Mixer::StateSpace(mixer) => mixer.state().map(Memory::StateSpace),
+            Mixer::StateSpace(mixer) => mixer.state().map(LayerState::StateSpace),
         }
     }
 }

@@ -23,7 +23,7 @@ pub struct CodeRow {
     /// The column in which the first book ended.
     end: Option<usize>,
     begun: bool,
-    finish: Option<Finish>,
+    finish: Option<FinishReason>,
 }
 
 /// Codes, and what is none.
@@ -38,7 +38,7 @@ pub struct CodeIds {
 
 /// Why a row will get no more codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finish {
+pub enum FinishReason {
     /// The model said that it is done.
     Stopped,
     /// As many frames as were allowed.
@@ -78,7 +78,7 @@ impl CodeRow {
     }
 
     /// `None`: takes part in the next step.
-    pub fn finish(&self) -> Option<Finish> {
+    pub fn finish(&self) -> Option<FinishReason> {
         self.finish
     }
 
@@ -116,7 +116,7 @@ impl CodeRow {
         self.begun = true;
         self.codes.push(&column);
         if self.remaining == 0 || self.codes.is_full() {
-            self.finish = Some(if self.end.is_some() { Finish::Stopped } else { Finish::Full });
+            self.finish = Some(if self.end.is_some() { FinishReason::Stopped } else { FinishReason::Full });
         }
     }
 
@@ -151,7 +151,7 @@ impl Row for CodeRow {
             _ => logits.concat(),
         };
         match self.choose(&logits) {
-            None => self.finish = Some(Finish::Lost),
+            None => self.finish = Some(FinishReason::Lost),
             Some(column) => self.push(&column),
         }
     }

@@ -8,14 +8,14 @@ use crate::nn::{Mamba2State, attention::KvCache};
 #[derive(Debug)]
 pub struct Sequence {
     /// One a layer.
-    pub layers: Vec<Memory>,
+    pub layers: Vec<LayerState>,
     /// Positions so far.
     pub len: usize,
 }
 
 /// Of one layer.
 #[derive(Debug)]
-pub enum Memory {
+pub enum LayerState {
     Attention(KvCache),
     StateSpace(Mamba2State),
 }
@@ -26,7 +26,7 @@ impl Sequence {
     /// Of a layer that attends.
     pub fn cache(&self, layer: usize) -> Result<&KvCache> {
         match self.layers.get(layer) {
-            Some(Memory::Attention(cache)) => Ok(cache),
+            Some(LayerState::Attention(cache)) => Ok(cache),
             _ => candle_core::bail!("layer {layer} of the sequence does not attend"),
         }
     }
@@ -34,7 +34,7 @@ impl Sequence {
     /// The same, to add to it.
     pub fn cache_mut(&mut self, layer: usize) -> Result<&mut KvCache> {
         match self.layers.get_mut(layer) {
-            Some(Memory::Attention(cache)) => Ok(cache),
+            Some(LayerState::Attention(cache)) => Ok(cache),
             _ => candle_core::bail!("layer {layer} of the sequence does not attend"),
         }
     }
@@ -42,7 +42,7 @@ impl Sequence {
     /// Of a state-space layer.
     pub fn state_mut(&mut self, layer: usize) -> Result<&mut Mamba2State> {
         match self.layers.get_mut(layer) {
-            Some(Memory::StateSpace(state)) => Ok(state),
+            Some(LayerState::StateSpace(state)) => Ok(state),
             _ => candle_core::bail!("layer {layer} of the sequence has no state"),
         }
     }

@@ -187,7 +187,7 @@ fn logits_after_guidance_and_the_likeliest_codes_are_those_of_the_reference() ->
                 }
                 let columns: Vec<&[u32]> = (0..row.codes.len()).map(|column| row.codes.column(column)).collect();
                 assert_eq!(columns, case.columns, "{of}, case {at}, {:?}", context.kernels);
-                assert_eq!((row.finish(), row.frames()), (Some(Finish::Full), case.frames));
+                assert_eq!((row.finish(), row.frames()), (Some(FinishReason::Full), case.frames));
             }
         }
     }

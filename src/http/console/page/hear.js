@@ -1,10 +1,12 @@
 // Speech to text: a recording in, words as they are recognised.
 
-import {address, ask, events, failed, told} from './api.js';
+import {ask, events, failed, told} from './api.js';
 import {download, field, fill, h, say, span, wide} from './dom.js';
+import {texts} from './hear_lines.js';
+import {options} from './options.js';
 import {Player} from './player.js';
 import {recorder} from './recording.js';
-import {clientKey, curlKey, fetchKey, literal, quoted, snippets} from './snippets.js';
+import {snippets} from './snippets.js';
 import {choices, known, outlook, store} from './store.js';
 import {FILES, transcriptView} from './transcript.js';
 
@@ -12,12 +14,17 @@ import {FILES, transcriptView} from './transcript.js';
 const LANGUAGES = ['Arabic', 'Chinese', 'Dutch', 'English', 'French', 'German', 'Hindi', 'Italian', 'Japanese',
   'Korean', 'Polish', 'Portuguese', 'Russian', 'Spanish', 'Swedish', 'Turkish', 'Ukrainian'];
 
+/** Who says what: not at all, by the channels of the recording, or by the voices on it. */
+const SPEAKERS = [['', 'Not told apart'], ['channels', 'One on each channel'], ['diarize', 'By their voices']];
+
 export function hear(view) {
   const model = h('select');
   const languages = h('datalist', {id: 'languages'}, LANGUAGES.map((name) => h('option', {value: name})));
   const language = h('input', {list: 'languages', placeholder: 'Detect', autocomplete: 'off'});
   const task = h('select', h('option', {value: 'transcribe'}, 'As it is spoken'),
     h('option', {value: 'translate'}, 'In English'));
+  const speakers = h('select');
+  const knobs = options({model: () => model.value});
   const player = new Player('the recording');
   const transcript = transcriptView(player);
   const state = h('p.state-line', {role: 'status', hidden: true});
@@ -41,7 +48,9 @@ export function hear(view) {
     empty,
     h('div.split',
       h('div.stack', source.element,
-        h('div.fields', wide('Model', model), field('Language', language), field('Text', task)), languages),
+        h('div.fields', wide('Model', model), field('Language', language), field('Text', task),
+          wide('Speakers', speakers)),
+        languages, knobs.element),
       h('div.card.stack',
         player.element, state, failure, transcript.element, facts, h('div.row', stop, again, exports), lines.element)),
   );
@@ -54,12 +63,21 @@ export function hear(view) {
     const offered = choices('transcribe');
     fill(model, offered, model.value || (offered.some(([name]) => name === store.default) ? store.default : undefined));
     empty.hidden = !store.ready || offered.length > 0;
+    fill(speakers, SPEAKERS.filter(([name]) => name !== 'diarize' || store.tellsSpeakers));
+    knobs.update();
     if (running && !prediction) say(state, outlook(model.value) || 'Listening…');
   };
+  model.addEventListener('change', update);
   store.addEventListener('change', update);
   update();
 
   async function run() {
+    let chosen;
+    try {
+      chosen = knobs.read();
+    } catch (error) {
+      return say(failure, error.message);
+    }
     running?.abort();
     const mine = (running = new AbortController());
     prediction = null;
@@ -74,12 +92,18 @@ export function hear(view) {
     await known();
     if (running !== mine) return;
     const begun = performance.now();
-    const asked = {model: model.value, language: language.value.trim(), task: task.value, file: fileName};
+    const asked = {
+      model: model.value, language: language.value.trim(), task: task.value, speakers: speakers.value, options: chosen,
+      file: fileName,
+    };
     try {
       const query = new URLSearchParams({model: asked.model, timestamps: 'word', task: asked.task});
       if (asked.language) query.set('language', asked.language);
+      if (asked.speakers === 'channels') query.set('channels', 'separate');
+      if (asked.speakers === 'diarize') query.set('diarize', 'true');
       const form = new FormData();
       form.append('file', recording, fileName);
+      if (Object.keys(asked.options).length) form.append('options', JSON.stringify(asked.options));
       const response = await ask(`predict?${query}`, {
         method: 'POST', body: form, signal: mine.signal, headers: {accept: 'text/event-stream'},
       });
@@ -132,45 +156,4 @@ function languageName(code) {
   } catch {
     return code;
   }
-}
-
-/** OpenAI's route, since clients for it are everywhere: the same text, segments and words, at once. */
-function texts({model, language, task, file}) {
-  const verb = task === 'translate' ? 'translations' : 'transcriptions';
-  const at = address(`v1/audio/${verb}`);
-  const spoken = (write) => (language && task !== 'translate' ? write(language) : '');
-  // The client does not know the field of a translation.
-  const granular = task === 'translate' ? '' : '\n        timestamp_granularities=["word", "segment"],';
-  return {
-    curl: `curl ${at}${curlKey()} \\
-  -F file=@${quoted(file)} \\
-  -F model=${quoted(model)}${spoken((name) => ` \\\n  -F language=${quoted(name)}`)} \\
-  -F response_format=verbose_json \\
-  -F 'timestamp_granularities[]=word' \\
-  -F 'timestamp_granularities[]=segment'`,
-    python: `# pip install openai
-from openai import OpenAI
-
-client = OpenAI(base_url=${literal(address('v1'))}, api_key=${clientKey()})
-with open(${literal(file)}, "rb") as recording:
-    heard = client.audio.${verb}.create(
-        file=recording,
-        model=${literal(model)},${spoken((name) => `\n        language=${literal(name)},`)}
-        response_format="verbose_json",${granular}
-    )
-print(heard.text)`,
-    javascript: `// Node.js 20 or newer
-import { openAsBlob } from "node:fs";
-
-const form = new FormData();
-form.append("file", await openAsBlob(${literal(file)}), ${literal(file)});
-form.append("model", ${literal(model)});${spoken((name) => `\nform.append("language", ${literal(name)});`)}
-form.append("response_format", "verbose_json");
-form.append("timestamp_granularities[]", "word");
-const answer = await fetch(${literal(at)}, {
-  method: "POST",${fetchKey() && `\n  headers: { ${fetchKey()} },`}
-  body: form,
-});
-console.log((await answer.json()).text);`,
-  };
 }

@@ -59,3 +59,13 @@ export const fetchKey = () => (key.get() ? `authorization: "Bearer ${PLACEHOLDER
 export const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 /** As a text of Python and of JavaScript. */
 export const literal = JSON.stringify;
+
+/** As a value of Python, which writes truth and nothing in its own way. */
+export function python(value) {
+  if (value == null) return 'None';
+  if (typeof value === 'boolean') return value ? 'True' : 'False';
+  if (Array.isArray(value)) return `[${value.map(python).join(', ')}]`;
+  if (typeof value !== 'object') return literal(value);
+  const said = Object.entries(value).filter(([, one]) => one !== undefined);
+  return `{${said.map(([name, one]) => `${literal(name)}: ${python(one)}`).join(', ')}}`;
+}

@@ -3,8 +3,9 @@
 import {address, ask, told} from './api.js';
 import {field, fill, h, say, wide} from './dom.js';
 import {maker} from './made.js';
+import {options} from './options.js';
 import {recorder} from './recording.js';
-import {clientKey, curlKey, fetchKey, literal, quoted, snippets} from './snippets.js';
+import {clientKey, curlKey, fetchKey, literal, python, quoted, snippets} from './snippets.js';
 import {RATE} from './sound.js';
 import {choices, outlook, refreshVoices, store} from './store.js';
 
@@ -16,23 +17,27 @@ export function speak(view) {
   const voice = h('select');
   const speed = h('input', {type: 'range', min: 0.5, max: 2, step: 0.05, value: 1});
   const pace = h('output', '1×');
+  const language = h('input', {autocomplete: 'off', placeholder: 'As the voice has it'});
   const seed = h('input', {type: 'number', min: 0, step: 1, placeholder: 'Any'});
   const loud = h('select', h('option', {value: ''}, 'As the server is set'), h('option', {value: 'true'}, '-23 LUFS'),
     h('option', {value: 'false'}, 'As the model makes it'));
-  const extra = h('textarea', {rows: 2, spellcheck: 'false', placeholder: '{}'});
+  const more = [
+    field('Language', language, 'For a model that speaks several: en, pt-br, German.'),
+    field('Seed', seed, 'Equal seeds speak alike.'), field('Loudness', loud),
+  ];
+  const knobs = options({model: () => model.value, more});
   const failure = h('p.failure', {role: 'alert', hidden: true});
   const made = maker({label: 'the speech', name: 'speech'});
   const lines = snippets();
   const go = h('button.primary', {type: 'submit'}, 'Speak');
   const empty = h('p.empty', {hidden: true},
     'No model here speaks. Load one under ', h('a', {href: '#models'}, 'Models'), '.');
-  const form = h('form.stack', {onsubmit: run},
+  // What is out of range the server says.
+  const form = h('form.stack', {onsubmit: run, novalidate: true},
     field('Text', text),
     h('div.fields', wide('Model', model), field('Voice', voice),
       h('div.field', h('label', {for: 'speed'}, 'Speed ', pace), speed)),
-    h('details', h('summary', 'More'), h('div.fields',
-      field('Seed', seed, 'Equal seeds speak alike.'), field('Loudness', loud),
-      wide('Options', extra, 'Knobs of the model’s family, as a JSON object.'))),
+    knobs.element,
     failure,
     h('div.row', go, h('span.hint', 'Ctrl + Enter')));
   speed.id = 'speed';
@@ -54,6 +59,7 @@ export function speak(view) {
     empty.hidden = !store.ready || offered.length > 0;
     go.disabled = !offered.length;
     fill(voice, voicesFor(model.value));
+    knobs.update();
   };
   model.addEventListener('change', update);
   store.addEventListener('change', update);
@@ -79,28 +85,20 @@ export function speak(view) {
     const input = text.value.trim();
     if (!input) throw text.focus() ?? new Error('There is no text. Write what is to be said.');
     const body = {model: model.value, input, voice: voice.value};
+    if (language.value.trim()) body.language = language.value.trim();
     if (Number(speed.value) !== 1) body.speed = Number(speed.value);
     // One is chosen, so that the sound is the same in every format that is saved.
     body.seed = seed.value === '' ? Math.floor(Math.random() * 1e6) : Number(seed.value);
     if (loud.value) body.normalize_loudness = loud.value === 'true';
-    if (extra.value.trim()) body.options = object(extra.value);
+    const chosen = knobs.read();
+    if (Object.keys(chosen).length) body.options = chosen;
     return body;
   }
 }
 
-export function object(text) {
-  try {
-    const value = JSON.parse(text);
-    if (value && typeof value === 'object' && !Array.isArray(value)) return value;
-  } catch {
-    // Told below.
-  }
-  throw new Error('The options are no JSON object. Write them as {"name": value}.');
-}
-
 /** Voices of a model, and recordings of speakers, which some models can follow. */
 export function voicesFor(model) {
-  const named = ({id, languages}) => [id, languages ? `${id} (${languages.join(', ')})` : id];
+  const named = ({id, languages}) => [id, languages?.length ? `${id} (${languages.join(', ')})` : id];
   const own = store.voices.filter((voice) => voice.model === model).map(named);
   const added = store.voices.filter((voice) => !voice.model).map(({id}) => [id, `${id} — a recording`]);
   return [...own, ...added];
@@ -148,13 +146,10 @@ function addVoice(view) {
   return element;
 }
 
-function texts({model, input, voice, speed, seed, normalize_loudness, options}) {
+function texts({model, input, voice, language, speed, seed, normalize_loudness, options}) {
   const at = address('v1/audio/speech');
-  const extras = {seed, normalize_loudness, options};
+  const extras = {language, seed, normalize_loudness, options};
   const body = {model, voice, input, speed, ...extras, response_format: 'mp3'};
-  // Truth and nothing are written otherwise in Python.
-  const python = literal(extras)
-    .replace(/:(true|false)\b/g, (_, word) => `:${word[0].toUpperCase()}${word.slice(1)}`);
   return {
     curl: `curl ${at}${curlKey()} \\
   -H 'Content-Type: application/json' \\
@@ -168,7 +163,7 @@ with client.audio.speech.with_streaming_response.create(
     model=${literal(model)},
     voice=${literal(voice)},
     input=${literal(input)},${speed ? `\n    speed=${speed},` : ''}
-    extra_body=${python},
+    extra_body=${python(extras)},
 ) as speech:
     speech.stream_to_file("speech.mp3")`,
     javascript: `// Node.js 20 or newer

@@ -14,6 +14,8 @@ export const store = Object.assign(new EventTarget(), {
   loadMode: '',
   /** Whether models may be loaded and unloaded, and voices added. */
   administers: false,
+  /** Whether the speakers of a recording can be told apart. */
+  tellsSpeakers: false,
   voices: [],
   /** Why nothing is known. */
   problem: null,
@@ -59,7 +61,8 @@ export async function refresh() {
   for (const model of Object.values(status.models)) model.at = at;
   Object.assign(store, {
     models: status.models, default: status.default, server: status.server, loadMode: status.load_mode,
-    administers: status.may_administer ?? false, problem: null, ready: true,
+    administers: status.may_administer ?? false, tellsSpeakers: status.tells_speakers ?? false,
+    problem: null, ready: true,
   });
   tell();
 }

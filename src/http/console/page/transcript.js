@@ -19,8 +19,13 @@ export function transcriptView(player) {
     words.push({start, end, element});
     return [element, ' '];
   };
+  let last = '';
   const add = (segment) => {
     const text = segment.words?.length ? segment.words.flatMap(word) : [segment.text.trim()];
+    // Who goes on speaking is not named again.
+    const whose = who(segment);
+    if (whose && whose !== last) text.unshift(h('b.speaker', whose), ' ');
+    last = whose;
     list.append(h('li',
       h('button.stamp', {
         type: 'button', 'aria-label': `Play from ${clock(segment.start)}`,
@@ -29,7 +34,7 @@ export function transcriptView(player) {
       h('p', text)));
   };
   const clear = () => {
-    words = [];
+    [words, last] = [[], ''];
     list.replaceChildren();
   };
   player.addEventListener('at', ({detail: at}) => {
@@ -50,15 +55,23 @@ function stamp(seconds, mark) {
   return `${parts.join(':')}${mark}${pad(all % 1000, 3)}`;
 }
 
-const cues = (segments, mark) =>
-  segments.map(({start, end, text}) => `${stamp(start, mark)} --> ${stamp(end, mark)}\n${text.trim()}`);
+/** `named` writes who speaks, as the server writes it in that format. */
+const cues = (segments, mark, named) => segments.map((segment) => {
+  const {start, end, text} = segment;
+  return `${stamp(start, mark)} --> ${stamp(end, mark)}\n${named(segment)}${text.trim()}`;
+});
+
+/** Who speaks; empty where nobody is told apart. */
+const who = ({speaker, channel}) => speaker ?? (channel == null ? '' : `Channel ${channel}`);
+const labelled = ({speaker, channel}) => (speaker ? `${speaker}: ` : channel == null ? '' : `[channel ${channel}] `);
+const voiced = (segment) => (who(segment) ? `<v ${who(segment)}>` : '');
 
 export const FILES = {
   Text: {end: 'txt', type: 'text/plain', write: ({text}) => `${text}\n`},
   SRT: {
     end: 'srt', type: 'application/x-subrip',
-    write: ({segments}) => cues(segments, ',').map((cue, at) => `${at + 1}\n${cue}\n`).join('\n'),
+    write: ({segments}) => cues(segments, ',', labelled).map((cue, at) => `${at + 1}\n${cue}\n`).join('\n'),
   },
-  VTT: {end: 'vtt', type: 'text/vtt', write: ({segments}) => `WEBVTT\n\n${cues(segments, '.').join('\n\n')}\n`},
+  VTT: {end: 'vtt', type: 'text/vtt', write: ({segments}) => `WEBVTT\n\n${cues(segments, '.', voiced).join('\n\n')}\n`},
   JSON: {end: 'json', type: 'application/json', write: (prediction) => `${JSON.stringify(prediction, null, 2)}\n`},
 };

@@ -44,6 +44,8 @@ pub(in crate::http) struct TranscriptionForm {
     /// Their voices, in the same order: recordings of up to 30 s as data URLs.
     #[schema(rename = "known_speaker_references[]")]
     known_speaker_references: Option<Vec<String>>,
+    /// Knobs of the model's family, as a JSON object; those of a Whisper may be fields of their own.
+    options: Option<String>,
     /// Server-sent events while the text is made.
     stream: Option<bool>,
     /// Seconds to wait for the model, if it is not in memory.

@@ -7,7 +7,7 @@ use super::{
     speakers::{self, Speakers},
 };
 use crate::{
-    http::{form::Form, problem::Problem},
+    http::{form::Form, native::fields, problem::Problem},
     lifecycle::KeepAlive,
     service::{MemoryBudget, Recording, TranscribeRequest},
     speech::{Kind, Timestamps, TranscribeMode, TranscribeOptions},
@@ -16,7 +16,7 @@ use crate::{
 const FORMATS: &str = "json, text, srt, tsv, verbose_json, diarized_json or vtt";
 const KNOWN: &str = "file, model, language, prompt, response_format, temperature, timestamp_granularities[], stream, \
                      include[], chunking_strategy, channels, diarize, known_speaker_names[], known_speaker_references[], \
-                     wait, timeout, keep_alive";
+                     options, wait, timeout, keep_alive";
 
 /// Options of Whisper by the names that openai-whisper and faster-whisper have for them, as fields of their own: what a
 /// model does not do it refuses by name.
@@ -120,7 +120,9 @@ impl Fields {
         let format = format(&mut form, timestamps.0 == Some(true))?;
         let Speakers { diarize, known } = speakers::take(&mut form, format.is_diarized(), bodies)?;
         let temperature = form.parse::<f32>("temperature", "a number from 0 to 1")?;
-        let mut options = form.values(&OPTIONS)?;
+        let mut options = form.text("options")?.map(|text| fields::options(&text)).transpose()?.unwrap_or_default();
+        // What has a field of its own is said there.
+        options.extend(form.values(&OPTIONS)?);
         let keywords = form.list("keywords");
         if !keywords.is_empty() {
             options.entry("hotwords").or_insert_with(|| keywords.join(", ").into());

@@ -55,7 +55,7 @@ struct Answering {
 }
 
 /// What happens next.
-enum Happening {
+enum FormEvent {
     Said(LiveEvent),
     Heard(Sound),
     /// It may be that more is heard now.
@@ -163,22 +163,22 @@ impl Answering {
         let draining = self.api.draining.clone();
         let happening = tokio::select! {
             biased;
-            () = draining.begun(), if self.decoding.is_some() => Happening::Ends,
-            () = sleep_until(self.expires), if self.decoding.is_some() => Happening::Ends,
-            said = self.live.next() => Happening::Said(said),
-            heard = heard(&mut self.decoding), if reading == Reading::Now => Happening::Heard(heard),
-            () = reading.changes() => Happening::Again,
+            () = draining.begun(), if self.decoding.is_some() => FormEvent::Ends,
+            () = sleep_until(self.expires), if self.decoding.is_some() => FormEvent::Ends,
+            said = self.live.next() => FormEvent::Said(said),
+            heard = heard(&mut self.decoding), if reading == Reading::Now => FormEvent::Heard(heard),
+            () = reading.changes() => FormEvent::Again,
         };
         match happening {
-            Happening::Said(said) => self.said(said),
-            Happening::Heard(Sound::Samples(samples)) => self.hear(&samples),
-            Happening::Heard(Sound::End { broke_off }) => {
+            FormEvent::Said(said) => self.said(said),
+            FormEvent::Heard(Sound::Samples(samples)) => self.hear(&samples),
+            FormEvent::Heard(Sound::End { broke_off }) => {
                 self.warnings.extend(broke_off.then_some(Warning::TRUNCATED));
                 self.end().await
             }
-            Happening::Heard(Sound::Wrong(error)) => Err((LiveEnd::Malformed, ServiceError::Audio(error).into())),
-            Happening::Again => Ok(Vec::new()),
-            Happening::Ends => {
+            FormEvent::Heard(Sound::Wrong(error)) => Err((LiveEnd::Malformed, ServiceError::Audio(error).into())),
+            FormEvent::Again => Ok(Vec::new()),
+            FormEvent::Ends => {
                 self.warnings.push(Warning::TRUNCATED);
                 self.decoding = None;
                 self.live.end();

@@ -41,7 +41,7 @@ struct Stage {
 }
 
 /// What an estimate needs beside the weights; it can be used for any number of them.
-pub struct Memory {
+pub struct EstimatorState {
     stack: Stack,
     /// One a sequence, for one layer after the other.
     caches: Vec<KvCache>,
@@ -89,11 +89,11 @@ impl Estimator {
         self.time.is_mixed()
     }
 
-    pub fn memory(&self, stack: Stack, context: &ComputeContext) -> Result<Memory> {
+    pub fn memory(&self, stack: Stack, context: &ComputeContext) -> Result<EstimatorState> {
         let config =
             KvCacheConfig { heads: self.heads, head_dim: HEAD_DIM, capacity: stack.frames, dtype: KvCacheDtype::Full };
         let caches = (0..stack.sequences).map(|_| KvCache::new(&config, context)).collect::<Result<_>>()?;
-        Ok(Memory { stack, caches })
+        Ok(EstimatorState { stack, caches })
     }
 
     /// `x`: state, mean, speaker and prompt of each sequence side by side, `[sequences * frames, 4 * bands]`; `times`: where
@@ -103,7 +103,7 @@ impl Estimator {
         context: &ComputeContext,
         x: &Tensor,
         times: (f32, f32),
-        memory: &mut Memory,
+        memory: &mut EstimatorState,
         stop: &dyn Fn() -> bool,
     ) -> Result<Option<Tensor>> {
         let stack = memory.stack;
@@ -147,7 +147,7 @@ impl Stage {
     }
 
     /// `time`: activated, `[1, time]`.
-    fn forward(&self, x: &Tensor, time: &Tensor, memory: &mut Memory) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, time: &Tensor, memory: &mut EstimatorState) -> Result<Tensor> {
         let mut x = self.resnet.forward(x, time, memory.stack)?;
         for block in &self.blocks {
             x = block.forward(&x, memory.stack, &mut memory.caches)?;

@@ -27,7 +27,7 @@ fn one_token_of_text_and_one_of_a_reference_are_enough() {
             let voice = t3.voice(&T3Conditioning { prompt, ..expected.conditioning(0) }).expect("voice");
             let request = T3Request { max_new_tokens: 1, ..expected.greedy(0) };
             let row = t3.admit(&voice, &[7], &request).expect("prompt");
-            assert_eq!((row.tokens().len(), row.finish()), (1, Some(Finish::Full)));
+            assert_eq!((row.tokens().len(), row.finish()), (1, Some(FinishReason::Full)));
         }
     }
 }

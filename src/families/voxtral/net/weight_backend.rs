@@ -12,16 +12,16 @@ use crate::{
 
 /// Hands out the tensors of a model by name. `VoxtralLlama::load` unwraps what it is given, so this never fails: the first
 /// fault is remembered, and in the place of what is missing stands a zero in the right shape.
-pub(super) struct Shelf<'a> {
+pub(super) struct WeightBackend<'a> {
     // Held for a look; layers are made one after the other.
     pub weights: &'a Mutex<Weights>,
     pub fault: &'a Mutex<Option<LoadError>>,
     pub spelling: Spelling,
 }
 
-// === impl Shelf ===
+// === impl WeightBackend ===
 
-impl Shelf<'_> {
+impl WeightBackend<'_> {
     fn take(&self, shape: &Shape, name: &str, dtype: DType, device: &Device) -> std::result::Result<Tensor, LoadError> {
         let mut weights = self.weights.lock();
         let data = weights.view(&self.spelling.stored(name), shape.dims())?;
@@ -34,7 +34,7 @@ impl Shelf<'_> {
     }
 }
 
-impl SimpleBackend for Shelf<'_> {
+impl SimpleBackend for WeightBackend<'_> {
     fn get(&self, shape: Shape, name: &str, _: Init, dtype: DType, device: &Device) -> Result<Tensor> {
         let mut fault = self.fault.lock();
         if fault.is_none() {

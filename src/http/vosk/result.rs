@@ -8,7 +8,7 @@ use crate::speech::{Problem, Segment, Word};
 
 /// What was heard between two pauses, or in all of them that nobody was told of yet.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Heard {
+pub(super) struct RecognitionResult {
     text: String,
     words: Vec<Word>,
     /// Texts and how sure they are, the likeliest first.
@@ -17,9 +17,9 @@ pub(super) struct Heard {
     problem: Option<String>,
 }
 
-// === impl Heard ===
+// === impl RecognitionResult ===
 
-impl Heard {
+impl RecognitionResult {
     /// `at`: where the item begins.
     pub fn new(segments: &[Segment], at: Duration) -> Self {
         let text: String = segments.iter().map(|segment| segment.text.as_str()).collect();
@@ -135,7 +135,10 @@ mod tests {
 
     #[test]
     fn words_stand_where_they_are_in_the_session() {
-        let heard = Heard::new(&[segment("good", 0.25, &[]), segment("morning", 1.0, &[])], Duration::from_secs(10));
+        let heard = RecognitionResult::new(
+            &[segment("good", 0.25, &[]), segment("morning", 1.0, &[])],
+            Duration::from_secs(10),
+        );
         let word = |word, start: f64| json!({"conf": 0.75, "end": start + 0.5, "start": start, "word": word});
         let want = json!({"result": [word("good", 10.25), word("morning", 11.0)], "text": "good morning"});
         assert_eq!(heard.shown(false), want);
@@ -143,20 +146,20 @@ mod tests {
 
     #[test]
     fn alternatives_come_in_their_order() {
-        let heard = Heard::new(&[segment("two", 0.0, &[("two", 0.75), ("too", 0.25)])], Duration::ZERO);
+        let heard = RecognitionResult::new(&[segment("two", 0.0, &[("two", 0.75), ("too", 0.25)])], Duration::ZERO);
         let shown = heard.shown(true);
         assert_eq!(shown["alternatives"][0]["result"], json!([{"end": 0.5, "start": 0.0, "word": "two"}]));
         assert_eq!(shown["alternatives"][1], json!({"confidence": 0.25, "text": "too"}));
-        let other = Heard::new(&[segment("two", 0.0, &[])], Duration::ZERO);
+        let other = RecognitionResult::new(&[segment("two", 0.0, &[])], Duration::ZERO);
         assert_eq!(other.shown(true)["alternatives"].as_array().map(Vec::len), Some(1), "of a model that tells none");
     }
 
     #[test]
     fn what_nobody_was_told_of_is_told_at_once() {
-        let one = |text| Heard::new(&[segment(text, 0.0, &[])], Duration::ZERO);
-        let joined = Heard::joined([one("good"), one("morning")]);
+        let one = |text| RecognitionResult::new(&[segment(text, 0.0, &[])], Duration::ZERO);
+        let joined = RecognitionResult::joined([one("good"), one("morning")]);
         assert_eq!((joined.text.as_str(), joined.words.len()), ("good morning", 2));
-        assert_eq!(Heard::joined([]).shown(false), json!({"text": ""}));
-        assert!(Heard::new(&[], Duration::ZERO).is_nothing());
+        assert_eq!(RecognitionResult::joined([]).shown(false), json!({"text": ""}));
+        assert!(RecognitionResult::new(&[], Duration::ZERO).is_nothing());
     }
 }
