@@ -8,10 +8,9 @@ use std::{
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use super::{
-    figures::{Board, Sort},
-    metrics::Values,
-    server::{Sample, Trouble},
+use super::figures::{Board, Sort};
+use crate::cli::{
+    server::{Sample, Trouble, Values},
     units::span,
 };
 

@@ -9,8 +9,8 @@ use ratatui::{
 };
 
 use super::colour::of_state;
-use crate::cli::top::{
-    figures::{Board, Row, ago},
+use crate::cli::{
+    top::figures::{Board, Row, ago},
     units::{bytes, factor, span},
 };
 
