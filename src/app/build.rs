@@ -65,7 +65,7 @@ pub enum BuildError {
 }
 
 /// The same in the words of those who compute.
-fn kernels(choice: CpuKernels) -> nn::CpuKernels {
+pub(super) fn kernels(choice: CpuKernels) -> nn::CpuKernels {
     match choice {
         CpuKernels::Auto => nn::CpuKernels::Auto,
         CpuKernels::Avx512 => nn::CpuKernels::Avx512,

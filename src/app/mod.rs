@@ -5,6 +5,7 @@ mod config;
 mod connection;
 mod greeting;
 mod listener;
+mod machine;
 mod metrics;
 mod models;
 mod reload;
@@ -16,5 +17,6 @@ mod wyoming;
 
 pub use build::{App, BuildError};
 pub use config::{BudgetChoice, Config, ServerConfig};
+pub use machine::Machine;
 pub use server::{ServeError, bind, run};
 pub use tls::TlsError;

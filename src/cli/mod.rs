@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod address;
+mod bench;
 mod cache;
 mod call;
 mod convert;
@@ -15,11 +16,13 @@ mod progress;
 mod pull;
 mod recording;
 mod serve;
+mod server;
 mod signals;
 mod sound;
 mod speak;
 mod top;
 mod transcribe;
+mod units;
 mod verify;
 mod voices;
 
@@ -65,6 +68,7 @@ enum Command {
     Voices(voices::Args),
     Phonemes(phonemes::Args),
     Top(top::Args),
+    Bench(bench::Args),
     /// Ask a running server whether it is healthy; the exit code is 0 if so
     Healthcheck(healthcheck::Healthcheck),
     CheckConfig(CheckConfig),
@@ -167,6 +171,7 @@ fn run(loaded: Loaded, sources: Sources, command: Command) -> ExitCode {
         Command::Voices(args) => on_runtime(voices::run(args, config)),
         Command::Phonemes(args) => on_runtime(phonemes::run(args, config)),
         Command::Top(args) => on_runtime(top::run(args, config)),
+        Command::Bench(args) => on_runtime(bench::run(args, named_model(&loaded), config)),
         Command::Healthcheck(check) => on_runtime(check.run(config)),
         Command::CheckConfig(_) => ExitCode::SUCCESS,
     }

@@ -136,11 +136,11 @@ fn available(catalog: &Catalog) -> Vec<ModelName> {
 }
 
 /// Whether a name says where the model is, or which version of it, so that nobody has to have configured it.
-fn is_place(name: &str) -> bool {
+pub(super) fn is_place(name: &str) -> bool {
     name.contains(['/', ':', '@'])
 }
 
-fn named(name: &str) -> ModelConfig {
+pub(super) fn named(name: &str) -> ModelConfig {
     ModelConfig { name: name.to_owned(), ..ModelConfig::default() }
 }
 

@@ -96,16 +96,27 @@ impl Local {
         Self { store, runtime, metrics, placer, scale }
     }
 
-    fn start(&self, spec: &ModelSpec, files: &Readable) -> Result<(Started, mpsc::Receiver<Event>), Failure> {
-        let placed = self.placer.place(&spec.name, files.family, &spec.overrides);
-        let mut placed = placed.map_err(|error| Failure::of(&error))?;
+    /// On a thread that may wait: a device takes seconds to open, and may not answer a question at once.
+    async fn place(&self, spec: &ModelSpec, family: &'static dyn Family) -> Result<Placed, Failure> {
+        let (placer, name, overrides) = (self.placer.clone(), spec.name.clone(), spec.overrides.clone());
+        match spawn_blocking(move || placer.place(&name, family, &overrides)).await {
+            Ok(placed) => placed.map_err(|error| Failure::of(&error)),
+            Err(_) => Err(Failure::transient("its device could not be asked")),
+        }
+    }
+
+    fn start(
+        &self,
+        spec: &ModelSpec,
+        files: &Readable,
+        mut placed: Placed,
+    ) -> Result<(Started, mpsc::Receiver<Event>), Failure> {
         if self.runtime.weights.is_none() && in_folder(spec) && files.files.are_writable() {
             placed.placement.weights = Backing::Copied;
         }
         let (sender, events) = mpsc::channel(EVENTS);
         let (setup, dtype) = (self.setup(spec, &placed, files), placed.placement.dtype.as_str().to_owned());
         let Readable { files, family, .. } = files.clone();
-        // The device is let go with the model: `place` must not outlive the load.
         let load = move || family.load(&files, &placed.placement);
         // Nobody listens any more: the model was given up while it was loaded.
         let tell = move |event| drop(sender.blocking_send(event));
@@ -123,7 +134,7 @@ impl Local {
         plan: &mut FetchPlan,
         budget: &Budget,
     ) -> Result<(), Failure> {
-        let placed = self.placer.place(&spec.name, family, &spec.overrides).map_err(|error| Failure::of(&error))?;
+        let placed = self.place(spec, family).await?;
         let device = placed.device.to_string();
         let Some(limit) = budget.on(&device) else { return Ok(()) };
         let files = match tokio::time::timeout(LOOK, self.store.preview(plan)).await {
@@ -196,8 +207,7 @@ impl Backend for Local {
             let parts = fetched.parts.clone();
             let family = described(family, &spec, &fetched.files, placer.programs(&spec.overrides)).await?;
             let readable = Readable { files: fetched.files, family, parts, pin: fetched.pin };
-            let Placed { device, placement } =
-                placer.place(&spec.name, family, &spec.overrides).map_err(|error| Failure::of(&error))?;
+            let Placed { device, placement } = local.place(&spec, family).await?;
             let footprint = footprint(readable.clone(), placement).await?;
             placer.promise(&spec.name, device, footprint);
             let revision = revision(&spec.parts, &fetched.parts);
@@ -212,7 +222,8 @@ impl Backend for Local {
         async move {
             let checked = local.store.check_load(&spec.parts, &files.parts, &files.files).await;
             checked.map_err(|error| of_store(&error))?;
-            let (Started { executor, dtype }, mut events) = local.start(&spec, &files)?;
+            let placed = local.place(&spec, files.family).await?;
+            let (Started { executor, dtype }, mut events) = local.start(&spec, &files, placed)?;
             let Readable { pin, family, .. } = files;
             let Weighed { load, resident, outside, warm } = ready(&mut events).await?;
             let (pulse, device) = (executor.pulse().clone(), executor.device().to_string());

@@ -3,7 +3,8 @@
 use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc};
 
 use super::{
-    Batch, DeviceId, Knob, LoadError, ModelFiles, NoProgram, Outside, Placement, Precision, Program, Programs, Signal,
+    Batch, DeviceId, Knob, LoadError, ModelFiles, NoProgram, Outside, Placement, Precision, Program, Programs,
+    RandomModel, Signal,
 };
 use crate::{
     speech::{Convert, Synthesize, TaskKind, Transcribe},
@@ -174,6 +175,12 @@ pub trait Family: Sync {
 
     /// Well-known models of this kind.
     fn presets(&self) -> &'static [Preset];
+
+    /// A model of the shape of one of them with random weights, to measure what that takes without its files; `None`: nothing
+    /// but its files knows its shape.
+    fn random_model(&self, _preset: &str) -> Option<&'static dyn RandomModel> {
+        None
+    }
 
     /// Whether a `config.json` describes a model of this kind.
     fn recognises(&self, config: &serde_json::Value) -> bool;

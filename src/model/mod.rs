@@ -14,6 +14,7 @@ mod mapped;
 mod placement;
 mod program;
 mod program_choice;
+mod random_model;
 mod reference_cache;
 mod request;
 mod signal;
@@ -34,6 +35,7 @@ pub use placement::{
 };
 pub use program::{NoProgram, Program, ProgramFacts, ProgramVoice, Programs, can_be_run};
 pub use program_choice::ProgramChoice;
+pub use random_model::RandomModel;
 pub use reference_cache::{ReferenceCache, ReferenceCacheConfig, ReferenceKey, ReferenceTensors};
 pub use request::{Request, RequestError, Responses, request};
 pub use signal::Signal;

@@ -13,7 +13,7 @@ pub trait Devices: Send + Sync {
     /// Those of this build that answer, in the order of their numbers. Without the CPU, which is always there.
     fn accelerators(&self) -> Vec<DeviceId>;
 
-    /// A handle of one's own; the device's share of it is free again when the last clone goes.
+    /// A handle that models share, with one stream on which all that they do is done in order. May take seconds.
     fn open(&self, device: DeviceId) -> Result<Device, PlacementError>;
 
     /// `None` where the device does not tell.
@@ -68,7 +68,7 @@ impl Devices for Installed {
             DeviceId::Metal if !cfg!(feature = "metal") => {
                 return Err(PlacementError::NotBuilt { device, feature: "metal" });
             }
-            DeviceId::Cuda(number) => Device::new_cuda(number),
+            DeviceId::Cuda(number) => Device::new_cuda_with_stream(number),
             DeviceId::Metal => Device::new_metal(0),
         };
         opened.map_err(|error| PlacementError::NotThere { device, reason: error.to_string() })

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use candle_core::Device;
 use parking_lot::Mutex;
 
 use super::{Config, Devices, Host, PlacementError};
@@ -19,6 +20,11 @@ pub struct Placer {
     /// Bytes that models may take of each device that tells.
     rooms: BTreeMap<DeviceId, u64>,
     references: ReferenceCache,
+    /// Those that models live on or were checked for, open for the life of the process: all models of a device share it, and
+    /// a context of its own for each would cost the memory of one and seconds. One that did not answer is not among them.
+    // The map is locked for a look, and each place in it while its device is opened, so that nobody opens that twice and
+    // nobody who wants another one waits.
+    opened: Mutex<BTreeMap<DeviceId, Arc<Mutex<Option<Device>>>>>,
     // Locked for a look or a change.
     promised: Mutex<BTreeMap<ModelName, (DeviceId, u64)>>,
 }
@@ -44,15 +50,15 @@ impl Placer {
         };
         let rooms = accelerators.iter().copied().chain([DeviceId::Cpu]).filter_map(room).collect();
         let references = ReferenceCache::new(&config.references);
-        let promised = Mutex::default();
-        let placer = Self { devices, config: config.clone(), accelerators, rooms, references, promised };
+        let (opened, promised) = (Mutex::default(), Mutex::default());
+        let placer = Self { devices, config: config.clone(), accelerators, rooms, references, opened, promised };
         placer.check(&PlacementOverrides::default())?;
         Ok(placer)
     }
 
     /// Whether a model with these wishes can live here at all.
     pub fn check(&self, overrides: &PlacementOverrides) -> Result<(), PlacementError> {
-        self.candidates(overrides)?.first().map_or(Ok(()), |device| self.devices.open(*device).map(drop))
+        self.candidates(overrides)?.first().map_or(Ok(()), |device| self.open(*device).map(drop))
     }
 
     /// Whether a family computes in the type that is wished for, wherever its model may live.
@@ -69,7 +75,8 @@ impl Placer {
         Ok(())
     }
 
-    /// Where this model is to live: where it lived before, else the candidate with the most room left.
+    /// Where this model is to live: where it lived before, else the candidate with the most room left. May block while a
+    /// device is opened.
     pub fn place(
         &self,
         name: &ModelName,
@@ -82,7 +89,7 @@ impl Placer {
             Some(before) => before,
             None => self.roomiest(name, &candidates),
         };
-        let opened = self.devices.open(device)?;
+        let opened = self.open(device)?;
         let placement = Placement {
             dtype: overrides.dtype.unwrap_or(self.config.dtype).of(family.dtypes(device)),
             weights: self.config.weights.unwrap_or_default(),
@@ -122,6 +129,15 @@ impl Placer {
         &self.rooms
     }
 
+    fn open(&self, device: DeviceId) -> Result<Device, PlacementError> {
+        let place = self.opened.lock().entry(device).or_default().clone();
+        let mut place = place.lock();
+        match &*place {
+            Some(known) => Ok(known.clone()),
+            None => Ok(place.insert(self.devices.open(device)?).clone()),
+        }
+    }
+
     /// Where a model with these wishes could live. Never empty.
     fn candidates(&self, overrides: &PlacementOverrides) -> Result<Vec<DeviceId>, PlacementError> {
         let choice = overrides.device.unwrap_or(self.config.device);
@@ -136,16 +152,18 @@ impl Placer {
 
     /// The one with the most memory that is free now and not promised to others; the first of equal ones.
     fn roomiest(&self, name: &ModelName, candidates: &[DeviceId]) -> DeviceId {
+        // A device may take its time to tell, and nobody has to wait for that who only promises.
+        let free: Vec<_> =
+            candidates.iter().map(|device| self.devices.memory(*device).map_or(0, |it| it.free)).collect();
         let promised = self.promised.lock();
-        let room = |device: DeviceId| {
+        let room = |(device, free): (DeviceId, u64)| {
             let others = promised.iter().filter(|(other, (at, _))| *other != name && *at == device);
             let taken = others.fold(0u64, |sum, (_, (_, bytes))| sum.saturating_add(*bytes));
-            let free = self.devices.memory(device).map_or(0, |memory| memory.free);
             let left = self.rooms.get(&device).map_or(0, |room| room.saturating_sub(taken));
             (free.min(left), free)
         };
-        let best = candidates.iter().copied().rev().max_by_key(|device| room(*device));
-        best.unwrap_or(DeviceId::Cpu)
+        let best = candidates.iter().copied().zip(free).rev().max_by_key(|known| room(*known));
+        best.map_or(DeviceId::Cpu, |(device, _)| device)
     }
 }
 
@@ -159,8 +177,6 @@ fn why_none() -> &'static str {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use candle_core::Device;
-
     use super::*;
     use crate::{
         model::{DTypeChoice, LoadError, Model, ModelFiles, Precision, Preset},
@@ -171,8 +187,9 @@ pub(super) mod tests {
     const CUDA0: DeviceId = DeviceId::Cuda(0);
     const CUDA1: DeviceId = DeviceId::Cuda(1);
 
-    /// Accelerators with so much free memory.
-    struct Fake(Mutex<Vec<(DeviceId, u64)>>);
+    /// Accelerators with so much free memory, and how often one was opened.
+    #[derive(Default)]
+    struct Fake(Mutex<Vec<(DeviceId, u64)>>, Mutex<BTreeMap<DeviceId, usize>>);
 
     impl Devices for Fake {
         fn accelerators(&self) -> Vec<DeviceId> {
@@ -180,6 +197,7 @@ pub(super) mod tests {
         }
 
         fn open(&self, device: DeviceId) -> Result<Device, PlacementError> {
+            *self.1.lock().entry(device).or_default() += 1;
             match self.memory(device) {
                 Some(_) => Ok(Device::Cpu),
                 None => Err(PlacementError::NotThere { device, reason: "no such device".to_owned() }),
@@ -199,7 +217,7 @@ pub(super) mod tests {
     }
 
     fn fake(accelerators: &[(DeviceId, u64)]) -> Arc<Fake> {
-        Arc::new(Fake(Mutex::new(accelerators.to_vec())))
+        Arc::new(Fake(Mutex::new(accelerators.to_vec()), Mutex::default()))
     }
 
     fn placer(config: &Config, accelerators: &[(DeviceId, u64)]) -> Result<Placer, PlacementError> {
@@ -226,6 +244,28 @@ pub(super) mod tests {
         assert_eq!(place("b", 100), CUDA0);
         assert_eq!(place("c", 100), CUDA0);
         assert_eq!(place("a", 500), CUDA1, "a model stays where it is");
+    }
+
+    #[test]
+    fn a_device_is_opened_once_however_many_models_live_there() {
+        let devices = fake(&[(CUDA0, 900), (CUDA1, 800)]);
+        let placer = Placer::new(&config(), devices.clone()).unwrap();
+        for model in ["a", "b", "a", "c"] {
+            assert_eq!(placer.check(&PlacementOverrides::default()), Ok(()));
+            placer.place(&name(model), &Narrow, &PlacementOverrides::default()).unwrap();
+            placer.place(&name(model), &Narrow, &only(CUDA1)).unwrap();
+        }
+        assert_eq!(*devices.1.lock(), BTreeMap::from([(CUDA0, 1), (CUDA1, 1)]));
+    }
+
+    #[test]
+    fn a_device_that_did_not_answer_is_asked_anew() {
+        let devices = fake(&[(CUDA0, 900)]);
+        let placer = Placer::new(&config(), devices.clone()).unwrap();
+        assert!(placer.place(&name("a"), &Narrow, &only(CUDA1)).is_err());
+        devices.0.lock().push((CUDA1, 800));
+        assert!(placer.place(&name("a"), &Narrow, &only(CUDA1)).is_ok());
+        assert_eq!(devices.1.lock()[&CUDA1], 2);
     }
 
     #[test]

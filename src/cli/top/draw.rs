@@ -17,8 +17,8 @@ use self::colour::of_state;
 use super::{
     figures::{Dashboard, DeviceMemory, ago},
     screen::Screen,
-    units::{bytes, span, wrapped},
 };
+use crate::cli::units::{bytes, span, wrapped};
 
 /// Columns of a text that nobody's terminal bounds.
 const WIDE: u16 = 200;

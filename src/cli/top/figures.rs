@@ -2,10 +2,8 @@
 
 use std::{cmp::Ordering, collections::BTreeMap, time::Instant};
 
-use super::{
-    metrics::{Values, growth, quantile},
-    server::Sample,
-    status::{Failure, Model},
+use crate::cli::{
+    server::{Failure, Model, Sample, Values, growth, quantile},
     units::{bytes, factor, span},
 };
 
@@ -414,7 +412,7 @@ pub(super) mod tests {
     fn an_update_is_told_beside_what_serves() {
         let mut row = row("a/ready");
         let progress = row_progress();
-        row.model.update = Some(super::super::status::Update {
+        row.model.update = Some(crate::cli::server::status::Update {
             status: "downloading".to_owned(),
             progress: Some(progress),
             error: None,
@@ -423,8 +421,8 @@ pub(super) mod tests {
         assert_eq!(row.note().unwrap(), "a/ready: downloading, 1.0 MB of 2.0 MB");
     }
 
-    fn row_progress() -> super::super::status::Progress {
-        super::super::status::Progress {
+    fn row_progress() -> crate::cli::server::status::Progress {
+        crate::cli::server::status::Progress {
             phase: "downloading".to_owned(),
             bytes_done: 1e6,
             bytes_total: 2e6,

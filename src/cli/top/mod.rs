@@ -1,16 +1,12 @@
 //! `sconce top`: what a server does, while it does it.
 //!
-//! It goes one way: [`server`] asks, [`screen`] remembers and obeys keys, [`figures`] computes, [`draw`] shows. The figures are
+//! It goes one way: a [`Server`] is asked, [`screen`] remembers and obeys keys, [`figures`] computes, [`draw`] shows. The figures are
 //! defined as those of the page at `/` are.
 
 mod draw;
 mod figures;
-mod metrics;
 mod screen;
-mod server;
-mod status;
 mod terminal;
-mod units;
 
 use std::{
     io::{self, IsTerminal},
@@ -23,10 +19,14 @@ use tokio::time::{interval, sleep};
 
 use self::{
     screen::{Next, Screen},
-    server::{RequestFailure, Sample, Server},
     terminal::{Terminal, keys},
 };
-use super::{address::at_home, out, signals::Signals};
+use super::{
+    address::at_home,
+    out,
+    server::{RequestFailure, Sample, Server},
+    signals::Signals,
+};
 use crate::app;
 
 /// Between an answer and the next question.

@@ -8,10 +8,9 @@ use std::{
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use super::{
-    figures::{Dashboard, Sort},
-    metrics::Values,
-    server::{RequestFailure, Sample},
+use super::figures::{Dashboard, Sort};
+use crate::cli::{
+    server::{RequestFailure, Sample, Values},
     units::span,
 };
 

@@ -19,6 +19,7 @@ pub mod net;
 mod options;
 mod preprocessor;
 mod presets;
+pub mod random;
 mod recogniser;
 mod repository;
 mod search;
@@ -39,7 +40,7 @@ use serde_json::Value;
 
 use self::{config::Config, decoding_config::DecodingConfig, net::Net, recogniser::Recogniser};
 use crate::{
-    model::{DeviceId, Family, Knob, LoadError, Model, ModelFiles, Placement, Precision, Preset},
+    model::{DeviceId, Family, Knob, LoadError, Model, ModelFiles, Placement, Precision, Preset, RandomModel},
     nn::SimdLevel,
     speech::TaskKind,
 };
@@ -87,6 +88,10 @@ impl Family for Whisper {
 
     fn presets(&self) -> &'static [Preset] {
         presets::PRESETS
+    }
+
+    fn random_model(&self, preset: &str) -> Option<&'static dyn RandomModel> {
+        random::of_preset(preset)
     }
 
     fn recognises(&self, config: &Value) -> bool {

@@ -39,6 +39,7 @@ pub(super) const PAGES: &[(&str, &str)] = &pages![
     "live",
     "load-modes",
     "long-recordings",
+    "measuring",
     "metrics",
     "models",
     "monitoring",

@@ -2,7 +2,9 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use candle_core::Device;
 use tempfile::TempDir;
+use tokio::sync::Notify;
 
 use super::*;
 use crate::{
@@ -13,7 +15,7 @@ use crate::{
         ReferenceCacheConfig, Request, RequestError, request,
     },
     remote::{Buckets, BucketsConfig},
-    runtime::{Host, Installed},
+    runtime::{DeviceMemory, Devices, Host, Installed, PlacementError},
     speech::{Fault, ModelName, Summary, TaskKind, Transcribe, TranscribeOptions, TranscriptEvent},
 };
 
@@ -82,6 +84,10 @@ fn hang(job: &Request<Transcribe>) {
 }
 
 fn server(specs: Vec<ModelSpec>) -> (Lifecycle, TempDir) {
+    server_on(Arc::new(Installed::new(Host::here())), specs)
+}
+
+fn server_on(devices: Arc<dyn Devices>, specs: Vec<ModelSpec>) -> (Lifecycle, TempDir) {
     let registry = prometheus::Registry::new();
     let cache = TempDir::new().unwrap();
     let store = store::Config {
@@ -120,7 +126,6 @@ fn server(specs: Vec<ModelSpec>) -> (Lifecycle, TempDir) {
         programs: Default::default(),
         vllm_metric: false,
     };
-    let devices = Arc::new(Installed::new(Host::here()));
     let (placer, scale) = (Arc::new(Placer::new(&runtime, devices.clone()).unwrap()), Scale::new(devices));
     let executors = runtime::Metrics::register(&registry, &runtime).unwrap();
     let backend = Local::new(store, runtime, executors, placer, scale);
@@ -205,6 +210,50 @@ async fn a_model_that_wishes_for_a_device_that_is_not_there_is_refused_and_goes_
     assert!(refusal.to_string().contains("cuda:7"), "{refusal}");
     let snapshot = lifecycle.snapshot();
     assert_eq!(snapshot.models[0].error.as_ref().unwrap().obstacle, Some(Obstacle::Unsupported));
+}
+
+/// A machine whose accelerator opens when it is told to.
+struct Sluggish {
+    entered: Notify,
+    gate: Mutex<std::sync::mpsc::Receiver<()>>,
+}
+
+impl Devices for Sluggish {
+    fn accelerators(&self) -> Vec<DeviceId> {
+        Vec::new()
+    }
+
+    fn open(&self, device: DeviceId) -> Result<Device, PlacementError> {
+        if device.is_accelerator() {
+            self.entered.notify_one();
+            let opened = self.gate.lock().recv_timeout(PATIENCE);
+            opened.map_err(|_| PlacementError::NotThere { device, reason: "it slept".to_owned() })?;
+        }
+        Ok(Device::Cpu)
+    }
+
+    fn memory(&self, _device: DeviceId) -> Option<DeviceMemory> {
+        None
+    }
+}
+
+/// All of the lifecycle is on one thread here.
+#[tokio::test]
+async fn a_device_that_takes_its_time_holds_no_other_model_up() {
+    let (folder, (open, gate)) = (parrot(), std::sync::mpsc::sync_channel(1));
+    let devices = Arc::new(Sluggish { entered: Notify::new(), gate: Mutex::new(gate) });
+    let overrides =
+        PlacementOverrides { device: Some(DeviceChoice::Only(DeviceId::Cuda(0))), ..PlacementOverrides::default() };
+    let slow = ModelSpec { overrides, ..spec("slow", folder.path()) };
+    let (lifecycle, _cache) = server_on(devices.clone(), vec![slow, spec("other", folder.path())]);
+    let waiting = tokio::spawn({
+        let lifecycle = lifecycle.clone();
+        async move { lifecycle.acquire(&ModelName::known("slow"), AcquireOptions::within(PATIENCE)).await.is_ok() }
+    });
+    devices.entered.notified().await;
+    assert!(say(&lifecycle, "other", "").await.is_ok());
+    open.send(()).unwrap();
+    assert!(waiting.await.unwrap());
 }
 
 #[tokio::test]

@@ -77,6 +77,16 @@ impl SimdLevel {
         1
     }
 
+    /// The widest of them, for people.
+    pub fn as_str(self) -> &'static str {
+        match self.instructions {
+            Instructions::Portable => "portable",
+            Instructions::Avx2 => "avx2",
+            Instructions::Avx512 => "avx512",
+            Instructions::Avx512Tiles => "avx512 and a matrix unit",
+        }
+    }
+
     /// Whether products with weights of eight bits take less time than those of `f32`, of many rows too: where a processor's
     /// widest vectors multiply bytes, or a matrix unit is given them rounded.
     pub fn prefers_bytes(self) -> bool {

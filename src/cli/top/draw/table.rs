@@ -9,8 +9,8 @@ use ratatui::{
 };
 
 use super::colour::of_state;
-use crate::cli::top::{
-    figures::{Dashboard, Row, ago},
+use crate::cli::{
+    top::figures::{Dashboard, Row, ago},
     units::{bytes, factor, span},
 };
 

@@ -3,7 +3,10 @@ use std::time::Duration;
 use ratatui::{Terminal, backend::TestBackend};
 
 use super::*;
-use crate::cli::top::{figures::tests::sample, server::RequestFailure};
+use crate::cli::{
+    server::{Model, RequestFailure},
+    top::figures::tests::sample,
+};
 
 /// What a terminal of that size shows.
 fn shown(screen: &Screen, now: Instant, width: u16, height: u16) -> Vec<String> {
@@ -71,8 +74,7 @@ fn many_models_scroll_to_the_one_that_was_chosen() {
     let at = Instant::now();
     let mut many = sample(at, 0);
     let one = many.status.models[1].clone();
-    many.status.models =
-        (0..40).map(|number| super::super::status::Model { name: format!("m/{number:02}"), ..one.clone() }).collect();
+    many.status.models = (0..40).map(|number| Model { name: format!("m/{number:02}"), ..one.clone() }).collect();
     let mut screen = Screen::new("http://h");
     screen.learn(Ok(many));
     let lines = shown(&screen, at, 100, 16).join("\n");

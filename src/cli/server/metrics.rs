@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 /// Labels that a series must have.
-pub(super) type Wanted<'a> = &'a [(&'a str, &'a str)];
+pub(in crate::cli) type Wanted<'a> = &'a [(&'a str, &'a str)];
 
 /// All series of one reading, by name.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Values(HashMap<String, Vec<Series>>);
+pub(in crate::cli) struct Values(HashMap<String, Vec<Series>>);
 
 #[derive(Clone, Debug, PartialEq)]
 struct Series {
@@ -68,13 +68,19 @@ impl Values {
 }
 
 /// How much a counter grew between two readings.
-pub(super) fn growth(before: &Values, after: &Values, name: &str, wanted: Wanted<'_>) -> f64 {
+pub(in crate::cli) fn growth(before: &Values, after: &Values, name: &str, wanted: Wanted<'_>) -> f64 {
     after.sum(name, wanted) - before.sum(name, wanted)
 }
 
 /// A quantile of what a histogram was given between two readings, linear within a bucket as Prometheus has it; `None`
 /// where it was given nothing.
-pub(super) fn quantile(share: f64, before: &Values, after: &Values, name: &str, wanted: Wanted<'_>) -> Option<f64> {
+pub(in crate::cli) fn quantile(
+    share: f64,
+    before: &Values,
+    after: &Values,
+    name: &str,
+    wanted: Wanted<'_>,
+) -> Option<f64> {
     let old = before.buckets(name, wanted);
     let known = |bound: f64| old.iter().find(|(known, _)| *known == bound).map_or(0.0, |(_, count)| *count);
     let buckets: Vec<_> =

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 /// All of it.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Status {
+pub(in crate::cli) struct Status {
     #[serde(default)]
     pub server: String,
     pub load_mode: String,
@@ -20,13 +20,16 @@ pub(super) struct Status {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Model {
+pub(in crate::cli) struct Model {
     #[serde(skip)]
     pub name: String,
     pub status: String,
     pub availability: String,
     pub fetched: bool,
     pub listed: bool,
+    pub aliases: Vec<String>,
+    /// `None`: what it does is known when it is loaded.
+    pub tasks: Option<Vec<String>>,
     pub preload: bool,
     pub pinned: bool,
     pub progress: Option<Progress>,
@@ -49,7 +52,7 @@ pub(super) struct Model {
 /// Another version that is to take the place of the one that serves.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Update {
+pub(in crate::cli) struct Update {
     pub status: String,
     pub progress: Option<Progress>,
     pub error: Option<Failure>,
@@ -57,7 +60,7 @@ pub(super) struct Update {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Progress {
+pub(in crate::cli) struct Progress {
     pub phase: String,
     pub bytes_done: f64,
     pub bytes_total: f64,
@@ -67,7 +70,7 @@ pub(super) struct Progress {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Failure {
+pub(in crate::cli) struct Failure {
     pub message: String,
     pub permanent: bool,
     pub attempts: u32,

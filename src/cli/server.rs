@@ -1,4 +1,7 @@
-//! Questions to a server, and why they are not answered.
+//! Questions to a running server, and why they are not answered.
+
+mod metrics;
+pub(super) mod status;
 
 use std::{
     error::Error,
@@ -7,7 +10,10 @@ use std::{
 
 use reqwest::{Client, ClientBuilder, Response, StatusCode, Url, header::ACCEPT};
 
-use super::{metrics::Values, status::Status};
+pub(super) use self::{
+    metrics::{Values, growth, quantile},
+    status::{Failure, Model, Status},
+};
 
 /// A server that is well answers these questions in milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -71,13 +77,19 @@ impl Server {
     }
 
     pub async fn read(&self) -> Result<Sample, RequestFailure> {
-        let (status, values) = tokio::try_join!(self.ask("/models/status"), self.ask("/metrics"))?;
-        let strange =
-            |reason: serde_json::Error| RequestFailure::Strange { url: self.url.clone(), reason: reason.to_string() };
-        let status = serde_json::from_slice(&status).map_err(strange)?;
-        let values = Values::parse(&String::from_utf8_lossy(&values));
+        let (status, values) = tokio::try_join!(self.status(), self.values())?;
         let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         Ok(Sample { at: Instant::now(), clock, status, values })
+    }
+
+    pub async fn status(&self) -> Result<Status, RequestFailure> {
+        let status = self.ask("/models/status").await?;
+        serde_json::from_slice(&status)
+            .map_err(|reason| RequestFailure::Strange { url: self.url.clone(), reason: reason.to_string() })
+    }
+
+    pub async fn values(&self) -> Result<Values, RequestFailure> {
+        Ok(Values::parse(&String::from_utf8_lossy(&self.ask("/metrics").await?)))
     }
 
     async fn ask(&self, path: &str) -> Result<Vec<u8>, RequestFailure> {
