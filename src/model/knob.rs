@@ -84,6 +84,7 @@ impl fmt::Display for KnobValues {
         match (least, most) {
             (Bound::Included(least), Bound::Included(most)) => write!(f, "{least} to {most}"),
             (Bound::Included(least), _) => write!(f, "{least} and above"),
+            (Bound::Excluded(least), Bound::Included(most)) => write!(f, "above {least}, to {most}"),
             (Bound::Excluded(least), _) => write!(f, "above {least}"),
             (Bound::Unbounded, _) => f.write_str("any number"),
         }

@@ -23,7 +23,7 @@ mod worker;
 
 pub use batch::{Admission, Batch};
 pub use embedded::{EMBEDDED, EmbeddedModel};
-pub use family::{Availability, Broken, Family, Model, OwnVoice, Preset};
+pub use family::{Availability, Broken, Family, Model, OwnVoice, Preset, Terms};
 pub use files::{Location, ModelFiles};
 pub use flow::FlowLimits;
 pub use input::{Input, InputClosed, InputSender};

@@ -91,6 +91,7 @@ fn server_on(devices: Arc<dyn Devices>, specs: Vec<ModelSpec>) -> (Lifecycle, Te
     let registry = prometheus::Registry::new();
     let cache = TempDir::new().unwrap();
     let store = store::Config {
+        accepted_licences: Vec::new(),
         cache_dir: cache.path().to_owned(),
         read_only: Vec::new(),
         other_caches: Vec::new(),

@@ -107,8 +107,12 @@ impl KvCache {
         Ok(())
     }
 
-    /// Holds what another of the same sizes holds, and nothing more.
+    /// Holds what another of the same heads holds, and nothing more. There must be room for it.
     pub fn copy_from(&mut self, other: &Self) -> Result<()> {
+        let (to, from) = (self.shape, other.shape);
+        if other.len > to.capacity || (to.heads, to.head_dim) != (from.heads, from.head_dim) {
+            candle_core::bail!("{} positions of {from:?} do not fit into {to:?}", other.len);
+        }
         match (&mut self.store, &other.store) {
             (Store::Panels(to), Store::Panels(from)) => to.copy_from(from, other.len),
             (Store::Tensors { keys, values }, Store::Tensors { keys: other_keys, values: other_values }) => {

@@ -73,11 +73,12 @@ impl KvPanels {
         }
     }
 
-    /// Takes the first `len` positions of another of the same sizes and kind.
+    /// Takes the first `len` positions of another of the same heads and kind. Both have room for them.
     pub fn copy_from(&mut self, other: &Self, len: usize) {
+        let shapes = [self.shape, other.shape];
         match (&mut self.numbers, &other.numbers) {
-            (KvData::Full(to), KvData::Full(from)) => to.copy_from(from, self.shape, len),
-            (KvData::Half(to), KvData::Half(from)) => to.copy_from(from, self.shape, len),
+            (KvData::Full(to), KvData::Full(from)) => to.copy_from(from, shapes, len),
+            (KvData::Half(to), KvData::Half(from)) => to.copy_from(from, shapes, len),
             (to, from) => unreachable!("{to:?} and {from:?} are of one model"),
         }
     }
@@ -134,13 +135,13 @@ impl<E: Element> Panelled<E> {
         });
     }
 
-    pub fn copy_from(&mut self, other: &Self, shape: CacheShape, len: usize) {
+    pub fn copy_from(&mut self, other: &Self, [shape, theirs]: [CacheShape; 2], len: usize) {
         let (panel, stride) = (shape.head_dim * PANEL, shape.keys_stride());
-        for (to, from) in self.keys.chunks_exact_mut(stride).zip(other.keys.chunks_exact(stride)) {
+        for (to, from) in self.keys.chunks_exact_mut(stride).zip(other.keys.chunks_exact(theirs.keys_stride())) {
             to[..panels(len) * panel].copy_from_slice(&from[..panels(len) * panel]);
         }
-        let stride = shape.capacity * PANEL;
-        for (to, from) in self.values.chunks_exact_mut(stride).zip(other.values.chunks_exact(stride)) {
+        let strides = [shape, theirs].map(|shape| shape.capacity * PANEL);
+        for (to, from) in self.values.chunks_exact_mut(strides[0]).zip(other.values.chunks_exact(strides[1])) {
             to[..len * PANEL].copy_from_slice(&from[..len * PANEL]);
         }
     }

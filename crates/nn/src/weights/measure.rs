@@ -1,5 +1,7 @@
 //! How much a file of weights holds, from its header alone: the rest need not be here.
 
+use std::ops::Range;
+
 use safetensors::tensor::{Metadata, TensorInfo};
 
 use super::tensors::{WeightError, is_torch};
@@ -71,6 +73,27 @@ pub fn measure_some(
     Ok(WeightSize { numbers, bytes: counted().map(|tensor| bytes(tensor)).sum(), q8_bytes })
 }
 
+/// Where in a file of safetensors the tensors lie whose names are not `needed`, in bytes, one after another. Of PyTorch's files,
+/// and of headers that make no sense or are not known, nobody can tell.
+pub fn unneeded(name: &str, beginning: &[u8], needed: impl Fn(&str) -> bool) -> Vec<Range<usize>> {
+    let end = header_bytes(beginning).and_then(|end| usize::try_from(end).ok()).filter(|_| !is_torch(name));
+    let header = end.and_then(|end| Some((end, beginning.get(LENGTH..end)?)));
+    let Some((end, header)) = header else { return Vec::new() };
+    let Ok(tensors) = serde_json::from_slice::<Metadata>(header) else { return Vec::new() };
+    let all = tensors.tensors();
+    let of = |tensor: &TensorInfo| end.saturating_add(tensor.data_offsets.0)..end.saturating_add(tensor.data_offsets.1);
+    let mut ranges: Vec<_> = all.iter().filter(|(name, _)| !needed(name)).map(|(_, tensor)| of(tensor)).collect();
+    ranges.sort_by_key(|range| range.start);
+    let mut joined: Vec<Range<usize>> = Vec::new();
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if last.end == range.start => last.end = range.end,
+            _ => joined.push(range),
+        }
+    }
+    joined
+}
+
 fn product(shape: &[usize]) -> Option<u64> {
     shape.iter().try_fold(1u64, |all, dimension| all.checked_mul(*dimension as u64))
 }
@@ -102,6 +125,18 @@ mod tests {
     fn error(header: &str, tensors: u64) -> String {
         let (beginning, size) = file(header, tensors);
         measure("x.safetensors", &beginning, size).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_header_tells_where_what_nobody_needs_lies() {
+        let header = r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]},
+                         "c":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}"#;
+        let (beginning, _) = file(header, 12);
+        let at = beginning.len();
+        assert_eq!(unneeded("x.safetensors", &beginning, |name| name == "c"), [at..at + 8]);
+        assert_eq!(unneeded("x.safetensors", &beginning, |name| name == "b"), [at..at + 4, at + 8..at + 12]);
+        assert!(unneeded("x.pth", &beginning, |_| false).is_empty());
+        assert!(unneeded("x.safetensors", &beginning[..20], |_| false).is_empty());
     }
 
     #[test]

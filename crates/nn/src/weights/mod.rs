@@ -13,7 +13,7 @@ mod weight_norm;
 
 pub use data::WeightData;
 pub use loader::{Bias, LayerError, Loaded, Loader};
-pub use measure::{WeightSize, header_bytes, measure, measure_some};
+pub use measure::{WeightSize, header_bytes, measure, measure_some, unneeded};
 pub use quantized_file::QuantizedFile;
 pub use shards::{INDEX, SINGLE, ShardIndex, listed};
 pub use tensors::{WeightError, Weights};

@@ -153,6 +153,27 @@ impl Weights {
         whole.iter().map(id).collect()
     }
 
+    /// Gives tensors other names, where `to` has one.
+    ///
+    /// # Errors
+    /// Where two tensors would have the same.
+    pub fn rename(&mut self, to: impl Fn(&str) -> Option<String>) -> Result<(), WeightError> {
+        let mut renamed = BTreeMap::new();
+        for (name, stored) in std::mem::take(&mut self.tensors) {
+            let new = to(&name).unwrap_or_else(|| name.clone());
+            if renamed.insert(new.clone(), stored).is_some() {
+                return Err(self.fault(&name, format!("is there twice: in another layout it is {new}")));
+            }
+        }
+        self.tensors = renamed;
+        Ok(())
+    }
+
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
     /// Leaves a tensor out of [`Self::finish`].
     pub fn ignore(&mut self, name: &str) {
         self.tensors.remove(name);
@@ -235,6 +256,17 @@ mod tests {
         weights.ignore_all_but("dec");
         assert!(weights.has("decode"));
         assert_eq!(weights.finish().unwrap_err().to_string(), "the tensor decode is not part of such a model");
+    }
+
+    #[test]
+    fn names_of_another_layout_become_those_of_one() {
+        let tensor = |name: &str| (name.to_owned(), vec![1], vec![0.0]);
+        let mut weights = Weights::of(["old.a", "b"].map(tensor));
+        weights.rename(|name| name.strip_prefix("old.").map(str::to_owned)).unwrap();
+        assert_eq!(weights.names().collect::<Vec<_>>(), ["a", "b"]);
+        let mut both = Weights::of(["a", "old.a"].map(tensor));
+        let error = both.rename(|name| name.strip_prefix("old.").map(str::to_owned)).unwrap_err().to_string();
+        assert_eq!(error, "the tensor old.a is there twice: in another layout it is a");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use candle_core::Result;
 
 use super::{
     config::DacConfig,
-    decoder::Decoder,
+    decoder::{Decoder, DecoderKind},
     encoder::Encoder,
     quantizer::Quantizer,
     sizes::Sizes,
@@ -46,17 +46,18 @@ impl Dac {
         config.check()?;
         let sizes = Sizes::read(loader.weights, prefix)?;
         config.agree(&sizes)?;
-        let encoder = Encoder::load(loader, &format!("{prefix}encoder"), &sizes)?;
+        let layers = &sizes.layers;
+        let encoder = Encoder::load(loader, &format!("{prefix}encoder"), layers)?;
         let quantizer = Quantizer::load(loader, of_decoder, &format!("{prefix}quantizer"), &sizes)?;
         let mut decoders = Loader { weights: &mut *loader.weights, context: of_decoder };
         Ok(Self {
             rate: config.sampling_rate,
-            hop: sizes.hop(),
+            hop: layers.hop(),
             encoder,
             quantizer,
-            decoder: Decoder::load(&mut decoders, &format!("{prefix}decoder"), &sizes)?,
-            window: frames_at_once(sizes.widest(), WINDOW),
-            step: frames_at_once(sizes.widest(), STEP),
+            decoder: Decoder::load(&mut decoders, &format!("{prefix}decoder"), layers, DecoderKind::Dac)?,
+            window: frames_at_once(layers.widest(), WINDOW),
+            step: frames_at_once(layers.widest(), STEP),
             context: loader.context.clone(),
         })
     }
@@ -105,6 +106,6 @@ impl Dac {
 }
 
 /// A range in parts of so many, the last of which may be shorter.
-fn windows(range: Range<usize>, window: usize) -> impl Iterator<Item = Range<usize>> {
+pub fn windows(range: Range<usize>, window: usize) -> impl Iterator<Item = Range<usize>> {
     range.clone().step_by(window).map(move |start| start..range.end.min(start + window))
 }

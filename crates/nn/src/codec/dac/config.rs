@@ -76,13 +76,14 @@ impl DacConfig {
 
     /// Whether the tensors say the same.
     pub(super) fn agree(&self, sizes: &Sizes) -> Result<(), WeightError> {
+        let layers = &sizes.layers;
         let rates = |stages: &[Stage]| stages.iter().map(|stage| stage.rate).collect::<Vec<_>>();
         let up: Vec<_> = self.downsampling_ratios.iter().rev().copied().collect();
         let lists = [
-            ("downsampling_ratios", self.downsampling_ratios.clone(), rates(&sizes.down)),
-            ("downsampling_ratios, from the last on,", up, rates(&sizes.up)),
-            ("encoder_hidden_size", vec![self.encoder_hidden_size], vec![sizes.down[0].depth]),
-            ("decoder_hidden_size", vec![self.decoder_hidden_size], vec![sizes.up[0].depth]),
+            ("downsampling_ratios", self.downsampling_ratios.clone(), rates(&layers.down)),
+            ("downsampling_ratios, from the last on,", up, rates(&layers.up)),
+            ("encoder_hidden_size", vec![self.encoder_hidden_size], vec![layers.down[0].depth]),
+            ("decoder_hidden_size", vec![self.decoder_hidden_size], vec![layers.up[0].depth]),
             ("n_codebooks", vec![self.n_codebooks], vec![sizes.books]),
             ("codebook_size", vec![self.codebook_size], vec![sizes.codes]),
             ("codebook_dim", vec![self.codebook_dim], vec![sizes.code_width]),

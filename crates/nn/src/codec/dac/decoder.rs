@@ -4,7 +4,7 @@ use candle_core::{Result, Tensor};
 
 use super::{
     residual::{ResidualUnits, around, reach, snake},
-    sizes::{Sizes, Stage},
+    sizes::{LayerSizes, Stage},
     tail::Tail,
     windows::Span,
 };
@@ -15,9 +15,19 @@ use crate::{
     weights::{Bias, Loaded, Loader},
 };
 
+/// What follows the layers where a codec is like DAC, and yet another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecoderKind {
+    /// Stages of an odd rate lose steps at the end; samples are within -1 and 1.
+    Dac,
+    /// Every stage makes as many steps of one as its rate says; samples are as they come.
+    XCodec,
+}
+
 /// The layers of the decoder, weights only.
 #[derive(Debug)]
 pub struct Decoder {
+    kind: DecoderKind,
     first: Conv1d,
     stages: Vec<Up>,
     snake: Snake,
@@ -28,6 +38,8 @@ pub struct Decoder {
 #[derive(Debug)]
 struct Up {
     sizes: Stage,
+    /// Steps that are left out at the end.
+    cut: usize,
     snake: Snake,
     up: ConvTranspose1d,
     units: ResidualUnits,
@@ -52,10 +64,10 @@ struct UpState {
 // === impl Decoder ===
 
 impl Decoder {
-    pub fn load(loader: &mut Loader<'_>, name: &str, sizes: &Sizes) -> Loaded<Self> {
+    pub fn load(loader: &mut Loader<'_>, name: &str, sizes: &LayerSizes, kind: DecoderKind) -> Loaded<Self> {
         let first = around(loader, &format!("{name}.conv1"), sizes.hidden, sizes.up[0].depth)?;
         let stages = sizes.up.iter().enumerate();
-        let stages = stages.map(|(at, stage)| Up::load(loader, &format!("{name}.block.{at}"), *stage));
+        let stages = stages.map(|(at, stage)| Up::load(loader, &format!("{name}.block.{at}"), *stage, kind));
         let stages = stages.collect::<Loaded<Vec<_>>>()?;
         let width = sizes.up[sizes.up.len() - 1].columns;
         let snake = snake(loader, &format!("{name}.snake1"), width)?;
@@ -65,7 +77,7 @@ impl Decoder {
             span = span.widened(units.reach()).before_transposed(sizes.taps(), sizes.rate, sizes.padding());
         }
         let reach = span.widened(reach(&first)).reach(1);
-        Ok(Self { first, stages, snake, last, reach })
+        Ok(Self { kind, first, stages, snake, last, reach })
     }
 
     /// Frames before and after a frame that its samples depend on.
@@ -93,19 +105,25 @@ impl Decoder {
         let x = stages.into_iter().try_fold(x, |x, (stage, state)| stage.extend(state, x, last))?;
         let Some(x) = state.last.follow(x, last)? else { return Ok(None) };
         let x = self.last.forward(&self.snake.forward(&x)?, Epilogue::None)?;
-        x.flatten_all()?.tanh().map(Some)
+        let samples = x.flatten_all()?;
+        match self.kind {
+            DecoderKind::Dac => samples.tanh().map(Some),
+            DecoderKind::XCodec => Ok(Some(samples)),
+        }
     }
 }
 
 // === impl Up ===
 
 impl Up {
-    fn load(loader: &mut Loader<'_>, name: &str, sizes: Stage) -> Loaded<Self> {
+    fn load(loader: &mut Loader<'_>, name: &str, sizes: Stage, kind: DecoderKind) -> Loaded<Self> {
         let Stage { rate: stride, depth, columns } = sizes;
         let (taps, padding) = (sizes.taps(), sizes.padding());
         let up = ConvTranspose1dConfig { depth, columns, taps, stride, padding, output_padding: 0 };
+        let kept = if kind == DecoderKind::XCodec { stride % 2 } else { 0 };
         Ok(Self {
             sizes,
+            cut: padding - kept,
             snake: snake(loader, &format!("{name}.snake1"), depth)?,
             up: loader.conv_transpose1d(&format!("{name}.conv_t1"), up, Bias::Present)?,
             units: ResidualUnits::load(loader, name, columns)?,
@@ -119,7 +137,7 @@ impl Up {
             Some(all) => {
                 let made = self.up.extend(&self.snake.forward(&all)?)?;
                 let skip = std::mem::take(&mut state.skip);
-                let cut = if last { self.sizes.padding() } else { 0 };
+                let cut = if last { self.cut } else { 0 };
                 Some(made.narrow(0, skip, made.dim(0)? - skip - cut)?)
             }
         };

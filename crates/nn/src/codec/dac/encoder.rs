@@ -6,7 +6,7 @@ use candle_core::{Result, Tensor};
 
 use super::{
     residual::{ResidualUnits, around, reach, snake},
-    sizes::{Sizes, Stage},
+    sizes::{LayerSizes, Stage},
     windows::Span,
 };
 use crate::{
@@ -39,7 +39,7 @@ struct Down {
 // === impl Encoder ===
 
 impl Encoder {
-    pub fn load(loader: &mut Loader<'_>, name: &str, sizes: &Sizes) -> Loaded<Self> {
+    pub fn load(loader: &mut Loader<'_>, name: &str, sizes: &LayerSizes) -> Loaded<Self> {
         let first = around(loader, &format!("{name}.conv1"), 1, sizes.down[0].depth)?;
         let stages = sizes.down.iter().enumerate();
         let stages = stages.map(|(at, stage)| Down::load(loader, &format!("{name}.block.{at}"), *stage));
@@ -67,10 +67,28 @@ impl Encoder {
         let mut heard = Vec::with_capacity(steps);
         heard.extend_from_slice(&samples[from..samples.len().min(frames.end * self.hop)]);
         heard.resize(steps, 0.0);
-        let x = padded(&context.tensor(heard, &[steps, 1])?, reach(&self.first))?;
+        self.forward_all(context, heard)
+    }
+
+    /// `[frames, hidden]` of samples beyond which there is nothing. A rest that makes no frame of its own is heard with the last.
+    pub fn forward_all(&self, context: &ComputeContext, samples: Vec<f32>) -> Result<Tensor> {
+        let steps = samples.len();
+        let x = padded(&context.tensor(samples, &[steps, 1])?, reach(&self.first))?;
         let x = self.first.forward(&x, Epilogue::None)?;
         let x = self.stages.iter().try_fold(x, |x, stage| stage.forward(&x))?;
         self.last.forward(&padded(&self.snake.forward(&x)?, reach(&self.last))?, Epilogue::None)
+    }
+}
+
+impl Encoder {
+    /// Frames that [`Self::forward_all`] makes of so many samples.
+    pub fn frames(&self, samples: usize) -> usize {
+        self.stages.iter().try_fold(samples, |steps, stage| stage.down.config().frames(steps)).unwrap_or(0)
+    }
+
+    /// Samples of a frame.
+    pub fn hop(&self) -> usize {
+        self.hop
     }
 }
 

@@ -11,17 +11,17 @@
 //!
 //! Codes are always given frame by frame, `[frames, books]` row by row.
 
-mod codec;
+pub(super) mod codec;
 mod config;
-mod decoder;
-mod encoder;
+pub(super) mod decoder;
+pub(super) mod encoder;
 mod quantizer;
-mod residual;
-mod sizes;
+pub(super) mod residual;
+pub(super) mod sizes;
 mod stream;
 mod tail;
 #[cfg(test)]
 mod tests;
-mod windows;
+pub(super) mod windows;
 
 pub use self::{codec::Dac, config::DacConfig, stream::DacStream};

@@ -44,7 +44,8 @@ struct Book {
 impl Quantizer {
     /// `of_decoder`: how vectors are made of codes.
     pub fn load(loader: &mut Loader<'_>, of_decoder: &ComputeContext, name: &str, sizes: &Sizes) -> Loaded<Self> {
-        let Sizes { hidden, codes, code_width: width, .. } = *sizes;
+        let Sizes { ref layers, codes, code_width: width, .. } = *sizes;
+        let hidden = layers.hidden;
         let mut all = (vec![0.0; hidden * sizes.books * width], vec![0.0; hidden]);
         let mut books = Vec::with_capacity(sizes.books);
         for at in 0..sizes.books {

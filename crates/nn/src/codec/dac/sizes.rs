@@ -8,17 +8,23 @@ pub const MOST_HOP: usize = 1 << 14;
 /// The sizes of a codec.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sizes {
+    pub layers: LayerSizes,
+    pub books: usize,
+    /// Of a book.
+    pub codes: usize,
+    /// Of what a code stands for.
+    pub code_width: usize,
+}
+
+/// Those of its encoder and decoder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerSizes {
     /// Of the vector of a frame.
     pub hidden: usize,
     /// The stages of the encoder, from the samples on.
     pub down: Vec<Stage>,
     /// Those of the decoder, to the samples.
     pub up: Vec<Stage>,
-    pub books: usize,
-    /// Of a book.
-    pub codes: usize,
-    /// Of what a code stands for.
-    pub code_width: usize,
 }
 
 /// A stage of the encoder makes one step of `rate`, one of the decoder `rate` steps of one.
@@ -34,6 +40,17 @@ pub struct Stage {
 
 impl Sizes {
     pub fn read(weights: &Weights, prefix: &str) -> Loaded<Self> {
+        let layers = LayerSizes::read(weights, prefix)?;
+        let books = weights.count(|at| format!("{prefix}quantizer.quantizers.{at}.codebook.weight"));
+        let [codes, code_width] = weights.sizes(&format!("{prefix}quantizer.quantizers.0.codebook.weight"))?;
+        Ok(Self { layers, books, codes, code_width })
+    }
+}
+
+// === impl LayerSizes ===
+
+impl LayerSizes {
+    pub fn read(weights: &Weights, prefix: &str) -> Loaded<Self> {
         let stages = |side: &str, layer: &str| {
             let count = weights.count(|at| format!("{prefix}{side}.block.{at}.{layer}.bias"));
             let name = |at: usize| format!("{prefix}{side}.block.{at}.{layer}");
@@ -43,10 +60,8 @@ impl Sizes {
             (0..count).map(|at| Stage::read(weights, &name(at), side == "decoder")).collect::<Loaded<Vec<_>>>()
         };
         let (down, up) = (stages("encoder", "conv1")?, stages("decoder", "conv_t1")?);
-        let books = weights.count(|at| format!("{prefix}quantizer.quantizers.{at}.codebook.weight"));
-        let [codes, code_width] = weights.sizes(&format!("{prefix}quantizer.quantizers.0.codebook.weight"))?;
         let [hidden, _, _] = weights.sizes_of_weight(&format!("{prefix}encoder.conv2"))?;
-        let sizes = Self { hidden, down, up, books, codes, code_width };
+        let sizes = Self { hidden, down, up };
         sizes.check(prefix)?;
         Ok(sizes)
     }

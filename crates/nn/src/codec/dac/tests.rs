@@ -231,7 +231,7 @@ fn what_a_pass_takes_is_told_by_the_configuration() {
     // 170 frames and those around them, of 96 channels at each of 512 steps, five times in four bytes.
     assert_eq!(published.working_bytes(), (170 + 64) * 96 * 512 * 5 * 4);
     let (dac, sizes) = (dac(&contexts()[0]), Sizes::read(&weights(), "").unwrap());
-    assert!(config().working_bytes() >= (dac.step * sizes.widest() * 4) as u64);
+    assert!(config().working_bytes() >= (dac.step * sizes.layers.widest() * 4) as u64);
     let absurd = DacConfig { downsampling_ratios: vec![usize::MAX; 99], ..published };
     assert_eq!(absurd.working_bytes(), u64::MAX);
 }
