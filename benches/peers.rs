@@ -42,6 +42,8 @@ const OURS: [(Precision, CpuKernels); 4] = [
 /// The others, and how they compute.
 const PEERS: [(&str, &str); 3] = [("ctranslate2", "float32"), ("ctranslate2", "int8"), ("whisper.cpp", "q8_0")];
 const ROUNDS: usize = 9;
+/// Of the large one, of which a round takes minutes.
+const ROUNDS_OF_TURBO: usize = 3;
 const REST: Duration = Duration::from_millis(500);
 const TOKENS: usize = 128;
 /// What begins a text, and what ends one and is not made here.
@@ -90,7 +92,8 @@ fn main() {
         let start = |peer| python.as_ref().map(|python| Peer::start(python, peer, threads, shape));
         let mut peers: Vec<Peer> = PEERS.into_iter().filter_map(start).collect();
         let mut took = vec![Vec::new(); ours.len() + peers.len()];
-        for _ in 0..if quick { 1 } else { ROUNDS } {
+        let rounds = if shape.name == TURBO.name { ROUNDS_OF_TURBO } else { ROUNDS };
+        for _ in 0..if quick { 1 } else { rounds } {
             let (of_ours, of_peers) = took.split_at_mut(ours.len());
             of_ours.iter_mut().zip(&ours).for_each(|(took, net)| took.push(alone(|| window(net))));
             of_peers.iter_mut().zip(&mut peers).for_each(|(took, peer)| took.push(alone(|| peer.window())));

@@ -150,16 +150,11 @@ fn invalid(message: String) -> RequestError {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     #[test]
-    fn every_knob_is_told_of_and_no_other() {
-        let told: BTreeSet<&str> = KNOBS.iter().map(|knob| knob.name).collect();
-        let unknown = serde_json::from_value::<Knobs>(serde_json::json!({"?": 1})).unwrap_err().to_string();
-        let known: BTreeSet<&str> = unknown.split('`').skip(3).step_by(2).collect();
-        assert_eq!(told, known);
+    fn what_is_told_of_options_is_what_is_read() {
+        crate::families::fixtures::assert_told::<Knobs>(KNOBS, &[]);
     }
 
     #[test]
