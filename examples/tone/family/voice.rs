@@ -35,6 +35,10 @@ impl Voices {
             Some(VoiceInput::Blend(blend)) => {
                 blend.voices().iter().map(|(voice, weight)| Ok(weight * self.pitch(Some(voice))?)).sum()
             }
+            Some(VoiceInput::Cast(_)) => {
+                let message = "this model speaks in one voice at a time".to_owned();
+                Err(RequestError::Unsupported { param: "voice", message })
+            }
         }
     }
 
