@@ -129,12 +129,11 @@ impl Local {
     /// Refuses a model that can never fit before its weights come. What cannot be told so early is told when they are here.
     async fn weigh_ahead(
         &self,
-        spec: &ModelSpec,
         family: &'static dyn Family,
+        placed: Placed,
         plan: &mut FetchPlan,
         budget: &Budget,
     ) -> Result<(), Failure> {
-        let placed = self.place(spec, family).await?;
         let device = placed.device.to_string();
         let Some(limit) = budget.on(&device) else { return Ok(()) };
         let files = match tokio::time::timeout(LOOK, self.store.preview(plan)).await {
@@ -202,11 +201,13 @@ impl Backend for Local {
                 store.check_terms(&spec.parts, terms).map_err(|error| of_store(&error))?;
             }
             placer.check_dtype(family, &spec.overrides).map_err(|error| Failure::of(&error))?;
+            // What cannot live here is not fetched.
+            let placed = local.place(&spec, family).await?;
             let choose = |part: &str, listing: &[String]| family.files(part, listing);
             let plan = store.plan(&spec.parts, &choose, &tell).await;
             let mut plan = plan.map_err(|error| of_store(&error))?;
             if let Some(budget) = &budget {
-                local.weigh_ahead(&spec, family, &mut plan, budget).await?;
+                local.weigh_ahead(family, placed, &mut plan, budget).await?;
             }
             let fetched = store.carry_out(plan, &choose, &tell).await.map_err(|error| of_store(&error))?;
             let downloaded = meter.downloaded();

@@ -86,17 +86,33 @@ impl Devices for Installed {
 
 #[cfg(feature = "cuda")]
 mod cuda {
+    use std::{
+        collections::{BTreeMap, btree_map::Entry},
+        sync::Arc,
+    };
+
     use candle_core::cuda_backend::cudarc::driver::CudaContext;
+    use parking_lot::Mutex;
 
     use super::DeviceMemory;
+
+    /// Those of devices that were asked, for the life of the process: a question alone would make one and throw it away.
+    static CONTEXTS: Mutex<BTreeMap<usize, Arc<CudaContext>>> = Mutex::new(BTreeMap::new());
 
     pub fn count() -> usize {
         CudaContext::device_count().ok().and_then(|count| usize::try_from(count).ok()).unwrap_or(0)
     }
 
     pub fn memory(number: usize) -> Option<DeviceMemory> {
-        let (free, total) = CudaContext::new(number).ok()?.mem_get_info().ok()?;
+        let (free, total) = context(number)?.mem_get_info().ok()?;
         Some(DeviceMemory { free: free as u64, total: total as u64 })
+    }
+
+    fn context(number: usize) -> Option<Arc<CudaContext>> {
+        match CONTEXTS.lock().entry(number) {
+            Entry::Occupied(known) => Some(known.get().clone()),
+            Entry::Vacant(place) => Some(place.insert(CudaContext::new(number).ok()?).clone()),
+        }
     }
 }
 

@@ -32,7 +32,7 @@ pub(in crate::cli) struct Args {
     #[arg(long, visible_alias = "url", value_name = "URL")]
     pub server: Option<reqwest::Url>,
     /// A key that this server knows. Others on this machine see what stands on a command line
-    #[arg(long, env = "SCONCE_KEY", hide_env_values = true, requires = "server")]
+    #[arg(long, env = "SCONCE_KEY", hide_env_values = true)]
     pub key: Option<String>,
     /// What the model is asked to do, where it does several things: transcribe, synthesize or convert
     #[arg(long, value_parser = task)]

@@ -53,7 +53,7 @@ pub(super) enum Failure {
 impl Client {
     /// `near`: on this machine, so that there is no proxy between, and a certificate names another host.
     pub fn new(url: &str, key: Option<String>, near: bool) -> reqwest::Result<Self> {
-        let http = reqwest::Client::builder().connect_timeout(CONNECT).pool_max_idle_per_host(usize::MAX);
+        let http = reqwest::Client::builder().connect_timeout(CONNECT);
         let http = if near { http.no_proxy().tls_danger_accept_invalid_certs(true) } else { http };
         let key = key.filter(|key| !key.is_empty());
         Ok(Self { http: http.build()?, url: url.trim_end_matches('/').to_owned(), key })

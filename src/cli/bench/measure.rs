@@ -10,10 +10,7 @@ use super::{
     vitals::{Reading, Vitals, highest},
     work::Work,
 };
-use crate::cli::{
-    exit::WrongUsage,
-    server::{Model, Server},
-};
+use crate::cli::server::{Model, Server};
 
 /// Who measures whom.
 pub(super) struct Bench<'a> {
@@ -25,6 +22,8 @@ pub(super) struct Bench<'a> {
     /// What tells how many tokens an answer has.
     pub tokens: Option<Work>,
     pub subject: Subject,
+    /// Numbers of callers.
+    pub levels: Vec<usize>,
     pub args: &'a Args,
 }
 
@@ -32,7 +31,6 @@ pub(super) struct Bench<'a> {
 
 impl Bench<'_> {
     pub async fn run(self, about: About) -> anyhow::Result<Report> {
-        let levels = self.args.levels().map_err(WrongUsage)?;
         let before = self.vitals.read().await;
         let loading = self.load().await?;
         let loaded = self.vitals.read().await;
@@ -40,8 +38,8 @@ impl Bench<'_> {
         let first = self.first().await?;
         let tokens = self.count_tokens().await;
         let mut peak = highest(loaded.peak, first.peak);
-        let runs = self.rounds(&levels, &mut peak).await;
-        let levels = levels.iter().zip(&runs).map(|(callers, runs)| Level::of(*callers, runs, tokens)).collect();
+        let runs = self.rounds(&mut peak).await;
+        let levels = self.levels.iter().zip(&runs).map(|(callers, runs)| Level::of(*callers, runs, tokens)).collect();
         let peak = highest(peak, self.vitals.read().await.peak);
         let memory = Memory { before: before.resident, loaded: loaded.resident, peak };
         Ok(Report::new(about, model, loading, first, tokens, levels, memory))
@@ -79,10 +77,10 @@ impl Bench<'_> {
     }
 
     /// The runs of each level, which take turns, so that a noisy machine is noisy to all.
-    async fn rounds(&self, levels: &[usize], peak: &mut Option<f64>) -> Vec<Vec<Run>> {
-        let mut runs: Vec<Vec<Run>> = levels.iter().map(|_| Vec::new()).collect();
+    async fn rounds(&self, peak: &mut Option<f64>) -> Vec<Vec<Run>> {
+        let mut runs: Vec<Vec<Run>> = self.levels.iter().map(|_| Vec::new()).collect();
         for round in 1..=self.args.rounds {
-            for (callers, runs) in levels.iter().zip(&mut runs) {
+            for (callers, runs) in self.levels.iter().zip(&mut runs) {
                 let run = self.level(*callers, peak).await;
                 tell(format_args!("round {round} of {}: {}", self.args.rounds, told(*callers, &run)));
                 runs.push(run);

@@ -44,11 +44,12 @@ use crate::{
 
 /// `model` is what the command line names as the default model.
 pub(super) async fn run(args: Args, model: Option<String>, config: app::Config) -> anyhow::Result<ExitCode> {
+    let levels = args.levels().map_err(WrongUsage)?;
     let signals = Signals::listen()?;
     let measured = async {
         match &args.server {
-            Some(url) => elsewhere(&args, url, model, config).await,
-            None => here(&args, model, config).await,
+            Some(url) => elsewhere(&args, levels, url, model, config).await,
+            None => here(&args, levels, model, config).await,
         }
     };
     let report = tokio::select! {
@@ -66,7 +67,12 @@ pub(super) async fn run(args: Args, model: Option<String>, config: app::Config) 
 }
 
 /// A model in this process.
-async fn here(args: &Args, model: Option<String>, mut config: app::Config) -> anyhow::Result<Report> {
+async fn here(
+    args: &Args,
+    levels: Vec<usize>,
+    model: Option<String>,
+    mut config: app::Config,
+) -> anyhow::Result<Report> {
     let catalog = subject::catalog(&mut config, args.model.as_deref())?;
     let entry = catalog.resolve(args.model.as_deref().or(model.as_deref()))?;
     let subject = Subject::of_entry(entry, args.task)?;
@@ -80,7 +86,7 @@ async fn here(args: &Args, model: Option<String>, mut config: app::Config) -> an
     own_server::during(config, async |url| {
         let (server, client) = (Server::at_home(url.clone(), None)?, Client::new(&url, None, true)?);
         let vitals = Vitals::Own;
-        Bench { client, server: Some(&server), vitals, work, tokens, subject, args }.run(about).await
+        Bench { client, server: Some(&server), vitals, work, tokens, subject, levels, args }.run(about).await
     })
     .await
 }
@@ -88,6 +94,7 @@ async fn here(args: &Args, model: Option<String>, mut config: app::Config) -> an
 /// One on a server that runs.
 async fn elsewhere(
     args: &Args,
+    levels: Vec<usize>,
     url: &reqwest::Url,
     model: Option<String>,
     config: app::Config,
@@ -95,25 +102,25 @@ async fn elsewhere(
     let server = Server::elsewhere(url, args.key.clone())?;
     let client = Client::new(url.as_str(), args.key.clone(), false)?;
     let asked = args.model.as_deref().or(model.as_deref());
-    let (subject, version) = match server.read().await {
-        Ok(sample) => {
-            let version = sample.values.label("sconce_build_info", "version").map(str::to_owned);
-            (Subject::of_status(&sample.status, asked, args.task)?, version)
-        }
+    let subject = match server.status().await {
+        Ok(status) => Subject::of_status(&status, asked, args.task)?,
         // A server of another kind.
-        Err(trouble @ RequestFailure::Strange { .. }) => match (asked, args.task) {
-            (Some(model), Some(task)) => (Subject::of_peer(model, task), None),
+        Err(trouble @ (RequestFailure::Strange { .. } | RequestFailure::Refused { .. })) => match (asked, args.task) {
+            (Some(model), Some(task)) => Subject::of_peer(model, task),
             _ => anyhow::bail!(
                 "{trouble}. A server of another kind is asked as OpenAI's clients do: name a MODEL and --task"
             ),
         },
         Err(trouble) => return Err(trouble.into()),
     };
+    // Whoever may use a model may not see what is counted.
+    let counted = server.values().await.ok().filter(|_| subject.is_ours);
+    let version = counted.and_then(|values| values.label("sconce_build_info", "version").map(str::to_owned));
     let (work, tokens) = works(args, &subject, None, &config).await?;
     let about = About::elsewhere(args, &subject, &work, version);
     let known = subject.is_ours.then_some(&server);
     let vitals = known.map_or(Vitals::Unknown, Vitals::Elsewhere);
-    Bench { client, server: known, vitals, work, tokens, subject, args }.run(about).await
+    Bench { client, server: known, vitals, work, tokens, subject, levels, args }.run(about).await
 }
 
 /// What is asked, and what tells the tokens of it.

@@ -194,7 +194,7 @@ impl About {
     }
 
     pub fn elsewhere(args: &Args, subject: &Subject, work: &Work, version: Option<String>) -> Self {
-        let url = args.server.as_ref().map(|url| shown(url)).unwrap_or_default();
+        let url = args.server.as_ref().map(shown).unwrap_or_default();
         Self::new(args, subject, work, None, Some(Elsewhere { url, version }))
     }
 

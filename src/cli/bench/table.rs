@@ -53,7 +53,10 @@ fn head(report: &Report) -> Vec<String> {
         lines.push(format!("{processor}, processors: {processors}, kernels: {kernels}{memory}, threads: {threads}"));
     }
     if let Some(server) = &about.server {
-        let version = server.version.as_ref().map_or("no Sconce".to_owned(), |version| format!("sconce {version}"));
+        let version = server
+            .version
+            .as_ref()
+            .map_or("which does not tell its version".to_owned(), |version| format!("sconce {version}"));
         lines.push(format!("{}, {version}", server.url));
     }
     let device = model.device.as_ref().map(|device| format!("on {}", device.name));

@@ -213,6 +213,22 @@ async fn a_model_that_wishes_for_a_device_that_is_not_there_is_refused_and_goes_
     assert_eq!(snapshot.models[0].error.as_ref().unwrap().obstacle, Some(Obstacle::Unsupported));
 }
 
+/// What has to be fetched from nowhere is asked for after the device.
+#[tokio::test]
+async fn nothing_is_fetched_for_a_device_that_does_not_answer() {
+    let overrides =
+        PlacementOverrides { device: Some(DeviceChoice::Only(DeviceId::Cuda(7))), ..PlacementOverrides::default() };
+    let parts = vec![("model".to_owned(), Source::hub("acme/parrot", None).unwrap())];
+    let families = FamilyChoice::Known(&Parrot);
+    let elsewhere = ModelSpec { families, parts, ..spec("a", Path::new("/")) };
+    for (overrides, said) in [(overrides, "cuda:7"), (PlacementOverrides::default(), "acme/parrot")] {
+        let (lifecycle, _cache) = server(vec![ModelSpec { overrides, ..elsewhere.clone() }]);
+        let refusal = lifecycle.acquire(&ModelName::known("a"), AcquireOptions::within(PATIENCE)).await;
+        let refusal = refusal.expect_err("a refusal").to_string();
+        assert!(refusal.contains(said), "{refusal}");
+    }
+}
+
 /// A machine whose accelerator opens when it is told to.
 struct Sluggish {
     entered: Notify,
