@@ -36,6 +36,9 @@ pub(super) struct Pull {
     /// Every model that this program knows and can serve
     #[arg(long, conflicts_with = "models")]
     all: bool,
+    /// Agree to the licences of these models that have to be agreed to, once for the cache that they are fetched into
+    #[arg(long)]
+    accept_licence: bool,
     /// Say nothing of the progress, only what came of it
     #[arg(long, short)]
     quiet: bool,
@@ -49,6 +52,7 @@ impl Pull {
             true => available(&app.catalog()),
             false => resolve(&app.catalog(), &self.models)?,
         };
+        show_terms(&app, &names, self.accept_licence)?;
         put_damaged_aside(&app, &names).await?;
         let lifecycle = app.service().lifecycle();
         let watching = (!self.quiet).then(|| progress::of_models(lifecycle.watch(), places(&app)));
@@ -78,6 +82,20 @@ fn places(app: &App) -> progress::Place {
     };
     let places: HashMap<_, _> = catalog.entries().filter_map(of_entry).collect();
     Box::new(move |name| places.get(name).cloned())
+}
+
+/// Shows the licences that have to be agreed to, and agrees where that is asked for.
+fn show_terms(app: &App, names: &[ModelName], accept: bool) -> anyhow::Result<()> {
+    let catalog = app.catalog();
+    for name in names {
+        let family = catalog.resolve(Some(name.as_str()))?.family;
+        let Some(terms) = family.and_then(|family| family.terms()) else { continue };
+        eprintln!("{name}: the licence is {}. {}", terms.licence, terms.notice);
+        if accept {
+            app.store().agree(terms)?;
+        }
+    }
+    Ok(())
 }
 
 /// What is damaged is fetched again, also where its size is right.

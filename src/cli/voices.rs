@@ -61,7 +61,7 @@ pub(super) async fn find(app: &App, model: Option<&str>, task: TaskKind, name: &
     // A name has neither a dot nor a slash.
     if name.contains(['.', '/']) && Path::new(name).is_file() {
         let recording = recording::read(Path::new(name)).await.with_context(|| format!("{name} cannot be read"))?;
-        return Ok(VoiceInput::Reference(voices.of_sample(recording).await.with_context(|| name.to_owned())?));
+        return Ok(VoiceInput::Reference(voices.of_sample(recording, None).await.with_context(|| name.to_owned())?));
     }
     Ok(app.service().voice(model, task, name).await?)
 }

@@ -237,6 +237,14 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
          An array, or one text with `:` between the folders.",
     ),
     Setting::new(
+        "store.accepted_licences",
+        "none",
+        &Maybe::<Config, _>("none", &NAMES, |c, v| c.store.accepted_licences = v.unwrap_or_default()),
+        "Licences of weights that ask for more than most, and that who runs the server agrees to, such as \
+         `boson-higgs-audio-2-community`: without it nothing of such a model is fetched. `sconce pull --accept-licence` says \
+         the same once for a cache. What is in a cache or a folder already is served.",
+    ),
+    Setting::new(
         "store.other_caches",
         "found",
         &Maybe::<Config, _>("found", &PATHS, |c, v| c.store.other_caches = v.unwrap_or_default()),
@@ -473,8 +481,8 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         "auto",
         &To::<Config, _>(&DTYPE, |c, v| c.runtime.dtype = v),
         "Type of weights and activations: `f32`, `f16`, `bf16`, or `q8`, in which the weights of linear layers have eight \
-         bits, on a CPU, in Whisper, Chatterbox and Zonos. `auto` is what is usual for a model's family: on a CPU `q8` for \
-         Whisper where the processor multiplies eight bits fastest, and f32 for all else; on an accelerator f16.",
+         bits, on a CPU, in Whisper, Chatterbox, Zonos and Higgs Audio. `auto` is what is usual for a model's family: on a CPU `q8` for \
+         Whisper where the processor multiplies eight bits fastest, and f32 for all else; on an accelerator f16, for Higgs Audio bf16.",
     ),
     Setting::new(
         "runtime.cpu_kernels",
@@ -908,6 +916,14 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
          the machine to say.",
     ),
     Setting::new(
+        "voices.transcriber",
+        "none",
+        &Maybe::<Config, _>("none", &NAME, |c, v| c.service.transcriber = v),
+        "A model of this server that writes down what is said in the recording of a voice, where nobody did and the model that \
+         is to speak in the voice has to know (Higgs Audio). It is loaded for that like for any request, and what it wrote is \
+         kept as long as there is memory for it. Without it such a request is refused.",
+    ).live(),
+    Setting::new(
         "live.max_sessions",
         "64",
         &To::<Config, _>(&COUNT, |c, v| c.service.live.max_sessions = v),
@@ -1167,6 +1183,7 @@ pub(super) fn blank() -> Config {
         },
         store: store::Config {
             cache_dir: PathBuf::new(),
+            accepted_licences: vec![String::new()],
             read_only: vec![PathBuf::new()],
             other_caches: vec![PathBuf::new()],
             own_caches: BTreeMap::new(),
@@ -1240,6 +1257,7 @@ pub(super) fn blank() -> Config {
             normalize_loudness: true,
             listening: crate::listening::Config::default(),
             voices: Some(PathBuf::new()),
+            transcriber: Some(String::new()),
             voice_memory: 0,
             live: service::live::LiveConfig {
                 max_sessions: usize::MAX,

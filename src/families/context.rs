@@ -7,7 +7,10 @@ use candle_core::DType;
 
 use crate::{
     model::{Backing, LoadError, ModelFiles, Placement, Precision},
-    nn::{ComputeContext, weights::QuantizedFile},
+    nn::{
+        ComputeContext,
+        weights::{QuantizedFile, unneeded},
+    },
 };
 
 /// For the networks of a model that are quantised where it is, or computed in `bf16`.
@@ -80,4 +83,21 @@ pub(super) fn weights(
     }
     // Those that leave their file need no copy of the whole before.
     files.weights(part, name, if context.detached { Backing::Mapped } else { place.weights })
+}
+
+/// The same of a file with tensors that are not `needed`, which are not read.
+pub(super) fn needed_weights(
+    context: &ComputeContext,
+    files: &ModelFiles,
+    part: &str,
+    name: &str,
+    place: &Placement,
+    needed: impl Fn(&str) -> bool,
+) -> Result<Bytes, LoadError> {
+    if context.quantized.as_ref().is_some_and(|kept| kept.is_there()) {
+        return files.open(part, name);
+    }
+    let unneeded = unneeded(name, &files.beginning(part, name)?.0, needed);
+    let backing = if context.detached { Backing::Mapped } else { place.weights };
+    files.weights_without(part, name, backing, &unneeded)
 }

@@ -7,6 +7,7 @@ pub mod espeak;
 mod espeak_ng;
 #[cfg(test)]
 mod fixtures;
+pub mod higgs;
 pub mod kokoro;
 pub mod lark;
 mod load_error;
@@ -37,6 +38,7 @@ pub const FAMILIES: &[&dyn Family] = &[
     &lark::Lark,
     &chatterbox::Chatterbox,
     &zonos::Zonos,
+    &higgs::Higgs,
     &vosk_tts::VoskTts::ANY,
     &piper::Piper::ANY,
     &kokoro::Kokoro::ANY,

@@ -184,6 +184,12 @@ impl Backend for Local {
                 report.send_replace(meter.read(&progress, Instant::now()));
             };
             let family = family(store, spec.families, &spec.parts, &tell).await?;
+            if let Some(terms) = family.terms()
+                && spec.parts.iter().any(|(_, source)| source.is_remote())
+                && local.look(&spec).await.is_none()
+            {
+                store.check_terms(&spec.parts, terms).map_err(|error| of_store(&error))?;
+            }
             placer.check_dtype(family, &spec.overrides).map_err(|error| Failure::of(&error))?;
             let choose = |part: &str, listing: &[String]| family.files(part, listing);
             let plan = store.plan(&spec.parts, &choose, &tell).await;
@@ -386,7 +392,9 @@ fn unsupported(reason: String) -> Failure {
 fn of_store(error: &StoreError) -> Failure {
     let failure = Failure::of(error);
     match error {
-        StoreError::Denied { gated: true, .. } => Failure { obstacle: Some(Obstacle::Gated), ..failure },
+        StoreError::Denied { gated: true, .. } | StoreError::Terms { .. } => {
+            Failure { obstacle: Some(Obstacle::Gated), ..failure }
+        }
         _ => failure,
     }
 }

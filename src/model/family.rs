@@ -3,10 +3,11 @@
 use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc};
 
 use super::{
-    Batch, DeviceId, LoadError, ModelFiles, NoProgram, Outside, Placement, Precision, Program, Programs, Signal,
+    Batch, DeviceId, LoadError, ModelFiles, NoProgram, Outside, Placement, Precision, Program, Programs, RequestError,
+    Signal,
 };
 use crate::{
-    speech::{Convert, Synthesize, TaskKind, Transcribe},
+    speech::{Convert, Synthesize, SynthesizeOptions, TaskKind, Transcribe},
     text::{ChunkLimits, LengthCheck, Phonemizer, Script},
 };
 
@@ -114,6 +115,11 @@ pub trait Family: Sync {
         one.then_some(first.as_ref())
     }
 
+    /// Which words of a text its models read themselves, such as who speaks: they are not spelled out, whatever else is in them.
+    fn tags(&self) -> fn(&str) -> bool {
+        |_| false
+    }
+
     /// Whether its models speak as `instructions` say.
     fn follows_instructions(&self) -> bool {
         false
@@ -122,6 +128,33 @@ pub trait Family: Sync {
     /// Whether its models speak higher or lower where a text asks for it.
     fn follows_pitch(&self) -> bool {
         false
+    }
+
+    /// Whether its models speak the parts of a dialogue in a voice each: where not, a list of voices is refused.
+    fn speaks_dialogue(&self) -> bool {
+        false
+    }
+
+    /// Whether its models speak in the voice of a recording only if they are told what is said in it. Where nobody wrote that
+    /// down another model of this server may, if the configuration names one.
+    fn needs_transcript(&self) -> bool {
+        false
+    }
+
+    /// What is wrong with a text, or with what is said of it, as far as can be told before a model is loaded for it. Each chunk
+    /// is checked once more by the model.
+    fn check(&self, _text: &str, _options: &SynthesizeOptions) -> Result<(), RequestError> {
+        Ok(())
+    }
+
+    /// Who does what its models do not, where callers are likely to ask them: reads well as a sentence.
+    fn instead(&self, _task: TaskKind) -> Option<&'static str> {
+        None
+    }
+
+    /// What must be agreed to before files of its well-known models are fetched; `None`: nothing beyond their licence.
+    fn terms(&self) -> Option<&'static Terms> {
+        None
     }
 
     /// Voices that its models have themselves, the usual one first; empty where each model has others, or none.
@@ -243,6 +276,15 @@ pub struct Preset {
     pub licence: &'static str,
     /// Parameters in millions, for people.
     pub million_parameters: u32,
+}
+
+/// A licence of weights that somebody has to agree to, since it asks for more than most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// As [`Preset::licence`].
+    pub licence: &'static str,
+    /// What it asks for, in short, and where it can be read.
+    pub notice: &'static str,
 }
 
 /// One of the `options` of a request that only a family has.

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io,
+    ops::Range,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
@@ -132,9 +133,21 @@ impl ModelFiles {
 
     /// A file of weights, read from front to back by every thread of the current pool: nobody waits for it later.
     pub fn weights(&self, part: &str, file: &str, backing: Backing) -> Result<Bytes, LoadError> {
+        self.weights_without(part, file, backing, &[])
+    }
+
+    /// The same, where nobody will look at some ranges of it: they are not read, and take no memory. What stands there is the file
+    /// or zeros.
+    pub fn weights_without(
+        &self,
+        part: &str,
+        file: &str,
+        backing: Backing,
+        unneeded: &[Range<usize>],
+    ) -> Result<Bytes, LoadError> {
         self.bytes(part, file, |path| match backing {
-            Backing::Mapped => mapped_whole(path),
-            Backing::Copied => copied(path),
+            Backing::Mapped => mapped_whole(path, unneeded),
+            Backing::Copied => copied(path, unneeded),
         })
     }
 
@@ -186,26 +199,33 @@ impl ModelFiles {
 
 // === reading ===
 
-fn mapped_whole(path: &Path) -> io::Result<Bytes> {
+fn mapped_whole(path: &Path, unneeded: &[Range<usize>]) -> io::Result<Bytes> {
     let mapped = Mapped::open(path)?;
-    pieces(mapped.len()).try_for_each(|(at, len)| populate(mapped.map(), at, len))?;
+    pieces(mapped.len(), unneeded).try_for_each(|(at, len)| populate(mapped.map(), at, len))?;
     Ok(Bytes::from_owner(mapped))
 }
 
-fn copied(path: &Path) -> io::Result<Bytes> {
+fn copied(path: &Path, unneeded: &[Range<usize>]) -> io::Result<Bytes> {
     let file = File::open(path)?;
     let mut memory = MmapMut::map_anon(usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?)?;
     #[cfg(target_os = "linux")]
     // Fewer and larger pages come faster. Where the system has none, small ones do.
     let _ = memory.advise(memmap2::Advice::HugePage);
-    let pieces = memory.chunks_mut(PIECE).enumerate().par_bridge();
+    let pieces = memory.chunks_mut(PIECE).enumerate();
+    let pieces = pieces.filter(|(at, piece)| is_needed(at * PIECE, piece.len(), unneeded)).par_bridge();
     pieces.try_for_each(|(at, piece)| file.read_exact_at(piece, (at * PIECE) as u64))?;
     Ok(Bytes::from_owner(memory.make_read_only()?))
 }
 
 /// Where each piece begins, and its length. They are taken in order, as a disk likes it.
-fn pieces(len: usize) -> impl ParallelIterator<Item = (usize, usize)> {
-    (0..len).step_by(PIECE).map(move |at| (at, PIECE.min(len - at))).par_bridge()
+fn pieces(len: usize, unneeded: &[Range<usize>]) -> impl ParallelIterator<Item = (usize, usize)> {
+    let all = (0..len).step_by(PIECE).map(move |at| (at, PIECE.min(len - at)));
+    all.filter(|(at, len)| is_needed(*at, *len, unneeded)).par_bridge()
+}
+
+/// Whether anything of a piece is.
+fn is_needed(at: usize, len: usize, unneeded: &[Range<usize>]) -> bool {
+    !unneeded.iter().any(|range| range.start <= at && at + len <= range.end)
 }
 
 /// Brings a piece into memory and into the tables of this process. Here a file that cannot be read is still an error.
@@ -241,6 +261,22 @@ mod tests {
         for backing in [Backing::Mapped, Backing::Copied] {
             assert!(files.weights("model", "weights", backing).unwrap() == content, "{backing:?}");
         }
+    }
+
+    #[test]
+    fn what_nobody_needs_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights");
+        std::fs::write(&path, vec![7; 4 * PIECE]).unwrap();
+        let mut files = ModelFiles::default();
+        files.insert("model", "weights", Location::Disk(path));
+        // Of the second piece all, of the third some.
+        let unneeded = [PIECE..2 * PIECE + 9];
+        let copy = files.weights_without("model", "weights", Backing::Copied, &unneeded).unwrap();
+        let read: Vec<bool> = copy.chunks(PIECE).map(|piece| piece.iter().all(|&byte| byte == 7)).collect();
+        assert_eq!((read, copy.len()), (vec![true, false, true, true], 4 * PIECE));
+        let mapped = files.weights_without("model", "weights", Backing::Mapped, &unneeded).unwrap();
+        assert!(mapped.iter().all(|&byte| byte == 7), "the file is there for whoever looks");
     }
 
     #[test]

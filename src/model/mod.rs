@@ -21,7 +21,7 @@ mod worker;
 
 pub use batch::{Admission, Batch};
 pub use embedded::{EMBEDDED, EmbeddedModel};
-pub use family::{Availability, Broken, Family, Knob, Model, OwnVoice, Preset};
+pub use family::{Availability, Broken, Family, Knob, Model, OwnVoice, Preset, Terms};
 pub use files::{Location, ModelFiles};
 pub use flow::FlowLimits;
 pub use input::{Input, InputClosed, InputSender};

@@ -34,6 +34,8 @@ pub struct Config {
     pub normalize_loudness: bool,
     /// Where recordings of speakers lie; absent: there are none.
     pub voices: Option<PathBuf>,
+    /// The model that writes down what is said in a recording of a speaker, where nobody did; absent: none does.
+    pub transcriber: Option<String>,
     /// Bytes of decoded recordings of speakers that are kept for the next request.
     pub voice_memory: u64,
     /// The networks that hear beside the models.

@@ -21,13 +21,15 @@ pub enum ServiceError {
     Unknown(#[from] Unknown),
     #[error("{model} cannot be served here: {reason}")]
     Unsupported { model: ModelName, reason: String },
-    #[error("{model} does not {task}{}; {}", it_can(.can), who_can(*.task, .others))]
+    #[error("{model} does not {task}{}; {}{}", it_can(.can), who_can(*.task, .others), advice(.instead))]
     WrongTask {
         model: ModelName,
         task: TaskKind,
         can: &'static [TaskKind],
         /// Who could.
         others: Vec<ModelName>,
+        /// What its family says to who asks for it.
+        instead: Option<&'static str>,
     },
     #[error(transparent)]
     Audio(#[from] DecodeError),
@@ -53,6 +55,8 @@ pub enum ServiceError {
     Diarization(#[from] DiarizationError),
     #[error("the reference of the speaker {name:?} cannot be heard: {error}")]
     KnownSpeaker { name: String, error: Box<ServiceError> },
+    #[error("what is said in the recording of the voice cannot be written down: {0}")]
+    NoTranscript(Box<ServiceError>),
     #[error(transparent)]
     Text(#[from] TextError),
     #[error(transparent)]
@@ -108,6 +112,10 @@ fn who_can(task: TaskKind, models: &[ModelName]) -> String {
     }
 }
 
+fn advice(instead: &Option<&'static str>) -> String {
+    instead.map(|advice| format!(". {advice}")).unwrap_or_default()
+}
+
 // === impl ServiceError ===
 
 impl ServiceError {
@@ -122,7 +130,7 @@ impl ServiceError {
             Self::Request(error) => Some(error),
             Self::Voice(error) => Some(error),
             Self::Diarization(error) => Some(error),
-            Self::KnownSpeaker { error, .. } => Some(error.as_ref()),
+            Self::KnownSpeaker { error, .. } | Self::NoTranscript(error) => Some(error.as_ref()),
             Self::NoSpeakerNetwork
             | Self::Unsupported { .. }
             | Self::WrongTask { .. }
@@ -156,6 +164,7 @@ impl Fault for ServiceError {
             | Self::Request(_)
             | Self::Diarization(_)
             | Self::KnownSpeaker { .. }
+            | Self::NoTranscript(_)
             | Self::Voice(_) => self.inner().map_or(Kind::Internal, Fault::kind),
         }
     }
@@ -178,6 +187,7 @@ impl Fault for ServiceError {
             Self::Text(_) | Self::Prosody(_) => Some("text"),
             Self::NoSpeakerNetwork => Some("diarize"),
             Self::KnownSpeaker { .. } => Some("known_speaker_references"),
+            Self::NoTranscript(_) => Some("voice"),
             Self::Unsupported { .. } | Self::WrongTask { .. } | Self::Unknown(_) => Some("model"),
             _ => self.inner().and_then(Fault::param),
         }

@@ -39,7 +39,7 @@ pub(super) fn substitute(mut asked: SpeakRequest, of: &Entry, speaker: &Entry) -
     let options = &mut asked.options;
     let keeps = |voice: &VoiceInput| match voice {
         VoiceInput::Named(name) => speaker.has_voice(name) == Some(true),
-        VoiceInput::Reference(_) | VoiceInput::Blend(_) => akin,
+        VoiceInput::Reference(_) | VoiceInput::Blend(_) | VoiceInput::Cast(_) => akin,
     };
     if options.voice.take_if(|voice| !keeps(voice)).is_some() {
         ignored.push("voice");

@@ -6,6 +6,7 @@ mod answer;
 mod call;
 mod channels;
 mod config;
+mod dialogue;
 mod diarization;
 mod error;
 mod fallback;
@@ -24,6 +25,7 @@ mod sound;
 mod sound_stream;
 mod speak;
 mod speech_limits;
+mod transcripts;
 mod voices;
 
 use std::{
@@ -286,6 +288,7 @@ impl Service {
         if let Some(allowance) = &call.allowance {
             allowance.take_characters(characters)?;
         }
+        let text = self.told(entry, text, &call).await?;
         let (ReadText { chunks, check, options }, lease) = match (self.acquire(entry, &call, config.wait).await, again)
         {
             (Ok(lease), _) => (text, lease),
@@ -303,10 +306,17 @@ impl Service {
 
     /// Has a text read for a model.
     async fn read(&self, known: &Known, entry: &Entry, asked: SpeakRequest) -> Result<ReadText, ServiceError> {
-        let asked = self.with_prefix(known.candidates(entry), asked).await?;
+        let families = known.candidates(entry);
+        dialogue::check(families, &asked)?;
+        let asked = self.with_prefix(families, asked).await?;
         let (limits, options) = (known.speech_limits(entry), asked.options.clone());
         let chunks = read_aloud(asked, limits, known.config.lexicon.clone()).await?;
         Ok(ReadText { chunks, check: limits.check, options })
+    }
+
+    /// With what is said in the voices that are to speak.
+    async fn told(&self, entry: &Entry, text: ReadText, call: &Call) -> Result<ReadText, ServiceError> {
+        Ok(ReadText { options: self.with_transcripts(entry, text.options, call).await?, ..text })
     }
 
     /// Has another model speak in the place of one that `error` keeps from it: the first that is there. Where nobody is, the
@@ -323,7 +333,8 @@ impl Service {
         for speaker in fallback::speakers(&known.catalog, entry) {
             let Substitute { asked, ignored } = fallback::substitute(asked.clone(), entry, speaker);
             let ready = async {
-                Ok((self.read(known, speaker, asked).await?, self.acquire(speaker, call, known.config.wait).await?))
+                let text = self.told(speaker, self.read(known, speaker, asked).await?, call).await?;
+                Ok((text, self.acquire(speaker, call, known.config.wait).await?))
             };
             let (id, model, fallback) = (&call.id, &entry.name, &speaker.name);
             match ready.await {
@@ -535,12 +546,15 @@ impl Known {
         let follows_instructions = entry.family.is_some_and(|family| family.follows_instructions());
         let follows_pitch = entry.family.is_some_and(|family| family.follows_pitch());
         let check = entry.family.map_or_else(LengthCheck::default, |family| family.length_check());
+        let untagged: fn(&str) -> bool = |_| false;
+        let tags = entry.family.map_or(untagged, |family| family.tags());
         SpeechLimits {
             max_text: self.config.max_text,
             chunks,
             check,
             language: entry.family.and_then(|family| family.speaks()),
             scripts,
+            tags,
             follows_instructions,
             follows_pitch,
         }
@@ -566,5 +580,6 @@ fn wrong_task(catalog: &Catalog, entry: &Entry, task: TaskKind) -> ServiceError 
         task,
         can: entry.tasks().unwrap_or_default(),
         others: others.filter(|entry| entry.does(task)).map(|entry| entry.name.clone()).collect(),
+        instead: entry.family.and_then(|family| family.instead(task)),
     }
 }

@@ -105,6 +105,7 @@ impl SpeakRequest {
             lexicon,
             limit: limits.max_text,
             scripts: limits.scripts,
+            tags: limits.tags,
         };
         let chunks: VecDeque<Chunk> = text::chunks(&text::read(&self.text, &reading)?, limits.chunks).into();
         match !limits.follows_pitch && chunks.iter().any(|chunk| chunk.prosody().pitch != 0.0) {

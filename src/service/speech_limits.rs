@@ -15,6 +15,8 @@ pub(super) struct SpeechLimits {
     pub language: Option<&'static str>,
     /// That the model speaks; any, if empty.
     pub scripts: &'static [Script],
+    /// Words that it reads itself.
+    pub tags: fn(&str) -> bool,
     /// Whether it follows `instructions`.
     pub follows_instructions: bool,
     /// Whether it speaks higher or lower where a text asks for it.

@@ -35,6 +35,8 @@ use crate::{
 
 /// A recording that is never louder, of full scale 1, is silent.
 const SILENT: f32 = 1e-3;
+/// Bytes of what a model wrote down of recordings, at most: some ten thousand of them.
+const TRANSCRIPTS: u64 = 4 << 20;
 
 /// The voices of this server. Clones share what they know.
 #[derive(Clone, Debug)]
@@ -47,6 +49,8 @@ struct Shared {
     known: Mutex<HashMap<PathBuf, Known>>,
     /// Recordings by their sha256, and, resampled, by that and the rate. Locked as briefly.
     decoded: Mutex<LruCache<Arc<Pcm>>>,
+    /// What a model wrote down of recordings, by their sha256. Locked as briefly.
+    transcripts: Mutex<LruCache<Arc<str>>>,
 }
 
 /// What was found out about a file, and when.
@@ -87,7 +91,8 @@ impl Voices {
     /// Without a folder there are no voices, and none can be added. `memory`: bytes of decoded recordings that are kept.
     pub fn new(folder: Option<PathBuf>, memory: u64) -> Self {
         let decoded = Mutex::new(LruCache::new(memory));
-        Self(Arc::new(Shared { folder, known: Mutex::default(), decoded }))
+        let transcripts = Mutex::new(LruCache::new(TRANSCRIPTS));
+        Self(Arc::new(Shared { folder, known: Mutex::default(), decoded, transcripts }))
     }
 
     /// All of them, by name. A file that is no recording of a voice is left out.
@@ -133,8 +138,13 @@ impl Voices {
     }
 
     /// A voice that a caller shows with a request.
-    pub async fn of_sample(&self, sample: Recording) -> Result<ReferenceVoice, VoiceError> {
-        self.blocking(move |shared| shared.reference(&sample.bytes, sample.hint.as_deref())).await
+    ///
+    /// `transcript`: what is said in it, if the caller says so.
+    pub async fn of_sample(&self, sample: Recording, transcript: Option<String>) -> Result<ReferenceVoice, VoiceError> {
+        let notes = VoiceNotes { transcript, consent: None };
+        notes.check()?;
+        let found = self.blocking(move |shared| shared.reference(&sample.bytes, sample.hint.as_deref())).await?;
+        Ok(ReferenceVoice { transcript: notes.transcript, ..found })
     }
 
     /// A voice at this rate, in hertz. Takes time where it is not kept.
@@ -149,6 +159,16 @@ impl Voices {
         let audio = Arc::new(audio::resample(&voice.audio, rate)?);
         self.0.keep(key, &audio);
         Ok(audio)
+    }
+
+    /// What a model wrote down of a recording before.
+    pub(super) fn transcript(&self, sha256: &str) -> Option<String> {
+        self.0.transcripts.lock().get(sha256).map(|words| words.to_string())
+    }
+
+    pub(super) fn keep_transcript(&self, sha256: &str, words: &str) {
+        let bytes = (sha256.len() + words.len()) as u64;
+        self.0.transcripts.lock().put(sha256.to_owned(), words.into(), bytes);
     }
 
     /// The recording at a path that a caller gave, which must lie in the folder: as it is, or from there on.

@@ -28,5 +28,5 @@ pub use transcribe::{
     TranscriptEvent, Word,
 };
 pub use transcript::{RunningText, Transcript};
-pub use voice::{BlendError, ReferenceVoice, VoiceBlend, VoiceInput};
+pub use voice::{BlendError, CastError, ReferenceVoice, VoiceBlend, VoiceCast, VoiceInput};
 pub use warning::{Warning, WarningCode};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::audio::Pcm;
 
-/// Voices that are blended into one, at most.
+/// Voices that are blended into one, or speak in turn, at most.
 const MOST: usize = 8;
 
 /// A voice, as a family is given it.
@@ -16,6 +16,8 @@ pub enum VoiceInput {
     Reference(ReferenceVoice),
     /// Something between several.
     Blend(VoiceBlend),
+    /// Those of a dialogue, one for each speaker.
+    Cast(VoiceCast),
 }
 
 /// A recording of a speaker. Clones share it.
@@ -32,6 +34,19 @@ pub struct ReferenceVoice {
 /// Voices with weights, which are above 0 and make 1 together. No voice of it is a blend.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VoiceBlend(Vec<(VoiceInput, f32)>);
+
+/// The voices of a dialogue: that of the first speaker, of the second, and so on. None is a blend or a cast.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VoiceCast(Vec<VoiceInput>);
+
+/// Why voices are none of a dialogue.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum CastError {
+    #[error("{0} voices are to speak; 1 to {MOST} would be right")]
+    Count(usize),
+    #[error("each speaker of a dialogue has one voice, and no blend or list of them")]
+    Nested,
+}
 
 /// Why voices cannot be blended.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -53,6 +68,7 @@ impl VoiceInput {
             Self::Named(_) => Vec::new(),
             Self::Reference(reference) => vec![reference],
             Self::Blend(blend) => blend.0.iter_mut().flat_map(|(voice, _)| voice.references_mut()).collect(),
+            Self::Cast(cast) => cast.0.iter_mut().flat_map(Self::references_mut).collect(),
         }
     }
 
@@ -62,6 +78,7 @@ impl VoiceInput {
             Self::Named(_) => Vec::new(),
             Self::Reference(reference) => vec![reference],
             Self::Blend(blend) => blend.0.iter().flat_map(|(voice, _)| voice.references()).collect(),
+            Self::Cast(cast) => cast.0.iter().flat_map(Self::references).collect(),
         }
     }
 }
@@ -77,7 +94,7 @@ impl VoiceBlend {
         if let Some((_, weight)) = voices.iter().find(|(_, weight)| !(weight.is_finite() && *weight > 0.0)) {
             return Err(BlendError::Weight(*weight));
         }
-        if voices.iter().any(|(voice, _)| matches!(voice, VoiceInput::Blend(_))) {
+        if voices.iter().any(|(voice, _)| matches!(voice, VoiceInput::Blend(_) | VoiceInput::Cast(_))) {
             return Err(BlendError::Nested);
         }
         let all: f64 = voices.iter().map(|(_, weight)| f64::from(*weight)).sum();
@@ -86,6 +103,25 @@ impl VoiceBlend {
     }
 
     pub fn voices(&self) -> &[(VoiceInput, f32)] {
+        &self.0
+    }
+}
+
+// === impl VoiceCast ===
+
+impl VoiceCast {
+    /// In the order of the speakers.
+    pub fn new(voices: Vec<VoiceInput>) -> Result<Self, CastError> {
+        if !(1..=MOST).contains(&voices.len()) {
+            return Err(CastError::Count(voices.len()));
+        }
+        match voices.iter().any(|voice| matches!(voice, VoiceInput::Blend(_) | VoiceInput::Cast(_))) {
+            true => Err(CastError::Nested),
+            false => Ok(Self(voices)),
+        }
+    }
+
+    pub fn voices(&self) -> &[VoiceInput] {
         &self.0
     }
 }
@@ -102,6 +138,16 @@ mod tests {
     fn weights_make_one() {
         let blend = VoiceBlend::new(vec![(named("a"), 3.0), (named("b"), 1.0)]).unwrap();
         assert_eq!(blend.voices(), [(named("a"), 0.75), (named("b"), 0.25)]);
+    }
+
+    #[test]
+    fn each_speaker_has_one_voice() {
+        assert_eq!(VoiceCast::new(vec![named("a"), named("b")]).unwrap().voices(), [named("a"), named("b")]);
+        assert_eq!(VoiceCast::new(vec![]), Err(CastError::Count(0)));
+        assert_eq!(VoiceCast::new(vec![named("a"); 9]), Err(CastError::Count(9)));
+        let cast = VoiceInput::Cast(VoiceCast::new(vec![named("a")]).unwrap());
+        assert_eq!(VoiceCast::new(vec![cast.clone()]), Err(CastError::Nested));
+        assert_eq!(VoiceBlend::new(vec![(cast, 1.0)]), Err(BlendError::Nested));
     }
 
     #[test]

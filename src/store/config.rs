@@ -23,6 +23,8 @@ pub struct Config {
     pub endpoints: Vec<SecretUrl>,
     /// Bearer token for gated and private repositories. Only the first endpoint gets it.
     pub token: Option<Secret>,
+    /// Licences that ask for more than most, and that who runs the server agrees to.
+    pub accepted_licences: Vec<String>,
     /// Never touch the network.
     pub offline: bool,
     /// A transfer without a byte for so long is broken off and resumed.

@@ -54,6 +54,11 @@ pub enum StoreError {
     /// `host` reads well in a sentence, here and below: `the hub https://huggingface.co`.
     #[error("{host} has no {source_name}; check the name and the revision")]
     NotFound { host: String, source_name: String },
+    #[error(
+        "its licence {licence} has to be agreed to before its files are fetched: `sconce pull --accept-licence` does so once \
+         for a cache, or store.accepted_licences names it. {notice}"
+    )]
+    Terms { licence: &'static str, notice: &'static str },
     #[error("{host} refuses {source_name} ({status}): {remedy}")]
     Denied { host: String, source_name: String, status: u16, remedy: String, gated: bool },
     #[error("{source_name} cannot be fetched: {host} {reason}")]
@@ -115,7 +120,7 @@ impl StoreError {
             Self::Folder { .. } => "folder",
             Self::Unfit { .. } => "unfit",
             Self::Offline { .. } => "offline",
-            Self::Denied { .. } => "denied",
+            Self::Denied { .. } | Self::Terms { .. } => "denied",
             Self::Unreachable { .. } => "unreachable",
             Self::Foreign { .. } | Self::Unsafe { .. } => "foreign",
             Self::Changed { .. } => "changed",
@@ -152,6 +157,7 @@ impl Fault for StoreError {
             | Self::Offline { .. }
             | Self::NotFound { .. }
             | Self::Denied { .. }
+            | Self::Terms { .. }
             | Self::Foreign { .. }
             | Self::Unsafe { .. }
             | Self::Archive { .. } => true,

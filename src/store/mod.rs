@@ -45,6 +45,7 @@ mod sink;
 mod snapshots;
 mod source;
 mod space;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod transfer;

@@ -32,6 +32,11 @@ pub enum Source {
 // === impl Source ===
 
 impl Source {
+    /// Whether its files come over the network.
+    pub fn is_remote(&self) -> bool {
+        matches!(self, Self::Hub { .. } | Self::Bucket(_) | Self::File(_))
+    }
+
     /// A repository of the hub.
     pub fn hub(repo: &str, revision: Option<&str>) -> Result<Self, SourceError> {
         let revision = revision.unwrap_or(DEFAULT_REVISION);

@@ -120,6 +120,7 @@ fn config(cache_dir: PathBuf, endpoint: &str) -> Config {
         xet_cache: 0,
         reserve: 0,
         keep_derived: true,
+        accepted_licences: Vec::new(),
         verify: Verify::Fetch,
     }
 }

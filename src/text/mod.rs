@@ -79,6 +79,8 @@ pub struct Reading<'a> {
     pub limit: usize,
     /// What the model's letters are; empty: any.
     pub scripts: &'a [Script],
+    /// Words that the model itself knows what to do with, and that stay as they are.
+    pub tags: fn(&str) -> bool,
 }
 
 /// Reads `text` as a stream of things to say and boundaries between them, with at least one letter or digit in it.
@@ -93,7 +95,7 @@ pub fn read(text: &str, reading: &Reading<'_>) -> Result<Vec<Part>, TextError> {
     let nobody = Lexicon::default();
     let lexicon = reading.lexicon.unwrap_or(&nobody);
     for part in parsed(text, reading, english.is_some())? {
-        lexicon.apply(normalised(part, reading.normalize, english, lexicon), &mut parts);
+        lexicon.apply(normalised(part, reading, english, lexicon), &mut parts);
     }
     let parts = parts.into_vec();
     check_spoken(&parts, reading.scripts)?;
@@ -111,11 +113,13 @@ fn parsed(text: &str, reading: &Reading<'_>, english: bool) -> Result<Vec<Part>,
     }
 }
 
-fn normalised(part: Part, normalize: bool, english: Option<English>, lexicon: &Lexicon) -> Part {
+fn normalised(part: Part, reading: &Reading<'_>, english: Option<English>, lexicon: &Lexicon) -> Part {
     let Part::Say(mut span) = part else { return part };
     span.text = match english {
-        _ if !normalize => clean::without_controls(&span.text).into_owned(),
-        Some(english) if span.phonemes.is_none() => english.speak(&clean::fold(&span.text), |word| lexicon.has(word)),
+        _ if !reading.normalize => clean::without_controls(&span.text).into_owned(),
+        Some(english) if span.phonemes.is_none() => {
+            english.speak(&clean::fold(&span.text), |word| (reading.tags)(word) || lexicon.has(word))
+        }
         _ => clean::fold(&span.text),
     };
     Part::Say(span)

@@ -13,6 +13,7 @@ const PLAIN: Reading<'_> = Reading {
     lexicon: None,
     limit: 10_000_000,
     scripts: &[],
+    tags: |_| false,
 };
 const SSML: Reading<'_> = Reading { markup: Markup::Ssml, ..PLAIN };
 const VERBATIM: Reading<'_> = Reading { normalize: false, ..PLAIN };
@@ -26,6 +27,13 @@ fn said(text: &str, reading: &Reading<'_>) -> String {
         Part::Boundary(_) => "|".to_owned(),
     });
     texts.collect()
+}
+
+#[test]
+fn what_the_model_reads_itself_stays_as_it_is() {
+    let tagged = Reading { tags: |word| word == "SPEAKER0", ..PLAIN };
+    assert_eq!(said("[SPEAKER0] Room 2.", &tagged), "[SPEAKER0] Room two.");
+    assert!(!said("[SPEAKER0] Room 2.", &PLAIN).contains("SPEAKER0"));
 }
 
 #[test]

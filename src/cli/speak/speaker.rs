@@ -165,7 +165,7 @@ fn digest(app: &App, model: Option<&str>, markup: Markup, options: &SynthesizeOp
         None => None,
         Some(VoiceInput::Named(name)) => Some(name.clone()),
         Some(VoiceInput::Reference(reference)) => Some(reference.sha256.clone()),
-        Some(VoiceInput::Blend(_)) => None, // nobody can ask for one here
+        Some(VoiceInput::Blend(_) | VoiceInput::Cast(_)) => None, // nobody can ask for one here
     };
     let about = json!({
         "version": env!("CARGO_PKG_VERSION"),

@@ -79,8 +79,8 @@ impl Voices {
                 Err(invalid(&format!("there is no voice {name:?}; there is {OWN}, and that of any recording")))
             }
             Some(VoiceInput::Reference(reference)) => self.of_recording(reference).map(Arc::new),
-            Some(VoiceInput::Blend(_)) => {
-                let message = "this model does not blend voices; give it one".to_owned();
+            Some(VoiceInput::Blend(_) | VoiceInput::Cast(_)) => {
+                let message = "this model does not blend voices, and speaks with one; give it one".to_owned();
                 Err(RequestError::Unsupported { param: "voice", message }.into())
             }
         }

@@ -96,10 +96,12 @@ fn voice(voice: Option<&VoiceInput>, language: Option<&str>, facts: &ProgramFact
                 invalid("voice", message)
             }
         },
-        (Some(VoiceInput::Reference(_) | VoiceInput::Blend(_)), _) => Err(RequestError::Unsupported {
-            param: "voice",
-            message: "this model speaks with its own voices only".to_owned(),
-        }),
+        (Some(VoiceInput::Reference(_) | VoiceInput::Blend(_) | VoiceInput::Cast(_)), _) => {
+            Err(RequestError::Unsupported {
+                param: "voice",
+                message: "this model speaks with its own voices only".to_owned(),
+            })
+        }
         (None, Some(language)) => {
             let code = || languages::code(language).and_then(|code| facts.speaker_of(code));
             match facts.speaker_of(language).or_else(code) {

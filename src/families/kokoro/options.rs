@@ -91,11 +91,11 @@ fn shares(asked: Option<&VoiceInput>, voices: &Voices) -> Result<Vec<(String, f3
         Some(VoiceInput::Blend(parts)) => {
             let part = |(voice, share): &(VoiceInput, f32)| match voice {
                 VoiceInput::Named(name) => Ok((name.clone(), *share)),
-                VoiceInput::Reference(_) | VoiceInput::Blend(_) => Err(foreign()),
+                VoiceInput::Reference(_) | VoiceInput::Blend(_) | VoiceInput::Cast(_) => Err(foreign()),
             };
             parts.voices().iter().map(part).collect()
         }
-        Some(VoiceInput::Reference(_)) => Err(foreign()),
+        Some(VoiceInput::Reference(_) | VoiceInput::Cast(_)) => Err(foreign()),
     }
 }
 

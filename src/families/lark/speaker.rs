@@ -115,7 +115,7 @@ fn check(asked: &Synthesize) -> Result<(), RequestError> {
         Some(VoiceInput::Named(name)) => {
             return invalid("voice", format!("there is no voice {name:?}; there is {NAME}"));
         }
-        Some(VoiceInput::Reference(_) | VoiceInput::Blend(_)) => {
+        Some(VoiceInput::Reference(_) | VoiceInput::Blend(_) | VoiceInput::Cast(_)) => {
             return unsupported("voice", "this model speaks with its own voice only");
         }
     }

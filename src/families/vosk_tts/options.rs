@@ -99,7 +99,7 @@ fn speaker(asked: Option<&VoiceInput>, voice: &VoiceConfig) -> Result<i64, Reque
                 RequestError::Invalid { param: "voice", message }
             })
         }
-        Some(VoiceInput::Reference(_) | VoiceInput::Blend(_)) => Err(RequestError::Unsupported {
+        Some(VoiceInput::Reference(_) | VoiceInput::Blend(_) | VoiceInput::Cast(_)) => Err(RequestError::Unsupported {
             param: "voice",
             message: "this model speaks with its own voices only, one at a time".to_owned(),
         }),

@@ -95,6 +95,7 @@ fn voice<'a>(
         }
         Some(VoiceInput::Reference(_)) => unsupported("voice", "this model speaks with its own voices only"),
         Some(VoiceInput::Blend(_)) => unsupported("voice", "this model blends no voices"),
+        Some(VoiceInput::Cast(_)) => unsupported("voice", "this model speaks with one voice; give it one"),
     }
 }
 

@@ -52,6 +52,10 @@ impl Voices {
                 }
                 Ok(Some(sum))
             }
+            Some(VoiceInput::Cast(_)) => {
+                let message = "this model speaks with one voice; give it one".to_owned();
+                Err(RequestError::Unsupported { param: "voice", message }.into())
+            }
         }
     }
 

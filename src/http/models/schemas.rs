@@ -128,6 +128,9 @@ struct ModelStatus {
     watermark: Option<String>,
     /// SPDX expression or name, of the weights; null where it is not known.
     licence: Option<String>,
+    /// What that licence asks for, where it has to be agreed to before the files are fetched.
+    #[schema(nullable = false)]
+    licence_notice: Option<String>,
     /// Null where it is not known.
     million_parameters: Option<u32>,
     /// The configuration names it, or it is the default.

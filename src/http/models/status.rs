@@ -43,6 +43,9 @@ fn model(entry: &Entry, snapshot: &Snapshot) -> Value {
         value["fallback"] = json!({"model": fallback, "speaks": speaks});
     }
     value["licence"] = json!(entry.licence);
+    if let Some(terms) = entry.family.and_then(|family| family.terms()) {
+        value["licence_notice"] = json!(terms.notice);
+    }
     value["million_parameters"] = json!(entry.million_parameters);
     value["listed"] = json!(entry.listed);
     availability::write(&mut value, entry, status);

@@ -24,12 +24,22 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, ANY_PA
 
 /// The recording in an `audio` field, or where that points to.
 pub(in crate::http) async fn recording(api: &Api, audio: Arc<Value>) -> Result<Recording, Problem> {
-    let length = match sent(&audio)? {
+    found(api, audio, &[]).await
+}
+
+/// The same of a speaker, with what is said in it beside it.
+pub(in crate::http) async fn sample(api: &Api, audio: Arc<Value>) -> Result<Recording, Problem> {
+    found(api, audio, &["transcript"]).await
+}
+
+/// `beside`: texts that may stand in the same object.
+async fn found(api: &Api, audio: Arc<Value>, beside: &'static [&'static str]) -> Result<Recording, Problem> {
+    let length = match sent(&audio, beside)? {
         Sent::At(uri) => return fetch(api, uri).await,
         Sent::Here(text) => text.len(),
     };
     let bodies = api.bodies.clone();
-    let decode = move || match sent(&audio)? {
+    let decode = move || match sent(&audio, beside)? {
         Sent::Here(text) => from_base64(text, &bodies),
         Sent::At(_) => Err(wrong()),
     };
@@ -45,10 +55,11 @@ enum Sent<'a> {
     At(&'a str),
 }
 
-fn sent(audio: &Value) -> Result<Sent<'_>, Problem> {
+fn sent<'a>(audio: &'a Value, beside: &[&str]) -> Result<Sent<'a>, Problem> {
     let Value::Object(fields) = audio else { return audio.as_str().map(Sent::Here).ok_or_else(wrong) };
     let mut known = ["content", "b64", "uri"].into_iter().filter_map(|name| Some((name, fields.get(name)?.as_str()?)));
-    match (fields.len(), known.next()) {
+    let others = beside.iter().filter(|name| fields.get(**name).is_some_and(Value::is_string)).count();
+    match (fields.len() - others, known.next()) {
         (1, Some(("uri", uri))) => Ok(Sent::At(uri)),
         (1, Some((_, text))) => Ok(Sent::Here(text)),
         _ => Err(wrong()),
@@ -96,7 +107,7 @@ mod tests {
     }
 
     fn here(audio: &Value) -> Recording {
-        match sent(audio).unwrap() {
+        match sent(audio, &[]).unwrap() {
             Sent::Here(text) => from_base64(text, &bodies()).unwrap(),
             Sent::At(uri) => panic!("{uri}"),
         }
@@ -126,7 +137,7 @@ mod tests {
 
     #[test]
     fn an_address_is_one() {
-        assert!(matches!(sent(&json!({"uri": "gs://bucket/a.wav"})).unwrap(), Sent::At("gs://bucket/a.wav")));
+        assert!(matches!(sent(&json!({"uri": "gs://bucket/a.wav"}), &[]).unwrap(), Sent::At("gs://bucket/a.wav")));
     }
 
     #[test]
@@ -138,7 +149,7 @@ mod tests {
             (json!({"uri": "gs://bucket/a.wav", "b64": "UklGRg=="}), "should be base64 text"),
             (json!({"uri": 7}), "should be base64 text"),
         ] {
-            let read = match sent(&audio) {
+            let read = match sent(&audio, &[]) {
                 Ok(Sent::Here(text)) => from_base64(text, &bodies()).map(drop),
                 other => other.map(drop),
             };

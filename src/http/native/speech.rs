@@ -73,8 +73,8 @@ pub(in crate::http) struct Speech {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(
     untagged,
-    expecting = "voice should be a name, {\"id\": …} with a voice of /v1/audio/voices, or names with weights as {\"a\": \
-                 0.7, \"b\": 0.3}"
+    expecting = "voice should be a name, {\"id\": …} with a voice of /v1/audio/voices, names with weights as {\"a\": 0.7, \
+                 \"b\": 0.3}, or a list with a voice for each speaker of a dialogue"
 )]
 #[schema(as = SpeechVoice)]
 pub(in crate::http) enum Voice {
@@ -83,6 +83,19 @@ pub(in crate::http) enum Voice {
     Custom(CustomVoice),
     /// Names with weights: something between them, where the model can do that.
     Blend(BTreeMap<String, f32>),
+    /// One for each speaker of a dialogue, where the model can speak one.
+    Cast(Vec<SpeakerVoice>),
+}
+
+/// The voice of a speaker.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(
+    untagged,
+    expecting = "a voice of a dialogue should be a name, or {\"id\": …} with a voice of /v1/audio/voices"
+)]
+pub(in crate::http) enum SpeakerVoice {
+    Name(String),
+    Custom(CustomVoice),
 }
 
 /// A voice of `/v1/audio/voices`.
@@ -161,6 +174,13 @@ impl Voice {
             Self::Custom(voice) => Ok(AskedVoice::Id(voice.id.clone())),
             Self::Blend(voices) => {
                 Ok(AskedVoice::Blend(voices.iter().map(|(name, weight)| (name.clone(), *weight)).collect()))
+            }
+            Self::Cast(voices) => {
+                let of_speaker = |voice: &SpeakerVoice| match voice {
+                    SpeakerVoice::Name(name) => AskedVoice::named(name),
+                    SpeakerVoice::Custom(voice) => Ok(AskedVoice::Id(voice.id.clone())),
+                };
+                Ok(AskedVoice::Cast(voices.iter().map(of_speaker).collect::<Result<_, _>>()?))
             }
         }
     }

@@ -8,12 +8,16 @@ use super::audio;
 use crate::{
     http::{api::Api, problem::Problem},
     service::{Service, ServiceError, VoiceError},
-    speech::{Kind, TaskKind, VoiceBlend, VoiceInput},
+    speech::{Kind, TaskKind, VoiceBlend, VoiceCast, VoiceInput},
 };
 
 /// OpenAI's own voices, which clients have built in: here they are the model's default voice.
 const OPENAI: [&str; 13] =
     ["alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage", "shimmer", "verse"];
+/// What is said in a recording, beside it.
+const TRANSCRIPT: &str = "transcript";
+/// Speakers of a dialogue, at most.
+const MOST: usize = 8;
 /// Bytes of a voice that is named; that of a folder has 64 letters.
 const LONGEST: usize = 1024;
 
@@ -26,8 +30,10 @@ pub(in crate::http) enum AskedVoice {
     Id(String),
     /// Names with weights.
     Blend(Vec<(String, f32)>),
-    /// A recording of the speaker, as the field `audio` has it.
+    /// A recording of the speaker, as the field `audio` has it, and what is said in it beside that.
     Sample(Arc<Value>),
+    /// One for each speaker of a dialogue.
+    Cast(Vec<AskedVoice>),
 }
 
 /// For whom a voice is looked for.
@@ -56,6 +62,11 @@ impl AskedVoice {
                 }
                 _ => Err(wrong()),
             },
+            Value::Array(voices) if voices.len() <= MOST => {
+                let each = voices.iter().map(|voice| Self::read(&Arc::new(voice.clone())));
+                Ok(Self::Cast(each.collect::<Result<_, _>>()?))
+            }
+            Value::Array(voices) => Err(too_many(voices.len())),
             _ => Err(wrong()),
         }
     }
@@ -86,8 +97,18 @@ impl AskedVoice {
     pub async fn find(self, api: &Api, speaker: Speaker<'_>) -> Result<Option<VoiceInput>, Problem> {
         match self {
             Self::Sample(value) => {
-                let sample = audio::recording(api, value).await.map_err(|problem| problem.about("voice"))?;
-                Ok(Some(VoiceInput::Reference(speaker.service.voices().of_sample(sample).await.map_err(of_voice)?)))
+                let transcript = value.get(TRANSCRIPT).and_then(Value::as_str).map(str::to_owned);
+                let sample = audio::sample(api, value).await.map_err(|problem| problem.about("voice"))?;
+                let found = speaker.service.voices().of_sample(sample, transcript).await.map_err(of_voice)?;
+                Ok(Some(VoiceInput::Reference(found)))
+            }
+            Self::Cast(voices) => {
+                let mut found = Vec::with_capacity(voices.len());
+                for voice in voices {
+                    let of_speaker = Box::pin(voice.find(api, speaker)).await?;
+                    found.push(of_speaker.ok_or_else(unnamed)?);
+                }
+                cast(found)
             }
             named => named.find_named(speaker).await,
         }
@@ -109,6 +130,14 @@ impl AskedVoice {
                 }
                 let blend = VoiceBlend::new(voices).map_err(|error| Problem::invalid("voice", error.to_string()))?;
                 Ok(Some(VoiceInput::Blend(blend)))
+            }
+            Self::Cast(voices) => {
+                let mut found = Vec::with_capacity(voices.len());
+                for voice in voices {
+                    let of_speaker = Box::pin(voice.find_named(speaker)).await?;
+                    found.push(of_speaker.ok_or_else(unnamed)?);
+                }
+                cast(found)
             }
             Self::Sample(_) => {
                 let message = "a voice is named here; POST /v1/audio/voices takes the recording of one";
@@ -138,9 +167,24 @@ fn of_voice(error: VoiceError) -> Problem {
     Problem::from(error).about("voice")
 }
 
+fn cast(voices: Vec<VoiceInput>) -> Result<Option<VoiceInput>, Problem> {
+    let cast = VoiceCast::new(voices).map_err(|error| Problem::invalid("voice", error.to_string()))?;
+    Ok(Some(VoiceInput::Cast(cast)))
+}
+
+fn too_many(voices: usize) -> Problem {
+    Problem::invalid("voice", format!("voice has {voices} voices; 1 to {MOST} would be right"))
+}
+
+/// One of OpenAI's, which here is nobody's in particular.
+fn unnamed() -> Problem {
+    Problem::invalid("voice", "a speaker of a dialogue needs a voice of /v1/audio/voices, or a recording")
+}
+
 fn wrong() -> Problem {
     let message = "voice should be a name, {\"id\": …} with a voice of /v1/audio/voices, names with weights as \
-                   {\"a\": 0.7, \"b\": 0.3}, or a recording as audio has it";
+                   {\"a\": 0.7, \"b\": 0.3}, a recording as audio has it, or a list with one of these for each speaker of a \
+                   dialogue";
     Problem::invalid("voice", message)
 }
 
@@ -163,11 +207,15 @@ mod tests {
         assert_eq!(read(json!("model:anna")).unwrap(), AskedVoice::Name("model:anna".to_owned()));
         assert_eq!(read(json!({"id": "anna"})).unwrap(), AskedVoice::Id("anna".to_owned()));
         assert!(matches!(read(json!({"uri": "gs://a/b"})).unwrap(), AskedVoice::Sample(_)));
+        let cast = AskedVoice::Cast(vec![AskedVoice::Name("anna".to_owned()), AskedVoice::Id("bob".to_owned())]);
+        assert_eq!(read(json!(["anna", {"id": "bob"}])).unwrap(), cast);
     }
 
     #[test]
     fn what_is_no_voice_is_refused() {
-        for wrong in [json!(""), json!(7), json!(["a"]), json!({"name": "anna"}), json!("a,b"), json!("a:0.5,b:x")] {
+        let many = json!(["a"; 9].to_vec());
+        for wrong in [many, json!(""), json!(7), json!([7]), json!({"name": "anna"}), json!("a,b"), json!("a:0.5,b:x")]
+        {
             assert_eq!(read(wrong.clone()).unwrap_err().param.as_deref(), Some("voice"), "{wrong}");
         }
         assert!(read(json!("a".repeat(2000))).is_err());

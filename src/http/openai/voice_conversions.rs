@@ -167,7 +167,7 @@ impl Voice {
             Self::Usual => Ok(None),
             Self::Asked(voice) => voice.find_named(speaker).await,
             Self::Sample(sample) => {
-                let found = api.service.voices().of_sample(sample).await;
+                let found = api.service.voices().of_sample(sample, None).await;
                 Ok(Some(VoiceInput::Reference(found.map_err(|error| Problem::from(error).about("target"))?)))
             }
         }

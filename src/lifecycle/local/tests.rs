@@ -85,6 +85,7 @@ fn server(specs: Vec<ModelSpec>) -> (Lifecycle, TempDir) {
     let registry = prometheus::Registry::new();
     let cache = TempDir::new().unwrap();
     let store = store::Config {
+        accepted_licences: Vec::new(),
         cache_dir: cache.path().to_owned(),
         read_only: Vec::new(),
         other_caches: Vec::new(),

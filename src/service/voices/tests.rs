@@ -173,7 +173,7 @@ async fn a_recording_is_decoded_and_resampled_once() {
     let one = voices.reference("anna".to_owned()).await.unwrap();
     let kept = |audio: &Arc<Pcm>| Arc::ptr_eq(&one.audio, audio);
     assert!(kept(&voices.reference("anna".to_owned()).await.unwrap().audio));
-    assert!(kept(&voices.of_sample(tone(2.0, 0.5)).await.unwrap().audio), "who sends the same recording");
+    assert!(kept(&voices.of_sample(tone(2.0, 0.5), None).await.unwrap().audio), "who sends the same recording");
     assert!(kept(&voices.at_rate(&one, 24_000).unwrap()), "it is at that rate");
     let slower = voices.at_rate(&one, 16_000).unwrap();
     assert_eq!((slower.rate(), slower.seconds()), (16_000, 2.0));
