@@ -39,4 +39,8 @@ async fn a_speaker_without_a_voice_and_too_many_of_them_are_refused() {
         let message = refused(&server, &instance(asked.clone())).await;
         assert!(message.contains(said), "{said}: {message}");
     }
+    // A model of one voice is not given two.
+    let lark = json!({"model": "sconce/lark.en", "text": "Good morning.", "voice": ["anna", "bob"]});
+    let message = refused(&server, &lark).await;
+    assert!(message.contains("this model speaks with one voice; give it one"), "{message}");
 }

@@ -1,15 +1,21 @@
-//! From the hub: consent, names and room.
+//! From the hub: consent, room, and a worker with two models.
+
+use std::fs;
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use super::FRAMES;
 use crate::support::{
-    Server,
+    Server, chatterbox, checkout,
     higgs::{self, LICENCE},
     hub::Hub,
-    native::ask,
+    native::{ask, content},
+    recording,
 };
+
+const CHATTERBOX: &str = "ResembleAI/chatterbox";
 
 fn spoken(model: &str) -> Value {
     json!({"model": model, "text": "Good morning to you.", "seed": 3, "options": {"max_new_tokens": FRAMES}})
@@ -59,4 +65,64 @@ async fn a_device_that_is_too_small_is_told_before_anything_comes() {
     let message = answer["error"]["message"].as_str().unwrap();
     assert!(message.contains("needs") && message.contains("1000000"), "{message}");
     assert_eq!(hub.downloads("model.safetensors"), 0);
+}
+
+/// The settings of the endpoint, on a volume that is here.
+fn endpoint(volume: &TempDir) -> Vec<(String, String)> {
+    let text = fs::read_to_string(checkout("deploy/runpod/chatterbox-higgs.json")).unwrap();
+    let endpoint: Value = serde_json::from_str(&text).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().replace("/runpod-volume", volume.path().to_str().unwrap());
+    let pairs = endpoint["variables"]["input"]["template"]["env"].as_array().unwrap().iter();
+    let pairs = pairs.map(|pair| (text(&pair["key"]), text(&pair["value"])));
+    let elsewhere = ["PORT", "PORT_HEALTH", "SCONCE_RUNTIME__REQUIRE_GPU"];
+    pairs.filter(|(name, _)| !elsewhere.contains(&name.as_str())).collect()
+}
+
+fn publish_chatterbox(hub: &Hub) {
+    let english = chatterbox::english();
+    for entry in fs::read_dir(english.path()).unwrap().map(Result::unwrap) {
+        hub.repo(CHATTERBOX).lfs(entry.file_name().to_str().unwrap(), fs::read(entry.path()).unwrap());
+    }
+}
+
+#[tokio::test]
+async fn fifty_jobs_of_two_models_in_one_worker_cost_two_loads_and_no_fetch() {
+    let (hub, volume) = (Hub::start(), TempDir::new().unwrap());
+    higgs::publish(&hub);
+    publish_chatterbox(&hub);
+    let worker = || {
+        let settings = endpoint(&volume);
+        settings.iter().fold(Server::builder().hub(&hub), |builder, (name, value)| builder.env(name, value)).start()
+    };
+    let first = worker();
+    first.until("/health", 200).await;
+    for (folder, file) in [("chatterbox", "t3_cfg.safetensors"), ("higgs", "tokenizer.json")] {
+        assert_eq!(hub.downloads(file), 1, "{file}");
+        assert!(fs::read_dir(volume.path().join(folder)).unwrap().count() > 0, "{folder} is a folder of its own");
+    }
+    drop(first);
+    // A second worker finds all of it there.
+    let fetched = hub.sent();
+    let server = worker();
+    server.until("/health", 200).await;
+    let loads = || server.metric("sconce_model_load_seconds_count", &[("phase", "load")]);
+    assert_eq!(loads().await, 2.0);
+    let tts = |model: &str, options: Value| json!({"model_type": model, "task": "tts", "text": "Good morning to you.", "seed": 1, "options": options});
+    let jobs = [
+        tts("higgs", json!({"max_new_tokens": FRAMES})),
+        tts("chatterbox", json!({"max_new_tokens": 25, "steps": 1})),
+        json!({"model_type": "chatterbox", "task": "vc", "audio": content(&recording(super::SPEAKER)), "voice": "chatterbox",
+            "seed": 1, "options": {"steps": 1}}),
+    ];
+    for at in 0..50 {
+        let job = json!({"id": format!("job-{at}"), "input": jobs[at % jobs.len()]});
+        let (code, answer) = ask(&server, &job).await;
+        assert_eq!((code, &answer["id"]), (200, &job["id"]), "{answer}");
+        assert!(answer["output"]["audio"]["duration"].as_f64().unwrap() > 0.3, "{answer}");
+    }
+    assert_eq!(loads().await, 2.0, "a job costs no load");
+    assert_eq!(hub.sent(), fetched, "nothing is fetched twice");
+    for model in [CHATTERBOX, higgs::MODEL] {
+        assert_eq!(status(&server, model).await["status"], "ready", "{model}");
+    }
 }
