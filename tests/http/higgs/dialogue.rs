@@ -1,18 +1,47 @@
 //! Several speakers, each with a voice.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{instance, keep, keeping, tone};
-use crate::support::{Server, higgs::Parts, native::refused};
+use super::{FRAMES, MODEL, RATE, instance, keep, keeping, shown, sound, tone};
+use crate::support::{
+    Server,
+    higgs::Parts,
+    native::{bare, furthest, refused},
+};
 
-const TEXT: &str = "[SPEAKER0] Good morning to you. [SPEAKER1] Good morning to you, too.";
+const TEXT: &str = "[SPEAKER0] Yes. [SPEAKER1] No.";
+
+fn dialogue(voice: Value) -> Value {
+    // The likeliest codes go on to the last frame; others may end a text too soon.
+    let options = json!({"max_new_tokens": FRAMES, "temperature": 0, "ras_window": 0});
+    instance(json!({"text": TEXT, "voice": voice, "options": options}))
+}
 
 async fn with_two(parts: &Parts, voices: &TempDir) -> Server {
     let server = keeping(parts, voices).start();
     keep(&server, "anna", tone(1.5, 0.05), Some("What Anna says.")).await;
     keep(&server, "bob", tone(1.5, 0.02), Some("What Bob says.")).await;
     server
+}
+
+#[tokio::test]
+async fn each_speaker_has_a_voice_whatever_route_asks() {
+    let (parts, voices) = (Parts::of("transformers"), TempDir::new().unwrap());
+    let server = with_two(&parts, &voices).await;
+    let usual = sound(&server, &dialogue(json!("higgs"))).await;
+    let both = sound(&server, &dialogue(json!(["anna", {"id": "bob"}]))).await;
+    assert_ne!(both, usual);
+    assert_eq!(sound(&server, &dialogue(json!(["anna", "bob"]))).await, both);
+    assert_ne!(sound(&server, &dialogue(json!(["bob", "anna"]))).await, both);
+    assert_ne!(sound(&server, &dialogue(json!(["anna", shown("Good morning.")]))).await, both);
+    let body = json!({"model": MODEL, "input": TEXT, "voice": ["anna", {"id": "bob"}], "response_format": "pcm", "seed": 7,
+        "sample_rate": RATE, "options": {"max_new_tokens": FRAMES, "temperature": 0, "ras_window": 0}});
+    let streamed = server.post_json("/v1/audio/speech", &body).await;
+    assert_eq!(streamed.status(), 200);
+    let samples = bare(&streamed.bytes().await.unwrap());
+    assert_eq!(samples.len(), both.samples().len());
+    assert!(furthest(&samples, both.samples()) < 1e-4);
 }
 
 #[tokio::test]
