@@ -205,8 +205,8 @@ fn logits_and_the_likeliest_codes_are_those_of_the_reference_late_and_on_time() 
                 // The reference gives the frame of the end as well, with a code in the place of the end.
                 let frames = row.codes(0..row.frames());
                 let ended = row.finish() == Some(Finish::Stopped);
-                let expected = case.frames.concat().into_iter().map(|code| code.min(net.ids().codes - 1));
-                assert_eq!(frames, expected.take(frames.len()).collect::<Vec<_>>(), "{what}");
+                let codes = case.frames.concat().into_iter().map(|code| code.min(net.ids().codes - 1));
+                assert_eq!(frames, codes.take(frames.len()).collect::<Vec<_>>(), "{what}");
                 let kept = case.frames.len() - row.frames();
                 assert!(if ended { kept > 0 } else { kept == 0 }, "{what}: {kept}");
                 assert_eq!(ended, at + 1 == expected.cases.len(), "{what}");
