@@ -21,6 +21,7 @@ mod espeak;
 mod flows_devices;
 mod flows_lifecycle;
 mod health;
+mod higgs;
 mod hub_scenarios;
 mod jobs;
 mod kinds_of_sound;

@@ -19,6 +19,7 @@ SERVICE = ROOT / "deploy/kserve/inference-service.yaml"
 CLOUD_RUN = ROOT / "deploy/cloud-run/service.yaml"
 RUNPOD = ROOT / "deploy/runpod/endpoint.json"
 RUNPOD_CHATTERBOX = ROOT / "deploy/runpod/chatterbox.json"
+RUNPOD_TWO = ROOT / "deploy/runpod/chatterbox-higgs.json"
 
 
 def read(path):
@@ -48,6 +49,7 @@ ENVIRONMENTS = {
     "cloud-run": lambda: pairs(cloud_run_container()["env"]),
     "runpod": lambda: pairs(runpod()["template"]["env"], "key"),
     "runpod-chatterbox": lambda: pairs(runpod(RUNPOD_CHATTERBOX)["template"]["env"], "key"),
+    "runpod-two": lambda: pairs(runpod(RUNPOD_TWO)["template"]["env"], "key"),
 }
 
 
