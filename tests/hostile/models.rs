@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use crate::{
     chance::{Edit, each, edited, edits},
     support::{
-        chatterbox, checkout, espeak, onnx, torch, vosk,
+        chatterbox, checkout, espeak, higgs, onnx, torch, vosk,
         zonos::{self, SPEAKER_FILES},
     },
 };
@@ -302,6 +302,65 @@ fn a_chatterbox_of_damaged_files_is_refused_or_loaded() {
         let (files, _folder) = with_file(multilingual.path(), name, &torch::pickled(hostile));
         let message = family("chatterbox").load(&files, &place()).err().unwrap().to_string();
         assert!(message.contains("os.system"), "{name}: {message}");
+    }
+}
+
+/// Loads a Higgs of these parts with one file in place of its own.
+fn load_higgs(parts: &higgs::Parts, part: &str, name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
+    let mut files = ModelFiles::default();
+    for (part, folder) in [("model", &parts.model), ("codec", &parts.codec)] {
+        for (_, name, location) in files_of(folder.path()).iter() {
+            files.insert(part, name, location.clone());
+        }
+    }
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("file");
+    fs::write(&path, bytes).unwrap();
+    files.insert(part, name, Location::Disk(path));
+    let loaded = catch_unwind(AssertUnwindSafe(|| match family("higgs").footprint(&files, &place()) {
+        Ok(bytes) if bytes > BUDGET => Err("it is too large for this test".to_owned()),
+        _ => family("higgs").load(&files, &place()).map(drop).map_err(|error| error.to_string()),
+    }));
+    let Ok(outcome) = loaded else { return Err(TestCaseError::fail(format!("{part}, {name}: a panic"))) };
+    let message = outcome.err().unwrap_or_default();
+    prop_assert!(message.is_empty() || message.len() > 10, "{message}");
+    prop_assert!(!message.contains(&folder.path().display().to_string()), "{message}");
+    Ok(())
+}
+
+#[test]
+fn a_higgs_with_odd_values_or_damaged_files_is_refused_or_loaded() {
+    let parts = higgs::LAYOUTS.map(higgs::Parts::of);
+    let of = |at: usize, part: &str, name: &str| {
+        let folder = if part == "model" { &parts[at].model } else { &parts[at].codec };
+        fs::read(folder.path().join(name)).unwrap()
+    };
+    let deep = ["", "rope_parameters", "acoustic_model_config", "semantic_model_config", "text_config"];
+    let place = (select(vec![0usize, 1]), select(vec!["model", "codec"]), select(deep.to_vec()));
+    each(40, (place, changes()), |((at, part, field), changes)| {
+        let mut config: Value = serde_json::from_slice(&of(at, part, "config.json")).unwrap();
+        let fields = if config[field].is_object() { &mut config[field] } else { &mut config };
+        let fields = fields.as_object_mut().unwrap();
+        for (place, value) in changes {
+            let keys: Vec<_> = fields.keys().cloned().collect();
+            drop(fields.insert(place.get(&keys).clone(), value.unwrap_or_default()));
+        }
+        load_higgs(&parts[at], part, "config.json", config.to_string().as_bytes())
+    });
+    let files = vec![
+        (0, "model", "tokenizer.json"),
+        (0, "model", "model.safetensors"),
+        (1, "model", "model.safetensors.index.json"),
+        (1, "model", "model-00001-of-00002.safetensors"),
+        (0, "codec", "model.safetensors"),
+        (1, "codec", "model.pth"),
+    ];
+    each(20, (select(files), edits()), |((at, part, name), edits)| {
+        load_higgs(&parts[at], part, name, &edited(&of(at, part, name), &edits))
+    });
+    for part in ["model", "codec"] {
+        let (header, data) = weights(&of(0, part, WEIGHTS));
+        each(20, lies(), |lie| load_higgs(&parts[0], part, WEIGHTS, &lying(&header, &data, lie)));
     }
 }
 

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use crate::{
     libraries::reason,
     program::{Program, outcome, sconce},
-    support::{checkout, hub::Hub, publish_nano, sound},
+    support::{checkout, fixture, higgs, hub::Hub, publish_nano, sound},
 };
 
 const LIGHTS: &str = "assets/recordings/turn-on-the-kitchen-lights.wav";
@@ -101,6 +101,29 @@ fn pull_fills_the_cache_and_verify_checks_it() {
     assert_eq!(code, 0, "{stdout}{stderr}");
     let (stdout, stderr, code) = run("verify");
     assert_eq!(code, 0, "what verify finds pull mends: {stdout}{stderr}");
+}
+
+#[test]
+fn pull_asks_once_for_consent_to_a_licence_that_wants_it() {
+    let hub = Hub::start();
+    higgs::publish(&hub);
+    let cache = TempDir::new().unwrap();
+    let run = |arguments: &[&str]| outcome(sconce(&cache).env("HF_ENDPOINT", hub.url()).args(arguments));
+    let (_, stderr, code) = run(&["pull", "higgs"]);
+    assert_eq!(code, 4, "{stderr}");
+    for part in
+        ["the licence is boson-higgs-audio-2-community", "Llama 3", "--accept-licence", "store.accepted_licences"]
+    {
+        assert!(stderr.contains(part), "{part} is missing in {stderr}");
+    }
+    assert_eq!(hub.downloads("model.safetensors"), 0);
+    let (stdout, stderr, code) = run(&["pull", "--accept-licence", "higgs"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.contains(higgs::MODEL), "{stdout}");
+    // Of another revision, too, for which nobody is asked again.
+    hub.swap(higgs::MODEL, "tokenizer.json", std::fs::read(fixture("higgs/net/boson/tokenizer.json")).unwrap());
+    let (_, stderr, code) = run(&["pull", "higgs"]);
+    assert_eq!(code, 0, "{stderr}");
 }
 
 #[test]
