@@ -155,7 +155,7 @@ async fn what_cannot_be_spoken_is_said_in_every_protocol() {
         (json!({"text": "Hi", "input_type": "html"}), 400, "input_type", "ssml"),
         (json!({"text": "Hi", "voice": "larc"}), 400, "voice", "did you mean lark?"),
         (json!({"text": "Hi", "voice": ""}), 400, "voice", "empty"),
-        (json!({"text": "Hi", "voice": ["lark"]}), 400, "voice", "a name"),
+        (json!({"text": "Hi", "voice": ["lark"]}), 400, "voice", "one voice"),
         (json!({"text": "Hi", "voice": {"id": "nobody"}}), 404, "voice", "nobody"),
         (json!({"text": "Hi", "voice": "lark:0.5,larc:0.5"}), 400, "voice", "did you mean lark?"),
         (json!({"text": "Hi", "voice": {"lark": 0}}), 400, "voice", "above 0"),
