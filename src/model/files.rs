@@ -271,11 +271,12 @@ mod tests {
         let mut files = ModelFiles::default();
         files.insert("model", "weights", Location::Disk(path));
         // Of the second piece all, of the third some.
-        let unneeded = [PIECE..2 * PIECE + 9];
-        let copy = files.weights_without("model", "weights", Backing::Copied, &unneeded).unwrap();
+        let unneeded = PIECE..2 * PIECE + 9;
+        let unneeded = std::slice::from_ref(&unneeded);
+        let copy = files.weights_without("model", "weights", Backing::Copied, unneeded).unwrap();
         let read: Vec<bool> = copy.chunks(PIECE).map(|piece| piece.iter().all(|&byte| byte == 7)).collect();
         assert_eq!((read, copy.len()), (vec![true, false, true, true], 4 * PIECE));
-        let mapped = files.weights_without("model", "weights", Backing::Mapped, &unneeded).unwrap();
+        let mapped = files.weights_without("model", "weights", Backing::Mapped, unneeded).unwrap();
         assert!(mapped.iter().all(|&byte| byte == 7), "the file is there for whoever looks");
     }
 

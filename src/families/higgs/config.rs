@@ -305,8 +305,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_named() {
-        type Change = fn(&mut Value);
-        let cases: [(fn() -> Value, Change, &str); 9] = [
+        /// What makes a configuration, what is changed in it, and what is said of that.
+        type Case = (fn() -> Value, fn(&mut Value), &'static str);
+        let cases: [Case; 9] = [
             (
                 transformers,
                 |c| c["num_key_value_heads"] = json!(3),

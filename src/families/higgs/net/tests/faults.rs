@@ -23,7 +23,7 @@ fn tensors_that_make_no_model_are_named() {
         ),
     ];
     for (layout, change, said) in cases {
-        let error = load_changed(LAYOUTS[layout], &exact(), change).err().expect(said);
+        let error = load_changed(LAYOUTS[layout], &exact(), change).expect_err(said);
         assert!(error.contains(said), "{said}: {error}");
     }
 }
