@@ -181,6 +181,7 @@ fn fetch(endpoint: &str, cache: &str, breaks: bool) -> ExitCode {
         reserve: 0,
         keep_derived: false,
         verify: sconce::store::Verify::Fetch,
+        accepted_licences: Vec::new(),
     };
     let store =
         Store::new(config, Buckets::new(BucketsConfig::default()), &[], &prometheus::Registry::new()).expect("a store");
