@@ -71,7 +71,7 @@ fn too_little_and_what_is_of_another_kind_are_refused() {
         (|c| c.num_attention_heads = Some(3), "which 3 heads do not divide"),
     ];
     for (change, said) in cases {
-        let error = load(&context, change).err().expect(said).to_string();
+        let error = load(&context, change).expect_err(said).to_string();
         assert!(error.contains(said), "{said}: {error}");
     }
 }

@@ -167,7 +167,7 @@ fn what_makes_no_codec_is_named() {
     let error = |change: &dyn Fn(&mut XCodecConfig)| {
         let mut config = config(LAYOUTS[0]);
         change(&mut config);
-        load(&mut weights(LAYOUTS[0]), &exact(), &config).err().expect("a fault").to_string()
+        load(&mut weights(LAYOUTS[0]), &exact(), &config).expect_err("a fault").to_string()
     };
     type Change<'a> = &'a dyn Fn(&mut XCodecConfig);
     let cases: [(Change<'_>, &str); 7] = [
