@@ -143,11 +143,8 @@ tolerations:
 {{- define "sconce.pullPod" -}}
 metadata:
   labels:
-    {{- include "sconce.labels" . | nindent 4 }}
+    {{- include "sconce.labelsWith" (list . .Values.podLabels) | nindent 4 }}
     app.kubernetes.io/component: pull
-    {{- with .Values.podLabels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
   annotations:
     checksum/config: {{ include "sconce.toml" . | sha256sum }}
     {{- with .Values.podAnnotations }}

@@ -22,8 +22,5 @@
 {{- end }}
 
 {{- define "sconce.monitorLabels" -}}
-{{ include "sconce.labels" . }}
-{{- with .Values.metrics.labels }}
-{{ toYaml . }}
-{{- end }}
+{{ include "sconce.labelsWith" (list . .Values.metrics.labels) }}
 {{- end }}
