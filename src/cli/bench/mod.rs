@@ -1,7 +1,7 @@
 //! `sconce bench`: what a model does on this machine, or on a server that runs, by requests over HTTP.
 //!
-//! A [`Subject`](subject::Subject) is chosen, a [`Work`](work::Work) made of it, then [`measure`] has a server load the model and
-//! asks it: one [`level`] after the other, in rounds. What came of it is a [`Report`](report::Report), which [`table`] writes.
+//! A [`Subject`] is chosen, a [`Work`] made of it, then [`measure`] has a server load the model and
+//! asks it: one [`level`] after the other, in rounds. What came of it is a [`Report`], which [`table`] writes.
 
 mod args;
 mod client;
