@@ -14,6 +14,7 @@ mod load_error;
 mod named_language;
 mod normal;
 mod onnx;
+mod option_values;
 pub mod piper;
 mod protobuf;
 mod shared_library;

@@ -1,15 +1,13 @@
 //! What a caller asked, checked against what the model can do.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    ops::{Bound, RangeInclusive},
-};
+use std::ops::Bound;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::net::SamplingOptions;
 use crate::{
+    families::option_values::{by_chance, counted, invalid},
     model::{Knob, KnobValues, RequestError},
     speech::SynthesizeOptions,
 };
@@ -127,25 +125,6 @@ impl Knobs {
             Some((option, value, expected)) => Err(invalid(format!("{option} is {value}; {expected} would be right"))),
         }
     }
-}
-
-fn counted(name: &str, asked: Option<usize>, right: RangeInclusive<usize>) -> Result<Option<usize>, RequestError> {
-    match asked {
-        Some(count) if !right.contains(&count) => {
-            let (least, most) = (right.start(), right.end());
-            Err(invalid(format!("{name} is {count}; {least} to {most} would be right")))
-        }
-        asked => Ok(asked),
-    }
-}
-
-/// Halved often enough for the numbers of JSON.
-fn by_chance() -> u64 {
-    RandomState::new().hash_one("seed") >> 11
-}
-
-fn invalid(message: String) -> RequestError {
-    RequestError::Invalid { param: "options", message }
 }
 
 #[cfg(test)]

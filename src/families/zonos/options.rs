@@ -1,10 +1,6 @@
 //! What a caller asked, checked against what the model can do.
 
-use std::{
-    collections::BTreeMap,
-    hash::{BuildHasher, RandomState},
-    ops::RangeInclusive,
-};
+use std::collections::BTreeMap;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Deserializer};
@@ -15,6 +11,7 @@ use super::{
     text::Language,
 };
 use crate::{
+    families::option_values::{by_chance, counted, invalid},
     model::{Knob, KnobValues, RequestError},
     speech::{ReferenceVoice, SynthesizeOptions},
 };
@@ -349,25 +346,6 @@ fn sampling(knobs: &Knobs, temperature: Option<f32>) -> Result<SamplingOptions, 
         None => Ok(sampling),
         Some((option, value, expected)) => Err(invalid(format!("{option} is {value}; {expected} would be right"))),
     }
-}
-
-fn counted(name: &str, asked: Option<usize>, right: RangeInclusive<usize>) -> Result<Option<usize>, RequestError> {
-    match asked {
-        Some(count) if !right.contains(&count) => {
-            let (least, most) = (right.start(), right.end());
-            Err(invalid(format!("{name} is {count}; {least} to {most} would be right")))
-        }
-        asked => Ok(asked),
-    }
-}
-
-/// Halved often enough for the numbers of JSON.
-fn by_chance() -> u64 {
-    RandomState::new().hash_one("seed") >> 11
-}
-
-fn invalid(message: String) -> RequestError {
-    RequestError::Invalid { param: "options", message }
 }
 
 #[cfg(test)]
