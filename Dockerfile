@@ -49,7 +49,7 @@ COPY src ./src
 # Cargo goes by times, and those of a checkout may be older than the empty program.
 RUN touch src/main.rs src/lib.rs crates/audio/src/lib.rs crates/nn/src/lib.rs \
     && cargo auditable build --locked --profile "${PROFILE}" --features "${FEATURES}" \
-    && install -D "target/${PROFILE}/sconce" /out/usr/local/bin/sconce \
+    && install -s -D "target/${PROFILE}/sconce" /out/usr/local/bin/sconce \
     && rm -rf target
 COPY LICENSE /out/usr/share/doc/sconce/LICENSE
 COPY assets/models/lark.en/NOTICE /out/usr/share/doc/sconce/NOTICE
