@@ -155,7 +155,7 @@ pub enum Cause {
     Preload,
     Request,
     /// `POST /download-models` and its like.
-    Asked,
+    Requested,
     Retry,
     /// Another version is to take its place.
     Update,
@@ -202,7 +202,7 @@ impl Cause {
         match self {
             Self::Preload => "preload",
             Self::Request => "request",
-            Self::Asked => "asked",
+            Self::Requested => "asked",
             Self::Retry => "retry",
             Self::Update => "update",
         }

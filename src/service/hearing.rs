@@ -9,7 +9,7 @@ use super::{
     Service, ServiceError,
     diarization::DiarizationAsk,
     memory::MemoryShare,
-    original::Heard,
+    original::DecodedSound,
     request::Recording,
     sound::{self, Cut, Decoded, Hearing, Sound},
 };
@@ -37,7 +37,12 @@ impl Service {
     }
 
     /// What a model is given of a recording: one sound, or one of each channel. There is at least one.
-    pub(super) async fn hear(&self, sound: Sound, rate: u32, longest: Duration) -> Result<Vec<Heard>, ServiceError> {
+    pub(super) async fn hear(
+        &self,
+        sound: Sound,
+        rate: u32,
+        longest: Duration,
+    ) -> Result<Vec<DecodedSound>, ServiceError> {
         match sound {
             Sound::Undecoded(hearing) => self.decode(hearing, rate, longest).await,
             Sound::Decoded(heard) => Ok(heard),
@@ -45,7 +50,7 @@ impl Service {
     }
 
     #[instrument(name = "decode", level = "debug", skip_all, fields(bytes = hearing.audio.bytes() as i64))]
-    async fn decode(&self, hearing: Hearing, rate: u32, longest: Duration) -> Result<Vec<Heard>, ServiceError> {
+    async fn decode(&self, hearing: Hearing, rate: u32, longest: Duration) -> Result<Vec<DecodedSound>, ServiceError> {
         let Hearing { audio, channels, voice_activity, diarization } = hearing;
         let _permit = self.decoders.acquire().await.map_err(closed)?;
         let (start, mut share, file) = (Instant::now(), self.decoded.nothing(), audio.file());
@@ -65,7 +70,7 @@ impl Service {
         channels: Channels,
         (voice_activity, diarization): (Option<VoiceActivity>, Option<DiarizationAsk>),
         start: Instant,
-    ) -> Result<Vec<Heard>, ServiceError> {
+    ) -> Result<Vec<DecodedSound>, ServiceError> {
         self.metrics.warned(&decoded.warnings);
         let (voices, memory) = (self.listeners.voices.clone(), self.decoded.clone());
         let asked = Cut { channels, voice_activity, diarization, voices, memory };

@@ -22,7 +22,7 @@ pub(super) struct Original {
 }
 
 /// The sound of a recording, or of one of its channels, as a model hears it, and what it is of.
-pub(super) type Heard = (Pcm, Original);
+pub(super) type DecodedSound = (Pcm, Original);
 
 // === impl Original ===
 

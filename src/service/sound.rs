@@ -9,7 +9,7 @@ use super::{
     diarization::DiarizationAsk,
     error::ServiceError,
     memory::{MemoryBudget, MemoryShare},
-    original::{Heard, Original},
+    original::{DecodedSound, Original},
     request::{AudioInput, Recording},
 };
 use crate::{
@@ -40,7 +40,7 @@ pub(super) struct Hearing {
 pub(super) enum Sound {
     /// As it came in.
     Undecoded(Hearing),
-    Decoded(Vec<Heard>),
+    Decoded(Vec<DecodedSound>),
 }
 
 /// A task whose requests may carry sound.
@@ -127,7 +127,7 @@ pub(super) fn cut(
     Decoded { channels, warnings }: Decoded,
     asked: Cut,
     mut share: MemoryShare,
-) -> Result<Vec<Heard>, ServiceError> {
+) -> Result<Vec<DecodedSound>, ServiceError> {
     let Cut { channels: told_apart, voice_activity, diarization, voices, memory } = asked;
     let bytes = |pcm: &Pcm| size_of_val(pcm.samples());
     let diarization = match (diarization, channels.first()) {
@@ -142,7 +142,7 @@ pub(super) fn cut(
         let (pcm, original) = Original::cut(pcm, voice_activity.map(|activity| (activity, &voices)));
         (pcm, if told_apart == Channels::Separate { original.on(at) } else { original })
     };
-    let mut heard: Vec<Heard> = channels.into_iter().enumerate().map(cut).collect();
+    let mut heard: Vec<DecodedSound> = channels.into_iter().enumerate().map(cut).collect();
     share.resize(heard.iter().map(|(pcm, _)| bytes(pcm)).sum())?;
     // They end together, so that one of them holds what is of all.
     if let Some((_, original)) = heard.first_mut() {

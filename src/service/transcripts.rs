@@ -1,6 +1,6 @@
 //! What is said in recordings of speakers, where a model has to know it and nobody wrote it down.
 
-use super::{Asked, Call, Served, Service, ServiceError, metrics::Account};
+use super::{Call, Served, Service, ServiceError, metrics::Account, prepare::TaskInput};
 use crate::{
     catalog::Entry,
     model::RequestError,
@@ -37,7 +37,7 @@ impl Service {
         let account: Account = self.metrics.open(call.protocol, TaskKind::Transcribe).uncounted();
         let audio = reference.audio.as_ref().clone();
         let ask = Transcribe { audio, options: TranscribeOptions::default() };
-        let answer = self.answer(call, account, Asked::Ready(ask)).await.map_err(failed)?;
+        let answer = self.answer(call, account, TaskInput::Ready(ask)).await.map_err(failed)?;
         let words = answer.whole().await.map_err(failed)?.text().trim().to_owned();
         if words.is_empty() {
             let message = "nothing is said in the recording of the voice, as far as the transcriber hears".to_owned();

@@ -47,7 +47,7 @@ pub(super) struct About {
     pub machine: Option<Machine>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<Elsewhere>,
-    pub request: Asked,
+    pub request: BenchRequest,
     /// Of the weights, where they are random.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub random_weights_seed: Option<u64>,
@@ -66,7 +66,7 @@ pub(super) struct Elsewhere {
 
 /// What each request asks.
 #[derive(Debug, Serialize)]
-pub(super) struct Asked {
+pub(super) struct BenchRequest {
     pub task: TaskKind,
     /// Of the recording.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -206,7 +206,7 @@ impl About {
             command: command(args, subject),
             machine,
             server,
-            request: Asked {
+            request: BenchRequest {
                 task: subject.task,
                 sound_seconds: hears.then_some(work.heard),
                 characters: (!hears).then(|| args.text().chars().count()),

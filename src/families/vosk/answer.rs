@@ -10,14 +10,14 @@ struct Answer {
     #[serde(default)]
     text: String,
     #[serde(default)]
-    result: Vec<Heard>,
+    result: Vec<KaldiWord>,
     #[serde(default)]
     alternatives: Vec<Reading>,
 }
 
 /// A word.
 #[derive(Clone, Debug, Deserialize)]
-struct Heard {
+struct KaldiWord {
     word: String,
     /// Seconds.
     start: f64,
@@ -33,7 +33,7 @@ struct Reading {
     /// The logarithm of a likelihood.
     confidence: f64,
     #[serde(default)]
-    result: Vec<Heard>,
+    result: Vec<KaldiWord>,
 }
 
 #[derive(Deserialize)]
@@ -93,7 +93,7 @@ pub fn segment(json: &str, place: Place) -> Result<Option<Segment>, serde_json::
     }))
 }
 
-fn word(heard: &Heard, probability: f32) -> Word {
+fn word(heard: &KaldiWord, probability: f32) -> Word {
     let probability = probability.clamp(0.0, 1.0);
     Word { word: heard.word.clone(), start: heard.start, end: heard.end, probability, channel: None, speaker: None }
 }
@@ -109,9 +109,10 @@ fn posteriors(readings: &[Reading]) -> Vec<f32> {
 /// The words of the best alternative. How sure each is the library does not say: as likely as the alternatives that have the
 /// same word at the same time (word posteriors over an n-best list).
 fn words_of(best: &Reading, all: &[Reading], posteriors: &[f32]) -> Vec<Word> {
-    let probability = |heard: &Heard| {
+    let probability = |heard: &KaldiWord| {
         let has = |reading: &Reading| {
-            let same = |other: &Heard| other.word == heard.word && other.start < heard.end && heard.start < other.end;
+            let same =
+                |other: &KaldiWord| other.word == heard.word && other.start < heard.end && heard.start < other.end;
             reading.result.iter().any(same)
         };
         all.iter().zip(posteriors).filter(|(reading, _)| has(reading)).map(|(_, posterior)| posterior).sum()

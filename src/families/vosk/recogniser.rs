@@ -51,13 +51,13 @@ struct Row {
 }
 
 /// ```text
-/// Hearing ◄──► Waiting (for more sound, or for room) ; Hearing ──► Heard | Failed
+/// Hearing ◄──► Waiting (for more sound, or for room) ; Hearing ──► Finished | Failed
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Hearing,
     Waiting,
-    Heard,
+    Finished,
     Failed,
 }
 
@@ -159,7 +159,7 @@ impl Model for Recogniser {
 impl Row {
     /// Hears a little, if there is something to hear and somebody to tell it.
     fn step(&mut self) {
-        if matches!(self.state, State::Heard | State::Failed) {
+        if matches!(self.state, State::Finished | State::Failed) {
             return;
         }
         self.state = State::Waiting;
@@ -188,7 +188,7 @@ impl Row {
             Next::End => {
                 let json = self.recognizer.last()?;
                 self.tell(&json)?;
-                Ok(State::Heard)
+                Ok(State::Finished)
             }
         }
     }
@@ -241,12 +241,12 @@ impl Row {
     }
 
     fn is_over(&self) -> bool {
-        matches!(self.state, State::Heard | State::Failed) || self.request.over().is_some()
+        matches!(self.state, State::Finished | State::Failed) || self.request.over().is_some()
     }
 
     fn end(self) {
         match (self.request.over(), self.state) {
-            (_, State::Heard) => {
+            (_, State::Finished) => {
                 let (language, duration) = (self.language.clone(), self.seconds());
                 self.request.finish(TranscriptEvent::Done(Summary { language, duration, tokens: 0 }));
             }

@@ -53,13 +53,13 @@ struct Row {
 }
 
 /// ```text
-/// Hearing ◄──► Waiting (for more sound, or for room) ; Hearing ──► Heard | Failed
+/// Hearing ◄──► Waiting (for more sound, or for room) ; Hearing ──► Finished | Failed
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Hearing,
     Waiting,
-    Heard,
+    Finished,
     Failed,
 }
 
@@ -187,7 +187,7 @@ impl Model for Recogniser {
 impl Row {
     /// Hears a little, if there is something to hear and somebody to tell it.
     fn step(&mut self, transducer: &mut Transducer, tokens: &Tokens) {
-        if matches!(self.state, State::Heard | State::Failed) {
+        if matches!(self.state, State::Finished | State::Failed) {
             return;
         }
         self.state = State::Waiting;
@@ -224,7 +224,7 @@ impl Row {
             Next::Pending => self.guess(transducer, tokens),
             Next::End => {
                 self.end_window(transducer, tokens)?;
-                Ok(State::Heard)
+                Ok(State::Finished)
             }
         }
     }
@@ -290,7 +290,7 @@ impl Row {
             Next::Pending => Ok(State::Waiting),
             Next::End if matches!(self.sound, Sound::Over) => {
                 self.tell_rest(0, tokens);
-                Ok(State::Heard)
+                Ok(State::Finished)
             }
             Next::End => {
                 self.sound = Sound::Over;
@@ -374,12 +374,12 @@ impl Row {
     }
 
     fn is_over(&self) -> bool {
-        matches!(self.state, State::Heard | State::Failed) || self.request.over().is_some()
+        matches!(self.state, State::Finished | State::Failed) || self.request.over().is_some()
     }
 
     fn end(self) {
         match (self.request.over(), self.state) {
-            (_, State::Heard) => {
+            (_, State::Finished) => {
                 let (language, duration, tokens) = (self.language.clone(), self.seconds(), self.symbols);
                 self.request.finish(TranscriptEvent::Done(Summary { language, duration, tokens }));
             }

@@ -128,15 +128,15 @@ pub enum SpeechPrefix {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Knobs {
-    emotion: Asked<Vec<f32>>,
-    fmax: Asked<f32>,
-    pitch_std: Asked<f32>,
-    speaking_rate: Asked<f32>,
-    language_id: Asked<f32>,
-    vqscore_8: Asked<OneOrMany>,
-    ctc_loss: Asked<f32>,
-    dnsmos_ovrl: Asked<f32>,
-    speaker_noised: Asked<bool>,
+    emotion: ConditionInput<Vec<f32>>,
+    fmax: ConditionInput<f32>,
+    pitch_std: ConditionInput<f32>,
+    speaking_rate: ConditionInput<f32>,
+    language_id: ConditionInput<f32>,
+    vqscore_8: ConditionInput<OneOrMany>,
+    ctc_loss: ConditionInput<f32>,
+    dnsmos_ovrl: ConditionInput<f32>,
+    speaker_noised: ConditionInput<bool>,
     cfg_scale: Option<f32>,
     temperature: Option<f32>,
     top_p: Option<f32>,
@@ -149,12 +149,12 @@ struct Knobs {
     repetition_window: Option<usize>,
     max_new_tokens: Option<usize>,
     first_block: Option<usize>,
-    audio_prefix: Option<AskedPrefix>,
+    audio_prefix: Option<PrefixInput>,
 }
 
 /// A condition, as it is asked for.
 #[derive(Clone, Debug, Default, PartialEq)]
-enum Asked<T> {
+enum ConditionInput<T> {
     /// As usual.
     #[default]
     Usual,
@@ -175,7 +175,7 @@ enum OneOrMany {
     untagged,
     expecting = "audio_prefix should be base64 of a recording, or {\"id\": …} with one of /v1/audio/voices"
 )]
-enum AskedPrefix {
+enum PrefixInput {
     Base64(String),
     Kept(KeptPrefix),
 }
@@ -193,20 +193,20 @@ pub trait Conditionable {
     fn range(&self, condition: &str) -> Option<ConditionRange>;
 }
 
-// === impl Asked ===
+// === impl ConditionInput ===
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Asked<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for ConditionInput<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Option::deserialize(deserializer)?.map_or(Self::Unconditional, Self::Given))
     }
 }
 
-impl<T> Asked<T> {
-    fn map<U>(self, to: impl FnOnce(T) -> U) -> Asked<U> {
+impl<T> ConditionInput<T> {
+    fn map<U>(self, to: impl FnOnce(T) -> U) -> ConditionInput<U> {
         match self {
-            Self::Usual => Asked::Usual,
-            Self::Unconditional => Asked::Unconditional,
-            Self::Given(value) => Asked::Given(to(value)),
+            Self::Usual => ConditionInput::Usual,
+            Self::Unconditional => ConditionInput::Unconditional,
+            Self::Given(value) => ConditionInput::Given(to(value)),
         }
     }
 }
@@ -236,9 +236,9 @@ impl SpeechOptions {
     }
 }
 
-// === impl AskedPrefix ===
+// === impl PrefixInput ===
 
-impl AskedPrefix {
+impl PrefixInput {
     /// `kept`: what the name means, if it means something.
     fn find(&self, kept: Option<&ReferenceVoice>) -> Result<SpeechPrefix, RequestError> {
         match self {
@@ -267,7 +267,7 @@ fn manner(
         OneOrMany::Many(scores) => scores,
     };
     let rate = match knobs.speaking_rate {
-        Asked::Usual => Asked::Given(SPEAKING_RATE * pace),
+        ConditionInput::Usual => ConditionInput::Given(SPEAKING_RATE * pace),
         rate => rate.map(|rate| rate * pace),
     };
     let asked = [
@@ -285,18 +285,18 @@ fn manner(
     for (name, asked, usual) in asked {
         let range = model.range(name);
         let (numbers, range) = match (asked, range) {
-            (Asked::Unconditional, _) | (Asked::Usual, None) => continue,
+            (ConditionInput::Unconditional, _) | (ConditionInput::Usual, None) => continue,
             // The pace of all texts, which is nothing that was asked for.
-            (Asked::Given(_), None) if name == "speaking_rate" => continue,
-            (Asked::Given(_), None) => {
+            (ConditionInput::Given(_), None) if name == "speaking_rate" => continue,
+            (ConditionInput::Given(_), None) => {
                 let message = format!("this model does not hear of {name}; leave it out, or ask a hybrid");
                 return Err(RequestError::Unsupported { param: "options", message });
             }
-            (Asked::Usual, Some(range)) => match usual {
+            (ConditionInput::Usual, Some(range)) => match usual {
                 Some(usual) => (usual, range),
                 None => continue,
             },
-            (Asked::Given(numbers), Some(range)) => (numbers, range),
+            (ConditionInput::Given(numbers), Some(range)) => (numbers, range),
         };
         check(name, &numbers, &range)?;
         manner.insert(name, if name == "emotion" { shares(&numbers)? } else { numbers });

@@ -130,7 +130,7 @@ pub enum Note {
 pub enum Reason {
     Idle,
     Room,
-    Asked,
+    Requested,
     Updated,
     Removed,
     /// The limits are lower than they were.
@@ -145,7 +145,7 @@ impl Reason {
         match self {
             Self::Idle => "idle",
             Self::Room => "room",
-            Self::Asked => "asked",
+            Self::Requested => "asked",
             Self::Updated => "updated",
             Self::Removed => "removed",
             Self::Limits => "limits",

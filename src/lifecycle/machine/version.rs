@@ -107,7 +107,7 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
         match &mut self.phase {
             Phase::Absent { .. } | Phase::Failed { .. } => {
                 let cause = match (&self.phase, explicit) {
-                    (_, true) => Cause::Asked,
+                    (_, true) => Cause::Requested,
                     (Phase::Failed { .. }, false) => Cause::Retry,
                     _ => Cause::Request,
                 };
@@ -118,7 +118,7 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
                 waiters.push(waiter);
             }
             Phase::Ready { .. } => {
-                self.evict(cx, Reason::Asked);
+                self.evict(cx, Reason::Requested);
                 self.phase.waiters_mut().into_iter().for_each(|waiters| waiters.push(waiter.clone()));
             }
             Phase::Loading { waiters, .. } | Phase::Draining { waiters, .. } | Phase::Unloading { waiters, .. } => {

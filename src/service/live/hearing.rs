@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use super::{line::Lines, stream::Heard};
+use super::{line::Lines, stream::ItemTranscript};
 use crate::{
     service::{Call, Service, ServiceError, TranscribeRequest},
     speech::{Fault, Kind, TaskKind},
@@ -21,7 +21,7 @@ pub(super) async fn hear_whole(
     call: Call,
     request: TranscribeRequest,
     until: Instant,
-) -> Result<Heard, ServiceError> {
+) -> Result<ItemTranscript, ServiceError> {
     let model =
         service.catalog().resolve_for(call.model.as_deref(), TaskKind::Transcribe).map(|entry| entry.name.to_string());
     let line = lines.before(&model.unwrap_or_default());
@@ -47,6 +47,6 @@ pub(super) async fn hear_beginning(
     service: &Service,
     call: Call,
     request: TranscribeRequest,
-) -> Result<Heard, ServiceError> {
+) -> Result<ItemTranscript, ServiceError> {
     Ok(service.overhear(call, request).await?.whole().await?.into())
 }

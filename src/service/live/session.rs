@@ -25,7 +25,7 @@ use super::{
     pace::Pace,
     partials::Speaker,
     room::Place,
-    stream::{self, Feed, Heard},
+    stream::{self, Feed, ItemTranscript},
     turns::{ItemId, ItemLimit, Turn, Turns},
 };
 use crate::{
@@ -131,14 +131,14 @@ struct Pass {
     feed: Option<Feed>,
     /// When the sound was here for which the item is heard before its end.
     due_since: Option<Instant>,
-    work: BoxFuture<'static, Result<Heard, ServiceError>>,
+    work: BoxFuture<'static, Result<ItemTranscript, ServiceError>>,
 }
 
 /// How a pass goes on.
 enum Course {
     /// What the item seems to be so far.
     Partial(String),
-    Over(Result<Heard, ServiceError>),
+    Over(Result<ItemTranscript, ServiceError>),
 }
 
 // === impl Service ===
@@ -359,7 +359,7 @@ impl LiveSession {
         let (call, bytes) = (self.call(), size_of_val(audio.samples()));
         let until = Instant::now() + service.config().request_timeout;
         let work = if audio.duration() < WORDLESS {
-            futures::future::ready(Ok(Heard::default())).boxed()
+            futures::future::ready(Ok(ItemTranscript::default())).boxed()
         } else {
             let lines = self.lines.clone();
             async move { hear_whole(service, lines, call, request, until).await }.boxed()
@@ -432,7 +432,7 @@ impl LiveSession {
         }
     }
 
-    fn passed(&mut self, pass: Pass, outcome: Result<Heard, ServiceError>) {
+    fn passed(&mut self, pass: Pass, outcome: Result<ItemTranscript, ServiceError>) {
         let item = pass.item;
         match outcome {
             Ok(heard) if pass.whole => self.complete(heard),
@@ -470,7 +470,7 @@ impl LiveSession {
         self.events.extend(certain.map(|text| LiveEvent::Delta { item, text }));
     }
 
-    fn complete(&mut self, Heard { text, segments }: Heard) {
+    fn complete(&mut self, ItemTranscript { text, segments }: ItemTranscript) {
         let Some(Whole { item, audio, agreement, since }) = self.whole.pop_front() else { return };
         let protocol = [self.call.protocol];
         self.metrics.final_seconds.with_label_values(&protocol).observe(since.elapsed().as_secs_f64());

@@ -17,7 +17,7 @@ use crate::{
 
 /// What a model heard in an item.
 #[derive(Default)]
-pub(super) struct Heard {
+pub(super) struct ItemTranscript {
     pub text: String,
     pub segments: Vec<Segment>,
 }
@@ -80,7 +80,7 @@ pub(super) async fn hear(
     options: TranscribeOptions,
     rate: u32,
     sound: Sound,
-) -> Result<Heard, ServiceError> {
+) -> Result<ItemTranscript, ServiceError> {
     let beginning = Transcribe { audio: Pcm::new(Vec::new(), rate), options };
     let (answer, input) = service.live(call, beginning).await?;
     let to = answer.input_rate();
@@ -116,7 +116,10 @@ async fn give(
     }
 }
 
-async fn listen(mut answer: Answer<Transcribe>, partials: watch::Sender<String>) -> Result<Heard, ServiceError> {
+async fn listen(
+    mut answer: Answer<Transcribe>,
+    partials: watch::Sender<String>,
+) -> Result<ItemTranscript, ServiceError> {
     let mut segments: Vec<Segment> = Vec::new();
     while let Some(event) = answer.next().await {
         match event? {
@@ -132,9 +135,9 @@ async fn listen(mut answer: Answer<Transcribe>, partials: watch::Sender<String>)
     Err(ServiceError::Internal("the transcription ended without its last piece"))
 }
 
-// === impl Heard ===
+// === impl ItemTranscript ===
 
-impl From<Transcript> for Heard {
+impl From<Transcript> for ItemTranscript {
     fn from(transcript: Transcript) -> Self {
         Self { text: transcript.text(), segments: transcript.segments }
     }

@@ -214,7 +214,7 @@ fn hear_track(
 }
 
 /// What was found out on the way.
-struct Heard {
+struct TrackFacts {
     container: &'static str,
     codec: &'static str,
     truncated: bool,
@@ -229,8 +229,8 @@ fn read_track(
     nth: usize,
     limit: Duration,
     sink: &mut Sink<'_>,
-) -> Result<Option<Heard>, DecodeError> {
-    let mut heard: Option<Heard> = None;
+) -> Result<Option<TrackFacts>, DecodeError> {
+    let mut heard: Option<TrackFacts> = None;
     for part in parts::parts(bytes) {
         let mut reader = match (Reader::open(part, hint, nth), &mut heard) {
             (Ok(Some(reader)), _) => reader,
@@ -251,7 +251,7 @@ fn read_track(
             return Err(error.clone());
         }
         let truncated = fault.is_some() || reader.fell_short(sink.heard().saturating_sub(before));
-        let heard = heard.get_or_insert_with(|| Heard {
+        let heard = heard.get_or_insert_with(|| TrackFacts {
             container: reader.container(),
             codec: reader.codec(),
             truncated,

@@ -182,7 +182,7 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
             waiters.into_iter().partition(|waiter| waiter.condition == WaitCondition::Fetched);
         self.outgrown(cx, None, size, budget, waiters);
         if !files.is_empty() {
-            self.bring(cx, Cause::Asked, TargetState::Files, files);
+            self.bring(cx, Cause::Requested, TargetState::Files, files);
         }
     }
 
