@@ -1,12 +1,13 @@
-//! DAC beside its reference, `DacModel` of transformers, in one run: both have the same random weights of the published shapes
-//! and as many threads, and decode and encode the same in turn.
+//! DAC and X-Codec beside their references, `DacModel` and `HiggsAudioV2TokenizerModel` of transformers, in one run: both have the
+//! same random weights of the published shapes and as many threads, and decode and encode the same in turn.
 //!
-//!     pip install transformers==5.2.0 torch==2.6.0            # into an environment of its own
-//!     export DAC_PYTHON=…/bin/python
+//!     pip install transformers==5.23.0 torch==2.6.0           # into an environment of its own
+//!     export CODEC_PYTHON=…/bin/python
 //!     cargo bench -p sconce-nn --bench codec -- FOLDER        # 306 MB of weights, which are made if there are none
 //!     cargo bench -p sconce-nn --bench codec -- FOLDER --seconds 10 --rounds 5 --threads 2
+//!     cargo bench -p sconce-nn --bench codec -- FOLDER --xcodec
 //!
-//! Without `DAC_PYTHON` there is nobody to compare with, and ours is shown alone. Seconds are by the clock and of processor
+//! Without `CODEC_PYTHON` there is nobody to compare with, and ours is shown alone. Seconds are by the clock and of processor
 //! time; of ours the first is of a whole sound, then of the same in a stream of so many frames at a time, each with a decoder in
 //! `f32` and in `bf16`, as it has beside a model in eight bits.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its figures")]
@@ -23,11 +24,15 @@ use std::{
 use candle_core::{DType, Device};
 use sconce_nn::{
     ComputeContext, Threads,
-    codec::{Dac, DacConfig, DacStream},
+    codec::{Dac, DacConfig, DacStream, XCodec, XCodecConfig, XCodecStream},
     weights::{Loader, Weights},
 };
 
 type Done<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// As the server has it: activations of megabytes are not new pages each time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Frames that a stream is given at a time.
 const STREAMED: [usize; 3] = [1, 8, 40];
@@ -46,44 +51,44 @@ fn main() -> Done<()> {
         given.map_or(Ok(default), |given| given.parse())
     };
     let (seconds, rounds, threads) = (option("--seconds", 10)?, option("--rounds", 3)?, option("--threads", 2)?);
+    let kind = if arguments.iter().any(|argument| argument == "--xcodec") { "xcodec" } else { "dac" };
     let mut reference =
-        env::var("DAC_PYTHON").ok().map(|python| Reference::start(&python, folder, threads)).transpose()?;
+        env::var("CODEC_PYTHON").ok().map(|python| Reference::start(&python, folder, threads, kind)).transpose()?;
     let threads = Threads::start("codec", threads)?;
-    threads.install(|| compare(folder, seconds, rounds, reference.as_mut()))
+    threads.install(|| compare(kind, folder, (seconds, rounds), reference.as_mut()))
 }
 
-fn compare(folder: &Path, seconds: usize, rounds: usize, mut reference: Option<&mut Reference>) -> Done<()> {
-    let dacs = [("f32", load(folder, DType::F32)?), ("bf16", load(folder, DType::BF16)?)];
-    let dac = &dacs[0].1;
-    let frames = seconds * dac.rate() as usize / dac.hop();
-    let codes: Vec<u32> = (0..frames * dac.books()).map(|at| (at * at * 31 % 1009 % dac.codes()) as u32).collect();
-    let samples: Vec<f32> = (0..frames * dac.hop()).map(|at| (at as f32 * 0.031).sin() * 0.5).collect();
+enum Codec {
+    Dac(Box<Dac>),
+    XCodec(Box<XCodec>),
+}
+
+fn compare(
+    kind: &str,
+    folder: &Path,
+    (seconds, rounds): (usize, usize),
+    mut reference: Option<&mut Reference>,
+) -> Done<()> {
+    let codecs = [("f32", Codec::load(kind, folder, DType::F32)?), ("bf16", Codec::load(kind, folder, DType::BF16)?)];
+    let codec = &codecs[0].1;
+    let [rate, hop, books, of_book] = codec.sizes();
+    let frames = seconds * rate / hop;
+    let codes: Vec<u32> = (0..frames * books).map(|at| (at * at * 31 % 1009 % of_book) as u32).collect();
+    let samples: Vec<f32> = (0..frames * hop).map(|at| (at as f32 * 0.031).sin() * 0.5).collect();
     println!("{seconds} s of sound, {frames} frames");
     for _ in 0..rounds {
         let theirs = reference.as_mut().map(|reference| reference.ask("decode", frames)).transpose()?;
-        for (dtype, dac) in &dacs {
-            show(&format!("decode, {dtype}"), measured(|| dac.decode(&codes))?, theirs);
+        for (dtype, codec) in &codecs {
+            show(&format!("decode, {dtype}"), measured(|| codec.stream(&codes, frames * books))?, theirs);
             for at_once in STREAMED {
-                let stream = || -> candle_core::Result<()> {
-                    let mut stream = DacStream::new();
-                    codes.chunks(at_once * dac.books()).try_for_each(|codes| stream.push(dac, codes).map(drop))?;
-                    stream.finish(dac).map(drop)
-                };
-                show(&format!("decode, {dtype}, {at_once} at a time"), measured(stream)?, theirs);
+                let took = measured(|| codec.stream(&codes, at_once * books))?;
+                show(&format!("decode, {dtype}, {at_once} at a time"), took, theirs);
             }
         }
         let theirs = reference.as_mut().map(|reference| reference.ask("encode", frames)).transpose()?;
-        show("encode", measured(|| dac.encode(&samples))?, theirs);
+        show("encode", measured(|| codec.encode(&samples))?, theirs);
     }
     Ok(())
-}
-
-fn load(folder: &Path, decoder: DType) -> Done<Dac> {
-    let config: DacConfig = serde_json::from_slice(&fs::read(folder.join("config.json"))?)?;
-    let file = ("model.safetensors".to_owned(), fs::read(folder.join("model.safetensors"))?.into());
-    let (mut weights, context) = (Weights::open(&[file], "")?, ComputeContext::new(&Device::Cpu, DType::F32));
-    let of_decoder = ComputeContext::new(&Device::Cpu, decoder).with_rounded_activations();
-    Ok(Dac::load(&mut Loader { weights: &mut weights, context: &context }, &of_decoder, "", &config)?)
 }
 
 fn measured<T>(work: impl FnOnce() -> candle_core::Result<T>) -> Done<Took> {
@@ -113,10 +118,10 @@ struct Reference {
 }
 
 impl Reference {
-    fn start(python: &str, folder: &Path, threads: usize) -> Done<Self> {
+    fn start(python: &str, folder: &Path, threads: usize, kind: &str) -> Done<Self> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/codec_reference.py");
         let mut command = Command::new(python);
-        command.arg(script).arg(folder).arg(threads.to_string()).env("OMP_NUM_THREADS", threads.to_string());
+        command.arg(script).arg(folder).arg(threads.to_string()).arg(kind).env("OMP_NUM_THREADS", threads.to_string());
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let answers = BufReader::new(process.stdout.take().ok_or("a pipe")?);
         let mut reference = Self { process, answers };
@@ -140,5 +145,58 @@ impl Drop for Reference {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+// === impl Codec ===
+
+impl Codec {
+    fn load(kind: &str, folder: &Path, decoder: DType) -> Done<Self> {
+        let config = fs::read(folder.join("config.json"))?;
+        let file = ("model.safetensors".to_owned(), fs::read(folder.join("model.safetensors"))?.into());
+        let (mut weights, context) = (Weights::open(&[file], "")?, ComputeContext::new(&Device::Cpu, DType::F32));
+        let of_decoder = ComputeContext::new(&Device::Cpu, decoder).with_rounded_activations();
+        let mut loader = Loader { weights: &mut weights, context: &context };
+        Ok(match kind {
+            "dac" => {
+                let config: DacConfig = serde_json::from_slice(&config)?;
+                Self::Dac(Dac::load(&mut loader, &of_decoder, "", &config)?.into())
+            }
+            _ => {
+                let config: XCodecConfig = serde_json::from_slice(&config)?;
+                Self::XCodec(XCodec::load(&mut loader, &of_decoder, &config)?.into())
+            }
+        })
+    }
+
+    /// Samples a second, samples and codes of a frame, and how many codes a book has.
+    fn sizes(&self) -> [usize; 4] {
+        match self {
+            Self::Dac(dac) => [dac.rate() as usize, dac.hop(), dac.books(), dac.codes()],
+            Self::XCodec(codec) => [codec.rate() as usize, codec.hop(), codec.books(), codec.codes()],
+        }
+    }
+
+    /// Decodes so many codes at a time.
+    fn stream(&self, codes: &[u32], at_once: usize) -> candle_core::Result<()> {
+        match self {
+            Self::Dac(dac) => {
+                let mut stream = DacStream::new();
+                codes.chunks(at_once).try_for_each(|codes| stream.push(dac, codes).map(drop))?;
+                stream.finish(dac).map(drop)
+            }
+            Self::XCodec(codec) => {
+                let mut stream = XCodecStream::new();
+                codes.chunks(at_once).try_for_each(|codes| stream.push(codec, codes).map(drop))?;
+                stream.finish(codec).map(drop)
+            }
+        }
+    }
+
+    fn encode(&self, samples: &[f32]) -> candle_core::Result<Vec<u32>> {
+        match self {
+            Self::Dac(dac) => dac.encode(samples),
+            Self::XCodec(codec) => codec.encode(samples),
+        }
     }
 }

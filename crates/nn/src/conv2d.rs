@@ -69,7 +69,7 @@ impl Conv2d {
                 to.iter_mut().zip(from[tap..].iter().step_by(taps)).for_each(|(to, from)| *to = *from);
             }
         });
-        let patches = Linear::new(&[patches.into()], Some(bias), depth * taps, context)?;
+        let patches = Linear::over_taps(patches, Some(bias), (high * depth, wide), context)?;
         Ok(Self { patches, config, kernels: context.kernels.is_some() })
     }
 

@@ -7,20 +7,17 @@ use candle_core::{DType, Result, Tensor};
 use half::{bf16, f16};
 
 #[cfg(target_arch = "x86_64")]
-use super::cpu::{
-    convolution::convolve_tiled,
-    tiles::{self, TiledMatrix},
-};
+use super::cpu::tiles::{self, TiledMatrix};
 use super::{
     context::ComputeContext,
     cpu::{
         columns::Columns,
-        convolution::convolve,
         detect::SimdLevel,
         epilogue::KernelEpilogue,
         frames::Frames,
         matrix::{Rows, with_rows},
         narrow::{exact, rounded},
+        panel_matrix::PanelMatrix,
         product, q8,
         q8::Q8Weights,
     },
@@ -52,6 +49,8 @@ enum Weight {
     Stored(SimdLevel, Stored),
     Q8(SimdLevel, Q8Weights),
     /// Of a convolution alone.
+    Panels(SimdLevel, PanelMatrix),
+    /// The same for a matrix unit.
     #[cfg(target_arch = "x86_64")]
     Tiled(TiledMatrix),
     /// `[columns, depth]`
@@ -114,8 +113,8 @@ impl Linear {
         Ok(Self { weight, bias, depth, columns })
     }
 
-    /// That of a convolution, over `taps` frames of `depth` side by side: `weight [columns, taps, depth]`. A matrix unit gets it
-    /// as it takes it; the layer can then do nothing else but [`Self::convolve`].
+    /// That of a convolution, over `taps` frames of `depth` side by side: `weight [columns, taps, depth]`. Kernels get it as they
+    /// take it; the layer can then do nothing else but [`Self::convolve`].
     pub(super) fn over_taps(
         weight: Vec<f32>,
         bias: Option<Vec<f32>>,
@@ -123,20 +122,20 @@ impl Linear {
         context: &ComputeContext,
     ) -> Result<Self> {
         let layer = Self::new(&[weight.into()], bias, depth * taps, context)?;
-        #[cfg(target_arch = "x86_64")]
-        if let Weight::Stored(level, stored) = &layer.weight
-            && level.has_tiles()
-        {
-            let tiled = with_stored!(stored, E, parts => {
-                let all = Columns::<E>::new(parts, depth * taps);
-                match all.round_the_other(*level) {
-                    true => TiledMatrix::new::<{ tiles::ROUNDED }, _>(all, depth, taps),
-                    false => TiledMatrix::new::<{ tiles::SPLIT }, _>(all, depth, taps),
+        let Weight::Stored(level, stored) = &layer.weight else { return Ok(layer) };
+        let weight = with_stored!(stored, E, parts => {
+            let all = Columns::<E>::new(parts, depth * taps);
+            match level.has_tiles() {
+                #[cfg(target_arch = "x86_64")]
+                true if all.round_the_other(*level) => {
+                    Weight::Tiled(TiledMatrix::new::<{ tiles::ROUNDED }, _>(all, depth, taps))
                 }
-            });
-            return Ok(Self { weight: Weight::Tiled(tiled), ..layer });
-        }
-        Ok(layer)
+                #[cfg(target_arch = "x86_64")]
+                true => Weight::Tiled(TiledMatrix::new::<{ tiles::SPLIT }, _>(all, depth, taps)),
+                _ => Weight::Panels(*level, PanelMatrix::new(*level, all, depth, taps)),
+            }
+        });
+        Ok(Self { weight, ..layer })
     }
 
     /// The same of a layer that a model may have in eight bits, which it then has if the context says so. What a model looks
@@ -174,6 +173,7 @@ impl Linear {
         }
         match &self.weight {
             Weight::Tensor(weight) => self.plain(x, weight, epilogue),
+            Weight::Panels(..) => candle_core::bail!("a layer over frames was given rows"),
             #[cfg(target_arch = "x86_64")]
             Weight::Tiled(_) => candle_core::bail!("a layer over frames was given rows"),
             Weight::Stored(..) | Weight::Q8(..) => {
@@ -189,6 +189,7 @@ impl Linear {
             candle_core::bail!("there is no row {id} in a table of {}", self.columns);
         }
         match &self.weight {
+            Weight::Panels(..) => candle_core::bail!("a layer over frames is no table"),
             #[cfg(target_arch = "x86_64")]
             Weight::Tiled(_) => candle_core::bail!("a layer over frames is no table"),
             Weight::Tensor(weight) => weight.index_select(&Tensor::new(ids, weight.device())?, 0),
@@ -222,7 +223,7 @@ impl Linear {
             Weight::Q8(level, weights) => q8::multiply(*level, x, weights, kernel),
             #[cfg(target_arch = "x86_64")]
             Weight::Tiled(_) => unreachable!("the weights are laid out for frames"),
-            Weight::Tensor(_) => unreachable!("the weights are a tensor"),
+            Weight::Panels(..) | Weight::Tensor(_) => unreachable!("the weights are laid out for frames, or a tensor"),
         }
     }
 
@@ -230,12 +231,10 @@ impl Linear {
     pub(super) fn convolve(&self, x: Frames<'_>, epilogue: Epilogue<'_>, add: Option<Rows<'_>>) -> Vec<f32> {
         let kernel = self.kernel_epilogue(epilogue, add);
         match &self.weight {
-            Weight::Stored(level, stored) => with_stored!(stored, E, parts => {
-                convolve(*level, x, Columns::<E>::new(parts, self.depth), kernel)
-            }),
+            Weight::Panels(level, panels) => panels.convolve(*level, x, kernel),
             #[cfg(target_arch = "x86_64")]
-            Weight::Tiled(tiled) => convolve_tiled(x, tiled, kernel),
-            Weight::Q8(..) | Weight::Tensor(_) => unreachable!("the weights are not stored as they are"),
+            Weight::Tiled(tiled) => tiled.convolve(x, kernel),
+            Weight::Stored(..) | Weight::Q8(..) | Weight::Tensor(_) => unreachable!("the weights are not over taps"),
         }
     }
 

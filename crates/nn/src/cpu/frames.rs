@@ -1,17 +1,10 @@
 //! The left matrix of a product that is a convolution.
 
-use std::borrow::Cow;
-
-use rayon::prelude::*;
-
 use super::matrix::Rows;
-
-/// Numbers that one task lays out.
-const BLOCK: usize = 1 << 14;
 
 /// Rows that are made of frames: row `r` is the frames `start + r * step + tap * dilation` of all taps, side by side. Frames
 /// before the first that is there, and after the last, are zeros.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Frames<'a> {
     /// Those that are there.
     pub there: Rows<'a>,
@@ -52,32 +45,5 @@ impl<'a> Frames<'a> {
     pub fn frame(&self, at: usize) -> Option<&'a [f32]> {
         let at = usize::try_from(self.start + at as isize).ok()?;
         (at < self.there.count).then(|| self.there.row(at, self.depth))
-    }
-
-    /// In one piece: first the frames whose number divided by the dilation leaves 0, then those that leave 1, and so on, as
-    /// many of each. So the frames of a row are neighbours. Where they are already, nothing is copied.
-    pub fn by_phase(&self) -> Cow<'a, [f32]> {
-        if let Some(there) = self.in_place() {
-            return Cow::Borrowed(there);
-        }
-        let (span, of_phase) = (self.span(), self.span().div_ceil(self.dilation));
-        let mut all = vec![0.0; of_phase * self.dilation * self.depth];
-        let block = (BLOCK / self.depth).max(1);
-        all.par_chunks_mut(block * self.depth).enumerate().for_each(|(at, to)| {
-            for (place, to) in (at * block..).zip(to.chunks_exact_mut(self.depth)) {
-                let at = place % of_phase * self.dilation + place / of_phase;
-                if let Some(frame) = self.frame(at).filter(|_| at < span) {
-                    to.copy_from_slice(frame);
-                }
-            }
-        });
-        Cow::Owned(all)
-    }
-
-    /// All of them, if they are there side by side.
-    fn in_place(&self) -> Option<&'a [f32]> {
-        let (start, span) = (usize::try_from(self.start).ok()?, self.span());
-        let whole = self.dilation == 1 && self.there.stride == self.depth && start + span <= self.there.count;
-        whole.then(|| &self.there.data[start * self.depth..(start + span) * self.depth])
     }
 }

@@ -10,11 +10,23 @@ use candle_core::{CpuStorage, Result, Storage, Tensor};
 pub const PANEL: usize = 32;
 
 /// Some rows of numbers, `stride` apart.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Rows<'a> {
     pub data: &'a [f32],
     pub stride: usize,
     pub count: usize,
+}
+
+/// Rows that are made of frames: of `taps` frames of `depth` numbers each, which begin `apart` from each other. Rows begin
+/// `stride` apart, and may overlap.
+#[derive(Clone, Copy)]
+pub struct TapRows<'a, T> {
+    pub data: &'a [T],
+    pub stride: usize,
+    pub count: usize,
+    pub depth: usize,
+    pub taps: usize,
+    pub apart: usize,
 }
 
 /// A matrix `[depth, columns]` in panels that begin `stride` elements after each other.
@@ -84,6 +96,30 @@ impl<'a, E> Panels<'a, E> {
     }
 }
 
+// === impl TapRows ===
+
+impl<'a> TapRows<'a, f32> {
+    /// Each row is one frame.
+    pub fn single(rows: Rows<'a>, depth: usize) -> Self {
+        Self { data: rows.data, stride: rows.stride, count: rows.count, depth, taps: 1, apart: 0 }
+    }
+}
+
+impl<T> TapRows<'_, T> {
+    /// `count` rows from `first` on.
+    pub fn part(&self, first: usize, count: usize) -> Self {
+        Self { data: &self.data[(first * self.stride).min(self.data.len())..], count, ..*self }
+    }
+
+    /// That there are so many of numbers of a column as a column has, and all that the rows are made of.
+    pub fn check(&self, depth: usize) {
+        assert!(self.taps * self.depth == depth, "{} frames of {} are not {depth} numbers", self.taps, self.depth);
+        let reach = self.taps.saturating_sub(1) * self.apart + self.depth;
+        let last = self.count.saturating_sub(1) * self.stride;
+        assert!(self.count == 0 || last + reach <= self.data.len(), "the left matrix is too small");
+    }
+}
+
 // === impl Rows ===
 
 impl<'a> Rows<'a> {
@@ -103,11 +139,6 @@ impl<'a> Rows<'a> {
         Self { data, count, ..*self }
     }
 
-    /// `count` rows from `first` on, `apart` from each other.
-    pub fn every(&self, apart: usize, first: usize, count: usize) -> Self {
-        Self { data: &self.data[first * self.stride..], stride: apart * self.stride, count }
-    }
-
     /// The same rows without their first `columns` numbers.
     pub fn skip_columns(&self, columns: usize) -> Self {
         Self { data: &self.data[columns.min(self.data.len())..], ..*self }
@@ -120,11 +151,6 @@ impl Target {
     /// Rows that follow each other.
     pub fn new(data: &mut [f32], stride: usize) -> Self {
         Self { data: data.as_mut_ptr(), len: data.len(), stride }
-    }
-
-    /// Rows that are `apart` from each other.
-    pub fn every(&self, apart: usize) -> Self {
-        Self { stride: apart * self.stride, ..*self }
     }
 
     /// From this row and column on.

@@ -4,7 +4,6 @@ pub mod activation;
 pub mod attention;
 pub mod bytes;
 pub mod columns;
-pub mod convolution;
 pub mod depthwise;
 pub mod detect;
 pub mod element;
@@ -16,6 +15,7 @@ pub mod matrix;
 pub mod narrow;
 #[cfg(target_arch = "x86_64")]
 pub mod pairs;
+pub mod panel_matrix;
 pub mod panels;
 pub mod product;
 pub mod q8;

@@ -3,8 +3,8 @@
 use super::{
     detect::SimdLevel,
     element::Element,
-    epilogue::{KernelEpilogue, check_sizes, complete_rows},
-    matrix::{PANEL, Panels, Rows, Target, panels},
+    epilogue::{KernelEpilogue, check_target, complete_rows},
+    matrix::{PANEL, Panels, Rows, TapRows, Target, panels},
     simd::{Lanes, prefetch, vectorised},
 };
 
@@ -32,16 +32,30 @@ pub unsafe fn multiply<E: Element>(
     target: Target,
     epilogue: KernelEpilogue<'_>,
 ) {
+    multiply_there(level, TapRows::single(a, b.depth), b, target, epilogue);
+}
+
+/// The same of rows that are made of `b.depth` numbers of several frames.
+///
+/// # Safety
+/// As [`multiply`].
+pub unsafe fn multiply_taps<E: Element>(
+    level: SimdLevel,
+    a: TapRows<'_, f32>,
+    b: Panels<'_, E>,
+    target: Target,
+    epilogue: KernelEpilogue<'_>,
+) {
     multiply_there(level, a, b, target, epilogue);
 }
 
 vectorised! {
-    fn multiply_there<E: Element>(a: Rows<'_>, b: Panels<'_, E>, target: Target, epilogue: KernelEpilogue<'_>) = multiply_panels
+    fn multiply_there<E: Element>(a: TapRows<'_, f32>, b: Panels<'_, E>, target: Target, epilogue: KernelEpilogue<'_>) = multiply_panels
 }
 
 #[inline(always)]
 unsafe fn multiply_panels<V: Lanes, E: Element>(
-    a: Rows<'_>,
+    a: TapRows<'_, f32>,
     b: Panels<'_, E>,
     target: Target,
     epilogue: KernelEpilogue<'_>,
@@ -65,10 +79,11 @@ unsafe fn multiply_panels<V: Lanes, E: Element>(
     }
 }
 
-fn check<E>(a: &Rows<'_>, b: &Panels<'_, E>, target: &Target, epilogue: &KernelEpilogue<'_>) {
+fn check<E>(a: &TapRows<'_, f32>, b: &Panels<'_, E>, target: &Target, epilogue: &KernelEpilogue<'_>) {
     let panels = panels(b.columns);
     assert!(panels == 0 || (panels - 1) * b.stride + b.depth * PANEL <= b.data.len(), "the panels are too small");
-    check_sizes(a, (b.depth, b.columns), target, epilogue);
+    a.check(b.depth);
+    check_target(a.count, b.columns, target, epilogue);
 }
 
 /// The panels in `f32`, in memory that is used again.
@@ -87,7 +102,7 @@ unsafe fn widened<'a, V: Lanes, E: Element>(b: Panels<'_, E>, wide: &'a mut Vec<
 
 #[inline(always)]
 unsafe fn multiply_group<V: Lanes, E: Element>(
-    a: Rows<'_>,
+    a: TapRows<'_, f32>,
     b: Panels<'_, E>,
     target: Target,
     epilogue: KernelEpilogue<'_>,
@@ -113,7 +128,7 @@ unsafe fn multiply_group<V: Lanes, E: Element>(
 /// `N` rows through every panel of `b`.
 #[inline(always)]
 unsafe fn multiply_rows<V: Lanes, E: Element, const N: usize>(
-    a: Rows<'_>,
+    a: TapRows<'_, f32>,
     row: usize,
     b: Panels<'_, E>,
     target: Target,
@@ -125,36 +140,39 @@ unsafe fn multiply_rows<V: Lanes, E: Element, const N: usize>(
         // SAFETY: as the caller's.
         unsafe {
             let from = b.data.as_ptr().add(panel * b.stride);
-            tile::<V, E, N>(a.data.as_ptr().add(row * a.stride), a.stride, from, b.depth, &mut sums);
+            tile::<V, E, N>(a.data.as_ptr().add(row * a.stride), &a, from, &mut sums);
             let column = first_column + panel * PANEL;
             complete_rows::<V>(&sums, row, column, first_column + b.columns, target, epilogue);
         }
     }
 }
 
-/// The inner loop: `N` rows times one panel.
+/// The inner loop: `N` rows times one panel. `shape`: how the rows lie.
 #[inline(always)]
 unsafe fn tile<V: Lanes, E: Element, const N: usize>(
     a: *const f32,
-    stride: usize,
+    shape: &TapRows<'_, f32>,
     b: *const E,
-    depth: usize,
     out: &mut [[f32; PANEL]; N],
 ) {
+    let &TapRows { stride, depth, taps, apart, .. } = shape;
     for column in (0..PANEL).step_by(2 * V::WIDTH) {
         // SAFETY: as the caller's.
         unsafe {
             let mut sums = [[V::splat(0.0); 2]; N];
-            for k in 0..depth {
-                if N <= FEW_ROWS {
-                    prefetch(b.add(k * PANEL + column).cast::<u8>().wrapping_add(AHEAD));
-                }
-                let left = E::load::<V>(b.add(k * PANEL + column));
-                let right = E::load::<V>(b.add(k * PANEL + column + V::WIDTH));
-                for (row, sums) in sums.iter_mut().enumerate() {
-                    let x = V::splat(*a.add(row * stride + k));
-                    sums[0] = V::fma(x, left, sums[0]);
-                    sums[1] = V::fma(x, right, sums[1]);
+            for tap in 0..taps {
+                let (a, b) = (a.add(tap * apart), b.add(tap * depth * PANEL + column));
+                for k in 0..depth {
+                    if N <= FEW_ROWS {
+                        prefetch(b.add(k * PANEL).cast::<u8>().wrapping_add(AHEAD));
+                    }
+                    let left = E::load::<V>(b.add(k * PANEL));
+                    let right = E::load::<V>(b.add(k * PANEL + V::WIDTH));
+                    for (row, sums) in sums.iter_mut().enumerate() {
+                        let x = V::splat(*a.add(row * stride + k));
+                        sums[0] = V::fma(x, left, sums[0]);
+                        sums[1] = V::fma(x, right, sums[1]);
+                    }
                 }
             }
             for (out, sums) in out.iter_mut().zip(sums) {

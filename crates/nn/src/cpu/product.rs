@@ -56,7 +56,8 @@ pub(super) fn multiply_to<E: Element>(
                 && let Some(pairs_of_b) = b.in_pairs() =>
         {
             let data = &pairs::rounded_rows(level, a, b.depth());
-            let a = PairRows { data, stride: pairs_of_b.depth(), count };
+            let depth = pairs_of_b.depth();
+            let a = PairRows { data, stride: depth, count, depth, taps: 1, apart: 0 };
             pairs::multiply(level, a, pairs_of_b, target, epilogue);
         }
         _ => many_in_parallel(level, a, b, target, epilogue),

@@ -140,7 +140,7 @@ impl Memory {
             let there = positions - column;
             // SAFETY: as the caller's; the scores have so many rows and columns.
             unsafe {
-                let mut scores = tile::<BLOCK>(self.queries.as_ptr(), depth, keys.as_ptr().cast(), depth);
+                let mut scores = tile::<BLOCK>(self.queries.as_ptr(), (depth, 0), keys.as_ptr().cast(), (depth, 1));
                 for (row, (scores, most)) in scores.iter_mut().zip(&mut most).enumerate() {
                     if there < PANEL {
                         scores[there..].fill(f32::NEG_INFINITY);
@@ -183,7 +183,8 @@ impl Memory {
     unsafe fn mix(&self, sums: &[f32], head_dim: usize, (depth, stride): (usize, usize), target: Target) {
         for (panel, values) in self.values.chunks_exact(depth * PANEL).enumerate() {
             // SAFETY: as the caller's.
-            let mut mixed = unsafe { tile::<BLOCK>(self.weights.as_ptr(), stride, values.as_ptr().cast(), depth) };
+            let mut mixed =
+                unsafe { tile::<BLOCK>(self.weights.as_ptr(), (stride, 0), values.as_ptr().cast(), (depth, 1)) };
             let width = PANEL.min(head_dim - panel * PANEL);
             for (row, (mixed, sum)) in mixed.iter_mut().zip(sums).enumerate() {
                 let share = 1.0 / sum;

@@ -9,7 +9,7 @@
 
 pub mod attention;
 
-use std::arch::x86_64::*;
+use std::{arch::x86_64::*, ops::Range};
 
 use half::bf16;
 use rayon::prelude::*;
@@ -18,7 +18,7 @@ use super::{
     columns::{Columns, lay_out},
     detect::SimdLevel,
     epilogue::{KernelEpilogue, check_target, complete_rows},
-    matrix::{PANEL, Rows, Target, panels},
+    matrix::{PANEL, Panels, Rows, TapRows, Target, panels},
     panels::GROUP_BYTES,
     tasks::TaskRows,
 };
@@ -38,27 +38,10 @@ type Pair = u32;
 /// Numbers in a vector.
 const WIDTH: usize = 16;
 
-/// The left matrix: rows of pairs, `stride` apart. They may overlap.
-#[derive(Clone, Copy)]
-pub struct PairRows<'a> {
-    pub data: &'a [Pair],
-    pub stride: usize,
-    pub count: usize,
-}
+/// The left matrix: frames of pairs.
+pub type PairRows<'a> = TapRows<'a, Pair>;
 
-/// Numbers that follow each other in pairs, each to the nearest. There is an even count of them.
-pub fn rounded(level: SimdLevel, numbers: &[f32]) -> Vec<Pair> {
-    check_level(level);
-    let mut pairs = vec![0; numbers.len() / 2];
-    // SAFETY: the processor has the instructions.
-    pairs
-        .par_chunks_mut(ROUNDED / 2)
-        .zip(numbers.par_chunks(ROUNDED))
-        .for_each(|(to, from)| unsafe { round(from, to) });
-    pairs
-}
-
-/// The same of rows, which then follow each other.
+/// Rows of an even depth in pairs, each number to the nearest; they then follow each other.
 pub fn rounded_rows(level: SimdLevel, rows: Rows<'_>, depth: usize) -> Vec<Pair> {
     check_level(level);
     let mut pairs = vec![0; rows.count * depth / 2];
@@ -73,8 +56,7 @@ pub fn rounded_rows(level: SimdLevel, rows: Rows<'_>, depth: usize) -> Vec<Pair>
 /// caller's own.
 pub fn multiply(level: SimdLevel, a: PairRows<'_>, b: Columns<'_, f32>, target: Target, epilogue: KernelEpilogue<'_>) {
     check_level(level);
-    let last = a.count.saturating_sub(1);
-    assert!(a.count == 0 || last * a.stride + b.depth() <= a.data.len(), "the left matrix is too small");
+    a.check(b.depth());
     check_target(a.count, b.columns(), &target, &epilogue);
     let panels = panels(b.columns());
     let per_thread = panels.div_ceil(4 * rayon::current_num_threads());
@@ -93,14 +75,55 @@ pub fn multiply(level: SimdLevel, a: PairRows<'_>, b: Columns<'_, f32>, target: 
                 lay_out(level, b, panel, 0, to);
             }
             let right = Right { panels: memory, depth: b.depth(), first: panel, columns: b.columns() };
-            let mut row = rows.start;
-            while row < rows.end {
-                // SAFETY: the processor has the instructions, the sizes were held against each other, and each task takes
-                // another part of the target.
-                row += unsafe { multiply_rows(a, row..rows.end, &right, target, epilogue) };
-            }
+            // SAFETY: the processor has the instructions, the sizes were held against each other, and each task takes
+            // another part of the target.
+            unsafe { multiply_all(a, rows.clone(), &right, target, epilogue) };
         }
     });
+}
+
+/// The same with some panels that are laid out, as [`lay_out`] does it with [`Columns::in_pairs`], on this thread. `right` and
+/// `target` are the whole, of which these are the rows and the panels.
+///
+/// # Safety
+/// The target's memory is alive, and nobody else uses this part of it meanwhile.
+pub unsafe fn multiply_panels(
+    level: SimdLevel,
+    a: PairRows<'_>,
+    rows: Range<usize>,
+    right: Panels<'_, f32>,
+    panels: Range<usize>,
+    target: Target,
+    epilogue: KernelEpilogue<'_>,
+) {
+    check_level(level);
+    a.check(right.depth);
+    assert!(rows.end <= a.count && right.stride == right.depth * PANEL, "there are other rows or panels");
+    check_target(a.count, right.columns, &target, &epilogue);
+    let group = (GROUP_BYTES / (right.stride * size_of::<Pair>()).max(1)).max(1);
+    for first in panels.clone().step_by(group) {
+        let here = first..panels.end.min(first + group);
+        let data = &right.data[here.start * right.stride..here.end * right.stride];
+        let right = Right { panels: data, depth: right.depth, first, columns: right.columns };
+        // SAFETY: the processor has the instructions, and the sizes were held against each other.
+        unsafe { multiply_all(a, rows.clone(), &right, target, epilogue) };
+    }
+}
+
+/// All of these rows with every panel.
+#[target_feature(enable = "avx512f,avx512bf16,avx2,fma,f16c")]
+unsafe fn multiply_all(
+    a: PairRows<'_>,
+    rows: Range<usize>,
+    right: &Right<'_>,
+    target: Target,
+    epilogue: KernelEpilogue<'_>,
+) {
+    let mut row = rows.start;
+    while row < rows.end {
+        // SAFETY: as the caller's.
+        row += unsafe { multiply_rows(a, row..rows.end, right, target, epilogue) };
+    }
 }
 
 /// Some panels of the right matrix.
@@ -122,7 +145,7 @@ fn check_level(level: SimdLevel) {
 #[target_feature(enable = "avx512f,avx512bf16,avx2,fma,f16c")]
 unsafe fn multiply_rows(
     a: PairRows<'_>,
-    rows: std::ops::Range<usize>,
+    rows: Range<usize>,
     right: &Right<'_>,
     target: Target,
     epilogue: KernelEpilogue<'_>,
@@ -134,7 +157,7 @@ unsafe fn multiply_rows(
                     // SAFETY: as the caller's.
                     unsafe {
                         let from = a.data.as_ptr().add(rows.start * a.stride);
-                        let sums = tile::<$rows>(from, a.stride, panel.as_ptr(), right.depth);
+                        let sums = tile::<$rows>(from, (a.stride, a.apart), panel.as_ptr(), (a.depth, a.taps));
                         let column = (right.first + at) * PANEL;
                         complete_rows::<__m512>(&sums, rows.start, column, right.columns, target, epilogue);
                     }
@@ -147,19 +170,27 @@ unsafe fn multiply_rows(
     unreachable!("there is a row")
 }
 
-/// The inner loop: `N` rows times one panel, of `depth` pairs.
+/// The inner loop: `N` rows, `stride` apart, times one panel; each of so many taps, `apart`, of `depth` pairs.
 #[target_feature(enable = "avx512f,avx512bf16")]
 #[inline]
-unsafe fn tile<const N: usize>(a: *const Pair, stride: usize, b: *const f32, depth: usize) -> [[f32; PANEL]; N] {
+unsafe fn tile<const N: usize>(
+    a: *const Pair,
+    (stride, apart): (usize, usize),
+    b: *const f32,
+    (depth, taps): (usize, usize),
+) -> [[f32; PANEL]; N] {
     let mut sums = [[_mm512_setzero_ps(); 2]; N];
     // SAFETY: as the caller's; a row of a panel is two vectors, and vectors are of any bits.
     unsafe {
-        for k in 0..depth {
-            let right = [0, WIDTH].map(|at| pairs(_mm512_loadu_ps(b.add(k * PANEL + at))));
-            for (row, sums) in sums.iter_mut().enumerate() {
-                let left = pairs(_mm512_set1_ps(f32::from_bits(a.add(row * stride + k).read())));
-                sums[0] = _mm512_dpbf16_ps(sums[0], left, right[0]);
-                sums[1] = _mm512_dpbf16_ps(sums[1], left, right[1]);
+        for tap in 0..taps {
+            let (a, b) = (a.add(tap * apart), b.add(tap * depth * PANEL));
+            for k in 0..depth {
+                let right = [0, WIDTH].map(|at| pairs(_mm512_loadu_ps(b.add(k * PANEL + at))));
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    let left = pairs(_mm512_set1_ps(f32::from_bits(a.add(row * stride + k).read())));
+                    sums[0] = _mm512_dpbf16_ps(sums[0], left, right[0]);
+                    sums[1] = _mm512_dpbf16_ps(sums[1], left, right[1]);
+                }
             }
         }
         let mut out = [[0.0; PANEL]; N];
@@ -224,11 +255,11 @@ mod tests {
             let parts = [Bytes::from(bytes)];
             let right = Columns::<bf16>::new(&parts, depth).in_pairs().expect("pairs");
             let left = rounded_rows(level, Rows::new(&a, depth), depth);
-            assert_eq!(left, rounded(level, &a));
             let mut out = vec![f32::NAN; rows * columns];
             let epilogue = KernelEpilogue { bias: Some(&bias), gelu: false, add: Some(Rows::new(&add, columns)) };
             let target = Target::new(&mut out, columns);
-            multiply(level, PairRows { data: &left, stride: depth / 2, count: rows }, right, target, epilogue);
+            let left = PairRows { data: &left, stride: depth / 2, count: rows, depth: depth / 2, taps: 1, apart: 0 };
+            multiply(level, left, right, target, epilogue);
             for (at, found) in out.iter().enumerate() {
                 let (row, column) = (at / columns, at % columns);
                 let pairs = a[row * depth..][..depth].iter().zip(&b[column * depth..][..depth]);

@@ -29,7 +29,7 @@ use super::{
     element::Element,
     epilogue::{KernelEpilogue, check_target, complete_rows},
     frames::Frames,
-    matrix::{PANEL, Target, panels},
+    matrix::{PANEL, Target, panels, written},
 };
 
 /// Blocks of rows that one task takes with all panels.
@@ -92,17 +92,18 @@ impl TiledMatrix {
         Self { tiles, parts: PARTS, depth, taps, columns: b.columns() }
     }
 
-    pub fn columns(&self) -> usize {
-        self.columns
-    }
-
-    /// As [`multiply`].
-    pub fn multiply(&self, a: Frames<'_>, target: Target, epilogue: KernelEpilogue<'_>) {
+    /// `epilogue(a · b)`, row by row, on the threads of the current pool.
+    pub fn convolve(&self, a: Frames<'_>, epilogue: KernelEpilogue<'_>) -> Vec<f32> {
         assert!((a.depth, a.taps) == (self.depth, self.taps), "{} frames of {}", a.taps, a.depth);
-        check_target(a.count, self.columns, &target, &epilogue);
-        match self.parts {
-            ROUNDED => multiply_all::<ROUNDED>(a, &self.tiles, self.columns, target, epilogue),
-            _ => multiply_all::<SPLIT>(a, &self.tiles, self.columns, target, epilogue),
+        // SAFETY: each sum is written.
+        unsafe {
+            written(a.count, self.columns, |target| {
+                check_target(a.count, self.columns, &target, &epilogue);
+                match self.parts {
+                    ROUNDED => multiply_all::<ROUNDED>(a, &self.tiles, self.columns, target, epilogue),
+                    _ => multiply_all::<SPLIT>(a, &self.tiles, self.columns, target, epilogue),
+                }
+            })
         }
     }
 }
