@@ -59,13 +59,20 @@ impl LengthCheck {
         let (mut least, mut most) = (0.0, 0.0);
         for word in text.split_whitespace() {
             let letters: f32 = word.chars().map(weight).sum();
-            least += letters;
+            if !is_tag(word) {
+                least += letters;
+            }
             most += if may_be_spelled(word) { SPELLED * letters } else { letters };
         }
         let rate = if rate > 0.0 { rate } else { 1.0 };
         let seconds = |seconds: f32| Duration::try_from_secs_f32(seconds / rate).unwrap_or(Duration::MAX);
         (seconds(least * self.fastest), seconds(most * self.slowest + self.slack))
     }
+}
+
+/// Whether a word is in brackets: it says who speaks, or is a sound, which takes its time, but is not read aloud.
+fn is_tag(word: &str) -> bool {
+    word.starts_with('[') && word.trim_end_matches(|c: char| c.is_ascii_punctuation() && c != ']').ends_with(']')
 }
 
 /// Whether a word may be said letter by letter: one letter alone, or capitals.
@@ -112,6 +119,13 @@ mod tests {
         assert_eq!(judge("A B C D E F G H I J K L M N O P Q R S T U V W X Y Z", 14.0), LengthVerdict::Fine);
         assert_eq!(judge("NASA, FBI, CIA, HTML", 9.0), LengthVerdict::Fine);
         assert!(matches!(judge("nasa, fbi, cia, html", 9.0), LengthVerdict::TooLong { .. }));
+    }
+
+    #[test]
+    fn who_speaks_is_not_read_aloud() {
+        assert_eq!(judge("[SPEAKER0] No. [SPEAKER1] Yes.", 0.3), LengthVerdict::Fine);
+        assert_eq!(judge("[laugh].", 0.1), LengthVerdict::Fine);
+        assert!(matches!(judge("SPEAKER0 No. SPEAKER1 Yes.", 0.3), LengthVerdict::TooShort { .. }));
     }
 
     #[test]
