@@ -28,6 +28,7 @@ mod sound;
 mod sound_stream;
 mod speak;
 mod speech_limits;
+mod task_input;
 mod transcripts;
 mod voices;
 
@@ -57,9 +58,9 @@ use self::{
     known::{Known, entry},
     live::{LiveMetrics, LiveRoom},
     metrics::{Account, Metrics},
-    prepare::TaskInput,
     request::ANY_RATE,
     sound::{Hearing, Sound},
+    task_input::TaskInput,
 };
 use crate::{
     catalog::Catalog,

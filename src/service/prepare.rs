@@ -6,30 +6,16 @@ use tokio::task::spawn_blocking;
 use tracing::instrument;
 
 use super::{
-    Answer, Call, Service, ServiceError, Sounding,
-    answer::Started,
-    channels::Answers,
-    known::entry,
-    metrics::Account,
-    original::Original,
-    sound::{Hearing, Sound},
+    Answer, Call, Service, ServiceError, Sounding, answer::Started, channels::Answers, known::entry, metrics::Account,
+    original::Original, sound::Sound, task_input::TaskInput,
 };
 use crate::{
-    audio::Pcm,
     catalog::Entry,
     lifecycle::{AcquireOptions, Lease, Unavailable},
     model::{FlowLimits, Request, RequestError, request},
     runtime::Runnable,
     speech::Task,
 };
-
-/// What is asked of a model.
-pub(super) enum TaskInput<T> {
-    /// As the model gets it.
-    Ready(T),
-    /// Made of each sound that is decoded of a recording.
-    Recording(Hearing, Box<dyn FnOnce(Vec<Pcm>) -> Vec<T> + Send>),
-}
 
 /// A request whose model and whose sound are there: one, or one for each channel of its recording.
 pub(super) struct Ready<T: Task> {
@@ -132,19 +118,6 @@ impl Service {
             ready.push((self.at_rate_of(lease, ask).await?, original));
         }
         Ok(ready)
-    }
-}
-
-// === impl TaskInput ===
-
-impl<T: 'static> TaskInput<T> {
-    /// The same of each channel that is heard.
-    pub fn of<O: Clone + Send + 'static>(hearing: Hearing, options: O, ask: fn(Pcm, O) -> T) -> Self {
-        let asks = move |sounds: Vec<Pcm>| {
-            let options = std::iter::repeat_n(options, sounds.len());
-            sounds.into_iter().zip(options).map(|(sound, options)| ask(sound, options)).collect()
-        };
-        Self::Recording(hearing, Box::new(asks))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is said in recordings of speakers, where a model has to know it and nobody wrote it down.
 
-use super::{Call, Served, Service, ServiceError, metrics::Account, prepare::TaskInput};
+use super::{Call, Served, Service, ServiceError, metrics::Account, task_input::TaskInput};
 use crate::{
     catalog::Entry,
     model::RequestError,
