@@ -1,6 +1,7 @@
 //! One folder per family. [`FAMILIES`] is the registry: routes, metric labels, the catalog and the tests read it.
 
 pub mod chatterbox;
+mod code_speech;
 mod context;
 mod described;
 pub mod espeak;
@@ -18,6 +19,7 @@ mod option_values;
 pub mod piper;
 mod protobuf;
 mod shared_library;
+mod speech_error;
 mod step;
 pub mod vosk;
 pub mod vosk_tts;

@@ -3,7 +3,10 @@
 use candle_core::Result;
 
 use super::net::HiggsRow;
-use crate::nn::codec::{XCodec, XCodecStream};
+use crate::{
+    families::code_speech::{CodeUtterance, FinishReason},
+    nn::codec::{XCodec, XCodecStream},
+};
 
 /// Frames that the sound of later blocks is made of.
 const BLOCK: usize = 50;
@@ -43,11 +46,6 @@ impl Utterance {
         Ok(Self { row, stream: Some(stream), sent: 0, due, skip, made: 0 })
     }
 
-    /// Whether there are codes to make sound of.
-    pub fn is_due(&self) -> bool {
-        self.row.finished() || self.row.frames() >= self.due
-    }
-
     /// The sound of the frames that came since; all that is left if there will be no more.
     pub fn sound(&mut self, codec: &XCodec) -> Result<Vec<f32>> {
         let frames = self.row.frames();
@@ -71,5 +69,15 @@ impl Utterance {
         made.truncate((frames * codec.hop()).saturating_sub(self.made));
         self.made += made.len();
         Ok(made)
+    }
+}
+
+impl CodeUtterance for Utterance {
+    fn finish(&self) -> Option<FinishReason> {
+        self.row.finish()
+    }
+
+    fn is_due(&self) -> bool {
+        self.row.finished() || self.row.frames() >= self.due
     }
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use candle_core::{Device, Tensor};
 
-use super::{error::SpeakError, prompt::Reference};
+use super::prompt::Reference;
 use crate::{
+    families::speech_error::SpeechError,
     model::{ReferenceCache, ReferenceKey, ReferenceTensors, RequestError},
     nn::codec::XCodec,
     speech::{ReferenceVoice, VoiceInput},
@@ -33,7 +34,7 @@ pub struct Voices {
 
 impl Voices {
     /// Of each speaker; none: the choice is the model's.
-    pub fn get(&self, voice: Option<&VoiceInput>, codec: &XCodec) -> Result<Vec<Reference>, SpeakError> {
+    pub fn get(&self, voice: Option<&VoiceInput>, codec: &XCodec) -> Result<Vec<Reference>, SpeechError> {
         match voice {
             None => Ok(Vec::new()),
             Some(VoiceInput::Named(name)) if name == OWN => Ok(Vec::new()),
@@ -56,7 +57,7 @@ impl Voices {
     }
 
     /// As it was coded when the recording was first given.
-    fn of_recording(&self, reference: &ReferenceVoice, codec: &XCodec) -> Result<Reference, SpeakError> {
+    fn of_recording(&self, reference: &ReferenceVoice, codec: &XCodec) -> Result<Reference, SpeechError> {
         let transcript = reference.transcript.as_deref().map(str::trim).filter(|words| !words.is_empty());
         let Some(transcript) = transcript else {
             return Err(invalid(
@@ -90,6 +91,6 @@ fn encode(codec: &XCodec, reference: &ReferenceVoice) -> candle_core::Result<Ref
     Ok([(CODES.to_owned(), codes)].into())
 }
 
-fn invalid(message: String) -> SpeakError {
-    SpeakError::invalid("voice", message)
+fn invalid(message: String) -> SpeechError {
+    SpeechError::invalid("voice", message)
 }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use candle_core::{Device, Tensor};
 
-use super::{error::ZonosError, options::SpeechPrefix};
+use super::options::SpeechPrefix;
 use crate::{
     audio::{self, Pcm},
+    families::speech_error::SpeechError,
     model::{ReferenceCache, ReferenceKey, RequestError},
     nn::codec::Dac,
     speech::ReferenceVoice,
@@ -31,7 +32,7 @@ pub struct Prefixes {
 
 impl Prefixes {
     /// `[frames, books]`
-    pub fn codes(&self, prefix: &SpeechPrefix, dac: &Dac) -> Result<Vec<u32>, ZonosError> {
+    pub fn codes(&self, prefix: &SpeechPrefix, dac: &Dac) -> Result<Vec<u32>, SpeechError> {
         match prefix {
             SpeechPrefix::Encoded(bytes) => {
                 let decoded = audio::decode(bytes, None, dac.rate(), LONGEST);
@@ -45,7 +46,7 @@ impl Prefixes {
     }
 
     /// As they were computed when the recording was first gone on with.
-    fn kept(&self, recording: &ReferenceVoice, dac: &Dac) -> Result<Vec<u32>, ZonosError> {
+    fn kept(&self, recording: &ReferenceVoice, dac: &Dac) -> Result<Vec<u32>, SpeechError> {
         if recording.audio.duration() > LONGEST {
             let (found, most) = (recording.audio.seconds(), LONGEST.as_secs());
             let message = format!("audio_prefix: the recording is {found:.1} s long; at most {most} s would be right");
@@ -56,7 +57,7 @@ impl Prefixes {
         let kept = self.references.get_or_compute(&key, || {
             let codes = dac.encode(at_rate(&recording.audio, dac.rate())?.samples())?;
             let codes = Tensor::from_vec(codes, ((), dac.books()), &Device::Cpu)?;
-            Ok::<_, ZonosError>([(CODES.to_owned(), codes)].into())
+            Ok::<_, SpeechError>([(CODES.to_owned(), codes)].into())
         })?;
         let codes = kept.get(CODES);
         let codes = codes.ok_or_else(|| candle_core::Error::Msg(format!("a recording is kept without {CODES}")))?;
@@ -76,13 +77,13 @@ impl SpeechPrefix {
     }
 }
 
-fn at_rate(pcm: &Pcm, rate: u32) -> Result<Pcm, ZonosError> {
+fn at_rate(pcm: &Pcm, rate: u32) -> Result<Pcm, SpeechError> {
     if pcm.rate() == rate {
         return Ok(pcm.clone());
     }
     audio::resample(pcm, rate).map_err(|error| invalid(format!("audio_prefix: {error}")))
 }
 
-fn invalid(message: String) -> ZonosError {
+fn invalid(message: String) -> SpeechError {
     RequestError::Invalid { param: "options", message }.into()
 }

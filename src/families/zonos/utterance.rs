@@ -2,8 +2,9 @@
 
 use candle_core::Result;
 
-use super::{net::CodeRow, text::Phonemes};
+use super::{net::CodeRow, options::SpeechOptions, text::Phonemes};
 use crate::{
+    families::code_speech::{CodeUtterance, FinishReason},
     nn::codec::{Dac, DacStream},
     speech::SpeechTail,
 };
@@ -19,6 +20,7 @@ const MOST_TAIL: usize = 86 * 15;
 /// A text in hand.
 pub struct Utterance {
     pub row: CodeRow,
+    pub seed: u64,
     phonemes: Phonemes,
     /// What of the tail was said before this text began, `[frames, books]`.
     before: Vec<u32>,
@@ -41,7 +43,7 @@ impl Utterance {
         dac: &Dac,
         phonemes: Phonemes,
         (given, before): (&[u32], Vec<u32>),
-        first_block: usize,
+        options: &SpeechOptions,
     ) -> Result<Self> {
         let mut stream = DacStream::new();
         let books = dac.books();
@@ -51,13 +53,9 @@ impl Utterance {
             let made = stream.push(dac, &given[given.len() - context * books..])?;
             skip -= made.len();
         }
-        let due = if first_block == 0 { usize::MAX } else { first_block };
-        Ok(Self { row, phonemes, before, stream: Some(stream), sent: 0, due, skip })
-    }
-
-    /// Whether there are codes to make sound of.
-    pub fn is_due(&self) -> bool {
-        self.row.finished() || self.row.frames() >= self.due
+        let due = if options.first_block == 0 { usize::MAX } else { options.first_block };
+        let seed = options.seed;
+        Ok(Self { row, seed, phonemes, before, stream: Some(stream), sent: 0, due, skip })
     }
 
     /// The sound of the frames that came since; all that is left if there will be no more.
@@ -88,5 +86,15 @@ impl Utterance {
         // Of what is too long nobody knows where a word begins: it is taken for evenly spoken.
         let said = self.phonemes.last(kept as f32 / frames.max(1) as f32).to_owned();
         (kept > 0).then(|| SpeechTail { said, codes: codes.into() })
+    }
+}
+
+impl CodeUtterance for Utterance {
+    fn finish(&self) -> Option<FinishReason> {
+        self.row.finish()
+    }
+
+    fn is_due(&self) -> bool {
+        self.row.finished() || self.row.frames() >= self.due
     }
 }

@@ -2,12 +2,10 @@
 
 use candle_core::{Device, Tensor};
 
-use super::{
-    error::ZonosError,
-    speaker::{RATE, SpeakerEncoder},
-};
+use super::speaker::{RATE, SpeakerEncoder};
 use crate::{
     audio::Pcm,
+    families::speech_error::SpeechError,
     model::{ReferenceCache, ReferenceKey, ReferenceTensors, RequestError},
     speech::{ReferenceVoice, VoiceInput},
 };
@@ -33,7 +31,7 @@ pub struct Voices {
 
 impl Voices {
     /// A speaker, as the model is told of one; `None`: the choice is its own.
-    pub fn get(&self, voice: Option<&VoiceInput>) -> Result<Option<Vec<f32>>, ZonosError> {
+    pub fn get(&self, voice: Option<&VoiceInput>) -> Result<Option<Vec<f32>>, SpeechError> {
         match voice {
             None => Ok(None),
             Some(VoiceInput::Named(name)) if name == OWN => Ok(None),
@@ -60,7 +58,7 @@ impl Voices {
     }
 
     /// As it was heard when the recording was first given.
-    fn of_recording(&self, reference: &ReferenceVoice) -> Result<Vec<f32>, ZonosError> {
+    fn of_recording(&self, reference: &ReferenceVoice) -> Result<Vec<f32>, SpeechError> {
         let Some(encoder) = &self.encoder else {
             let message = "this model has no part speaker, which hears voices; name its source, or leave voice out";
             return Err(RequestError::Unsupported { param: "voice", message: message.to_owned() }.into());
@@ -82,6 +80,6 @@ fn hear(encoder: &SpeakerEncoder, audio: &Pcm) -> candle_core::Result<ReferenceT
     Ok([(EMBEDDING.to_owned(), embedding)].into())
 }
 
-fn invalid(message: String) -> ZonosError {
+fn invalid(message: String) -> SpeechError {
     RequestError::Invalid { param: "voice", message }.into()
 }

@@ -21,7 +21,7 @@ mod tests;
 pub use delay::delayed;
 pub use model::{HiggsError, HiggsNet, HiggsRequest};
 pub use prefix::{Prefix, PrefixCache};
-pub use row::{CodeIds, Finish, HiggsRow};
+pub use row::{CodeIds, HiggsRow};
 pub use rows::Segment;
 pub use sampling::SamplingOptions;
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use rand::rngs::StdRng;
 
 use super::{sampling::SamplingOptions, sequence::Sequence};
-use crate::families::step::Row;
+use crate::families::{code_speech::FinishReason, step::Row};
 
 /// A request on its way through the network. Its memory goes with it.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub struct HiggsRow {
     frames: usize,
     /// A frame has an end in it: it is none, and nothing after it is.
     complete: bool,
-    finish: Option<Finish>,
+    finish: Option<FinishReason>,
 }
 
 /// Codes, and what is none.
@@ -38,17 +38,6 @@ pub struct CodeIds {
     /// Of a stream.
     pub begin: u32,
     pub end: u32,
-}
-
-/// Why a row will get no more codes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finish {
-    /// The model said that it is done.
-    Stopped,
-    /// As many frames as were allowed.
-    Full,
-    /// The network's numbers were no distribution to draw from.
-    Lost,
 }
 
 // === impl CodeIds ===
@@ -101,7 +90,7 @@ impl HiggsRow {
     }
 
     /// `None`: takes part in the next step.
-    pub fn finish(&self) -> Option<Finish> {
+    pub fn finish(&self) -> Option<FinishReason> {
         self.finish
     }
 
@@ -166,9 +155,9 @@ impl HiggsRow {
             self.frames += usize::from(!self.complete);
         }
         if column.iter().all(|code| *code == end) {
-            self.finish = Some(Finish::Stopped);
+            self.finish = Some(FinishReason::Stopped);
         } else if at + 1 >= self.most {
-            self.finish = Some(Finish::Full);
+            self.finish = Some(FinishReason::Full);
         }
     }
 }
@@ -184,7 +173,7 @@ impl Row for HiggsRow {
 
     fn take(&mut self, logits: &[Vec<f32>]) {
         match self.choose(&logits.concat()) {
-            None => self.finish = Some(Finish::Lost),
+            None => self.finish = Some(FinishReason::Lost),
             Some(column) => self.push(&column),
         }
     }

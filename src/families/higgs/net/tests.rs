@@ -15,7 +15,7 @@ use super::{
     *,
 };
 use crate::{
-    families::fixtures::folder,
+    families::{code_speech::FinishReason, fixtures::folder},
     nn::{
         ComputeContext, SimdLevel,
         weights::{Loader, Weights},
@@ -204,7 +204,7 @@ fn logits_and_the_likeliest_codes_are_those_of_the_reference_late_and_on_time() 
                 assert_eq!(columns(&row, books), case.columns, "{what}");
                 // The reference gives the frame of the end as well, with a code in the place of the end.
                 let frames = row.codes(0..row.frames());
-                let ended = row.finish() == Some(Finish::Stopped);
+                let ended = row.finish() == Some(FinishReason::Stopped);
                 let codes = case.frames.concat().into_iter().map(|code| code.min(net.ids().codes - 1));
                 assert_eq!(frames, codes.take(frames.len()).collect::<Vec<_>>(), "{what}");
                 let kept = case.frames.len() - row.frames();

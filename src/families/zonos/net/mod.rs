@@ -19,7 +19,7 @@ mod tests;
 
 pub use code_model::{CodeError, CodeModel, CodeRequest};
 pub use conditioning::{ConditionRange, Conditions, SPEAKER};
-pub use row::{CodeRow, FinishReason};
+pub use row::CodeRow;
 pub use sampling::SamplingOptions;
 
 /// Whether the matrix of such a name may be quantised: that of a layer, and of no table.

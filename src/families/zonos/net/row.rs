@@ -7,7 +7,7 @@ use super::{
     sampling::{SamplingOptions, guide},
     sequence::Sequence,
 };
-use crate::families::step::Row;
+use crate::families::{code_speech::FinishReason, step::Row};
 
 /// A request on its way through the network. Its memory goes with it.
 #[derive(Debug)]
@@ -34,17 +34,6 @@ pub struct CodeIds {
     pub end: u32,
     /// Nothing.
     pub mask: u32,
-}
-
-/// Why a row will get no more codes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FinishReason {
-    /// The model said that it is done.
-    Stopped,
-    /// As many frames as were allowed.
-    Full,
-    /// The network's numbers were no distribution to draw from.
-    Lost,
 }
 
 // === impl CodeRow ===
