@@ -22,6 +22,7 @@ mod embedding;
 mod fixtures;
 mod hubert;
 mod linear;
+pub mod llama;
 mod lstm;
 mod mamba2;
 mod norm;
