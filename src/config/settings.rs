@@ -1086,6 +1086,14 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
          The same holds as for `jobs.max_count`. The default holds ten of the largest bodies.",
     ),
     Setting::new(
+        "jobs.max_checkpoint",
+        "16MB",
+        &To::<Config, _>(&SIZE, |c, v| c.jobs.max_checkpoint = v),
+        "What a model may have written down of a job while it runs, so that the job goes on from there after a restart: \
+         the newest of each, for `jobs.at_once` jobs. Larger ones are not kept, and such a job begins anew. The default \
+         holds a song of hours.",
+    ),
+    Setting::new(
         "jobs.attempts",
         "3",
         &To::<Config, _>(&WHOLE, |c, v| c.jobs.attempts = v),
@@ -1277,6 +1285,7 @@ pub(super) fn blank() -> Config {
             keep: Duration::MAX,
             max_count: usize::MAX,
             max_bytes: u64::MAX,
+            max_checkpoint: u64::MAX,
             attempts: u32::MAX,
             webhook_secret: Some(Secret(String::new())),
         },

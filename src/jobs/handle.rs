@@ -52,7 +52,8 @@ impl Jobs {
         let (manager, inbox) = mpsc::channel(INBOX);
         let store = Arc::new(store);
         let metrics = Metrics::register(registry)?;
-        tokio::spawn(JobManager::new(config, records, store.clone(), worker, remote, metrics).run(inbox));
+        let weak = manager.downgrade();
+        tokio::spawn(JobManager::new(config, records, store.clone(), worker, remote, metrics, weak).run(inbox));
         Ok(Self { principal: Principal::ANYBODY, manager, store })
     }
 

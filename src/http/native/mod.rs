@@ -10,6 +10,7 @@ pub(super) mod item;
 pub(super) mod prediction;
 pub(super) mod request;
 pub(super) mod sound;
+mod sound_encoder;
 pub(super) mod sound_response;
 mod speak;
 pub(super) mod speech;

@@ -168,6 +168,21 @@ impl NativeRequest {
         }
     }
 
+    /// As its answer is written.
+    pub fn media_type(&self) -> &'static str {
+        match &self.options {
+            TaskOptions::Transcribe(_, format) => format.media_type(),
+            TaskOptions::Synthesize(_, answer) | TaskOptions::Convert(_, answer) => answer.format.format.media_type(),
+        }
+    }
+
+    /// What chance begins with, where a text that is to be spoken says nothing of it.
+    pub fn seed(&mut self, seed: u64) {
+        if let TaskOptions::Synthesize(fields, _) = &mut self.options {
+            fields.seed.get_or_insert(seed);
+        }
+    }
+
     /// The voice that is asked for, if one is, as a model is given it.
     pub async fn find_voice(&self, api: &Api) -> Result<Option<VoiceInput>, Problem> {
         match self.asked_voice()? {
