@@ -25,6 +25,7 @@ pub mod voxtral;
 mod weight_files;
 pub mod whisper;
 pub mod worker;
+pub mod yue;
 pub mod zipformer;
 pub mod zonos;
 
@@ -40,6 +41,7 @@ pub const FAMILIES: &[&dyn Family] = &[
     &chatterbox::Chatterbox,
     &zonos::Zonos,
     &higgs::Higgs,
+    &yue::Yue,
     &vosk_tts::VoskTts::ANY,
     &piper::Piper::ANY,
     &kokoro::Kokoro::ANY,
