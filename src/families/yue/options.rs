@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::{
     lyrics::{Lyrics, MOST_SECTIONS},
     net::SamplingOptions,
+    references::LONGEST,
 };
 use crate::{
     families::option_values::{by_chance, counted, invalid},
@@ -28,9 +29,8 @@ pub const MOST_BLOCKS: usize = 16;
 const GUIDANCE: (f32, f32) = (1.5, 1.2);
 /// Seconds of a recording that the song is to be like, as in the reference's script.
 const REFERENCE: (f64, f64) = (0.0, 30.0);
-/// The longest stretch of a recording: as many tokens as two sections have.
-const LONGEST_REFERENCE: f64 = 60.0;
-const LATEST_REFERENCE: f64 = 120.0;
+/// No recording is longer: it would have as many tokens as two sections.
+const LONGEST_REFERENCE: f64 = LONGEST.as_secs() as f64;
 /// Bytes of what is said of the genre: some dozens of tags.
 const MOST_GENRE: usize = 500;
 /// Tokens that are sung while somebody waits: fifteen seconds of a song.
@@ -78,11 +78,11 @@ pub const KNOBS: &[Knob] = &[
     Knob::number(
         "prompt_start",
         0.0,
-        LATEST_REFERENCE,
+        LONGEST_REFERENCE,
         "0",
         "Where the song is to be like a recording: from this second of it",
     ),
-    Knob::number("prompt_end", 0.0, LATEST_REFERENCE, "30", "And to this one, at most 60 s later"),
+    Knob::number("prompt_end", 0.0, LONGEST_REFERENCE, "30 s later", "And to this one"),
 ];
 
 /// How a song is to be sung.
@@ -90,11 +90,11 @@ pub const KNOBS: &[Knob] = &[
 pub struct SongOptions {
     pub genre: String,
     pub sampling: SamplingOptions,
-    guidance_scale: Option<f32>,
-    max_sections: Option<usize>,
+    pub guidance_scale: Option<f32>,
+    pub max_sections: Option<usize>,
     pub max_new_tokens: usize,
     pub min_new_tokens: usize,
-    /// Blocks of the second stage at once.
+    /// Blocks that the second stage works on at once, and begins with unless the section is over.
     pub stage2_batch: usize,
     /// Seconds of a recording.
     pub prompt: (f64, f64),
@@ -209,13 +209,13 @@ impl Knobs {
 
     fn prompt(&self) -> Result<(f64, f64), RequestError> {
         let start = self.prompt_start.unwrap_or(REFERENCE.0);
-        let end = self.prompt_end.unwrap_or(start + REFERENCE.1);
-        let right = (0.0..=LATEST_REFERENCE).contains(&start) && end > start && end - start <= LONGEST_REFERENCE;
+        let end = self.prompt_end.unwrap_or(LONGEST_REFERENCE.min(start + REFERENCE.1));
+        let right = start >= 0.0 && end > start && end <= LONGEST_REFERENCE;
         match right {
             true => Ok((start, end)),
             false => Err(invalid(format!(
-                "prompt_start is {start} and prompt_end {end}; seconds of the recording, the second up to \
-                 {LONGEST_REFERENCE} after the first, would be right"
+                "prompt_start is {start} and prompt_end {end}; seconds of the recording, up to {LONGEST_REFERENCE}, the second \
+                 after the first, would be right"
             ))),
         }
     }

@@ -12,8 +12,8 @@ use crate::{
 
 /// Hertz of a recording.
 pub const RATE: u32 = 16_000;
-/// Of a recording, at most.
-pub const LONGEST: Duration = Duration::from_secs(120);
+/// Of a recording, at most: hearing it takes memory by the square of its length.
+pub const LONGEST: Duration = Duration::from_secs(60);
 /// Codes a second.
 const FRAMES: f64 = 50.0;
 /// Changes when what is computed of a recording does.

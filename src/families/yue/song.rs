@@ -1,5 +1,8 @@
 //! A song that is being sung: its sections, one after another, and what was made of them.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
@@ -33,6 +36,8 @@ pub struct SongPlan {
     pub options: SongOptions,
     /// Positions of the first stage.
     pub positions: usize,
+    /// Frames that are refined together.
+    pub block: usize,
     pub identity: SongIdentity,
 }
 
@@ -74,10 +79,11 @@ pub struct FinishedSection {
 impl Song {
     /// `earlier`: what another try had finished.
     pub fn new(plan: SongPlan, earlier: Option<FinishedSections>, ids: &SongIds) -> Self {
+        let block = plan.block;
         let mut song = Self {
             plan,
             sung: Vec::new(),
-            tracks: Tracks::default(),
+            tracks: Tracks::new(block),
             earlier: Vec::new(),
             done: 0,
             singing: None,
@@ -96,7 +102,7 @@ impl Song {
 
     /// `None`: it does not fit this song.
     fn restored(&self, earlier: FinishedSections, ids: &SongIds) -> Option<(Tracks, Vec<usize>, Vec<Vec<u32>>)> {
-        let (sections, mut tracks, mut ends) = (self.plan.prompts.len(), Tracks::default(), Vec::new());
+        let (sections, mut tracks, mut ends) = (self.plan.prompts.len(), Tracks::new(self.plan.block), Vec::new());
         for (at, sung) in earlier.sung.iter().enumerate() {
             let (_, codes) = sung.split_last()?;
             tracks.push(codes, ids);

@@ -14,6 +14,7 @@ use super::{
     song::{Song, SongPlan},
     sound::{SongDecoder, Stems},
     tokens::Words,
+    track::BLOCK,
 };
 use crate::{
     audio::Pcm,
@@ -159,7 +160,7 @@ impl Singer {
         }
         let told = format!("{options:?} {prompts:?}");
         let identity = checkpoint::identity([self.fingerprint.as_bytes(), told.as_bytes()]);
-        let plan = SongPlan { prompts, options, positions: self.positions, identity };
+        let plan = SongPlan { prompts, options, positions: self.positions, block: BLOCK, identity };
         check_room(&plan)?;
         let earlier = ask.checkpoint.as_ref().and_then(|earlier| FinishedSections::read(earlier, &plan.identity));
         if ask.checkpoint.is_some() && earlier.is_none() {

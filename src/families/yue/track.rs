@@ -19,8 +19,10 @@ pub struct Block {
 }
 
 /// Both tracks of a song, as far as they go.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tracks {
+    /// Frames of a block.
+    block: usize,
     /// Of the first book, a code a frame.
     pub first: [Vec<u16>; TRACKS],
     /// Of all books.
@@ -32,6 +34,11 @@ pub struct Tracks {
 // === impl Tracks ===
 
 impl Tracks {
+    /// `block`: frames that are refined together, at least one.
+    pub fn new(block: usize) -> Self {
+        Self { block, first: Default::default(), frames: Default::default(), handed: 0 }
+    }
+
     /// What is sung, two tokens a frame. What is no code of the first book is the one that the track had most often before.
     pub fn push(&mut self, tokens: &[u32], ids: &SongIds) {
         for frame in tokens.as_chunks::<TRACKS>().0 {
@@ -49,7 +56,7 @@ impl Tracks {
 
     /// Frames that will be refined when all blocks are which are whole; all, if the song is over.
     pub fn refinable(&self, over: bool) -> usize {
-        if over { self.sung() } else { self.sung() / BLOCK * BLOCK }
+        if over { self.sung() } else { self.sung() / self.block * self.block }
     }
 
     /// Blocks that became whole since; what is left, if the song is over. First those of both tracks that are earliest.
@@ -57,7 +64,7 @@ impl Tracks {
         let end = self.refinable(over);
         let mut blocks = Vec::new();
         while self.handed < end {
-            let (start, len) = (self.handed, BLOCK.min(end - self.handed));
+            let (start, len) = (self.handed, self.block.min(end - self.handed));
             blocks.extend((0..TRACKS).map(|track| Block { track, start, len }));
             self.handed += len;
         }
@@ -87,7 +94,7 @@ mod tests {
 
     #[test]
     fn tokens_are_of_one_track_and_the_other_in_turn() {
-        let mut tracks = Tracks::default();
+        let mut tracks = Tracks::new(BLOCK);
         tracks.push(&[10, 13, 11, 12, 14, 2, 11, 12, 10], &IDS);
         // The fifth is of the second book, the sixth no code at all, and the last has no partner.
         assert_eq!(tracks.first, [vec![0, 1, 0, 1], vec![3, 2, 3, 2]]);
@@ -96,7 +103,7 @@ mod tests {
 
     #[test]
     fn blocks_are_handed_out_when_they_are_whole_and_the_rest_at_the_end() {
-        let mut tracks = Tracks::default();
+        let mut tracks = Tracks::new(BLOCK);
         let sing = |tracks: &mut Tracks, frames: usize| tracks.push(&vec![11; TRACKS * frames], &IDS);
         sing(&mut tracks, BLOCK - 1);
         assert_eq!((tracks.hand_out(false), tracks.refinable(false)), (Vec::new(), 0));
@@ -111,7 +118,7 @@ mod tests {
 
     #[test]
     fn blocks_come_back_in_any_order() {
-        let mut tracks = Tracks::default();
+        let mut tracks = Tracks::new(BLOCK);
         let frames = |code: Option<u16>, len: usize| vec![[code; BOOKS]; len];
         let block = |track, start, len| Block { track, start, len };
         tracks.refine(vec![
