@@ -25,6 +25,7 @@ pub mod voxtral;
 mod weight_files;
 pub mod whisper;
 pub mod worker;
+mod yue;
 pub mod zipformer;
 pub mod zonos;
 

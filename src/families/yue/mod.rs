@@ -1,0 +1,3 @@
+//! YuE: songs from lyrics, from HKUST and M-A-P.
+
+mod sound;
