@@ -159,7 +159,8 @@ impl JobManager {
             Command::Watch(principal, id, reply) => drop(reply.send(self.table.feed(&principal, &id))),
             Command::Checkpoint(id, bytes, reply) => {
                 self.checkpoint(&id, bytes).await;
-                drop(reply.send(()));
+                // Who left does not need to know.
+                let _ = reply.send(());
             }
             Command::Stop(patience, reply) => {
                 self.table.close(|phase| phase != Phase::Running);

@@ -34,7 +34,9 @@ pub struct Sections {
 /// Sound of a job that is still being made: the bytes of a file, as far as they are there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PartialSound {
-    /// `None`: the sound of the answer itself; else one of its stems.
+    /// Of the answer itself, and not beside it.
+    pub own: bool,
+    /// Its name, where it was asked for by that.
     pub stem: Option<String>,
     pub media_type: &'static str,
     pub blocks: Vec<Bytes>,
@@ -145,14 +147,15 @@ impl Pieces {
         });
     }
 
-    /// More of a sound that may be listened to already. The bytes are shared.
-    pub fn sound(&self, stem: Option<&str>, media_type: &'static str, bytes: Bytes) {
+    /// More of a sound that may be listened to already; `own`: of the answer itself. The bytes are shared.
+    pub fn sound(&self, media_type: &'static str, own: bool, stem: Option<&str>, bytes: Bytes) {
         self.progress_state.send_modify(|progress_state| {
             let sounds = &mut progress_state.sounds;
-            match sounds.iter_mut().find(|sound| sound.stem.as_deref() == stem) {
+            match sounds.iter_mut().find(|sound| sound.stem.as_deref() == stem && sound.own == own) {
                 Some(sound) => sound.blocks.push(bytes),
                 None => {
-                    sounds.push(PartialSound { stem: stem.map(str::to_owned), media_type, blocks: vec![bytes] });
+                    let (stem, blocks) = (stem.map(str::to_owned), vec![bytes]);
+                    sounds.push(PartialSound { own, stem, media_type, blocks });
                 }
             }
         });
@@ -193,7 +196,8 @@ impl Feed {
     /// What is there by now of a sound that is still being made; without a name, of the answer itself.
     pub fn sound(&self, stem: Option<&str>) -> Option<PartialSound> {
         let progress_state = self.progress_state.borrow();
-        progress_state.sounds.iter().find(|sound| sound.stem.as_deref() == stem).cloned()
+        let is = |sound: &&PartialSound| stem.map_or(sound.own, |stem| sound.stem.as_deref() == Some(stem));
+        progress_state.sounds.iter().find(is).cloned()
     }
 
     /// What is new, in order; `None` after the end of the job, or of the server.
@@ -262,10 +266,12 @@ mod tests {
         let progress_state = ProgressState::new(Phase::Running);
         let (reader, pieces) = (Feed::new(progress_state.subscribe()), pieces(&progress_state));
         assert_eq!(reader.sound(None), None);
-        pieces.sound(None, "audio/wav", Bytes::from_static(b"RI"));
-        pieces.sound(Some("vocals"), "audio/wav", Bytes::from_static(b"la"));
-        pieces.sound(None, "audio/wav", Bytes::from_static(b"FF"));
-        assert_eq!(reader.sound(None).unwrap().blocks.concat(), b"RIFF");
+        pieces.sound("audio/wav", false, Some("vocals"), Bytes::from_static(b"la"));
+        pieces.sound("audio/wav", true, Some("mix"), Bytes::from_static(b"RI"));
+        pieces.sound("audio/wav", true, Some("mix"), Bytes::from_static(b"FF"));
+        for name in [None, Some("mix")] {
+            assert_eq!(reader.sound(name).unwrap().blocks.concat(), b"RIFF");
+        }
         assert_eq!(reader.sound(Some("vocals")).unwrap().blocks.concat(), b"la");
         assert_eq!(reader.sound(Some("drums")), None);
         progress_state.send_modify(|progress_state| progress_state.turn(Phase::Queued));

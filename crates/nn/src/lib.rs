@@ -53,7 +53,7 @@ pub use rope::{LongContext, Pairing, Rope, Rotation};
 pub use silero_vad::{SileroState, SileroVad};
 pub use simam::simam_add_relu;
 pub use sinc_resample::SincResampler;
-pub use stft::MatrixStft;
+pub use stft::{InverseMatrixStft, MatrixStft};
 pub use swiglu::swiglu;
 pub use threads::Threads;
 pub use transformer::{EPSILON, Mlp, SelfAttention};

@@ -76,7 +76,71 @@ fn fade(before: &[f32], after: &mut [f32]) {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use candle_core::Device;
+
     use super::*;
+    use crate::{
+        families::fixtures::folder,
+        model::{Backing, Location, ModelFiles, Placement, Precision, Programs},
+    };
+
+    fn decoder() -> SongDecoder {
+        let mut files = ModelFiles::default();
+        for name in [
+            "final_ckpt/ckpt_00360000.pth",
+            "semantic_ckpts/hf_1_325000/config.json",
+            "decoders/decoder_131000.pth",
+            "decoders/decoder_151000.pth",
+        ] {
+            let path = folder("yue/sound").join(name);
+            assert!(fs::exists(&path).unwrap(), "{name}");
+            files.insert("codec", name, Location::Disk(path));
+        }
+        let place = Placement {
+            device: Device::Cpu,
+            dtype: Precision::F32,
+            weights: Backing::Mapped,
+            threads: 1,
+            max_batch: 1,
+            references: Default::default(),
+            programs: Programs::default(),
+        };
+        SongDecoder::load(&files, &place).unwrap()
+    }
+
+    fn codes(frames: usize, step: usize, of_book: usize) -> Vec<[u16; BOOKS]> {
+        let code = |at: usize| (at * at % 7919 * step % of_book) as u16;
+        (0..frames).map(|frame| std::array::from_fn(|book| code(frame * BOOKS + book))).collect()
+    }
+
+    #[track_caller]
+    fn furthest(found: &[f32], expected: &[f32]) -> f32 {
+        assert_eq!(found.len(), expected.len());
+        found.iter().zip(expected).map(|(found, expected)| (found - expected).abs()).fold(0.0, f32::max)
+    }
+
+    #[test]
+    fn pieces_are_the_whole_without_a_seam() {
+        let mut decoder = decoder();
+        let (vocals, instrumental) = (codes(310, 7, decoder.codes()), codes(310, 11, decoder.codes()));
+        let whole = decoder.decode(&vocals, &instrumental).unwrap();
+        let (mut rendering, mut made) = (Rendering::default(), Stems::default());
+        for (known, over) in [(20, false), (130, false), (130, false), (131, false), (300, false), (310, true)] {
+            let piece = rendering.advance(&mut decoder, [&vocals[..known], &instrumental[..known]], over).unwrap();
+            assert_eq!(piece.is_some(), known > 20 && rendering.frames > 0 && made.mix.len() / HOP < rendering.frames);
+            let piece = piece.unwrap_or_default();
+            made.mix.extend(piece.mix);
+            made.vocals.extend(piece.vocals);
+            made.instrumental.extend(piece.instrumental);
+        }
+        assert!(whole.vocals.iter().any(|sample| sample.abs() > 0.05), "there is something to hear");
+        assert!(furthest(&made.vocals, &whole.vocals) < 2e-3, "{}", furthest(&made.vocals, &whole.vocals));
+        assert!(furthest(&made.instrumental, &whole.instrumental) < 2e-3);
+        // The low frequencies are as loud as in the piece, not as in the whole.
+        assert!(furthest(&made.mix, &whole.mix) < 0.1, "{}", furthest(&made.mix, &whole.mix));
+    }
 
     #[test]
     fn one_goes_over_into_the_other() {

@@ -6,13 +6,13 @@ use futures::{FutureExt, future::BoxFuture};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{request, show::JobBody};
+use super::show::JobBody;
 use crate::{
     http::{
         native::{
             content::Content,
             delivery::{deliver, output_uri},
-            fields,
+            fields, job,
             prediction::Prediction,
             request::NativeRequest,
             task::{Piece, Running, SoundRetention, Step, TaskRequest},
@@ -34,6 +34,21 @@ pub struct JobWorker {
     remote: Remote,
     /// Of one job, once its model is there.
     time_limit: Duration,
+}
+
+/// What its listeners are told of a sound.
+struct SoundOfJob {
+    media_type: &'static str,
+    /// Of the answer's own, where it was asked for by its name.
+    stem: Option<String>,
+}
+
+// === impl SoundOfJob ===
+
+impl SoundOfJob {
+    fn of(request: &NativeRequest) -> Self {
+        Self { media_type: request.media_type(), stem: request.stem().map(str::to_owned) }
+    }
 }
 
 // === impl JobWorker ===
@@ -60,7 +75,7 @@ async fn run(worker: JobWorker, item: WorkItem, pieces: Pieces) -> Result<Value,
     let WorkItem { id, parameters, recording, checkpoint } = item;
     let mut fields = fields::object(parameters)?;
     let output = output_uri(&mut fields)?;
-    let body = recording.map(request::matter).transpose()?;
+    let body = recording.map(job::matter).transpose()?;
     let mut request = NativeRequest::read(&service, fields, body, &Content::default())?;
     let common = &request.common;
     // Nobody waits: it is counted from when the model is there.
@@ -77,16 +92,16 @@ async fn run(worker: JobWorker, item: WorkItem, pieces: Pieces) -> Result<Value,
         allowance: None,
     };
     request.seed(seed_of(&id));
-    let (voice, format) = (request.find_named_voice(&service).await?, request.media_type());
+    let (voice, sound) = (request.find_named_voice(&service).await?, SoundOfJob::of(&request));
     let audio = request.take_sound();
     let task = TaskRequest::of(&service, request, audio, voice)?;
     let running = task.go_on(&service, call, SoundRetention::Sound, checkpoint.map(Checkpoint)).await?;
-    let whole = watch(running, &pieces, format).await?;
+    let whole = watch(running, &pieces, &sound).await?;
     Ok(deliver(&remote, whole, output).await?.into_json())
 }
 
 /// Waits for the whole, and shows what comes meanwhile.
-async fn watch(mut running: Running, pieces: &Pieces, media_type: &'static str) -> Result<Prediction, Problem> {
+async fn watch(mut running: Running, pieces: &Pieces, sound: &SoundOfJob) -> Result<Prediction, Problem> {
     let (of, mut told) = (running.seconds(), false);
     let reached = |seconds| Progress { seconds, of, ..Progress::default() };
     while let Some(step) = running.next().await {
@@ -94,13 +109,13 @@ async fn watch(mut running: Running, pieces: &Pieces, media_type: &'static str) 
             Step::Whole(whole) => return Ok(whole),
             Step::Piece(Piece::Segment(segment, seconds)) => pieces.add(reached(seconds), segment),
             Step::Piece(Piece::Sound(bytes, seconds)) => {
-                pieces.sound(None, media_type, bytes);
+                pieces.sound(sound.media_type, true, sound.stem.as_deref(), bytes);
                 // The model itself knows better.
                 if !told {
                     pieces.reach(reached(seconds));
                 }
             }
-            Step::Piece(Piece::Stem(stem, bytes)) => pieces.sound(Some(stem), media_type, bytes),
+            Step::Piece(Piece::Stem(stem, bytes)) => pieces.sound(sound.media_type, false, Some(stem), bytes),
             Step::Piece(Piece::Progress(progress)) => {
                 told = true;
                 pieces.report(progress.into());

@@ -7,6 +7,7 @@ pub(super) mod events;
 pub(super) mod fields;
 mod format;
 pub(super) mod item;
+pub(super) mod job;
 pub(super) mod prediction;
 pub(super) mod request;
 pub(super) mod sound;

@@ -24,6 +24,8 @@ pub(in crate::http) enum Prediction {
 pub(in crate::http) struct Sound {
     /// `None`: they were sent while they were made.
     pub file: Option<SoundFile>,
+    /// What it is called, where it was asked for by its name.
+    pub stem: Option<String>,
     /// The other sounds that were asked for, by name.
     pub stems: Vec<(&'static str, SoundFile)>,
     pub format: AudioFormat,
@@ -120,6 +122,13 @@ impl Prediction {
         }
     }
 
+    /// The files of the other sounds that were asked for, by name, which are then no part of it any more.
+    pub fn take_stems(&mut self) -> Vec<(&'static str, &'static str, Bytes)> {
+        let Self::Sound(sound) = self else { return Vec::new() };
+        let media_type = sound.format.media_type();
+        std::mem::take(&mut sound.stems).into_iter().map(|(name, file)| (name, media_type, file.into_bytes())).collect()
+    }
+
     /// As it is written elsewhere: its media type, and its bytes.
     pub fn into_file(self) -> (&'static str, Bytes) {
         match self {
@@ -140,6 +149,9 @@ impl Sound {
     fn object(&self) -> Value {
         let SpeechSummary { seed, marks, .. } = &self.summary;
         let mut prediction = json!({"audio": self.audio(self.file.as_ref()), "model": self.model});
+        if let Some(stem) = &self.stem {
+            prediction["audio"]["stem"] = stem.as_str().into();
+        }
         if !self.stems.is_empty() {
             let stem = |(name, file): &(&'static str, SoundFile)| ((*name).to_owned(), self.audio(Some(file)));
             prediction["stems"] = Value::Object(self.stems.iter().map(stem).collect());

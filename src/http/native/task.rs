@@ -56,6 +56,8 @@ pub(in crate::http) struct RunningSound {
     as_file: bool,
     /// What came so far, if it is kept.
     file: Option<SoundFile>,
+    /// Its name, where it was asked for by that.
+    stem: Option<String>,
     stems: Vec<(&'static str, SoundFile)>,
     memory: Service,
     /// Seconds that are kept, at most.
@@ -145,16 +147,17 @@ impl TaskRequest {
             }
             Self::Synthesize(request, answer) => {
                 let instructed = request.options.instructions.is_some();
+                let stem = request.options.stems.first().cloned();
                 let follows = !instructed || service.follows_instructions(call.model.as_deref())?;
                 let ignored = if follows { Vec::new() } else { vec!["instructions"] };
                 let speaking = service.speak(call, *request).await?.going_on(checkpoint);
                 let speaking = if keep == SoundRetention::Sound { speaking.patiently() } else { speaking };
                 let sound = EncodedSound::new(speaking, answer.format);
-                Ok(Running::sound(service, sound, answer, keep, ignored))
+                Ok(Running::sound(service, sound, answer, keep, ignored, stem))
             }
             Self::Convert(request, answer) => {
                 let sound = EncodedSound::new(service.convert(call, *request).await?, answer.format);
-                Ok(Running::sound(service, sound, answer, keep, Vec::new()))
+                Ok(Running::sound(service, sound, answer, keep, Vec::new(), None))
             }
         }
     }
@@ -177,11 +180,21 @@ impl Running {
         answer: SoundAnswer,
         keep: SoundRetention,
         ignored: Vec<&'static str>,
+        stem: Option<String>,
     ) -> Self {
         let file = (keep == SoundRetention::Sound).then(|| SoundFile::new(service.sound_memory()));
         let (as_file, longest, memory) = (answer.as_file, service.config().max_audio, service.clone());
-        let stems = Vec::new();
-        Self::Sound(Box::new(RunningSound { sound, as_file, file, stems, memory, longest, ignored, over: false }))
+        Self::Sound(Box::new(RunningSound {
+            sound,
+            as_file,
+            file,
+            stem,
+            stems: Vec::new(),
+            memory,
+            longest,
+            ignored,
+            over: false,
+        }))
     }
 
     /// Length of the recording, or of what is made, as far as that is known from the start.
@@ -292,6 +305,7 @@ impl RunningSound {
         }
         Ok(Prediction::Sound(Box::new(Sound {
             file,
+            stem: self.stem.take(),
             stems,
             format: self.sound.format(),
             as_file: self.as_file,
