@@ -128,6 +128,7 @@ ROWS = {
             count("sconce_jobs_ended_total", "status"): "{{status}}",
             count("sconce_jobs_requeued_total", "reason"): "begun again: {{reason}}",
             count("sconce_jobs_webhooks_total", "outcome"): "webhook: {{outcome}}",
+            count("sconce_jobs_checkpoints_total", "instance"): "can go on from here: {{instance}}",
             count("sconce_jobs_unwritten_total", "instance"): "not written down: {{instance}}",
         }),
     ],

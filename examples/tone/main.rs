@@ -2,7 +2,8 @@
 //!
 //! [`family`] is the smallest family that does all that a speaking one has to: it streams, works on several requests at
 //! once, lets newcomers in, waits for slow readers, takes a text that is still being written, and obeys seed, speed and
-//! voice. Beside it stand the families of the library.
+//! voice. [`family::song`] is one that sings: sections, stems, and checkpoints to go on from after a restart. Beside them stand
+//! the families of the library.
 //!
 //! ```sh
 //! mkdir -p /tmp/tone && echo '{"model_type":"tone"}' > /tmp/tone/config.json
@@ -18,7 +19,7 @@ use sconce::{
     model::Family,
 };
 
-const FAMILIES: &[&dyn Family] = &[&Whisper, &Lark, &family::Tone];
+const FAMILIES: &[&dyn Family] = &[&Whisper, &Lark, &family::Tone, &family::song::ToneSong];
 
 fn main() -> ExitCode {
     sconce::cli::serving(FAMILIES)

@@ -126,6 +126,7 @@ async fn convert<W: Write>(
                 bar.set_position((seconds * 1000.0) as u64);
                 to.push(&pcm)?;
             }
+            SpeechEvent::Stem(..) | SpeechEvent::Progress(_) | SpeechEvent::Checkpoint(_) => {}
             SpeechEvent::Done(_) => {
                 bar.finish_and_clear();
                 return Ok(to.finish()?);

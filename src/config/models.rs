@@ -180,7 +180,7 @@ pub(super) static PART: Setting<Option<String>> = Setting::new(
     &Maybe::<Option<String>, _>("none", &SOURCE, |part, source| *part = source),
     "In place of `source`, where its files come from several places: the source of each part, all of them. A `whisper` \
      has either the one part `model` or the two parts `weights` (the weights and what describes them) and `tokenizer` \
-     (`tokenizer.json`). A `higgs` has `model` and `codec` (its audio tokenizer). A `zonos` has `model` and `codec` (the DAC), and may have `speaker`, which hears voices. A \
+     (`tokenizer.json`). A `higgs` has `model` and `codec` (its audio tokenizer). A `yue` has `model` (its first stage), `stage2` and `codec`. A `zonos` has `model` and `codec` (the DAC), and may have `speaker`, which hears voices. A \
      `piper` has `config` beside `model`, and a `kokoro` `voices`, where those come from elsewhere. A `chatterbox` may have `watermark` beside whatever else is said of it: the network that marks its \
      sound.",
 )

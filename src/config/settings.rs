@@ -481,8 +481,8 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         "auto",
         &To::<Config, _>(&DTYPE, |c, v| c.runtime.dtype = v),
         "Type of weights and activations: `f32`, `f16`, `bf16`, or `q8`, in which the weights of linear layers have eight \
-         bits, on a CPU, in Whisper, Chatterbox, Zonos and Higgs Audio. `auto` is what is usual for a model's family: on a CPU `q8` for \
-         Whisper where the processor multiplies eight bits fastest, and f32 for all else; on an accelerator f16, for Higgs Audio bf16.",
+         bits, on a CPU, in Whisper, Chatterbox, Zonos, Higgs Audio and YuE. `auto` is what is usual for a model's family: on a CPU `q8` for \
+         Whisper where the processor multiplies eight bits fastest, and f32 for all else; on an accelerator f16, for Higgs Audio and YuE bf16.",
     ),
     Setting::new(
         "runtime.cpu_kernels",
@@ -1086,6 +1086,14 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
          The same holds as for `jobs.max_count`. The default holds ten of the largest bodies.",
     ),
     Setting::new(
+        "jobs.max_checkpoint",
+        "16MB",
+        &To::<Config, _>(&SIZE, |c, v| c.jobs.max_checkpoint = v),
+        "What a model may have written down of a job while it runs, so that the job goes on from there after a restart: \
+         the newest of each, for `jobs.at_once` jobs. Larger ones are not kept, and such a job begins anew. The default \
+         holds a song of hours.",
+    ),
+    Setting::new(
         "jobs.attempts",
         "3",
         &To::<Config, _>(&WHOLE, |c, v| c.jobs.attempts = v),
@@ -1277,6 +1285,7 @@ pub(super) fn blank() -> Config {
             keep: Duration::MAX,
             max_count: usize::MAX,
             max_bytes: u64::MAX,
+            max_checkpoint: u64::MAX,
             attempts: u32::MAX,
             webhook_secret: Some(Secret(String::new())),
         },

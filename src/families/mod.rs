@@ -27,6 +27,7 @@ pub mod voxtral;
 mod weight_files;
 pub mod whisper;
 pub mod worker;
+pub mod yue;
 pub mod zipformer;
 pub mod zonos;
 
@@ -42,6 +43,7 @@ pub const FAMILIES: &[&dyn Family] = &[
     &chatterbox::Chatterbox,
     &zonos::Zonos,
     &higgs::Higgs,
+    &yue::Yue,
     &vosk_tts::VoskTts::ANY,
     &piper::Piper::ANY,
     &kokoro::Kokoro::ANY,

@@ -19,6 +19,8 @@ pub struct Config {
     pub max_count: usize,
     /// Bytes of recordings and results that are held at once.
     pub max_bytes: u64,
+    /// Bytes from which a job can be gone on with after a restart, at most, for each that runs.
+    pub max_checkpoint: u64,
     /// Times that a job may be begun and interrupted by a failure of the process or of the model.
     pub attempts: u32,
     /// The key that webhooks are signed with; without it there are none.

@@ -12,7 +12,7 @@ use super::{
     job_store::{JobStore, Opened},
     manager::{Command, JobManager},
     metrics::Metrics,
-    progress::Feed,
+    progress::{Feed, PartialSound},
     record::{JobId, JobRequest, Principal, View},
     state::Phase,
     worker::Worker,
@@ -52,7 +52,8 @@ impl Jobs {
         let (manager, inbox) = mpsc::channel(INBOX);
         let store = Arc::new(store);
         let metrics = Metrics::register(registry)?;
-        tokio::spawn(JobManager::new(config, records, store.clone(), worker, remote, metrics).run(inbox));
+        let weak = manager.downgrade();
+        tokio::spawn(JobManager::new(config, records, store.clone(), worker, remote, metrics, weak).run(inbox));
         Ok(Self { principal: Principal::ANYBODY, manager, store })
     }
 
@@ -101,6 +102,11 @@ impl Jobs {
     /// What happens to a job from now on, and its pieces from the first one.
     pub async fn feed(&self, id: &JobId) -> Result<Feed, Refusal> {
         self.send(|reply| Command::Watch(self.principal.clone(), id.clone(), reply)).await?.ok_or_else(|| unknown(id))
+    }
+
+    /// What is there by now of a sound that a running job makes; without a name, of its answer itself.
+    pub async fn sound(&self, id: &JobId, stem: Option<&str>) -> Result<Option<PartialSound>, Refusal> {
+        Ok(self.feed(id).await?.sound(stem))
     }
 
     /// Why jobs cannot be written down just now, if so. Never waits.

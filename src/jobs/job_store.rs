@@ -24,6 +24,7 @@ use super::{
 const JOBS: TableDefinition<&str, &[u8]> = TableDefinition::new("jobs");
 const RECORDINGS: TableDefinition<&str, &[u8]> = TableDefinition::new("recordings");
 const RESULTS: TableDefinition<&str, &[u8]> = TableDefinition::new("results");
+const CHECKPOINTS: TableDefinition<&str, &[u8]> = TableDefinition::new("checkpoints");
 
 /// What the database may hold in memory beside its file. Jobs are read once each.
 const CACHE: usize = 16 << 20;
@@ -65,7 +66,9 @@ pub(super) enum Change {
     Put(Box<Record>),
     Recording(JobId, Bytes),
     Result(JobId, Vec<u8>),
-    DropRecording(JobId),
+    Checkpoint(JobId, Bytes),
+    /// What the work needed, and its result does not.
+    DropWork(JobId),
     Forget(JobId),
 }
 
@@ -210,6 +213,11 @@ impl JobStore {
     }
 
     /// Blocks.
+    pub fn checkpoint(&self, id: &JobId) -> Result<Option<Bytes>, redb::Error> {
+        self.bytes(CHECKPOINTS, id)
+    }
+
+    /// Blocks.
     pub fn result(&self, id: &JobId) -> Result<Option<Value>, redb::Error> {
         let Some(text) = self.bytes(RESULTS, id)? else { return Ok(None) };
         Ok(Some(serde_json::from_slice(&text).map_err(std::io::Error::other)?))
@@ -258,7 +266,7 @@ fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {
 /// Makes the tables, so that reading finds them.
 fn prepare(database: &Database) -> Result<(), redb::Error> {
     let write = database.begin_write()?;
-    for table in [JOBS, RECORDINGS, RESULTS] {
+    for table in [JOBS, RECORDINGS, RESULTS, CHECKPOINTS] {
         write.open_table(table)?;
     }
     Ok(write.commit()?)
@@ -276,6 +284,7 @@ fn commit(database: &Database, changes: &[Change]) -> Result<(), redb::Error> {
         let mut jobs = write.open_table(JOBS)?;
         let mut recordings = write.open_table(RECORDINGS)?;
         let mut results = write.open_table(RESULTS)?;
+        let mut checkpoints = write.open_table(CHECKPOINTS)?;
         for change in changes {
             match change {
                 Change::Put(record) => {
@@ -284,11 +293,16 @@ fn commit(database: &Database, changes: &[Change]) -> Result<(), redb::Error> {
                 }
                 Change::Recording(id, bytes) => drop(recordings.insert(id.as_str(), &**bytes)?),
                 Change::Result(id, text) => drop(results.insert(id.as_str(), &**text)?),
-                Change::DropRecording(id) => drop(recordings.remove(id.as_str())?),
+                Change::Checkpoint(id, bytes) => drop(checkpoints.insert(id.as_str(), &**bytes)?),
+                Change::DropWork(id) => {
+                    recordings.remove(id.as_str())?;
+                    checkpoints.remove(id.as_str())?;
+                }
                 Change::Forget(id) => {
                     jobs.remove(id.as_str())?;
                     recordings.remove(id.as_str())?;
                     results.remove(id.as_str())?;
+                    checkpoints.remove(id.as_str())?;
                 }
             }
         }
@@ -326,8 +340,13 @@ mod tests {
         assert_eq!(records, std::slice::from_ref(&record));
         assert_eq!(store.recording(&record.id).unwrap(), Some(recording));
         let result = b"{\"text\":\"hello\"}".to_vec();
-        store.commit(&[Change::DropRecording(record.id.clone()), Change::Result(record.id.clone(), result)]).unwrap();
+        let far = |bytes| Change::Checkpoint(record.id.clone(), Bytes::from_static(bytes));
+        store.commit(&[far(b"far")]).unwrap();
+        store.commit(&[far(b"farther")]).unwrap();
+        assert_eq!(store.checkpoint(&record.id).unwrap(), Some(Bytes::from_static(b"farther")), "the newest");
+        store.commit(&[Change::DropWork(record.id.clone()), Change::Result(record.id.clone(), result)]).unwrap();
         assert_eq!(store.recording(&record.id).unwrap(), None);
+        assert_eq!(store.checkpoint(&record.id).unwrap(), None);
         assert_eq!(store.result(&record.id).unwrap(), Some(json!({"text": "hello"})));
         store.commit(&[Change::Forget(record.id.clone())]).unwrap();
         assert_eq!(store.result(&record.id).unwrap(), None);

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use futures::FutureExt;
 use serde_json::Value;
 use tokio::{
@@ -48,6 +49,8 @@ pub(super) enum Command {
     List(Principal, Option<Phase>, usize, oneshot::Sender<Vec<View>>),
     Remove(Principal, JobId, oneshot::Sender<Result<Option<View>, Refusal>>),
     Watch(Principal, JobId, oneshot::Sender<Option<Feed>>),
+    /// From where the work on a job can go on.
+    Checkpoint(JobId, Bytes, oneshot::Sender<()>),
     Stop(Duration, oneshot::Sender<()>),
 }
 
@@ -57,6 +60,9 @@ pub(super) struct JobManager {
     durable: bool,
     worker: Arc<dyn Worker>,
     at_once: usize,
+    max_checkpoint: u64,
+    /// The other end of the inbox, for those who work.
+    inbox: mpsc::WeakSender<Command>,
     working: JoinSet<(JobId, Result<Value, Problem>)>,
     handles: HashMap<JobId, AbortHandle>,
     webhooks: Option<WebhookSender>,
@@ -76,8 +82,9 @@ impl JobManager {
         worker: Arc<dyn Worker>,
         remote: Remote,
         metrics: Metrics,
+        inbox: mpsc::WeakSender<Command>,
     ) -> Self {
-        let Config { dir, at_once, keep, max_count, max_bytes, attempts, webhook_secret, .. } = config;
+        let Config { dir, at_once, keep, max_count, max_bytes, max_checkpoint, attempts, webhook_secret, .. } = config;
         let webhooks = webhook_secret.map(|secret| WebhookSender::new(remote, secret));
         Self {
             table: JobTable::new(Limits { keep, max_count, max_bytes, attempts, at_once }, records),
@@ -85,6 +92,8 @@ impl JobManager {
             durable: dir.is_some(),
             worker,
             at_once,
+            max_checkpoint,
+            inbox,
             working: JoinSet::new(),
             handles: HashMap::new(),
             webhooks,
@@ -148,6 +157,11 @@ impl JobManager {
             }
             Command::Remove(principal, id, reply) => drop(reply.send(self.remove(&principal, &id).await)),
             Command::Watch(principal, id, reply) => drop(reply.send(self.table.feed(&principal, &id))),
+            Command::Checkpoint(id, bytes, reply) => {
+                self.checkpoint(&id, bytes).await;
+                // Who left does not need to know.
+                let _ = reply.send(());
+            }
             Command::Stop(patience, reply) => {
                 self.table.close(|phase| phase != Phase::Running);
                 self.stopping = Some((Instant::now() + patience, reply));
@@ -196,8 +210,8 @@ impl JobManager {
         let Some(mut record) = self.table.after(id, event, Timestamp::now()) else { return };
         let (phase, mut changes) = (record.phase(), Vec::new());
         if phase.is_end() {
-            record.bytes = result.as_ref().map_or(0, |result| result.len() as u64);
-            changes.push(Change::DropRecording(id.clone()));
+            (record.bytes, record.checkpoint) = (result.as_ref().map_or(0, |result| result.len() as u64), 0);
+            changes.push(Change::DropWork(id.clone()));
             changes.extend(result.map(|result| Change::Result(id.clone(), result)));
         }
         changes.push(Change::Put(Box::new(record.clone())));
@@ -257,14 +271,17 @@ impl JobManager {
 
     async fn begin(&mut self, id: &JobId) {
         self.transition(id, JobEvent::Start, None).await;
-        let (Some(record), Some(pieces)) = (self.table.record(id), self.table.pieces(id)) else { return };
+        let pieces = self.table.pieces(id, self.inbox.clone());
+        let (Some(record), Some(pieces)) = (self.table.record(id), pieces) else { return };
         self.metrics.wait.observe(Timestamp::now().since(record.created).as_secs_f64());
-        let item = WorkItem { id: id.clone(), parameters: record.parameters.clone(), recording: None };
-        let (hint, recorded) = (record.hint.clone(), record.recorded);
+        let item =
+            WorkItem { id: id.clone(), parameters: record.parameters.clone(), recording: None, checkpoint: None };
+        let (hint, recorded, far) = (record.hint.clone(), record.recorded, record.checkpoint > 0);
         let (worker, store, id) = (self.worker.clone(), self.store.clone(), id.clone());
         let work = async move {
-            let recording = if recorded { Some(recording(store, &item.id, hint).await?) } else { None };
-            worker.work(WorkItem { recording, ..item }, pieces).await
+            let recording = if recorded { Some(recording(store.clone(), &item.id, hint).await?) } else { None };
+            let checkpoint = if far { checkpoint(store, &item.id).await } else { None };
+            worker.work(WorkItem { recording, checkpoint, ..item }, pieces).await
         };
         let key = id.clone();
         let handle = self.working.spawn(async move {
@@ -292,6 +309,23 @@ impl JobManager {
             _ => {}
         }
         self.transition(id, event, result).await;
+    }
+
+    /// Keeps it in place of the one before, unless the job has ended by now.
+    async fn checkpoint(&mut self, id: &JobId, bytes: Bytes) {
+        let Some(record) = self.table.record(id).filter(|record| !record.phase().is_end()) else { return };
+        let (length, limit) = (bytes.len() as u64, self.max_checkpoint);
+        if length > limit {
+            warn!(job = %id, length, limit, "a checkpoint is larger than jobs.max_checkpoint, and not kept");
+            return;
+        }
+        let record = Record { checkpoint: length, ..record.clone() };
+        let changes = vec![Change::Checkpoint(id.clone(), bytes), Change::Put(Box::new(record.clone()))];
+        // The log has said why not, and the one before is still there.
+        if self.write(changes).await.is_ok() {
+            self.metrics.checkpoints.inc();
+            self.table.put(record);
+        }
     }
 
     fn requeued(&self, reason: &str) {
@@ -357,6 +391,14 @@ impl JobManager {
             let _ = reply.send(());
         }
     }
+}
+
+/// Without it the work begins anew.
+async fn checkpoint(store: Arc<JobStore>, id: &JobId) -> Option<Bytes> {
+    let key = id.clone();
+    let read = tokio::task::spawn_blocking(move || store.checkpoint(&key).map_err(|error| error.to_string())).await;
+    let read = read.map_err(|error| error.to_string()).flatten();
+    read.inspect_err(|reason| error!(job = %id, reason, "a checkpoint could not be read")).ok().flatten()
 }
 
 async fn recording(store: Arc<JobStore>, id: &JobId, hint: Option<String>) -> Result<Recording, Problem> {

@@ -15,6 +15,8 @@ pub(super) struct Metrics {
     pub ended: IntCounterVec,
     /// Jobs that went from running back to queued, by reason.
     pub requeued: IntCounterVec,
+    /// Times that it was written down from where a job can go on.
+    pub checkpoints: IntCounter,
     /// Seconds from the arrival of a job to its last beginning.
     pub wait: Histogram,
     /// Seconds from the last beginning of a job to its success.
@@ -42,6 +44,10 @@ impl Metrics {
             )?,
             wait: seconds("sconce_jobs_wait_seconds", "Seconds from the arrival of a job to its beginning.")?,
             run: seconds("sconce_jobs_run_seconds", "Seconds from the last beginning of a job to its success.")?,
+            checkpoints: IntCounter::new(
+                "sconce_jobs_checkpoints_total",
+                "Times that it was written down from where a job can go on.",
+            )?,
             unwritten: IntCounter::new(
                 "sconce_jobs_unwritten_total",
                 "Changes of jobs that could not be written down.",
@@ -51,6 +57,7 @@ impl Metrics {
         registry.register(Box::new(metrics.held.clone()))?;
         registry.register(Box::new(metrics.bytes.clone()))?;
         registry.register(Box::new(metrics.unwritten.clone()))?;
+        registry.register(Box::new(metrics.checkpoints.clone()))?;
         for counter in [&metrics.ended, &metrics.requeued, &metrics.webhooks] {
             registry.register(Box::new(counter.clone()))?;
         }

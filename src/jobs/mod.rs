@@ -21,7 +21,7 @@ mod worker;
 pub use config::Config;
 pub use error::{JobsError, Refusal};
 pub use handle::Jobs;
-pub use progress::{Event, Feed, Pieces, Progress};
+pub use progress::{Event, Feed, PartialSound, Pieces, Progress, Sections};
 pub use record::{Delivery, JobId, JobRequest, Principal, Recording, View, Webhook, WebhookState, WorkItem};
 pub use state::{Phase, State};
 pub use timestamp::Timestamp;

@@ -44,6 +44,8 @@ pub struct WorkItem {
     pub id: JobId,
     pub parameters: Value,
     pub recording: Option<Recording>,
+    /// How far an earlier try came, in the worker's words.
+    pub checkpoint: Option<Bytes>,
 }
 
 /// A recording as it came in, or a text: what lies beside a job.
@@ -92,6 +94,9 @@ pub(super) struct Record {
     pub recorded: bool,
     /// What lies beside it, in bytes.
     pub bytes: u64,
+    /// Of its checkpoint, which lies there as well; 0 without one.
+    #[serde(default)]
+    pub checkpoint: u64,
     pub key: Option<Key>,
     pub webhook: Option<Webhook>,
     pub state: State,
@@ -193,6 +198,7 @@ impl Record {
             hint: recording.as_ref().and_then(|recording| recording.hint.clone()),
             recorded: recording.is_some(),
             bytes: recording.as_ref().map_or(0, |recording| recording.bytes.len() as u64),
+            checkpoint: 0,
             key: key.as_ref().map(|name| Key { name: name.clone(), digest: digest(request) }),
             webhook: webhook.as_ref().map(pending),
             state: State::Queued { interruptions: 0, due: now },
@@ -201,6 +207,11 @@ impl Record {
 
     pub fn phase(&self) -> Phase {
         self.state.phase()
+    }
+
+    /// All that lies beside it, in bytes.
+    pub fn held(&self) -> u64 {
+        self.bytes + self.checkpoint
     }
 
     pub fn view(&self, progress: Option<Progress>) -> View {

@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::{
     error::Refusal,
+    manager::Command,
     progress::{Feed, Pieces, ProgressState},
     record::{Delivery, JobId, JobRequest, Principal, Record, Turn, View, digest},
     state::{JobEvent, Phase, State},
@@ -90,7 +91,7 @@ impl JobTable {
             }
             gone.push(record.id.clone());
             count -= 1;
-            held -= record.bytes;
+            held -= record.held();
         }
         if count > self.limits.max_count {
             return Err(Refusal::Full { held: count - 1 });
@@ -212,8 +213,9 @@ impl JobTable {
         self.seen(principal, id).map(|entry| Feed::new(entry.progress_state.subscribe()))
     }
 
-    pub fn pieces(&self, id: &JobId) -> Option<Pieces> {
-        self.entries.get(id).map(|entry| Pieces::new(entry.progress_state.clone()))
+    /// Where a worker puts what it has of a job, and what it keeps of it with this manager.
+    pub fn pieces(&self, id: &JobId, manager: mpsc::WeakSender<Command>) -> Option<Pieces> {
+        self.entries.get(id).map(|entry| Pieces::new(entry.progress_state.clone(), id.clone(), manager))
     }
 
     /// Nothing more will be seen of these.
@@ -224,7 +226,7 @@ impl JobTable {
     }
 
     pub fn bytes(&self) -> u64 {
-        self.records().map(|record| record.bytes).sum()
+        self.records().map(Record::held).sum()
     }
 
     pub fn count(&self, phase: Phase) -> usize {

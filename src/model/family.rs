@@ -120,6 +120,23 @@ pub trait Family: Sync {
         |_| false
     }
 
+    /// Whether its models take a text as it was written and whole, as lyrics are, whose lines and marks mean something:
+    /// nothing of it is read, cut or normalised, and nothing of the sound is trimmed or joined.
+    fn takes_text_whole(&self) -> bool {
+        false
+    }
+
+    /// The sounds that its models make of one text, each of which can be asked for; the first where nobody asks. Empty: they
+    /// make one, which has no name.
+    fn stems(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Whether this takes longer than somebody at a connection waits, so that it is better done as a job.
+    fn is_long(&self, _text: &str, _options: &SynthesizeOptions) -> bool {
+        false
+    }
+
     /// Whether its models speak as `instructions` say.
     fn follows_instructions(&self) -> bool {
         false

@@ -157,6 +157,7 @@ impl<T: Task<Piece = SpeechEvent>> Answer<T> {
                     length += block.duration();
                     blocks.push(block);
                 }
+                SpeechEvent::Stem(..) | SpeechEvent::Progress(_) | SpeechEvent::Checkpoint(_) => {}
                 SpeechEvent::Done(summary) => return self.speech(&blocks, summary),
             }
             if length > self.longest {

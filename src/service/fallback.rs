@@ -48,6 +48,11 @@ pub(super) fn substitute(mut asked: SpeakRequest, of: &Entry, speaker: &Entry) -
         options.options.clear();
         ignored.push("options");
     }
+    let makes = |stem: &String| speaker.family.is_some_and(|family| family.stems().contains(&stem.as_str()));
+    if !options.stems.iter().all(makes) {
+        options.stems.clear();
+        ignored.push("stems");
+    }
     let follows = speaker.family.is_some_and(|family| family.follows_instructions());
     if options.instructions.is_some() && !follows {
         ignored.push("instructions");

@@ -25,6 +25,13 @@ impl Service {
         Err(VoiceError::Unknown { asked: name.to_owned(), known }.into())
     }
 
+    /// Whether a text takes longer than somebody at a connection waits, as its family has it.
+    pub fn takes_long(&self, model: Option<&str>, asked: &SpeakRequest) -> bool {
+        let catalog = self.catalog();
+        let family = entry(&catalog, model, TaskKind::Synthesize).ok().and_then(|entry| entry.family);
+        family.is_some_and(|family| family.is_long(&asked.text, &asked.options))
+    }
+
     /// Reads a text as [`speak`](Self::speak) does, and says what is wrong with it.
     pub async fn check_text(&self, model: Option<&str>, asked: SpeakRequest) -> Result<(), ServiceError> {
         let known = self.known.load_full();

@@ -52,6 +52,7 @@ impl Known {
             tags,
             follows_instructions,
             follows_pitch,
+            whole: entry.family.is_some_and(|family| family.takes_text_whole()),
         }
     }
 }

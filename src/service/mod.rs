@@ -28,6 +28,7 @@ mod sound;
 mod sound_stream;
 mod speak;
 mod speech_limits;
+mod stems;
 mod task_input;
 mod transcripts;
 mod voices;

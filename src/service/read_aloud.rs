@@ -11,6 +11,7 @@ use super::{
     metrics::Account,
     speak::SpeechStart,
     speech_limits::SpeechLimits,
+    stems,
 };
 use crate::{
     catalog::Entry,
@@ -23,6 +24,8 @@ use crate::{
 pub(super) struct ReadText {
     chunks: VecDeque<Chunk>,
     check: LengthCheck,
+    /// As it was written.
+    whole: bool,
     options: SynthesizeOptions,
 }
 
@@ -49,7 +52,9 @@ impl Service {
         let (config, entry) = (&known.config, entry(&known.catalog, call.model.as_deref(), TaskKind::Synthesize)?);
         account.model(&entry.name);
         let (characters, normalize_loudness) = (asked.text.chars().count(), asked.normalize_loudness);
-        let normalize_loudness = normalize_loudness.unwrap_or(config.normalize_loudness);
+        // Several sounds of one piece keep the loudness that they have in it.
+        let normalize_loudness =
+            normalize_loudness.unwrap_or(config.normalize_loudness && asked.options.stems.len() < 2);
         // For who may have to speak in its place.
         let again = entry.fallback.is_some().then(|| asked.clone());
         let text = self.read(&known, entry, asked).await?;
@@ -57,19 +62,31 @@ impl Service {
             allowance.take_characters(characters)?;
         }
         let text = self.told(entry, text, &call).await?;
-        let (ReadText { chunks, check, options }, lease) = match (self.acquire(entry, &call, config.wait).await, again)
-        {
-            (Ok(lease), _) => (text, lease),
-            (Err(error), Some(asked)) if fallback::out_of_reach(&error) => {
-                self.fall_back(&known, entry, asked, error, &call, account).await?
-            }
-            (Err(error), _) => return Err(error),
-        };
+        let (ReadText { chunks, check, whole, options }, lease) =
+            match (self.acquire(entry, &call, config.wait).await, again) {
+                (Ok(lease), _) => (text, lease),
+                (Err(error), Some(asked)) if fallback::out_of_reach(&error) => {
+                    self.fall_back(&known, entry, asked, error, &call, account).await?
+                }
+                (Err(error), _) => return Err(error),
+            };
         // Once for all chunks.
         let options = self.at_rate_of(&lease, Synthesize { options, ..Synthesize::default() }).await?.options;
         let deadline = call.ends(config.request_timeout);
         let (output, longest, id) = (config.output, config.max_audio, call.id);
-        Ok(SpeechStart { lease, id, deadline, output, longest, options, chunks, check, normalize_loudness, characters })
+        Ok(SpeechStart {
+            lease,
+            id,
+            deadline,
+            output,
+            longest,
+            options,
+            chunks,
+            check,
+            normalize_loudness,
+            joined: !whole,
+            characters,
+        })
     }
 
     /// Has a text read for a model.
@@ -81,10 +98,11 @@ impl Service {
     ) -> Result<ReadText, ServiceError> {
         let families = known.candidates(entry);
         dialogue::check(families, &asked)?;
+        stems::check(families, &asked)?;
         let asked = self.with_prefix(families, asked).await?;
         let (limits, options) = (known.speech_limits(entry), asked.options.clone());
         let chunks = read_aloud(asked, limits, known.config.lexicon.clone()).await?;
-        Ok(ReadText { chunks, check: limits.check, options })
+        Ok(ReadText { chunks, check: limits.check, whole: limits.whole, options })
     }
 
     /// With what is said in the voices that are to speak.

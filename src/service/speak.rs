@@ -10,7 +10,7 @@ use std::{
 };
 
 use self::{
-    attempt::{Attempt, Step},
+    attempt::{Attempt, Block, Step},
     output::Output,
 };
 use super::{ServiceError, error::ImplausibleLength, metrics::Account, speech_limits::SpeechLimits};
@@ -19,7 +19,7 @@ use crate::{
     lifecycle::Lease,
     model::{FlowLimits, request},
     speech::{
-        Measured, ModelName, Pronunciation, Speech, SpeechEvent, SpeechSummary, SpeechTail, Synthesize,
+        Checkpoint, Measured, ModelName, Pronunciation, Speech, SpeechEvent, SpeechSummary, SpeechTail, Synthesize,
         SynthesizeOptions,
     },
     text::{self, Boundary, Chunk, LengthCheck, Lexicon, Markup, Reading},
@@ -62,6 +62,8 @@ pub struct Speaking {
     /// The chunk that the model says now.
     now: Option<Attempt>,
     normalize_loudness: bool,
+    /// Whether the sound of chunks is joined as speech is.
+    joined: bool,
     /// From the first sound on.
     sound: Option<Output>,
     /// Silence before the first sound.
@@ -70,6 +72,12 @@ pub struct Speaking {
     gain: f32,
     /// Of the chunk before it.
     before: Option<SpeechTail>,
+    /// Whether it is said in one go, so that the model can go on with it elsewhere.
+    one_chunk: bool,
+    /// Where the model goes on.
+    checkpoint: Option<Checkpoint>,
+    /// Sound of other stems that may leave.
+    stems: VecDeque<(&'static str, Pcm)>,
     summary: SpeechSummary,
     over: bool,
 }
@@ -86,6 +94,8 @@ pub(super) struct SpeechStart {
     pub chunks: VecDeque<Chunk>,
     pub check: LengthCheck,
     pub normalize_loudness: bool,
+    /// Whether the sound of chunks is joined as speech is.
+    pub joined: bool,
     pub characters: usize,
 }
 
@@ -98,6 +108,9 @@ impl SpeakRequest {
         limits: &SpeechLimits,
         lexicon: Option<&Lexicon>,
     ) -> Result<VecDeque<Chunk>, ServiceError> {
+        if limits.whole {
+            return Ok([text::whole(&self.text, limits.max_text)?].into());
+        }
         let reading = Reading {
             markup: self.markup,
             language: self.options.language.as_deref().or(limits.language).unwrap_or(USUAL_LANGUAGE),
@@ -120,8 +133,19 @@ impl SpeakRequest {
 impl Speaking {
     pub(super) fn new(start: SpeechStart, account: Account) -> Self {
         let SpeechStart {
-            lease, id, deadline, output, longest, mut options, chunks, check, normalize_loudness, ..
+            lease,
+            id,
+            deadline,
+            output,
+            longest,
+            mut options,
+            chunks,
+            check,
+            normalize_loudness,
+            joined,
+            ..
         } = start;
+        let one_chunk = chunks.iter().filter(|chunk| !chunk.spans.is_empty()).count() == 1;
         // One for all chunks, so that the whole can be made again. Halved often enough for JSON's numbers.
         options.seed.get_or_insert_with(|| RandomState::new().hash_one("seed") >> 11);
         Self {
@@ -137,10 +161,14 @@ impl Speaking {
             patient: false,
             now: None,
             normalize_loudness,
+            joined,
             sound: None,
             lead: Duration::ZERO,
             gain: 1.0,
             before: None,
+            one_chunk,
+            checkpoint: None,
+            stems: VecDeque::new(),
             summary: SpeechSummary::default(),
             over: false,
         }
@@ -150,6 +178,11 @@ impl Speaking {
     /// the midst of it can be mended.
     pub fn patiently(self) -> Self {
         Self { patient: true, ..self }
+    }
+
+    /// From where an earlier try of the same request came to. Of a text that is said in several chunks there is none.
+    pub fn going_on(self, checkpoint: Option<Checkpoint>) -> Self {
+        Self { checkpoint: checkpoint.filter(|_| self.one_chunk), ..self }
     }
 
     /// Who speaks.
@@ -173,10 +206,11 @@ impl Speaking {
                 self.summary.seconds += pcm.seconds();
                 self.account.made(pcm.size().sound);
             }
+            Ok(SpeechEvent::Stem(..) | SpeechEvent::Progress(_) | SpeechEvent::Checkpoint(_)) => {}
             Ok(SpeechEvent::Done(_)) => self.account.succeed(),
             Err(error) => self.account.fail(error),
         }
-        self.over = !matches!(piece, Ok(SpeechEvent::Audio(_)));
+        self.over = matches!(piece, Ok(SpeechEvent::Done(_)) | Err(_));
         Some(piece)
     }
 
@@ -196,6 +230,7 @@ impl Speaking {
                     length += block.duration();
                     blocks.push(block);
                 }
+                SpeechEvent::Stem(..) | SpeechEvent::Progress(_) | SpeechEvent::Checkpoint(_) => {}
                 SpeechEvent::Done(summary) => {
                     let audio = Pcm::joined(&blocks).ok_or(ServiceError::Internal("the model made no sound"))?;
                     return Ok(Speech { model: self.model().clone(), audio, summary });
@@ -212,10 +247,16 @@ impl Speaking {
 
     async fn advance(&mut self) -> Result<SpeechEvent, ServiceError> {
         loop {
+            if let Some((stem, pcm)) = self.stems.pop_front() {
+                return Ok(SpeechEvent::Stem(stem, pcm));
+            }
             let samples = match &mut self.now {
                 Some(attempt) => match attempt.next().await? {
-                    Step::Sound(blocks) => self.push(&blocks)?,
-                    Step::Done(blocks, summary) => self.end_chunk(&blocks, summary)?,
+                    Step::Sound(blocks) => self.push(blocks)?,
+                    Step::Done(blocks, summary) => self.end_chunk(blocks, summary)?,
+                    // Another process would have to say all chunks before it again.
+                    Step::Told(SpeechEvent::Checkpoint(_)) if !self.one_chunk => continue,
+                    Step::Told(event) => return Ok(event),
                     Step::ImplausibleLength(implausible) => {
                         self.try_again(implausible)?;
                         continue;
@@ -247,7 +288,8 @@ impl Speaking {
         let options = SynthesizeOptions { speed: Some(pace), seed, ..self.options.clone() };
         let (text, pitch) = (chunk.text(), chunk.prosody().pitch);
         let (pronunciations, before) = (pronunciations(&chunk), self.before.clone());
-        let ask = Synthesize { text, pronunciations, pitch, before, options };
+        let checkpoint = self.checkpoint.take();
+        let ask = Synthesize { text, pronunciations, pitch, before, checkpoint, options };
         let (request, responses) = request(self.id.clone(), ask, Some(self.deadline));
         self.lease.submit(request.bounded(self.output))?;
         self.now = Some(Attempt::new(chunk, responses, (self.check, pace), number, self.patient));
@@ -267,23 +309,27 @@ impl Speaking {
     }
 
     /// Blocks of the chunk at hand.
-    fn push(&mut self, blocks: &[Pcm]) -> Result<Vec<f32>, ServiceError> {
+    fn push(&mut self, blocks: Vec<Block>) -> Result<Vec<f32>, ServiceError> {
         let mut samples = Vec::new();
-        for pcm in blocks {
+        for Block { stem, pcm } in blocks {
+            if let Some(stem) = stem {
+                self.stems.push_back((stem, pcm));
+                continue;
+            }
             let sound = match &mut self.sound {
                 Some(sound) => sound,
                 none => {
-                    let sound = none.insert(Output::new(pcm, self.normalize_loudness)?);
+                    let sound = none.insert(Output::new(&pcm, self.normalize_loudness, self.joined)?);
                     samples.append(&mut sound.silence(std::mem::take(&mut self.lead)));
                     sound
                 }
             };
-            samples.append(&mut sound.push(pcm, self.gain)?);
+            samples.append(&mut sound.push(&pcm, self.gain)?);
         }
         Ok(samples)
     }
 
-    fn end_chunk(&mut self, blocks: &[Pcm], summary: SpeechSummary) -> Result<Vec<f32>, ServiceError> {
+    fn end_chunk(&mut self, blocks: Vec<Block>, summary: SpeechSummary) -> Result<Vec<f32>, ServiceError> {
         let mut samples = self.push(blocks)?;
         self.add(summary);
         let end = self.now.take().map_or(Boundary::Word, |attempt| attempt.chunk.end);

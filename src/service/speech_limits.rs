@@ -21,4 +21,6 @@ pub(super) struct SpeechLimits {
     pub follows_instructions: bool,
     /// Whether it speaks higher or lower where a text asks for it.
     pub follows_pitch: bool,
+    /// Whether it takes a text as it was written.
+    pub whole: bool,
 }

@@ -1,6 +1,8 @@
 //! Sound that a model makes, while it makes it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
 
 use super::{Measured, ModelName, Piece, Size};
 use crate::audio::Pcm;
@@ -8,8 +10,16 @@ use crate::audio::Pcm;
 /// A part of what a model says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SpeechEvent {
-    /// The next stretch of sound, as soon as it is final. All of one answer have the same rate and as many channels.
+    /// The next stretch of sound, as soon as it is final. All of one answer have the same rate and as many channels. Of
+    /// a model that makes several [stems](crate::model::Family::stems) the first that is asked for.
     Audio(Pcm),
+    /// The next stretch of another stem that is asked for, by its name, at the same rate. Together they are as long as the
+    /// sound.
+    Stem(&'static str, Pcm),
+    /// How far the model is, as often as it likes; who asks sees the newest.
+    Progress(SpeechProgress),
+    /// From here the model can go on, should the process end; the newest replaces those before it.
+    Checkpoint(Checkpoint),
     /// Once, last.
     Done(SpeechSummary),
 }
@@ -29,6 +39,26 @@ pub struct SpeechSummary {
     /// before.
     pub tail: Option<SpeechTail>,
 }
+
+/// How far a model is with an answer that has sections, as a song has.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SpeechProgress {
+    /// That are finished.
+    pub done: usize,
+    /// Sections in all.
+    pub sections: usize,
+    /// Of sound that is as good as made, in seconds, whether or not it was handed out.
+    pub seconds: f64,
+    /// What is still to be done, as the model reckons it.
+    pub remaining: Option<Duration>,
+}
+
+/// What a model needs to go on with an answer in another process, where it is given it with the
+/// [same request](super::Synthesize::checkpoint). Only the family that made it can read it, and one that does not know it
+/// (another version of it, other weights) begins anew. The model then makes the whole answer, sample by sample the same,
+/// with the sound of what was finished before as well, but without the work that this took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint(pub Bytes);
 
 /// The end of what was said. Only the family that made it can read it.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,6 +100,10 @@ impl Measured for SpeechEvent {
     fn size(&self) -> Size {
         match self {
             Self::Audio(pcm) => pcm.size(),
+            // It sounds with the other, not after it.
+            Self::Stem(_, pcm) => Size::silent(pcm.size().bytes),
+            Self::Progress(_) => Size::default(),
+            Self::Checkpoint(checkpoint) => Size::silent(checkpoint.0.len()),
             Self::Done(summary) => {
                 let tail = summary.tail.iter().map(SpeechTail::bytes).sum::<usize>();
                 Size::silent(tail + summary.marks.iter().map(Mark::bytes).sum::<usize>())

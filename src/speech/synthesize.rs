@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde_json::{Map, Value};
 
-use super::{ReferenceVoice, SpeechEvent, SpeechTail, Task, TaskKind, VoiceInput};
+use super::{Checkpoint, ReferenceVoice, SpeechEvent, SpeechTail, Task, TaskKind, VoiceInput};
 
 /// A text to be spoken, and how.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +18,8 @@ pub struct Synthesize {
     pub pitch: f32,
     /// What the model said before, where this is not the first chunk of a text and the model left something.
     pub before: Option<SpeechTail>,
+    /// How far an earlier try came, which ended with its process.
+    pub checkpoint: Option<Checkpoint>,
     pub options: SynthesizeOptions,
 }
 
@@ -46,6 +48,9 @@ pub struct SynthesizeOptions {
     pub temperature: Option<f32>,
     /// Equal seeds speak alike. Chosen by chance if absent.
     pub seed: Option<u64>,
+    /// Which of the model's [stems](crate::model::Family::stems) are wanted, none twice and each one that it has; the first of
+    /// its own if empty.
+    pub stems: Vec<String>,
     /// Knobs of one family, read by it with unknown names refused.
     pub options: Map<String, Value>,
     /// What speech goes on with: the recording that

@@ -102,6 +102,17 @@ pub fn read(text: &str, reading: &Reading<'_>) -> Result<Vec<Part>, TextError> {
     Ok(parts)
 }
 
+/// All of `text` as it was written, for a model that takes it so.
+pub fn whole(text: &str, limit: usize) -> Result<Chunk, TextError> {
+    if text.is_empty() {
+        return Err(TextError::Empty);
+    }
+    check::length(text, limit)?;
+    check::something_to_say(text.chars())?;
+    let span = Span { text: text.to_owned(), phonemes: None, prosody: Prosody::default() };
+    Ok(Chunk { spans: vec![span], end: Boundary::Word })
+}
+
 fn parsed(text: &str, reading: &Reading<'_>, english: bool) -> Result<Vec<Part>, TextError> {
     match reading.markup {
         Markup::Ssml => ssml::parse(text, english),

@@ -147,10 +147,13 @@ fn language(voice: &VoiceName) -> Option<String> {
 
 /// The next stretch of sound; `None` after the last.
 pub(super) async fn next(speaking: &mut Speaking) -> Result<Option<Pcm>, Problem> {
-    match speaking.next().await {
-        Some(Ok(SpeechEvent::Audio(pcm))) => Ok(Some(pcm)),
-        Some(Ok(SpeechEvent::Done(_))) | None => Ok(None),
-        Some(Err(error)) => Err(error.into()),
+    loop {
+        return match speaking.next().await {
+            Some(Ok(SpeechEvent::Audio(pcm))) => Ok(Some(pcm)),
+            Some(Ok(SpeechEvent::Done(_))) | None => Ok(None),
+            Some(Ok(SpeechEvent::Stem(..) | SpeechEvent::Progress(_) | SpeechEvent::Checkpoint(_))) => continue,
+            Some(Err(error)) => Err(error.into()),
+        };
     }
 }
 

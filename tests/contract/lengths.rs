@@ -22,6 +22,9 @@ async fn streamed(mut speaking: Speaking) -> (Vec<f32>, Result<(), ServiceError>
     loop {
         match in_time(speaking.next()).await.expect("an end") {
             Ok(SpeechEvent::Audio(pcm)) => samples.extend_from_slice(pcm.samples()),
+            Ok(SpeechEvent::Stem(..) | SpeechEvent::Progress(_) | SpeechEvent::Checkpoint(_)) => {
+                panic!("sound alone was expected")
+            }
             Ok(SpeechEvent::Done(_)) => return (samples, Ok(())),
             Err(error) => return (samples, Err(error)),
         }

@@ -14,5 +14,6 @@ mod loudness;
 mod misbehaviour;
 mod page;
 mod protocols;
+mod songs;
 mod speaking;
 mod stage;

@@ -22,6 +22,9 @@ async fn sound_arrives_in_blocks_and_then_what_was_made() {
     let summary = loop {
         match in_time(answer.next()).await.unwrap().unwrap() {
             SpeechEvent::Audio(block) => blocks.push(block),
+            SpeechEvent::Stem(..) | SpeechEvent::Progress(_) | SpeechEvent::Checkpoint(_) => {
+                panic!("sound alone was expected")
+            }
             SpeechEvent::Done(summary) => break summary,
         }
     };
@@ -109,6 +112,9 @@ async fn a_slow_reader_makes_the_model_wait_and_loses_nothing() {
     loop {
         match in_time(slow.next()).await.unwrap().unwrap() {
             SpeechEvent::Audio(block) => samples.extend_from_slice(block.samples()),
+            SpeechEvent::Stem(..) | SpeechEvent::Progress(_) | SpeechEvent::Checkpoint(_) => {
+                panic!("sound alone was expected")
+            }
             SpeechEvent::Done(summary) => break assert_eq!(summary, expected.summary),
         }
     }

@@ -17,7 +17,7 @@ use sconce::{
 use serde_json::json;
 use tempfile::TempDir;
 
-pub const FAMILIES: &[&dyn Family] = &[&Whisper, &crate::family::Tone];
+pub const FAMILIES: &[&dyn Family] = &[&Whisper, &crate::family::Tone, &crate::family::song::ToneSong];
 /// Nothing in a test takes longer; a hang becomes a failure.
 const PATIENCE: Duration = Duration::from_secs(60);
 

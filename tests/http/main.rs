@@ -49,5 +49,6 @@ mod vosk_tts;
 mod voxtral;
 mod workers;
 mod wyoming;
+mod yue;
 mod zipformer;
 mod zonos;

@@ -18,6 +18,7 @@ pub mod vosk;
 pub mod whisper;
 pub mod worker;
 pub mod wyoming;
+pub mod yue;
 pub mod zonos;
 
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
 //! Short-time Fourier transforms, and back, as products with matrices: for windows so short that a fast transform would
-//! save nothing.
+//! save nothing, or beside networks that take longer, on whatever device they are.
 //!
 //! Conventions are those of `torch.stft(center=True, pad_mode="reflect")` and `torch.istft`: frame `t` is centred on sample
 //! `t × hop`, and what lies beyond the ends is the mirror image of what lies inside.
@@ -16,8 +16,15 @@ use super::{
 /// Transforms with one window.
 #[derive(Debug)]
 pub struct MatrixStft {
-    /// Samples of a frame to its spectrum, and back, both with the window.
+    /// Samples of a frame to its spectrum, with the window.
     analysis: Linear,
+    inverse: InverseMatrixStft,
+}
+
+/// The way back alone.
+#[derive(Debug)]
+pub struct InverseMatrixStft {
+    /// A spectrum to the samples of its frame, with the window.
     synthesis: Linear,
     window: Vec<f32>,
     hop: usize,
@@ -34,29 +41,59 @@ impl MatrixStft {
 
     /// `hop` divides half of the window's length.
     pub fn new(window: Vec<f32>, hop: usize, context: &ComputeContext) -> Result<Self> {
-        let size = window.len();
-        if hop == 0 || size == 0 || !size.is_multiple_of(2 * hop) {
-            candle_core::bail!("a window of {size} samples is not an even multiple of {hop} samples");
-        }
-        let analysis = Linear::new(&[analysis(&window).into()], None, size, context)?;
-        let synthesis = Linear::new(&[synthesis(&window).into()], None, size + 2, context)?;
-        Ok(Self { analysis, synthesis, window, hop, context: context.clone() })
+        let (size, analysed) = (window.len(), analysis(&window));
+        let inverse = InverseMatrixStft::new(window, hop, context)?;
+        Ok(Self { analysis: Linear::new(&[analysed.into()], None, size, context)?, inverse })
     }
 
     /// `[samples]`, more than half a window → `[1 + samples / hop, size + 2]`: in each row the real parts of all bins, then
     /// the imaginary ones.
     pub fn forward(&self, samples: &Tensor) -> Result<Tensor> {
-        let frames = 1 + samples.dim(0)? / self.hop;
-        let padded = mirrored(samples, self.window.len() / 2)?;
-        let part = |at| padded.narrow(0, at * self.hop, frames * self.hop)?.reshape((frames, self.hop));
-        let parts = (0..self.hops()).map(part).collect::<Result<Vec<_>>>()?;
+        let InverseMatrixStft { window, hop, .. } = &self.inverse;
+        let frames = 1 + samples.dim(0)? / hop;
+        let padded = mirrored(samples, window.len() / 2)?;
+        let part = |at| padded.narrow(0, at * hop, frames * hop)?.reshape((frames, *hop));
+        let parts = (0..self.inverse.hops()).map(part).collect::<Result<Vec<_>>>()?;
         self.analysis.forward(&Tensor::cat(&parts, 1)?, Epilogue::None)
     }
 
     /// The reverse: `[frames, size + 2]`, two or more → `[(frames - 1) * hop]`.
     pub fn inverse(&self, spectrum: &Tensor) -> Result<Tensor> {
-        let frames = spectrum.dim(0)?;
-        let hops = self.hops();
+        self.inverse.centred(spectrum)
+    }
+}
+
+// === impl InverseMatrixStft ===
+
+impl InverseMatrixStft {
+    /// `hop` divides half of the window's length.
+    pub fn new(window: Vec<f32>, hop: usize, context: &ComputeContext) -> Result<Self> {
+        let size = window.len();
+        if hop == 0 || size == 0 || !size.is_multiple_of(2 * hop) {
+            candle_core::bail!("a window of {size} samples is not an even multiple of {hop} samples");
+        }
+        let synthesis = Linear::new(&[synthesis(&window).into()], None, size + 2, context)?;
+        Ok(Self { synthesis, window, hop, context: context.clone() })
+    }
+
+    pub fn hop(&self) -> usize {
+        self.hop
+    }
+
+    /// `[frames, size + 2]`, two or more → `[(frames - 1) * hop]`: frame `t` is centred on sample `t × hop`.
+    pub fn centred(&self, spectrum: &Tensor) -> Result<Tensor> {
+        let hops = spectrum.dim(0)?.saturating_sub(1);
+        self.samples(spectrum, self.window.len() / 2, hops * self.hop)
+    }
+
+    /// `[frames, size + 2]` → `[frames * hop]`: a hop for each frame, in its middle.
+    pub fn same(&self, spectrum: &Tensor) -> Result<Tensor> {
+        self.samples(spectrum, (self.window.len() - self.hop) / 2, spectrum.dim(0)? * self.hop)
+    }
+
+    /// `count` samples from `start` on, where 0 is the first of the first frame.
+    fn samples(&self, spectrum: &Tensor, start: usize, count: usize) -> Result<Tensor> {
+        let (frames, hops) = (spectrum.dim(0)?, self.hops());
         let parts = self.synthesis.forward(spectrum, Epilogue::None)?;
         // Hop `k` of frame `t` falls on hop `t + k` of the sum.
         let mut sum = parts.narrow(1, 0, self.hop)?.pad_with_zeros(0, 0, hops - 1)?;
@@ -64,9 +101,8 @@ impl MatrixStft {
             let part = parts.narrow(1, at * self.hop, self.hop)?;
             sum = (sum + part.pad_with_zeros(0, at, hops - 1 - at)?)?;
         }
-        let samples = frames.saturating_sub(1) * self.hop;
-        let sum = sum.flatten_all()?.narrow(0, self.window.len() / 2, samples)?;
-        sum * self.context.tensor(self.scales(frames), &[samples])?
+        let sum = sum.flatten_all()?.narrow(0, start, count)?;
+        sum * self.context.tensor(self.scales(frames, start, count), &[count])?
     }
 
     fn hops(&self) -> usize {
@@ -74,14 +110,13 @@ impl MatrixStft {
     }
 
     /// One over the sum of the squares of all windows that fall on a sample.
-    fn scales(&self, frames: usize) -> Vec<f32> {
-        let (hops, half) = (self.hops(), self.window.len() / 2);
+    fn scales(&self, frames: usize, start: usize, count: usize) -> Vec<f32> {
+        let hops = self.hops();
         let scale = |sample: usize| {
-            let sample = sample + half;
             let windows = (sample / self.hop).saturating_sub(hops - 1)..frames.min(sample / self.hop + 1);
             1.0 / windows.map(|frame| self.window[sample - frame * self.hop].powi(2)).sum::<f32>()
         };
-        (0..frames.saturating_sub(1) * self.hop).map(scale).collect()
+        (start..start + count).map(scale).collect()
     }
 }
 

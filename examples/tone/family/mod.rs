@@ -4,6 +4,7 @@ mod batch;
 mod hum;
 mod options;
 mod say;
+pub mod song;
 mod voice;
 
 use sconce::{

@@ -62,6 +62,7 @@ async fn speak(app: &App) -> anyhow::Result<Pcm> {
     while let Some(piece) = speaking.next().await {
         match piece? {
             SpeechEvent::Audio(pcm) => blocks.push(pcm),
+            SpeechEvent::Stem(..) | SpeechEvent::Progress(_) | SpeechEvent::Checkpoint(_) => {}
             SpeechEvent::Done(_) => return Pcm::joined(&blocks).context("the voice made no sound"),
         }
     }

@@ -116,6 +116,7 @@ impl<'a> Speaker<'a> {
         while let Some(piece) = speaking.next().await {
             match piece? {
                 SpeechEvent::Audio(pcm) => hear(&pcm)?,
+                SpeechEvent::Stem(..) | SpeechEvent::Progress(_) | SpeechEvent::Checkpoint(_) => {}
                 SpeechEvent::Done(_) => return Ok(PassageOutcome::Sound),
             }
         }

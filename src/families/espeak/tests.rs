@@ -112,6 +112,9 @@ fn spoken(path: &Path, patience: Duration) -> (usize, Result<(), RequestError>) 
     let end = loop {
         match responses.blocking_next().unwrap() {
             Ok(SpeechEvent::Audio(pcm)) => samples += pcm.samples().len(),
+            Ok(SpeechEvent::Stem(..) | SpeechEvent::Progress(_) | SpeechEvent::Checkpoint(_)) => {
+                panic!("sound alone was expected")
+            }
             Ok(SpeechEvent::Done(_)) => break Ok(()),
             Err(error) => break Err(error),
         }

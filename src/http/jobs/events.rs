@@ -9,7 +9,8 @@ use crate::{
     jobs::{Event, Feed, JobId, Jobs},
 };
 
-/// `{"type":"status","status":…}`, `{"type":"segment","segment":…}`, and last `{"type":"end","job":…}`. A second
+/// `{"type":"status","status":…}`, `{"type":"segment","segment":…}`, `{"type":"progress","progress":…}` where a model tells
+/// its own, and last `{"type":"end","job":…}`. A second
 /// `running` means that the job was begun anew, and its segments with it.
 pub(super) fn stream(jobs: Jobs, id: JobId, feed: Feed) -> impl Stream<Item = Value> {
     stream::unfold(Some((jobs, id, feed)), |place| async move {
@@ -17,6 +18,9 @@ pub(super) fn stream(jobs: Jobs, id: JobId, feed: Feed) -> impl Stream<Item = Va
         Some(match feed.next().await {
             Some(Event::Phase(phase)) => (json!({"type": "status", "status": phase}), Some((jobs, id, feed))),
             Some(Event::Piece(piece)) => (json!({"type": "segment", "segment": piece}), Some((jobs, id, feed))),
+            Some(Event::Progress(progress)) => {
+                (json!({"type": "progress", "progress": progress}), Some((jobs, id, feed)))
+            }
             None => (end(&jobs, &id).await, None),
         })
     })

@@ -3,6 +3,7 @@
 mod events;
 mod request;
 mod show;
+mod sound;
 mod worker;
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
@@ -21,12 +22,13 @@ const LONGEST_LIST: usize = 1000;
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.service(web::resource("/v1/jobs").route(web::post().to(create)).route(web::get().to(list)))
         .service(web::resource("/v1/jobs/{id}").route(web::get().to(one)).route(web::delete().to(remove)))
-        .service(web::resource("/v1/jobs/{id}/events").route(web::get().to(events)));
+        .service(web::resource("/v1/jobs/{id}/events").route(web::get().to(events)))
+        .service(web::resource("/v1/jobs/{id}/audio").route(web::get().to(sound::audio)));
 }
 
 /// What stands in the OpenAPI document about jobs.
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(create, list, one, remove, events), components(schemas(JobBody, JobList)))]
+#[openapi(paths(create, list, one, remove, events, sound::audio), components(schemas(JobBody, JobList)))]
 pub(super) struct Docs;
 
 /// Which jobs to list.
@@ -143,7 +145,8 @@ async fn remove(api: web::Data<Api>, request: HttpRequest, id: web::Path<String>
     }
 }
 
-/// What happens to a job, as server-sent events: its status, its segments as they come, and at the end the whole job.
+/// What happens to a job, as server-sent events: its status, its segments as they come, how far a model is that tells it, and at
+/// the end the whole job.
 #[utoipa::path(
     get,
     path = "/v1/jobs/{id}/events",
@@ -182,6 +185,7 @@ mod tests {
             ("/v1/jobs", &["get", "post"][..]),
             ("/v1/jobs/{id}", &["get", "delete"]),
             ("/v1/jobs/{id}/events", &["get"]),
+            ("/v1/jobs/{id}/audio", &["get"]),
         ] {
             for method in methods {
                 assert!(document["paths"][path][method].is_object(), "{method} {path}: {document:#}");

@@ -14,19 +14,17 @@ use crate::{
             content::{Content, Matter},
             delivery::output_uri,
             fields::{self, Fields},
+            job,
             request::NativeRequest,
-            task::TaskRequest,
         },
         problem::Problem,
     },
-    jobs::{self, JobRequest},
-    service::{AudioInput, Recording, ServiceError},
+    jobs::JobRequest,
+    service::Recording,
 };
 
 const TAKEN: &str = "application/json, multipart/form-data, audio/*, video/*, application/octet-stream, text/plain or \
                      application/ssml+xml";
-/// What a text is kept as beside its job; no recording is.
-const TEXT: &str = "text/plain";
 const KEY: &str = "idempotency-key";
 /// Longer keys are refused: they are kept as long as the job.
 const LONGEST_KEY: usize = 255;
@@ -54,58 +52,11 @@ pub(super) async fn read(api: &Api, request: &HttpRequest, body: Body) -> Result
         // As of every other request.
         fields.remove("keep_alive");
     }
-    let parameters = parameters(&fields);
+    let parameters = job::parameters(&fields);
     output_uri(&mut fields)?;
-    let mut native = NativeRequest::read(&api.service, fields, body, &Content::default())?;
-    api.service.check("jobs", native.common.model.as_deref(), native.task())?;
-    let text = match &native.content.matter {
-        Some(Matter::Text(text)) => Some(text.clone()),
-        _ => None,
-    };
-    let audio = native.take_audio(api).await?;
-    let voice = native.find_named_voice(&api.service).await?;
-    let model = native.common.model.clone();
-    TaskRequest::of(&api.service, native, audio.clone(), voice)?.check(&api.service, model.as_deref()).await?;
-    let recording = match audio {
-        Some(AudioInput::Encoded(recording)) => Some(recording),
-        _ => None,
-    };
-    // Now and not when it runs: who has nothing left is told so, and a job that was taken is done.
-    if let (Some(allowance), Some(recording)) = (access::allowance(request), &recording) {
-        allowance.take_audio(api.service.seconds(recording.clone()).await?).map_err(ServiceError::from)?;
-    }
-    if let (Some(allowance), Some(text)) = (access::allowance(request), &text) {
-        allowance.take_characters(text.chars().count()).map_err(ServiceError::from)?;
-    }
-    let recording = match (text, recording) {
-        (Some(text), _) => Some(kept_text(&text)),
-        (None, Some(recording)) => Some(kept(recording)),
-        (None, None) => None,
-    };
-    Ok(JobRequest { parameters, recording, webhook, key })
-}
-
-/// What is kept of a request beside its recording or its text, which is not copied for it.
-fn parameters(fields: &Fields) -> Value {
-    let others = fields.iter().filter(|(name, _)| !["audio", "text"].contains(&name.as_str()));
-    Value::Object(fields::normal(others.map(|(name, value)| (name.clone(), value.clone())).collect()))
-}
-
-fn kept_text(text: &str) -> jobs::Recording {
-    jobs::Recording { bytes: text.to_owned().into(), hint: Some(TEXT.to_owned()) }
-}
-
-fn kept(Recording { bytes, hint }: Recording) -> jobs::Recording {
-    jobs::Recording { bytes, hint: hint.filter(|hint| hint != TEXT) }
-}
-
-/// What was kept, as a request works on it.
-pub(super) fn matter(jobs::Recording { bytes, hint }: jobs::Recording) -> Result<Matter, Problem> {
-    if hint.as_deref() != Some(TEXT) {
-        return Ok(Matter::Sound(Recording { bytes, hint }.into()));
-    }
-    let damaged = |_| Problem::invalid("text", "the text of the job is damaged; send it again");
-    std::str::from_utf8(&bytes).map(|text| Matter::Text(text.into())).map_err(damaged)
+    let native = NativeRequest::read(&api.service, fields, body, &Content::default())?;
+    let job = job::job_request(api, native, parameters, access::allowance(request)).await?;
+    Ok(JobRequest { webhook, key, ..job })
 }
 
 /// What a body says, and what is to be worked on where the body is that or holds it as a file.

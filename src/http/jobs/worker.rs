@@ -4,23 +4,26 @@ use std::time::Duration;
 
 use futures::{FutureExt, future::BoxFuture};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
-use super::{request, show::JobBody};
+use super::show::JobBody;
 use crate::{
     http::{
         native::{
             content::Content,
             delivery::{deliver, output_uri},
-            fields,
+            fields, job,
+            prediction::Prediction,
             request::NativeRequest,
-            task::{Piece, SoundRetention, TaskRequest},
+            task::{Piece, Running, SoundRetention, Step, TaskRequest},
         },
         problem::Problem,
         wait,
     },
-    jobs::{Pieces, Progress, View, WorkItem, Worker},
+    jobs::{JobId, Pieces, Progress, View, WorkItem, Worker},
     remote::Remote,
     service::{Call, Served, Service},
+    speech::{Checkpoint, Kind},
 };
 
 /// Does jobs by the service.
@@ -31,6 +34,21 @@ pub struct JobWorker {
     remote: Remote,
     /// Of one job, once its model is there.
     time_limit: Duration,
+}
+
+/// What its listeners are told of a sound.
+struct SoundOfJob {
+    media_type: &'static str,
+    /// Of the answer's own, where it was asked for by its name.
+    stem: Option<String>,
+}
+
+// === impl SoundOfJob ===
+
+impl SoundOfJob {
+    fn of(request: &NativeRequest) -> Self {
+        Self { media_type: request.media_type(), stem: request.stem().map(str::to_owned) }
+    }
 }
 
 // === impl JobWorker ===
@@ -54,10 +72,10 @@ impl Worker for JobWorker {
 
 async fn run(worker: JobWorker, item: WorkItem, pieces: Pieces) -> Result<Value, Problem> {
     let JobWorker { service, remote, time_limit } = worker;
-    let WorkItem { id, parameters, recording } = item;
+    let WorkItem { id, parameters, recording, checkpoint } = item;
     let mut fields = fields::object(parameters)?;
     let output = output_uri(&mut fields)?;
-    let body = recording.map(request::matter).transpose()?;
+    let body = recording.map(job::matter).transpose()?;
     let mut request = NativeRequest::read(&service, fields, body, &Content::default())?;
     let common = &request.common;
     // Nobody waits: it is counted from when the model is there.
@@ -73,15 +91,44 @@ async fn run(worker: JobWorker, item: WorkItem, pieces: Pieces) -> Result<Value,
         keep_alive: common.keep_alive,
         allowance: None,
     };
-    let voice = request.find_named_voice(&service).await?;
+    request.seed(seed_of(&id));
+    let (voice, sound) = (request.find_named_voice(&service).await?, SoundOfJob::of(&request));
     let audio = request.take_sound();
-    let running =
-        TaskRequest::of(&service, request, audio, voice)?.start(&service, call, SoundRetention::Sound).await?;
-    let of = running.seconds();
-    let whole = running.whole(|piece| match piece {
-        Piece::Segment(segment, seconds) => pieces.add(Progress { seconds, of }, segment),
-        // All of it would be in memory twice.
-        Piece::Sound(_, seconds) => pieces.reach(Progress { seconds, of }),
-    });
-    Ok(deliver(&remote, whole.await?, output).await?.into_json())
+    let task = TaskRequest::of(&service, request, audio, voice)?;
+    let running = task.go_on(&service, call, SoundRetention::Sound, checkpoint.map(Checkpoint)).await?;
+    let whole = watch(running, &pieces, &sound).await?;
+    Ok(deliver(&remote, whole, output).await?.into_json())
+}
+
+/// Waits for the whole, and shows what comes meanwhile.
+async fn watch(mut running: Running, pieces: &Pieces, sound: &SoundOfJob) -> Result<Prediction, Problem> {
+    let (of, mut told) = (running.seconds(), false);
+    let reached = |seconds| Progress { seconds, of, ..Progress::default() };
+    while let Some(step) = running.next().await {
+        match step? {
+            Step::Whole(whole) => return Ok(whole),
+            Step::Piece(Piece::Segment(segment, seconds)) => pieces.add(reached(seconds), segment),
+            Step::Piece(Piece::Sound(bytes, seconds)) => {
+                pieces.sound(sound.media_type, true, sound.stem.as_deref(), bytes);
+                // The model itself knows better.
+                if !told {
+                    pieces.reach(reached(seconds));
+                }
+            }
+            Step::Piece(Piece::Stem(stem, bytes)) => pieces.sound(sound.media_type, false, Some(stem), bytes),
+            Step::Piece(Piece::Progress(progress)) => {
+                told = true;
+                pieces.report(progress.into());
+            }
+            Step::Piece(Piece::Checkpoint(Checkpoint(bytes))) => pieces.checkpoint(bytes).await,
+        }
+    }
+    Err(Problem::new(Kind::Internal, "internal error: the answer ended without its last piece"))
+}
+
+/// For one that says none: the same whenever the job is begun anew, so that it goes on with the sound that it began. Within
+/// JSON's numbers.
+fn seed_of(id: &JobId) -> u64 {
+    let digest = Sha256::digest(id.as_str());
+    u64::from_le_bytes(std::array::from_fn(|at| digest[at])) >> 11
 }

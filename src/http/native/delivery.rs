@@ -1,5 +1,6 @@
 //! How the answers of a request are given.
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{fields::Fields, prediction::Prediction};
@@ -37,17 +38,36 @@ impl Delivery {
     }
 }
 
-/// What is to be sent: the answer, or where it was written.
+/// What is to be sent: the answer, or where it was written. Of several sounds the answer's own is written last: where it is,
+/// all are.
 pub(in crate::http) async fn deliver(
     remote: &Remote,
-    prediction: Prediction,
+    mut prediction: Prediction,
     output: Option<String>,
 ) -> Result<Prediction, Problem> {
     let Some(uri) = output else { return Ok(prediction) };
+    let mut delivered = json!({"uri": uri});
+    for (name, content_type, bytes) in prediction.take_stems() {
+        let uri = uri_of_stem(&uri, name);
+        write(remote, &uri, bytes, content_type).await?;
+        delivered["stems"][name] = json!({"uri": uri});
+    }
     let (content_type, bytes) = prediction.into_file();
-    let written = remote.write(&uri, bytes, content_type).await;
-    written.map_err(|error| Problem::from(error).about("output_uri"))?;
-    Ok(Prediction::Json(json!({"uri": uri})))
+    write(remote, &uri, bytes, content_type).await?;
+    Ok(Prediction::Json(delivered))
+}
+
+async fn write(remote: &Remote, uri: &str, bytes: Bytes, content_type: &str) -> Result<(), Problem> {
+    remote.write(uri, bytes, content_type).await.map_err(|error| Problem::from(error).about("output_uri"))
+}
+
+/// `gs://bucket/song.wav` → `gs://bucket/song.vocals.wav`
+fn uri_of_stem(uri: &str, name: &str) -> String {
+    let folder = uri.rfind('/').map_or(0, |slash| slash + 1);
+    match uri[folder..].rfind('.') {
+        Some(dot) if dot > 0 => format!("{}.{name}{}", &uri[..folder + dot], &uri[folder + dot..]),
+        _ => format!("{uri}.{name}"),
+    }
 }
 
 /// Takes the field `output_uri` out of others.
@@ -78,6 +98,17 @@ mod tests {
         assert_eq!(delivery.output_of(0, "json").unwrap(), "gs://bucket/out/0.json");
         assert_eq!(delivery.output_of(12, "srt").unwrap(), "gs://bucket/out/12.srt");
         assert_eq!(Delivery::default().output_of(0, "json"), None);
+    }
+
+    #[test]
+    fn each_stem_has_an_object_beside_the_whole() {
+        for (uri, expected) in [
+            ("gs://b/a/song.wav", "gs://b/a/song.vocals.wav"),
+            ("gs://b/v1.0/song", "gs://b/v1.0/song.vocals"),
+            ("s3://b/.song", "s3://b/.song.vocals"),
+        ] {
+            assert_eq!(uri_of_stem(uri, "vocals"), expected);
+        }
     }
 
     #[test]

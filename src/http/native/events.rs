@@ -82,13 +82,18 @@ fn of_item(api: Api, item: Item) -> impl Stream<Item = Result<Value, Problem>> {
 fn steps(api: Api, running: RunningItem) -> impl Stream<Item = Result<Value, Problem>> {
     stream::unfold((api, Some(running)), |(api, item)| async move {
         let mut item = item?;
-        match item.running.next().await? {
-            Ok(Step::Piece(piece)) => Some((Ok(piece.event()), (api, Some(item)))),
-            Ok(Step::Whole(whole)) => {
-                let sent = item.deliver(&api, whole).await;
-                Some((sent.map(|sent| json!({"prediction": sent.into_json()})), (api, None)))
-            }
-            Err(problem) => Some((Err(problem), (api, None))),
+        loop {
+            return match item.running.next().await? {
+                Ok(Step::Piece(piece)) => match piece.event() {
+                    Some(event) => Some((Ok(event), (api, Some(item)))),
+                    None => continue,
+                },
+                Ok(Step::Whole(whole)) => {
+                    let sent = item.deliver(&api, whole).await;
+                    Some((sent.map(|sent| json!({"prediction": sent.into_json()})), (api, None)))
+                }
+                Err(problem) => Some((Err(problem), (api, None))),
+            };
         }
     })
 }

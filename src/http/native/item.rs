@@ -6,12 +6,14 @@ use super::{
     content::{Content, Matter},
     delivery::deliver,
     fields::Fields,
+    job::{self, JobInstead},
     prediction::Prediction,
     request::NativeRequest,
     task::{Running, SoundRetention, TaskRequest},
 };
 use crate::{
     http::{
+        access,
         api::Api,
         call::{call, keep_alive},
         problem::Problem,
@@ -26,6 +28,8 @@ pub(in crate::http) struct Item {
     request: NativeRequest,
     /// The object that the answer is written to.
     output: Option<String>,
+    /// What may be done instead, where the answer is to be written.
+    job: Option<JobInstead>,
 }
 
 /// An item whose answer is being made.
@@ -47,6 +51,7 @@ impl Item {
         defaults: &Content,
         output: impl FnOnce(&NativeRequest) -> Option<String>,
     ) -> Result<Self, Problem> {
+        let mut parameters = job::parameters(&fields);
         let native = NativeRequest::read(&api.service, fields, body, defaults)?;
         let common = &native.common;
         let call = Call {
@@ -55,11 +60,24 @@ impl Item {
             ..call(request, "vertex", common.model.clone(), common.wait)?
         };
         let output = output(&native);
-        Ok(Self { call, request: native, output })
+        let job = output.is_some().then(|| {
+            if let Some(fields) = parameters.as_object_mut()
+                && api.administer(request).is_err()
+            {
+                // As of every other request.
+                fields.remove("keep_alive");
+            }
+            JobInstead { jobs: api.jobs.seen_by(access::principal(request)), parameters }
+        });
+        Ok(Self { call, request: native, output, job })
     }
 
-    /// The whole answer, or where it is.
-    pub async fn predict(self, api: &Api) -> Result<Prediction, Problem> {
+    /// The whole answer, or where it is, or the job that it is made by: what takes longer than a connection lasts is handed on
+    /// where the answer is to be written somewhere.
+    pub async fn predict(mut self, api: &Api) -> Result<Prediction, Problem> {
+        if let (Some(job), Some(output)) = (self.job.take_if(|_| self.request.takes_long(&api.service)), &self.output) {
+            return job.submit(api, self.request, output, self.call.allowance).await;
+        }
         let RunningItem { running, output } = self.start(api, SoundRetention::Sound).await?;
         deliver(&api.remote, running.whole(|_| {}).await?, output).await
     }
@@ -71,7 +89,7 @@ impl Item {
     }
 
     async fn start(self, api: &Api, keep: SoundRetention) -> Result<RunningItem, Problem> {
-        let Self { call, mut request, output } = self;
+        let Self { call, mut request, output, .. } = self;
         api.service.check(call.protocol, call.model.as_deref(), request.task())?;
         let audio = request.take_audio(api).await?;
         let voice = request.find_voice(api).await?;

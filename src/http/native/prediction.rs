@@ -1,5 +1,7 @@
 //! An answer: as it stands in an envelope, and by itself.
 
+use std::borrow::Cow;
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -22,6 +24,10 @@ pub(in crate::http) enum Prediction {
 pub(in crate::http) struct Sound {
     /// `None`: they were sent while they were made.
     pub file: Option<SoundFile>,
+    /// What it is called, where it was asked for by its name.
+    pub stem: Option<String>,
+    /// The other sounds that were asked for, by name.
+    pub stems: Vec<(&'static str, SoundFile)>,
     pub format: AudioFormat,
     /// Whether a file was asked for, and not an object that holds it.
     pub as_file: bool,
@@ -37,7 +43,9 @@ pub(in crate::http) struct Sound {
 
 /// A file in memory that is counted.
 pub(in crate::http) struct SoundFile {
-    pub bytes: Vec<u8>,
+    /// As they came, so that who listens meanwhile shares them.
+    blocks: Vec<Bytes>,
+    length: usize,
     share: MemoryShare,
 }
 
@@ -48,13 +56,37 @@ const COPIES: usize = 4;
 
 impl SoundFile {
     pub fn new(share: MemoryShare) -> Self {
-        Self { bytes: Vec::new(), share }
+        Self { blocks: Vec::new(), length: 0, share }
     }
 
-    pub fn push(&mut self, bytes: &[u8]) -> Result<(), OutOfMemory> {
-        self.share.resize((self.bytes.len() + bytes.len()).saturating_mul(COPIES))?;
-        self.bytes.extend_from_slice(bytes);
+    pub fn push(&mut self, bytes: Bytes) -> Result<(), OutOfMemory> {
+        self.share.resize((self.length + bytes.len()).saturating_mul(COPIES))?;
+        self.length += bytes.len();
+        self.blocks.push(bytes);
         Ok(())
+    }
+
+    /// All of it is there, and `complete` makes a file of it.
+    pub fn complete(&mut self, complete: impl FnOnce(&mut Vec<u8>)) {
+        let mut file = Vec::with_capacity(self.length);
+        self.blocks.drain(..).for_each(|block| file.extend_from_slice(&block));
+        complete(&mut file);
+        self.length = file.len();
+        self.blocks.push(file.into());
+    }
+
+    /// What is there, in one piece.
+    fn bytes(&self) -> Cow<'_, [u8]> {
+        match &*self.blocks {
+            [] => Cow::Borrowed(&[]),
+            [whole] => Cow::Borrowed(whole),
+            blocks => blocks.concat().into(),
+        }
+    }
+
+    fn into_bytes(self) -> Bytes {
+        let bytes = self.bytes().into_owned();
+        self.share.hold(bytes)
     }
 }
 
@@ -82,9 +114,19 @@ impl Prediction {
     /// As it stands by itself: its media type, and its bytes.
     pub fn into_body(self) -> (&'static str, Bytes) {
         match self {
-            Self::Sound(sound) if !sound.as_file => (TextFormat::Json.media_type(), sound.object().to_string().into()),
+            // Several files are no body.
+            Self::Sound(sound) if !sound.as_file || !sound.stems.is_empty() => {
+                (TextFormat::Json.media_type(), sound.object().to_string().into())
+            }
             whole => whole.into_file(),
         }
+    }
+
+    /// The files of the other sounds that were asked for, by name, which are then no part of it any more.
+    pub fn take_stems(&mut self) -> Vec<(&'static str, &'static str, Bytes)> {
+        let Self::Sound(sound) = self else { return Vec::new() };
+        let media_type = sound.format.media_type();
+        std::mem::take(&mut sound.stems).into_iter().map(|(name, file)| (name, media_type, file.into_bytes())).collect()
     }
 
     /// As it is written elsewhere: its media type, and its bytes.
@@ -93,8 +135,7 @@ impl Prediction {
             Self::Json(value) => (TextFormat::Json.media_type(), value.to_string().into()),
             Self::Text(format, text) => (format.media_type(), text.into()),
             Self::Sound(sound) => {
-                let hold = |SoundFile { bytes, share }: SoundFile| share.hold(bytes);
-                (sound.format.media_type(), sound.file.map(hold).unwrap_or_default())
+                (sound.format.media_type(), sound.file.map(SoundFile::into_bytes).unwrap_or_default())
             }
         }
     }
@@ -104,15 +145,17 @@ impl Prediction {
 
 impl Sound {
     /// `{"audio": {"content"?, "mime_type", "sample_rate", "duration"}, "model", "watermark"?, "seed"?, "marks"?,
-    /// "ignored"?}`.
+    /// "ignored"?, "stems"?}`, where `stems` has an object like `audio` for each name.
     fn object(&self) -> Value {
-        let SpeechSummary { seconds, seed, marks, .. } = &self.summary;
-        let (mime_type, rate) = (self.format.media_type(), self.sample_rate);
-        let mut audio = json!({"mime_type": mime_type, "sample_rate": rate, "duration": seconds});
-        if let Some(file) = &self.file {
-            audio["content"] = BASE64_STANDARD.encode(&file.bytes).into();
+        let SpeechSummary { seed, marks, .. } = &self.summary;
+        let mut prediction = json!({"audio": self.audio(self.file.as_ref()), "model": self.model});
+        if let Some(stem) = &self.stem {
+            prediction["audio"]["stem"] = stem.as_str().into();
         }
-        let mut prediction = json!({"audio": audio, "model": self.model});
+        if !self.stems.is_empty() {
+            let stem = |(name, file): &(&'static str, SoundFile)| ((*name).to_owned(), self.audio(Some(file)));
+            prediction["stems"] = Value::Object(self.stems.iter().map(stem).collect());
+        }
         if let Some(watermark) = self.watermark {
             prediction["watermark"] = watermark.into();
         }
@@ -126,6 +169,15 @@ impl Sound {
             prediction["ignored"] = json!(self.ignored);
         }
         prediction
+    }
+
+    fn audio(&self, file: Option<&SoundFile>) -> Value {
+        let (mime_type, rate) = (self.format.media_type(), self.sample_rate);
+        let mut audio = json!({"mime_type": mime_type, "sample_rate": rate, "duration": self.summary.seconds});
+        if let Some(file) = file {
+            audio["content"] = BASE64_STANDARD.encode(&*file.bytes()).into();
+        }
+        audio
     }
 }
 

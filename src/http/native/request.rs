@@ -168,6 +168,40 @@ impl NativeRequest {
         }
     }
 
+    /// Whether it takes longer than somebody at a connection waits.
+    pub fn takes_long(&self, service: &Service) -> bool {
+        match (&self.options, &self.content.matter) {
+            (TaskOptions::Synthesize(fields, _), Some(Matter::Text(text))) => {
+                let asked = fields.clone().request(text.to_string(), None);
+                service.takes_long(self.common.model.as_deref(), &asked)
+            }
+            _ => false,
+        }
+    }
+
+    /// As its answer is written.
+    pub fn media_type(&self) -> &'static str {
+        match &self.options {
+            TaskOptions::Transcribe(_, format) => format.media_type(),
+            TaskOptions::Synthesize(_, answer) | TaskOptions::Convert(_, answer) => answer.format.format.media_type(),
+        }
+    }
+
+    /// The stem that is the answer's own sound, where one is asked for by its name.
+    pub fn stem(&self) -> Option<&str> {
+        match &self.options {
+            TaskOptions::Synthesize(fields, _) => fields.stems.0.first().map(String::as_str),
+            _ => None,
+        }
+    }
+
+    /// What chance begins with, where a text that is to be spoken says nothing of it.
+    pub fn seed(&mut self, seed: u64) {
+        if let TaskOptions::Synthesize(fields, _) = &mut self.options {
+            fields.seed.get_or_insert(seed);
+        }
+    }
+
     /// The voice that is asked for, if one is, as a model is given it.
     pub async fn find_voice(&self, api: &Api) -> Result<Option<VoiceInput>, Problem> {
         match self.asked_voice()? {

@@ -1,13 +1,15 @@
 //! Sound as bytes of a format, while it is made.
 
-use bytes::Bytes;
-use tokio::task::spawn_blocking;
+use std::collections::VecDeque;
 
+use bytes::Bytes;
+
+use super::sound_encoder::SoundEncoder;
 use crate::{
-    audio::{AudioFormat, EncodeError, Encoder, Pcm},
+    audio::{AudioFormat, EncodeError, Encoder},
     http::problem::Problem,
     service::SoundStream,
-    speech::{Kind, ModelName, SpeechEvent, SpeechSummary},
+    speech::{Checkpoint, ModelName, SpeechEvent, SpeechProgress, SpeechSummary},
 };
 
 /// Hertz that sound can be asked for in.
@@ -27,17 +29,22 @@ pub(in crate::http) struct SoundFormat {
 pub(in crate::http) struct EncodedSound {
     stream: SoundStream,
     format: SoundFormat,
-    encoder: Option<Encoder>,
-    /// Of what is written, in hertz, once something is.
-    rate: Option<u32>,
-    /// Seconds that were made.
-    seconds: f64,
-    /// Bytes of the start of the stream.
-    start: usize,
-    /// What stands in place of the start in a file, where that is another.
-    head: Option<Vec<u8>>,
+    sound: SoundEncoder,
+    /// By name, in the order in which they came.
+    stems: Vec<(&'static str, SoundEncoder)>,
+    /// What is to be handed out before more is made.
+    ready: VecDeque<EncodedEvent>,
     /// What is known when all was made.
     pub summary: Option<SpeechSummary>,
+}
+
+/// What comes of sound that is being encoded.
+pub(in crate::http) enum EncodedEvent {
+    Sound(Bytes),
+    /// Of another sound that was asked for, by its name.
+    Stem(&'static str, Bytes),
+    Progress(SpeechProgress),
+    Checkpoint(Checkpoint),
 }
 
 // === impl SoundFormat ===
@@ -54,7 +61,7 @@ impl SoundFormat {
         }
     }
 
-    fn encoder(self, rate: u32, channels: usize) -> Result<Encoder, EncodeError> {
+    pub(super) fn encoder(self, rate: u32, channels: usize) -> Result<Encoder, EncodeError> {
         Encoder::resampled(self.format, rate, self.format.nearest_rate(self.rate.unwrap_or(rate)), channels)
     }
 }
@@ -63,8 +70,8 @@ impl SoundFormat {
 
 impl EncodedSound {
     pub fn new(stream: impl Into<SoundStream>, format: SoundFormat) -> Self {
-        let stream = stream.into();
-        Self { stream, format, encoder: None, rate: None, seconds: 0.0, start: 0, head: None, summary: None }
+        let (stream, sound) = (stream.into(), SoundEncoder::new(format));
+        Self { stream, format, sound, stems: Vec::new(), ready: VecDeque::new(), summary: None }
     }
 
     /// Who makes it.
@@ -83,12 +90,12 @@ impl EncodedSound {
 
     /// Of what is written, in hertz, once something is.
     pub fn rate(&self) -> Option<u32> {
-        self.rate
+        self.sound.rate
     }
 
     /// Seconds that were made so far.
     pub fn seconds(&self) -> f64 {
-        self.seconds
+        self.sound.seconds
     }
 
     /// Seconds that it will be, where that is known before it is made.
@@ -96,71 +103,71 @@ impl EncodedSound {
         self.stream.seconds()
     }
 
-    /// The next bytes; `None` after the last, or after a problem.
+    /// The next bytes of the sound; `None` after the last, or after a problem.
     pub async fn next(&mut self) -> Option<Result<Bytes, Problem>> {
         loop {
-            let bytes = match self.stream.next().await? {
-                Ok(SpeechEvent::Audio(pcm)) => self.push(pcm).await,
+            match self.next_event().await? {
+                Ok(EncodedEvent::Sound(bytes)) => return Some(Ok(bytes)),
+                Ok(_) => {}
+                Err(problem) => return Some(Err(problem)),
+            }
+        }
+    }
+
+    /// What comes next, of all sounds that were asked for; `None` after the last, or after a problem.
+    pub async fn next_event(&mut self) -> Option<Result<EncodedEvent, Problem>> {
+        loop {
+            match self.ready.pop_front() {
+                Some(EncodedEvent::Sound(bytes) | EncodedEvent::Stem(_, bytes)) if bytes.is_empty() => continue,
+                Some(event) => return Some(Ok(event)),
+                None => {}
+            }
+            let event = match self.stream.next().await? {
+                Ok(SpeechEvent::Audio(pcm)) => self.sound.push(pcm).await.map(EncodedEvent::Sound),
+                Ok(SpeechEvent::Stem(name, pcm)) => {
+                    self.stem(name).push(pcm).await.map(|bytes| EncodedEvent::Stem(name, bytes))
+                }
+                Ok(SpeechEvent::Progress(progress)) => Ok(EncodedEvent::Progress(progress)),
+                Ok(SpeechEvent::Checkpoint(checkpoint)) => Ok(EncodedEvent::Checkpoint(checkpoint)),
                 Ok(SpeechEvent::Done(summary)) => {
                     self.summary = Some(summary);
-                    self.finish()
+                    match self.finish() {
+                        Ok(()) => continue,
+                        Err(problem) => Err(problem),
+                    }
                 }
                 Err(error) => Err(error.into()),
             };
-            match bytes {
-                Ok(bytes) if bytes.is_empty() => {}
-                bytes => return Some(bytes.map(Bytes::from)),
+            match event {
+                Ok(event) => self.ready.push_back(event),
+                Err(problem) => return Some(Err(problem)),
             }
         }
     }
 
     /// Makes a file of all the bytes that came: of some formats the beginning says how long it is.
     pub fn complete(&mut self, file: &mut Vec<u8>) {
-        if let Some(head) = self.head.take() {
-            file.splice(..self.start, head);
+        self.sound.complete(file);
+    }
+
+    /// [`Self::complete`] of a stem.
+    pub fn complete_stem(&mut self, name: &'static str, file: &mut Vec<u8>) {
+        self.stem(name).complete(file);
+    }
+
+    fn stem(&mut self, name: &'static str) -> &mut SoundEncoder {
+        let at = self.stems.iter().position(|(known, _)| *known == name).unwrap_or_else(|| {
+            self.stems.push((name, SoundEncoder::new(self.format)));
+            self.stems.len() - 1
+        });
+        &mut self.stems[at].1
+    }
+
+    fn finish(&mut self) -> Result<(), Problem> {
+        self.ready.push_back(EncodedEvent::Sound(self.sound.finish()?));
+        for (name, stem) in &mut self.stems {
+            self.ready.push_back(EncodedEvent::Stem(name, stem.finish()?));
         }
-    }
-
-    /// Encoding a second of sound takes up to a twentieth of one, so it is not for a thread of HTTP.
-    async fn push(&mut self, pcm: Pcm) -> Result<Vec<u8>, Problem> {
-        self.seconds += pcm.seconds();
-        let (encoder, mut start) = match self.encoder.take() {
-            Some(encoder) => (encoder, Vec::new()),
-            None => self.begin(&pcm)?,
-        };
-        let work = move || {
-            let mut encoder = encoder;
-            encoder.push(pcm.samples()).map(|bytes| (encoder, bytes))
-        };
-        let encoded = spawn_blocking(work).await.map_err(|_| Problem::new(Kind::Internal, "the encoder failed"))?;
-        let (encoder, mut bytes) = encoded.map_err(failed)?;
-        self.encoder = Some(encoder);
-        if start.is_empty() {
-            return Ok(bytes);
-        }
-        start.append(&mut bytes);
-        Ok(start)
-    }
-
-    /// An encoder for such sound, and the start of the stream.
-    fn begin(&mut self, pcm: &Pcm) -> Result<(Encoder, Vec<u8>), Problem> {
-        let mut encoder = self.format.encoder(pcm.rate(), pcm.channels()).map_err(failed)?;
-        let start = encoder.push(&[]).map_err(failed)?;
-        (self.rate, self.start) = (Some(encoder.rate()), start.len());
-        Ok((encoder, start))
-    }
-
-    fn finish(&mut self) -> Result<Vec<u8>, Problem> {
-        let Some(encoder) = self.encoder.take() else { return Ok(Vec::new()) };
-        let (bytes, head) = encoder.finish_file().map_err(failed)?;
-        self.head = head;
-        Ok(bytes)
-    }
-}
-
-fn failed(error: EncodeError) -> Problem {
-    match error {
-        EncodeError::Codec { .. } => Problem::new(Kind::Internal, error.to_string()),
-        error => Problem::new(Kind::Unsupported, error.to_string()),
+        Ok(())
     }
 }

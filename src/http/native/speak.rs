@@ -34,8 +34,27 @@ pub(in crate::http) struct SpeakFields {
     pub normalize: Option<bool>,
     /// Whether the sound is brought to the loudness of EBU R128; as configured if absent.
     pub normalize_loudness: Option<bool>,
+    /// Which sounds of a model that makes several: `["mix", "vocals"]`, or one by its name. The first of them is the answer's
+    /// `audio`, and the others are its `stems`.
+    #[serde(default)]
+    #[schema(inline)]
+    pub stems: Stems,
     /// Knobs of the model's family.
     pub options: Option<Map<String, Value>>,
+}
+
+/// Names of sounds; none: the model's first.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(from = "OneOrMany")]
+#[schema(value_type = OneOrMany)]
+pub(in crate::http) struct Stems(pub Vec<String>);
+
+/// A name, or a list of them. In a query, names between commas.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged, expecting = "stems should be a name or a list of names")]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
 }
 
 /// How a recording is to be converted.
@@ -79,6 +98,7 @@ impl SpeakFields {
             instructions: self.instructions,
             temperature: None,
             seed: self.seed,
+            stems: self.stems.0,
             options: self.options.unwrap_or_default(),
             prefix: None,
         };
@@ -88,6 +108,17 @@ impl SpeakFields {
         };
         let (normalize, normalize_loudness) = (self.normalize.unwrap_or(true), self.normalize_loudness);
         SpeakRequest { text, markup, normalize, normalize_loudness, options }
+    }
+}
+
+// === impl Stems ===
+
+impl From<OneOrMany> for Stems {
+    fn from(stems: OneOrMany) -> Self {
+        Self(match stems {
+            OneOrMany::One(names) => names.split(',').map(|name| name.trim().to_owned()).collect(),
+            OneOrMany::Many(names) => names,
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::{
     sound::{EncodedSound, SoundFormat},
     sound_response::{FileFormat, StreamFormat, respond},
-    speak::{InputType, SpeakFields},
+    speak::{InputType, SpeakFields, Stems},
     voice::{AskedVoice, Speaker},
 };
 use crate::{
@@ -58,6 +58,8 @@ pub(in crate::http) struct Speech {
     /// Whether the sound is brought to the loudness of EBU R128, -23 LUFS, without clipping;
     /// `speech.normalize_loudness` if absent.
     normalize_loudness: Option<bool>,
+    /// Which sound of a model that makes several, such as `vocals`; its first if absent.
+    stem: Option<String>,
     /// Knobs of the model's family.
     options: Option<Map<String, Value>>,
     /// Seconds in which the whole answer is wanted; the header `X-Request-Timeout` says the same.
@@ -112,7 +114,9 @@ pub(in crate::http) async fn synthesize(
     json: &[u8],
     protocol: &'static str,
 ) -> Result<HttpResponse, Problem> {
-    answer(api, request, Speech::read(json)?, protocol).await.map_err(|problem| problem.renamed("text", "input"))
+    answer(api, request, Speech::read(json)?, protocol)
+        .await
+        .map_err(|problem| problem.renamed("text", "input").renamed("stems", "stem"))
 }
 
 async fn answer(
@@ -160,6 +164,7 @@ impl Speech {
             input_type: self.input_type,
             normalize: self.normalize,
             normalize_loudness: self.normalize_loudness,
+            stems: Stems(self.stem.iter().cloned().collect()),
             options: self.options.clone(),
         }
     }

@@ -9,14 +9,15 @@ use super::{
     format::TextFormat,
     prediction::{self, Prediction, Sound, SoundFile},
     request::{NativeRequest, SoundAnswer, TaskOptions},
-    sound::EncodedSound,
+    sound::{EncodedEvent, EncodedSound},
 };
 use crate::{
     http::problem::Problem,
+    jobs::Progress,
     service::{
         AudioInput, Call, ConvertRequest, Service, ServiceError, SpeakRequest, TranscribeRequest, Transcription,
     },
-    speech::{Kind, Segment, Timestamps, TranscriptEvent, VoiceInput},
+    speech::{Checkpoint, Kind, Segment, SpeechProgress, Timestamps, TranscriptEvent, VoiceInput},
     text::TextError,
 };
 
@@ -55,6 +56,10 @@ pub(in crate::http) struct RunningSound {
     as_file: bool,
     /// What came so far, if it is kept.
     file: Option<SoundFile>,
+    /// Its name, where it was asked for by that.
+    stem: Option<String>,
+    stems: Vec<(&'static str, SoundFile)>,
+    memory: Service,
     /// Seconds that are kept, at most.
     longest: std::time::Duration,
     ignored: Vec<&'static str>,
@@ -74,6 +79,11 @@ pub(in crate::http) enum Piece {
     Segment(Value, f64),
     /// And how many seconds of sound there are with it.
     Sound(Bytes, f64),
+    /// Of another sound, by its name.
+    Stem(&'static str, Bytes),
+    Progress(SpeechProgress),
+    /// From which the model can go on, given the same request.
+    Checkpoint(Checkpoint),
 }
 
 // === impl TaskRequest ===
@@ -118,6 +128,17 @@ impl TaskRequest {
 
     /// Brings the request to its model.
     pub async fn start(self, service: &Service, call: Call, keep: SoundRetention) -> Result<Running, Problem> {
+        self.go_on(service, call, keep, None).await
+    }
+
+    /// The same, where an earlier try came as far as the checkpoint says.
+    pub async fn go_on(
+        self,
+        service: &Service,
+        call: Call,
+        keep: SoundRetention,
+        checkpoint: Option<Checkpoint>,
+    ) -> Result<Running, Problem> {
         match self {
             Self::Transcribe(request, format) => {
                 let timestamps = request.options.timestamps;
@@ -126,16 +147,17 @@ impl TaskRequest {
             }
             Self::Synthesize(request, answer) => {
                 let instructed = request.options.instructions.is_some();
+                let stem = request.options.stems.first().cloned();
                 let follows = !instructed || service.follows_instructions(call.model.as_deref())?;
                 let ignored = if follows { Vec::new() } else { vec!["instructions"] };
-                let speaking = service.speak(call, *request).await?;
+                let speaking = service.speak(call, *request).await?.going_on(checkpoint);
                 let speaking = if keep == SoundRetention::Sound { speaking.patiently() } else { speaking };
                 let sound = EncodedSound::new(speaking, answer.format);
-                Ok(Running::sound(service, sound, answer, keep, ignored))
+                Ok(Running::sound(service, sound, answer, keep, ignored, stem))
             }
             Self::Convert(request, answer) => {
                 let sound = EncodedSound::new(service.convert(call, *request).await?, answer.format);
-                Ok(Running::sound(service, sound, answer, keep, Vec::new()))
+                Ok(Running::sound(service, sound, answer, keep, Vec::new(), None))
             }
         }
     }
@@ -158,10 +180,21 @@ impl Running {
         answer: SoundAnswer,
         keep: SoundRetention,
         ignored: Vec<&'static str>,
+        stem: Option<String>,
     ) -> Self {
         let file = (keep == SoundRetention::Sound).then(|| SoundFile::new(service.sound_memory()));
-        let (as_file, longest) = (answer.as_file, service.config().max_audio);
-        Self::Sound(Box::new(RunningSound { sound, as_file, file, longest, ignored, over: false }))
+        let (as_file, longest, memory) = (answer.as_file, service.config().max_audio, service.clone());
+        Self::Sound(Box::new(RunningSound {
+            sound,
+            as_file,
+            file,
+            stem,
+            stems: Vec::new(),
+            memory,
+            longest,
+            ignored,
+            over: false,
+        }))
     }
 
     /// Length of the recording, or of what is made, as far as that is known from the start.
@@ -216,8 +249,8 @@ impl RunningSound {
         if self.over {
             return None;
         }
-        let step = match self.sound.next().await {
-            Some(Ok(bytes)) => self.keep(&bytes).map(|()| Step::Piece(Piece::Sound(bytes, self.sound.seconds()))),
+        let step = match self.sound.next_event().await {
+            Some(Ok(event)) => self.piece(event).map(Step::Piece),
             Some(Err(problem)) => Err(problem),
             None => self.whole().map(Step::Whole),
         };
@@ -225,12 +258,38 @@ impl RunningSound {
         Some(step)
     }
 
-    fn keep(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+    fn piece(&mut self, event: EncodedEvent) -> Result<Piece, Problem> {
+        Ok(match event {
+            EncodedEvent::Sound(bytes) => {
+                self.keep(&bytes)?;
+                Piece::Sound(bytes, self.sound.seconds())
+            }
+            EncodedEvent::Stem(name, bytes) => {
+                self.keep_stem(name, &bytes)?;
+                Piece::Stem(name, bytes)
+            }
+            EncodedEvent::Progress(progress) => Piece::Progress(progress),
+            EncodedEvent::Checkpoint(checkpoint) => Piece::Checkpoint(checkpoint),
+        })
+    }
+
+    fn keep(&mut self, bytes: &Bytes) -> Result<(), Problem> {
         let Some(file) = &mut self.file else { return Ok(()) };
         if self.sound.seconds() > self.longest.as_secs_f64() {
             return Err(ServiceError::TooLong { limit: self.longest }.into());
         }
-        Ok(file.push(bytes).map_err(ServiceError::from)?)
+        Ok(file.push(bytes.clone()).map_err(ServiceError::from)?)
+    }
+
+    fn keep_stem(&mut self, name: &'static str, bytes: &Bytes) -> Result<(), Problem> {
+        if self.file.is_none() {
+            return Ok(());
+        }
+        let at = self.stems.iter().position(|(known, _)| *known == name).unwrap_or_else(|| {
+            self.stems.push((name, SoundFile::new(self.memory.sound_memory())));
+            self.stems.len() - 1
+        });
+        Ok(self.stems[at].1.push(bytes.clone()).map_err(ServiceError::from)?)
     }
 
     fn whole(&mut self) -> Result<Prediction, Problem> {
@@ -238,10 +297,16 @@ impl RunningSound {
         let sample_rate = Some(self.sound.rate().ok_or_else(silent)?);
         let mut file = self.file.take();
         if let Some(file) = &mut file {
-            self.sound.complete(&mut file.bytes);
+            file.complete(|file| self.sound.complete(file));
+        }
+        let mut stems = std::mem::take(&mut self.stems);
+        for (name, stem) in &mut stems {
+            stem.complete(|file| self.sound.complete_stem(name, file));
         }
         Ok(Prediction::Sound(Box::new(Sound {
             file,
+            stem: self.stem.take(),
+            stems,
             format: self.sound.format(),
             as_file: self.as_file,
             sample_rate,
@@ -256,11 +321,14 @@ impl RunningSound {
 // === impl Piece ===
 
 impl Piece {
-    /// As it stands in an event.
-    pub fn event(&self) -> Value {
+    /// As it stands in an event, where it is one.
+    pub fn event(&self) -> Option<Value> {
         match self {
-            Self::Segment(segment, _) => json!({"segment": segment}),
-            Self::Sound(bytes, _) => json!({"audio": {"content": BASE64_STANDARD.encode(bytes)}}),
+            Self::Segment(segment, _) => Some(json!({"segment": segment})),
+            Self::Sound(bytes, _) => Some(json!({"audio": {"content": BASE64_STANDARD.encode(bytes)}})),
+            Self::Stem(name, bytes) => Some(json!({"stem": name, "audio": {"content": BASE64_STANDARD.encode(bytes)}})),
+            Self::Progress(progress) => Some(json!({"progress": Progress::from(*progress)})),
+            Self::Checkpoint(_) => None,
         }
     }
 }

@@ -71,7 +71,11 @@ impl Making {
         let (limit, mut share) = (service.config().max_audio, service.sound_memory());
         let (mut samples, mut rate, mut seconds) = (Vec::new(), None, 0.0);
         while let Some(piece) = stream.next().await {
-            let SpeechEvent::Audio(pcm) = piece? else { break };
+            let pcm = match piece? {
+                SpeechEvent::Audio(pcm) => pcm,
+                SpeechEvent::Done(_) => break,
+                SpeechEvent::Stem(..) | SpeechEvent::Progress(_) | SpeechEvent::Checkpoint(_) => continue,
+            };
             rate = Some(pcm.rate());
             seconds += pcm.seconds();
             if seconds > limit.as_secs_f64() {

@@ -53,7 +53,7 @@ impl Worker for Strings {
             let run = puppet.runs.fetch_add(1, Ordering::SeqCst) + 1;
             puppet.most.fetch_max(puppet.now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
             let _present = Present(&puppet);
-            pieces.add(Progress { seconds: 1.0, of: Some(2.0) }, json!("first"));
+            pieces.add(Progress { seconds: 1.0, of: Some(2.0), ..Progress::default() }, json!("first"));
             let late =
                 |kind| Problem { permanent: false, retry_after: Some(Duration::ZERO), ..Problem::new(kind, "x") };
             match item.parameters["do"].as_str().unwrap() {
@@ -81,6 +81,7 @@ fn config() -> Config {
         keep: PATIENCE,
         max_count: 10,
         max_bytes: 1 << 20,
+        max_checkpoint: 10,
         attempts: 3,
         webhook_secret: None,
     }

@@ -104,6 +104,9 @@ fn heard(mut responses: Responses<Synthesize>) -> Result<usize, RequestError> {
     loop {
         match responses.blocking_next().expect("a last piece")? {
             SpeechEvent::Audio(_) => seconds += 1,
+            SpeechEvent::Stem(..) | SpeechEvent::Progress(_) | SpeechEvent::Checkpoint(_) => {
+                panic!("sound alone was expected")
+            }
             SpeechEvent::Done(_) => return Ok(seconds),
         }
     }

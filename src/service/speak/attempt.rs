@@ -33,16 +33,25 @@ pub(super) struct Attempt {
     number: u32,
     spoken: Duration,
     /// As long as it may be made again.
-    held: Option<Vec<Pcm>>,
+    held: Option<Vec<Block>>,
     /// So much sound, and it is let go.
     doubt: Duration,
+}
+
+/// A stretch of sound.
+pub(super) struct Block {
+    /// `None`: the sound itself.
+    pub stem: Option<&'static str>,
+    pub pcm: Pcm,
 }
 
 /// What came of a moment of it.
 pub(super) enum Step {
     /// Sound that may leave, if any.
-    Sound(Vec<Pcm>),
-    Done(Vec<Pcm>, SpeechSummary),
+    Sound(Vec<Block>),
+    /// What the model says of its work.
+    Told(SpeechEvent),
+    Done(Vec<Block>, SpeechSummary),
     /// It is not to be believed.
     ImplausibleLength(ImplausibleLength),
 }
@@ -71,9 +80,11 @@ impl Attempt {
                 self.spoken += pcm.duration();
                 match self.verdict() {
                     verdict @ LengthVerdict::TooLong { .. } => Ok(self.implausible(verdict)),
-                    _ => Ok(Step::Sound(self.release(pcm))),
+                    _ => Ok(Step::Sound(self.release(Block { stem: None, pcm }))),
                 }
             }
+            SpeechEvent::Stem(stem, pcm) => Ok(Step::Sound(self.release(Block { stem: Some(stem), pcm }))),
+            event @ (SpeechEvent::Progress(_) | SpeechEvent::Checkpoint(_)) => Ok(Step::Told(event)),
             SpeechEvent::Done(summary) => match self.verdict() {
                 LengthVerdict::Fine => Ok(Step::Done(self.held.take().unwrap_or_default(), summary)),
                 verdict => Ok(self.implausible(verdict)),
@@ -86,9 +97,9 @@ impl Attempt {
         (self.held.is_some() && self.number < TRIES).then_some(self.number + 1)
     }
 
-    fn release(&mut self, pcm: Pcm) -> Vec<Pcm> {
-        let Some(held) = &mut self.held else { return vec![pcm] };
-        held.push(pcm);
+    fn release(&mut self, block: Block) -> Vec<Block> {
+        let Some(held) = &mut self.held else { return vec![block] };
+        held.push(block);
         if self.spoken < self.doubt { Vec::new() } else { self.held.take().unwrap_or_default() }
     }
 

@@ -1,6 +1,6 @@
 //! Where the sound of all chunks becomes one.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use crate::{
     audio::{JoinSettings, Joiner, Leveler, Pcm},
@@ -13,7 +13,8 @@ const LOUDNESS: f64 = -23.0;
 
 /// Where the sound of all chunks becomes one. Each method gives what is ready by then.
 pub(super) struct Output {
-    joiner: Joiner,
+    /// `None`: the sound is as the model made it.
+    joiner: Option<Joiner>,
     leveler: Option<Leveler>,
     rate: u32,
     channels: usize,
@@ -25,11 +26,12 @@ pub(super) struct Output {
 
 impl Output {
     /// For sound like this.
-    pub fn new(first: &Pcm, level: bool) -> Result<Self, ServiceError> {
+    pub fn new(first: &Pcm, level: bool, joined: bool) -> Result<Self, ServiceError> {
         let (rate, channels) = (first.rate(), first.channels());
         let leveler = level.then(|| Leveler::new(rate, channels, LOUDNESS)).transpose();
         let leveler = leveler.map_err(|_| ServiceError::Internal("the loudness of this sound cannot be measured"))?;
-        Ok(Self { joiner: Joiner::new(rate, channels, &JoinSettings::default()), leveler, rate, channels, lead: 0 })
+        let joiner = joined.then(|| Joiner::new(rate, channels, &JoinSettings::default()));
+        Ok(Self { joiner, leveler, rate, channels, lead: 0 })
     }
 
     /// Silence, before any sound.
@@ -44,28 +46,32 @@ impl Output {
         if (pcm.rate(), pcm.channels()) != (self.rate, self.channels) {
             return Err(ServiceError::Internal("the model changed its sample rate"));
         }
+        let louder = match gain {
+            1.0 => Cow::Borrowed(pcm.samples()),
+            gain => pcm.samples().iter().map(|sample| sample * gain).collect(),
+        };
+        let Some(joiner) = &mut self.joiner else { return Ok(self.level(louder.into_owned())) };
         let mut joined = Vec::new();
-        match gain {
-            1.0 => self.joiner.push(pcm.samples(), &mut joined),
-            gain => {
-                let louder: Vec<f32> = pcm.samples().iter().map(|sample| sample * gain).collect();
-                self.joiner.push(&louder, &mut joined);
-            }
-        }
+        joiner.push(&louder, &mut joined);
         Ok(self.level(joined))
     }
 
     /// The chunk is over, and the next one, if any is heard, begins after so long.
     pub fn end_block(&mut self, gap: Duration) -> Vec<f32> {
         let mut joined = Vec::new();
-        self.joiner.end_block(gap, &mut joined);
+        if let Some(joiner) = &mut self.joiner {
+            joiner.end_block(gap, &mut joined);
+        }
         self.level(joined)
     }
 
     /// A mark of the chunk at hand, at its place in the whole; `None` where nothing of the chunk is heard.
     pub fn placed(&self, mark: Mark) -> Option<Mark> {
         let lead = (self.lead / self.channels) as f64 / f64::from(self.rate);
-        let place = |seconds| self.joiner.place(seconds).map(|place| lead + place);
+        let place = |seconds| match &self.joiner {
+            Some(joiner) => joiner.place(seconds).map(|place| lead + place),
+            None => Some(lead + seconds),
+        };
         Some(Mark { start: place(mark.start)?, end: place(mark.end)?, ..mark })
     }
 
@@ -77,7 +83,9 @@ impl Output {
     pub fn finish(self) -> Option<Pcm> {
         let Self { joiner, leveler, rate, channels, .. } = self;
         let (mut joined, mut levelled) = (Vec::new(), Vec::new());
-        joiner.finish(&mut joined);
+        if let Some(joiner) = joiner {
+            joiner.finish(&mut joined);
+        }
         let samples = match leveler {
             Some(mut leveler) => {
                 leveler.push(&joined, &mut levelled);

@@ -2,36 +2,25 @@
 
 use candle_core::{Result, Tensor};
 
-use super::{
-    rows::Rows,
-    sequence::{HeadShape, Sequence},
-};
+use super::rows::Rows;
 use crate::nn::{
-    ComputeContext, Epilogue, Linear, RmsNorm, Rotation,
-    attention::{SequenceQueries, attend_grouped},
-    swiglu,
-    weights::{Bias, Loaded, Loader},
+    RmsNorm, Rotation,
+    llama::{GatedMlp, GroupedAttention, HeadShape, Sequence},
+    weights::{Loaded, Loader},
 };
 
 #[derive(Debug)]
 pub struct Layer {
     text: Part,
     audio: Part,
-    /// Queries, keys and values.
-    project_in: Linear,
-    project_out: Linear,
-    shape: HeadShape,
+    attention: GroupedAttention,
 }
 
 /// What rows of one kind have to themselves.
 #[derive(Debug)]
 struct Part {
     attention_norm: RmsNorm,
-    norm: RmsNorm,
-    /// Gate, then up.
-    gate_up: Linear,
-    down: Linear,
-    context: ComputeContext,
+    mlp: GatedMlp,
 }
 
 // === impl Layer ===
@@ -39,15 +28,10 @@ struct Part {
 impl Layer {
     /// `layer`: its name.
     pub fn load(loader: &mut Loader<'_>, layer: &str, width: usize, shape: HeadShape, epsilon: f32) -> Loaded<Self> {
-        let HeadShape { heads, shared, head_dim } = shape;
-        let attention = format!("{layer}.self_attn");
-        let projections = [("q_proj", heads), ("k_proj", shared), ("v_proj", shared)];
         Ok(Self {
             text: Part::load(loader, layer, "", width, epsilon)?,
             audio: Part::load(loader, layer, "audio_", width, epsilon)?,
-            project_in: joined(loader, &attention, &projections.map(|(name, heads)| (name, heads * head_dim)), width)?,
-            project_out: loader.linear_with(&format!("{attention}.o_proj"), heads * head_dim, width, Bias::Absent)?,
-            shape,
+            attention: GroupedAttention::load(loader, &format!("{layer}.self_attn"), width, shape)?,
         })
     }
 
@@ -62,36 +46,8 @@ impl Layer {
     ) -> Result<Tensor> {
         let (text, audio) = (&self.text, &self.audio);
         let normed = rows.apart(x, |x| text.attention_norm.forward(x), |x| audio.attention_norm.forward(x))?;
-        let x = self.attend(at, &normed, x, rotation, sequences)?;
-        rows.apart(&x, |x| text.feed_forward(x), |x| audio.feed_forward(x))
-    }
-
-    fn attend(
-        &self,
-        at: usize,
-        normed: &Tensor,
-        residual: &Tensor,
-        rotation: &Rotation,
-        sequences: &mut [&mut Sequence],
-    ) -> Result<Tensor> {
-        let HeadShape { heads, shared, head_dim } = self.shape;
-        let (inner, of_keys) = (heads * head_dim, shared * head_dim);
-        let all = self.project_in.forward(normed, Epilogue::None)?;
-        let queries = rotation.apply(&all.narrow(1, 0, inner)?)?;
-        let keys = rotation.apply(&all.narrow(1, inner, of_keys)?)?;
-        let values = all.narrow(1, inner + of_keys, of_keys)?;
-        let count = normed.dim(0)? / sequences.len().max(1);
-        for (number, sequence) in sequences.iter_mut().enumerate() {
-            let of_sequence = |x: &Tensor| x.narrow(0, number * count, count);
-            sequence.caches[at].extend(&of_sequence(&keys)?, &of_sequence(&values)?)?;
-        }
-        let seen = sequences.iter().map(|sequence| SequenceQueries {
-            cache: &sequence.caches[at],
-            queries: count,
-            causal: true,
-        });
-        let attended = attend_grouped(&queries, &seen.collect::<Vec<_>>(), heads / shared)?;
-        self.project_out.forward(&attended, Epilogue::Add(residual))
+        let x = self.attention.forward(at, &normed, x, rotation, sequences)?;
+        rows.apart(&x, |x| text.mlp.forward(x), |x| audio.mlp.forward(x))
     }
 }
 
@@ -100,29 +56,10 @@ impl Layer {
 impl Part {
     /// `kind`: what the names of its modules begin with.
     fn load(loader: &mut Loader<'_>, layer: &str, kind: &str, width: usize, epsilon: f32) -> Loaded<Self> {
-        let mlp = format!("{layer}.{kind}mlp");
-        let [inner, _] = loader.weights.sizes(&format!("{mlp}.gate_proj.weight"))?;
+        let norm = format!("{layer}.{kind}post_attention_layernorm");
         Ok(Self {
             attention_norm: loader.rms_norm(&format!("{layer}.{kind}input_layernorm"), width, epsilon)?,
-            norm: loader.rms_norm(&format!("{layer}.{kind}post_attention_layernorm"), width, epsilon)?,
-            gate_up: joined(loader, &mlp, &[("gate_proj", inner), ("up_proj", inner)], width)?,
-            down: loader.linear_with(&format!("{mlp}.down_proj"), inner, width, Bias::Absent)?,
-            context: loader.context.clone(),
+            mlp: GatedMlp::load(loader, &format!("{layer}.{kind}mlp"), &norm, width, epsilon)?,
         })
     }
-
-    /// `[rows, width]`, with what it was given.
-    fn feed_forward(&self, x: &Tensor) -> Result<Tensor> {
-        let inner = self.gate_up.forward(&self.norm.forward(x)?, Epilogue::None)?;
-        self.down.forward(&swiglu(&inner, &self.context)?, Epilogue::Add(x))
-    }
-}
-
-/// Several layers without biases over the same input as one; name and columns of each.
-fn joined(loader: &mut Loader<'_>, of: &str, layers: &[(&str, usize)], depth: usize) -> Loaded<Linear> {
-    let view = |(name, columns): &(&str, usize)| {
-        Ok(loader.weights.view(&format!("{of}.{name}.weight"), &[*columns, depth])?)
-    };
-    let weights = layers.iter().map(view).collect::<Loaded<Vec<_>>>()?;
-    Ok(Linear::quantizable(&weights, None, depth, loader.context)?)
 }

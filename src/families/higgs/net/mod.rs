@@ -14,7 +14,6 @@ mod prefix;
 mod row;
 mod rows;
 mod sampling;
-mod sequence;
 #[cfg(test)]
 mod tests;
 

@@ -10,12 +10,12 @@ use super::{
     row::{CodeIds, HiggsRow},
     rows::{Rows, Segment},
     sampling::SamplingOptions,
-    sequence::{HeadShape, Sequence},
 };
 use crate::{
     families::step::{Row, step},
     nn::{
         ComputeContext, Embedding, Epilogue, Linear, RmsNorm, Rope,
+        llama::{HeadShape, Sequence},
         weights::{Bias, Loaded, Loader, WeightError},
     },
 };
@@ -99,10 +99,7 @@ impl HiggsNet {
 
     /// Bytes that a sequence takes for each position; what cannot be counted is very much.
     pub fn position_bytes(&self) -> u64 {
-        // Positions are laid out in panels: of many one is what it takes.
-        const MANY: usize = 1 << 10;
-        let layer = self.shape.cache(MANY, &self.context).bytes(&self.context).unwrap_or(usize::MAX);
-        (layer as u64).saturating_mul(self.layers.len() as u64) / MANY as u64
+        self.shape.position_bytes(self.layers.len(), &self.context)
     }
 
     /// What requests begin with, and how many bytes it takes to keep it.

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::sequence::Sequence;
-use crate::model::LruCache;
+use crate::{model::LruCache, nn::llama::Sequence};
 
 /// The beginning of a sequence, as the network remembers it.
 #[derive(Debug)]

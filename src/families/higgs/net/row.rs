@@ -4,8 +4,11 @@ use std::ops::Range;
 
 use rand::rngs::StdRng;
 
-use super::{sampling::SamplingOptions, sequence::Sequence};
-use crate::families::{code_speech::FinishReason, step::Row};
+use super::sampling::SamplingOptions;
+use crate::{
+    families::{code_speech::FinishReason, step::Row},
+    nn::llama::Sequence,
+};
 
 /// A request on its way through the network. Its memory goes with it.
 #[derive(Debug)]

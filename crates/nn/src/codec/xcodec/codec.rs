@@ -69,7 +69,8 @@ impl XCodec {
         }
         let encoder = Encoder::load(loader, "acoustic_encoder", &sizes)?;
         let joined = loader.linear("fc", depth, hidden)?;
-        let quantizer = Quantizer::load(loader, of_decoder, (hidden, sizes.hidden))?;
+        let most = config.books.unwrap_or(usize::MAX);
+        let quantizer = Quantizer::load(loader, of_decoder, (hidden, sizes.hidden), most)?;
         let mut decoders = Loader { weights: &mut *loader.weights, context: of_decoder };
         Ok(Self {
             rate: config.sample_rate,
@@ -107,6 +108,11 @@ impl XCodec {
         self.quantizer.codes()
     }
 
+    /// Numbers of what the codes of a frame stand for, where [`Self::embed`] gives that.
+    pub fn hidden(&self) -> usize {
+        self.joined.columns()
+    }
+
     /// Frames before and after a frame that its sound depends on.
     pub fn reach(&self) -> (usize, usize) {
         self.decoder.reach()
@@ -115,6 +121,15 @@ impl XCodec {
     /// `[frames, books]` of samples at [`Self::rate`], for which about as many must be there as HuBERT makes a frame of.
     pub fn encode(&self, samples: &[f32]) -> Result<Vec<u32>> {
         self.encode_by(samples, self.window)
+    }
+
+    /// What codes stand for, `[frames, books]` → `[frames, hidden]`, of a codec whose books have no layers of their own.
+    ///
+    /// # Errors
+    /// As [`Self::decode`], and of any other codec.
+    pub fn embed(&self, codes: &[u32]) -> Result<Tensor> {
+        self.quantizer.frames(codes)?;
+        self.quantizer.embed(codes, &self.context)
     }
 
     pub(super) fn encode_by(&self, samples: &[f32], window: usize) -> Result<Vec<u32>> {

@@ -30,6 +30,9 @@ pub struct XCodecConfig {
     pub semantic_model_config: HubertConfig,
     /// In Boson's layout: rates of the encoder's stages.
     pub ratios: Option<Vec<usize>>,
+    /// Books that are of use, where that is fewer than there are.
+    #[serde(skip)]
+    pub books: Option<usize>,
 }
 
 /// Of the encoder and decoder.
@@ -51,11 +54,17 @@ impl Default for XCodecConfig {
             acoustic_model_config: None,
             semantic_model_config: HubertConfig::default(),
             ratios: None,
+            books: None,
         }
     }
 }
 
 impl XCodecConfig {
+    /// Of the first X-Codec, of 16 kHz, which tells nothing but by its tensors and by the configuration of its HuBERT.
+    pub fn at_16_khz(semantic_model_config: HubertConfig, books: usize) -> Self {
+        Self { sample_rate: 16_000, books: Some(books), semantic_model_config, ..Self::default() }
+    }
+
     /// Bytes that encoding so many samples works with at once, at most, beside the weights; HuBERT is so wide.
     pub fn working_bytes(&self, samples: usize, width: usize) -> u64 {
         let heard = samples as u64 * u64::from(self.semantic_sample_rate) / u64::from(self.sample_rate.max(1));

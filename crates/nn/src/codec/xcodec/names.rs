@@ -1,9 +1,9 @@
-//! Names of tensors in Boson's own layout, and what they are in that of `transformers`.
+//! Names of tensors in the codec's own layout, which is also Boson's, and what they are in that of `transformers`.
 
 use crate::weights::{Loaded, WeightError, Weights};
 
-/// What only names of Boson's layout begin with.
-const BOSON: [&str; 6] = ["encoder.block.", "decoder_2.", "quantizer.vq.", "fc_prior.", "fc_post1.", "fc_post2."];
+/// What only names of the codec's own layout begin with.
+const OWN: [&str; 6] = ["encoder.block.", "decoder_2.", "quantizer.vq.", "fc_prior.", "fc_post1.", "fc_post2."];
 /// What only names of the other begin with.
 const TRANSFORMERS: [&str; 5] = ["acoustic_encoder.", "acoustic_decoder.", "quantizer.quantizers.", "fc.", "fc2."];
 /// Of a residual unit, in the order of its layers.
@@ -25,10 +25,10 @@ pub fn unify(weights: &mut Weights) -> Loaded<()> {
         let of = |name: &&str| beginnings.iter().any(|beginning| name.starts_with(beginning));
         weights.names().find(of).map(str::to_owned)
     };
-    match (first(&BOSON), first(&TRANSFORMERS)) {
+    match (first(&OWN), first(&TRANSFORMERS)) {
         (Some(boson), Some(other)) => {
             let reason = format!(
-                "is of Boson's layout, and {other} of that of transformers: these files were converted by half; those of \
+                "is of the codec's own layout, and {other} of that of transformers: these files were converted by half; those of \
                  either layout alone would be right"
             );
             Err(WeightError::tensor(boson, reason).into())

@@ -14,20 +14,34 @@ use crate::{
 #[derive(Debug)]
 pub struct Quantizer {
     books: Vec<Book>,
-    /// What the codes of all books stand for, side by side → what the decoder is given of a frame.
-    all: Conv1d,
+    output: Output,
     codes: usize,
     width: usize,
 }
 
+/// From what codes stand for to what the decoder is given of a frame.
+#[derive(Debug)]
+enum Output {
+    /// The layers of all books and the one after them as one, of what stands side by side.
+    Composed(Conv1d),
+    /// That one alone, of what is added up.
+    Summed(Conv1d),
+}
+
 #[derive(Debug)]
 struct Book {
-    /// From a vector to where its code is looked for, and back.
-    narrow: Linear,
-    wide: Linear,
+    /// Where its codes are looked for among narrower vectors.
+    projection: Option<Projection>,
     /// `[codes, width]`: what each code stands for, and the squares of their lengths.
     entries: Vec<f32>,
     squares: Vec<f32>,
+}
+
+/// From a vector to where its code is looked for, and back.
+#[derive(Debug)]
+struct Projection {
+    narrow: Linear,
+    wide: Linear,
 }
 
 /// A layer's numbers: `[columns, depth]`, `[columns]`.
@@ -36,32 +50,56 @@ type Numbers = (Vec<f32>, Vec<f32>);
 // === impl Quantizer ===
 
 impl Quantizer {
-    /// `hidden`: numbers of what is quantised; `decoded`: of what the decoder is given; `of_decoder`: how that is made.
+    /// `hidden`: numbers of what is quantised; `decoded`: of what the decoder is given; `of_decoder`: how that is made;
+    /// `most`: books that are of use.
     pub fn load(
         loader: &mut Loader<'_>,
         of_decoder: &ComputeContext,
         (hidden, decoded): (usize, usize),
+        most: usize,
     ) -> Loaded<Self> {
         let of_book = |at: usize| format!("quantizer.quantizers.{at}");
         let embed = |at: usize| format!("{}.codebook.embed", of_book(at));
-        let count = loader.weights.count(embed);
+        let there = loader.weights.count(embed);
+        let count = there.min(most);
+        (count..there).for_each(|at| loader.weights.ignore_all(&format!("{}.", of_book(at))));
         let [codes, width] = loader.weights.sizes(&embed(0))?;
+        if u32::try_from(codes).is_err() {
+            let reason = format!("has {codes} rows, which no code can name");
+            return Err(WeightError::tensor(embed(0), reason).into());
+        }
         let last = numbers(loader, "fc2", hidden, decoded)?;
+        let projected = loader.weights.has(&format!("{}.project_in.weight", of_book(0)));
+        if !projected && width != hidden {
+            let reason =
+                format!("has rows of {width} numbers, where {hidden} are quantised and nothing makes them fewer");
+            return Err(WeightError::tensor(embed(0), reason).into());
+        }
         let mut all = (vec![0.0; decoded * count * width], last.1.clone());
         let mut books = Vec::with_capacity(count);
         for at in 0..count {
-            let (narrow, wide) = (format!("{}.project_in", of_book(at)), format!("{}.project_out", of_book(at)));
-            let (narrow, wide) = (numbers(loader, &narrow, hidden, width)?, numbers(loader, &wide, width, hidden)?);
-            compose(&last.0, &wide, (hidden, width), &mut all, at * width..(at + 1) * width);
+            let projection = match projected {
+                true => {
+                    let (narrow, wide) =
+                        (format!("{}.project_in", of_book(at)), format!("{}.project_out", of_book(at)));
+                    let (narrow, wide) =
+                        (numbers(loader, &narrow, hidden, width)?, numbers(loader, &wide, width, hidden)?);
+                    compose(&last.0, &wide, (hidden, width), &mut all, at * width..(at + 1) * width);
+                    Some(Projection::new(narrow, wide, (hidden, width), loader.context)?)
+                }
+                false => None,
+            };
             let entries = loader.weights.take(&embed(at), &[codes, width])?;
-            books.push(Book::new(narrow, wide, entries, (hidden, width), loader.context)?);
+            books.push(Book::new(projection, entries, width));
         }
-        let single_steps = Conv1dConfig::same(count * width, decoded, 1);
-        let all = Conv1d::new(&all.0, Some(all.1), single_steps, of_decoder)?;
-        match u32::try_from(codes) {
-            Ok(_) => Ok(Self { books, all, codes, width }),
-            Err(_) => Err(WeightError::tensor(embed(0), format!("has {codes} rows, which no code can name")).into()),
-        }
+        let output = |depth, (weight, bias): Numbers| {
+            Conv1d::new(&weight, Some(bias), Conv1dConfig::same(depth, decoded, 1), of_decoder)
+        };
+        let output = match projected {
+            true => Output::Composed(output(count * width, all)?),
+            false => Output::Summed(output(hidden, last)?),
+        };
+        Ok(Self { books, output, codes, width })
     }
 
     pub fn books(&self) -> usize {
@@ -86,12 +124,40 @@ impl Quantizer {
 
     /// `[frames, books]`, each of which is there, → `[frames, decoded]`
     pub fn decode(&self, codes: &[u32], context: &ComputeContext) -> Result<Tensor> {
-        let width = self.width;
-        let books = self.books.iter().cycle();
-        let entries = codes.iter().zip(books).flat_map(|(&code, book)| book.entry(code as usize, width));
-        let entries = entries.copied().collect::<Vec<_>>();
-        let frames = codes.len() / self.books();
-        self.all.forward(&context.tensor(entries, &[frames, self.books() * width])?, Epilogue::None)
+        let (frames, width) = (codes.len() / self.books(), self.width);
+        match &self.output {
+            Output::Summed(output) => output.forward(&self.sums(codes, context)?, Epilogue::None),
+            Output::Composed(output) => {
+                let books = self.books.iter().cycle();
+                let entries = codes.iter().zip(books).flat_map(|(&code, book)| book.entry(code as usize, width));
+                let entries = entries.copied().collect::<Vec<_>>();
+                output.forward(&context.tensor(entries, &[frames, self.books() * width])?, Epilogue::None)
+            }
+        }
+    }
+
+    /// What the codes stand for, `[frames, books]`, each of which is there, → `[frames, hidden]`
+    ///
+    /// # Errors
+    /// Where codes are looked for among narrower vectors.
+    pub fn embed(&self, codes: &[u32], context: &ComputeContext) -> Result<Tensor> {
+        match &self.output {
+            Output::Summed(_) => self.sums(codes, context),
+            Output::Composed(_) => candle_core::bail!("what codes of this codec stand for cannot be added up"),
+        }
+    }
+
+    /// What the codes of each frame stand for, added up, `[frames, width]`.
+    fn sums(&self, codes: &[u32], context: &ComputeContext) -> Result<Tensor> {
+        let (frames, width) = (codes.len() / self.books(), self.width);
+        let mut sums = vec![0.0; frames * width];
+        let rows = sums.par_chunks_exact_mut(width.max(1)).zip(codes.par_chunks_exact(self.books().max(1)));
+        rows.for_each(|(row, codes)| {
+            for (&code, book) in codes.iter().zip(&self.books) {
+                row.iter_mut().zip(book.entry(code as usize, width)).for_each(|(sum, x)| *sum += x);
+            }
+        });
+        context.tensor(sums, &[frames, width])
     }
 
     /// `[frames, hidden]` → `[frames, books]`
@@ -134,23 +200,23 @@ fn compose(
     });
 }
 
-// === impl Book ===
+// === impl Projection ===
 
-impl Book {
-    fn new(
-        narrow: Numbers,
-        wide: Numbers,
-        entries: Vec<f32>,
-        (hidden, width): (usize, usize),
-        context: &ComputeContext,
-    ) -> Result<Self> {
-        let squares = entries.chunks_exact(width).map(|entry| entry.iter().map(|x| x * x).sum()).collect();
+impl Projection {
+    fn new(narrow: Numbers, wide: Numbers, (hidden, width): (usize, usize), context: &ComputeContext) -> Result<Self> {
         Ok(Self {
             narrow: Linear::new(&[narrow.0.into()], Some(narrow.1), hidden, context)?,
             wide: Linear::new(&[wide.0.into()], Some(wide.1), width, context)?,
-            entries,
-            squares,
         })
+    }
+}
+
+// === impl Book ===
+
+impl Book {
+    fn new(projection: Option<Projection>, entries: Vec<f32>, width: usize) -> Self {
+        let squares = entries.chunks_exact(width).map(|entry| entry.iter().map(|x| x * x).sum()).collect();
+        Self { projection, entries, squares }
     }
 
     fn entry(&self, code: usize, width: usize) -> &[f32] {
@@ -159,12 +225,18 @@ impl Book {
 
     /// The codes of some vectors, `[frames]`, and how much of the vectors they say, `[frames, hidden]`.
     fn search(&self, x: &Tensor, width: usize, context: &ComputeContext) -> Result<(Vec<u32>, Tensor)> {
-        let narrow = self.narrow.forward(x, Epilogue::None)?.to_dtype(DType::F32)?;
-        let narrow = narrow.flatten_all()?.to_vec1::<f32>()?;
+        let narrow = match &self.projection {
+            Some(projection) => projection.narrow.forward(x, Epilogue::None)?,
+            None => x.clone(),
+        };
+        let narrow = narrow.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
         let codes: Vec<u32> = narrow.par_chunks_exact(width).map(|vector| self.nearest(vector)).collect();
         let said: Vec<f32> = codes.iter().flat_map(|&code| self.entry(code as usize, width)).copied().collect();
         let said = context.tensor(said, &[codes.len(), width])?;
-        Ok((codes, self.wide.forward(&said, Epilogue::None)?))
+        match &self.projection {
+            Some(projection) => Ok((codes, projection.wide.forward(&said, Epilogue::None)?)),
+            None => Ok((codes, said)),
+        }
     }
 
     /// The code whose entry is nearest, the first of equals.

@@ -2,9 +2,9 @@
 
 use candle_core::Result;
 
-use crate::nn::{
-    ComputeContext,
+use crate::{
     attention::{KvCache, KvCacheConfig, KvCacheDtype},
+    context::ComputeContext,
 };
 
 /// The heads.
@@ -20,16 +20,24 @@ pub struct HeadShape {
 #[derive(Debug)]
 pub struct Sequence {
     /// One a layer.
-    pub caches: Vec<KvCache>,
+    pub(super) caches: Vec<KvCache>,
 }
 
 // === impl HeadShape ===
 
 impl HeadShape {
-    /// Half precision halves what each column has to read of those before it; whoever asked for full precision gets it.
+    /// Half precision halves what each row has to read of those before it; whoever asked for full precision gets it.
     pub fn cache(&self, capacity: usize, context: &ComputeContext) -> KvCacheConfig {
         let dtype = if context.is_exact() { KvCacheDtype::Full } else { KvCacheDtype::Half };
         KvCacheConfig { heads: self.shared, head_dim: self.head_dim, capacity, dtype }
+    }
+
+    /// Bytes that so many layers take for each position; what cannot be counted is very much.
+    pub fn position_bytes(&self, layers: usize, context: &ComputeContext) -> u64 {
+        // Positions are laid out in panels: of many one is what it takes.
+        const MANY: usize = 1 << 10;
+        let layer = self.cache(MANY, context).bytes(context).unwrap_or(usize::MAX);
+        (layer as u64).saturating_mul(layers as u64) / MANY as u64
     }
 }
 
@@ -44,6 +52,10 @@ impl Sequence {
     /// Positions so far.
     pub fn len(&self) -> usize {
         self.caches.first().map_or(0, KvCache::len)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Begins as another did, for which there is room.
