@@ -1098,7 +1098,8 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         "3",
         &To::<Config, _>(&WHOLE, |c, v| c.jobs.attempts = v),
         "Times that a job is begun when the process or the model fails meanwhile. Two failures may be chance; a job \
-         that meets a third is likely their cause.",
+         that meets a third is likely their cause. Where a model has written down that it came further, they are counted \
+         anew.",
     ),
     Setting::new(
         "jobs.webhook_secret",

@@ -11,7 +11,7 @@ use super::{
     call::{KeepAliveSchema, call, keep_alive},
     native::{
         request::SoundAnswer,
-        sound::SoundFormat,
+        sound_format::SoundFormat,
         task::{SoundRetention, TaskRequest},
         voice::{AskedVoice, Speaker},
     },

@@ -52,8 +52,7 @@ impl Jobs {
         let (manager, inbox) = mpsc::channel(INBOX);
         let store = Arc::new(store);
         let metrics = Metrics::register(registry)?;
-        let weak = manager.downgrade();
-        tokio::spawn(JobManager::new(config, records, store.clone(), worker, remote, metrics, weak).run(inbox));
+        tokio::spawn(JobManager::new(config, records, store.clone(), worker, remote, metrics).run(inbox));
         Ok(Self { principal: Principal::ANYBODY, manager, store })
     }
 

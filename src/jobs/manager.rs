@@ -21,9 +21,11 @@ use super::{
     config::Config,
     error::Refusal,
     job_store::{Change, JobStore},
+    kept,
     metrics::Metrics,
+    pieces::KeepCheckpoint,
     progress::Feed,
-    record::{Delivery, JobId, JobRequest, Principal, Record, Recording, View, Webhook, WorkItem},
+    record::{Delivery, JobId, JobRequest, Principal, Record, View, Webhook, WorkItem},
     state::{JobEvent, Phase},
     table::{Admission, JobTable, Limits, delivery_after},
     timestamp::Timestamp,
@@ -39,6 +41,7 @@ use crate::{
 const DELIVERIES: usize = 4;
 /// A job whose result could not be written down is done again after so long.
 const UNTIL_THE_DISK_IS_WELL: Duration = Duration::from_secs(30);
+const NOT_WRITTEN: &str = "its result could not be written down; it is made again. The log of the server says why";
 /// Nothing is forgotten by the clock more often than this.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
@@ -49,8 +52,6 @@ pub(super) enum Command {
     List(Principal, Option<Phase>, usize, oneshot::Sender<Vec<View>>),
     Remove(Principal, JobId, oneshot::Sender<Result<Option<View>, Refusal>>),
     Watch(Principal, JobId, oneshot::Sender<Option<Feed>>),
-    /// From where the work on a job can go on.
-    Checkpoint(JobId, Bytes, oneshot::Sender<()>),
     Stop(Duration, oneshot::Sender<()>),
 }
 
@@ -61,8 +62,9 @@ pub(super) struct JobManager {
     worker: Arc<dyn Worker>,
     at_once: usize,
     max_checkpoint: u64,
-    /// The other end of the inbox, for those who work.
-    inbox: mpsc::WeakSender<Command>,
+    /// What those who work want to be kept; and where they say so.
+    keeping: mpsc::Receiver<KeepCheckpoint>,
+    keeper: mpsc::Sender<KeepCheckpoint>,
     working: JoinSet<(JobId, Result<Value, Problem>)>,
     handles: HashMap<JobId, AbortHandle>,
     webhooks: Option<WebhookSender>,
@@ -82,8 +84,8 @@ impl JobManager {
         worker: Arc<dyn Worker>,
         remote: Remote,
         metrics: Metrics,
-        inbox: mpsc::WeakSender<Command>,
     ) -> Self {
+        let (keeper, keeping) = mpsc::channel(1);
         let Config { dir, at_once, keep, max_count, max_bytes, max_checkpoint, attempts, webhook_secret, .. } = config;
         let webhooks = webhook_secret.map(|secret| WebhookSender::new(remote, secret));
         Self {
@@ -93,7 +95,8 @@ impl JobManager {
             worker,
             at_once,
             max_checkpoint,
-            inbox,
+            keeping,
+            keeper,
             working: JoinSet::new(),
             handles: HashMap::new(),
             webhooks,
@@ -118,6 +121,11 @@ impl JobManager {
                     Some(command) => self.apply(command).await,
                     None => break,
                 },
+                Some(asked) = self.keeping.recv() => {
+                    self.checkpoint(&asked.id, asked.bytes).await;
+                    // Whoever left does not need to know.
+                    let _ = asked.kept.send(());
+                }
                 Some(ended) = self.working.join_next() => if let Ok((id, outcome)) = ended {
                     self.ended(&id, outcome).await;
                 },
@@ -157,11 +165,6 @@ impl JobManager {
             }
             Command::Remove(principal, id, reply) => drop(reply.send(self.remove(&principal, &id).await)),
             Command::Watch(principal, id, reply) => drop(reply.send(self.table.feed(&principal, &id))),
-            Command::Checkpoint(id, bytes, reply) => {
-                self.checkpoint(&id, bytes).await;
-                // Who left does not need to know.
-                let _ = reply.send(());
-            }
             Command::Stop(patience, reply) => {
                 self.table.close(|phase| phase != Phase::Running);
                 self.stopping = Some((Instant::now() + patience, reply));
@@ -218,7 +221,8 @@ impl JobManager {
         let has_result = changes.iter().any(|change| matches!(change, Change::Result(..)));
         if self.write(changes).await.is_err() && has_result {
             self.requeued("not_written");
-            let Some(again) = self.table.after(id, JobEvent::Later(UNTIL_THE_DISK_IS_WELL), Timestamp::now()) else {
+            let (after, reason) = (UNTIL_THE_DISK_IS_WELL, NOT_WRITTEN.to_owned());
+            let Some(again) = self.table.after(id, JobEvent::Later { after, reason }, Timestamp::now()) else {
                 return;
             };
             record = again;
@@ -271,7 +275,7 @@ impl JobManager {
 
     async fn begin(&mut self, id: &JobId) {
         self.transition(id, JobEvent::Start, None).await;
-        let pieces = self.table.pieces(id, self.inbox.clone());
+        let pieces = self.table.pieces(id, self.keeper.clone());
         let (Some(record), Some(pieces)) = (self.table.record(id), pieces) else { return };
         self.metrics.wait.observe(Timestamp::now().since(record.created).as_secs_f64());
         let item =
@@ -279,8 +283,8 @@ impl JobManager {
         let (hint, recorded, far) = (record.hint.clone(), record.recorded, record.checkpoint > 0);
         let (worker, store, id) = (self.worker.clone(), self.store.clone(), id.clone());
         let work = async move {
-            let recording = if recorded { Some(recording(store.clone(), &item.id, hint).await?) } else { None };
-            let checkpoint = if far { checkpoint(store, &item.id).await } else { None };
+            let recording = if recorded { Some(kept::recording(store.clone(), &item.id, hint).await?) } else { None };
+            let checkpoint = if far { kept::checkpoint(store, &item.id).await } else { None };
             worker.work(WorkItem { recording, checkpoint, ..item }, pieces).await
         };
         let key = id.clone();
@@ -303,7 +307,7 @@ impl JobManager {
         let since = self.table.record(id).and_then(|record| record.state.since());
         match (&event, since) {
             (JobEvent::Done, Some(since)) => self.metrics.run.observe(Timestamp::now().since(since).as_secs_f64()),
-            (JobEvent::Later(_), _) => self.requeued("model_not_ready"),
+            (JobEvent::Later { .. }, _) => self.requeued("model_not_ready"),
             (JobEvent::PutBack, _) => self.requeued("stopping"),
             (JobEvent::Interrupted, _) => self.requeued("interrupted"),
             _ => {}
@@ -319,7 +323,7 @@ impl JobManager {
             warn!(job = %id, length, limit, "a checkpoint is larger than jobs.max_checkpoint, and not kept");
             return;
         }
-        let record = Record { checkpoint: length, ..record.clone() };
+        let record = Record { checkpoint: length, state: record.state.clone().further(), ..record.clone() };
         let changes = vec![Change::Checkpoint(id.clone(), bytes), Change::Put(Box::new(record.clone()))];
         // The log has said why not, and the one before is still there.
         if self.write(changes).await.is_ok() {
@@ -391,29 +395,6 @@ impl JobManager {
             let _ = reply.send(());
         }
     }
-}
-
-/// Without it the work begins anew.
-async fn checkpoint(store: Arc<JobStore>, id: &JobId) -> Option<Bytes> {
-    let key = id.clone();
-    let read = tokio::task::spawn_blocking(move || store.checkpoint(&key).map_err(|error| error.to_string())).await;
-    let read = read.map_err(|error| error.to_string()).flatten();
-    read.inspect_err(|reason| error!(job = %id, reason, "a checkpoint could not be read")).ok().flatten()
-}
-
-async fn recording(store: Arc<JobStore>, id: &JobId, hint: Option<String>) -> Result<Recording, Problem> {
-    let key = id.clone();
-    let read = tokio::task::spawn_blocking(move || store.recording(&key).map_err(|error| error.to_string()));
-    // The pool refuses when the process ends.
-    let read = read.await.map_err(|_| Problem::new(Kind::Stopping, "the server is stopping"))?;
-    let bytes = read.map_err(|reason| {
-        error!(job = %id, reason, "the recording of a job could not be read");
-        // The disk may do better later, and the job stays until then.
-        Problem::new(Kind::Unavailable, "the recording of the job cannot be read just now")
-    })?;
-    let gone = || Problem::new(Kind::Invalid, "the recording of the job is not there any more; send it again");
-    let bytes = bytes.ok_or_else(gone)?;
-    Ok(Recording { bytes, hint })
 }
 
 #[cfg(test)]

@@ -201,7 +201,7 @@ impl Record {
             checkpoint: 0,
             key: key.as_ref().map(|name| Key { name: name.clone(), digest: digest(request) }),
             webhook: webhook.as_ref().map(pending),
-            state: State::Queued { interruptions: 0, due: now },
+            state: State::Queued { interruptions: 0, due: now, reason: None },
         }
     }
 

@@ -26,6 +26,9 @@ pub enum State {
     Queued {
         interruptions: u32,
         due: Timestamp,
+        /// Why it was put back, where it was begun before and something was missing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     Running {
         interruptions: u32,
@@ -61,8 +64,12 @@ pub(super) enum JobEvent {
     Start,
     Done,
     Failed(Problem),
-    /// The model or its queue was not to be had; try again after so long. This may happen any number of times.
-    Later(Duration),
+    /// Something was not to be had, such as the model or its queue; try again after so long. This may happen any number of
+    /// times.
+    Later {
+        after: Duration,
+        reason: String,
+    },
     /// The server stops before the job is done.
     PutBack,
     /// The process or the model failed meanwhile, perhaps because of this job.
@@ -83,7 +90,7 @@ impl From<Problem> for JobEvent {
             // The model broke; perhaps because of another request that it worked on.
             Kind::Internal => Self::Interrupted,
             Kind::Busy | Kind::Loading | Kind::Unavailable if !problem.permanent => {
-                Self::Later(problem.retry_after.unwrap_or(PAUSE))
+                Self::Later { after: problem.retry_after.unwrap_or(PAUSE), reason: problem.message }
             }
             _ => Self::Failed(problem),
         }
@@ -100,10 +107,12 @@ impl State {
             (Self::Queued { .. } | Self::Running { .. }, JobEvent::Cancel) => Some(Self::Cancelled { at: now }),
             (&Self::Running { since, .. }, JobEvent::Done) => Some(Self::Succeeded { since, at: now }),
             (Self::Running { .. }, JobEvent::Failed(failure)) => Some(Self::Failed { at: now, failure }),
-            (&Self::Running { interruptions, .. }, JobEvent::Later(after)) => {
-                Some(Self::Queued { interruptions, due: now.after(after) })
+            (&Self::Running { interruptions, .. }, JobEvent::Later { after, reason }) => {
+                Some(Self::Queued { interruptions, due: now.after(after), reason: Some(reason) })
             }
-            (&Self::Running { interruptions, .. }, JobEvent::PutBack) => Some(Self::Queued { interruptions, due: now }),
+            (&Self::Running { interruptions, .. }, JobEvent::PutBack) => {
+                Some(Self::Queued { interruptions, due: now, reason: None })
+            }
             (&Self::Running { interruptions, .. }, JobEvent::Interrupted) => {
                 Some(Self::interrupted(interruptions + 1, now, attempts))
             }
@@ -114,10 +123,18 @@ impl State {
     /// A job that fails the process each time must not do so for ever.
     fn interrupted(interruptions: u32, now: Timestamp, attempts: u32) -> Self {
         if interruptions < attempts {
-            return Self::Queued { interruptions, due: now };
+            return Self::Queued { interruptions, due: now, reason: None };
         }
         let message = format!("the job was begun {interruptions} times, and each time the model or the server failed");
         Self::Failed { at: now, failure: Problem::new(Kind::Internal, message) }
+    }
+
+    /// The same of one that came further than before: what interrupted it then is not this job.
+    pub(super) fn further(self) -> Self {
+        match self {
+            Self::Running { since, .. } => Self::Running { interruptions: 0, since },
+            other => other,
+        }
     }
 
     pub fn phase(&self) -> Phase {
@@ -134,6 +151,14 @@ impl State {
     pub(super) fn took(&self) -> Option<Duration> {
         match self {
             Self::Succeeded { since, at } => Some(at.since(*since)),
+            _ => None,
+        }
+    }
+
+    /// Why one that was begun before waits again, where something was missing.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Queued { reason, .. } => reason.as_deref(),
             _ => None,
         }
     }
@@ -187,9 +212,13 @@ mod tests {
         Problem::new(Kind::Invalid, "no sound")
     }
 
+    fn later() -> JobEvent {
+        JobEvent::Later { after: Duration::ZERO, reason: "the disk is full".to_owned() }
+    }
+
     fn each_state() -> [State; 5] {
         [
-            State::Queued { interruptions: 0, due: now() },
+            State::Queued { interruptions: 0, due: now(), reason: None },
             State::Running { interruptions: 0, since: now() },
             State::Succeeded { since: now(), at: now() },
             State::Failed { at: now(), failure: failure() },
@@ -203,7 +232,7 @@ mod tests {
             JobEvent::Start,
             JobEvent::Done,
             JobEvent::Failed(failure()),
-            JobEvent::Later(Duration::ZERO),
+            later(),
             JobEvent::PutBack,
             JobEvent::Interrupted,
             JobEvent::Cancel,
@@ -232,14 +261,35 @@ mod tests {
 
     #[test]
     fn interruptions_are_counted_and_waiting_is_not() {
-        let mut state = State::Queued { interruptions: 0, due: now() };
-        for event in [JobEvent::Interrupted, JobEvent::Later(Duration::ZERO), JobEvent::PutBack] {
+        let mut state = State::Queued { interruptions: 0, due: now(), reason: None };
+        for event in [JobEvent::Interrupted, later(), JobEvent::PutBack] {
             state = state.after(JobEvent::Start, now(), 2).unwrap().after(event, now(), 2).unwrap();
             assert!(matches!(state, State::Queued { interruptions: 1, .. }), "{state:?}");
         }
         state = state.after(JobEvent::Start, now(), 2).unwrap().after(JobEvent::Interrupted, now(), 2).unwrap();
         let State::Failed { failure, .. } = state else { panic!("{state:?}") };
         assert!(failure.message.contains("begun 2 times"), "{failure:?}");
+    }
+
+    #[test]
+    fn a_job_that_comes_further_is_not_the_cause_of_what_interrupted_it() {
+        let further = State::Running { interruptions: 2, since: now() }.further();
+        assert!(matches!(further.after(JobEvent::Interrupted, now(), 2), Some(State::Queued { interruptions: 1, .. })));
+        let [queued, ..] = each_state();
+        assert_eq!(queued.clone().further(), queued);
+    }
+
+    #[test]
+    fn why_a_job_waits_again_is_known_until_it_is_begun() {
+        let [queued, running, ..] = each_state();
+        let waiting = running.after(later(), now(), 3).unwrap();
+        assert_eq!((waiting.reason(), queued.reason()), (Some("the disk is full"), None));
+        assert_eq!(waiting.after(JobEvent::Start, now(), 3).unwrap().reason(), None);
+        let text = serde_json::to_string(&waiting).unwrap();
+        assert_eq!(serde_json::from_str::<State>(&text).unwrap(), waiting);
+        // As an earlier version wrote it.
+        let [queued, ..] = each_state();
+        assert!(!serde_json::to_string(&queued).unwrap().contains("reason"));
     }
 
     #[test]
@@ -254,8 +304,8 @@ mod tests {
     #[test]
     fn a_job_waits_for_what_may_come_and_ends_with_what_will_not() {
         let of = |kind, permanent| JobEvent::from(Problem { permanent, ..Problem::new(kind, "x") });
-        assert_eq!(of(Kind::Loading, false), JobEvent::Later(PAUSE));
-        assert_eq!(of(Kind::Busy, false), JobEvent::Later(PAUSE));
+        assert_eq!(of(Kind::Loading, false), JobEvent::Later { after: PAUSE, reason: "x".to_owned() });
+        assert_eq!(of(Kind::Busy, false), JobEvent::Later { after: PAUSE, reason: "x".to_owned() });
         assert!(matches!(of(Kind::Unavailable, true), JobEvent::Failed(_)));
         assert!(matches!(of(Kind::Invalid, true), JobEvent::Failed(_)));
         assert!(matches!(of(Kind::Deadline, false), JobEvent::Failed(_)));

@@ -6,8 +6,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     error::Refusal,
-    manager::Command,
-    progress::{Feed, Pieces, ProgressState},
+    pieces::{KeepCheckpoint, Pieces},
+    progress::{Feed, ProgressState},
     record::{Delivery, JobId, JobRequest, Principal, Record, Turn, View, digest},
     state::{JobEvent, Phase, State},
     timestamp::Timestamp,
@@ -213,9 +213,9 @@ impl JobTable {
         self.seen(principal, id).map(|entry| Feed::new(entry.progress_state.subscribe()))
     }
 
-    /// Where a worker puts what it has of a job, and what it keeps of it with this manager.
-    pub fn pieces(&self, id: &JobId, manager: mpsc::WeakSender<Command>) -> Option<Pieces> {
-        self.entries.get(id).map(|entry| Pieces::new(entry.progress_state.clone(), id.clone(), manager))
+    /// Where a worker puts what it has of a job, and who keeps what is to be kept of it.
+    pub fn pieces(&self, id: &JobId, keeper: mpsc::Sender<KeepCheckpoint>) -> Option<Pieces> {
+        self.entries.get(id).map(|entry| Pieces::new(entry.progress_state.clone(), id.clone(), keeper))
     }
 
     /// Nothing more will be seen of these.

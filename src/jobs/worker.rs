@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 use serde_json::Value;
 
 use super::{
-    progress::Pieces,
+    pieces::Pieces,
     record::{View, WorkItem},
 };
 use crate::speech::Problem;

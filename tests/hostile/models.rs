@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use crate::{
     chance::{Edit, each, edited, edits},
     support::{
-        chatterbox, checkout, espeak, higgs, onnx, torch, vosk,
+        chatterbox, checkout, espeak, higgs, onnx, torch, vosk, yue,
         zonos::{self, SPEAKER_FILES},
     },
 };
@@ -569,4 +569,58 @@ fn a_model_of_vosk_that_is_damaged_is_refused_by_name_or_taken() {
         let message = load(&model).unwrap();
         assert!(name == "README" || message.is_some_and(|message| message.ends_with("is missing")), "{name}");
     }
+}
+
+/// Loads a YuE of these parts with one file in place of its own.
+fn load_yue(parts: &yue::Parts, part: &str, name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
+    let mut files = ModelFiles::default();
+    for (part, folder) in parts.folders() {
+        for (_, name, location) in files_of(folder).iter() {
+            files.insert(part, name, location.clone());
+        }
+    }
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("file");
+    fs::write(&path, bytes).unwrap();
+    files.insert(part, name, Location::Disk(path));
+    let loaded = catch_unwind(AssertUnwindSafe(|| match family("yue").footprint(&files, &place()) {
+        Ok(bytes) if bytes > BUDGET => Err("it is too large for this test".to_owned()),
+        _ => family("yue").load(&files, &place()).map(drop).map_err(|error| error.to_string()),
+    }));
+    let Ok(outcome) = loaded else { return Err(TestCaseError::fail(format!("{part}, {name}: a panic"))) };
+    let message = outcome.err().unwrap_or_default();
+    prop_assert!(message.is_empty() || message.len() > 10, "{message}");
+    prop_assert!(!message.contains(&folder.path().display().to_string()), "{message}");
+    Ok(())
+}
+
+#[test]
+fn a_yue_with_odd_values_or_damaged_files_is_refused_or_loaded() {
+    let parts = yue::Parts::new();
+    let of = |part: &str, name: &str| {
+        let (_, folder) = parts.folders().into_iter().find(|(own, _)| *own == part).unwrap();
+        fs::read(folder.join(name)).unwrap()
+    };
+    each(40, (select(vec!["model", "stage2"]), changes()), |(part, changes)| {
+        let mut config: Value = serde_json::from_slice(&of(part, "config.json")).unwrap();
+        let fields = config.as_object_mut().unwrap();
+        for (place, value) in changes {
+            let keys: Vec<_> = fields.keys().cloned().collect();
+            drop(fields.insert(place.get(&keys).clone(), value.unwrap_or_default()));
+        }
+        load_yue(&parts, part, "config.json", config.to_string().as_bytes())
+    });
+    let files = vec![
+        ("stage2", "tokenizer.model"),
+        ("stage2", "model.safetensors"),
+        ("model", "model.safetensors.index.json"),
+        ("model", "model-00001-of-00002.safetensors"),
+        ("codec", "decoders/decoder_131000.pth"),
+        ("codec", "final_ckpt/ckpt_00360000.pth"),
+    ];
+    each(30, (select(files), edits()), |((part, name), edits)| {
+        load_yue(&parts, part, name, &edited(&of(part, name), &edits))
+    });
+    let (header, data) = weights(&of("stage2", WEIGHTS));
+    each(20, lies(), |lie| load_yue(&parts, "stage2", WEIGHTS, &lying(&header, &data, lie)));
 }

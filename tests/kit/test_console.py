@@ -340,6 +340,49 @@ def test_options_are_those_that_the_family_of_the_model_has(toned, visit):
     expect(speak.get_by_text("First sound after", exact=False)).to_be_visible()
 
 
+def test_a_song_is_watched_heard_before_its_end_and_saved_by_its_sounds(serve, tone, visit, tmp_path):
+    folder = tmp_path / "song"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "tone-song"}')
+    model = {"MODEL_ID": "song", "SCONCE_MODELS__SONG__SOURCE": f"file:{folder}", "SCONCE_MODELS__SONG__FAMILY": "tone-song"}
+    opened = visit(serve(model, other=tone), refused=[400])
+    sing = opened.part("sing")
+    sing.get_by_label("Lyrics").fill("la la la\nlo lo lo lo\nlu lu")
+    sing.get_by_text("More", exact=True).click()
+    sing.get_by_label("hold").fill("2")
+    sing.get_by_role("button", name="Sing", exact=True).click()
+    song = sing.get_by_role("listitem").first
+    expect(song.get_by_text("2 of 3 sections", exact=False)).to_be_visible()
+    expect(song.get_by_text("about 2.0 s left", exact=False)).to_be_visible()
+    song.get_by_role("button", name="Listen to what is there").click()
+    expect(song.locator(".player .time")).to_contain_text("0:00.8")
+    # It is there for who comes back to the page.
+    opened.page.reload()
+    expect(song.get_by_text("2 of 3 sections", exact=False)).to_be_visible()
+    song.get_by_role("button", name="Cancel").click()
+    expect(song.get_by_text("Cancelled.")).to_be_visible()
+    song.get_by_role("button", name="Remove").click()
+    expect(sing.get_by_role("listitem")).to_have_count(0)
+
+    sing.get_by_label("Lyrics").fill("la la la\nlo lo lo lo\nlu lu")
+    sing.get_by_role("button", name="Sing", exact=True).click()
+    song = sing.get_by_role("listitem").first
+    saves = song.get_by_role("group", name="Save the song").get_by_role("button")
+    expect(saves).to_have_text(["mix", "low", "high"])
+    expect(song.locator(".player .time")).to_contain_text("0:01.0")
+    sizes = set()
+    for stem in ["mix", "low", "high"]:
+        with opened.page.expect_download() as download:
+            saves.filter(has_text=stem).click()
+        assert download.value.suggested_filename == f"song.{stem}.mp3"
+        sizes.add(download.value.path().read_bytes())
+    assert len(sizes) == 3
+    # What is wrong the server says.
+    sing.get_by_label("Lyrics").fill(" ")
+    sing.get_by_role("button", name="Sing", exact=True).click()
+    expect(sing.locator("form .failure").filter(has_text="blank")).to_be_visible()
+
+
 def both(left, right, path):
     """Two recordings of one rate as the channels of one, the second after the first."""
     with wave.open(str(left)) as one, wave.open(str(right)) as other:

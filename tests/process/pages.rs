@@ -16,11 +16,13 @@ const PROBLEM: &str = include_str!("../../src/http/problem.rs");
 /// Endings of files, which look like settings: `jobs.redb`, `store.rs`.
 const FILES: [&str; 10] = [".rs", ".md", ".json", ".toml", ".yaml", ".sh", ".redb", ".part", ".py", ".txt"];
 /// What begins like a setting and is none.
-const OTHERS: [&str; 7] = [
+const OTHERS: [&str; 9] = [
     // Values of the chart.
     "jobs.type",
     "metrics.authorization",
     // Actions of `parameters.action`.
+    "jobs.remove",
+    "jobs.status",
     "models.download",
     "models.load",
     "models.status",

@@ -20,6 +20,7 @@ use crate::{
         files::Files,
         hub::{Hub, git, sha256},
         publish_nano,
+        tmpfs::Tmpfs,
     },
 };
 
@@ -402,29 +403,6 @@ fn verify_looks_at_everything_on_disk() {
     let (stdout, _, code) = outcome(pull(&cache, &hub).env("MODEL_ID", "acme/other"));
     assert_eq!(code, 0, "{stdout}");
     assert_eq!(outcome(sconce(&cache).arg("verify")).2, 0, "fetched again");
-}
-
-/// A small file system of its own, unmounted at the end; `None` where this process may not mount.
-struct Tmpfs(TempDir);
-
-impl Tmpfs {
-    fn new(size: &str) -> Option<Self> {
-        let dir = TempDir::new().unwrap();
-        let options = format!("size={size}");
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(dir.path()).output();
-        mount.is_ok_and(|output| output.status.success()).then_some(Self(dir))
-    }
-
-    fn remount(&self, option: &str) {
-        let options = format!("remount,{option}");
-        assert!(Command::new("mount").args(["-o", &options]).arg(self.0.path()).status().unwrap().success());
-    }
-}
-
-impl Drop for Tmpfs {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
-    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub mod python;
 pub mod server;
 pub mod socket;
 pub mod sound;
+pub mod tmpfs;
 pub mod torch;
 pub mod vosk;
 pub mod whisper;

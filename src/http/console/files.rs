@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::LazyLock};
 
 use crate::http::asset::Asset;
 
-const SOURCES: [(&str, &str); 22] = [
+const SOURCES: [(&str, &str); 23] = [
     ("api.js", include_str!("page/api.js")),
     ("app.js", include_str!("page/app.js")),
     ("charts.js", include_str!("page/charts.js")),
@@ -21,6 +21,7 @@ const SOURCES: [(&str, &str); 22] = [
     ("options.js", include_str!("page/options.js")),
     ("player.js", include_str!("page/player.js")),
     ("recording.js", include_str!("page/recording.js")),
+    ("sing.js", include_str!("page/sing.js")),
     ("snippets.js", include_str!("page/snippets.js")),
     ("sound.js", include_str!("page/sound.js")),
     ("speak.js", include_str!("page/speak.js")),

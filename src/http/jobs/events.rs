@@ -3,15 +3,13 @@
 use futures::{Stream, stream};
 use serde_json::{Value, json};
 
-use super::show::JobBody;
 use crate::{
-    http::problem::Problem,
+    http::{native::job_body::JobBody, problem::Problem},
     jobs::{Event, Feed, JobId, Jobs},
 };
 
 /// `{"type":"status","status":…}`, `{"type":"segment","segment":…}`, `{"type":"progress","progress":…}` where a model tells
-/// its own, and last `{"type":"end","job":…}`. A second
-/// `running` means that the job was begun anew, and its segments with it.
+/// its own, and last `{"type":"end","job":…}`. A second `running` means that the job was begun anew, and its segments with it.
 pub(super) fn stream(jobs: Jobs, id: JobId, feed: Feed) -> impl Stream<Item = Value> {
     stream::unfold(Some((jobs, id, feed)), |place| async move {
         let (jobs, id, mut feed) = place?;

@@ -2,7 +2,6 @@
 
 mod events;
 mod request;
-mod show;
 mod sound;
 mod worker;
 
@@ -11,8 +10,14 @@ use serde::Deserialize;
 
 pub use worker::JobWorker;
 
-use self::show::{JobBody, JobList};
-use super::{access, api::Api, body, problem::Problem, sse};
+use super::{
+    access,
+    api::Api,
+    body,
+    native::job_body::{JobBody, JobList},
+    problem::Problem,
+    sse,
+};
 use crate::jobs::{JobId, Jobs, Phase};
 
 /// Jobs in a list, unless the caller says otherwise, and at most.

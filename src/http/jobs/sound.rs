@@ -6,9 +6,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::jobs;
 use crate::{
-    http::{api::Api, problem::Problem},
+    http::{access, api::Api, problem::Problem},
     jobs::{JobId, Jobs, PartialSound, Phase},
     speech::Kind,
 };
@@ -41,16 +40,18 @@ struct Found {
         (status = 200, content_type = "audio/*", body = Vec<u8>, headers(
             ("x-sconce-complete" = bool, description = "Whether it is the whole sound"),
         )),
+        (status = 400, description = "The query is wrong"),
         (status = 404, description = "There is no such job, or no such sound, or none yet"),
     ),
 )]
-pub(super) async fn audio(
-    api: web::Data<Api>,
-    request: HttpRequest,
-    id: web::Path<String>,
-    query: web::Query<Wanted>,
-) -> HttpResponse {
-    match find(&jobs(&api, &request), &JobId::named(&id), query.stem.as_deref()).await {
+pub(super) async fn audio(api: web::Data<Api>, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
+    let found = async {
+        let query = web::Query::<Wanted>::from_query(request.query_string());
+        let wrong = |error| Problem::invalid("query", format!("the query cannot be read: {error}"));
+        let Wanted { stem } = query.map_err(wrong)?.into_inner();
+        find(&api.jobs.seen_by(access::principal(&request)), &JobId::named(&id), stem.as_deref()).await
+    };
+    match found.await {
         Ok(Found { media_type, bytes, whole }) => HttpResponse::Ok()
             .content_type(media_type)
             .insert_header((header::CACHE_CONTROL, "no-store"))

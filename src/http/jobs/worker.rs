@@ -6,13 +6,13 @@ use futures::{FutureExt, future::BoxFuture};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::show::JobBody;
 use crate::{
     http::{
         native::{
             content::Content,
             delivery::{deliver, output_uri},
             fields, job,
+            job_body::JobBody,
             prediction::Prediction,
             request::NativeRequest,
             task::{Piece, Running, SoundRetention, Step, TaskRequest},

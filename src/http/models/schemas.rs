@@ -128,6 +128,9 @@ struct ModelStatus {
     /// What marks the sound that it makes; when ready, where something does.
     #[schema(nullable = false)]
     watermark: Option<String>,
+    /// Sounds that it makes of one text, which can be asked for by these names.
+    #[schema(nullable = false)]
+    stems: Option<Vec<String>>,
     /// SPDX expression or name, of the weights; null where it is not known.
     licence: Option<String>,
     /// What that licence asks for, where it has to be agreed to before the files are fetched.

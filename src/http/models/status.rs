@@ -36,6 +36,9 @@ fn model(entry: &Entry, snapshot: &Snapshot) -> Value {
     let known = |value: Value, learned: &Value| if value.is_null() { learned.clone() } else { value };
     value["family"] = known(json!(entry.family.map(|family| family.name())), &value["family"]);
     value["tasks"] = known(json!(entry.tasks()), &value["tasks"]);
+    if let Some(stems) = entry.family.map(|family| family.stems()).filter(|stems| !stems.is_empty()) {
+        value["stems"] = json!(stems);
+    }
     value["source"] = entry.parts.iter().map(|(part, source)| (part.clone(), json!(source.to_string()))).collect();
     if let Some(program) = &entry.program {
         value["program"] = json!({"command": program.command, "version": program.version});

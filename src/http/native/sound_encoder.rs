@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
 
-use super::sound::SoundFormat;
+use super::sound_format::SoundFormat;
 use crate::{
     audio::{EncodeError, Encoder, Pcm},
     http::problem::Problem,

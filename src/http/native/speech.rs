@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::{
-    sound::{EncodedSound, SoundFormat},
+    sound::EncodedSound,
+    sound_format::SoundFormat,
     sound_response::{FileFormat, StreamFormat, respond},
     speak::{InputType, SpeakFields, Stems},
     voice::{AskedVoice, Speaker},

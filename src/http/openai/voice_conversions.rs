@@ -12,7 +12,8 @@ use crate::{
         form::Form,
         native::{
             fields,
-            sound::{EncodedSound, SoundFormat},
+            sound::EncodedSound,
+            sound_format::SoundFormat,
             sound_response::{FileFormat, StreamFormat, respond},
             voice::{AskedVoice, Speaker},
         },

@@ -9,14 +9,17 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     http::{
+        access,
         api::Api,
         models::{
             download::{self, DownloadRequest},
             health, load, status as models_status,
         },
+        native::job_body::JobBody,
         problem::Problem,
         wait,
     },
+    jobs::{JobId, Jobs},
     speech::{Kind, ModelName},
 };
 
@@ -39,9 +42,15 @@ enum Action {
     /// Out of memory, when its requests are over.
     #[serde(rename = "models.unload")]
     Unload { model: Option<String>, wait: Option<f64> },
+    /// `GET /v1/jobs/{id}`.
+    #[serde(rename = "jobs.status")]
+    Job { id: String },
+    /// `DELETE /v1/jobs/{id}`.
+    #[serde(rename = "jobs.remove")]
+    RemoveJob { id: String },
 }
 
-const ACTIONS: &str = "health, models.status, models.download, models.load and models.unload";
+const ACTIONS: &str = "health, models.status, models.download, models.load, models.unload, jobs.status and jobs.remove";
 
 /// Does it; what comes of it stands in place of a prediction, with the status that the route would have.
 pub(super) async fn perform(
@@ -67,7 +76,17 @@ pub(super) async fn perform(
             load::ensure_unloaded(api, &name, wait).await?;
             done(status(api, &name))
         }
+        Action::Job { id } => done(json!(JobBody::from(&jobs(api, request).get(&JobId::named(&id)).await?))),
+        Action::RemoveJob { id } => {
+            let cancelled = jobs(api, request).remove(&JobId::named(&id)).await?;
+            done(json!(cancelled.as_ref().map(JobBody::from)))
+        }
     }
+}
+
+/// Those that the caller sees.
+fn jobs(api: &Api, request: &HttpRequest) -> Jobs {
+    api.jobs.seen_by(access::principal(request))
 }
 
 /// The model that is to be loaded or unloaded, and how long that may take, if the caller may say so.

@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::{
-    super::{Event, Jobs, Pieces, Progress, State},
+    super::{Event, Jobs, Pieces, Progress, Recording, State},
     *,
 };
 use crate::remote::{self, BucketsConfig, Secret, WebConfig};
@@ -59,6 +59,17 @@ impl Worker for Strings {
             match item.parameters["do"].as_str().unwrap() {
                 "wait" => puppet.go.notified().await,
                 "wait once" if run == 1 => puppet.go.notified().await,
+                "keep and wait" => {
+                    pieces.checkpoint(Bytes::from_static(b"half")).await;
+                    // Larger than may be.
+                    pieces.checkpoint(Bytes::from_static(b"three quarters")).await;
+                    if item.checkpoint.is_none() {
+                        puppet.go.notified().await;
+                    }
+                    return Ok(
+                        json!({"from": item.checkpoint.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())}),
+                    );
+                }
                 "be busy once" if run == 1 => return Err(late(Kind::Busy)),
                 "refuse" => return Err(Problem::new(Kind::NotFound, "there is no such thing")),
                 "panic" => panic!("as told"),
@@ -204,6 +215,33 @@ fn jobs_survive_a_crash_and_the_one_that_ran_is_begun_again() {
 }
 
 #[test]
+fn a_job_is_given_back_what_was_kept_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = || Config { dir: Some(dir.path().to_owned()), ..config() };
+    let before = Runtime::new().unwrap();
+    let (held, id) = before.block_on(async {
+        let (jobs, _) = start(config());
+        let id = jobs.submit(to("keep and wait")).await.unwrap().id;
+        while jobs.store().checkpoint(&id).unwrap().is_none() {
+            tokio::task::yield_now().await;
+        }
+        (jobs, id)
+    });
+    drop((before, held));
+    Runtime::new().unwrap().block_on(async {
+        let (jobs, _) = start(config());
+        assert_eq!(until(&jobs, &id, Phase::Succeeded).await.result, Some(json!({"from": "half"})));
+        assert_eq!(jobs.store().checkpoint(&id).unwrap(), None, "nobody needs it any more");
+        let cancelled = jobs.submit(to("keep and wait")).await.unwrap().id;
+        while jobs.store().checkpoint(&cancelled).unwrap().is_none() {
+            tokio::task::yield_now().await;
+        }
+        jobs.remove(&cancelled).await.unwrap();
+        assert_eq!(jobs.store().checkpoint(&cancelled).unwrap(), None);
+    });
+}
+
+#[test]
 fn a_job_that_is_there_at_every_crash_is_given_up() {
     let dir = tempfile::tempdir().unwrap();
     let config = || Config { dir: Some(dir.path().to_owned()), attempts: 2, ..config() };
@@ -322,6 +360,7 @@ async fn a_disk_that_fails_loses_no_job() {
     puppet.go.notify_one();
     let kept = until(&jobs, &id, Phase::Queued).await;
     assert_eq!(kept.state.phase(), Phase::Queued, "a result that cannot be kept is none");
+    assert!(kept.state.reason().unwrap().contains("could not be written down"), "{kept:?}");
 
     std::fs::remove_dir(&path).unwrap();
     std::fs::rename(&whole, &path).unwrap();

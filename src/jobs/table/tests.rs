@@ -49,7 +49,7 @@ fn the_first_to_come_is_the_first_begun_unless_it_has_to_wait() {
     let now = now.after(Duration::from_millis(2));
     assert_eq!(table.next_to_start(now), Some(first.clone()));
     happen(&mut table, &first, JobEvent::Start, now);
-    happen(&mut table, &first, JobEvent::Later(Duration::from_secs(9)), now);
+    happen(&mut table, &first, JobEvent::Later { after: Duration::from_secs(9), reason: String::new() }, now);
     assert_eq!(table.next_to_start(now), Some(second.clone()));
     happen(&mut table, &second, JobEvent::Start, now);
     assert_eq!((table.next_to_start(now), table.wake(now)), (None, Some(now.after(Duration::from_secs(9)))));

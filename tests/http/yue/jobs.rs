@@ -4,13 +4,17 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{TOKENS, file, song};
-use crate::support::{Server, native::ask, yue::Parts};
+use crate::support::{
+    Server,
+    native::{ask, with},
+    yue::Parts,
+};
 
 /// Stems that every song here has.
 const STEMS: [&str; 2] = ["vocals", "mix"];
 
 fn long(more: Value) -> Value {
-    song(crate::support::native::with(json!({"stems": STEMS}), more))
+    with(song(json!({"stems": STEMS})), more)
 }
 
 async fn accepted(server: &Server, song: &Value) -> String {

@@ -22,7 +22,7 @@ const HOP: usize = 882;
 
 /// A song, with `more` in it.
 fn song(more: Value) -> Value {
-    let song = json!({"model": MODEL, "text": LYRICS, "instructions": "pop airy female", "seed": 7, "response_format": "wav",
+    let song = json!({"model": MODEL, "text": LYRICS, "instructions": "pop airy female", "seed": 7,
         "options": {"max_new_tokens": TOKENS}});
     with(song, more)
 }

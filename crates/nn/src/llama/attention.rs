@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 
 use super::{
-    joined,
+    joined::joined,
     sequence::{HeadShape, Sequence},
 };
 use crate::{

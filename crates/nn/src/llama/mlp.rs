@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
-use super::joined;
+use super::joined::joined;
 use crate::{
     context::ComputeContext,
     linear::{Epilogue, Linear},

@@ -66,6 +66,11 @@ impl Llama {
     pub fn load(loader: &mut Loader<'_>, config: &LlamaConfig, logits: Option<Range<usize>>) -> Loaded<Self> {
         let [vocabulary, width] = loader.weights.sizes("model.embed_tokens.weight")?;
         let (shape, epsilon) = (config.shape(width), config.epsilon);
+        if shape.head_dim == 0 || !shape.head_dim.is_multiple_of(2) {
+            let reason =
+                format!("is {width} wide, where {} heads of as many numbers, an even count, are expected", shape.heads);
+            return Err(WeightError::tensor("model.embed_tokens.weight", reason).into());
+        }
         let count = layers(loader, config)?;
         let layer =
             |loader: &mut Loader<'_>, at| Layer::load(loader, &format!("model.layers.{at}"), width, shape, epsilon);

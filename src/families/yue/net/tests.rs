@@ -343,6 +343,12 @@ fn what_does_not_match_is_named() {
     assert!(error.contains("lm_head.weight is missing"), "{error}");
     let error = change(|config, _| config["num_attention_heads"] = 1.into());
     assert!(error.contains("num_key_value_heads"), "{error}");
+    let error = change(|config, _| {
+        config["num_attention_heads"] = 16.into();
+        config["num_key_value_heads"] = 16.into();
+        config["head_dim"] = Value::Null;
+    });
+    assert!(error.contains("is 48 wide, where 16 heads"), "{error}");
     let mut nothing = Weights::of([]);
     let config = StageConfig::from_json(serde_json::json!({"num_attention_heads": 2})).unwrap();
     let error = Llama::load(&mut Loader { weights: &mut nothing, context: &exact() }, &config.llama, None).unwrap_err();

@@ -10,6 +10,8 @@ mod post_filter;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+
 use candle_core::Result;
 
 use self::post_filter::replace_low_band;
@@ -145,8 +147,10 @@ impl SongDecoder {
         add(&mut rough, &limited(self.codec.decode(&instrumental)?, LIMIT));
         // As a file has it.
         let rough = self.resampler.resample(&limited(rough, 1.0));
-        let vocals = self.vocals.decode(&self.codec.embed(&vocals)?)?;
-        let instrumental = self.instrumental.decode(&self.codec.embed(&instrumental)?)?;
+        let embedded =
+            |codes: &[u32], some: Range<usize>| self.codec.embed(&codes[some.start * BOOKS..some.end * BOOKS]);
+        let vocals = self.vocals.decode_each(frames, |some| embedded(&vocals, some))?;
+        let instrumental = self.instrumental.decode_each(frames, |some| embedded(&instrumental, some))?;
         let mut fine = vocals.clone();
         add(&mut fine, &instrumental);
         let mix = limited(replace_low_band(&rough, &limited(fine, LIMIT), RATE), 1.0);

@@ -6,10 +6,11 @@ import {connect, store} from './store.js';
 import {models} from './models.js';
 import {hear} from './hear.js';
 import {speak} from './speak.js';
+import {sing, singers} from './sing.js';
 import {convert} from './convert.js';
 import {now} from './now.js';
 
-const PARTS = {models, hear, speak, convert, now};
+const PARTS = {models, hear, speak, sing, convert, now};
 const $ = (id) => document.getElementById(id);
 
 // === Parts ===
@@ -64,6 +65,8 @@ function useKey(value) {
 // === How the server is ===
 
 store.addEventListener('change', () => {
+  // Few servers have a model that sings.
+  document.querySelector('nav a[href="#sing"]').hidden = !singers().length;
   const {problem} = store;
   const health = $('health');
   health.dataset.state = problem ? 'failed' : 'ready';

@@ -91,7 +91,7 @@ function merge(models) {
 /** What no event repeats. */
 function catalogued(model = {}) {
   const kept = ['aliases', 'source', 'availability', 'reason', 'licence', 'million_parameters', 'listed',
-    'family', 'tasks'];
+    'family', 'tasks', 'stems'];
   return Object.fromEntries(kept.map((name) => [name, model[name]]));
 }
 

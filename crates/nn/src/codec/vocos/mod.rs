@@ -7,6 +7,8 @@ mod block;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+
 use candle_core::{DType, Result, Tensor};
 
 use self::block::Block;
@@ -96,13 +98,18 @@ impl Vocos {
         self.inverse.hop()
     }
 
-    /// `[frames, depth]` → [`Self::hop`] samples a frame. However many frames there are, what a few seconds take is in memory.
+    /// `[frames, depth]` → [`Self::hop`] samples a frame.
     pub fn decode(&self, vectors: &Tensor) -> Result<Vec<f32>> {
-        let frames = vectors.dim(0)?;
+        self.decode_each(vectors.dim(0)?, |some| vectors.narrow(0, some.start, some.len()))
+    }
+
+    /// The same of so many frames, each some of which `vectors` gives. However many there are, what a few seconds take is in
+    /// memory.
+    pub fn decode_each(&self, frames: usize, vectors: impl Fn(Range<usize>) -> Result<Tensor>) -> Result<Vec<f32>> {
         let mut sound = Vec::with_capacity(frames * self.hop());
         for wanted in windows(0..frames, self.step) {
             let heard = around(&wanted, (self.reach, self.reach), frames);
-            let spectrum = self.spectrum(&vectors.narrow(0, heard.start, heard.len())?)?;
+            let spectrum = self.spectrum(&vectors(heard.clone())?)?;
             let samples = self.inverse.same(&spectrum)?;
             let samples = samples.narrow(0, (wanted.start - heard.start) * self.hop(), wanted.len() * self.hop())?;
             sound.extend(samples.to_dtype(DType::F32)?.to_vec1::<f32>()?);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use candle_core::{DType, Device, Tensor};
 
 use super::*;
-use crate::{fixtures::folder, weights::Weights};
+use crate::{context::ComputeContext, fixtures::folder, weights::Weights};
 
 fn weights() -> Weights {
     let bytes = std::fs::read(folder("yue/sound").join("decoders/decoder_131000.pth")).unwrap();

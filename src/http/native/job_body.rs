@@ -8,7 +8,7 @@ use crate::jobs::{Progress, State, View, WebhookState};
 
 /// A job. Times are seconds since 1970.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct JobBody {
+pub(in crate::http) struct JobBody {
     pub id: String,
     pub status: crate::jobs::Phase,
     pub created_at: f64,
@@ -20,6 +20,9 @@ pub(super) struct JobBody {
     /// While it runs: how much of the recording is written down, or how much sound was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<Progress>,
+    /// While it waits, though it was begun before: what was missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
     /// While it waits: 1 is begun next.
     #[serde(skip_serializing_if = "Option::is_none")]
     position: Option<usize>,
@@ -44,7 +47,7 @@ struct WebhookBody {
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct JobList {
+pub(in crate::http) struct JobList {
     pub jobs: Vec<JobBody>,
 }
 
@@ -62,6 +65,7 @@ impl From<&View> for JobBody {
             started_at: view.state.since().map(|since| since.seconds()),
             ended_at: view.state.end().map(|end| end.seconds()),
             progress: view.progress,
+            reason: view.state.reason().map(str::to_owned),
             position: view.turn.map(|turn| turn.position),
             eta_seconds: view.turn.and_then(|turn| turn.eta).map(|eta| eta.as_secs_f64()),
             result: view.result.clone(),
