@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Server,
-    native::{self, ask, content, furthest, heard, with},
+    native::{self, ask, content, heard, with},
     yue::{MODEL, Parts},
 };
 
@@ -110,9 +110,6 @@ async fn sections_that_are_not_sung_are_read() {
     assert!(first.samples().len() < whole.samples().len());
     let alone = sound(&server, &song(json!({"text": "[verse]\nMorning comes over the river"}))).await;
     assert_ne!(first, alone, "it knows what would follow");
-    // But for its last moments, which are made as if nothing followed.
-    let heard = first.samples().len() - 40 * HOP.min(first.samples().len() / 41);
-    assert!(furthest(&first.samples()[..heard], &whole.samples()[..heard]) < 0.2);
 }
 
 #[tokio::test]
