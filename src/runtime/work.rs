@@ -11,9 +11,9 @@ use crate::{
 /// A request of any task.
 #[derive(Debug)]
 pub enum Work {
-    Transcribe(Request<Transcribe>),
-    Synthesize(Request<Synthesize>),
-    Convert(Request<Convert>),
+    Transcribe(Box<Request<Transcribe>>),
+    Synthesize(Box<Request<Synthesize>>),
+    Convert(Box<Request<Convert>>),
 }
 
 /// A task that an executor can run.
@@ -73,11 +73,11 @@ macro_rules! runnable {
     ($task:ident by $method:ident) => {
         impl Runnable for $task {
             fn wrap(request: Request<Self>) -> Work {
-                Work::$task(request)
+                Work::$task(Box::new(request))
             }
 
             fn unwrap(work: Work) -> Option<Request<Self>> {
-                if let Work::$task(request) = work { Some(request) } else { None }
+                if let Work::$task(request) = work { Some(*request) } else { None }
             }
 
             fn run(model: &mut dyn Model, requests: &mut Batch<'_, Self>) -> Result<(), Broken> {

@@ -115,7 +115,7 @@ impl<F: FnMut(Event)> Worker<F> {
     fn serve(&mut self, model: &mut dyn Model) -> Result<(), String> {
         while let Ok(work) = self.queue.wait() {
             match work {
-                Some(work) => each!(work, request => self.batch(model, request)?),
+                Some(work) => each!(work, request => self.batch(model, *request)?),
                 None => self.verdict(catch_unwind(AssertUnwindSafe(|| model.look())))?,
             }
         }

@@ -9,7 +9,6 @@
 
 mod checkpoint;
 mod config;
-mod error;
 mod load;
 mod lyrics;
 mod net;

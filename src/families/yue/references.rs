@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use candle_core::{Device, Tensor};
 
-use super::{error::SingError, prompt::SongReference, sound::SongDecoder};
+use super::{prompt::SongReference, sound::SongDecoder};
 use crate::{
+    families::speech_error::SpeechError,
     model::{ReferenceCache, ReferenceKey, ReferenceTensors, RequestError},
     speech::{ReferenceVoice, VoiceInput},
 };
@@ -56,11 +57,11 @@ impl References {
         voice: Option<&VoiceInput>,
         seconds: (f64, f64),
         decoder: &SongDecoder,
-    ) -> Result<Option<SongReference>, SingError> {
+    ) -> Result<Option<SongReference>, SpeechError> {
         check(voice)?;
         let stretch = |voice: &VoiceInput| match voice {
             VoiceInput::Reference(recording) => self.stretch(recording, seconds, decoder),
-            _ => Err(SingError::invalid("voice", "a recording would be right".to_owned())),
+            _ => Err(SpeechError::invalid("voice", "a recording would be right".to_owned())),
         };
         Ok(match voice {
             Some(VoiceInput::Cast(cast)) => match cast.voices() {
@@ -79,24 +80,24 @@ impl References {
         recording: &ReferenceVoice,
         (start, end): (f64, f64),
         decoder: &SongDecoder,
-    ) -> Result<Vec<u16>, SingError> {
+    ) -> Result<Vec<u16>, SpeechError> {
         let found = recording.audio.seconds();
         if recording.audio.duration() > LONGEST {
             let message = format!("the recording has {found:.1} s; at most {} s would be right", LONGEST.as_secs());
-            return Err(SingError::invalid("voice", message));
+            return Err(SpeechError::invalid("voice", message));
         }
         let codes = self.codes(recording, decoder)?;
         let at = |seconds: f64| ((seconds * FRAMES) as usize).min(codes.len());
         let stretch = &codes[at(start)..at(end)];
         if stretch.is_empty() {
             let message = format!("the recording has {found:.1} s, and prompt_start is {start}; less would be right");
-            return Err(SingError::invalid("options", message));
+            return Err(SpeechError::invalid("options", message));
         }
         Ok(stretch.to_vec())
     }
 
     /// As it was coded when the recording was first given.
-    fn codes(&self, recording: &ReferenceVoice, decoder: &SongDecoder) -> Result<Vec<u16>, SingError> {
+    fn codes(&self, recording: &ReferenceVoice, decoder: &SongDecoder) -> Result<Vec<u16>, SpeechError> {
         let key = ReferenceKey {
             recording: &recording.sha256,
             encoder: ("yue", self.fingerprint.as_str()),

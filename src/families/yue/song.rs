@@ -12,13 +12,16 @@ use candle_core::Result;
 
 use super::{
     checkpoint::{FinishedSections, SongIdentity},
-    net::{Finish, SectionRequest, Stage1, Stage1Row, Stage2, Stage2Row},
+    net::{SectionRequest, Stage1, Stage1Row, Stage2, Stage2Row},
     options::SongOptions,
     prompt::TRACKS,
     tokens::{BOOKS, SongIds},
     track::{Block, Tracks},
 };
-use crate::speech::{Checkpoint, SpeechProgress};
+use crate::{
+    families::code_speech::FinishReason,
+    speech::{Checkpoint, SpeechProgress},
+};
 
 /// Frames of a second.
 const FRAMES: f64 = 50.0;
@@ -182,14 +185,14 @@ impl Song {
     pub fn hear(&mut self, ids: &SongIds) {
         let Some(row) = &self.singing else { return };
         let (sung, finish) = (row.sung(), row.finish());
-        let codes = sung.len() - usize::from(finish == Some(Finish::Stopped));
+        let codes = sung.len() - usize::from(finish == Some(FinishReason::Stopped));
         let whole = codes / TRACKS * TRACKS;
         self.tracks.push(&sung[self.heard..whole], ids);
         self.heard = whole;
         if let Some(finish) = finish {
-            self.lost |= finish == Finish::Lost;
+            self.lost |= finish == FinishReason::Lost;
             let mut sung = sung.to_vec();
-            if finish != Finish::Stopped {
+            if finish != FinishReason::Stopped {
                 sung.push(ids.end);
             }
             self.sung.push(sung);

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 
 use super::{
     checkpoint::{self, FinishedSections},
-    error::SingError,
     lyrics::Lyrics,
     net::{Stage1, Stage2},
     options::{MOST_BLOCKS, SongOptions},
@@ -18,6 +17,7 @@ use super::{
 };
 use crate::{
     audio::Pcm,
+    families::speech_error::SpeechError,
     model::{Batch, Broken, Model, Request, RequestError},
     nn::Threads,
     speech::{SpeechEvent, SpeechSummary, Synthesize, SynthesizeOptions},
@@ -147,7 +147,7 @@ impl Singer {
         self.stage2.step(&mut songs.iter_mut().flat_map(|song| song.refining()).collect::<Vec<_>>())
     }
 
-    fn song(&self, ask: &Synthesize) -> Result<Song, SingError> {
+    fn song(&self, ask: &Synthesize) -> Result<Song, SpeechError> {
         let options = SongOptions::new(&ask.options, self.top_k)?;
         let lyrics = Lyrics::parse(&ask.text)?;
         let reference = self.references.get(ask.options.voice.as_ref(), options.prompt, &self.decoder)?;
@@ -169,7 +169,7 @@ impl Singer {
         Ok(Song::new(plan, earlier, &self.words.ids))
     }
 
-    fn warm_up(&mut self) -> Result<(), SingError> {
+    fn warm_up(&mut self) -> Result<(), SpeechError> {
         let mut options = SynthesizeOptions { seed: Some(1), ..SynthesizeOptions::default() };
         options.options.insert("max_new_tokens".to_owned(), WARM_UP_TOKENS.into());
         options.instructions = Some(WARM_UP.1.to_owned());
@@ -189,7 +189,7 @@ impl Singer {
 }
 
 /// Whether all that comes before the first section can be read at once.
-fn check_room(plan: &SongPlan) -> Result<(), SingError> {
+fn check_room(plan: &SongPlan) -> Result<(), SpeechError> {
     let (found, room) = (plan.prompts.first().map_or(0, Vec::len), plan.room());
     if found <= room {
         return Ok(());
@@ -198,7 +198,7 @@ fn check_room(plan: &SongPlan) -> Result<(), SingError> {
         "lyrics, genre and recordings take {found} positions of the model, and {room} are left beside the sound of a section; \
          shorter lyrics, less of a recording, or a lower max_new_tokens would be right"
     );
-    Err(SingError::invalid("text", message))
+    Err(SpeechError::invalid("text", message))
 }
 
 // === impl Row ===

@@ -13,7 +13,7 @@ mod tests;
 
 pub use repair::{most_common, repaired};
 pub use sampling::SamplingOptions;
-pub use stage1::{Finish, SectionRequest, Stage1, Stage1Row};
+pub use stage1::{SectionRequest, Stage1, Stage1Row};
 pub use stage2::{Stage2, Stage2Row};
 
 /// Whether the matrix of such a name may be quantised: that of a layer, or the head.

@@ -8,7 +8,10 @@ use super::{
     sampling::{Blocked, SamplingOptions},
 };
 use crate::{
-    families::step::{Row, step},
+    families::{
+        code_speech::FinishReason,
+        step::{Row, step},
+    },
     nn::llama::{Llama, Sequence},
 };
 
@@ -45,22 +48,11 @@ pub struct Stage1Row {
     tokens: Vec<u32>,
     /// Of these.
     read: usize,
-    finish: Option<Finish>,
+    finish: Option<FinishReason>,
 }
 
 /// Tokens that are read in one step, so that nobody waits long for it.
 const READ_BLOCK: usize = 512;
-
-/// Why a section has no more tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finish {
-    /// The model said that it is done.
-    Stopped,
-    /// As many tokens as were allowed.
-    Full,
-    /// The network's numbers were no distribution to draw from.
-    Lost,
-}
 
 // === impl Stage1 ===
 
@@ -134,7 +126,7 @@ impl Stage1Row {
     }
 
     /// `None`: takes part in the next step.
-    pub fn finish(&self) -> Option<Finish> {
+    pub fn finish(&self) -> Option<FinishReason> {
         self.finish
     }
 
@@ -159,13 +151,13 @@ impl Row for Stage1Row {
     fn take(&mut self, logits: &[Vec<f32>]) {
         let scores = self.scores(logits);
         match self.request.sampling.choose(&scores, &mut self.rng) {
-            None => self.finish = Some(Finish::Lost),
+            None => self.finish = Some(FinishReason::Lost),
             Some(token) => {
                 self.tokens.push(token);
                 if token == self.ids.end {
-                    self.finish = Some(Finish::Stopped);
+                    self.finish = Some(FinishReason::Stopped);
                 } else if self.sung().len() >= self.request.max_new_tokens {
-                    self.finish = Some(Finish::Full);
+                    self.finish = Some(FinishReason::Full);
                 }
             }
         }
