@@ -2,6 +2,7 @@
 //! thread: both point here.
 
 mod batch;
+mod broken;
 mod embedded;
 mod family;
 mod files;
@@ -22,8 +23,9 @@ mod streak;
 mod worker;
 
 pub use batch::{Admission, Batch};
+pub use broken::Broken;
 pub use embedded::{EMBEDDED, EmbeddedModel};
-pub use family::{Availability, Broken, Family, Model, OwnVoice, Preset, Terms};
+pub use family::{Availability, Family, Model, OwnVoice, Preset, Terms};
 pub use files::{Location, ModelFiles};
 pub use flow::FlowLimits;
 pub use input::{Input, InputClosed, InputSender};

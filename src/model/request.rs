@@ -11,7 +11,7 @@ use super::{
     FlowLimits, Input, InputSender, Signal, Streak,
     flow::{End, Flow},
 };
-use crate::speech::{Fault, Kind, Task};
+use crate::speech::{Fault, Kind, Measured, Task};
 
 /// A model that makes so many times more than may wait did not look whether there is room; it is stopped.
 const OVERRUN: u32 = 4;
@@ -68,6 +68,9 @@ pub enum RequestError {
     Broken,
     #[error("the model ended before it came to the request; ask again")]
     NotBegun,
+    /// `alone`: nothing else was under way that may have taken it.
+    #[error("{message}")]
+    NoMemory { message: String, alone: bool },
     #[error("the model made more than was read, and did not wait")]
     Overrun,
     #[error("the server is stopping")]
@@ -207,19 +210,32 @@ impl<T: Task> Request<T> {
     fn end(&mut self, error: RequestError) {
         if let Some(output) = self.output.take() {
             self.phase = Span::none();
-            // What callers do wrong, or decide, tells nothing of the model.
-            if matches!(error, RequestError::Broken | RequestError::Overrun) {
-                self.streak.iter().for_each(|streak| streak.failed());
-            }
-            output.emit(Err(error));
-            output.close();
+            end(&output, error, self.streak.as_deref());
         }
     }
 }
 
+fn end<P: Measured>(output: &Flow<Result<P, RequestError>>, error: RequestError, streak: Option<&Streak>) {
+    // What callers do wrong, or decide, tells nothing of the model.
+    if let (RequestError::Broken | RequestError::Overrun, Some(streak)) = (&error, streak) {
+        streak.failed();
+    }
+    output.emit(Err(error));
+    output.close();
+}
+
 impl<T: Task> Drop for Request<T> {
     fn drop(&mut self) {
-        self.end(RequestError::Broken);
+        match (&self.streak, self.output.take()) {
+            // Whoever runs the model knows more of why.
+            (Some(streak), Some(output)) => {
+                self.phase = Span::none();
+                let counted = Arc::downgrade(streak);
+                streak.fell(Box::new(move |error| end(&output, error, counted.upgrade().as_deref())));
+            }
+            (None, Some(output)) => end(&output, RequestError::Broken, None),
+            (_, None) => {}
+        }
         if let Some(input) = &self.input {
             input.decline();
         }
@@ -248,6 +264,22 @@ impl<T: Task> Drop for Responses<T> {
 
 // === impl RequestError ===
 
+impl RequestError {
+    /// The device had no memory left for what a request needed, with so many others under way.
+    pub fn no_memory(others: usize) -> Self {
+        let message = match others {
+            0 => {
+                "the device has too little memory for this request, with no other one under way; a shorter one may fit"
+                    .to_owned()
+            }
+            _ => format!(
+                "the device had too little memory left for this request, with {others} more under way; ask again"
+            ),
+        };
+        Self::NoMemory { message, alone: others == 0 }
+    }
+}
+
 impl Fault for RequestError {
     fn kind(&self) -> Kind {
         match self {
@@ -256,13 +288,14 @@ impl Fault for RequestError {
             Self::Deadline => Kind::Deadline,
             Self::Gone => Kind::Cancelled,
             Self::Broken | Self::Overrun => Kind::Internal,
-            Self::NotBegun => Kind::Unavailable,
+            Self::NotBegun | Self::NoMemory { alone: false, .. } => Kind::Unavailable,
+            Self::NoMemory { alone: true, .. } => Kind::WontFit,
             Self::Stopping => Kind::Stopping,
         }
     }
 
     fn retry_after(&self) -> Option<Duration> {
-        matches!(self, Self::NotBegun).then_some(SOON)
+        matches!(self, Self::NotBegun | Self::NoMemory { alone: false, .. }).then_some(SOON)
     }
 
     fn param(&self) -> Option<&str> {

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use candle_core::Device;
 use parking_lot::Mutex;
 
-use super::{Config, Devices, Host, PlacementError};
+use super::{
+    Config, DeviceHealth, Devices, Host, PlacementError,
+    choice::{Candidate, choose},
+};
 use crate::{
     model::{DeviceChoice, DeviceId, Family, Placement, PlacementOverrides, Programs, ReferenceCache},
     speech::ModelName,
@@ -15,8 +18,11 @@ use crate::{
 pub struct Placer {
     devices: Arc<dyn Devices>,
     config: Config,
-    /// Accelerators that answered at the start.
+    /// Accelerators that answered at the start, and run what was built.
     accelerators: Vec<DeviceId>,
+    /// Why others that answered are none of them.
+    unfit: Vec<PlacementError>,
+    health: Arc<DeviceHealth>,
     /// Bytes that models may take of each device that tells.
     rooms: BTreeMap<DeviceId, u64>,
     references: ReferenceCache,
@@ -41,7 +47,9 @@ pub struct Placed {
 impl Placer {
     /// Looks at the devices once. Fails if the general settings name one that cannot be used.
     pub fn new(config: &Config, devices: Arc<dyn Devices>) -> Result<Self, PlacementError> {
-        let accelerators = devices.accelerators();
+        let (mut accelerators, mut unfit) = (devices.accelerators(), Vec::new());
+        accelerators.retain(|device| devices.check(*device).map_err(|error| unfit.push(error)).is_ok());
+        unfit.iter().for_each(|reason| tracing::warn!(%reason, "an accelerator cannot be used"));
         let room = |device: DeviceId| {
             let memory = devices.memory(device)?;
             // What others hold of main memory now, caches among it, says little of later; an accelerator is shared by few.
@@ -50,8 +58,9 @@ impl Placer {
         };
         let rooms = accelerators.iter().copied().chain([DeviceId::Cpu]).filter_map(room).collect();
         let references = ReferenceCache::new(&config.references);
-        let (opened, promised) = (Mutex::default(), Mutex::default());
-        let placer = Self { devices, config: config.clone(), accelerators, rooms, references, opened, promised };
+        let (opened, promised, health) = (Mutex::default(), Mutex::default(), Arc::default());
+        let config = config.clone();
+        let placer = Self { devices, config, accelerators, unfit, health, rooms, references, opened, promised };
         placer.check(&PlacementOverrides::default())?;
         Ok(placer)
     }
@@ -59,6 +68,11 @@ impl Placer {
     /// Whether a model with these wishes can live here at all.
     pub fn check(&self, overrides: &PlacementOverrides) -> Result<(), PlacementError> {
         self.candidates(overrides)?.first().map_or(Ok(()), |device| self.open(*device).map(drop))
+    }
+
+    /// Which devices are lost to this process.
+    pub fn health(&self) -> &Arc<DeviceHealth> {
+        &self.health
     }
 
     /// Whether a family computes in the type that is wished for, wherever its model may live.
@@ -75,19 +89,20 @@ impl Placer {
         Ok(())
     }
 
-    /// Where this model is to live: where it lived before, else the candidate with the most room left. May block while a
-    /// device is opened.
+    /// Where this model is to live: where it lived before, else the fastest with room for the `need`, in bytes, and as long as
+    /// nobody knows it the one with the most room. May block while a device is opened.
     pub fn place(
         &self,
         name: &ModelName,
         family: &dyn Family,
         overrides: &PlacementOverrides,
+        need: Option<u64>,
     ) -> Result<Placed, PlacementError> {
         let candidates = self.candidates(overrides)?;
         let before = self.promised.lock().get(name).map(|(device, _)| *device);
         let device = match before.filter(|before| candidates.contains(before)) {
             Some(before) => before,
-            None => self.roomiest(name, &candidates),
+            None => self.choose(name, &candidates, need),
         };
         let opened = self.open(device)?;
         let placement = Placement {
@@ -130,6 +145,10 @@ impl Placer {
     }
 
     fn open(&self, device: DeviceId) -> Result<Device, PlacementError> {
+        if let Some(reason) = self.health.lost(device) {
+            return Err(PlacementError::Lost { device, reason });
+        }
+        self.devices.check(device)?;
         let place = self.opened.lock().entry(device).or_default().clone();
         let mut place = place.lock();
         match &*place {
@@ -144,34 +163,42 @@ impl Placer {
         match choice {
             DeviceChoice::Only(DeviceId::Cpu) if self.config.require_gpu => Err(PlacementError::Contradiction),
             DeviceChoice::Only(device) => Ok(vec![device]),
-            DeviceChoice::Auto if !self.accelerators.is_empty() => Ok(self.accelerators.clone()),
-            DeviceChoice::Auto if self.config.require_gpu => Err(PlacementError::NoGpu { reason: why_none() }),
+            DeviceChoice::Auto if !self.accelerators.is_empty() => {
+                let lost = self.health.all_lost();
+                let left: Vec<_> = self.accelerators.iter().copied().filter(|it| !lost.contains_key(it)).collect();
+                // Of what is lost opening tells why.
+                Ok(if left.is_empty() { self.accelerators.clone() } else { left })
+            }
+            DeviceChoice::Auto if self.config.require_gpu => Err(PlacementError::NoGpu { reason: self.why_none() }),
             DeviceChoice::Auto => Ok(vec![DeviceId::Cpu]),
         }
     }
 
-    /// The one with the most memory that is free now and not promised to others; the first of equal ones.
-    fn roomiest(&self, name: &ModelName, candidates: &[DeviceId]) -> DeviceId {
+    /// By what is free now and not promised to others.
+    fn choose(&self, name: &ModelName, candidates: &[DeviceId], need: Option<u64>) -> DeviceId {
+        if let [only] = candidates {
+            return *only;
+        }
         // A device may take its time to tell, and nobody has to wait for that who only promises.
-        let free: Vec<_> =
-            candidates.iter().map(|device| self.devices.memory(*device).map_or(0, |it| it.free)).collect();
+        let ask = |device: &DeviceId| (*device, self.devices.memory(*device).map_or(0, |it| it.free));
+        let free: Vec<_> = candidates.iter().map(ask).collect();
         let promised = self.promised.lock();
-        let room = |(device, free): (DeviceId, u64)| {
+        let candidate = |(device, free): (DeviceId, u64)| {
             let others = promised.iter().filter(|(other, (at, _))| *other != name && *at == device);
             let taken = others.fold(0u64, |sum, (_, (_, bytes))| sum.saturating_add(*bytes));
-            let left = self.rooms.get(&device).map_or(0, |room| room.saturating_sub(taken));
-            (free.min(left), free)
+            let limit = self.rooms.get(&device).copied().unwrap_or(0);
+            let room = free.min(limit.saturating_sub(taken));
+            Candidate { device, speed: self.devices.speed(device), limit, room, free }
         };
-        let best = candidates.iter().copied().zip(free).rev().max_by_key(|known| room(*known));
-        best.map_or(DeviceId::Cpu, |(device, _)| device)
+        choose(&free.into_iter().map(candidate).collect::<Vec<_>>(), need).unwrap_or(DeviceId::Cpu)
     }
-}
 
-fn why_none() -> &'static str {
-    if cfg!(any(feature = "cuda", feature = "metal")) {
-        "none answers"
-    } else {
-        "this build knows none (features cuda, metal)"
+    fn why_none(&self) -> String {
+        if !self.unfit.is_empty() {
+            return self.unfit.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        }
+        let built = cfg!(any(feature = "cuda", feature = "metal"));
+        if built { "none answers" } else { "this build knows none (features cuda, metal)" }.to_owned()
     }
 }
 
@@ -181,19 +208,31 @@ pub(super) mod tests {
     use crate::{
         model::{DTypeChoice, LoadError, Model, ModelFiles, Precision, Preset},
         runtime::DeviceMemory,
-        speech::TaskKind,
+        speech::{Fault, TaskKind},
     };
 
     const CUDA0: DeviceId = DeviceId::Cuda(0);
     const CUDA1: DeviceId = DeviceId::Cuda(1);
 
-    /// Accelerators with so much free memory, and how often one was opened.
+    /// Accelerators with so much free memory, and how often one was opened. The second is the faster one.
     #[derive(Default)]
     struct Fake(Mutex<Vec<(DeviceId, u64)>>, Mutex<BTreeMap<DeviceId, usize>>);
+
+    /// One that answers, and cannot run what was built.
+    const TOO_OLD: DeviceId = DeviceId::Cuda(7);
 
     impl Devices for Fake {
         fn accelerators(&self) -> Vec<DeviceId> {
             self.0.lock().iter().map(|(device, _)| *device).collect()
+        }
+
+        fn check(&self, device: DeviceId) -> Result<(), PlacementError> {
+            let unfit = || PlacementError::Unfit { device, reason: "it is too old".to_owned() };
+            if device == TOO_OLD { Err(unfit()) } else { Ok(()) }
+        }
+
+        fn speed(&self, device: DeviceId) -> u64 {
+            if device == CUDA1 { 2 } else { 1 }
         }
 
         fn open(&self, device: DeviceId) -> Result<Device, PlacementError> {
@@ -236,7 +275,7 @@ pub(super) mod tests {
     fn auto_takes_the_accelerator_with_the_most_room_and_then_the_other() {
         let placer = placer(&config(), &[(CUDA0, 800), (CUDA1, 1000)]).unwrap();
         let place = |model: &str, bytes: u64| {
-            let placed = placer.place(&name(model), &Narrow, &PlacementOverrides::default()).unwrap();
+            let placed = placer.place(&name(model), &Narrow, &PlacementOverrides::default(), None).unwrap();
             placer.promise(&name(model), placed.device, bytes);
             placed.device
         };
@@ -247,13 +286,51 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn where_the_need_is_known_auto_takes_the_fastest_that_has_room() {
+        let placer = placer(&config(), &[(CUDA0, 1000), (CUDA1, 800)]).unwrap();
+        let place = |model: &str, need| {
+            placer.place(&name(model), &Narrow, &PlacementOverrides::default(), need).unwrap().device
+        };
+        assert_eq!(place("a", None), CUDA0);
+        assert_eq!(place("a", Some(700)), CUDA1, "to what the reserve leaves");
+        assert_eq!(place("a", Some(701)), CUDA0);
+        placer.promise(&name("b"), CUDA1, 400);
+        assert_eq!(place("a", Some(301)), CUDA0, "the rest is promised to another");
+    }
+
+    #[test]
+    fn one_that_cannot_run_what_was_built_is_none() {
+        let all = placer(&config(), &[(TOO_OLD, 1000), (CUDA0, 800)]).unwrap();
+        assert_eq!(all.usual(), [CUDA0]);
+        assert!(matches!(all.check(&only(TOO_OLD)), Err(PlacementError::Unfit { .. })), "not even by its name");
+        assert_eq!(placer(&config(), &[(TOO_OLD, 1000)]).unwrap().usual(), [DeviceId::Cpu]);
+        let required = Config { require_gpu: true, ..config() };
+        let Err(error) = placer(&required, &[(TOO_OLD, 1000)]) else { panic!("it was taken") };
+        assert!(error.to_string().contains("device = \"cuda:7\": it is too old"), "{error}");
+    }
+
+    #[test]
+    fn what_is_lost_is_left_for_another_and_never_for_the_cpu() {
+        let placer = placer(&config(), &[(CUDA0, 800), (CUDA1, 700)]).unwrap();
+        let place = || placer.place(&name("a"), &Narrow, &PlacementOverrides::default(), None);
+        placer.promise(&name("a"), CUDA0, 10);
+        assert_eq!(place().unwrap().device, CUDA0);
+        placer.health().lose(CUDA0, "an error");
+        assert_eq!(place().unwrap().device, CUDA1);
+        placer.health().lose(CUDA1, "an error");
+        let Err(error) = place() else { panic!("it was placed") };
+        assert!(matches!(error, PlacementError::Lost { .. }), "{error}");
+        assert!(error.permanent());
+    }
+
+    #[test]
     fn a_device_is_opened_once_however_many_models_live_there() {
         let devices = fake(&[(CUDA0, 900), (CUDA1, 800)]);
         let placer = Placer::new(&config(), devices.clone()).unwrap();
         for model in ["a", "b", "a", "c"] {
             assert_eq!(placer.check(&PlacementOverrides::default()), Ok(()));
-            placer.place(&name(model), &Narrow, &PlacementOverrides::default()).unwrap();
-            placer.place(&name(model), &Narrow, &only(CUDA1)).unwrap();
+            placer.place(&name(model), &Narrow, &PlacementOverrides::default(), None).unwrap();
+            placer.place(&name(model), &Narrow, &only(CUDA1), None).unwrap();
         }
         assert_eq!(*devices.1.lock(), BTreeMap::from([(CUDA0, 1), (CUDA1, 1)]));
     }
@@ -262,9 +339,9 @@ pub(super) mod tests {
     fn a_device_that_did_not_answer_is_asked_anew() {
         let devices = fake(&[(CUDA0, 900)]);
         let placer = Placer::new(&config(), devices.clone()).unwrap();
-        assert!(placer.place(&name("a"), &Narrow, &only(CUDA1)).is_err());
+        assert!(placer.place(&name("a"), &Narrow, &only(CUDA1), None).is_err());
         devices.0.lock().push((CUDA1, 800));
-        assert!(placer.place(&name("a"), &Narrow, &only(CUDA1)).is_ok());
+        assert!(placer.place(&name("a"), &Narrow, &only(CUDA1), None).is_ok());
         assert_eq!(devices.1.lock()[&CUDA1], 2);
     }
 
@@ -273,20 +350,20 @@ pub(super) mod tests {
         let devices = fake(&[(CUDA0, 900), (CUDA1, 1000)]);
         let placer = Placer::new(&config(), devices.clone()).unwrap();
         devices.0.lock()[1].1 = 50;
-        assert_eq!(placer.place(&name("a"), &Narrow, &PlacementOverrides::default()).unwrap().device, CUDA0);
+        assert_eq!(placer.place(&name("a"), &Narrow, &PlacementOverrides::default(), None).unwrap().device, CUDA0);
     }
 
     #[test]
     fn a_model_may_wish_for_another_device_and_for_threads() {
         let placer = placer(&config(), &[(CUDA0, 800)]).unwrap();
         let overrides = PlacementOverrides { threads: Some(3), ..only(DeviceId::Cpu) };
-        let placed = placer.place(&name("a"), &Narrow, &overrides).unwrap();
+        let placed = placer.place(&name("a"), &Narrow, &overrides, None).unwrap();
         assert_eq!(
             (placed.device, placed.placement.threads, placed.placement.dtype),
             (DeviceId::Cpu, 3, Precision::F32)
         );
         assert_eq!(
-            placer.place(&name("b"), &Narrow, &PlacementOverrides::default()).unwrap().placement.dtype,
+            placer.place(&name("b"), &Narrow, &PlacementOverrides::default(), None).unwrap().placement.dtype,
             Precision::F16
         );
     }
@@ -322,9 +399,9 @@ pub(super) mod tests {
         let placer = placer(&config(), &[]).unwrap();
         let overrides =
             PlacementOverrides { dtype: Some(DTypeChoice::Bf16), max_batch: Some(3), ..PlacementOverrides::default() };
-        let placement = placer.place(&name("a"), &Narrow, &overrides).unwrap().placement;
+        let placement = placer.place(&name("a"), &Narrow, &overrides, None).unwrap().placement;
         assert_eq!((placement.dtype, placement.max_batch), (Precision::Bf16, 3));
-        let usual = placer.place(&name("b"), &Narrow, &PlacementOverrides::default()).unwrap().placement;
+        let usual = placer.place(&name("b"), &Narrow, &PlacementOverrides::default(), None).unwrap().placement;
         assert_eq!((usual.dtype, usual.max_batch), (Precision::F32, 4));
     }
 

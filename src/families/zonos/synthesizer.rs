@@ -170,6 +170,11 @@ impl Model for Synthesizer {
         self.work(requests)
     }
 
+    /// All that a request has is its own.
+    fn recover(&mut self) -> bool {
+        true
+    }
+
     fn warm_up(&mut self) -> Result<(), Broken> {
         self.threads.install(|| self.warm_up_alone()).map_err(|error| Broken(error.into()))
     }
