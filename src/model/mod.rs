@@ -18,6 +18,7 @@ mod program_choice;
 mod random_model;
 mod reference_cache;
 mod request;
+mod request_error;
 mod signal;
 mod streak;
 mod worker;
@@ -39,7 +40,8 @@ pub use program::{NoProgram, Program, ProgramFacts, ProgramVoice, Programs, can_
 pub use program_choice::ProgramChoice;
 pub use random_model::RandomModel;
 pub use reference_cache::{ReferenceCache, ReferenceCacheConfig, ReferenceKey, ReferenceTensors};
-pub use request::{Request, RequestError, Responses, request};
+pub use request::{Request, Responses, request};
+pub use request_error::RequestError;
 pub use signal::Signal;
 pub use streak::Streak;
 pub use worker::{Outside, OutsideStatus, WorkerChoice, WorkerRules};

@@ -8,16 +8,13 @@ use std::{
 use tracing::{Span, debug_span};
 
 use super::{
-    FlowLimits, Input, InputSender, Signal, Streak,
+    FlowLimits, Input, InputSender, RequestError, Signal, Streak,
     flow::{End, Flow},
 };
-use crate::speech::{Fault, Kind, Measured, Task};
+use crate::speech::{Measured, Task};
 
 /// A model that makes so many times more than may wait did not look whether there is room; it is stopped.
 const OVERRUN: u32 = 4;
-
-/// After which a model that ended may be there again.
-const SOON: Duration = Duration::from_secs(1);
 
 /// One request in the hands of a model. Whoever holds it must [`finish`](Self::finish) or [`fail`](Self::fail) it; one
 /// that is dropped, by a panic for example, fails with [`RequestError::Broken`], so that nobody waits for ever.
@@ -50,32 +47,6 @@ type Output<T> = Arc<Flow<Result<<T as Task>::Piece, RequestError>>>;
 /// Dropping it tells the model to stop.
 #[derive(Debug)]
 pub struct Responses<T: Task>(Output<T>);
-
-/// Why a request failed, while the model goes on.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum RequestError {
-    /// The request is wrong.
-    #[error("{message}")]
-    Invalid { param: &'static str, message: String },
-    /// This model cannot do that.
-    #[error("{message}")]
-    Unsupported { param: &'static str, message: String },
-    #[error("the time limit of the request passed")]
-    Deadline,
-    #[error("the caller left")]
-    Gone,
-    #[error("the model failed while it worked on the request")]
-    Broken,
-    #[error("the model ended before it came to the request; ask again")]
-    NotBegun,
-    /// `alone`: nothing else was under way that may have taken it.
-    #[error("{message}")]
-    NoMemory { message: String, alone: bool },
-    #[error("the model made more than was read, and did not wait")]
-    Overrun,
-    #[error("the server is stopping")]
-    Stopping,
-}
 
 /// Makes a request that is whole, and the place where its answers arrive, with the usual bounds.
 pub fn request<T: Task>(id: String, ask: T, deadline: Option<Instant>) -> (Request<T>, Responses<T>) {
@@ -259,49 +230,5 @@ impl<T: Task> Responses<T> {
 impl<T: Task> Drop for Responses<T> {
     fn drop(&mut self) {
         self.0.abandon();
-    }
-}
-
-// === impl RequestError ===
-
-impl RequestError {
-    /// The device had no memory left for what a request needed, with so many others under way.
-    pub fn no_memory(others: usize) -> Self {
-        let message = match others {
-            0 => {
-                "the device has too little memory for this request, with no other one under way; a shorter one may fit"
-                    .to_owned()
-            }
-            _ => format!(
-                "the device had too little memory left for this request, with {others} more under way; ask again"
-            ),
-        };
-        Self::NoMemory { message, alone: others == 0 }
-    }
-}
-
-impl Fault for RequestError {
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Invalid { .. } => Kind::Invalid,
-            Self::Unsupported { .. } => Kind::Unsupported,
-            Self::Deadline => Kind::Deadline,
-            Self::Gone => Kind::Cancelled,
-            Self::Broken | Self::Overrun => Kind::Internal,
-            Self::NotBegun | Self::NoMemory { alone: false, .. } => Kind::Unavailable,
-            Self::NoMemory { alone: true, .. } => Kind::WontFit,
-            Self::Stopping => Kind::Stopping,
-        }
-    }
-
-    fn retry_after(&self) -> Option<Duration> {
-        matches!(self, Self::NotBegun | Self::NoMemory { alone: false, .. }).then_some(SOON)
-    }
-
-    fn param(&self) -> Option<&str> {
-        match self {
-            Self::Invalid { param, .. } | Self::Unsupported { param, .. } => Some(param),
-            _ => None,
-        }
     }
 }

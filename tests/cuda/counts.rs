@@ -43,27 +43,19 @@ async fn a_load_copies_what_the_model_holds_once() {
     let running = Setup::new(&[HOPPER]).env("SCONCE_MODELS__M__WARM_UP", "false").start();
     running.load().await;
     let page = &running.page;
-    let copied = page.count(Count::ToDeviceBytes);
-    assert_eq!(copied, 2 * page.held(0), "halves travel as singles");
-    assert_eq!(page.count(Count::Launches), page.count(Count::ToDevice), "each is rounded there");
-    assert_eq!(page.count(Count::Allocations), 2 * page.count(Count::ToDevice));
-    let transient = page.most(0) - page.held(0);
-    assert!(transient < page.held(0) / 10, "{transient} bytes beside the {} of the weights", page.held(0));
+    assert_eq!(page.count(Count::ToDeviceBytes), page.held(0), "halves travel as halves");
+    assert_eq!(page.count(Count::Launches), 0, "nothing is rounded there");
+    assert_eq!(page.count(Count::Allocations), page.count(Count::ToDevice));
+    assert_eq!(page.most(0), page.held(0), "nothing is there for a while");
 }
 
+/// As much for eight rows as for one: nothing is done row by row.
 #[tokio::test]
-async fn a_step_of_the_decoder_for_one_row() {
+async fn a_step_of_the_decoder() {
     let running = Setup::new(&[HOPPER]).start();
     running.load().await;
-    let expected = Work { products: 41, launches: 126, allocations: 197, to_device: 38, syncs: 0 };
+    let expected = Work { products: 25, launches: 53, allocations: 54, to_device: 4, syncs: 0 };
     assert_eq!(usual(&running, 1).await, expected);
-}
-
-#[tokio::test]
-async fn a_step_of_the_decoder_for_eight_rows() {
-    let running = Setup::new(&[HOPPER]).start();
-    running.load().await;
-    let expected = Work { products: 153, launches: 666, allocations: 985, to_device: 286, syncs: 0 };
     assert_eq!(usual(&running, 8).await, expected);
 }
 

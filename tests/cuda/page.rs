@@ -17,7 +17,9 @@ const CAPABILITY: usize = 1;
 const DRIVER: usize = CAPABILITY + DEVICES;
 const MEMORY: usize = DRIVER + 1;
 const WIDTH: usize = MEMORY + DEVICES;
-const LOSE_AFTER: usize = WIDTH + DEVICES;
+/// Here nothing is computed, not even by our own kernels.
+const COMPUTE: usize = WIDTH + DEVICES;
+const LOSE_AFTER: usize = COMPUTE + 1;
 const HELD: usize = LOSE_AFTER + 1;
 const MOST: usize = HELD + DEVICES;
 const RESERVED: usize = MOST + DEVICES;

@@ -39,6 +39,7 @@ struct page {
     uint64_t driver;
     uint64_t memory[DEVICES];      // bytes
     uint64_t width[DEVICES];       // of the way to its memory, in bits: how fast it is
+    uint64_t compute;              // whether our own kernels are run, which takes its time
     uint64_t lose_after;           // launches from now on until the context is lost; 0: never
     // Written by it.
     uint64_t held[DEVICES];        // bytes
@@ -53,5 +54,8 @@ struct page {
 enum { OK = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, ILLEGAL_ADDRESS = 700, NOT_SUPPORTED = 801 };
 
 void count(enum count what, uint64_t times);
+// In kernels.cpp.
+void run_own_kernel(const char *name, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,
+                    unsigned block_z, void **arguments);
 // Whether the device still answers; counts a launch or a product.
 int launched(enum count what);

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::nn::{
     ComputeContext, Epilogue, Linear, RmsNorm, Rotation,
-    attention::{SequenceQueries, attend_grouped},
+    attention::{SequenceQueries, attend_grouped, extend_each},
     swiglu,
     weights::{Bias, Loaded, Loader},
 };
@@ -81,10 +81,7 @@ impl Layer {
         let keys = rotation.apply(&all.narrow(1, inner, of_keys)?)?;
         let values = all.narrow(1, inner + of_keys, of_keys)?;
         let count = normed.dim(0)? / sequences.len().max(1);
-        for (number, sequence) in sequences.iter_mut().enumerate() {
-            let of_sequence = |x: &Tensor| x.narrow(0, number * count, count);
-            sequence.caches[at].extend(&of_sequence(&keys)?, &of_sequence(&values)?)?;
-        }
+        extend_each(&mut sequences.iter_mut().map(|it| &mut it.caches[at]).collect::<Vec<_>>(), &keys, &values)?;
         let seen = sequences.iter().map(|sequence| SequenceQueries {
             cache: &sequence.caches[at],
             queries: count,
