@@ -1,4 +1,4 @@
-.PHONY: quick check test fuzz bench run docs
+.PHONY: quick check check-cuda test fuzz bench run docs
 
 # After each change: format, lints and the tests inside the libraries, in a minute or two on a warm tree.
 quick:
@@ -15,6 +15,11 @@ check:
 	@if cargo deny --version >/dev/null 2>&1; \
 	then cargo deny --offline check licenses bans sources; \
 	else echo "NOT CHECKED: licences and sources of dependencies; cargo-deny is missing (cargo install --locked cargo-deny)"; fi
+
+# The build for NVIDIA GPUs, on a machine without one: types, lints, and what the program asks of a driver that only counts.
+# `make check-cuda PARTS=kernels` compiles it as it ships, which takes half an hour; .ci/cuda says when to run which.
+check-cuda:
+	.ci/cuda $(PARTS)
 
 # Every test. cargo-nextest runs them side by side; it does not know documentation tests. Tests in modules named
 # `clients` drive programs from tests/clients/requirements.txt and are skipped where TEST_PYTHON names no interpreter

@@ -58,6 +58,10 @@ async fn alive(lifecycle: &Lifecycle, stall_timeout: Duration) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        if let Some((device, reason)) = lifecycle.lost_device() {
+            tracing::error!(%device, reason, "a device is lost: systemd is not told that the server lives");
+            continue;
+        }
         match lifecycle.stalled(stall_timeout) {
             None => tell(&[NotifyState::Watchdog]),
             Some(model) => tracing::error!(%model, "a model hangs: systemd is not told that the server lives"),

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::{Budget, ModelSpec};
 use crate::{
     model::{Family, Outside},
-    runtime::Pulse,
+    runtime::{DeviceHealth, Pulse},
     speech::{Fault, Kind},
     store::{Phase, Provenance},
 };
@@ -19,6 +19,11 @@ pub trait Backend: Send + Sync + 'static {
     type Files: Clone + Send + Sync + 'static;
     /// A loaded model; when the last `Arc` of one goes, it unloads.
     type Executor: Send + Sync + 'static;
+
+    /// Of the devices that models live on.
+    fn health(&self) -> Arc<DeviceHealth> {
+        Arc::default()
+    }
 
     /// What of a model is on this machine, if all of it is. Asks nobody, and may look at disks.
     fn look(&self, spec: &ModelSpec) -> BoxFuture<'static, Option<OnDisk>>;

@@ -78,6 +78,7 @@ impl<B: Backend> Driver<B> {
             now: ArcSwap::new(first.clone()),
             changes: watch::Sender::new(first),
             fatal: watch::Sender::new(None),
+            health: backend.health(),
             metrics,
             wake: Wake::new(Arc::new(Notify::new())),
         });

@@ -19,6 +19,7 @@ use super::{
     snapshot::ErrorStatus,
 };
 use crate::{
+    model::DeviceId,
     runtime::Executor,
     speech::{Fault, ModelName},
 };
@@ -152,6 +153,11 @@ impl<E: Send + Sync + 'static> Lifecycle<E> {
         let snapshot = self.shared.now.load();
         let stalled = |model: &&ModelStatus| model.pulse.as_ref().is_some_and(|pulse| pulse.stalled(timeout));
         snapshot.models.iter().find(stalled).map(|model| model.name.clone())
+    }
+
+    /// A device that this process has lost, and why; only another process gets it back. Never waits for a device.
+    pub fn lost_device(&self) -> Option<(DeviceId, String)> {
+        self.shared.health.all_lost().into_iter().next()
     }
 
     /// Resolves, with the reason, if the process is to end because a model could not be loaded at start.

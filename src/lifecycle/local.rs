@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     model::{Backing, Family, ModelFiles, Outside, Placement, Programs},
-    runtime::{self, Event, Executor, Placed, Placer, Scale, Setup},
+    runtime::{self, DeviceHealth, Event, Executor, Placed, Placer, Scale, Setup},
     store::{self, FetchPlan, Phase, Provenance, Source, Store, StoreError},
 };
 
@@ -97,9 +97,9 @@ impl Local {
     }
 
     /// On a thread that may wait: a device takes seconds to open, and may not answer a question at once.
-    async fn place(&self, spec: &ModelSpec, family: &'static dyn Family) -> Result<Placed, Failure> {
+    async fn place(&self, spec: &ModelSpec, family: &'static dyn Family, need: Option<u64>) -> Result<Placed, Failure> {
         let (placer, name, overrides) = (self.placer.clone(), spec.name.clone(), spec.overrides.clone());
-        match spawn_blocking(move || placer.place(&name, family, &overrides)).await {
+        match spawn_blocking(move || placer.place(&name, family, &overrides, need)).await {
             Ok(placed) => placed.map_err(|error| Failure::of(&error)),
             Err(_) => Err(Failure::transient("its device could not be asked")),
         }
@@ -129,13 +129,15 @@ impl Local {
     /// Refuses a model that can never fit before its weights come. What cannot be told so early is told when they are here.
     async fn weigh_ahead(
         &self,
+        spec: &ModelSpec,
         family: &'static dyn Family,
         placed: Placed,
         plan: &mut FetchPlan,
         budget: &Budget,
     ) -> Result<(), Failure> {
-        let device = placed.device.to_string();
-        let Some(limit) = budget.on(&device) else { return Ok(()) };
+        if budget.on(&placed.device.to_string()).is_none() {
+            return Ok(());
+        }
         let files = match tokio::time::timeout(LOOK, self.store.preview(plan)).await {
             Ok(Ok(Some(files))) => files,
             Ok(Ok(None)) | Err(_) => return Ok(()),
@@ -146,8 +148,11 @@ impl Local {
         };
         let readable = Readable { files, family, parts: BTreeMap::new(), pin: None };
         match footprint(readable, placed.placement).await {
-            Ok(need) if need > limit => Err(Failure::too_large(need, &device)),
-            Ok(_) => Ok(()),
+            Ok(need) => {
+                let device = self.place(spec, family, Some(need)).await?.device.to_string();
+                let fits = budget.on(&device).is_none_or(|limit| need <= limit);
+                if fits { Ok(()) } else { Err(Failure::too_large(need, &device)) }
+            }
             Err(Failure { reason, .. }) => {
                 tracing::debug!(reason, "not weighed before it is fetched");
                 Ok(())
@@ -166,6 +171,7 @@ impl Local {
             max_failures: self.runtime.max_failures,
             cold: spec.overrides.cold,
             scale: self.scale.clone(),
+            health: self.placer.health().clone(),
             leak_threshold: self.runtime.leak_threshold,
         }
     }
@@ -174,6 +180,10 @@ impl Local {
 impl Backend for Local {
     type Files = Readable;
     type Executor = Executor;
+
+    fn health(&self) -> Arc<DeviceHealth> {
+        self.placer.health().clone()
+    }
 
     fn look(&self, spec: &ModelSpec) -> BoxFuture<'static, Option<OnDisk>> {
         let (store, spec) = (self.store.clone(), spec.clone());
@@ -202,20 +212,21 @@ impl Backend for Local {
             }
             placer.check_dtype(family, &spec.overrides).map_err(|error| Failure::of(&error))?;
             // What cannot live here is not fetched.
-            let placed = local.place(&spec, family).await?;
+            let placed = local.place(&spec, family, None).await?;
             let choose = |part: &str, listing: &[String]| family.files(part, listing);
             let plan = store.plan(&spec.parts, &choose, &tell).await;
             let mut plan = plan.map_err(|error| of_store(&error))?;
             if let Some(budget) = &budget {
-                local.weigh_ahead(family, placed, &mut plan, budget).await?;
+                local.weigh_ahead(&spec, family, placed, &mut plan, budget).await?;
             }
             let fetched = store.carry_out(plan, &choose, &tell).await.map_err(|error| of_store(&error))?;
             let downloaded = meter.downloaded();
             let parts = fetched.parts.clone();
             let family = described(family, &spec, &fetched.files, placer.programs(&spec.overrides)).await?;
             let readable = Readable { files: fetched.files, family, parts, pin: fetched.pin };
-            let Placed { device, placement } = local.place(&spec, family).await?;
-            let footprint = footprint(readable.clone(), placement).await?;
+            let weighed = local.place(&spec, family, None).await?;
+            let footprint = footprint(readable.clone(), weighed.placement).await?;
+            let Placed { device, .. } = local.place(&spec, family, Some(footprint)).await?;
             placer.promise(&spec.name, device, footprint);
             let revision = revision(&spec.parts, &fetched.parts);
             let (device, parts) = (device.to_string(), fetched.parts);
@@ -229,7 +240,7 @@ impl Backend for Local {
         async move {
             let checked = local.store.check_load(&spec.parts, &files.parts, &files.files).await;
             checked.map_err(|error| of_store(&error))?;
-            let placed = local.place(&spec, files.family).await?;
+            let placed = local.place(&spec, files.family, None).await?;
             let (Started { executor, dtype }, mut events) = local.start(&spec, &files, placed)?;
             let Readable { pin, family, .. } = files;
             let Weighed { load, resident, outside, warm } = ready(&mut events).await?;

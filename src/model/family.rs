@@ -1,9 +1,9 @@
 //! What a model is, and what a kind of models is.
 
-use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use super::{
-    Batch, DeviceId, Knob, LoadError, ModelFiles, NoProgram, Outside, Placement, Precision, Program, Programs,
+    Batch, Broken, DeviceId, Knob, LoadError, ModelFiles, NoProgram, Outside, Placement, Precision, Program, Programs,
     RandomModel, RequestError, Signal,
 };
 use crate::{
@@ -49,6 +49,12 @@ pub trait Model: Send {
         None
     }
 
+    /// After its device had no memory left for what it was to compute, and it let all its requests fall: forgets what is left of
+    /// them. Whether it can go on.
+    fn recover(&mut self) -> bool {
+        false
+    }
+
     /// What it may raise, from any thread, to be [looked after](Self::look) while it has nothing to do.
     fn woken_by(&mut self, _signal: Arc<Signal>) {}
 
@@ -57,11 +63,6 @@ pub trait Model: Send {
         Ok(())
     }
 }
-
-/// The model cannot go on: its device failed, or its state is unknown.
-#[derive(Debug, thiserror::Error)]
-#[error("the model broke: {0}")]
-pub struct Broken(#[from] pub Box<dyn StdError + Send + Sync>);
 
 /// A stateless description of one kind of model. Adding one is a folder, a `mod` line and a line in `FAMILIES`.
 pub trait Family: Sync {

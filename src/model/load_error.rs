@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::NoProgram;
+use super::{NoProgram, broken::first_line};
 use crate::speech::{Fault, Kind};
 
 /// Why a model could not be loaded. Texts name the file or tensor, never a path of the host.
@@ -29,7 +29,7 @@ pub enum LoadError {
     /// A program that is a model, or runs one, did not do what it should.
     #[error("{0}")]
     Process(String),
-    #[error("the device failed: {0}")]
+    #[error("the device failed: {}", first_line(.0))]
     Device(#[from] candle_core::Error),
 }
 

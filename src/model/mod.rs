@@ -2,6 +2,7 @@
 //! thread: both point here.
 
 mod batch;
+mod broken;
 mod embedded;
 mod family;
 mod files;
@@ -17,13 +18,15 @@ mod program_choice;
 mod random_model;
 mod reference_cache;
 mod request;
+mod request_error;
 mod signal;
 mod streak;
 mod worker;
 
 pub use batch::{Admission, Batch};
+pub use broken::Broken;
 pub use embedded::{EMBEDDED, EmbeddedModel};
-pub use family::{Availability, Broken, Family, Model, OwnVoice, Preset, Terms};
+pub use family::{Availability, Family, Model, OwnVoice, Preset, Terms};
 pub use files::{Location, ModelFiles};
 pub use flow::FlowLimits;
 pub use input::{Input, InputClosed, InputSender};
@@ -37,7 +40,8 @@ pub use program::{NoProgram, Program, ProgramFacts, ProgramVoice, Programs, can_
 pub use program_choice::ProgramChoice;
 pub use random_model::RandomModel;
 pub use reference_cache::{ReferenceCache, ReferenceCacheConfig, ReferenceKey, ReferenceTensors};
-pub use request::{Request, RequestError, Responses, request};
+pub use request::{Request, Responses, request};
+pub use request_error::RequestError;
 pub use signal::Signal;
 pub use streak::Streak;
 pub use worker::{Outside, OutsideStatus, WorkerChoice, WorkerRules};

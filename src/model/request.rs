@@ -8,16 +8,13 @@ use std::{
 use tracing::{Span, debug_span};
 
 use super::{
-    FlowLimits, Input, InputSender, Signal, Streak,
+    FlowLimits, Input, InputSender, RequestError, Signal, Streak,
     flow::{End, Flow},
 };
-use crate::speech::{Fault, Kind, Task};
+use crate::speech::{Measured, Task};
 
 /// A model that makes so many times more than may wait did not look whether there is room; it is stopped.
 const OVERRUN: u32 = 4;
-
-/// After which a model that ended may be there again.
-const SOON: Duration = Duration::from_secs(1);
 
 /// One request in the hands of a model. Whoever holds it must [`finish`](Self::finish) or [`fail`](Self::fail) it; one
 /// that is dropped, by a panic for example, fails with [`RequestError::Broken`], so that nobody waits for ever.
@@ -50,29 +47,6 @@ type Output<T> = Arc<Flow<Result<<T as Task>::Piece, RequestError>>>;
 /// Dropping it tells the model to stop.
 #[derive(Debug)]
 pub struct Responses<T: Task>(Output<T>);
-
-/// Why a request failed, while the model goes on.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum RequestError {
-    /// The request is wrong.
-    #[error("{message}")]
-    Invalid { param: &'static str, message: String },
-    /// This model cannot do that.
-    #[error("{message}")]
-    Unsupported { param: &'static str, message: String },
-    #[error("the time limit of the request passed")]
-    Deadline,
-    #[error("the caller left")]
-    Gone,
-    #[error("the model failed while it worked on the request")]
-    Broken,
-    #[error("the model ended before it came to the request; ask again")]
-    NotBegun,
-    #[error("the model made more than was read, and did not wait")]
-    Overrun,
-    #[error("the server is stopping")]
-    Stopping,
-}
 
 /// Makes a request that is whole, and the place where its answers arrive, with the usual bounds.
 pub fn request<T: Task>(id: String, ask: T, deadline: Option<Instant>) -> (Request<T>, Responses<T>) {
@@ -207,19 +181,32 @@ impl<T: Task> Request<T> {
     fn end(&mut self, error: RequestError) {
         if let Some(output) = self.output.take() {
             self.phase = Span::none();
-            // What callers do wrong, or decide, tells nothing of the model.
-            if matches!(error, RequestError::Broken | RequestError::Overrun) {
-                self.streak.iter().for_each(|streak| streak.failed());
-            }
-            output.emit(Err(error));
-            output.close();
+            end(&output, error, self.streak.as_deref());
         }
     }
 }
 
+fn end<P: Measured>(output: &Flow<Result<P, RequestError>>, error: RequestError, streak: Option<&Streak>) {
+    // What callers do wrong, or decide, tells nothing of the model.
+    if let (RequestError::Broken | RequestError::Overrun, Some(streak)) = (&error, streak) {
+        streak.failed();
+    }
+    output.emit(Err(error));
+    output.close();
+}
+
 impl<T: Task> Drop for Request<T> {
     fn drop(&mut self) {
-        self.end(RequestError::Broken);
+        match (&self.streak, self.output.take()) {
+            // Whoever runs the model knows more of why.
+            (Some(streak), Some(output)) => {
+                self.phase = Span::none();
+                let counted = Arc::downgrade(streak);
+                streak.fell(Box::new(move |error| end(&output, error, counted.upgrade().as_deref())));
+            }
+            (None, Some(output)) => end(&output, RequestError::Broken, None),
+            (_, None) => {}
+        }
         if let Some(input) = &self.input {
             input.decline();
         }
@@ -243,32 +230,5 @@ impl<T: Task> Responses<T> {
 impl<T: Task> Drop for Responses<T> {
     fn drop(&mut self) {
         self.0.abandon();
-    }
-}
-
-// === impl RequestError ===
-
-impl Fault for RequestError {
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Invalid { .. } => Kind::Invalid,
-            Self::Unsupported { .. } => Kind::Unsupported,
-            Self::Deadline => Kind::Deadline,
-            Self::Gone => Kind::Cancelled,
-            Self::Broken | Self::Overrun => Kind::Internal,
-            Self::NotBegun => Kind::Unavailable,
-            Self::Stopping => Kind::Stopping,
-        }
-    }
-
-    fn retry_after(&self) -> Option<Duration> {
-        matches!(self, Self::NotBegun).then_some(SOON)
-    }
-
-    fn param(&self) -> Option<&str> {
-        match self {
-            Self::Invalid { param, .. } | Self::Unsupported { param, .. } => Some(param),
-            _ => None,
-        }
     }
 }

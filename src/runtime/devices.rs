@@ -2,6 +2,8 @@
 
 use candle_core::Device;
 
+#[cfg(feature = "cuda")]
+use super::cuda;
 use super::{DeviceMemory, Host};
 use crate::{
     model::DeviceId,
@@ -13,11 +15,29 @@ pub trait Devices: Send + Sync {
     /// Those of this build that answer, in the order of their numbers. Without the CPU, which is always there.
     fn accelerators(&self) -> Vec<DeviceId>;
 
+    /// Whether one that answers can run what was built. Opens nothing.
+    fn check(&self, _device: DeviceId) -> Result<(), PlacementError> {
+        Ok(())
+    }
+
     /// A handle that models share, with one stream on which all that they do is done in order. May take seconds.
     fn open(&self, device: DeviceId) -> Result<Device, PlacementError>;
 
+    /// How fast it is beside others of its kind; only to be compared.
+    fn speed(&self, _device: DeviceId) -> u64 {
+        0
+    }
+
     /// `None` where the device does not tell.
     fn memory(&self, device: DeviceId) -> Option<DeviceMemory>;
+
+    /// Why it computes nothing any more for this process, if that is so. May block until what is under way there is done.
+    fn lost(&self, _device: DeviceId) -> Option<String> {
+        None
+    }
+
+    /// Gives memory that models have freed back to the device, which this process may have kept for the next.
+    fn trim(&self, _device: DeviceId) {}
 }
 
 /// The devices that this build can use.
@@ -35,10 +55,16 @@ pub enum PlacementError {
     NotBuilt { device: DeviceId, feature: &'static str },
     #[error("device = \"{device}\": it does not answer ({reason}); name another one, or say \"auto\" or \"cpu\"")]
     NotThere { device: DeviceId, reason: String },
+    #[error("device = \"{device}\": {reason}")]
+    Unfit { device: DeviceId, reason: String },
+    #[error(
+        "{device} is lost to this process ({reason}), which has to be started anew; /health/live says so to whoever watches it"
+    )]
+    Lost { device: DeviceId, reason: String },
     #[error(
         "require_gpu = true, and there is no accelerator: {reason}; give the server one, or say require_gpu = false"
     )]
-    NoGpu { reason: &'static str },
+    NoGpu { reason: String },
     #[error("dtype = \"{dtype}\": {family} computes in {known} on {device}; name one of these, or say \"auto\"")]
     DType { dtype: &'static str, family: &'static str, known: String, device: DeviceId },
     #[error("require_gpu = true contradicts device = \"cpu\"; keep one of them")]
@@ -59,6 +85,15 @@ impl Devices for Installed {
         (0..cuda::count()).map(DeviceId::Cuda).chain(metal).collect()
     }
 
+    fn check(&self, device: DeviceId) -> Result<(), PlacementError> {
+        match device {
+            DeviceId::Cuda(number) => {
+                cuda::check(number).map_err(|unfit| PlacementError::Unfit { device, reason: unfit.to_string() })
+            }
+            DeviceId::Cpu | DeviceId::Metal => Ok(()),
+        }
+    }
+
     fn open(&self, device: DeviceId) -> Result<Device, PlacementError> {
         let opened = match device {
             DeviceId::Cpu => Ok(Device::Cpu),
@@ -68,7 +103,7 @@ impl Devices for Installed {
             DeviceId::Metal if !cfg!(feature = "metal") => {
                 return Err(PlacementError::NotBuilt { device, feature: "metal" });
             }
-            DeviceId::Cuda(number) => Device::new_cuda_with_stream(number),
+            DeviceId::Cuda(number) => cuda::open(number),
             DeviceId::Metal => Device::new_metal(0),
         };
         opened.map_err(|error| PlacementError::NotThere { device, reason: error.to_string() })
@@ -82,56 +117,76 @@ impl Devices for Installed {
             DeviceId::Metal => self.machine.memory(),
         }
     }
-}
 
-#[cfg(feature = "cuda")]
-mod cuda {
-    use std::{
-        collections::{BTreeMap, btree_map::Entry},
-        sync::Arc,
-    };
-
-    use candle_core::cuda_backend::cudarc::driver::CudaContext;
-    use parking_lot::Mutex;
-
-    use super::DeviceMemory;
-
-    /// Those of devices that were asked, for the life of the process: a question alone would make one and throw it away.
-    static CONTEXTS: Mutex<BTreeMap<usize, Arc<CudaContext>>> = Mutex::new(BTreeMap::new());
-
-    pub fn count() -> usize {
-        CudaContext::device_count().ok().and_then(|count| usize::try_from(count).ok()).unwrap_or(0)
+    fn speed(&self, device: DeviceId) -> u64 {
+        match device {
+            DeviceId::Cuda(number) => cuda::speed(number),
+            DeviceId::Cpu | DeviceId::Metal => 0,
+        }
     }
 
-    pub fn memory(number: usize) -> Option<DeviceMemory> {
-        let (free, total) = context(number)?.mem_get_info().ok()?;
-        Some(DeviceMemory { free: free as u64, total: total as u64 })
+    fn lost(&self, device: DeviceId) -> Option<String> {
+        match device {
+            DeviceId::Cuda(number) => cuda::lost(number),
+            DeviceId::Cpu | DeviceId::Metal => None,
+        }
     }
 
-    fn context(number: usize) -> Option<Arc<CudaContext>> {
-        match CONTEXTS.lock().entry(number) {
-            Entry::Occupied(known) => Some(known.get().clone()),
-            Entry::Vacant(place) => Some(place.insert(CudaContext::new(number).ok()?).clone()),
+    fn trim(&self, device: DeviceId) {
+        if let DeviceId::Cuda(number) = device {
+            cuda::trim(number);
         }
     }
 }
 
 #[cfg(not(feature = "cuda"))]
 mod cuda {
+    //! Of a build that knows no such cards.
+
+    use candle_core::Device;
+
+    use super::super::{DeviceMemory, card::Unfit};
+
     pub fn count() -> usize {
         0
     }
 
-    pub fn memory(_number: usize) -> Option<super::DeviceMemory> {
+    pub fn check(_number: usize) -> Result<(), Unfit> {
+        Ok(())
+    }
+
+    pub fn speed(_number: usize) -> u64 {
+        0
+    }
+
+    pub fn open(number: usize) -> candle_core::Result<Device> {
+        Device::new_cuda_with_stream(number)
+    }
+
+    pub fn memory(_number: usize) -> Option<DeviceMemory> {
         None
     }
+
+    pub fn lost(_number: usize) -> Option<String> {
+        None
+    }
+
+    pub fn trim(_number: usize) {}
 }
 
 // === impl PlacementError ===
 
 impl Fault for PlacementError {
     fn kind(&self) -> Kind {
-        Kind::Unsupported
+        match self {
+            Self::Lost { .. } => Kind::Unavailable,
+            _ => Kind::Unsupported,
+        }
+    }
+
+    /// A lost one comes back with another process only.
+    fn permanent(&self) -> bool {
+        true
     }
 
     fn param(&self) -> Option<&str> {

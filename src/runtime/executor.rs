@@ -39,6 +39,9 @@ impl Executor {
         let pulse = Arc::new(Pulse::default());
         let metrics = metrics.of(&setup.name);
         let queue = Arc::new(Queue::new(setup.queue, pulse.clone(), metrics.clone()));
+        if setup.device.is_accelerator() {
+            setup.health.watch(setup.device, &queue);
+        }
         let (name, device, input_rates) = (setup.name.clone(), setup.device, setup.input_rates.clone());
         let watermark = setup.watermark;
         let streak = Arc::default();

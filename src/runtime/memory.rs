@@ -8,7 +8,7 @@ use std::sync::{
 use parking_lot::{Mutex, MutexGuard};
 use tokio::runtime::Handle;
 
-use super::Devices;
+use super::{DeviceMemory, Devices};
 use crate::model::DeviceId;
 
 /// Weighs models by what the memory of their device holds before and after.
@@ -143,6 +143,16 @@ impl Scale {
         Weighing::begin(&self.0, device, Some(turn))
     }
 
+    /// What there is of a device's memory.
+    pub(super) fn memory(&self, device: DeviceId) -> Option<DeviceMemory> {
+        self.0.devices.memory(device)
+    }
+
+    /// Why a device computes nothing any more, if that is so. Waits for what is under way there.
+    pub(super) fn lost(&self, device: DeviceId) -> Option<String> {
+        self.0.devices.lost(device)
+    }
+
     /// Before a model is dropped.
     pub(super) fn unload(&self, device: DeviceId) -> Weighing<'_> {
         Weighing::begin(&self.0, device, None)
@@ -179,6 +189,7 @@ impl<'a> Weighing<'a> {
     /// What went.
     pub fn lost(self) -> Option<Held> {
         trim();
+        self.scale.devices.trim(self.device);
         self.difference(Held::less)
     }
 

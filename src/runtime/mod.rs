@@ -7,11 +7,17 @@
 //!
 //! Nothing here knows a family: an [`Executor`] is given a closure that loads a [`Model`](crate::model::Model).
 
+mod card;
+mod choice;
 mod config;
+#[cfg(feature = "cuda")]
+#[allow(unsafe_code, reason = "the driver is a C library")]
+mod cuda;
 mod device_memory;
 mod devices;
 mod event;
 mod executor;
+mod health;
 mod host;
 mod memory;
 mod metrics;
@@ -29,6 +35,7 @@ pub use device_memory::DeviceMemory;
 pub use devices::{Devices, Installed, PlacementError};
 pub use event::{Event, StartError};
 pub use executor::Executor;
+pub use health::DeviceHealth;
 pub use host::Host;
 pub use memory::{Scale, trim_soon};
 pub use metrics::Metrics;

@@ -32,13 +32,17 @@ pub(super) struct Queue {
     metrics: ModelMetrics,
 }
 
-/// Nothing follows.
-pub(super) struct Closed;
+/// Nothing follows; `lost` says why, where it is not because nobody asks any more.
+pub(super) struct Closed {
+    pub lost: Option<String>,
+}
 
 struct State {
     /// In order of arrival.
     requests: VecDeque<Queued>,
     closed: bool,
+    /// Why the model's device is lost.
+    lost: Option<String>,
     /// Running mean of the seconds that a request takes.
     request_seconds: f64,
 }
@@ -53,7 +57,7 @@ struct Queued {
 
 impl Queue {
     pub fn new(capacity: usize, pulse: Arc<Pulse>, metrics: ModelMetrics) -> Self {
-        let state = State { requests: VecDeque::new(), closed: false, request_seconds: FIRST_GUESS };
+        let state = State { requests: VecDeque::new(), closed: false, lost: None, request_seconds: FIRST_GUESS };
         Self { state: Mutex::new(state), signal: Arc::default(), capacity: capacity.max(1), pulse, metrics }
     }
 
@@ -104,9 +108,12 @@ impl Queue {
 
     fn now(&self) -> Result<Option<Work>, Closed> {
         let mut state = self.state.lock();
+        if let Some(reason) = &state.lost {
+            return Err(Closed { lost: Some(reason.clone()) });
+        }
         match state.requests.pop_front() {
             Some(Queued { work, .. }) => Ok(Some(self.taken(&state, work))),
-            None if state.closed => Err(Closed),
+            None if state.closed => Err(Closed { lost: None }),
             None => Ok(None),
         }
     }
@@ -146,6 +153,15 @@ impl Queue {
     /// Takes no more requests; those that wait are still handed out.
     pub fn close(&self) {
         self.state.lock().closed = true;
+        self.signal.raise();
+    }
+
+    /// Takes no more requests, and hands out none: the model's device computes nothing any more.
+    pub fn lose(&self, reason: &str) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        state.lost = Some(reason.to_owned());
+        drop(state);
         self.signal.raise();
     }
 

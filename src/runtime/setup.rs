@@ -1,8 +1,8 @@
 //! What an executor is given beside its model.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use super::Scale;
+use super::{DeviceHealth, Scale};
 use crate::{
     model::DeviceId,
     speech::{ModelName, TaskKind},
@@ -28,6 +28,8 @@ pub struct Setup {
     pub cold: bool,
     /// What the model's memory is weighed on.
     pub scale: Scale,
+    /// Who has to know when its device is lost.
+    pub health: Arc<DeviceHealth>,
     /// Bytes that may stay behind when the model goes, before that counts as a leak.
     pub leak_threshold: u64,
 }

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+mod failing;
 mod memory;
 mod parking;
 
@@ -140,6 +141,7 @@ fn setup() -> Setup {
         max_failures: 3,
         cold: false,
         scale: Scale::new(Arc::new(Installed::new(Host::here()))),
+        health: Arc::default(),
         leak_threshold: 1 << 20,
     }
 }
@@ -470,7 +472,7 @@ fn a_named_device_never_falls_back_silently() {
     let place = |device| {
         let config = Config { device, threads: Some(0), max_batch: 0, ..config() };
         let placer = Placer::new(&config, Arc::new(Installed::new(Host::here())))?;
-        placer.place(&ModelName::known("a"), &placer::tests::Narrow, &PlacementOverrides::default())
+        placer.place(&ModelName::known("a"), &placer::tests::Narrow, &PlacementOverrides::default(), None)
     };
     let cpu = place(DeviceChoice::Only(DeviceId::Cpu)).unwrap();
     assert_eq!((cpu.device, cpu.placement.dtype.as_str()), (DeviceId::Cpu, "f32"));

@@ -7,8 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Event, Pulse, Runnable, Setup, StartError, memory::Held, metrics::ModelMetrics, queue::Queue, work::each};
-use crate::model::{Admission, Batch, Broken, LoadError, Model, Request, RequestError, Signal, Streak};
+use super::{
+    Event, Pulse, Runnable, Setup, StartError,
+    memory::Held,
+    metrics::ModelMetrics,
+    queue::{Closed, Queue},
+    work::each,
+};
+use crate::model::{Admission, Batch, Broken, DeviceId, LoadError, Model, Request, RequestError, Signal, Streak};
 
 /// Everything that the thread owns but the model.
 pub(super) struct Worker<F> {
@@ -43,6 +49,7 @@ impl<F: FnMut(Event)> Worker<F> {
         match self.start(load) {
             Ok((model, resident)) => self.serve_and_end(model, resident),
             Err(error) => {
+                let _ = self.check_device();
                 self.queue.abandon(&RequestError::NotBegun);
                 (self.on_event)(Event::Failed(error));
             }
@@ -113,13 +120,17 @@ impl<F: FnMut(Event)> Worker<F> {
 
     /// Works until the queue is closed and empty. The error says, to clients, how the model died.
     fn serve(&mut self, model: &mut dyn Model) -> Result<(), String> {
-        while let Ok(work) = self.queue.wait() {
-            match work {
-                Some(work) => each!(work, request => self.batch(model, *request)?),
-                None => self.verdict(catch_unwind(AssertUnwindSafe(|| model.look())))?,
+        loop {
+            match self.queue.wait() {
+                Ok(Some(work)) => each!(work, request => self.batch(model, *request)?),
+                Ok(None) => {
+                    let looked = catch_unwind(AssertUnwindSafe(|| model.look()));
+                    self.verdict(model, looked)?;
+                }
+                Err(Closed { lost: None }) => return Ok(()),
+                Err(Closed { lost: Some(reason) }) => return Err(lost(self.setup.device, &reason)),
             }
         }
-        Ok(())
     }
 
     fn batch<T: Runnable>(&mut self, model: &mut dyn Model, first: Request<T>) -> Result<(), String> {
@@ -136,7 +147,9 @@ impl<F: FnMut(Event)> Worker<F> {
         let (requests, parked, took) = (newcomers.taken, newcomers.parked, began.elapsed());
         self.metrics.ran(T::KIND, requests, took.saturating_sub(parked), parked);
         self.queue.measured(requests, took);
-        self.verdict(ran)?;
+        let verdict = self.verdict(model, ran);
+        self.streak.answer_fallen(&RequestError::Broken);
+        verdict?;
         self.check_streak()
     }
 
@@ -149,9 +162,18 @@ impl<F: FnMut(Event)> Worker<F> {
         Err(format!("the model failed {failures} requests in a row"))
     }
 
-    fn verdict(&self, ran: Result<Result<(), Broken>, Box<dyn Any + Send>>) -> Result<(), String> {
+    fn verdict(
+        &self,
+        model: &mut dyn Model,
+        ran: Result<Result<(), Broken>, Box<dyn Any + Send>>,
+    ) -> Result<(), String> {
+        if matches!(ran, Ok(Ok(()))) {
+            return Ok(());
+        }
+        self.check_device()?;
         match ran {
             Ok(Ok(())) => Ok(()),
+            Ok(Err(broken)) if self.outlives(model, &broken) => Ok(()),
             Ok(Err(broken)) => {
                 tracing::error!(model = %self.setup.name, error = %broken, "the model broke");
                 Err("the model broke while it worked".to_owned())
@@ -161,6 +183,32 @@ impl<F: FnMut(Event)> Worker<F> {
                 Err("the model failed unexpectedly while it worked".to_owned())
             }
         }
+    }
+
+    /// Whether its device still computes; all models of one that does not are to go.
+    fn check_device(&self) -> Result<(), String> {
+        let device = self.setup.device;
+        let reason = device.is_accelerator().then(|| self.setup.scale.lost(device)).flatten();
+        let Some(reason) = reason else { return Ok(()) };
+        self.setup.health.lose(device, &reason);
+        Err(lost(device, &reason))
+    }
+
+    /// Whether a model goes on after a failure, without the requests that it had in hand: its device had no memory left for
+    /// them.
+    fn outlives(&self, model: &mut dyn Model, broken: &Broken) -> bool {
+        let device = self.setup.device;
+        if !device.is_accelerator() || !broken.is_out_of_memory() {
+            return false;
+        }
+        let recovered = catch_unwind(AssertUnwindSafe(|| model.recover())).unwrap_or(false);
+        let requests = self.streak.fallen();
+        let free = self.setup.scale.memory(device).map(|memory| memory.free);
+        tracing::warn!(model = %self.setup.name, %device, requests, free, recovered, error = %broken, "no memory for requests");
+        if recovered {
+            self.streak.answer_fallen(&RequestError::no_memory(requests.saturating_sub(1)));
+        }
+        recovered
     }
 
     /// Drops the model, whose destructor may panic like the rest of it, and gives its memory back to the system: how
@@ -186,6 +234,11 @@ impl<F: FnMut(Event)> Worker<F> {
     }
 }
 
+/// For clients.
+fn lost(device: DeviceId, reason: &str) -> String {
+    format!("{device} is lost to this process ({reason}), which has to be started anew")
+}
+
 fn panic_text(panic: &Box<dyn Any + Send>) -> String {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("no text").to_owned()
@@ -203,6 +256,7 @@ impl<T: Runnable> Admission<T> for Newcomers<'_> {
 
     fn step(&mut self) {
         self.idle = false;
+        self.streak.answer_fallen(&RequestError::Broken);
         self.pulse.step();
         self.queue.sweep();
     }

@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 
 use crate::source::sources;
 
-const HOMES: [&str; 6] = [
+const HOMES: [&str; 8] = [
     "crates/nn/src/cpu/",              // vector instructions, and threads that write parts of one buffer
+    "crates/nn/src/gpu/",              // what a kernel is given the compiler cannot check
     "src/model/mapped.rs",             // to map a file is a promise that nobody cuts it short
+    "src/runtime/cuda.rs",             // the driver is a C library
     "src/runtime/memory.rs",           // the allocator is a C library
     "crates/audio/src/decode/opus.rs", // libopus is C in Rust
     "crates/audio/src/encode/opus.rs",

@@ -94,6 +94,13 @@ impl ServerBuilder {
         self.spawn_by(command)
     }
 
+    /// The built program with what it is configured by, not yet started.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sconce"));
+        command.env_clear().envs(&self.variables).current_dir(self.cache.path());
+        command
+    }
+
     fn spawn_by(self, mut command: Command) -> Server {
         let Self { variables, cache, .. } = self;
         command.env_clear().envs(variables).env("LOG_FORMAT", "json").current_dir(cache.path());

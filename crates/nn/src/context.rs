@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Result, Tensor};
+use half::{bf16, f16};
+use rayon::prelude::*;
 
 use super::{
     cpu::detect::{CpuKernels, SimdLevel},
-    weights::QuantizedFile,
+    weights::{QuantizedFile, data::WeightData},
 };
 
 /// Where layers live and how they compute.
@@ -58,8 +60,33 @@ impl ComputeContext {
         self.dtype == DType::F32 && !self.q8
     }
 
-    /// A tensor here, in the type of activations.
+    /// A tensor here, in the type of activations. It is rounded where it comes from, so that an accelerator is sent no more than
+    /// it keeps.
     pub fn tensor(&self, data: Vec<f32>, shape: &[usize]) -> Result<Tensor> {
-        Tensor::from_vec(data, shape, &self.device)?.to_dtype(self.activations())
+        match self.activations() {
+            DType::F16 => Tensor::from_vec(rounded(data, f16::from_f32), shape, &self.device),
+            DType::BF16 => Tensor::from_vec(rounded(data, bf16::from_f32), shape, &self.device),
+            dtype => Tensor::from_vec(data, shape, &self.device)?.to_dtype(dtype),
+        }
     }
+
+    /// The same of weights, one part after the other. An accelerator that keeps them in the type of their file is sent them as
+    /// they lie there.
+    pub fn weights(&self, parts: &[WeightData], shape: &[usize]) -> Result<Tensor> {
+        let dtype = self.activations();
+        if self.device.is_cpu() || parts.iter().any(|part| part.dtype() != dtype) {
+            return self.tensor(parts.iter().flat_map(WeightData::to_vec).collect(), shape);
+        }
+        match parts {
+            [part] => Tensor::from_raw_buffer(part.bytes(), dtype, shape, &self.device),
+            parts => {
+                let all = parts.iter().map(|part| &**part.bytes()).collect::<Vec<_>>().concat();
+                Tensor::from_raw_buffer(&all, dtype, shape, &self.device)
+            }
+        }
+    }
+}
+
+fn rounded<T: Send>(data: Vec<f32>, round: impl Fn(f32) -> T + Send + Sync) -> Vec<T> {
+    data.into_par_iter().map(round).collect()
 }

@@ -1,7 +1,7 @@
 //! Layers that several families share, one a file.
 //!
 //! Every layer exists in two forms behind one type: on the CPU our own kernels (`cpu`) work on weights where their file is
-//! mapped; on an accelerator the same layer is a few candle operations. [`ComputeContext`] chooses.
+//! mapped; on an accelerator the same layer is a few candle operations, and what those do badly our own kernels (`gpu`). [`ComputeContext`] chooses.
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 #![deny(unsafe_code)] // what needs it says `allow` and why; `tests/architecture` lists the homes
@@ -20,6 +20,9 @@ mod cpu;
 mod embedding;
 #[cfg(test)]
 mod fixtures;
+#[cfg(feature = "cuda")]
+#[allow(unsafe_code, reason = "what a kernel is given the compiler cannot check")]
+mod gpu;
 mod hubert;
 mod linear;
 pub mod llama;

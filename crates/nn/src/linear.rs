@@ -106,8 +106,7 @@ impl Linear {
             }
             None => {
                 let bias = bias.map(|bias| context.tensor(bias, &[columns]).map(Bias::Tensor)).transpose()?;
-                let numbers = weights.iter().flat_map(WeightData::to_vec).collect();
-                (Weight::Tensor(context.tensor(numbers, &[columns, depth])?), bias)
+                (Weight::Tensor(context.weights(weights, &[columns, depth])?), bias)
             }
         };
         Ok(Self { weight, bias, depth, columns })
@@ -206,10 +205,30 @@ impl Linear {
 
     fn plain(&self, x: &Tensor, weight: &Tensor, epilogue: Epilogue<'_>) -> Result<Tensor> {
         let sums = x.matmul(&weight.t()?)?;
+        #[cfg(feature = "cuda")]
+        if self.finished(&sums, epilogue)? {
+            return Ok(sums);
+        }
         epilogue.apply(match &self.bias {
             Some(Bias::Tensor(bias)) => sums.broadcast_add(bias)?,
             _ => sums,
         })
+    }
+
+    /// Whether a kernel of an accelerator did to the sums, which nobody else has, all that there is to do.
+    #[cfg(feature = "cuda")]
+    fn finished(&self, sums: &Tensor, epilogue: Epilogue<'_>) -> Result<bool> {
+        let bias = match &self.bias {
+            Some(Bias::Tensor(bias)) => Some(bias),
+            _ => None,
+        };
+        match epilogue {
+            Epilogue::None if bias.is_none() => Ok(true),
+            Epilogue::None => crate::gpu::finish(sums, bias, false, None),
+            Epilogue::Gelu => crate::gpu::finish(sums, bias, true, None),
+            Epilogue::Add(add) if add.dims() == sums.dims() => crate::gpu::finish(sums, bias, false, Some(add)),
+            Epilogue::Add(_) => Ok(false),
+        }
     }
 
     /// The same of rows as the kernels see them. `add` is the epilogue's. Only a layer whose weights are stored for the kernels

@@ -179,6 +179,11 @@ impl Model for Speaker {
         self.work(requests, |ask| self.conversion(ask), |rows| self.convert_window(rows))
     }
 
+    /// All that a request has is its own.
+    fn recover(&mut self) -> bool {
+        true
+    }
+
     /// In its own voice; of a model that has none, the first request pays.
     fn warm_up(&mut self) -> Result<(), Broken> {
         match self.voices.own.clone() {

@@ -132,6 +132,11 @@ impl Model for Recogniser {
         Ok(())
     }
 
+    /// All that a request has is its own.
+    fn recover(&mut self) -> bool {
+        true
+    }
+
     fn warm_up(&mut self) -> std::result::Result<(), Broken> {
         self.dry_run().map_err(|error| Broken(error.into()))
     }

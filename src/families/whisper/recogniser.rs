@@ -23,7 +23,7 @@ use super::{
     words::Attention,
 };
 use crate::{
-    model::{Batch, Broken, Model},
+    model::{Batch, Broken, Model, RequestError},
     speech::{Transcribe, TranscribeMode},
 };
 
@@ -48,7 +48,7 @@ impl Recogniser {
         Self { slots: net.slots(max_batch), net, spectra, decoding: Arc::new(decoding), max_batch }
     }
 
-    fn work(&mut self, batch: &mut Batch<'_, Transcribe>) -> Result<()> {
+    fn work(&mut self, batch: &mut Batch<'_, Transcribe>) -> std::result::Result<(), Broken> {
         let mut rows = Vec::new();
         loop {
             let taken: usize = rows.iter().map(Row::width).sum();
@@ -67,11 +67,20 @@ impl Recogniser {
             for at in 0..rows.len() {
                 // The last that were admitted may be wider than what is left.
                 let taken: usize = rows.iter().filter(|row| row.has_slots()).map(Row::width).sum();
-                if rows[at].has_slots() || taken + rows[at].width() <= self.max_batch {
-                    self.prepare(&mut rows[at], batch)?;
+                if (rows[at].has_slots() || taken + rows[at].width() <= self.max_batch)
+                    && let Err(error) = self.prepare(&mut rows[at], batch)
+                {
+                    let broken = Broken(error.into());
+                    if !broken.is_out_of_memory() {
+                        return Err(broken);
+                    }
+                    // What it takes to listen was too much; those who are heard already go on.
+                    let others = rows.len() - 1;
+                    rows[at].give_up(RequestError::no_memory(others));
                 }
             }
-            self.step(&mut rows)?;
+            self.remove_done(&mut rows);
+            self.step(&mut rows).map_err(|error| Broken(error.into()))?;
             batch.step();
         }
     }
@@ -164,7 +173,13 @@ impl Model for Recogniser {
     }
 
     fn transcribe(&mut self, batch: &mut Batch<'_, Transcribe>) -> std::result::Result<(), Broken> {
-        self.work(batch).map_err(|error| Broken(error.into()))
+        self.work(batch)
+    }
+
+    /// With new slots: those that requests held fell with them.
+    fn recover(&mut self) -> bool {
+        self.slots = self.net.slots(self.max_batch);
+        true
     }
 
     fn warm_up(&mut self) -> std::result::Result<(), Broken> {

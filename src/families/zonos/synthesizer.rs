@@ -108,6 +108,11 @@ impl Model for Synthesizer {
         code_speech::work(self, requests)
     }
 
+    /// All that a request has is its own.
+    fn recover(&mut self) -> bool {
+        true
+    }
+
     fn warm_up(&mut self) -> Result<(), Broken> {
         code_speech::warm_up(self)
     }

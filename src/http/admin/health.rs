@@ -34,13 +34,18 @@ pub(super) async fn ready(api: web::Data<Api>) -> HttpResponse {
 }
 
 /// Whether the process should be left running. Never looks at a model, except that one which is busy without a step for
-/// long is dead.
+/// long is dead; and not where it has lost an accelerator, which only another process gets back.
 #[utoipa::path(
     get, path = "/health/live", tag = "operation",
     responses((status = 200, description = "Yes", body = Liveness), (status = 503, description = "No", body = Liveness))
 )]
 pub(super) async fn live(api: web::Data<Api>) -> HttpResponse {
-    match api.service.lifecycle().stalled(api.config.stall_timeout) {
+    let lifecycle = api.service.lifecycle();
+    if let Some((device, reason)) = lifecycle.lost_device() {
+        let body = json!({"live": false, "lost": {"device": device.to_string(), "reason": reason}});
+        return HttpResponse::ServiceUnavailable().json(body);
+    }
+    match lifecycle.stalled(api.config.stall_timeout) {
         None => HttpResponse::Ok().json(json!({"live": true})),
         Some(model) => HttpResponse::ServiceUnavailable().json(json!({"live": false, "stalled": model})),
     }

@@ -40,7 +40,7 @@ pub(in crate::http) enum State {
 
 pub(in crate::http) fn state(api: &Api) -> State {
     let snapshot = api.service.lifecycle().snapshot();
-    if api.draining.is_set() || snapshot.stopping {
+    if api.draining.is_set() || snapshot.stopping || api.service.lifecycle().lost_device().is_some() {
         State::Unhealthy
     } else if snapshot.mode != LoadMode::Startup || snapshot.preload_complete {
         State::Healthy

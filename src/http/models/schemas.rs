@@ -85,6 +85,18 @@ pub(in crate::http) struct Liveness {
     /// The model that is busy without a step.
     #[schema(nullable = false)]
     stalled: Option<String>,
+    /// The accelerator that this process has lost.
+    #[schema(inline, nullable = false)]
+    lost: Option<LostDevice>,
+}
+
+/// An accelerator that computes nothing any more for this process.
+#[derive(ToSchema)]
+pub(in crate::http) struct LostDevice {
+    /// `cuda:0`
+    device: String,
+    /// What its driver answers.
+    reason: String,
 }
 
 /// Every model that there is.

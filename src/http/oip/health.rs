@@ -46,7 +46,11 @@ pub(super) async fn server() -> HttpResponse {
     responses((status = 200, body = Live), (status = 503, description = "A model hangs", body = OipError)),
 )]
 pub(super) async fn live(api: web::Data<Api>) -> HttpResponse {
-    match api.service.lifecycle().stalled(api.config.stall_timeout) {
+    let lifecycle = api.service.lifecycle();
+    if let Some((device, reason)) = lifecycle.lost_device() {
+        return Problem::new(Kind::Unavailable, format!("{device} is lost to this process ({reason})")).passing().oip();
+    }
+    match lifecycle.stalled(api.config.stall_timeout) {
         None => HttpResponse::Ok().json(Live { live: true }),
         Some(model) => Problem::new(Kind::Unavailable, format!("the model {model} makes no step")).passing().oip(),
     }

@@ -11,6 +11,8 @@ use crate::cpu::{
     kv_panels::CacheShape,
     matrix::with_rows,
 };
+#[cfg(feature = "cuda")]
+use crate::gpu;
 
 /// Numbers that the scores of candle's operations may have at once, where not every query sees something else: a window
 /// of 30 s of any Whisper is not cut.
@@ -52,6 +54,10 @@ pub fn attend_grouped(queries: &Tensor, sequences: &[SequenceQueries<'_>], group
         candle_core::bail!("queries of {width} do not match {} heads of {group} each", shape.heads);
     }
     let (heads, head_dim) = (shape.heads, shape.head_dim);
+    if let Some(attended) = attend_rows(queries, &sequences.iter().map(|it| it.grouped(1)).collect::<Vec<_>>(), group)?
+    {
+        return Ok(attended);
+    }
     let by_position = queries.reshape((rows, heads, group, head_dim))?.transpose(1, 2)?;
     let by_position = by_position.contiguous()?.reshape((rows * group, heads * head_dim))?;
     let sequences = sequences.iter().map(|sequence| sequence.grouped(group)).collect::<Vec<_>>();
@@ -86,6 +92,9 @@ fn check(sequences: &[GroupedQueries<'_>], rows: usize) -> Result<()> {
 }
 
 fn attend_tensors(queries: &Tensor, sequences: &[GroupedQueries<'_>]) -> Result<Tensor> {
+    if let Some(attended) = attend_rows(queries, sequences, 1)? {
+        return Ok(attended);
+    }
     let mut row = 0;
     let mut parts = Vec::with_capacity(sequences.len());
     for sequence in sequences.iter().flat_map(GroupedQueries::blocks) {
@@ -97,6 +106,29 @@ fn attend_tensors(queries: &Tensor, sequences: &[GroupedQueries<'_>]) -> Result<
         row += sequence.queries;
     }
     Tensor::cat(&parts, 0)
+}
+
+/// All rows at once by a kernel of an accelerator, where each has one query and there is such a kernel.
+#[cfg(feature = "cuda")]
+fn attend_rows(queries: &Tensor, sequences: &[GroupedQueries<'_>], group: usize) -> Result<Option<Tensor>> {
+    let mut rows = Vec::with_capacity(sequences.len());
+    for GroupedQueries { cache, queries, .. } in sequences {
+        let Store::Tensors { keys, values } = &cache.store else { return Ok(None) };
+        if *queries != 1 || cache.is_empty() {
+            return Ok(None);
+        }
+        rows.push(gpu::CacheRow { keys, values, len: cache.len() });
+    }
+    let Some(CacheShape { heads, head_dim, .. }) = sequences.first().map(|it| it.cache.shape) else { return Ok(None) };
+    if rows.len() != queries.dim(0)? {
+        return Ok(None);
+    }
+    gpu::attend(queries, &rows, gpu::CacheSizes { heads, head_dim }, group)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn attend_rows(_queries: &Tensor, _sequences: &[GroupedQueries<'_>], _group: usize) -> Result<Option<Tensor>> {
+    Ok(None)
 }
 
 // === impl SequenceQueries ===
@@ -161,7 +193,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        attention::{KvCacheConfig, KvCacheDtype},
+        attention::{KvCacheConfig, KvCacheDtype, extend_each},
         context::ComputeContext,
         cpu::detect::SimdLevel,
     };
@@ -251,6 +283,36 @@ mod tests {
         let blocks = |causal| queries(causal).blocks().map(|block| block.queries);
         assert_eq!(blocks(false).collect::<Vec<_>>(), [2048, 2048, 904]);
         assert_eq!(blocks(true).collect::<Vec<_>>(), [5000]);
+        Ok(())
+    }
+
+    #[test]
+    fn caches_that_grow_together_hold_what_each_would_alone() -> Result<()> {
+        let plain = ComputeContext { kernels: None, ..ComputeContext::new(&Device::Cpu, DType::F32) };
+        for context in [ComputeContext::new(&Device::Cpu, DType::F32), plain] {
+            let config = KvCacheConfig { heads: 2, head_dim: 8, capacity: 6, dtype: KvCacheDtype::Full };
+            let caches = || (0..3).map(|_| KvCache::new(&config, &context)).collect::<Result<Vec<_>>>();
+            let (mut together, mut alone) = (caches()?, caches()?);
+            // They begin at different lengths.
+            for (at, cache) in together.iter_mut().chain(&mut alone).enumerate() {
+                let filled = numbers(at % 3 + 1, 16, at as f32 % 3.0)?;
+                cache.extend(&filled, &filled)?;
+            }
+            let (keys, values) = (numbers(3, 16, 5.0)?, numbers(3, 16, 6.0)?);
+            extend_each(&mut together.iter_mut().collect::<Vec<_>>(), &keys, &values)?;
+            for (row, cache) in alone.iter_mut().enumerate() {
+                cache.extend(&keys.narrow(0, row, 1)?, &values.narrow(0, row, 1)?)?;
+            }
+            let queries = numbers(3, 16, 7.0)?;
+            let seen = |caches: &[KvCache]| {
+                let sequences = caches.iter().map(|cache| SequenceQueries { cache, queries: 1, causal: true });
+                attend(&queries, &sequences.collect::<Vec<_>>())?.flatten_all()?.to_vec1::<f32>()
+            };
+            assert_eq!(together.iter().map(KvCache::len).collect::<Vec<_>>(), [2, 3, 4]);
+            assert_eq!(seen(&together)?, seen(&alone)?);
+            let mut few = together.iter_mut().take(2).collect::<Vec<_>>();
+            assert!(extend_each(&mut few, &keys, &values).is_err(), "a row too many");
+        }
         Ok(())
     }
 

@@ -3,6 +3,8 @@
 use candle_core::{Result, Tensor};
 use half::f16;
 
+#[cfg(feature = "cuda")]
+use crate::gpu;
 use crate::{
     context::ComputeContext,
     cpu::{
@@ -19,6 +21,48 @@ pub struct KvCache {
     pub(super) store: Store,
     pub(super) shape: CacheShape,
     pub(super) len: usize,
+}
+
+/// Appends as many positions to each of several caches: `keys` and `values` are `[all positions, heads * head_dim]`, cache after
+/// cache. One for each an accelerator writes all at once.
+pub fn extend_each(caches: &mut [&mut KvCache], keys: &Tensor, values: &Tensor) -> Result<()> {
+    let (rows, each) = (keys.dim(0)?, keys.dim(0)? / caches.len().max(1));
+    if each * caches.len() != rows {
+        candle_core::bail!("{rows} positions for {} caches", caches.len());
+    }
+    if each == 1 && extend_rows(caches, keys, values)? {
+        caches.iter_mut().for_each(|cache| cache.len += 1);
+        return Ok(());
+    }
+    for (at, cache) in caches.iter_mut().enumerate() {
+        cache.extend(&keys.narrow(0, at * each, each)?, &values.narrow(0, at * each, each)?)?;
+    }
+    Ok(())
+}
+
+/// Whether a kernel of an accelerator wrote all of them.
+#[cfg(feature = "cuda")]
+fn extend_rows(caches: &[&mut KvCache], keys: &Tensor, values: &Tensor) -> Result<bool> {
+    let Some(CacheShape { heads, head_dim, .. }) = caches.first().map(|cache| cache.shape) else { return Ok(false) };
+    let mut rows = Vec::with_capacity(caches.len());
+    for cache in caches {
+        let Store::Tensors { keys, values } = &cache.store else { return Ok(false) };
+        let fits = (cache.shape.heads, cache.shape.head_dim) == (heads, head_dim) && cache.len < cache.shape.capacity;
+        if !fits {
+            return Ok(false);
+        }
+        rows.push(gpu::CacheRow { keys, values, len: cache.len });
+    }
+    let sizes = gpu::CacheSizes { heads, head_dim };
+    if keys.dims() != [caches.len(), heads * head_dim] || values.dims() != keys.dims() {
+        return Ok(false);
+    }
+    gpu::extend(keys, values, &rows, sizes, caches[0].shape.scale())
+}
+
+#[cfg(not(feature = "cuda"))]
+fn extend_rows(_caches: &[&mut KvCache], _keys: &Tensor, _values: &Tensor) -> Result<bool> {
+    Ok(false)
 }
 
 /// The sizes of a cache, and how exactly it keeps what it holds.

@@ -7,6 +7,6 @@ mod relative;
 mod slots;
 
 pub use attend::{SequenceQueries, attend, attend_grouped};
-pub use kv_cache::{KvCache, KvCacheConfig, KvCacheDtype};
+pub use kv_cache::{KvCache, KvCacheConfig, KvCacheDtype, extend_each};
 pub use relative::{RelativeAttention, RelativeRows};
 pub use slots::{Slot, SlotConfig, Slots};

@@ -7,7 +7,7 @@ use candle_core::{Result, Tensor};
 
 use super::{
     attend::SequenceQueries,
-    kv_cache::{KvCache, KvCacheConfig},
+    kv_cache::{KvCache, KvCacheConfig, extend_each},
 };
 use crate::context::ComputeContext;
 
@@ -150,6 +150,10 @@ impl Slots {
 
     /// Adds a layer's keys and values of new tokens, `[all tokens, width]`, to their slots.
     pub fn extend(&mut self, layer: usize, rows: &[(&Slot, &[u32])], keys: &Tensor, values: &Tensor) -> Result<()> {
+        if rows.iter().all(|(_, tokens)| tokens.len() == 1) {
+            let places = rows.iter().map(|(slot, _)| slot.0).collect::<Vec<_>>();
+            return extend_each(&mut self.in_order(layer, &places)?, keys, values);
+        }
         let mut first = 0;
         for (slot, tokens) in rows {
             let of_row = |x: &Tensor| x.narrow(0, first, tokens.len());
@@ -157,6 +161,16 @@ impl Slots {
             first += tokens.len();
         }
         Ok(())
+    }
+
+    /// A layer's caches of these slots, of which none is twice among them.
+    fn in_order(&mut self, layer: usize, places: &[usize]) -> Result<Vec<&mut KvCache>> {
+        let mut all: Vec<_> = self.slots.iter_mut().map(|slot| slot.self_attention.get_mut(layer)).collect();
+        let take = |&place: &usize| {
+            let cache = all.get_mut(place).and_then(Option::take);
+            cache.ok_or_else(|| candle_core::Error::msg(format!("slot {place} is not there, or was given twice")))
+        };
+        places.iter().map(take).collect()
     }
 
     /// For [`super::attend()`]: every new token sees those before it.

@@ -7,7 +7,7 @@ use super::{
     sequence::{HeadShape, Sequence},
 };
 use crate::{
-    attention::{SequenceQueries, attend_grouped},
+    attention::{SequenceQueries, attend_grouped, extend_each},
     linear::{Epilogue, Linear},
     rope::Rotation,
     weights::{Bias, Loaded, Loader},
@@ -52,10 +52,7 @@ impl GroupedAttention {
         let keys = rotation.apply(&all.narrow(1, inner, of_keys)?)?;
         let values = all.narrow(1, inner + of_keys, of_keys)?;
         let count = normed.dim(0)? / sequences.len().max(1);
-        for (number, sequence) in sequences.iter_mut().enumerate() {
-            let of_sequence = |x: &Tensor| x.narrow(0, number * count, count);
-            sequence.caches[layer].extend(&of_sequence(&keys)?, &of_sequence(&values)?)?;
-        }
+        extend_each(&mut sequences.iter_mut().map(|it| &mut it.caches[layer]).collect::<Vec<_>>(), &keys, &values)?;
         let seen = sequences.iter().map(|sequence| SequenceQueries {
             cache: &sequence.caches[layer],
             queries: count,

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use candle_core::DType;
 use rayon::prelude::*;
 
 use crate::cpu::{bytes::bytes_of, element::Element};
@@ -53,6 +54,20 @@ impl WeightData {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// As they lie there.
+    pub fn bytes(&self) -> &Bytes {
+        let (Self::F32(bytes) | Self::F16(bytes) | Self::Bf16(bytes)) = self;
+        bytes
+    }
+
+    pub fn dtype(&self) -> DType {
+        match self {
+            Self::F32(_) => DType::F32,
+            Self::F16(_) => DType::F16,
+            Self::Bf16(_) => DType::BF16,
+        }
     }
 
     /// Some of them, where they lie.

@@ -4,7 +4,7 @@ use candle_core::{Result, Tensor};
 
 use crate::nn::{
     ComputeContext,
-    attention::{KvCache, KvCacheConfig, SequenceQueries, attend},
+    attention::{KvCache, KvCacheConfig, SequenceQueries, attend, extend_each},
 };
 
 /// One sequence as the backbone remembers it.
@@ -46,9 +46,6 @@ pub(super) fn attend_causally(
     sequences: &mut [&mut Sequence],
 ) -> Result<Tensor> {
     let count = queries.dim(0)? / sequences.len().max(1);
-    for (at, sequence) in sequences.iter_mut().enumerate() {
-        let of_sequence = |x: &Tensor| x.narrow(0, at * count, count);
-        sequence.caches[layer].extend(&of_sequence(keys)?, &of_sequence(values)?)?;
-    }
+    extend_each(&mut sequences.iter_mut().map(|it| &mut it.caches[layer]).collect::<Vec<_>>(), keys, values)?;
     attend(queries, &sequences.iter().map(|sequence| sequence.last(layer, count)).collect::<Vec<_>>())
 }

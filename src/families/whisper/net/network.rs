@@ -1,6 +1,6 @@
 //! The network as a whole.
 
-use candle_core::{DType, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 
 use super::{
     decoder::{self, Decoder},
@@ -94,12 +94,11 @@ impl Net {
         }
         self.threads.install(|| {
             let hidden = self.decoder.forward(slots, rows, &mut |_, _| Ok(()))?;
-            let last = rows.iter().scan(0, |end, (_, tokens)| {
-                *end += tokens.len() as u32;
-                Some(*end - 1)
-            });
-            let last = Tensor::from_iter(last, hidden.device())?;
-            self.decoder.logits(&hidden.index_select(&last, 0)?)?.to_dtype(DType::F32)?.to_vec2()
+            let last = match rows.iter().all(|(_, tokens)| tokens.len() == 1) {
+                true => hidden,
+                false => hidden.index_select(&last_of(rows, hidden.device())?, 0)?,
+            };
+            self.decoder.logits(&last)?.to_dtype(DType::F32)?.to_vec2()
         })
     }
 
@@ -122,6 +121,15 @@ impl Net {
         slots.rewind(slot, before);
         alignment
     }
+}
+
+/// Where among all tokens the last one of each row is.
+fn last_of(rows: &[(&Slot, &[u32])], device: &Device) -> Result<Tensor> {
+    let last = rows.iter().scan(0, |end, (_, tokens)| {
+        *end += tokens.len() as u32;
+        Some(*end - 1)
+    });
+    Tensor::from_iter(last, device)
 }
 
 impl std::fmt::Debug for Net {

@@ -151,6 +151,11 @@ impl Row {
         !self.request.has_room()
     }
 
+    /// Nothing more is made for it.
+    pub fn give_up(&mut self, error: RequestError) {
+        self.failure = Some(error);
+    }
+
     /// Whether there is nothing left to do for it.
     pub fn is_over(&self) -> bool {
         self.failure.is_some() || self.transcription.is_over() || self.request.over().is_some()

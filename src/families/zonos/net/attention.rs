@@ -5,7 +5,7 @@ use candle_core::{Result, Tensor};
 use super::{super::config::BackboneConfig, sequence::Sequence};
 use crate::nn::{
     ComputeContext, Epilogue, LayerNorm, Linear, Rotation,
-    attention::{KvCacheConfig, KvCacheDtype, SequenceQueries, attend_grouped},
+    attention::{KvCacheConfig, KvCacheDtype, SequenceQueries, attend_grouped, extend_each},
     swiglu,
     weights::{Bias, Loaded, Loader, WeightError},
 };
@@ -84,10 +84,8 @@ impl Attention {
         let keys = rotation.apply(&all.narrow(1, inner, of_keys)?)?;
         let values = all.narrow(1, inner + of_keys, of_keys)?;
         let count = x.dim(0)? / sequences.len().max(1);
-        for (number, sequence) in sequences.iter_mut().enumerate() {
-            let of_sequence = |x: &Tensor| x.narrow(0, number * count, count);
-            sequence.cache_mut(at)?.extend(&of_sequence(&keys)?, &of_sequence(&values)?)?;
-        }
+        let mut caches = sequences.iter_mut().map(|sequence| sequence.cache_mut(at)).collect::<Result<Vec<_>>>()?;
+        extend_each(&mut caches, &keys, &values)?;
         let mut seen = Vec::with_capacity(sequences.len());
         for sequence in sequences.iter() {
             seen.push(SequenceQueries { cache: sequence.cache(at)?, queries: count, causal: true });

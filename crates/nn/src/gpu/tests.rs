@@ -1,0 +1,152 @@
+//! The kernels, on the device of the stand-in driver, which runs their source on the CPU, beside candle's operations there. Only
+//! our own kernels compute on it: what is compared comes from the host as it is.
+
+use candle_core::{DType, Device, Result, Tensor};
+use half::{bf16, f16};
+
+use super::{CacheRow, CacheSizes, attend, decode::ROWS, extend, finish};
+use crate::{
+    attention::{KvCache, KvCacheConfig, KvCacheDtype, SequenceQueries, attend_grouped},
+    context::ComputeContext,
+};
+
+const TYPES: [(DType, f32); 3] = [(DType::F32, 1e-5), (DType::F16, 4e-3), (DType::BF16, 3e-2)];
+
+fn numbers(count: usize, seed: f32) -> Vec<f32> {
+    (0..count).map(|i| (i as f32 * 0.37 + seed).sin() * 2.0).collect()
+}
+
+/// The same on the CPU, rounded to a type, and on the device.
+fn pair(shape: &[usize], seed: f32, dtype: DType, device: &Device) -> Result<(Tensor, Tensor)> {
+    pair_of(&Tensor::from_vec(numbers(shape.iter().product(), seed), shape, &Device::Cpu)?, dtype, device)
+}
+
+fn pair_of(x: &Tensor, dtype: DType, device: &Device) -> Result<(Tensor, Tensor)> {
+    let (data, shape) = (x.flatten_all()?.to_vec1::<f32>()?, x.dims());
+    let here = x.to_dtype(dtype)?.to_dtype(DType::F32)?;
+    let there = match dtype {
+        DType::F16 => Tensor::from_vec(data.into_iter().map(f16::from_f32).collect::<Vec<_>>(), shape, device)?,
+        DType::BF16 => Tensor::from_vec(data.into_iter().map(bf16::from_f32).collect::<Vec<_>>(), shape, device)?,
+        _ => Tensor::from_vec(data, shape, device)?,
+    };
+    Ok((here, there))
+}
+
+/// To the host as it is: a device that computes nothing cannot convert it.
+fn here(x: &Tensor) -> Result<Vec<f32>> {
+    let x = x.flatten_all()?;
+    Ok(match x.dtype() {
+        DType::F16 => x.to_vec1::<f16>()?.into_iter().map(f16::to_f32).collect(),
+        DType::BF16 => x.to_vec1::<bf16>()?.into_iter().map(bf16::to_f32).collect(),
+        _ => x.to_vec1::<f32>()?,
+    })
+}
+
+fn assert_close(found: &Tensor, expected: &Tensor, tolerance: f32, what: &str) -> Result<()> {
+    let (found, expected) = (here(found)?, here(expected)?);
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (at, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        let most = tolerance * expected.abs().max(1.0);
+        assert!((found - expected).abs() <= most, "{what}, {at}: {found}, not {expected}");
+    }
+    Ok(())
+}
+
+/// Caches that grow by the kernel and are read by it, for rows of very different lengths, more than a launch takes, out of wider
+/// rows as a fused projection leaves them.
+#[test]
+fn rows_attend_to_what_they_and_their_past_wrote() -> Result<()> {
+    let device = Device::new_cuda_with_stream(0)?;
+    let (heads, group, head_dim) = (2, 3, 32);
+    let (width, queries_width) = (heads * head_dim, heads * group * head_dim);
+    let sizes = CacheSizes { heads, head_dim };
+    for (dtype, tolerance) in TYPES {
+        let context = ComputeContext { kernels: None, ..ComputeContext::new(&Device::Cpu, DType::F32) };
+        let rows = ROWS + 3;
+        let lengths: Vec<usize> = (0..rows).map(|row| row * row % 70).collect();
+        let mut own = Vec::new();
+        let mut plain = Vec::new();
+        for (row, &len) in lengths.iter().enumerate() {
+            let capacity = len + 1 + row % 5;
+            let config = KvCacheConfig { heads, head_dim, capacity, dtype: KvCacheDtype::Full };
+            plain.push(KvCache::new(&config, &context)?);
+            let zeros = || Tensor::zeros((heads, capacity, head_dim), dtype, &device);
+            own.push((zeros()?, zeros()?));
+        }
+        for step in 0..=lengths.iter().copied().max().unwrap_or(0) {
+            let live: Vec<usize> = (0..rows).filter(|row| step <= lengths[*row]).collect();
+            // Keys and values beside what is neither.
+            let seed = step as f32;
+            let (here, there) = pair(&[live.len(), 3 * width], seed, dtype, &device)?;
+            for (at, &row) in live.iter().enumerate() {
+                let part = |from: usize| here.narrow(0, at, 1)?.narrow(1, from, width)?.contiguous();
+                plain[row].extend(&part(width)?, &part(2 * width)?)?;
+            }
+            let caches: Vec<_> = live.iter().map(|&row| row_of(&own[row], step)).collect();
+            // Keys as a rotation leaves them, in rows of their own.
+            let (_, keys) = pair_of(&here.narrow(1, width, width)?, dtype, &device)?;
+            let values = there.narrow(1, 2 * width, width)?;
+            assert!(extend(&keys, &values, &caches, sizes, 1.0 / (head_dim as f64).sqrt())?);
+        }
+        let (queries_here, queries_there) = pair(&[rows, queries_width + 8], 7.0, dtype, &device)?;
+        let queries_here = queries_here.narrow(1, 8, queries_width)?.contiguous()?;
+        let caches: Vec<_> = own.iter().zip(&lengths).map(|(cache, len)| row_of(cache, len + 1)).collect();
+        let found = attend(&queries_there.narrow(1, 8, queries_width)?, &caches, sizes, group)?.expect("it fits");
+        let sequence = |cache| SequenceQueries { cache, queries: 1, causal: true };
+        let expected = attend_grouped(&queries_here, &plain.iter().map(sequence).collect::<Vec<_>>(), group)?;
+        assert_close(&found, &expected, tolerance, &format!("{dtype:?}"))?;
+    }
+    Ok(())
+}
+
+fn row_of((keys, values): &(Tensor, Tensor), len: usize) -> CacheRow<'_> {
+    CacheRow { keys, values, len }
+}
+
+#[test]
+fn sums_are_finished_in_place() -> Result<()> {
+    let device = Device::new_cuda_with_stream(0)?;
+    for (dtype, tolerance) in TYPES {
+        for (rows, columns) in [(1, 40), (3, 1500)] {
+            let (bias_here, bias) = pair(&[columns], 1.0, dtype, &device)?;
+            let (add_here, add) = pair(&[rows, columns], 2.0, dtype, &device)?;
+            for case in 0..6 {
+                let (sums_here, sums) = pair(&[rows, columns], 3.0, dtype, &device)?;
+                let (biased, gelu, added) = (case % 2 == 1, case / 2 == 1, case / 2 == 2);
+                let done = finish(&sums, biased.then_some(&bias), gelu, added.then_some(&add))?;
+                assert!(done);
+                let mut expected = sums_here;
+                if biased {
+                    expected = expected.broadcast_add(&bias_here)?;
+                }
+                if gelu {
+                    expected = expected.gelu_erf()?;
+                }
+                if added {
+                    expected = (expected + &add_here)?;
+                }
+                assert_close(&sums, &expected, tolerance, &format!("{dtype:?}, {rows} rows, case {case}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_the_kernels_do_not_do_is_left_to_others() -> Result<()> {
+    let device = Device::new_cuda_with_stream(0)?;
+    let zeros = |shape: (usize, usize, usize), dtype| Tensor::zeros(shape, dtype, &device);
+    // A head that is no multiple of what is read at once, one sequence too long for the memory of a block, an unknown type.
+    for (head_dim, len, dtype) in [(20, 4, DType::F16), (64, 20_000, DType::F16), (64, 4, DType::F64)] {
+        let (keys, values) = (zeros((1, len, head_dim), dtype)?, zeros((1, len, head_dim), dtype)?);
+        let queries = Tensor::zeros((1, head_dim), dtype, &device)?;
+        let rows = [CacheRow { keys: &keys, values: &values, len }];
+        assert!(
+            attend(&queries, &rows, CacheSizes { heads: 1, head_dim }, 1)?.is_none(),
+            "{head_dim}, {len}, {dtype:?}"
+        );
+    }
+    let here = Tensor::zeros((2, 4), DType::F32, &Device::Cpu)?;
+    assert!(!finish(&here, None, false, None)?);
+    Ok(())
+}

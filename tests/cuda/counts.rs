@@ -1,0 +1,91 @@
+//! What a load and a step of the decoder ask of a GPU. The numbers are what holds today; `docs/gpu.md` says how far they are
+//! from the goal. One that changed is a change of what a GPU has to do: if it fell it is written down here, so that it stays.
+
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
+
+use crate::{
+    page::{Count, Step},
+    server::{HOPPER, Running, Setup},
+};
+
+/// Bytes of a row's logits.
+const LOGITS: u64 = 4 * 1078;
+
+/// What is asked of a device for one token of every row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Work {
+    products: u64,
+    /// Kernels beside them, copies and fills within the device.
+    launches: u64,
+    allocations: u64,
+    /// Copies from the host.
+    to_device: u64,
+    /// Waits for the device, beside the one for what comes to the host.
+    syncs: u64,
+}
+
+#[tokio::test]
+async fn one_context_and_one_stream_serve_all_that_the_process_does() {
+    let running = Setup::new(&[HOPPER]).start();
+    running.load().await;
+    for _ in 0..2 {
+        assert_eq!(running.ask().await.0, 200);
+    }
+    assert_eq!(running.page.count(Count::Contexts), 1);
+    assert_eq!(running.page.count(Count::Streams), 1);
+    assert_eq!(running.page.count(Count::Events), 0, "what is in order on one stream needs no events");
+}
+
+#[tokio::test]
+async fn a_load_copies_what_the_model_holds_once() {
+    let running = Setup::new(&[HOPPER]).env("SCONCE_MODELS__M__WARM_UP", "false").start();
+    running.load().await;
+    let page = &running.page;
+    assert_eq!(page.count(Count::ToDeviceBytes), page.held(0), "halves travel as halves");
+    assert_eq!(page.count(Count::Launches), 0, "nothing is rounded there");
+    assert_eq!(page.count(Count::Allocations), page.count(Count::ToDevice));
+    assert_eq!(page.most(0), page.held(0), "nothing is there for a while");
+}
+
+/// As much for eight rows as for one: nothing is done row by row.
+#[tokio::test]
+async fn a_step_of_the_decoder() {
+    let running = Setup::new(&[HOPPER]).start();
+    running.load().await;
+    let expected = Work { products: 25, launches: 53, allocations: 54, to_device: 4, syncs: 0 };
+    assert_eq!(usual(&running, 1).await, expected);
+    assert_eq!(usual(&running, 8).await, expected);
+}
+
+/// What most steps ask in which so many callers are at once in the decoder.
+async fn usual(running: &Running, callers: usize) -> Work {
+    let before = running.page.steps();
+    let answers = join_all((0..callers).map(|_| running.ask())).await;
+    for (status, body) in answers {
+        assert_eq!(status, 200, "{body}");
+    }
+    let steps = running.page.steps_since(before);
+    let mut kinds = BTreeMap::<Work, usize>::new();
+    for step in steps.iter().filter(|step| step.bytes == LOGITS * callers as u64) {
+        *kinds.entry(Work::of(step)).or_default() += 1;
+    }
+    let (usual, times) = kinds.into_iter().max_by_key(|(_, times)| *times).expect("no step was for all of them");
+    assert!(times > 100, "only {times} steps were of a kind");
+    usual
+}
+
+// === impl Work ===
+
+impl Work {
+    fn of(step: &Step) -> Self {
+        Self {
+            products: step.of(Count::Products),
+            launches: step.of(Count::Launches),
+            allocations: step.of(Count::Allocations),
+            to_device: step.of(Count::ToDevice),
+            syncs: step.of(Count::Syncs),
+        }
+    }
+}

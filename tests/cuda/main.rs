@@ -1,0 +1,10 @@
+//! The program built for CUDA, on a machine without a GPU: against a driver that computes nothing and counts what it is asked
+//! (`stand_in`). `.ci/cuda count` builds both and runs these.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod counts;
+mod faults;
+mod page;
+mod server;

@@ -1,0 +1,94 @@
+//! The program on cards of the stand-in driver, with a small Whisper.
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    page::{Card, Page},
+    support::{
+        Server, ServerBuilder, recording,
+        whisper::{self, Numbers, Size},
+    },
+};
+
+/// Its decoder has the layers of large-v3-turbo. What is counted does not depend on how wide they are.
+pub const SIZE: Size = Size { width: 64, heads: 2, layers: 4, numbers: Numbers::F16 };
+/// Bytes that it is weighed with at least: its weights.
+pub const SIZE_IN_MEMORY: u64 = 1_100_000;
+pub const HOPPER: Card = Card { capability: 90, memory: 4 << 30, width: 5120 };
+/// One pass over a recording, as speech is one: the driver computes nothing, so that all that is said would be doubted.
+const ONE_PASS: [(&str, &str); 6] = [
+    ("temperature", "0"),
+    ("language", "en"),
+    ("without_timestamps", "true"),
+    ("compression_ratio_threshold", "null"),
+    ("logprob_threshold", "null"),
+    ("no_speech_threshold", "null"),
+];
+
+/// A server that is yet to start, and what it needs.
+pub struct Setup {
+    pub page: Page,
+    pub builder: ServerBuilder,
+    folder: TempDir,
+}
+
+/// One that runs.
+pub struct Running {
+    pub page: Page,
+    pub server: Server,
+    _folder: TempDir,
+}
+
+// === impl Setup ===
+
+impl Setup {
+    /// `m` is the model, in halves as an accelerator has it.
+    pub fn new(cards: &[Card]) -> Self {
+        let (page, folder) = (Page::new(cards), TempDir::new().unwrap());
+        whisper::write(folder.path(), SIZE);
+        let builder = Server::builder()
+            .env("CUDA_STAND_IN", &page.path().display().to_string())
+            .env("LD_LIBRARY_PATH", &libraries())
+            .env("SCONCE_MODELS__M__SOURCE", &format!("file:{}", folder.path().display()))
+            .env("SCONCE_RUNTIME__DEVICE", "auto")
+            .env("SCONCE_RUNTIME__MAX_BATCH", "8");
+        Self { page, builder, folder }
+    }
+
+    pub fn env(self, name: &str, value: &str) -> Self {
+        Self { builder: self.builder.env(name, value), ..self }
+    }
+
+    pub fn start(self) -> Running {
+        Running { server: self.builder.spawn(), page: self.page, _folder: self.folder }
+    }
+}
+
+// === impl Running ===
+
+impl Running {
+    pub async fn load(&self) {
+        let answer = self.server.post_json("/download-models", &json!({"models": ["m"], "wait": 100})).await;
+        assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
+        self.server.until_status_of("m", "ready").await;
+    }
+
+    pub async fn unload(&self) {
+        let answer = self.server.post_json("/models/m/unload", &json!({"wait": 100})).await;
+        assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
+        self.server.until_status_of("m", "not_loaded").await;
+    }
+
+    /// A window of sound, of which the model says as much as it can.
+    pub async fn ask(&self) -> (u16, Value) {
+        let answer = self.server.transcribe(recording("good-morning.flac"), "m", &ONE_PASS).await;
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+}
+
+/// Where the stand-in's libraries lie: this program was started with them too.
+#[expect(clippy::disallowed_methods, reason = "a test is told by its caller where the stand-in is")]
+fn libraries() -> String {
+    std::env::var("LD_LIBRARY_PATH").expect("LD_LIBRARY_PATH names the libraries of the stand-in; see .ci/cuda")
+}

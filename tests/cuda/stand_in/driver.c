@@ -1,0 +1,309 @@
+// In place of a driver of NVIDIA's: device memory is memory of the host, of all kernels only our own compute, and all that is
+// asked for is counted. What is not here answers that it is not supported (see `build`).
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "stand_in.h"
+
+static struct page *page;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+// Of the last step.
+static uint64_t before[COUNTS];
+static int lost;
+
+__attribute__((constructor)) static void map_page(void)
+{
+    const char *path = getenv("CUDA_STAND_IN");
+    int file = path ? open(path, O_RDWR) : -1;
+    if (file >= 0) page = mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (file < 0 || page == MAP_FAILED) {
+        // Alone, one card that has everything, and computes what it can.
+        page = calloc(1, sizeof *page);
+        page->devices = 1;
+        page->capability[0] = 90;
+        page->driver = 13000;
+        page->memory[0] = 80ull << 30;
+        page->width[0] = 5120;
+        page->compute = 1;
+    }
+    if (file >= 0) close(file);
+}
+
+static void add(enum count what, uint64_t times)
+{
+    page->counts[what] += times;
+}
+
+void count(enum count what, uint64_t times)
+{
+    pthread_mutex_lock(&lock);
+    add(what, times);
+    pthread_mutex_unlock(&lock);
+}
+
+int launched(enum count what)
+{
+    pthread_mutex_lock(&lock);
+    add(what, 1);
+    if (page->lose_after && --page->lose_after == 0) lost = 1;
+    int answer = lost ? ILLEGAL_ADDRESS : OK;
+    pthread_mutex_unlock(&lock);
+    return answer;
+}
+
+// Real drivers answer almost nothing once a context is lost.
+static int alive(void)
+{
+    return lost ? ILLEGAL_ADDRESS : OK;
+}
+
+static void end_step(uint64_t bytes)
+{
+    struct step *step = &page->step[page->steps % STEPS];
+    step->bytes = bytes;
+    for (int what = 0; what < COUNTS; what++) step->counts[what] = page->counts[what] - before[what];
+    memcpy(before, page->counts, sizeof before);
+    page->steps++;
+}
+
+// === devices ===
+
+int cuInit(unsigned flags) { return OK; }
+int cuDriverGetVersion(int *version) { *version = (int)page->driver; return OK; }
+int cuDeviceGetCount(int *devices) { *devices = (int)page->devices; return OK; }
+
+int cuDeviceGet(int *device, int number)
+{
+    if (number < 0 || (uint64_t)number >= page->devices) return 101; // CUDA_ERROR_INVALID_DEVICE
+    *device = number;
+    return OK;
+}
+
+int cuDeviceGetName(char *name, int length, int device)
+{
+    snprintf(name, length, "a stand-in");
+    return OK;
+}
+
+int cuDeviceTotalMem_v2(size_t *bytes, int device) { *bytes = page->memory[device]; return OK; }
+
+int cuDeviceGetAttribute(int *value, int attribute, int device)
+{
+    switch (attribute) {
+    case 75: *value = (int)page->capability[device] / 10; return OK; // COMPUTE_CAPABILITY_MAJOR
+    case 76: *value = (int)page->capability[device] % 10; return OK; // COMPUTE_CAPABILITY_MINOR
+    case 37: *value = (int)page->width[device]; return OK;           // GLOBAL_MEMORY_BUS_WIDTH
+    default: *value = 1; return OK;                                  // among them MEMORY_POOLS_SUPPORTED
+    }
+}
+
+// === contexts ===
+
+static int retained[DEVICES];
+static __thread void *current;
+
+// A context is the number of its device, and not null.
+static int device_of_context(void) { return current ? (int)((uintptr_t)current >> 12) - 1 : 0; }
+
+int cuDevicePrimaryCtxRetain(void **context, int device)
+{
+    pthread_mutex_lock(&lock);
+    if (retained[device]++ == 0) add(CONTEXTS, 1);
+    pthread_mutex_unlock(&lock);
+    *context = (void *)((uintptr_t)(device + 1) << 12);
+    return alive();
+}
+
+int cuDevicePrimaryCtxRelease_v2(int device)
+{
+    pthread_mutex_lock(&lock);
+    retained[device]--;
+    pthread_mutex_unlock(&lock);
+    return OK;
+}
+
+int cuCtxGetCurrent(void **context) { *context = current; return OK; }
+int cuCtxSetCurrent(void *context) { current = context; return alive(); }
+int cuCtxGetDevice(int *device) { *device = device_of_context(); return OK; }
+int cuCtxSynchronize(void) { count(SYNCS, 1); return alive(); }
+
+// === memory ===
+
+// Before every allocation.
+struct header {
+    size_t bytes;
+    int device;
+};
+enum { HEADER = 256 };
+
+static int allocate(void **at, size_t bytes)
+{
+    int device = device_of_context(), answer = alive();
+    pthread_mutex_lock(&lock);
+    add(ALLOCATIONS, 1);
+    if (!answer && page->held[device] + bytes > page->memory[device]) answer = OUT_OF_MEMORY;
+    struct header *header = answer ? NULL : calloc(1, bytes + HEADER);
+    if (header) {
+        *header = (struct header){bytes, device};
+        *at = (char *)header + HEADER;
+        page->held[device] += bytes;
+        if (page->held[device] > page->most[device]) page->most[device] = page->held[device];
+        if (page->held[device] > page->reserved[device]) page->reserved[device] = page->held[device];
+    } else if (!answer) {
+        answer = OUT_OF_MEMORY;
+    }
+    pthread_mutex_unlock(&lock);
+    return answer;
+}
+
+static int release(void *at)
+{
+    struct header *header = (struct header *)((char *)at - HEADER);
+    pthread_mutex_lock(&lock);
+    add(FREES, 1);
+    page->held[header->device] -= header->bytes;
+    pthread_mutex_unlock(&lock);
+    free(header);
+    return alive();
+}
+
+int cuMemAllocAsync(void **at, size_t bytes, void *stream) { return allocate(at, bytes); }
+int cuMemAlloc_v2(void **at, size_t bytes) { return allocate(at, bytes); }
+int cuMemFreeAsync(void *at, void *stream) { return release(at); }
+int cuMemFree_v2(void *at) { return release(at); }
+
+int cuMemGetInfo_v2(size_t *free, size_t *total)
+{
+    int device = device_of_context();
+    count(ASKED, 1);
+    *total = page->memory[device];
+    *free = page->reserved[device] < *total ? *total - page->reserved[device] : 0;
+    return alive();
+}
+
+// A pool is the number of its device, and not null. It gives nothing back unless it is told to.
+
+static int device_of_pool(void *pool) { return (int)((uintptr_t)pool >> 20) - 1; }
+
+int cuDeviceGetDefaultMemPool(void **pool, int device) { *pool = (void *)((uintptr_t)(device + 1) << 20); return alive(); }
+int cuMemPoolSetAttribute(void *pool, int attribute, void *value) { return alive(); }
+
+int cuMemPoolGetAttribute(void *pool, int attribute, void *value)
+{
+    int device = device_of_pool(pool);
+    switch (attribute) {
+    case 5: *(uint64_t *)value = page->reserved[device]; return alive(); // RESERVED_MEM_CURRENT
+    case 7: *(uint64_t *)value = page->held[device]; return alive();     // USED_MEM_CURRENT
+    default: return INVALID_VALUE;
+    }
+}
+
+int cuMemPoolTrimTo(void *pool, size_t bytes)
+{
+    int device = device_of_pool(pool);
+    pthread_mutex_lock(&lock);
+    add(TRIMS, 1);
+    page->reserved[device] = page->held[device] > bytes ? page->held[device] : bytes;
+    pthread_mutex_unlock(&lock);
+    return alive();
+}
+
+static int copy_to_device(void *to, const void *from, size_t bytes)
+{
+    int answer = alive();
+    if (!answer) memcpy(to, from, bytes);
+    pthread_mutex_lock(&lock);
+    add(TO_DEVICE, 1);
+    add(TO_DEVICE_BYTES, bytes);
+    pthread_mutex_unlock(&lock);
+    return answer;
+}
+
+static int copy_to_host(void *to, const void *from, size_t bytes)
+{
+    int answer = alive();
+    if (!answer) memcpy(to, from, bytes);
+    pthread_mutex_lock(&lock);
+    add(TO_HOST, 1);
+    add(TO_HOST_BYTES, bytes);
+    end_step(bytes);
+    pthread_mutex_unlock(&lock);
+    return answer;
+}
+
+int cuMemcpyHtoDAsync_v2(void *to, const void *from, size_t bytes, void *stream) { return copy_to_device(to, from, bytes); }
+int cuMemcpyHtoD_v2(void *to, const void *from, size_t bytes) { return copy_to_device(to, from, bytes); }
+int cuMemcpyDtoHAsync_v2(void *to, const void *from, size_t bytes, void *stream) { return copy_to_host(to, from, bytes); }
+int cuMemcpyDtoH_v2(void *to, const void *from, size_t bytes) { return copy_to_host(to, from, bytes); }
+
+int cuMemcpyDtoDAsync_v2(void *to, const void *from, size_t bytes, void *stream)
+{
+    int answer = launched(LAUNCHES);
+    if (!answer) memmove(to, from, bytes);
+    return answer;
+}
+
+int cuMemsetD8Async(void *at, unsigned char value, size_t bytes, void *stream)
+{
+    int answer = launched(LAUNCHES);
+    if (!answer) memset(at, value, bytes);
+    return answer;
+}
+
+// === kernels ===
+
+int cuModuleLoadData(void **module, const void *image) { count(MODULES, 1); *module = (void *)0x2000; return alive(); }
+int cuModuleUnload(void *module) { return OK; }
+int cuModuleGetFunction(void **function, void *module, const char *name) { *function = strdup(name); return alive(); }
+int cuFuncSetAttribute(void *function, int attribute, int value) { return alive(); }
+
+int cuLaunchKernel(void *function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,
+                   unsigned block_z, unsigned shared, void *stream, void **arguments, void **extra)
+{
+    int answer = launched(LAUNCHES);
+    if (!answer && page->compute) run_own_kernel(function, grid_x, grid_y, grid_z, block_x, block_y, block_z, arguments);
+    return answer;
+}
+
+// === streams and events ===
+
+int cuStreamCreate(void **stream, unsigned flags) { count(STREAMS, 1); *stream = (void *)0x4000; return alive(); }
+int cuStreamDestroy_v2(void *stream) { return OK; }
+int cuStreamSynchronize(void *stream) { count(SYNCS, 1); return alive(); }
+int cuStreamWaitEvent(void *stream, void *event, unsigned flags) { count(EVENTS, 1); return alive(); }
+int cuEventCreate(void **event, unsigned flags) { count(EVENTS, 1); *event = (void *)0x5000; return alive(); }
+int cuEventDestroy_v2(void *event) { return OK; }
+int cuEventRecord(void *event, void *stream) { count(EVENTS, 1); return alive(); }
+
+int cuStreamGetCaptureInfo_v3(void *stream, int *status, void *id, void *graph, void *nodes, void *edges, void *number)
+{
+    *status = 0;
+    return OK;
+}
+
+// === errors ===
+
+static const char *name_of(int error)
+{
+    switch (error) {
+    case OUT_OF_MEMORY: return "CUDA_ERROR_OUT_OF_MEMORY";
+    case ILLEGAL_ADDRESS: return "CUDA_ERROR_ILLEGAL_ADDRESS";
+    case NOT_SUPPORTED: return "CUDA_ERROR_NOT_SUPPORTED";
+    default: return "an error of the stand-in";
+    }
+}
+
+int cuGetErrorString(int error, const char **text) { *text = name_of(error); return OK; }
+int cuGetErrorName(int error, const char **text) { *text = name_of(error); return OK; }
+
+int not_supported(const char *function)
+{
+    fprintf(stderr, "the stand-in has no %s\n", function);
+    return NOT_SUPPORTED;
+}
