@@ -338,17 +338,17 @@ fn what_does_not_match_is_named() {
     let change =
         |change: fn(&mut Value, &mut Weights)| load("stage2", &["model.safetensors"], &exact(), change).unwrap_err();
     let error = change(|config, _| config["num_hidden_layers"] = 9.into());
-    assert!(error.contains("model.layers.2.input_layernorm.weight") && error.contains("it says 9"), "{error}");
+    assert!(error.contains(".input_layernorm.weight") && error.contains("it says 9"), "{error}");
     let error = change(|_, weights| weights.ignore("lm_head.weight"));
     assert!(error.contains("lm_head.weight is missing"), "{error}");
     let error = change(|config, _| config["num_attention_heads"] = 1.into());
     assert!(error.contains("num_key_value_heads"), "{error}");
     let error = change(|config, _| {
-        config["num_attention_heads"] = 16.into();
-        config["num_key_value_heads"] = 16.into();
+        let width = config["hidden_size"].clone();
+        (config["num_attention_heads"], config["num_key_value_heads"]) = (width.clone(), width);
         config["head_dim"] = Value::Null;
     });
-    assert!(error.contains("is 48 wide, where 16 heads"), "{error}");
+    assert!(error.contains("heads of as many numbers, an even count, are expected"), "{error}");
     let mut nothing = Weights::of([]);
     let config = StageConfig::from_json(serde_json::json!({"num_attention_heads": 2})).unwrap();
     let error = Llama::load(&mut Loader { weights: &mut nothing, context: &exact() }, &config.llama, None).unwrap_err();
