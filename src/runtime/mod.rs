@@ -7,6 +7,7 @@
 //!
 //! Nothing here knows a family: an [`Executor`] is given a closure that loads a [`Model`](crate::model::Model).
 
+#[cfg_attr(not(any(feature = "cuda", test)), expect(dead_code, reason = "only a build for CUDA has cards to look at"))]
 mod card;
 mod choice;
 mod config;
