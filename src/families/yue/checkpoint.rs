@@ -53,7 +53,7 @@ impl FinishedSections {
     /// `None`: it is of another song or another model, or damaged.
     pub fn read(checkpoint: &Checkpoint, identity: &SongIdentity) -> Option<Self> {
         let mut rest = checkpoint.0.clone();
-        if take(&mut rest, MAGIC.len())? != &MAGIC[..] || take(&mut rest, identity.len())? != &identity[..] {
+        if take(&mut rest, MAGIC.len())? != MAGIC[..] || take(&mut rest, identity.len())? != identity[..] {
             return None;
         }
         let sections = count(&mut rest)?;
