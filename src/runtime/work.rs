@@ -10,6 +10,7 @@ use crate::{
 
 /// A request of any task.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "few wait, and each is moved a few times")]
 pub enum Work {
     Transcribe(Box<Request<Transcribe>>),
     Synthesize(Box<Request<Synthesize>>),
