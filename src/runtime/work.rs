@@ -12,9 +12,9 @@ use crate::{
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "few wait, and each is moved a few times")]
 pub enum Work {
-    Transcribe(Box<Request<Transcribe>>),
-    Synthesize(Box<Request<Synthesize>>),
-    Convert(Box<Request<Convert>>),
+    Transcribe(Request<Transcribe>),
+    Synthesize(Request<Synthesize>),
+    Convert(Request<Convert>),
 }
 
 /// A task that an executor can run.
@@ -74,11 +74,11 @@ macro_rules! runnable {
     ($task:ident by $method:ident) => {
         impl Runnable for $task {
             fn wrap(request: Request<Self>) -> Work {
-                Work::$task(Box::new(request))
+                Work::$task(request)
             }
 
             fn unwrap(work: Work) -> Option<Request<Self>> {
-                if let Work::$task(request) = work { Some(*request) } else { None }
+                if let Work::$task(request) = work { Some(request) } else { None }
             }
 
             fn run(model: &mut dyn Model, requests: &mut Batch<'_, Self>) -> Result<(), Broken> {

@@ -122,7 +122,7 @@ impl<F: FnMut(Event)> Worker<F> {
     fn serve(&mut self, model: &mut dyn Model) -> Result<(), String> {
         loop {
             match self.queue.wait() {
-                Ok(Some(work)) => each!(work, request => self.batch(model, *request)?),
+                Ok(Some(work)) => each!(work, request => self.batch(model, request)?),
                 Ok(None) => {
                     let looked = catch_unwind(AssertUnwindSafe(|| model.look()));
                     self.verdict(model, looked)?;
