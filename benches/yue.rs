@@ -83,7 +83,7 @@ fn main() -> anyhow::Result<()> {
         Some(folder) => measure(&folder, &arguments),
         None => {
             let few = Arguments { steps: 2, frames: 2, blocks: 2, rounds: 1, ..arguments };
-            ours(|logits| small(logits), &few).map(drop)
+            ours(small, &few).map(drop)
         }
     }
 }
@@ -187,6 +187,9 @@ fn middle(rounds: usize, mut round: impl FnMut() -> Result<f64>) -> Result<f64> 
 
 // === the first stage ===
 
+/// A step of both sequences with a token: of each the logits of the next.
+type Pass<'a> = dyn Fn(u32, &mut [Sequence; 2]) -> Result<Vec<Vec<f32>>> + 'a;
+
 /// Seconds of a step: in one pass, and in two.
 fn stage1(llama: &Llama, arguments: &Arguments) -> anyhow::Result<(f64, f64)> {
     let prompt: Vec<u32> = (0..PROMPT as u32).map(|at| 3 + at * 97 % 30_000).collect();
@@ -196,7 +199,7 @@ fn stage1(llama: &Llama, arguments: &Arguments) -> anyhow::Result<(f64, f64)> {
         llama.read(&prompt[PROMPT - 1..], &mut untold)?;
         Ok([told, untold])
     };
-    let time = |pass: &dyn Fn(u32, &mut [Sequence; 2]) -> Result<Vec<Vec<f32>>>| {
+    let time = |pass: &Pass<'_>| {
         middle(arguments.rounds, || {
             let mut sequences = begin()?;
             let began = Instant::now();
