@@ -187,7 +187,7 @@ fn middle(rounds: usize, mut round: impl FnMut() -> Result<f64>) -> Result<f64> 
 
 // === the first stage ===
 
-/// The logits after each of two sequences that are given a token.
+/// A step of both sequences with a token: of each the logits of the next.
 type Pass<'a> = dyn Fn(u32, &mut [Sequence; 2]) -> Result<Vec<Vec<f32>>> + 'a;
 
 /// Seconds of a step: in one pass, and in two.

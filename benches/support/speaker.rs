@@ -160,6 +160,7 @@ fn listen(mut responses: Responses<Synthesize>) -> anyhow::Result<Heard> {
                 ensure!(sound.samples().iter().all(|sample| sample.is_finite()), "this is no sound");
                 seconds += sound.seconds();
             }
+            SpeechEvent::Stem(..) | SpeechEvent::Progress(_) | SpeechEvent::Checkpoint(_) => {}
             SpeechEvent::Done(summary) => {
                 let first = first.context("there was no sound")?;
                 return Ok(Heard { first, seconds, tokens: summary.tokens });
