@@ -355,7 +355,7 @@ def test_a_song_is_watched_heard_before_its_end_and_saved_by_its_sounds(serve, t
     expect(song.get_by_text("2 of 3 sections", exact=False)).to_be_visible()
     expect(song.get_by_text("about 2.0 s left", exact=False)).to_be_visible()
     song.get_by_role("button", name="Listen to what is there").click()
-    expect(song.locator(".player .time")).to_contain_text("0:00.8")
+    expect(song.locator(".player .time")).to_have_text(re.compile(r"/ 0:00\.[678]"))
     # It is there for who comes back to the page.
     opened.page.reload()
     expect(song.get_by_text("2 of 3 sections", exact=False)).to_be_visible()
@@ -369,7 +369,7 @@ def test_a_song_is_watched_heard_before_its_end_and_saved_by_its_sounds(serve, t
     song = sing.get_by_role("listitem").first
     saves = song.get_by_role("group", name="Save the song").get_by_role("button")
     expect(saves).to_have_text(["mix", "low", "high"])
-    expect(song.locator(".player .time")).to_contain_text("0:01.0")
+    expect(song.locator(".player .time")).to_have_text(re.compile(r"/ 0:0(0\.9|1\.[01])"))
     sizes = set()
     for stem in ["mix", "low", "high"]:
         with opened.page.expect_download() as download:

@@ -128,7 +128,9 @@ function song(id, forget) {
     hear();
   }
 
-  const sound = async (query = '') => (await ask(`v1/jobs/${id}/audio${query}`, {headers: {accept: '*/*'}})).blob();
+  async function sound(query = '') {
+    return (await ask(`v1/jobs/${id}/audio${query}`, {headers: {accept: '*/*'}})).blob();
+  }
 
   async function hear() {
     try {
