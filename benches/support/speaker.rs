@@ -116,7 +116,7 @@ fn load(folder: &Path, dtype: &str, threads: usize) -> anyhow::Result<Box<dyn Mo
     let listing: Vec<String> = files.names(PART).map(str::to_owned).collect();
     let family = FAMILIES.iter().find(|family| family.recognises_files(&listing) || family.recognises(&config));
     let family = family.context("no family knows these files")?;
-    let place = placer.place(&ModelName::known("benchmark"), *family, &Default::default())?.placement;
+    let place = placer.place(&ModelName::known("benchmark"), *family, &Default::default(), None)?.placement;
     Ok(family.load(&files, &place)?)
 }
 
