@@ -165,7 +165,6 @@ fn listen(mut responses: Responses<Synthesize>) -> anyhow::Result<Heard> {
                 let first = first.context("there was no sound")?;
                 return Ok(Heard { first, seconds, tokens: summary.tokens });
             }
-            SpeechEvent::Stem(..) | SpeechEvent::Progress(_) | SpeechEvent::Checkpoint(_) => {}
         }
     }
     anyhow::bail!("the answer broke off")
