@@ -10,7 +10,7 @@ use super::{
     choice::{Candidate, choose},
 };
 use crate::{
-    model::{DeviceChoice, DeviceId, Family, Placement, PlacementOverrides, Programs, ReferenceCache},
+    model::{DeviceChoice, DeviceId, Family, Placement, PlacementOverrides, Precision, Programs, ReferenceCache},
     speech::ModelName,
 };
 
@@ -79,14 +79,20 @@ impl Placer {
     pub fn check_dtype(&self, family: &dyn Family, overrides: &PlacementOverrides) -> Result<(), PlacementError> {
         let choice = overrides.dtype.unwrap_or(self.config.dtype);
         for device in self.candidates(overrides)? {
-            let known = family.dtypes(device);
-            let dtype = choice.of(known);
+            let known = self.dtypes(family, device);
+            let dtype = choice.of(&known);
             if !known.contains(&dtype) {
                 let known = known.iter().map(|dtype| dtype.as_str()).collect::<Vec<_>>().join(", ");
                 return Err(PlacementError::DType { dtype: dtype.as_str(), family: family.name(), known, device });
             }
         }
         Ok(())
+    }
+
+    /// What a family computes in on a device, the usual type first. Where that is bf16 and the device has none, the next is usual.
+    fn dtypes(&self, family: &dyn Family, device: DeviceId) -> Vec<Precision> {
+        let there = |dtype: &Precision| *dtype != Precision::Bf16 || self.devices.has_bf16(device);
+        family.dtypes(device).iter().copied().filter(there).collect()
     }
 
     /// Where this model is to live: where it lived before, else the fastest with room for the `need`, in bytes, and as long as
@@ -106,7 +112,7 @@ impl Placer {
         };
         let opened = self.open(device)?;
         let placement = Placement {
-            dtype: overrides.dtype.unwrap_or(self.config.dtype).of(family.dtypes(device)),
+            dtype: overrides.dtype.unwrap_or(self.config.dtype).of(&self.dtypes(family, device)),
             weights: self.config.weights.unwrap_or_default(),
             device: opened,
             threads: overrides.threads.or(self.config.threads).unwrap_or_else(Host::processors).max(1),
