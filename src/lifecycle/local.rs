@@ -175,6 +175,11 @@ impl Local {
             leak_threshold: self.runtime.leak_threshold,
         }
     }
+            need: self
+                .placer
+                .promised(&spec.name)
+                .filter(|(device, _)| *device == placed.device)
+                .map(|(_, bytes)| bytes),
 }
 
 impl Backend for Local {

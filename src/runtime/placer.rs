@@ -105,7 +105,7 @@ impl Placer {
         need: Option<u64>,
     ) -> Result<Placed, PlacementError> {
         let candidates = self.candidates(overrides)?;
-        let before = self.promised.lock().get(name).map(|(device, _)| *device);
+        let before = self.promised(name).map(|(device, _)| device);
         let device = match before.filter(|before| candidates.contains(before)) {
             Some(before) => before,
             None => self.choose(name, &candidates, need),
@@ -131,6 +131,11 @@ impl Placer {
     /// Remembers that a model will take so many bytes of a device.
     pub fn promise(&self, name: &ModelName, device: DeviceId, bytes: u64) {
         self.promised.lock().insert(name.clone(), (device, bytes));
+    }
+
+    /// Where a model is to take so many bytes.
+    pub fn promised(&self, name: &ModelName) -> Option<(DeviceId, u64)> {
+        self.promised.lock().get(name).copied()
     }
 
     /// What families computed of reference recordings.

@@ -23,7 +23,7 @@ use super::{
     words::Attention,
 };
 use crate::{
-    model::{Batch, Broken, Model, RequestError},
+    model::{Batch, Broken, Model},
     speech::{Transcribe, TranscribeMode},
 };
 
@@ -76,7 +76,7 @@ impl Recogniser {
                     }
                     // What it takes to listen was too much; those who are heard already go on.
                     let others = rows.len() - 1;
-                    rows[at].give_up(RequestError::no_memory(others));
+                    rows[at].give_up(batch.no_memory(others, None));
                 }
             }
             self.remove_done(&mut rows);
