@@ -155,6 +155,12 @@ impl Placer {
         &self.rooms
     }
 
+    /// Whether main memory has so many bytes now, beside the reserve. One that does not tell has not.
+    pub fn host_spares(&self, bytes: u64) -> bool {
+        let needed = bytes.saturating_add(self.config.reserve);
+        self.devices.memory(DeviceId::Cpu).is_some_and(|memory| memory.free >= needed)
+    }
+
     fn open(&self, device: DeviceId) -> Result<Device, PlacementError> {
         if let Some(reason) = self.health.lost(device) {
             return Err(PlacementError::Lost { device, reason });

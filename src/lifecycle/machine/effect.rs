@@ -24,6 +24,16 @@ pub enum Effect<R: Resource, F> {
         spec: Arc<ModelSpec>,
         files: F,
     },
+    /// To be held in host memory; `Event::Warmed` follows.
+    Warm {
+        version: VersionId,
+        spec: Arc<ModelSpec>,
+        files: F,
+    },
+    /// To be dropped, which takes its time: they were held.
+    Cool {
+        files: F,
+    },
     /// To be dropped; `Event::Ended` follows.
     Unload {
         resource: R,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Attempt, Rules, Waiter};
+use super::{Attempt, Rules, VersionId, Waiter};
 use crate::{
     lifecycle::{Ended, Failure, ModelSpec, Progress},
     speech::ModelName,
@@ -51,6 +51,11 @@ pub enum Event<R, F> {
         end: Ended,
         jitter: f64,
     },
+    /// The files of a version are held in host memory, or could not be.
+    Warmed {
+        version: VersionId,
+        files: Option<F>,
+    },
     /// Some lease ended.
     Released,
     /// A deadline passed.
@@ -65,6 +70,8 @@ pub enum Event<R, F> {
 #[derive(Clone, Debug)]
 pub struct Stock<F> {
     pub files: F,
+    /// Bytes of them.
+    pub size: u64,
     /// Bytes of memory.
     pub footprint: u64,
     pub device: Arc<str>,
