@@ -41,9 +41,14 @@ impl SelfAttention {
         })
     }
 
+    /// Queries, keys and values beside each other, `[rows, 3 * width]`.
+    pub fn project(&self, x: &Tensor) -> Result<Tensor> {
+        self.projections.forward(&self.norm.forward(x)?, Epilogue::None)
+    }
+
     /// Queries, keys and values, `[rows, width]` each.
     pub fn project_in(&self, x: &Tensor) -> Result<[Tensor; 3]> {
-        let all = self.projections.forward(&self.norm.forward(x)?, Epilogue::None)?;
+        let all = self.project(x)?;
         let width = all.dim(1)? / 3;
         let part = |at: usize| all.narrow(1, at * width, width);
         Ok([part(0)?, part(1)?, part(2)?])
