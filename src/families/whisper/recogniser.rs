@@ -108,7 +108,7 @@ impl Recogniser {
     fn prepare(&mut self, row: &mut Row, batch: &mut Batch<'_, Transcribe>) -> Result<Option<Spectrum>> {
         while !row.waits() && !row.is_over() {
             match row.next_step() {
-                NextStep::Encode { seek, .. } if row.pass_silence(seek, self.decoding.window) => {}
+                NextStep::Encode { seek, .. } if row.pass_wordless(seek, self.decoding.window) => {}
                 NextStep::Encode { .. } if !row.look(&self.spectra, self.decoding.window) => return Ok(None),
                 NextStep::Encode { seek, frames } => return Ok(Some(row.window(&self.spectra, seek, frames))),
                 NextStep::Align(tokens) => self.align(row, &tokens)?,
