@@ -49,6 +49,7 @@ void count(enum count what, uint64_t times)
 
 int launched(enum count what)
 {
+    while (__atomic_load_n(&page->hold, __ATOMIC_ACQUIRE)) usleep(1000);
     pthread_mutex_lock(&lock);
     add(what, 1);
     if (page->lose_after && --page->lose_after == 0) lost = 1;
@@ -173,6 +174,32 @@ static int release(void *at)
     return alive();
 }
 
+// Page-locked memory of the host.
+static uint64_t pinned;
+
+int cuMemHostAlloc(void **at, size_t bytes, unsigned flags)
+{
+    struct header *header = alive() ? NULL : calloc(1, bytes + HEADER);
+    if (!header) return lost ? alive() : OUT_OF_MEMORY;
+    header->bytes = bytes;
+    *at = (char *)header + HEADER;
+    pthread_mutex_lock(&lock);
+    pinned += bytes;
+    if (pinned > page->pinned) page->pinned = pinned;
+    pthread_mutex_unlock(&lock);
+    return OK;
+}
+
+int cuMemFreeHost(void *at)
+{
+    struct header *header = (struct header *)((char *)at - HEADER);
+    pthread_mutex_lock(&lock);
+    pinned -= header->bytes;
+    pthread_mutex_unlock(&lock);
+    free(header);
+    return alive();
+}
+
 int cuMemAllocAsync(void **at, size_t bytes, void *stream) { return allocate(at, bytes); }
 int cuMemAlloc_v2(void **at, size_t bytes) { return allocate(at, bytes); }
 int cuMemFreeAsync(void *at, void *stream) { return release(at); }
@@ -279,6 +306,7 @@ int cuStreamSynchronize(void *stream) { count(SYNCS, 1); return alive(); }
 int cuStreamWaitEvent(void *stream, void *event, unsigned flags) { count(EVENTS, 1); return alive(); }
 int cuEventCreate(void **event, unsigned flags) { count(EVENTS, 1); *event = (void *)0x5000; return alive(); }
 int cuEventDestroy_v2(void *event) { return OK; }
+int cuEventSynchronize(void *event) { return alive(); }
 int cuEventRecord(void *event, void *stream) { count(EVENTS, 1); return alive(); }
 
 int cuStreamGetCaptureInfo_v3(void *stream, int *status, void *id, void *graph, void *nodes, void *edges, void *number)
