@@ -17,21 +17,17 @@ struct graph {
     int users;
 };
 
-struct capture {
-    void *stream;
+struct stream {
+    // In which what it is asked is kept, while it is captured.
     struct graph *graph;
-    struct capture *next;
+    int worked;
 };
 
-static struct capture *captures;
+// Of all streams.
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static struct capture **capture_of(void *stream)
-{
-    struct capture **at = &captures;
-    while (*at && (*at)->stream != stream) at = &(*at)->next;
-    return at;
-}
+int cuStreamCreate(struct stream **stream, unsigned flags) { *stream = calloc(1, sizeof **stream); return OK; }
+int cuStreamDestroy_v2(struct stream *stream) { free(stream); return OK; }
 
 static void forget(struct work *work)
 {
@@ -45,64 +41,59 @@ static int perform(struct work *work)
     return answer;
 }
 
-int is_captured(void *stream)
-{
-    pthread_mutex_lock(&lock);
-    int found = *capture_of(stream) != NULL;
-    pthread_mutex_unlock(&lock);
-    return found;
-}
+int is_captured(struct stream *stream) { return stream && stream->graph; }
 
-int ask(void *stream, struct work work)
+// Whether it was kept.
+static int keep(struct stream *stream, struct work work)
 {
     pthread_mutex_lock(&lock);
-    struct capture *capture = *capture_of(stream);
-    if (capture) {
+    struct graph *graph = stream->graph;
+    if (graph) {
         struct node *node = malloc(sizeof *node);
         *node = (struct node){work, NULL};
-        *capture->graph->end = node;
-        capture->graph->end = &node->next;
-        capture->graph->nodes++;
+        *graph->end = node;
+        graph->end = &node->next;
+        graph->nodes++;
+    } else if (!stream->worked) {
+        stream->worked = 1;
+        count(STREAMS, 1);
     }
     pthread_mutex_unlock(&lock);
-    if (capture) return OK;
+    return graph != NULL;
+}
+
+int ask(struct stream *stream, struct work work)
+{
+    if (stream && keep(stream, work)) return OK;
     int answer = perform(&work);
     forget(&work);
     return answer;
 }
 
-int cuStreamBeginCapture_v2(void *stream, int mode)
+int cuStreamBeginCapture_v2(struct stream *stream, int mode)
 {
     if (is_captured(stream)) return INVALID_VALUE;
     struct graph *graph = calloc(1, sizeof *graph);
-    struct capture *capture = malloc(sizeof *capture);
     graph->end = &graph->first;
     graph->users = 1;
-    pthread_mutex_lock(&lock);
-    *capture = (struct capture){stream, graph, captures};
-    captures = capture;
-    pthread_mutex_unlock(&lock);
+    stream->graph = graph;
     return OK;
 }
 
-int cuStreamEndCapture(void *stream, void **graph)
+int cuStreamEndCapture(struct stream *stream, struct graph **graph)
 {
-    pthread_mutex_lock(&lock);
-    struct capture **at = capture_of(stream), *capture = *at;
-    if (capture) *at = capture->next;
-    pthread_mutex_unlock(&lock);
-    *graph = capture ? capture->graph : NULL;
-    free(capture);
+    *graph = stream->graph;
+    stream->graph = NULL;
     return *graph ? OK : INVALID_VALUE;
 }
 
-int cuStreamIsCapturing(void *stream, int *status)
+int cuStreamIsCapturing(struct stream *stream, int *status)
 {
     *status = is_captured(stream);
     return OK;
 }
 
-int cuStreamGetCaptureInfo_v3(void *stream, int *status, void *id, void *graph, void *nodes, void *edges, void *number)
+int cuStreamGetCaptureInfo_v3(struct stream *stream, int *status, void *id, void *graph, void *nodes, void *edges, void *number)
 {
     *status = is_captured(stream);
     return OK;

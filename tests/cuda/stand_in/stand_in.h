@@ -8,7 +8,7 @@ enum { DEVICES = 8, STEPS = 4096 };
 // What is counted. The order is that of `Count` in ../counts.rs.
 enum count {
     CONTEXTS,   // made anew
-    STREAMS,    // made
+    STREAMS,    // on which anything was done, not only recorded
     MODULES,    // kernels handed to the driver, which a real one compiles
     LAUNCHES,   // kernels, and copies and fills within the device
     PRODUCTS,   // of matrices
@@ -76,5 +76,6 @@ struct work {
 };
 
 // In graph.c. Does it, or keeps it if the stream is captured.
-int ask(void *stream, struct work work);
-int is_captured(void *stream);
+struct stream;
+int ask(struct stream *stream, struct work work);
+int is_captured(struct stream *stream);

@@ -19,7 +19,7 @@ use super::{
 };
 
 /// A step that is being asked for. The same step of as many rows asks for the same launches, with the same arguments: what differs
-/// lies in a [table](super::StepTable).
+/// lies in a [table](super::StepTable). Nothing but what is here may be asked of the device in between: it would not be repeated.
 pub struct Step<'a> {
     pub(super) device: &'a CudaDevice,
     /// On which it is done, or recorded.
