@@ -104,7 +104,7 @@ fn plan(sung: &Sung, temperature: f32, stage2_batch: usize) -> SongPlan {
     };
     let prompts = sung.sections.iter().map(|section| section.prompt.clone()).collect();
     let identity = checkpoint::identity([&b"a song"[..]]);
-    SongPlan { prompts, options, positions: sung.positions, block: BLOCK, identity }
+    SongPlan { prompts, options, positions: sung.positions, block: BLOCK, identity, memory: 0 }
 }
 
 fn frames(song: &Song) -> [Vec<[u16; BOOKS]>; TRACKS] {
