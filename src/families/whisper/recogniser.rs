@@ -96,7 +96,7 @@ impl Recogniser {
     fn prepare(&mut self, row: &mut Row, batch: &mut Batch<'_, Transcribe>) -> Result<()> {
         while !row.waits() && !row.is_over() {
             match row.next_step() {
-                NextStep::Encode { seek, .. } if row.pass_silence(seek, self.decoding.window) => {}
+                NextStep::Encode { seek, .. } if row.pass_wordless(seek, self.decoding.window) => {}
                 NextStep::Encode { .. } if !row.look(&self.spectra, self.decoding.window) => return Ok(()),
                 NextStep::Encode { seek, frames } => self.encode(row, seek, frames)?,
                 NextStep::Align(tokens) => self.align(row, &tokens)?,
