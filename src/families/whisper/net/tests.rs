@@ -49,6 +49,7 @@ fn placement(threads: usize) -> Placement {
         weights: Backing::Mapped,
         threads,
         max_batch: 4,
+        residency: Default::default(),
         references: Default::default(),
         programs: Default::default(),
     }
