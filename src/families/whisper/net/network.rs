@@ -11,7 +11,7 @@ use crate::{
     families::{context, weight_files, whisper::config::Config},
     model::{LoadError, ModelFiles, Placement},
     nn::{
-        AudioEncoder, ComputeContext, Threads,
+        self, AudioEncoder, ComputeContext, Threads,
         attention::{Slot, Slots},
     },
 };
@@ -105,14 +105,21 @@ impl Net {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        self.threads.install(|| {
-            let hidden = self.decoder.forward(slots, rows, &mut |_, _| Ok(()))?;
-            let last = match rows.iter().all(|(_, tokens)| tokens.len() == 1) {
-                true => hidden,
-                false => hidden.index_select(&last_of(rows, hidden.device())?, 0)?,
-            };
-            self.decoder.logits(&last)?.to_dtype(DType::F32)?.to_vec2()
-        })
+        self.threads.install(|| nn::to_rows(&self.next(slots, rows)?.to_dtype(DType::F32)?))
+    }
+
+    /// `[rows, vocab_size]`
+    fn next(&self, slots: &mut Slots, rows: &[(&Slot, &[u32])]) -> Result<Tensor> {
+        #[cfg(feature = "cuda")]
+        if let Some(logits) = self.decoder.step(slots, rows)? {
+            return Ok(logits);
+        }
+        let hidden = self.decoder.forward(slots, rows, &mut |_, _| Ok(()))?;
+        let last = match rows.iter().all(|(_, tokens)| tokens.len() == 1) {
+            true => hidden,
+            false => hidden.index_select(&last_of(rows, hidden.device())?, 0)?,
+        };
+        self.decoder.logits(&last)
     }
 
     /// Reads `tokens` after those that the row holds, and tells where the (layer, head) pairs looked. Probabilities are

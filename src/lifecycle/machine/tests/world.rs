@@ -11,6 +11,7 @@ pub(in crate::lifecycle) use crate::lifecycle::residency::Limits;
 pub use crate::lifecycle::{Failure, OnPreloadFailure, Unavailable};
 use crate::{
     lifecycle::{Budget, Ended, FamilyChoice, KeepAlive, Status},
+    model::Residency,
     store::Source,
 };
 
@@ -208,7 +209,7 @@ impl World {
                 self.count("fetch");
             }
             Effect::CancelFetch { attempt } => self.fetches.retain(|work| work.attempt != attempt),
-            Effect::Load { attempt, spec, files } => {
+            Effect::Load { attempt, spec, files, .. } => {
                 self.count(if files.held { "warm load" } else { "cold load" });
                 self.load(attempt, &spec, files.model, files.commit);
             }
@@ -375,7 +376,8 @@ impl World {
         let commit = self.commit(model, &revision);
         let stock = Stock {
             size: self.footprint(model, &commit),
-            footprint: self.footprint(model, &commit),
+            footprint: self.footprint(model, &commit).into(),
+            residency: Residency::default(),
             device: self.devices[model].into(),
             revision: Some(commit.clone()),
             files: Files { model, commit, held: false },
