@@ -17,6 +17,7 @@ use crate::{
     nn::{
         Threads,
         llama::Llama,
+        sampler::Chooser,
         weights::{Loader, Weights},
     },
 };
@@ -42,8 +43,9 @@ pub fn load(files: &ModelFiles, place: &Placement) -> Result<Synthesizer, LoadEr
     let threads = Threads::start("yue", place.threads);
     let threads = threads.map_err(|error| LoadError::Device(candle_core::Error::wrap(error)))?;
     let (stage1, stage2, decoder) = threads.install(|| {
-        let stage1 = Stage1 { llama: source.stage(MODEL, &words.ids)?, ids: words.ids };
-        let stage2 = Stage2 { llama: source.stage(STAGE_2, &words.ids)?, ids: words.ids };
+        let (ids, llama) = (words.ids, source.stage(MODEL, &words.ids)?);
+        let stage1 = Stage1 { llama, ids, chooser: Chooser::default() };
+        let stage2 = Stage2 { llama: source.stage(STAGE_2, &ids)?, ids, chooser: Chooser::default() };
         Ok::<_, LoadError>((stage1, stage2, SongDecoder::load(files, place)?))
     })?;
     matching(&words.ids, &decoder)?;

@@ -93,6 +93,13 @@ static void run_block(void (*kernel)(void **), void **arguments)
 // In place of the memory that a launch asks for.
 #define SHARED_FLOATS static float shared_floats[64 << 10]
 #include "decode.cu"
+// Each source has its own names.
+namespace sample {
+#include "sample.cu"
+}
+using sample::choose_bf16;
+using sample::choose_f16;
+using sample::choose_f32;
 
 template <typename... Arguments, size_t... At>
 static void call(void (*kernel)(Arguments...), void **arguments, std::index_sequence<At...>)
@@ -108,7 +115,8 @@ template <typename... Arguments, void (*kernel)(Arguments...)> struct Unpacked<k
 #define NAMED(name) {#name, Unpacked<name>::run}
 static const std::map<std::string, void (*)(void **)> KERNELS_BY_NAME = {
     NAMED(attend_f32), NAMED(attend_f16), NAMED(attend_bf16), NAMED(extend_f32), NAMED(extend_f16),
-    NAMED(extend_bf16), NAMED(finish_f32), NAMED(finish_f16), NAMED(finish_bf16),
+    NAMED(extend_bf16), NAMED(finish_f32), NAMED(finish_f16), NAMED(finish_bf16), NAMED(choose_f32),
+    NAMED(choose_f16),  NAMED(choose_bf16),
 };
 
 // All of the above is of one thread at a time.

@@ -12,7 +12,7 @@ use candle_core::{
 use half::{bf16, f16};
 
 /// As the compiler of kernels left them.
-mod compiled {
+pub(super) mod compiled {
     include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
 }
 
@@ -57,7 +57,7 @@ struct Caches {
 unsafe impl DeviceRepr for Caches {}
 
 /// A type that the kernels know.
-trait Number: CudaDType + DeviceRepr {
+pub(super) trait Number: CudaDType + DeviceRepr {
     /// What the names of its kernels end in.
     const NAME: &'static str;
 }
@@ -94,6 +94,8 @@ macro_rules! with_type {
         }
     };
 }
+
+pub(super) use with_type;
 
 /// Attention of one query a row, each over its own cache, with `group` heads of queries to one of keys: `queries [rows, heads *
 /// group * head_dim]`, the heads that share one beside each other. The same shape; `None`: the kernels do not do that.
@@ -240,12 +242,12 @@ fn finish_typed<T: Number>(sums: &Tensor, bias: Option<&Tensor>, gelu: bool, add
     Ok(())
 }
 
-fn name<T: Number>(kernel: &str) -> String {
+pub(super) fn name<T: Number>(kernel: &str) -> String {
     format!("{kernel}_{}", T::NAME)
 }
 
 /// Looks at the numbers of a tensor from its first one on.
-fn with_numbers<T: Number, R>(
+pub(super) fn with_numbers<T: Number, R>(
     tensor: &Tensor,
     look: impl FnOnce(candle_core::cuda_backend::cudarc::driver::CudaView<'_, T>) -> Result<R>,
 ) -> Result<R> {

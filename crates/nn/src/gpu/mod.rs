@@ -2,7 +2,9 @@
 //! fit, they do as before. `tests/cuda` runs the same source on a CPU.
 
 mod decode;
+mod sample;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use decode::{CacheRow, CacheSizes, attend, extend, finish};
+pub(crate) use sample::Workspace;

@@ -87,19 +87,22 @@ impl Net {
         slots.open(|caches| self.threads.install(|| self.decoder.fill_cross_attention(features, caches)))
     }
 
-    /// Feeds new tokens, at least one, to each of some rows. For each row: the logits `[vocab_size]` after its last token.
-    pub fn step(&self, slots: &mut Slots, rows: &[(&Slot, &[u32])]) -> Result<Vec<Vec<f32>>> {
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
+    /// Feeds new tokens, at least one, to each of some rows; the logits `[rows, vocab_size]` after the last token of each, where
+    /// and in the type in which they are computed.
+    pub fn logits(&self, slots: &mut Slots, rows: &[(&Slot, &[u32])]) -> Result<Tensor> {
         self.threads.install(|| {
             let hidden = self.decoder.forward(slots, rows, &mut |_, _| Ok(()))?;
             let last = match rows.iter().all(|(_, tokens)| tokens.len() == 1) {
                 true => hidden,
                 false => hidden.index_select(&last_of(rows, hidden.device())?, 0)?,
             };
-            self.decoder.logits(&last)?.to_dtype(DType::F32)?.to_vec2()
+            self.decoder.logits(&last)
         })
+    }
+
+    /// The same, on the host.
+    pub fn step(&self, slots: &mut Slots, rows: &[(&Slot, &[u32])]) -> Result<Vec<Vec<f32>>> {
+        self.logits(slots, rows)?.to_dtype(DType::F32)?.to_vec2()
     }
 
     /// Reads `tokens` after those that the row holds, and tells where the (layer, head) pairs looked. Probabilities are
