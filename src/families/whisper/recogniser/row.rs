@@ -134,7 +134,7 @@ impl Row {
     /// one try follows the other.
     pub fn take(&mut self, chosen: impl IntoIterator<Item = Chosen>, logits: &Tensor, chooser: &Chooser) -> Result<()> {
         if self.transcription.begins() {
-            self.first = Some(logits.copy()?);
+            self.first = Some(logits.force_contiguous()?);
         }
         self.take_chosen(chosen);
         while self.tries_again()

@@ -57,9 +57,9 @@ struct Best {
     unsigned at;
 };
 
-__device__ __forceinline__ float to_float(float x) { return x; }
-__device__ __forceinline__ float to_float(__half x) { return __half2float(x); }
-__device__ __forceinline__ float to_float(__nv_bfloat16 x) { return __bfloat162float(x); }
+__device__ __forceinline__ float number(float x) { return x; }
+__device__ __forceinline__ float number(__half x) { return __half2float(x); }
+__device__ __forceinline__ float number(__nv_bfloat16 x) { return __bfloat162float(x); }
 
 // === what threads share ===
 
@@ -130,9 +130,9 @@ template <typename T> __device__ float log_sum_exp_of(const T *logits, unsigned 
 {
     Best best = {-INFINITY, NONE};
     for (unsigned at = threadIdx.x; at < vocabulary; at += THREADS)
-        if (to_float(logits[at]) > best.score) best = {to_float(logits[at]), at};
+        if (number(logits[at]) > best.score) best = {number(logits[at]), at};
     float most = best_of(best).score, sum = 0;
-    for (unsigned at = threadIdx.x; at < vocabulary; at += THREADS) sum += expf(to_float(logits[at]) - most);
+    for (unsigned at = threadIdx.x; at < vocabulary; at += THREADS) sum += expf(number(logits[at]) - most);
     return most + (float)log(sum_of(sum));
 }
 
@@ -146,9 +146,9 @@ __device__ void guide(const T *told, const T *untold, const Choice &choice, floa
         of_untold = log_sum_exp_of(untold, vocabulary);
     }
     for (unsigned at = threadIdx.x; at < vocabulary; at += THREADS) {
-        float score = to_float(told[at]) - of_told;
+        float score = number(told[at]) - of_told;
         if (choice.guidance != UNGUIDED) {
-            float other = to_float(untold[at]) - of_untold, from = choice.guidance == FROM_TOLD ? score : other;
+            float other = number(untold[at]) - of_untold, from = choice.guidance == FROM_TOLD ? score : other;
             score = from + choice.scale * (score - other);
         }
         scores[at] = score;
@@ -327,7 +327,7 @@ __device__ void take_likeliest(const float *scores, unsigned vocabulary, Chosen 
     }
 }
 
-__device__ double number_of(const unsigned *words)
+__device__ double number_in(const unsigned *words)
 {
     union {
         unsigned long long bits;
@@ -348,8 +348,8 @@ __device__ void draw(const float *scores, unsigned vocabulary, Chosen *chosen, c
     __syncthreads();
     double all = 0;
     for (unsigned thread = 0; thread < THREADS; thread++) all += shared_sums[thread];
-    for (unsigned number = threadIdx.x; number < choice.at.count; number += THREADS) {
-        double left = number_of(words + choice.at.first + 2 * number) * all;
+    for (unsigned drawing = threadIdx.x; drawing < choice.at.count; drawing += THREADS) {
+        double left = number_in(words + choice.at.first + 2 * drawing) * all;
         unsigned thread = 0, drawn = best.at;
         for (; thread < THREADS && left - shared_sums[thread] >= 0; thread++) left -= shared_sums[thread];
         for (unsigned at = thread * length_of_part(vocabulary); at < vocabulary; at++) {
@@ -359,7 +359,7 @@ __device__ void draw(const float *scores, unsigned vocabulary, Chosen *chosen, c
                 break;
             }
         }
-        give(&chosen[number], scores[drawn], drawn, total);
+        give(&chosen[drawing], scores[drawn], drawn, total);
     }
 }
 

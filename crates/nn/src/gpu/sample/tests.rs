@@ -8,6 +8,8 @@ use crate::sampler::{Choice, Chooser, Chosen, Filters, Guidance, GuidanceRule, L
 
 /// Of log-probabilities: both sides add up as many numbers as a vocabulary has, in another order.
 const TOLERANCE: f32 = 1e-3;
+/// The same of few: one token more among a thousand equals would show.
+const OF_FEW: f32 = 1e-4;
 /// Of the sum of probabilities up to a token.
 const NEAR: f64 = 1e-5;
 /// As Whisper, Chatterbox and a codebook of Higgs Audio have them, in types in which few, many and very many logits are equal.
@@ -40,11 +42,11 @@ fn chosen(here: &Tensor, there: &Tensor, choices: &[Choice<'_>]) -> Result<Vec<(
     Ok(found.into_iter().zip(expected).collect())
 }
 
-fn assert_alike((found, expected): &(Chosen, Chosen), what: &str) {
+fn assert_alike((found, expected): &(Chosen, Chosen), tolerance: f32, what: &str) {
     let tokens = |chosen: &Chosen| chosen.as_ref().map(|all| all.iter().map(|one| one.token).collect::<Vec<_>>());
     assert_eq!(tokens(found), tokens(expected), "{what}");
     for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
-        let near = (found.logprob - expected.logprob).abs() <= TOLERANCE || found.logprob == expected.logprob;
+        let near = (found.logprob - expected.logprob).abs() <= tolerance || found.logprob == expected.logprob;
         assert!(near, "{what}: {found:?}, not {expected:?}");
     }
 }
@@ -80,7 +82,7 @@ fn the_likeliest_after_edits_are_those_of_the_host() -> Result<()> {
             .collect();
         let both = chosen(&here, &there, &choices)?;
         for (choice, both) in choices.iter().zip(&both) {
-            assert_alike(both, &format!("{vocabulary} in {dtype:?}, row {}, {:?}", choice.row, choice.pick));
+            assert_alike(both, TOLERANCE, &format!("{vocabulary} in {dtype:?}, row {}, {:?}", choice.row, choice.pick));
         }
         let first: Vec<u32> = both.iter().step_by(3).map(|(found, _)| found.as_ref().unwrap()[0].token).collect();
         assert!(first.iter().step_by(2).all(|token| *token == vocabulary as u32 / 4), "text: {first:?}");
@@ -100,7 +102,7 @@ fn filters_leave_what_they_leave_on_the_host() -> Result<()> {
         Filters { min_p: 0.05, temperature: 0.8, ..none },
         Filters { min_p: 1.0, ..none },
         Filters { top_p: 0.0, ..none },
-        Filters { top_p: 0.5, ..none },
+        Filters { top_p: 0.52, ..none },
         Filters { top_p: 0.95, temperature: 1.7, ..none },
         Filters { top_k: 60, min_p: 0.01, top_p: 0.9, temperature: 0.7 },
     ];
@@ -108,21 +110,21 @@ fn filters_leave_what_they_leave_on_the_host() -> Result<()> {
     let mut flat = vec![0.25; 1026];
     flat[..40].fill(f32::NEG_INFINITY);
     flat[500..520].fill(1.0);
-    let rows = [random(2, 1026, 5), vec![flat, vec![1.0; 1026]]].concat();
+    let rows = [random(1, 1026, 5), vec![flat, vec![1.0; 1026]]].concat();
     for dtype in [DType::F32, DType::BF16] {
         let (here, there) = pair(&rows, dtype, &device)?;
         for row in 0..rows.len() {
-            let late = [None, Repetition::new(vec![3, 501, 502, 900], 2.0)];
-            let all = filters.iter().flat_map(|filters| late.iter().map(move |late| (*filters, late.clone())));
-            let edits = all.map(|(filters, late)| LogitEdits {
+            let edits = |filters, late_repetition| LogitEdits {
                 filters: Some(filters),
-                late_repetition: late,
+                late_repetition,
                 ..LogitEdits::default()
-            });
-            let choices: Vec<_> =
-                edits.map(|edits| Choice::new(row, Pick::Likeliest(1026)).with_edits(edits)).collect();
+            };
+            let late = edits(filters[8], Repetition::new(vec![3, 501, 502, 900], 2.0));
+            let all = filters.iter().map(|filters| edits(*filters, None)).chain([late]);
+            // The probabilities of these tell of all that are left.
+            let choices: Vec<_> = all.map(|edits| Choice::new(row, Pick::Likeliest(40)).with_edits(edits)).collect();
             for (both, choice) in chosen(&here, &there, &choices)?.iter().zip(&choices) {
-                assert_alike(both, &format!("{dtype:?}, row {row}, {:?}", choice.edits));
+                assert_alike(both, OF_FEW, &format!("{dtype:?}, row {row}, {:?}", choice.edits));
             }
         }
     }
@@ -144,8 +146,7 @@ fn draws_are_those_of_the_host_at_the_same_numbers() -> Result<()> {
                     filters: filtered.then_some(filters),
                     ..LogitEdits::default()
                 };
-                let at: Vec<f64> =
-                    [0.0, 1.0 - f64::EPSILON / 2.0].into_iter().chain((0..40).map(|_| rng.random())).collect();
+                let at: Vec<f64> = [0.0, 0.999_999].into_iter().chain((0..40).map(|_| rng.random())).collect();
                 let choice =
                     |row| Choice::new(row, Pick::Drawn { temperature, at: at.clone() }).with_edits(edits.clone());
                 for (row, (found, expected)) in chosen(&here, &there, &[choice(1), choice(0)])?.into_iter().enumerate()
@@ -200,7 +201,7 @@ fn guided_rows_are_those_of_the_host() -> Result<()> {
             ..Choice::new(row, Pick::Likeliest(5)).with_edits(edits.clone())
         };
         for both in chosen(&here, &there, &[choice(0, 2), choice(2, 1), choice(1, 1)])? {
-            assert_alike(&both, &format!("{rule:?}"));
+            assert_alike(&both, OF_FEW, &format!("{rule:?}"));
         }
     }
     Ok(())
@@ -237,7 +238,7 @@ fn what_is_no_distribution_gives_no_token() -> Result<()> {
         let both = chosen(&here, &there, &choices)?;
         for (at, (found, expected)) in both.iter().enumerate() {
             assert_eq!(found.is_none(), at < 5, "{pick:?}, {at}");
-            assert_alike(&(found.clone(), expected.clone()), &format!("{pick:?}, {at}"));
+            assert_alike(&(found.clone(), expected.clone()), OF_FEW, &format!("{pick:?}, {at}"));
         }
     }
     Ok(())
@@ -252,7 +253,7 @@ fn a_chooser_serves_whatever_comes() -> Result<()> {
         let choices: Vec<_> = (0..rows).rev().map(|row| Choice::new(row, Pick::Likeliest(row + 1))).collect();
         let found = chooser.choose(&there, &choices)?;
         for both in found.into_iter().zip(Chooser::default().choose(&here, &choices)?) {
-            assert_alike(&both, &format!("{rows} of {vocabulary}"));
+            assert_alike(&both, TOLERANCE, &format!("{rows} of {vocabulary}"));
         }
         assert_eq!(chooser.choose(&there, &[])?, []);
         assert!(chooser.choose(&there, &[Choice::new(rows, Pick::Token(0))]).is_err());
