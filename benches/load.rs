@@ -95,6 +95,7 @@ fn load_once(folder: &Path) {
         weights: Backing::Mapped,
         threads,
         max_batch: 1,
+        residency: Default::default(),
         references: Default::default(),
         programs: Default::default(),
     };

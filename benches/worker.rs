@@ -100,6 +100,7 @@ fn place(programs: Programs) -> Placement {
         weights: Backing::default(),
         threads: 1,
         max_batch: 1,
+        residency: Default::default(),
         references: Default::default(),
         programs,
     }

@@ -59,6 +59,7 @@ pub fn net(shape: Shape, threads: usize, dtype: Precision) -> Net {
         weights: Backing::Mapped,
         threads,
         max_batch: 8,
+        residency: Default::default(),
         references: Default::default(),
         programs: Default::default(),
     };

@@ -18,18 +18,24 @@ const OPENAI_WHISPER: &str = "whisper-1";
 pub(super) const OPENAI: [&str; 2] = [OPENAI_WHISPER, "tts-1"];
 
 /// What OpenAI calls its own models that write down what is said.
-const OPENAI_TRANSCRIPTION: [&str; 3] = [OPENAI_WHISPER, "gpt-4o-transcribe", "gpt-4o-mini-transcribe"];
+const OPENAI_TRANSCRIPTION: [&str; 4] =
+    [OPENAI_WHISPER, "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-4o-transcribe-diarize"];
 
 /// What OpenAI calls its own models that speak.
 const OPENAI_SPEECH: [&str; 3] = ["tts-1", "tts-1-hd", "gpt-4o-mini-tts"];
 
+/// What OpenAI calls its own models that hear and speak.
+const OPENAI_REALTIME: [&str; 2] = ["gpt-realtime", "gpt-realtime-mini"];
+
 /// Whether OpenAI calls one of its own models for a task so. Clients have these names built in.
 pub(super) fn is_openai(name: &str, task: TaskKind) -> bool {
-    match task {
-        TaskKind::Transcribe => OPENAI_TRANSCRIPTION.contains(&key(name).as_str()),
-        TaskKind::Synthesize => OPENAI_SPEECH.contains(&key(name).as_str()),
-        TaskKind::Convert => false,
-    }
+    let name = key(name);
+    let own: &[&str] = match task {
+        TaskKind::Transcribe => &OPENAI_TRANSCRIPTION,
+        TaskKind::Synthesize => &OPENAI_SPEECH,
+        TaskKind::Convert => return false,
+    };
+    own.iter().chain(&OPENAI_REALTIME).any(|known| *known == name)
 }
 
 /// Every name in lower case, and the place of its entry.

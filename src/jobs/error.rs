@@ -34,6 +34,11 @@ pub enum Refusal {
     NoRoom { held: u64, limit: u64 },
     #[error("the job takes {bytes} bytes and all jobs together may take {limit}; jobs.max_bytes sets the limit")]
     TooLarge { bytes: u64, limit: u64 },
+    #[error(
+        "the job takes up to {need} bytes in jobs.dir, those before it included, where {free} are free; fewer stems, another \
+         response_format, a shorter text, or an output_uri would be right"
+    )]
+    NoDisk { need: u64, free: u64 },
     #[error("the Idempotency-Key was used for another request; take a new key for each")]
     KeyReused,
     #[error("webhook.url {0}")]
@@ -51,7 +56,7 @@ impl Fault for Refusal {
     fn kind(&self) -> Kind {
         match self {
             Self::Unknown(_) => Kind::NotFound,
-            Self::Full { .. } | Self::NoRoom { .. } => Kind::Busy,
+            Self::Full { .. } | Self::NoRoom { .. } | Self::NoDisk { .. } => Kind::Busy,
             Self::TooLarge { .. } => Kind::TooLarge,
             Self::KeyReused | Self::Webhook(_) => Kind::Invalid,
             Self::NotWritten => Kind::Unavailable,
@@ -60,7 +65,12 @@ impl Fault for Refusal {
     }
 
     fn retry_after(&self) -> Option<Duration> {
-        matches!(self, Self::Full { .. } | Self::NoRoom { .. } | Self::NotWritten | Self::Stopping).then_some(SOON)
+        match self {
+            Self::Full { .. } | Self::NoRoom { .. } | Self::NoDisk { .. } | Self::NotWritten | Self::Stopping => {
+                Some(SOON)
+            }
+            Self::Unknown(_) | Self::TooLarge { .. } | Self::KeyReused | Self::Webhook(_) => None,
+        }
     }
 
     fn param(&self) -> Option<&str> {

@@ -75,6 +75,12 @@ pub(super) enum Change {
 // === impl JobStore ===
 
 impl JobStore {
+    /// Bytes that may still be written beneath; `None`: in memory, or nobody tells. Asks the disk.
+    pub fn free(&self) -> Option<u64> {
+        let stat = rustix::fs::statvfs(self.path.as_ref()?.parent()?).ok()?;
+        (stat.f_blocks > 0).then(|| stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
     /// What was written down before comes with it. A damaged file is set aside under another name.
     pub fn open(dir: Option<&Path>) -> Result<Opened, JobsError> {
         let Some(dir) = dir else {

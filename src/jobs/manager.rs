@@ -184,6 +184,7 @@ impl JobManager {
             Admission::Known(id) => return self.table.view(&principal, &id).ok_or(Refusal::Unknown(id.to_string())),
             Admission::New { record, forgotten } => (record, forgotten),
         };
+        self.check_disk(record.room).await?;
         let mut changes: Vec<_> = forgotten.iter().cloned().map(Change::Forget).collect();
         changes.push(Change::Put(record.clone()));
         changes.extend(request.recording.map(|recording| Change::Recording(record.id.clone(), recording.bytes)));
@@ -193,6 +194,19 @@ impl JobManager {
         let id = record.id.clone();
         self.table.insert(*record);
         self.table.view(&principal, &id).ok_or_else(|| Refusal::Unknown(id.to_string()))
+    }
+
+    /// Whether the disk has room for what the result takes, and for those of the jobs before it.
+    async fn check_disk(&self, room: u64) -> Result<(), Refusal> {
+        if room == 0 {
+            return Ok(());
+        }
+        let (need, store) = (room.saturating_add(self.table.promised()), self.store.clone());
+        // What the disk does not tell is seen when the result is written.
+        match tokio::task::spawn_blocking(move || store.free()).await.ok().flatten() {
+            Some(free) if free < need => Err(Refusal::NoDisk { need, free }),
+            _ => Ok(()),
+        }
     }
 
     async fn remove(&mut self, principal: &Principal, id: &JobId) -> Result<Option<View>, Refusal> {

@@ -25,7 +25,7 @@ pub use error::{JobsError, Refusal};
 pub use handle::Jobs;
 pub use pieces::Pieces;
 pub use progress::{Event, Feed, PartialSound, Progress, Sections};
-pub use record::{Delivery, JobId, JobRequest, Principal, Recording, View, Webhook, WebhookState, WorkItem};
+pub use record::{Delivery, Estimate, JobId, JobRequest, Principal, Recording, View, Webhook, WebhookState, WorkItem};
 pub use state::{Phase, State};
 pub use timestamp::Timestamp;
 pub use worker::Worker;

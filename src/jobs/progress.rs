@@ -22,6 +22,9 @@ pub struct Progress {
     /// Until it is done, as the model reckons it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eta_seconds: Option<f64>,
+    /// Bytes of its device that the model takes for it beside its weights, at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
 }
 
 /// How many sections of a text are done.
@@ -116,6 +119,7 @@ impl From<SpeechProgress> for Progress {
             of: None,
             sections: Some(Sections { done: progress.done, of: progress.sections }),
             eta_seconds: progress.remaining.map(|remaining| remaining.as_secs_f64()),
+            memory_bytes: progress.memory,
         }
     }
 }

@@ -36,6 +36,21 @@ pub struct JobRequest {
     pub webhook: Option<String>,
     /// The caller's name for this request: the same one again is the same job.
     pub key: Option<String>,
+    /// What is known of its result, as it is shown.
+    pub estimate: Option<Estimate>,
+    /// Bytes that its result takes here, at most; 0 where nobody knows, or where it goes elsewhere.
+    pub room: u64,
+}
+
+/// What a job makes at most, as far as that can be told before it is begun.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize, utoipa::ToSchema)]
+pub struct Estimate {
+    /// Of a text with sections, such as lyrics: those that are made.
+    pub sections: usize,
+    /// Of sound.
+    pub seconds: f64,
+    /// Of its sound as it is written, all stems together.
+    pub bytes: u64,
 }
 
 /// What a worker gets.
@@ -62,6 +77,7 @@ pub struct View {
     pub id: JobId,
     pub created: Timestamp,
     pub state: State,
+    pub estimate: Option<Estimate>,
     pub progress: Option<Progress>,
     /// Of one that waits for its turn.
     pub turn: Option<Turn>,
@@ -99,6 +115,11 @@ pub(super) struct Record {
     pub checkpoint: u64,
     pub key: Option<Key>,
     pub webhook: Option<Webhook>,
+    #[serde(default)]
+    pub estimate: Option<Estimate>,
+    /// Bytes that its result may take.
+    #[serde(default)]
+    pub room: u64,
     pub state: State,
 }
 
@@ -188,7 +209,7 @@ impl Webhook {
 
 impl Record {
     pub fn new(request: &JobRequest, owner: Option<String>, now: Timestamp) -> Self {
-        let JobRequest { parameters, recording, webhook, key } = request;
+        let JobRequest { parameters, recording, webhook, key, estimate, room } = request;
         let pending = |url: &String| Webhook { url: url.clone(), delivery: Delivery::Pending { tries: 0, due: now } };
         Self {
             id: JobId::new(now),
@@ -201,6 +222,8 @@ impl Record {
             checkpoint: 0,
             key: key.as_ref().map(|name| Key { name: name.clone(), digest: digest(request) }),
             webhook: webhook.as_ref().map(pending),
+            estimate: *estimate,
+            room: *room,
             state: State::Queued { interruptions: 0, due: now, reason: None },
         }
     }
@@ -219,6 +242,7 @@ impl Record {
             id: self.id.clone(),
             created: self.created,
             state: self.state.clone(),
+            estimate: self.estimate,
             progress,
             turn: None,
             webhook: self.webhook.clone(),

@@ -60,11 +60,18 @@ impl JobTable {
             return Ok(Admission::Known(known));
         }
         let record = Record::new(request, owner.map(str::to_owned), now);
-        if record.bytes > self.limits.max_bytes {
-            return Err(Refusal::TooLarge { bytes: record.bytes, limit: self.limits.max_bytes });
+        let (bytes, limit) = (record.bytes.max(record.room), self.limits.max_bytes);
+        if bytes > limit {
+            return Err(Refusal::TooLarge { bytes, limit });
         }
         let forgotten = self.room_for(record.bytes)?;
         Ok(Admission::New { record: Box::new(record), forgotten })
+    }
+
+    /// Bytes that the results of those which have not ended may take.
+    pub fn promised(&self) -> u64 {
+        let live = self.records().filter(|record| !record.phase().is_end());
+        live.fold(0, |sum, record| sum.saturating_add(record.room))
     }
 
     /// Two owners may use the same key.

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
-use super::{Budget, ModelSpec};
+use super::{Budget, Footprint, ModelSpec};
 use crate::{
-    model::{Family, Outside},
+    model::{Family, Outside, Residency},
     runtime::{DeviceHealth, Pulse},
     speech::{Fault, Kind},
     store::{Phase, Provenance},
@@ -42,6 +42,7 @@ pub trait Backend: Send + Sync + 'static {
         &self,
         spec: &ModelSpec,
         files: &Self::Files,
+        residency: Residency,
     ) -> BoxFuture<'static, Result<Loaded<Self::Executor>, Failure>>;
 }
 
@@ -65,8 +66,8 @@ pub struct Progress {
 #[derive(Clone, Debug)]
 pub struct Fetched<F> {
     pub files: F,
-    /// Bytes of memory that the model will take.
-    pub footprint: u64,
+    /// What the model will take.
+    pub footprint: Footprint,
     /// Where it will take them: `cpu`, `cuda:0`, `metal`.
     pub device: String,
     /// Bytes of its files.
@@ -104,6 +105,8 @@ pub struct Facts {
     pub pulse: Arc<Pulse>,
     pub device: String,
     pub dtype: String,
+    /// How its parts share the device, where they could do otherwise.
+    pub residency: Option<Residency>,
     /// What marks the sound that it makes, where something does.
     pub watermark: Option<&'static str>,
     pub load: Duration,
@@ -148,8 +151,7 @@ pub enum Obstacle {
 /// A model that needs more memory than all models together may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TooLarge {
-    /// Bytes.
-    pub need: u64,
+    pub need: Footprint,
     /// Where: `cpu`, `cuda:0`, `metal`.
     pub device: Arc<str>,
 }
@@ -188,9 +190,8 @@ impl Failure {
     }
 
     /// A model that was weighed and can never fit.
-    pub fn too_large(need: u64, device: &str) -> Self {
-        let reason =
-            format!("it needs {need} bytes of memory on {device}, more than all models together may take there");
+    pub fn too_large(need: Footprint, device: &str) -> Self {
+        let reason = format!("it needs {need} of memory on {device}, more than all models together may take there");
         let obstacle = Some(Obstacle::TooLarge(TooLarge { need, device: device.into() }));
         Self { reason, permanent: true, retry_after: None, obstacle }
     }

@@ -24,7 +24,7 @@ use super::{
     residency::Limits,
     shared::Shared,
 };
-use crate::speech::ModelName;
+use crate::{model::Residency, speech::ModelName};
 
 /// Events on their way from fetches and loads; a sender waits when the driver is behind.
 const EVENTS: usize = 64;
@@ -199,7 +199,7 @@ impl<B: Backend> Driver<B> {
         match effect {
             Effect::Fetch { attempt, spec, budget } => self.fetch(attempt, &spec, budget),
             Effect::CancelFetch { attempt } => self.cancel(attempt),
-            Effect::Load { attempt, spec, files } => self.load(attempt, &spec, &files),
+            Effect::Load { attempt, spec, files, residency } => self.load(attempt, &spec, &files, residency),
             Effect::Unload { resource } => drop(resource),
             Effect::Answer { waiter, answer } => self.answer(waiter, answer),
             Effect::Exit { reason } => drop(self.shared.fatal.send_replace(Some(reason))),
@@ -234,9 +234,9 @@ impl<B: Backend> Driver<B> {
         }
     }
 
-    fn load(&mut self, attempt: Attempt, spec: &ModelSpec, files: &Fetched<B::Files>) {
+    fn load(&mut self, attempt: Attempt, spec: &ModelSpec, files: &Fetched<B::Files>, residency: Residency) {
         let span = error_span!(parent: None, "load", model = %spec.name);
-        let load = contained(self.backend.load(spec, &files.files)).instrument(span);
+        let load = contained(self.backend.load(spec, &files.files, residency)).instrument(span);
         let (reporter, wake) = (self.reporter.clone(), self.shared.wake.clone());
         tokio::spawn(async move {
             let loaded =
@@ -308,7 +308,8 @@ impl<B: Backend> Details for Driver<B> {
 
 fn stock<F>(fetched: Fetched<F>) -> Stock<Arc<Fetched<F>>> {
     let (footprint, device) = (fetched.footprint, fetched.device.as_str().into());
-    Stock { footprint, device, revision: fetched.revision.clone(), files: Arc::new(fetched) }
+    let residency = Residency::default();
+    Stock { footprint, residency, device, revision: fetched.revision.clone(), files: Arc::new(fetched) }
 }
 
 /// A panic of the backend is a failure like any other.

@@ -11,11 +11,11 @@ use parking_lot::Mutex;
 use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::{
-    Backend, Budget, Ended, Facts, Failure, FamilyChoice, Fetched, Loaded, ModelSpec, Obstacle, OnDisk, Progress,
-    Report,
+    Backend, Budget, Ended, Facts, Failure, FamilyChoice, Fetched, Footprint, Loaded, ModelSpec, Obstacle, OnDisk,
+    Progress, Report,
 };
 use crate::{
-    model::{Backing, Family, ModelFiles, Outside, Placement, Programs},
+    model::{Backing, Family, LoadError, ModelFiles, Outside, Placement, Programs, Residency},
     runtime::{self, DeviceHealth, Event, Executor, Placed, Placer, Scale, Setup},
     store::{self, FetchPlan, Phase, Provenance, Source, Store, StoreError},
 };
@@ -149,8 +149,9 @@ impl Local {
         let readable = Readable { files, family, parts: BTreeMap::new(), pin: None };
         match footprint(readable, placed.placement).await {
             Ok(need) => {
-                let device = self.place(spec, family, Some(need)).await?.device.to_string();
-                let fits = budget.on(&device).is_none_or(|limit| need <= limit);
+                let device = self.place(spec, family, Some(need.together)).await?.device.to_string();
+                let limit = budget.on(&device);
+                let fits = limit.is_none_or(|most| need.within(limit) <= most);
                 if fits { Ok(()) } else { Err(Failure::too_large(need, &device)) }
             }
             Err(Failure { reason, .. }) => {
@@ -226,8 +227,9 @@ impl Backend for Local {
             let readable = Readable { files: fetched.files, family, parts, pin: fetched.pin };
             let weighed = local.place(&spec, family, None).await?;
             let footprint = footprint(readable.clone(), weighed.placement).await?;
-            let Placed { device, .. } = local.place(&spec, family, Some(footprint)).await?;
-            placer.promise(&spec.name, device, footprint);
+            let Placed { device, .. } = local.place(&spec, family, Some(footprint.together)).await?;
+            let limit = budget.as_ref().and_then(|budget| budget.on(&device.to_string()));
+            placer.promise(&spec.name, device, footprint.within(limit));
             let revision = revision(&spec.parts, &fetched.parts);
             let (device, parts) = (device.to_string(), fetched.parts);
             Ok(Fetched { files: readable, footprint, device, bytes: fetched.bytes, downloaded, revision, parts })
@@ -235,18 +237,26 @@ impl Backend for Local {
         .boxed()
     }
 
-    fn load(&self, spec: &ModelSpec, files: &Readable) -> BoxFuture<'static, Result<Loaded<Executor>, Failure>> {
+    fn load(
+        &self,
+        spec: &ModelSpec,
+        files: &Readable,
+        residency: Residency,
+    ) -> BoxFuture<'static, Result<Loaded<Executor>, Failure>> {
         let (local, spec, files) = (self.clone(), spec.clone(), files.clone());
         async move {
             let checked = local.store.check_load(&spec.parts, &files.parts, &files.files).await;
             checked.map_err(|error| of_store(&error))?;
-            let placed = local.place(&spec, files.family, None).await?;
+            let mut placed = local.place(&spec, files.family, None).await?;
+            placed.placement.residency = residency;
+            let residency = files.family.takes_turns().then_some(residency);
             let (Started { executor, dtype }, mut events) = local.start(&spec, &files, placed)?;
             let Readable { pin, family, .. } = files;
             let Weighed { load, resident, outside, warm } = ready(&mut events).await?;
             let (pulse, device) = (executor.pulse().clone(), executor.device().to_string());
             let watermark = executor.watermark();
-            let facts = Facts { family: Some(family), pulse, device, dtype, watermark, load, warm, resident, outside };
+            let family = Some(family);
+            let facts = Facts { family, pulse, device, dtype, residency, watermark, load, warm, resident, outside };
             Ok(Loaded { executor, facts, ended: ended(events).map(move |ended| last(ended, pin)).boxed() })
         }
         .boxed()
@@ -368,8 +378,13 @@ fn revision(sources: &[(String, Source)], parts: &BTreeMap<String, Provenance>) 
 }
 
 /// Reads the headers of the files, which may block.
-async fn footprint(Readable { files, family, .. }: Readable, place: Placement) -> Result<u64, Failure> {
-    match spawn_blocking(move || family.footprint(&files, &place)).await {
+async fn footprint(Readable { files, family, .. }: Readable, place: Placement) -> Result<Footprint, Failure> {
+    let weigh = move || {
+        let bytes = |residency| family.footprint(&files, &Placement { residency, ..place.clone() });
+        let in_turns = family.takes_turns().then(|| bytes(Residency::InTurns)).transpose()?;
+        Ok::<_, LoadError>(Footprint { together: bytes(Residency::Together)?, in_turns })
+    };
+    match spawn_blocking(weigh).await {
         Ok(footprint) => footprint.map_err(|error| Failure::of(&error)),
         Err(_) => Err(Failure::transient("its files could not be understood")),
     }

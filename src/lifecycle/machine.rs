@@ -245,7 +245,7 @@ fn configure<R: Resource, F: Clone>(
     }
     before.iter_mut().for_each(|model| model.remove(cx));
     models.append(&mut before);
-    versions_mut(models).for_each(ModelVersion::forget_limits);
+    versions_mut(models).for_each(|version| version.forget_limits(cx.rules));
 }
 
 fn find<'a, R: Resource, F: Clone>(models: &'a mut [Model<R, F>], name: &ModelName) -> Option<&'a mut Model<R, F>> {

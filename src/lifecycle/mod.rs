@@ -13,6 +13,7 @@ mod clock;
 mod command;
 mod config;
 mod driver;
+mod footprint;
 mod handle;
 mod keep_alive;
 mod lease;
@@ -32,6 +33,7 @@ pub use backend::{
     Backend, Cause, Ended, Facts, Failure, Fetched, Loaded, Obstacle, OnDisk, Progress, Report, TooLarge,
 };
 pub use config::{Config, LoadMode, OnPreloadFailure};
+pub use footprint::Footprint;
 pub use handle::{Lifecycle, Target};
 pub use keep_alive::{KeepAlive, NoKeepAlive};
 pub use lease::{AcquireOptions, Lease};

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 use super::{LoadMode, Obstacle, Progress};
 use crate::{
-    model::Outside,
+    model::{Outside, Residency},
     runtime::Pulse,
     speech::{ModelName, TaskKind},
     store::Provenance,
@@ -67,6 +67,10 @@ pub struct ModelStatus {
     /// What marks the sound that it makes; when ready, where something does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watermark: Option<&'static str>,
+    /// How its parts share the device: `together`, or `in_turns` where there is no room for all; when ready, where its parts could
+    /// do either.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub residency: Option<Residency>,
     /// Bytes of memory that it is counted with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub footprint_bytes: Option<u64>,

@@ -21,6 +21,7 @@ mod versions;
 
 use super::*;
 use crate::{
+    model::Residency,
     runtime::Pulse,
     speech::{Fault, Kind, ModelName},
 };
@@ -54,6 +55,8 @@ struct State {
     on_disk: BTreeMap<String, OnDisk>,
     /// Models are weighed before they are fetched.
     weighs_ahead: bool,
+    /// What every model takes whose parts take turns, if they can.
+    in_turns: Option<u64>,
     /// Lets a loaded model break.
     fuses: BTreeMap<String, oneshot::Sender<Ended>>,
 }
@@ -132,7 +135,7 @@ impl Backend for Fake {
             if fake.0.lock().weighs_ahead {
                 time::sleep(WEIGH).await;
                 if budget.and_then(|budget| budget.on("cpu")).is_some_and(|limit| limit < FOOTPRINT) {
-                    return Err(Failure::too_large(FOOTPRINT, "cpu"));
+                    return Err(Failure::too_large(FOOTPRINT.into(), "cpu"));
                 }
             }
             for bytes_done in [25, 50, 75, 100] {
@@ -143,15 +146,21 @@ impl Backend for Fake {
             play(turn)?;
             let revision = Some(revision.unwrap_or_else(|| "0123abc".to_owned()));
             let (device, parts) = ("cpu".to_owned(), Default::default());
-            Ok(Fetched { files: (), footprint: FOOTPRINT, device, bytes: 100, downloaded: 100, revision, parts })
+            let footprint = Footprint { together: FOOTPRINT, in_turns: fake.0.lock().in_turns };
+            Ok(Fetched { files: (), footprint, device, bytes: 100, downloaded: 100, revision, parts })
         }
         .boxed()
     }
 
-    fn load(&self, spec: &ModelSpec, (): &()) -> BoxFuture<'static, Result<Loaded<Candle>, Failure>> {
+    fn load(
+        &self,
+        spec: &ModelSpec,
+        (): &(),
+        residency: Residency,
+    ) -> BoxFuture<'static, Result<Loaded<Candle>, Failure>> {
         let (fake, name) = (self.clone(), spec.name.to_string());
         async move {
-            fake.log("load", &name);
+            fake.log(if residency == Residency::InTurns { "load in turns" } else { "load" }, &name);
             fake.enter();
             time::sleep(LOAD).await;
             let turn = fake.0.lock().loads.get_mut(&name).and_then(VecDeque::pop_front);
@@ -167,6 +176,7 @@ impl Backend for Fake {
                 pulse: Arc::new(Pulse::default()),
                 device: "cpu".to_owned(),
                 dtype: "f32".to_owned(),
+                residency: None,
                 watermark: None,
                 load: LOAD,
                 warm: Duration::ZERO,
@@ -541,7 +551,10 @@ fn weighing_ahead() -> Fake {
 #[tokio::test(start_paused = true)]
 async fn what_can_never_fit_is_refused_before_it_is_fetched() {
     let server = Server::with(within(99), vec![spec("a")], weighing_ahead());
-    assert!(matches!(server.acquire("a").await, Err(Unavailable::WontFit { need: 100, budget: 99, .. })));
+    assert!(matches!(
+        server.acquire("a").await,
+        Err(Unavailable::WontFit { need: Footprint { together: 100, .. }, budget: 99, .. })
+    ));
     let status = server.status("a");
     assert!(status.status == Status::Failed && !status.fetched && status.error.unwrap().permanent);
     assert!(server.acquire("a").await.is_err());
@@ -550,6 +563,25 @@ async fn what_can_never_fit_is_refused_before_it_is_fetched() {
     let fetched = server.lifecycle.prepare(&[name("a")], Target::Fetched, None).await;
     assert!(fetched[0].1.as_ref().unwrap().fetched, "who wants the files alone gets them");
     assert!(matches!(server.acquire("a").await, Err(Unavailable::WontFit { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn parts_take_turns_where_there_is_no_room_for_all_of_them() {
+    let fake = Fake::default();
+    fake.0.lock().in_turns = Some(95);
+    let server = Server::with(within(99), vec![spec("a")], fake);
+    let (names, counted) = ([name("a")], |server: &Server| server.status("a").footprint_bytes);
+    server.lifecycle.prepare(&names, Target::Fetched, None).await;
+    drop(server.acquire("a").await.unwrap());
+    assert_eq!(counted(&server), Some(95));
+
+    server.lifecycle.reconfigure(within(94), vec![spec("a")]).await;
+    let refused = server.acquire("a").await.unwrap_err().to_string();
+    assert!(refused.contains("needs 100 bytes (95 where its parts take turns) of memory on cpu"), "{refused}");
+    server.lifecycle.reconfigure(within(100), vec![spec("a")]).await;
+    drop(server.acquire("a").await.unwrap());
+    assert_eq!(counted(&server), Some(100));
+    assert_eq!(server.fake.happened(), ["fetch a", "load in turns a", "unload a", "free a", "load a"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -613,7 +645,10 @@ async fn files_that_are_here_are_known_before_anybody_asks() {
 async fn what_cannot_fit_is_said_to_those_who_prepare() {
     let server =
         Server::start(Config { memory_budget: Budget { each: Some(99), ..Budget::default() }, ..config() }, &["a"]);
-    assert!(matches!(server.acquire("a").await, Err(Unavailable::WontFit { need: 100, budget: 99, .. })));
+    assert!(matches!(
+        server.acquire("a").await,
+        Err(Unavailable::WontFit { need: Footprint { together: 100, .. }, budget: 99, .. })
+    ));
     let prepared = server.lifecycle.prepare(&[name("a")], Target::Ready, None).await;
     let error = prepared[0].1.as_ref().unwrap().error.clone().unwrap();
     assert!(error.permanent && error.message.contains("100 bytes"), "{}", error.message);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Footprint;
 use crate::speech::{Awaited, Fault, Kind, ModelName};
 
 /// Another server, or this one started anew, is there so soon.
@@ -23,8 +24,8 @@ pub enum Unavailable {
     #[error("the model {model} has no room in memory: {reason}")]
     NoRoom { model: ModelName, reason: String, retry_after: Duration, eta: Option<Duration> },
     /// It needs more than all models may have together.
-    #[error("the model {model} needs {need} bytes of memory on {device}, where all models together may take {budget}")]
-    WontFit { model: ModelName, need: u64, budget: u64, device: String },
+    #[error("the model {model} needs {need} of memory on {device}, where all models together may take {budget}")]
+    WontFit { model: ModelName, need: Footprint, budget: u64, device: String },
     /// The catalog knows it, but it is not among those that this server brings in.
     #[error("the model {model} is not served here")]
     NotServed { model: ModelName },

@@ -7,7 +7,7 @@ use super::{
     RandomModel, RequestError, Signal,
 };
 use crate::{
-    speech::{Convert, Synthesize, SynthesizeOptions, TaskKind, Transcribe},
+    speech::{Convert, SpeechEstimate, Synthesize, SynthesizeOptions, TaskKind, Transcribe},
     text::{ChunkLimits, LengthCheck, Phonemizer, Script},
 };
 
@@ -136,6 +136,12 @@ pub trait Family: Sync {
     /// Whether this takes longer than somebody at a connection waits, so that it is better done as a job.
     fn is_long(&self, _text: &str, _options: &SynthesizeOptions) -> bool {
         false
+    }
+
+    /// What becomes of a text at most, where that can be told before a model is loaded for it: who keeps its sound has to have
+    /// room for that.
+    fn estimate(&self, _text: &str, _options: &SynthesizeOptions) -> Option<SpeechEstimate> {
+        None
     }
 
     /// Whether its models speak as `instructions` say.
@@ -276,6 +282,12 @@ pub trait Family: Sync {
 
     /// Which of the files in a repository a part needs. Pure.
     fn files(&self, part: &str, listing: &[String]) -> Result<Vec<String>, LoadError>;
+
+    /// Whether its models have parts that can take turns on a device, where there is no room for all of them together
+    /// ([`Residency::InTurns`](super::Residency::InTurns)). Their footprint is then asked for either way.
+    fn takes_turns(&self) -> bool {
+        false
+    }
 
     /// Bytes of device memory that the model will take, weights and caches, from the headers alone. It is asked before the
     /// files are fetched as well: then `config.json`, `*.index.json` and the headers of safetensors are known

@@ -34,7 +34,7 @@ pub use knob::{ANY, Knob, KnobValues};
 pub use load_error::LoadError;
 pub use lru::LruCache;
 pub use placement::{
-    Backing, CpuKernels, DTypeChoice, DeviceChoice, DeviceId, Placement, PlacementOverrides, Precision,
+    Backing, CpuKernels, DTypeChoice, DeviceChoice, DeviceId, Placement, PlacementOverrides, Precision, Residency,
 };
 pub use program::{NoProgram, Program, ProgramFacts, ProgramVoice, Programs, can_be_run};
 pub use program_choice::ProgramChoice;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use candle_core::{DType, Device};
+use serde::Serialize;
 
 use super::{Programs, ReferenceCache, WorkerChoice};
 
@@ -18,6 +19,8 @@ pub struct Placement {
     pub threads: usize,
     /// Requests that it may be asked to work on at once, at least 1; its caches are sized for them.
     pub max_batch: usize,
+    /// Of parts that need not be there at the same time.
+    pub residency: Residency,
     /// Where what is computed of reference recordings is kept.
     pub references: ReferenceCache,
     /// Where programs that the model runs are looked for.
@@ -32,6 +35,17 @@ pub enum Backing {
     Mapped,
     /// Memory of the model's own.
     Copied,
+}
+
+/// How the parts of a model share the memory of its device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Residency {
+    /// All of them are there.
+    #[default]
+    Together,
+    /// One works at a time, and makes way for the next.
+    InTurns,
 }
 
 /// A device of this machine. Written as in the configuration: `cpu`, `cuda:0`, `metal`.

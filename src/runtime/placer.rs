@@ -10,7 +10,7 @@ use super::{
     choice::{Candidate, choose},
 };
 use crate::{
-    model::{DeviceChoice, DeviceId, Family, Placement, PlacementOverrides, Programs, ReferenceCache},
+    model::{DeviceChoice, DeviceId, Family, Placement, PlacementOverrides, Programs, ReferenceCache, Residency},
     speech::ModelName,
 };
 
@@ -111,6 +111,7 @@ impl Placer {
             device: opened,
             threads: overrides.threads.or(self.config.threads).unwrap_or_else(Host::processors).max(1),
             max_batch: overrides.max_batch.unwrap_or(self.config.max_batch).max(1),
+            residency: Residency::default(),
             references: self.references.clone(),
             programs: self.programs(overrides),
         };

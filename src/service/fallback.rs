@@ -103,7 +103,7 @@ mod tests {
         let failed =
             |permanent| Unavailable::Failed { model: model(), reason: String::new(), retry_after: None, permanent };
         let device = "cpu".to_owned();
-        let too_large = Unavailable::WontFit { model: model(), need: 2, budget: 1, device };
+        let too_large = Unavailable::WontFit { model: model(), need: 2.into(), budget: 1, device };
         for error in [failed(true), failed(false), too_large] {
             assert!(out_of_reach(&error.into()));
         }

@@ -1,7 +1,7 @@
 //! What can be found out before anything is asked of a model.
 
 use super::{Service, ServiceError, SpeakRequest, VoiceError, entry};
-use crate::speech::{TaskKind, VoiceInput};
+use crate::speech::{SpeechEstimate, TaskKind, VoiceInput};
 
 impl Service {
     /// Whether a model can be asked for a task, as far as is known before it is loaded. Nothing is counted.
@@ -30,6 +30,13 @@ impl Service {
         let catalog = self.catalog();
         let family = entry(&catalog, model, TaskKind::Synthesize).ok().and_then(|entry| entry.family);
         family.is_some_and(|family| family.is_long(&asked.text, &asked.options))
+    }
+
+    /// What becomes of a text at most, where its family can tell.
+    pub fn estimate(&self, model: Option<&str>, asked: &SpeakRequest) -> Option<SpeechEstimate> {
+        let catalog = self.catalog();
+        let family = entry(&catalog, model, TaskKind::Synthesize).ok()?.family?;
+        family.estimate(&asked.text, &asked.options)
     }
 
     /// Reads a text as [`speak`](Self::speak) does, and says what is wrong with it.

@@ -214,6 +214,17 @@ impl Speaking {
         Some(piece)
     }
 
+    /// The next stretch of sound, where nothing else is of use; `None` after the last.
+    pub async fn next_sound(&mut self) -> Result<Option<Pcm>, ServiceError> {
+        loop {
+            match self.next().await.transpose()? {
+                Some(SpeechEvent::Audio(pcm)) => return Ok(Some(pcm)),
+                Some(SpeechEvent::Done(_)) | None => return Ok(None),
+                Some(SpeechEvent::Stem(..) | SpeechEvent::Progress(_) | SpeechEvent::Checkpoint(_)) => {}
+            }
+        }
+    }
+
     /// Waits for the last piece, and gives all of them as one sound.
     ///
     /// # Errors

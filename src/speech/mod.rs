@@ -20,7 +20,9 @@ pub use fault::{Awaited, Fault, Kind};
 pub use name::ModelName;
 pub use problem::Problem;
 pub use size::{Measured, Size};
-pub use speech_event::{Checkpoint, Mark, MarkKind, Speech, SpeechEvent, SpeechProgress, SpeechSummary, SpeechTail};
+pub use speech_event::{
+    Checkpoint, Mark, MarkKind, Speech, SpeechEstimate, SpeechEvent, SpeechProgress, SpeechSummary, SpeechTail,
+};
 pub use synthesize::{Pronunciation, Synthesize, SynthesizeOptions};
 pub use task::{Piece, Task, TaskKind};
 pub use transcribe::{

@@ -51,6 +51,19 @@ pub struct SpeechProgress {
     pub seconds: f64,
     /// What is still to be done, as the model reckons it.
     pub remaining: Option<Duration>,
+    /// Bytes of its device that the answer takes beside the weights, at most; `None`: the model does not tell.
+    pub memory: Option<u64>,
+}
+
+/// What becomes of a text, as far as that can be told before a model is loaded for it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SpeechEstimate {
+    /// That are made of it.
+    pub sections: usize,
+    /// Of sound, at most.
+    pub seconds: f64,
+    /// Of its sound, in hertz.
+    pub rate: u32,
 }
 
 /// What a model needs to go on with an answer in another process, where it is given it with the

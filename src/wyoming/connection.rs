@@ -242,10 +242,10 @@ impl Connection {
             Err(problem) => return Ok(Err(problem)),
         };
         loop {
-            let pcm = match speak::next(&mut speaking).await {
+            let pcm = match speaking.next_sound().await {
                 Ok(Some(pcm)) => pcm,
                 Ok(None) => return Ok(Ok(())),
-                Err(problem) => return Ok(Err(problem)),
+                Err(error) => return Ok(Err(error.into())),
             };
             match sound.push(&pcm) {
                 Ok(frames) => self.send(&frames).await?,

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     audio::Pcm,
     service::{Service, ServiceError, SpeakRequest, Speaking, rest_after},
-    speech::{Kind, Problem, SpeechEvent, SynthesizeOptions, TaskKind, VoiceInput},
+    speech::{Kind, Problem, SynthesizeOptions, TaskKind, VoiceInput},
     text::{Boundary, Markup, sentences},
 };
 
@@ -143,18 +143,6 @@ async fn named(service: &Service, model: Option<&str>, name: &str) -> Result<Voi
 
 fn language(voice: &VoiceName) -> Option<String> {
     voice.language.clone().filter(|language| !language.is_empty())
-}
-
-/// The next stretch of sound; `None` after the last.
-pub(super) async fn next(speaking: &mut Speaking) -> Result<Option<Pcm>, Problem> {
-    loop {
-        return match speaking.next().await {
-            Some(Ok(SpeechEvent::Audio(pcm))) => Ok(Some(pcm)),
-            Some(Ok(SpeechEvent::Done(_))) | None => Ok(None),
-            Some(Ok(SpeechEvent::Stem(..) | SpeechEvent::Progress(_) | SpeechEvent::Checkpoint(_))) => continue,
-            Some(Err(error)) => Err(error.into()),
-        };
-    }
 }
 
 #[cfg(test)]

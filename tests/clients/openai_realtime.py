@@ -1,4 +1,4 @@
-"""The official client's realtime session against a server with the embedded model: base address and folder of recordings
+"""The official client's realtime sessions against a server with the embedded models: base address and folder of recordings
 are given."""
 
 import asyncio
@@ -90,3 +90,35 @@ async def detected() -> None:
 
 
 asyncio.run(detected())
+
+# A text is spoken, and all events are those that the client knows.
+with client.realtime.connect(model="tts-1") as connection:
+    assert connection.recv().type == "session.created"
+    output = {"voice": "alloy", "format": {"type": "audio/pcm", "rate": 24_000}}
+    connection.session.update(session={"type": "realtime", "audio": {"output": output}})
+    updated = connection.recv()
+    assert updated.type == "session.updated" and updated.session.type == "realtime", updated
+    assert updated.session.audio.output.voice == "alloy", updated
+    text = "Good morning."
+    content = [{"type": "input_text", "text": text}]
+    connection.conversation.item.create(item={"type": "message", "role": "user", "content": content})
+    connection.response.create()
+    spoken = b""
+    for event in connection:
+        assert event.type != "error", event
+        if event.type == "response.output_audio.delta":
+            spoken += base64.b64decode(event.delta)
+        if event.type == "response.done":
+            break
+    assert event.response.status == "completed", event
+    assert event.response.output[0].content[0].transcript == text, event
+    assert 0.4 < len(spoken) / 2 / 24_000 < 5, len(spoken)
+    connection.response.create(response={"input": [{"type": "message", "role": "user", "content": [
+        {"type": "input_text", "text": text * 100}]}]})  # fmt: skip
+    connection.response.cancel()
+    for event in connection:
+        assert event.type != "error", event
+        if event.type == "response.done":
+            break
+    assert event.response.status == "cancelled", event
+    assert event.response.status_details.reason == "client_cancelled", event

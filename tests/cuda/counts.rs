@@ -18,6 +18,8 @@ const CHOSEN: u64 = 8;
 /// What is asked of a device for one token of every row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Work {
+    /// All that is done is asked for at once.
+    graphs: u64,
     products: u64,
     /// Kernels beside them, copies and fills within the device.
     launches: u64,
@@ -56,7 +58,7 @@ async fn a_load_copies_what_the_model_holds_once() {
 async fn a_step_of_the_decoder() {
     let running = Setup::new(&[HOPPER]).start();
     running.load().await;
-    let expected = Work { products: 25, launches: 53, allocations: 53, to_device: 5, syncs: 0 };
+    let expected = Work { graphs: 1, products: 25, launches: 30, allocations: 0, to_device: 2, syncs: 0 };
     assert_eq!(usual(&running, 1).await, expected);
     assert_eq!(usual(&running, 8).await, expected);
 }
@@ -84,6 +86,7 @@ async fn usual(running: &Running, callers: usize) -> Work {
 impl Work {
     fn of(step: &Step) -> Self {
         Self {
+            graphs: step.of(Count::Graphs),
             products: step.of(Count::Products),
             launches: step.of(Count::Launches),
             allocations: step.of(Count::Allocations),

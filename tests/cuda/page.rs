@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 const DEVICES: usize = 8;
 const STEPS: usize = 4096;
-const COUNTS: usize = 15;
+const COUNTS: usize = 16;
 
 // Where the words of the page begin.
 const CAPABILITY: usize = 1;
@@ -47,6 +47,7 @@ pub enum Count {
     Syncs,
     Asked,
     Trims,
+    Graphs,
 }
 
 /// What was asked of the device since the copy to the host before.

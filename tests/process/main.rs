@@ -30,5 +30,6 @@ mod store;
 mod switch;
 mod systemd;
 mod traces;
+mod turns;
 mod voices;
 mod workers;

@@ -25,10 +25,8 @@ pub fn of_checkout(script: &str, arguments: &[&str]) -> Command {
 
 /// The folder of PyPI's packages that holds this one, of the interpreter that `TEST_PYTHON` names; without it a test that needs
 /// it says so and ends. `.ci/run` installs it.
-#[expect(clippy::disallowed_methods, reason = "says where a package is, not how the server behaves")]
 pub fn packages_with(package: &str) -> Option<PathBuf> {
-    let python = std::env::var_os("TEST_PYTHON").map(PathBuf::from);
-    let lib = python.and_then(|python| Some(python.parent()?.parent()?.join("lib")));
+    let lib = environment().map(|folder| folder.join("lib"));
     let pythons = lib.into_iter().flat_map(|lib| fs::read_dir(lib).into_iter().flatten().flatten());
     let packages = pythons.map(|python| python.path().join("site-packages"));
     let found = packages.filter(|packages| packages.join(package).is_dir()).max();
@@ -36,6 +34,22 @@ pub fn packages_with(package: &str) -> Option<PathBuf> {
         println!("skipped: TEST_PYTHON names no interpreter that has the package {package}");
     }
     found
+}
+
+/// A recording that `tests/clients/get_recordings.py` put beside those packages; without it a test says so.
+pub fn recording(name: &str) -> Option<PathBuf> {
+    let found = environment().map(|folder| folder.join("recordings").join(name)).filter(|path| path.is_file());
+    if found.is_none() {
+        println!("skipped: there is no {name} of tests/clients/get_recordings.py");
+    }
+    found
+}
+
+/// The folder of the environment whose interpreter `TEST_PYTHON` names.
+#[expect(clippy::disallowed_methods, reason = "says where packages are, not how the server behaves")]
+fn environment() -> Option<PathBuf> {
+    let python = PathBuf::from(std::env::var_os("TEST_PYTHON")?);
+    Some(python.parent()?.parent()?.to_path_buf())
 }
 
 /// Runs it to its end, which must be a good one.

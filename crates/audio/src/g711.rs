@@ -20,6 +20,15 @@ impl Companding {
         };
         bytes.iter().map(move |byte| f32::from(expand(*byte)) / 32_768.0)
     }
+
+    /// One byte of each sample of sixteen bits.
+    pub fn compress(self, samples: impl IntoIterator<Item = i16>) -> Vec<u8> {
+        let compress = match self {
+            Self::MuLaw => to_mu_law,
+            Self::ALaw => to_a_law,
+        };
+        samples.into_iter().map(compress).collect()
+    }
 }
 
 /// What is added before the logarithm, so that it has no pole.
@@ -30,6 +39,23 @@ fn mu_law(byte: u8) -> i16 {
     let (exponent, mantissa) = ((byte >> 4) & 7, i16::from(byte & 15));
     let magnitude = (((mantissa << 3) + BIAS) << exponent) - BIAS;
     if byte & 0x80 == 0 { magnitude } else { -magnitude }
+}
+
+fn to_mu_law(sample: i16) -> u8 {
+    let biased = (i32::from(sample).abs() + i32::from(BIAS)).min(0x7fff);
+    // From 2^7, the bias, on; below 2^15.
+    let exponent = biased.ilog2() - 7;
+    let byte = (exponent << 4) as u8 | ((biased >> (exponent + 3)) & 15) as u8;
+    !(byte | if sample < 0 { 0x80 } else { 0 })
+}
+
+fn to_a_law(sample: i16) -> u8 {
+    // What is below 0 begins at -1, so that both halves have as many steps.
+    let magnitude = i32::from(if sample < 0 { !sample } else { sample });
+    let exponent = (magnitude.max(0x80).ilog2() - 7).min(7);
+    let mantissa = (magnitude >> if exponent == 0 { 4 } else { exponent + 3 }) & 15;
+    let byte = (exponent << 4) as u8 | mantissa as u8;
+    (byte | if sample < 0 { 0 } else { 0x80 }) ^ 0x55
 }
 
 fn a_law(byte: u8) -> i16 {
@@ -61,6 +87,21 @@ mod tests {
             let file = decode(&wav(format), None, 8000, std::time::Duration::from_secs(1)).unwrap();
             let bytes: Vec<u8> = (0..=255).collect();
             assert_eq!(law.expand(&bytes).collect::<Vec<_>>(), file.pcm.samples(), "{law:?}");
+        }
+    }
+
+    #[test]
+    fn samples_come_back_from_their_bytes_as_they_were_or_nearly() {
+        for law in [Companding::MuLaw, Companding::ALaw] {
+            let value = |byte: u8| law.expand(&[byte]).next().unwrap() * 32_768.0;
+            let again = |sample: i16| value(law.compress([sample])[0]) as i32;
+            for byte in 0..=255 {
+                assert_eq!(again(value(byte) as i16), value(byte) as i32, "{law:?}: {byte}");
+            }
+            for sample in i16::MIN..=i16::MAX {
+                let (sample, again) = (i32::from(sample), again(sample));
+                assert!((again - sample).abs() <= 8 + sample.abs() / 24, "{law:?}: {sample} as {again}");
+            }
         }
     }
 }

@@ -63,6 +63,12 @@ impl TiedEmbedding {
         self.table.rows(tokens)
     }
 
+    /// The table, for a step.
+    #[cfg(feature = "cuda")]
+    pub fn tensor(&self) -> Result<&Tensor> {
+        self.table.tensors().map(|(table, _)| table)
+    }
+
     /// `[rows, width]` → `[rows, vocabulary]`
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
         self.table.forward(hidden, Epilogue::None)

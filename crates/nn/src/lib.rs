@@ -37,6 +37,7 @@ mod sinc_resample;
 mod stft;
 mod swiglu;
 mod threads;
+mod to_rows;
 mod transformer;
 pub mod weights;
 
@@ -47,6 +48,8 @@ pub use conv::{Conv1d, Conv1dConfig, ConvTranspose1d, ConvTranspose1dConfig, Dep
 pub use conv2d::{Conv2d, Conv2dConfig};
 pub use cpu::detect::{CpuKernels, SimdLevel};
 pub use embedding::{Embedding, TiedEmbedding, sinusoids};
+#[cfg(feature = "cuda")]
+pub use gpu::{NormWeights, Residual, Step};
 pub use hubert::{Hubert, HubertConfig};
 pub use linear::{Epilogue, Linear};
 pub use lstm::Lstm;
@@ -59,4 +62,5 @@ pub use sinc_resample::SincResampler;
 pub use stft::{InverseMatrixStft, MatrixStft};
 pub use swiglu::swiglu;
 pub use threads::Threads;
+pub use to_rows::to_rows;
 pub use transformer::{EPSILON, Mlp, SelfAttention};

@@ -8,6 +8,10 @@ use half::{bf16, f16};
 
 #[cfg(target_arch = "x86_64")]
 use super::cpu::tiles::{self, TiledMatrix};
+#[cfg(feature = "cuda")]
+use super::gpu::{Residual, Step};
+#[cfg(feature = "cuda")]
+use super::norm::LayerNorm;
 use super::{
     context::ComputeContext,
     cpu::{
@@ -201,6 +205,24 @@ impl Linear {
                 Tensor::from_vec(rows, (ids.len(), self.depth), &candle_core::Device::Cpu)
             }
         }
+    }
+
+    /// Weight and bias, for a step.
+    #[cfg(feature = "cuda")]
+    pub fn tensors(&self) -> Result<(&Tensor, Option<&Tensor>)> {
+        match (&self.weight, &self.bias) {
+            (Weight::Tensor(weight), Some(Bias::Tensor(bias))) => Ok((weight, Some(bias))),
+            (Weight::Tensor(weight), None) => Ok((weight, None)),
+            _ => candle_core::bail!("a layer is not on the GPU"),
+        }
+    }
+
+    /// In a step: what it makes of `input` is added to `x`, which is normed for the next layer.
+    #[cfg(feature = "cuda")]
+    pub fn step(&self, step: &mut Step<'_>, input: &Tensor, x: &Residual, next: &LayerNorm) -> Result<()> {
+        let (weight, bias) = self.tensors()?;
+        let sums = step.product(input, weight)?;
+        step.add_norm(&sums, bias, x, next.weights()?)
     }
 
     fn plain(&self, x: &Tensor, weight: &Tensor, epilogue: Epilogue<'_>) -> Result<Tensor> {

@@ -2,6 +2,8 @@
 
 use candle_core::{Result, Tensor};
 
+#[cfg(feature = "cuda")]
+use crate::gpu::{Residual, Step};
 use crate::{
     linear::{Epilogue, Linear},
     norm::LayerNorm,
@@ -49,6 +51,27 @@ impl SelfAttention {
         Ok([part(0)?, part(1)?, part(2)?])
     }
 
+    /// In a step: a position more for the caches of a group, and what is attended to there, added to `x`. `next`: the norm of
+    /// the next layer.
+    #[cfg(feature = "cuda")]
+    pub fn step(&self, step: &mut Step<'_>, group: usize, x: &Residual, next: &LayerNorm) -> Result<()> {
+        let (weight, bias) = self.projections.tensors()?;
+        let all = step.product(&x.normed, weight)?;
+        let width = all.dim(1)? / 3;
+        let part = |at: usize| all.narrow(1, at * width, width);
+        let biases = (0..3).map(|at| bias.map(|bias| bias.narrow(0, at * width, width)).transpose());
+        let biases = biases.collect::<Result<Vec<_>>>()?;
+        step.extend(group, [&part(1)?, &part(2)?], [biases[1].as_ref(), biases[2].as_ref()])?;
+        let attended = step.attend(group, &part(0)?, biases[0].as_ref(), 1)?;
+        self.out.step(step, &attended, x, next)
+    }
+
+    /// The norm before it.
+    #[cfg(feature = "cuda")]
+    pub fn norm(&self) -> &LayerNorm {
+        &self.norm
+    }
+
     /// What was attended to, projected and added to `x`.
     pub fn project_out(&self, attended: &Tensor, x: &Tensor) -> Result<Tensor> {
         self.out.forward(attended, Epilogue::Add(x))
@@ -65,6 +88,21 @@ impl Mlp {
             up: loader.linear(&format!("{layer}.fc1"), width, inner)?,
             down: loader.linear(&format!("{layer}.fc2"), inner, width)?,
         })
+    }
+
+    /// In a step: added to `x`. `next`: the norm of the next layer.
+    #[cfg(feature = "cuda")]
+    pub fn step(&self, step: &mut Step<'_>, x: &Residual, next: &LayerNorm) -> Result<()> {
+        let (weight, bias) = self.up.tensors()?;
+        let inner = step.product(&x.normed, weight)?;
+        step.gelu(&inner, bias)?;
+        self.down.step(step, &inner, x, next)
+    }
+
+    /// The norm before it.
+    #[cfg(feature = "cuda")]
+    pub fn norm(&self) -> &LayerNorm {
+        &self.norm
     }
 
     /// Added to `x`.

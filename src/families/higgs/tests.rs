@@ -60,6 +60,7 @@ fn place(dtype: Precision) -> Placement {
         weights: Backing::Mapped,
         threads: 1,
         max_batch: 2,
+        residency: Default::default(),
         references: ReferenceCache::new(&references),
         programs: Programs::default(),
     }

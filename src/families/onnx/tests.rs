@@ -44,6 +44,7 @@ fn place(programs: Programs) -> Placement {
         weights: Backing::Mapped,
         threads: 1,
         max_batch: 1,
+        residency: Default::default(),
         references: Default::default(),
         programs,
     }

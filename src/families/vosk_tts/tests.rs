@@ -61,6 +61,7 @@ fn place() -> Placement {
         weights: Backing::Mapped,
         threads: 1,
         max_batch: 2,
+        residency: Default::default(),
         references: Default::default(),
         programs: programs(),
     }

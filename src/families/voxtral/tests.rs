@@ -104,6 +104,7 @@ fn place(dtype: Precision) -> Placement {
         weights: Backing::Mapped,
         threads: 1,
         max_batch: 1,
+        residency: Default::default(),
         references: Default::default(),
         programs: Default::default(),
     }

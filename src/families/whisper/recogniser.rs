@@ -24,7 +24,10 @@ use super::{
 };
 use crate::{
     model::{Batch, Broken, Model, RequestError},
-    nn::sampler::{Choice, Chooser, Pick},
+    nn::{
+        self,
+        sampler::{Choice, Chooser, Pick},
+    },
     speech::{Transcribe, TranscribeMode},
 };
 
@@ -99,7 +102,7 @@ impl Recogniser {
     fn prepare(&mut self, row: &mut Row, batch: &mut Batch<'_, Transcribe>) -> Result<()> {
         while !row.waits() && !row.is_over() {
             match row.next_step() {
-                NextStep::Encode { seek, .. } if row.pass_silence(seek, self.decoding.window) => {}
+                NextStep::Encode { seek, .. } if row.pass_wordless(seek, self.decoding.window) => {}
                 NextStep::Encode { .. } if !row.look(&self.spectra, self.decoding.window) => return Ok(()),
                 NextStep::Encode { seek, frames } => self.encode(row, seek, frames)?,
                 NextStep::Align(tokens) => self.align(row, &tokens)?,
@@ -177,8 +180,8 @@ impl Recogniser {
             for tokens in [opening.as_slice(), &[self.decoding.tokens.no_timestamps]] {
                 let logits = self.net.logits(&mut self.slots, &[(&slot, tokens)])?;
                 let chosen = self.chooser.choose(&logits, &[Choice::new(0, Pick::Likeliest(1))])?;
-                let logits = logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
-                if chosen != [None] && logits.iter().all(|logit| logit.is_finite()) {
+                let logits = nn::to_rows(&logits.to_dtype(DType::F32)?)?;
+                if chosen != [None] && logits.iter().flatten().all(|logit| logit.is_finite()) {
                     continue;
                 }
                 candle_core::bail!("it computes no numbers");

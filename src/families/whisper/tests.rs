@@ -71,6 +71,7 @@ fn place() -> Placement {
         weights: Backing::Mapped,
         threads: 2,
         max_batch: 8,
+        residency: Default::default(),
         references: Default::default(),
         programs: Default::default(),
     }

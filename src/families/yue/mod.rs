@@ -4,6 +4,8 @@
 //! `prompt`) it writes the first book of codes of two tracks, voice and instruments, one of each in turn, 50 a second. A second one
 //! (`net::Stage2`) makes eight books of each, block by block. Of these `sound` makes both tracks and their mix.
 //!
+//! Both stages are there together, or in turns (`stages`).
+//!
 //! These know no request. A `song` goes from section to section, and leaves a `checkpoint` after each; `rendering` joins the sound of
 //! them; the `synthesizer` brings requests to them.
 
@@ -20,6 +22,7 @@ mod repository;
 mod sentencepiece;
 mod song;
 mod sound;
+mod stages;
 mod synthesizer;
 #[cfg(test)]
 mod tests;
@@ -37,7 +40,7 @@ use crate::{
     model::{
         Availability, DeviceId, Family, Knob, LoadError, Model, ModelFiles, Placement, Precision, Preset, RequestError,
     },
-    speech::{SynthesizeOptions, TaskKind},
+    speech::{SpeechEstimate, SynthesizeOptions, TaskKind},
     text::LengthCheck,
 };
 
@@ -105,6 +108,12 @@ impl Family for Yue {
         }
     }
 
+    fn estimate(&self, text: &str, options: &SynthesizeOptions) -> Option<SpeechEstimate> {
+        let (lyrics, options) = (Lyrics::parse(text).ok()?, SongOptions::new(options, None).ok()?);
+        let sections = options.sections(lyrics.sections.len());
+        Some(SpeechEstimate { sections, seconds: options.seconds(sections), rate: rendering::RATE })
+    }
+
     /// A song is as long as it is.
     fn length_check(&self) -> LengthCheck {
         LengthCheck::NONE
@@ -157,6 +166,11 @@ impl Family for Yue {
 
     fn files(&self, part: &str, listing: &[String]) -> Result<Vec<String>, LoadError> {
         repository::files(part, listing)
+    }
+
+    /// A section is sung by the first stage, and then refined by the second.
+    fn takes_turns(&self) -> bool {
+        true
     }
 
     fn footprint(&self, files: &ModelFiles, place: &Placement) -> Result<u64, LoadError> {

@@ -33,6 +33,8 @@ const REFERENCE: (f64, f64) = (0.0, 30.0);
 const LONGEST_REFERENCE: f64 = LONGEST.as_secs() as f64;
 /// Bytes of what is said of the genre: some dozens of tags.
 const MOST_GENRE: usize = 500;
+/// Of both tracks.
+const TOKENS_A_SECOND: f64 = 100.0;
 /// Tokens that are sung while somebody waits: fifteen seconds of a song.
 const SHORT: usize = 1500;
 
@@ -148,6 +150,11 @@ impl SongOptions {
 
     pub fn guidance(&self, section: usize) -> f32 {
         self.guidance_scale.unwrap_or(if section == 0 { GUIDANCE.0 } else { GUIDANCE.1 })
+    }
+
+    /// Of so many sections, at most.
+    pub fn seconds(&self, sections: usize) -> f64 {
+        (sections * self.max_new_tokens) as f64 / TOKENS_A_SECOND
     }
 
     /// Whether singing takes longer than somebody waits.

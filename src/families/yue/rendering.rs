@@ -104,6 +104,7 @@ mod tests {
             weights: Backing::Mapped,
             threads: 1,
             max_batch: 1,
+            residency: Default::default(),
             references: Default::default(),
             programs: Programs::default(),
         };

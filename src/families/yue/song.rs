@@ -16,7 +16,7 @@ use super::{
     options::SongOptions,
     prompt::TRACKS,
     tokens::{BOOKS, SongIds},
-    track::{Block, Tracks},
+    track::{Block, Tracks, block_positions},
 };
 use crate::{
     families::code_speech::FinishReason,
@@ -42,6 +42,8 @@ pub struct SongPlan {
     /// Frames that are refined together.
     pub block: usize,
     pub identity: SongIdentity,
+    /// Bytes of keys and values that it takes at most.
+    pub memory: u64,
 }
 
 /// A song in hand. Its memory goes with it.
@@ -148,18 +150,31 @@ impl Song {
         self.refining.len()
     }
 
+    /// Whether the first stage has something to do: a section is at hand, or the next one is to be begun.
+    pub fn has_to_sing(&self) -> bool {
+        self.singing.is_some() || (self.sung.len() == self.done && self.done < self.plan.prompts.len())
+    }
+
+    /// Whether the second stage has, by now.
+    pub fn has_to_refine(&self) -> bool {
+        !self.waiting.is_empty() || !self.refining.is_empty()
+    }
+
+    /// Whether a section or blocks of it are in the memory of a stage.
+    pub fn is_midway(&self) -> bool {
+        self.singing.is_some() || !self.refining.is_empty()
+    }
+
     fn is_last(&self) -> bool {
         self.done + 1 == self.plan.prompts.len()
     }
 
     /// Begins the next section, if none is at hand and one is left.
     pub fn open(&mut self, stage: &Stage1) -> Result<()> {
-        let section = self.done;
-        let at_hand = self.singing.is_some() || self.sung.len() > section;
-        if at_hand || section >= self.plan.prompts.len() {
+        if self.singing.is_some() || !self.has_to_sing() {
             return Ok(());
         }
-        let options = &self.plan.options;
+        let (section, options) = (self.done, &self.plan.options);
         let request = SectionRequest {
             sampling: options.sampling,
             guidance: options.guidance(section),
@@ -247,7 +262,8 @@ impl Song {
         let left = (sections - done.max(self.earlier.len())) as f64 - part;
         let pace = (work > 0.0).then(|| self.begun.elapsed().as_secs_f64() / work);
         let remaining = pace.and_then(|pace| Duration::try_from_secs_f64((pace * left).max(0.0)).ok());
-        SpeechProgress { done, sections, seconds: self.tracks.sung() as f64 / FRAMES, remaining }
+        let (seconds, memory) = (self.tracks.sung() as f64 / FRAMES, Some(self.plan.memory));
+        SpeechProgress { done, sections, seconds, remaining, memory }
     }
 
     /// Of the section at hand, as a share of its time.
@@ -271,6 +287,17 @@ impl SongPlan {
     /// Tokens that may be read before a section is sung.
     pub fn room(&self) -> usize {
         self.positions.saturating_sub(self.options.max_new_tokens + 1)
+    }
+
+    /// Positions that it takes of either stage, at most: what is read and sung, with guidance once more what is sung alone, and
+    /// the blocks that are refined together.
+    pub fn most_positions(&self) -> [usize; 2] {
+        let (options, most, sections) = (&self.options, self.options.max_new_tokens, self.prompts.len());
+        let read = self.prompts.iter().map(Vec::len).sum::<usize>() + sections.saturating_sub(1) * (most + 1);
+        let guided = (0..sections).any(|section| options.guidance(section) != 1.0);
+        let sung = most * if guided { 2 } else { 1 };
+        let blocks = TRACKS * (sections * most).div_ceil(TRACKS * self.block);
+        [read.min(self.room()) + sung, blocks.min(options.stage2_batch) * block_positions(self.block)]
     }
 }
 

@@ -5,13 +5,13 @@ use std::collections::VecDeque;
 use super::{
     checkpoint::{self, FinishedSections},
     lyrics::Lyrics,
-    net::{Stage1, Stage2},
     options::{MOST_BLOCKS, SongOptions},
     prompt::Prompter,
     references::References,
     rendering::{RATE, Rendering},
     song::{Song, SongPlan},
     sound::{SongDecoder, Stems},
+    stages::Stages,
     tokens::Words,
     track::BLOCK,
 };
@@ -43,8 +43,7 @@ pub struct Synthesizer {
 
 /// The networks, and what they are told with.
 pub struct Singer {
-    pub stage1: Stage1,
-    pub stage2: Stage2,
+    pub stages: Stages,
     pub decoder: SongDecoder,
     pub words: Words,
     pub references: References,
@@ -52,6 +51,8 @@ pub struct Singer {
     pub fingerprint: String,
     /// Positions of the first stage.
     pub positions: usize,
+    /// Bytes of keys and values that a position takes, of either stage.
+    pub position_bytes: [u64; 2],
     pub top_k: Option<usize>,
 }
 
@@ -77,7 +78,7 @@ impl Synthesizer {
         loop {
             let newcomers = batch.admit(self.max_batch.saturating_sub(rows.len()));
             if rows.is_empty() && newcomers.is_empty() {
-                return Ok(());
+                return self.rest();
             }
             for request in newcomers {
                 rows.extend(self.begin(request)?);
@@ -93,6 +94,12 @@ impl Synthesizer {
             threads.install(|| singer.step(&mut going)).map_err(|error| Broken(error.into()))?;
             batch.step();
         }
+    }
+
+    /// The next song begins with the first stage.
+    fn rest(&mut self) -> Result<(), Broken> {
+        let Self { threads, singer, .. } = self;
+        threads.install(|| singer.stages.first().map(drop)).map_err(|error| Broken(error.into()))
     }
 
     /// Answers at once what cannot be done.
@@ -118,7 +125,8 @@ impl Model for Synthesizer {
 
     fn warm_up(&mut self) -> Result<(), Broken> {
         let Self { threads, singer, .. } = self;
-        threads.install(|| singer.warm_up()).map_err(|error| Broken(error.into()))
+        threads.install(|| singer.warm_up()).map_err(|error| Broken(error.into()))?;
+        self.rest()
     }
 }
 
@@ -131,20 +139,36 @@ impl Singer {
         rows.iter_mut().try_for_each(|row| row.render(&mut self.decoder))
     }
 
-    /// A token of every section that is sung, and then one of every block that is refined.
-    fn advance(&self, songs: &mut [&mut Song]) -> candle_core::Result<()> {
-        for song in songs.iter_mut() {
-            song.open(&self.stage1)?;
+    /// A token of every section that is sung, and then one of every block that is refined. Stages that take turns finish what they
+    /// began: then one of them alone has anything in memory.
+    fn advance(&mut self, songs: &mut [&mut Song]) -> candle_core::Result<()> {
+        let together = self.stages.are_together();
+        let refining = songs.iter().any(|song| song.blocks() > 0);
+        let singing = (together || !refining) && songs.iter().any(|song| song.has_to_sing());
+        if singing {
+            self.sing(songs)?;
         }
-        self.stage1.step(&mut songs.iter_mut().filter_map(|song| song.singing()).collect::<Vec<_>>())?;
-        songs.iter_mut().for_each(|song| song.hear(&self.stage1.ids));
+        let refining = (together || !singing) && songs.iter().any(|song| song.has_to_refine());
+        if refining { self.refine(songs) } else { Ok(()) }
+    }
+
+    fn sing(&mut self, songs: &mut [&mut Song]) -> candle_core::Result<()> {
+        let stage = self.stages.first()?;
+        songs.iter_mut().try_for_each(|song| song.open(stage))?;
+        stage.step(&mut songs.iter_mut().filter_map(|song| song.singing()).collect::<Vec<_>>())?;
+        songs.iter_mut().for_each(|song| song.hear(&stage.ids));
+        Ok(())
+    }
+
+    fn refine(&mut self, songs: &mut [&mut Song]) -> candle_core::Result<()> {
+        let stage = self.stages.second()?;
         let mut room = MOST_BLOCKS.saturating_sub(songs.iter().map(|song| song.blocks()).sum());
         for song in songs.iter_mut() {
             let before = song.blocks();
-            song.begin_blocks(&self.stage2, room)?;
+            song.begin_blocks(stage, room)?;
             room -= song.blocks() - before;
         }
-        self.stage2.step(&mut songs.iter_mut().flat_map(|song| song.refining()).collect::<Vec<_>>())
+        stage.step(&mut songs.iter_mut().flat_map(|song| song.refining()).collect::<Vec<_>>())
     }
 
     fn song(&self, ask: &Synthesize) -> Result<Song, SpeechError> {
@@ -160,13 +184,21 @@ impl Singer {
         }
         let told = format!("{options:?} {prompts:?}");
         let identity = checkpoint::identity([self.fingerprint.as_bytes(), told.as_bytes()]);
-        let plan = SongPlan { prompts, options, positions: self.positions, block: BLOCK, identity };
+        let plan = SongPlan { prompts, options, positions: self.positions, block: BLOCK, identity, memory: 0 };
         check_room(&plan)?;
+        let plan = SongPlan { memory: self.memory(&plan), ..plan };
         let earlier = ask.checkpoint.as_ref().and_then(|earlier| FinishedSections::read(earlier, &plan.identity));
         if ask.checkpoint.is_some() && earlier.is_none() {
             tracing::info!("a checkpoint is of another song or another model: the song begins anew");
         }
         Ok(Song::new(plan, earlier, &self.words.ids))
+    }
+
+    /// Bytes of keys and values that a song takes at most.
+    fn memory(&self, plan: &SongPlan) -> u64 {
+        let [first, second] = plan.most_positions();
+        let (first, second) = (first as u64 * self.position_bytes[0], second as u64 * self.position_bytes[1]);
+        if self.stages.are_together() { first + second } else { first.max(second) }
     }
 
     fn warm_up(&mut self) -> Result<(), SpeechError> {
@@ -205,7 +237,7 @@ fn check_room(plan: &SongPlan) -> Result<(), SpeechError> {
 
 impl Row {
     fn new(request: Request<Synthesize>, song: Song) -> Self {
-        let (rendering, ready) = (Rendering::default(), VecDeque::new());
+        let (rendering, ready) = (Rendering::default(), VecDeque::from([SpeechEvent::Progress(song.progress())]));
         Self { request, song, rendering, ready, samples: 0, steps: 0, over: false }
     }
 
@@ -218,9 +250,9 @@ impl Row {
         }
     }
 
-    /// Whether there is something to be done for it: not while what was done is still to be taken.
+    /// Whether there is something to be done for it: not while what was done is still to be taken, unless a stage has it in hand.
     fn can_go_on(&self) -> bool {
-        !self.over && self.ready.is_empty() && self.request.has_room()
+        !self.over && (self.song.is_midway() || (self.ready.is_empty() && self.request.has_room()))
     }
 
     fn is_over(&self) -> bool {
@@ -247,7 +279,7 @@ impl Row {
     fn render(&mut self, decoder: &mut SongDecoder) -> candle_core::Result<()> {
         self.steps += 1;
         let Some(section) = self.song.finish_section() else {
-            if self.steps % PROGRESS == 1 {
+            if self.steps % PROGRESS == 1 && self.ready.is_empty() {
                 self.ready.push_back(SpeechEvent::Progress(self.song.progress()));
             }
             return Ok(());

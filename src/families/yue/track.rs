@@ -9,6 +9,11 @@ use super::{
 /// Frames of a block, which the second stage refines by itself: six seconds, as it was trained.
 pub const BLOCK: usize = 300;
 
+/// Positions of the second stage that a block takes: those of its first book, and of all books.
+pub const fn block_positions(frames: usize) -> usize {
+    frames * (BOOKS + 1) + 3
+}
+
 /// A stretch of a track that is to be refined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Block {

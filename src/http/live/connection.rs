@@ -32,6 +32,16 @@ pub(in crate::http) trait Dialogue {
     /// What the session has to say, in the words of the protocol.
     fn said(&mut self, event: LiveEvent) -> Vec<String>;
 
+    /// What the protocol says by itself, when there is something. May be dropped and asked again at any time.
+    fn next(&mut self) -> impl Future<Output = Vec<String>> {
+        std::future::pending()
+    }
+
+    /// Whether there is nothing that it will say by itself.
+    fn is_done(&self) -> bool {
+        true
+    }
+
     /// What is left to be said to a client that has ended, or before the server does; `None`: the client goes on.
     fn ended(&mut self, live: &LiveSession, stopping: bool) -> Option<Vec<String>>;
 
@@ -54,7 +64,8 @@ pub(super) struct Connection<D> {
 /// What happens next.
 enum SessionEvent {
     Message(Option<Result<AggregatedMessage, ProtocolError>>),
-    Said(LiveEvent),
+    Heard(LiveEvent),
+    Said(Vec<String>),
     Tick,
     /// It may be that more is read now.
     Again,
@@ -96,14 +107,16 @@ impl<D: Dialogue> Connection<D> {
                 biased;
                 () = &mut stopping => SessionEvent::Stopping,
                 () = sleep_until(expires) => SessionEvent::Expired,
-                said = self.live.next() => SessionEvent::Said(said),
+                heard = self.live.next() => SessionEvent::Heard(heard),
                 // Before the clock: a pong that is here counts, however late it is read.
                 message = self.messages.recv(), if reading == Reading::Now => SessionEvent::Message(message),
                 _ = ticks.tick() => SessionEvent::Tick,
+                said = self.dialogue.next() => SessionEvent::Said(said),
                 () = reading.changes() => SessionEvent::Again,
             };
             match happening {
-                SessionEvent::Said(said) => self.tell(said).await?,
+                SessionEvent::Heard(heard) => self.tell(heard).await?,
+                SessionEvent::Said(said) => self.say(said).await?,
                 SessionEvent::Message(message) => {
                     let pong = matches!(&message, Some(Ok(AggregatedMessage::Pong(_))));
                     if pong {
@@ -117,7 +130,7 @@ impl<D: Dialogue> Connection<D> {
                     if !liveness.ping() {
                         return Err(Farewell::silent(LiveEnd::Stalled));
                     }
-                    if heard_at.elapsed() >= self.config.idle && self.live.is_done() {
+                    if heard_at.elapsed() >= self.config.idle && self.is_done() {
                         return Err(self.idle());
                     }
                     self.ping().await?;
@@ -162,14 +175,20 @@ impl<D: Dialogue> Connection<D> {
         self.live.end();
         let draining = self.draining.clone();
         let mut over = pin!(draining.over());
-        while !self.live.is_done() {
-            tokio::select! {
-                said = self.live.next() => self.tell(said).await?,
+        while !self.is_done() {
+            let said = tokio::select! {
+                heard = self.live.next() => self.dialogue.said(heard),
+                said = self.dialogue.next() => said,
                 () = &mut over => break,
-            }
+            };
+            self.say(said).await?;
         }
         let last = self.dialogue.ended(&self.live, true).unwrap_or_default();
         self.say(last).await
+    }
+
+    fn is_done(&self) -> bool {
+        self.live.is_done() && self.dialogue.is_done()
     }
 
     /// The server goes down.
@@ -216,8 +235,8 @@ impl<D: Dialogue> Connection<D> {
         }
     }
 
-    async fn tell(&mut self, said: LiveEvent) -> Going {
-        let texts = self.dialogue.said(said);
+    async fn tell(&mut self, heard: LiveEvent) -> Going {
+        let texts = self.dialogue.said(heard);
         self.say(texts).await
     }
 

@@ -9,7 +9,10 @@ use utoipa::{
     openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type},
 };
 
-use crate::http::{problem::schemas::GoogleError, wait};
+use crate::{
+    http::{problem::schemas::GoogleError, wait},
+    model::Residency,
+};
 
 /// How the server is.
 #[derive(ToSchema)]
@@ -140,6 +143,8 @@ struct ModelStatus {
     /// What marks the sound that it makes; when ready, where something does.
     #[schema(nullable = false)]
     watermark: Option<String>,
+    /// How its parts share the device, where they could do otherwise: all `together`, or `in_turns`; when ready.
+    residency: Option<Residency>,
     /// Sounds that it makes of one text, which can be asked for by these names.
     #[schema(nullable = false)]
     stems: Option<Vec<String>>,

@@ -41,6 +41,7 @@ pub(in crate::http) async fn job_request(
     allowance: Option<Arc<dyn Allowance>>,
 ) -> Result<JobRequest, Problem> {
     api.service.check("jobs", native.common.model.as_deref(), native.task())?;
+    let estimate = native.estimate(&api.service);
     let text = match &native.content.matter {
         Some(Matter::Text(text)) => Some(text.clone()),
         _ => None,
@@ -65,7 +66,10 @@ pub(in crate::http) async fn job_request(
         (None, Some(recording)) => Some(kept(recording)),
         (None, None) => None,
     };
-    Ok(JobRequest { parameters, recording, webhook: None, key: None })
+    // What is written elsewhere takes no room here, and what is kept is kept as text.
+    let here = parameters.get("output_uri").is_none();
+    let room = estimate.filter(|_| here).map_or(0, |estimate| estimate.bytes.div_ceil(3).saturating_mul(4));
+    Ok(JobRequest { parameters, recording, webhook: None, key: None, estimate, room })
 }
 
 fn kept_text(text: &str) -> jobs::Recording {
@@ -103,7 +107,10 @@ impl JobInstead {
             parameters["voice"] = voice.as_ref().clone();
         }
         let job = self.jobs.submit(job_request(api, native, parameters, allowance).await?).await?;
-        let job = json!({"id": job.id, "status": job.state.phase()});
-        Ok(Prediction::Json(json!({"job": job, "uri": output})))
+        let mut told = json!({"id": job.id, "status": job.state.phase()});
+        if let Some(estimate) = job.estimate {
+            told["estimate"] = json!(estimate);
+        }
+        Ok(Prediction::Json(json!({"job": told, "uri": output})))
     }
 }

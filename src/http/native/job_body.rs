@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::jobs::{Progress, State, View, WebhookState};
+use crate::jobs::{Estimate, Progress, State, View, WebhookState};
 
 /// A job. Times are seconds since 1970.
 #[derive(Debug, Serialize, ToSchema)]
@@ -17,6 +17,9 @@ pub(in crate::http) struct JobBody {
     started_at: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ended_at: Option<f64>,
+    /// What it makes at most, where that can be told before it is begun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    estimate: Option<Estimate>,
     /// While it runs: how much of the recording is written down, or how much sound was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<Progress>,
@@ -64,6 +67,7 @@ impl From<&View> for JobBody {
             created_at: view.created.seconds(),
             started_at: view.state.since().map(|since| since.seconds()),
             ended_at: view.state.end().map(|end| end.seconds()),
+            estimate: view.estimate,
             progress: view.progress,
             reason: view.state.reason().map(str::to_owned),
             position: view.turn.map(|turn| turn.position),

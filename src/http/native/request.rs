@@ -24,9 +24,10 @@ use super::{
 use crate::{
     audio::AudioFormat,
     http::{api::Api, call::KeepAliveSchema, problem::Problem},
+    jobs::Estimate,
     lifecycle::KeepAlive,
-    service::{AudioInput, Service},
-    speech::{Kind, TaskKind, TranscribeOptions, VoiceInput},
+    service::{AudioInput, Service, SpeakRequest},
+    speech::{Kind, SpeechEstimate, TaskKind, TranscribeOptions, VoiceInput},
 };
 
 /// What is said whatever is to be done.
@@ -170,12 +171,26 @@ impl NativeRequest {
 
     /// Whether it takes longer than somebody at a connection waits.
     pub fn takes_long(&self, service: &Service) -> bool {
+        self.speaks().is_some_and(|(asked, _)| service.takes_long(self.common.model.as_deref(), &asked))
+    }
+
+    /// What becomes of a text at most, where that can be told.
+    pub fn estimate(&self, service: &Service) -> Option<Estimate> {
+        let (asked, answer) = self.speaks()?;
+        let SpeechEstimate { sections, seconds, rate } = service.estimate(self.common.model.as_deref(), &asked)?;
+        let SoundFormat { format, rate: wanted } = answer.format;
+        let of_second = format.bytes_per_second(format.nearest_rate(wanted.unwrap_or(rate)));
+        let sounds = asked.options.stems.len().max(1) as f64;
+        Some(Estimate { sections, seconds, bytes: (seconds * of_second as f64 * sounds) as u64 })
+    }
+
+    /// What is to be said, without a voice, and how its sound is to be given, if it is a text.
+    fn speaks(&self) -> Option<(SpeakRequest, SoundAnswer)> {
         match (&self.options, &self.content.matter) {
-            (TaskOptions::Synthesize(fields, _), Some(Matter::Text(text))) => {
-                let asked = fields.clone().request(text.to_string(), None);
-                service.takes_long(self.common.model.as_deref(), &asked)
+            (TaskOptions::Synthesize(fields, answer), Some(Matter::Text(text))) => {
+                Some((fields.clone().request(text.to_string(), None), *answer))
             }
-            _ => false,
+            _ => None,
         }
     }
 

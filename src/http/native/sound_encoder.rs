@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// One sound on its way into a file: bytes as they are made, and what the file has to begin with when all is there.
-pub(super) struct SoundEncoder {
+pub(in crate::http) struct SoundEncoder {
     format: SoundFormat,
     encoder: Option<Encoder>,
     /// Of what is written, in hertz, once something is.

@@ -4,7 +4,10 @@ use actix_web::{HttpResponse, web};
 use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::{client::DescribedEvent, server::ServerEvent};
+use super::{
+    client::DescribedEvent,
+    server::{BETA_NAMES, ServerEvent},
+};
 use crate::http::api::Api;
 
 /// The name of the channel, and of the way to send a key.
@@ -22,6 +25,9 @@ pub(super) async fn description(api: web::Data<Api>) -> HttpResponse {
 
 fn document(keys: bool) -> Value {
     let (taken, mut sent) = (messages::<DescribedEvent>(), messages::<ServerEvent>());
+    for (beta, today) in BETA_NAMES {
+        sent.insert(beta.to_owned(), named(beta, sent[today].clone()));
+    }
     for message in sent.values_mut() {
         name_events(message);
     }
@@ -30,9 +36,9 @@ fn document(keys: bool) -> Value {
     let mut document = json!({
         "asyncapi": "3.0.0",
         "info": {
-            "title": "sconce, live hearing",
+            "title": "sconce, live hearing and speaking",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Text while somebody speaks: transcription sessions of OpenAI's Realtime API. With the header \
+            "description": "Text while somebody speaks, and texts spoken: sessions of OpenAI's Realtime API. With the header \
                             `OpenAI-Beta: realtime=v1` the events have the names of the beta.",
         },
         "defaultContentType": "application/json",
@@ -58,7 +64,7 @@ fn document(keys: bool) -> Value {
 /// What a WebSocket begins with.
 fn handshake() -> Value {
     let query = json!({
-        "model": {"type": "string", "description": "The model that hears; the default one if absent"},
+        "model": {"type": "string", "description": "The model that hears, or one that speaks; the default ones if absent"},
         "intent": {"type": "string", "enum": ["transcription"]},
     });
     json!({"method": "GET", "query": {"type": "object", "properties": query}, "bindingVersion": "0.1.0"})
@@ -83,6 +89,13 @@ fn messages<T: PartialSchema>() -> Map<String, Value> {
         Some((name.clone(), json!({"name": name, "summary": about, "payload": payload})))
     };
     variants.into_iter().filter_map(message).collect()
+}
+
+/// The same event under another name.
+fn named(name: &str, mut message: Value) -> Value {
+    message["name"] = name.into();
+    message["payload"]["properties"]["type"]["enum"] = json!([name]);
+    message
 }
 
 /// Each event of the server has a name of its own.
@@ -125,7 +138,8 @@ mod tests {
     fn every_event_that_is_read_is_described_and_no_other() {
         let names: Vec<_> = messages::<DescribedEvent>().into_iter().map(|(name, _)| name).collect();
         let read = |name: &str, dialect| {
-            let event = json!({"type": name, "audio": "", "session": {}}).to_string();
+            let item = json!({"type": "message", "content": []});
+            let event = json!({"type": name, "audio": "", "session": {}, "item": item}).to_string();
             client::read(&event, SoundFormat::Pcm, dialect).map(|(event, _)| event)
         };
         // Each kind that there is, so that a further one does not compile here before it is described.
@@ -135,11 +149,14 @@ mod tests {
             ClientEvent::Append(_) => "input_audio_buffer.append",
             ClientEvent::Commit => "input_audio_buffer.commit",
             ClientEvent::Clear => "input_audio_buffer.clear",
+            ClientEvent::CreateItem(_) => "conversation.item.create",
+            ClientEvent::CreateResponse(_) => "response.create",
+            ClientEvent::CancelResponse(_) => "response.cancel",
         };
-        assert_eq!(names.len(), 5);
+        assert_eq!(names.len(), 8);
         for name in names {
             assert_eq!(kind(&read(&name, Dialect::Beta).unwrap()), name);
         }
-        assert!(read("response.create", Dialect::Ga).is_err());
+        assert!(read("conversation.item.delete", Dialect::Ga).is_err());
     }
 }

@@ -8,8 +8,9 @@ use utoipa::ToSchema;
 
 use super::{
     format::SoundFormat,
+    response::{Message, ResponseRequest},
     session::{BetaSession, ShownSession},
-    settings::Dialect,
+    settings::{Dialect, read_field},
 };
 use crate::{http::problem::Problem, speech::Kind};
 
@@ -29,6 +30,10 @@ pub(super) enum ClientEvent {
     Append(Vec<f32>),
     Commit,
     Clear,
+    CreateItem(Message),
+    CreateResponse(Box<ResponseRequest>),
+    /// That one, or whichever there is.
+    CancelResponse(Option<String>),
 }
 
 /// What a client sends, as `/asyncapi.json` describes it. `event_id` is what the client calls it: an `error` names it so.
@@ -55,6 +60,15 @@ pub(super) enum DescribedEvent {
     /// What belongs to no whole item is to be forgotten.
     #[serde(rename = "input_audio_buffer.clear")]
     Clear { event_id: Option<String> },
+    /// A text that is to be spoken.
+    #[serde(rename = "conversation.item.create")]
+    CreateItem { event_id: Option<String>, item: Message },
+    /// What was created since the response before is spoken, or what is given here.
+    #[serde(rename = "response.create")]
+    CreateResponse { event_id: Option<String>, response: Option<ResponseRequest> },
+    /// Nothing more is said.
+    #[serde(rename = "response.cancel")]
+    CancelResponse { event_id: Option<String>, response_id: Option<String> },
 }
 
 /// What is wrong with what a client said, and which event it was.
@@ -81,6 +95,21 @@ struct Append<'a> {
 #[derive(Deserialize)]
 struct Update {
     session: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct CreateItem {
+    item: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct CreateResponse {
+    response: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct CancelResponse {
+    response_id: Option<String>,
 }
 
 /// An event, and what its sender calls it.
@@ -114,6 +143,20 @@ fn event(text: &str, kind: Option<&str>, format: SoundFormat, dialect: Dialect) 
     match kind {
         "input_audio_buffer.commit" => Ok(ClientEvent::Commit),
         "input_audio_buffer.clear" => Ok(ClientEvent::Clear),
+        "conversation.item.create" => {
+            let CreateItem { item } = parse(text)?;
+            let item = item.ok_or_else(|| Problem::invalid("item", "item is missing; a message would be right"))?;
+            Ok(ClientEvent::CreateItem(read_field("item", item)?))
+        }
+        "response.create" => {
+            let CreateResponse { response } = parse(text)?;
+            let response = response.map(|response| read_field("response", response)).transpose()?;
+            Ok(ClientEvent::CreateResponse(response.unwrap_or_default()))
+        }
+        "response.cancel" => {
+            let CancelResponse { response_id } = parse(text)?;
+            Ok(ClientEvent::CancelResponse(response_id))
+        }
         "session.update" => update(text, false),
         "transcription_session.update" if dialect == Dialect::Beta => update(text, true),
         "transcription_session.update" => {
@@ -123,8 +166,8 @@ fn event(text: &str, kind: Option<&str>, format: SoundFormat, dialect: Dialect) 
         other => {
             let other: String = other.chars().take(64).collect();
             let message = format!(
-                "there is no event {other:?} in a transcription session; session.update and \
-                 input_audio_buffer.append, .commit and .clear are"
+                "there is no event {other:?} here; session.update, input_audio_buffer.append, .commit and .clear, \
+                 conversation.item.create and response.create and .cancel are"
             );
             Err(Problem::invalid("type", message))
         }
@@ -165,7 +208,17 @@ mod tests {
     fn what_is_no_event_is_told() {
         let long = "x".repeat(LONGEST_WITHOUT_SOUND);
         let cases = [
-            (json!({"type": "response.create", "event_id": "e7"}), "there is no event \"response.create\""),
+            (
+                json!({"type": "output_audio_buffer.clear", "event_id": "e7"}),
+                "there is no event \"output_audio_buffer.clear\"",
+            ),
+            (json!({"type": "conversation.item.create", "event_id": "e7"}), "item is missing"),
+            (
+                json!({"type": "conversation.item.create", "event_id": "e7", "item": {"type": "message"}}),
+                "missing field `content`",
+            ),
+            (json!({"type": "response.create", "event_id": "e7", "response": {"tools": []}}), "unknown field `tools`"),
+            (json!({"type": "response.cancel", "event_id": "e7", "response_id": 7}), "the event is malformed"),
             (json!({"event_id": "e7"}), "the event has no type"),
             (json!({"type": "input_audio_buffer.append", "event_id": "e7"}), "audio is missing"),
             (json!({"type": "input_audio_buffer.append", "event_id": "e7", "audio": 5}), "the event is malformed"),

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
+use super::session::Format;
 use crate::{
     audio::{Companding, samples_of_pcm16},
     http::problem::Problem,
@@ -49,6 +50,25 @@ impl SoundFormat {
         }
     }
 
+    /// The one that a client names.
+    pub fn named(param: &str, given: &str, name: fn(Self) -> &'static str) -> Result<Self, Problem> {
+        Self::ALL.into_iter().find(|format| name(*format) == given).ok_or_else(|| {
+            let names = Self::ALL.map(name).join(", ");
+            Problem::invalid(param, format!("{param} is {given:?}; one of {names} would be right"))
+        })
+    }
+
+    /// As a message has samples of sixteen bits, little-endian.
+    pub fn bytes(self, pcm16: &[u8]) -> Cow<'_, [u8]> {
+        match self {
+            Self::Pcm => Cow::Borrowed(pcm16),
+            Self::Telephone(law) => {
+                let samples = pcm16.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]]));
+                Cow::Owned(law.compress(samples))
+            }
+        }
+    }
+
     /// The samples of base64 text, -1 to 1.
     pub fn samples(self, audio: &str) -> Result<Vec<f32>, Problem> {
         let bytes = STANDARD.decode(trimmed(audio).as_bytes()).map_err(|error| {
@@ -62,6 +82,28 @@ impl SoundFormat {
                 Err(Problem::invalid("audio", message))
             }
         }
+    }
+}
+
+// === impl Format ===
+
+impl Format {
+    /// `param`: what it is called to the client.
+    pub fn read(self, param: &str) -> Result<SoundFormat, Problem> {
+        let format = SoundFormat::named(&format!("{param}.type"), &self.kind, SoundFormat::media_type)?;
+        match self.rate.filter(|rate| *rate != format.rate()) {
+            Some(rate) => {
+                let message = format!("the rate of {} is {} Hz, and not {rate}", self.kind, format.rate());
+                Err(Problem::invalid(&format!("{param}.rate"), message))
+            }
+            None => Ok(format),
+        }
+    }
+
+    /// As a client is told.
+    pub fn shown(format: SoundFormat) -> Self {
+        let rate = (format == SoundFormat::Pcm).then(|| format.rate());
+        Self { kind: format.media_type().to_owned(), rate }
     }
 }
 

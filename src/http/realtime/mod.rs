@@ -1,10 +1,12 @@
-//! `GET /v1/realtime`: OpenAI's Realtime API, as far as it hears. Transcription sessions and nothing else: this server does
-//! not answer what it hears.
+//! `GET /v1/realtime`: OpenAI's Realtime API, as far as it hears and reads aloud: this server thinks of no answers.
 
 mod asyncapi;
 mod client;
 mod dialogue;
+mod events;
 mod format;
+mod output_settings;
+mod response;
 mod server;
 mod session;
 mod settings;
@@ -18,8 +20,8 @@ use serde::Deserialize;
 
 use self::{
     dialogue::Realtime,
-    server::Events,
-    settings::{Dialect, ONLY_HEARS, Settings},
+    events::Events,
+    settings::{Dialect, Settings},
 };
 use super::{
     api::Api,
@@ -27,9 +29,9 @@ use super::{
     live::{self, Opening},
     problem::Problem,
 };
-use crate::speech::Kind;
+use crate::speech::{Kind, TaskKind};
 
-/// What browsers name beside their key.
+/// What browsers name beside their key; also a label of metrics.
 const PROTOCOL: &str = "realtime";
 const BETA: HeaderName = HeaderName::from_static("openai-beta");
 const BETA_PROTOCOL: &str = "openai-beta.realtime-v1";
@@ -50,11 +52,11 @@ struct Query {
     intent: Option<String>,
 }
 
-/// Speech to text while it is spoken: a WebSocket with the events of OpenAI's Realtime API. `/asyncapi.json` describes them.
+/// Speech to text while it is spoken, and text to speech beside it: a WebSocket with the events of OpenAI's Realtime API. `/asyncapi.json` describes them.
 #[utoipa::path(
     get, path = "/v1/realtime", operation_id = "realtime", tag = "OpenAI",
     params(
-        ("model" = Option<String>, Query, description = "The model that hears; the default one if absent"),
+        ("model" = Option<String>, Query, description = "The model that hears, or one that speaks; the default ones if absent"),
         ("intent" = Option<String>, Query, description = "`transcription`, if it is there"),
     ),
     responses(
@@ -71,14 +73,29 @@ async fn realtime(api: web::Data<Api>, request: HttpRequest, payload: web::Paylo
 fn open(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
     let query: Query = live::admit(api, request)?;
     if let Some(intent) = query.intent.filter(|intent| intent != "transcription") {
-        let message = format!("intent is {intent:?}; {ONLY_HEARS}");
+        let message = format!("intent is {intent:?}; transcription, or none, would be right");
         return Err(Problem::new(Kind::Unsupported, message).about("intent"));
     }
-    let settings = Settings::new(query.model.filter(|model| !model.is_empty()));
-    let call = call::call(request, "realtime", settings.model.clone(), None)?;
-    let opening = Opening { protocols: &[PROTOCOL], call, ask: settings.ask() };
-    let realtime = Realtime::new(settings, Events::new(dialect(request)), api.service.clone());
+    let settings = settings(api, query.model.filter(|model| !model.is_empty()));
+    let call = call::call(request, PROTOCOL, settings.model.clone(), None)?;
+    let realtime = Realtime::new(settings, Events::new(dialect(request)), api.service.clone(), call.clone());
+    let opening = Opening { protocols: &[PROTOCOL], call, ask: realtime.ask() };
     live::open(api, request, payload, opening, realtime)
+}
+
+/// A model that speaks and does not hear can be named as well.
+fn settings(api: &Api, model: Option<String>) -> Settings {
+    let catalog = api.service.catalog();
+    let does = |task| {
+        let entry = catalog.resolve_for(model.as_deref(), task);
+        entry.is_ok_and(|entry| entry.tasks().is_none_or(|tasks| tasks.contains(&task)))
+    };
+    if !does(TaskKind::Transcribe) && does(TaskKind::Synthesize) {
+        let mut settings = Settings::new(None);
+        settings.output.model = model;
+        return settings;
+    }
+    Settings::new(model)
 }
 
 fn dialect(request: &HttpRequest) -> Dialect {

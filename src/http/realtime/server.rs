@@ -1,16 +1,20 @@
 //! What clients are told.
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{session::ShownSession, settings::Dialect};
-use crate::{
-    http::problem::{Problem, schemas::OpenAiErrorBody},
-    service::live::{ItemId, LiveEvent},
-    speech::Logprob,
-};
+use crate::{http::problem::schemas::OpenAiErrorBody, speech::Logprob};
+
+/// What events are called in the beta, and today.
+pub(super) const BETA_NAMES: [(&str, &str); 4] = [
+    ("response.audio.delta", "response.output_audio.delta"),
+    ("response.audio.done", "response.output_audio.done"),
+    ("response.audio_transcript.delta", "response.output_audio_transcript.delta"),
+    ("response.audio_transcript.done", "response.output_audio_transcript.done"),
+];
 
 /// What a client is told.
 #[derive(Debug, Serialize, ToSchema)]
@@ -96,6 +100,49 @@ pub(super) enum ServerEvent {
         #[schema(value_type = OpenAiErrorBody)]
         error: Value,
     },
+    /// A text is going to be spoken.
+    #[serde(rename = "response.created")]
+    ResponseCreated { response: ShownResponse },
+    /// What it will be.
+    #[serde(rename = "response.output_item.added")]
+    OutputItemAdded { response_id: String, output_index: usize, item: Item },
+    /// What it will be.
+    #[serde(rename = "response.content_part.added")]
+    ContentPartAdded { response_id: String, item_id: String, output_index: usize, content_index: usize, part: Content },
+    /// What is going to be said.
+    #[serde(rename = "response.output_audio_transcript.delta")]
+    TranscriptDelta { response_id: String, item_id: String, output_index: usize, content_index: usize, delta: String },
+    /// The next sound.
+    #[serde(rename = "response.output_audio.delta")]
+    AudioDelta {
+        response_id: String,
+        item_id: String,
+        output_index: usize,
+        content_index: usize,
+        /// base64 of sound in the format of `audio.output`.
+        delta: String,
+    },
+    /// No more sound comes.
+    #[serde(rename = "response.output_audio.done")]
+    AudioDone { response_id: String, item_id: String, output_index: usize, content_index: usize },
+    /// All that was to be said.
+    #[serde(rename = "response.output_audio_transcript.done")]
+    TranscriptDone {
+        response_id: String,
+        item_id: String,
+        output_index: usize,
+        content_index: usize,
+        transcript: String,
+    },
+    /// What it was.
+    #[serde(rename = "response.content_part.done")]
+    ContentPartDone { response_id: String, item_id: String, output_index: usize, content_index: usize, part: Content },
+    /// What it was.
+    #[serde(rename = "response.output_item.done")]
+    OutputItemDone { response_id: String, output_index: usize, item: Item },
+    /// How it ended.
+    #[serde(rename = "response.done")]
+    ResponseDone { response: ShownResponse },
     /// What was wrong with an event of the client, or with the session.
     #[serde(rename = "error")]
     Error {
@@ -114,28 +161,67 @@ struct EventError {
     event_id: Option<String>,
 }
 
-/// A stretch of the sound that is transcribed by itself.
+/// A stretch of the sound that is transcribed by itself, a text of the client, or what is spoken.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct Item {
-    id: String,
+    pub id: String,
     /// `realtime.item`.
-    object: &'static str,
+    pub object: &'static str,
     /// `message`.
-    r#type: &'static str,
-    /// `user`.
-    role: &'static str,
-    /// `completed`.
-    status: &'static str,
-    content: [Content; 1],
+    pub r#type: &'static str,
+    /// `user`, `assistant` or `system`.
+    pub role: String,
+    /// `in_progress`, `completed` or `incomplete`.
+    pub status: &'static str,
+    pub content: Vec<Content>,
 }
 
-/// The sound of an item; its text comes in an event of its own.
+/// What an item holds.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub(super) struct Content {
-    /// `input_audio`.
-    r#type: &'static str,
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Content {
+    /// The sound of an item; its text comes in an event of its own.
+    InputAudio {
+        #[schema(required = true)]
+        transcript: Option<String>,
+    },
+    /// A text of the client.
+    InputText { text: String },
+    /// What is spoken.
+    OutputAudio { transcript: String },
+    /// The same as a part, and in the beta.
+    Audio { transcript: String },
+}
+
+/// A text that is spoken.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = RealtimeResponse)]
+pub(super) struct ShownResponse {
+    pub id: String,
+    /// `realtime.response`.
+    pub object: &'static str,
+    /// `in_progress`, `completed`, `cancelled` or `failed`.
+    pub status: &'static str,
+    /// Why it is not completed.
     #[schema(required = true)]
-    transcript: Option<String>,
+    pub status_details: Option<StatusDetails>,
+    pub output: Vec<Item>,
+    #[schema(required = true)]
+    pub metadata: Option<Map<String, Value>>,
+}
+
+/// Why a response is not completed.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum StatusDetails {
+    Cancelled {
+        /// `client_cancelled` or `turn_detected`: somebody spoke.
+        reason: &'static str,
+    },
+    Failed {
+        #[schema(value_type = OpenAiErrorBody)]
+        error: Value,
+    },
 }
 
 /// What is counted.
@@ -143,137 +229,23 @@ pub(super) struct Content {
 #[schema(as = RealtimeUsage)]
 pub(super) struct Usage {
     /// `duration`.
-    r#type: &'static str,
+    pub r#type: &'static str,
     /// Of sound.
-    seconds: f64,
-}
-
-/// An event with the name that it has alone.
-#[derive(Serialize)]
-struct Named<'a> {
-    event_id: String,
-    #[serde(flatten)]
-    event: &'a ServerEvent,
-}
-
-/// Makes events of one session.
-pub(super) struct Events {
-    dialect: Dialect,
-    /// In the names of this session's items.
-    mark: String,
-    previous: Option<ItemId>,
-    logprobs: bool,
-}
-
-// === impl Events ===
-
-impl Events {
-    pub fn new(dialect: Dialect) -> Self {
-        Self { dialect, mark: Uuid::new_v4().simple().to_string(), previous: None, logprobs: false }
-    }
-
-    pub fn dialect(&self) -> Dialect {
-        self.dialect
-    }
-
-    /// What the session is called.
-    pub fn session_id(&self) -> String {
-        format!("sess_{}", self.mark)
-    }
-
-    /// Whether texts come with their log-probabilities.
-    pub fn with_logprobs(&mut self, logprobs: bool) {
-        self.logprobs = logprobs;
-    }
-
-    /// How the session is set at its beginning.
-    pub fn created(&self, session: ShownSession) -> ServerEvent {
-        match self.dialect {
-            Dialect::Ga => ServerEvent::Created { session },
-            Dialect::Beta => ServerEvent::BetaCreated { session },
-        }
-    }
-
-    /// How it is set now; under the name of the beta if it was asked so.
-    pub fn updated(&self, session: ShownSession, beta_name: bool) -> ServerEvent {
-        match beta_name {
-            true => ServerEvent::BetaUpdated { session },
-            false => ServerEvent::Updated { session },
-        }
-    }
-
-    /// What was wrong with an event of the client, or with the session. `code` is a more exact one than the problem's.
-    pub fn error(&self, problem: &Problem, code: Option<&str>, event_id: Option<&str>) -> ServerEvent {
-        let mut error = problem.openai_body()["error"].take();
-        error["event_id"] = event_id.into();
-        if let Some(code) = code {
-            error["code"] = code.into();
-        }
-        ServerEvent::Error { error }
-    }
-
-    /// What the session says, in one or more events.
-    pub fn of(&mut self, said: LiveEvent) -> Vec<ServerEvent> {
-        let one = match said {
-            LiveEvent::Started { item, at } => {
-                ServerEvent::SpeechStarted { audio_start_ms: at.as_millis() as u64, item_id: self.item(item) }
-            }
-            LiveEvent::Stopped { item, at } => {
-                ServerEvent::SpeechStopped { audio_end_ms: at.as_millis() as u64, item_id: self.item(item) }
-            }
-            LiveEvent::Committed { item } => return self.committed(item),
-            // What may be taken back is not told.
-            LiveEvent::Partial { .. } => return Vec::new(),
-            LiveEvent::Delta { item, text } => {
-                ServerEvent::Delta { item_id: self.item(item), content_index: 0, delta: text }
-            }
-            LiveEvent::Completed { item, text, seconds, segments } => ServerEvent::Completed {
-                item_id: self.item(item),
-                content_index: 0,
-                transcript: text,
-                usage: Usage { r#type: "duration", seconds },
-                logprobs: self.logprobs.then(|| segments.into_iter().flat_map(|segment| segment.logprobs).collect()),
-            },
-            LiveEvent::Failed { item, problem } => {
-                let error = problem.openai_body()["error"].take();
-                ServerEvent::Failed { item_id: self.item(item), content_index: 0, error }
-            }
-        };
-        vec![one]
-    }
-
-    fn committed(&mut self, item: ItemId) -> Vec<ServerEvent> {
-        let previous_item_id = self.previous.replace(item).map(|previous| self.item(previous));
-        let (id, previous) = (self.item(item), || previous_item_id.clone());
-        let whole = || Item {
-            id: id.clone(),
-            object: "realtime.item",
-            r#type: "message",
-            role: "user",
-            status: "completed",
-            content: [Content { r#type: "input_audio", transcript: None }],
-        };
-        let committed = ServerEvent::Committed { previous_item_id: previous(), item_id: id.clone() };
-        match self.dialect {
-            Dialect::Ga => vec![
-                committed,
-                ServerEvent::ItemAdded { previous_item_id: previous(), item: whole() },
-                ServerEvent::ItemDone { previous_item_id: previous(), item: whole() },
-            ],
-            Dialect::Beta => vec![committed, ServerEvent::ItemCreated { previous_item_id: previous(), item: whole() }],
-        }
-    }
-
-    fn item(&self, item: ItemId) -> String {
-        format!("item_{}_{}", &self.mark[..12], item.0)
-    }
+    pub seconds: f64,
 }
 
 // === impl ServerEvent ===
 
 impl ServerEvent {
     /// As it is sent.
-    pub fn text(&self) -> String {
-        json!(Named { event_id: format!("event_{}", Uuid::new_v4().simple()), event: self }).to_string()
+    pub fn text(&self, dialect: Dialect) -> String {
+        let mut event = json!(self);
+        if dialect == Dialect::Beta
+            && let Some((beta, _)) = BETA_NAMES.iter().find(|(_, today)| event["type"] == *today)
+        {
+            event["type"] = (*beta).into();
+        }
+        event["event_id"] = format!("event_{}", Uuid::new_v4().simple()).into();
+        event.to_string()
     }
 }

@@ -6,32 +6,59 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 /// How a session is set.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Session {
     /// Said by the server.
     pub id: Option<String>,
     /// Said by the server.
     pub object: Option<String>,
-    /// `transcription`; nothing else is done here.
+    /// `transcription`, or `realtime` for who has texts spoken as well.
     #[serde(rename = "type")]
     #[schema(required = true)]
     pub kind: Option<String>,
     /// Seconds since 1970. Said by the server.
     pub expires_at: Option<u64>,
+    /// The model that speaks, by a name or an alias.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// How to say what is spoken, in words; `null` where the model does not follow them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<String>,
+    /// `["audio"]`, which comes with the text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_modalities: Option<Vec<String>>,
     pub audio: Option<Audio>,
     /// `item.input_audio_transcription.logprobs`, or nothing.
     pub include: Option<Vec<String>>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Audio {
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<Input>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<Output>,
+}
+
+/// What is spoken, and how.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Output {
+    pub format: Option<Format>,
+    /// A name, or `{"id": …}` with a voice of `/v1/audio/voices`.
+    #[schema(value_type = Option<Value>)]
+    pub voice: Option<Value>,
+    /// 0.25 to 4.
+    #[schema(minimum = 0.25, maximum = 4.0)]
+    pub speed: Option<f32>,
+    /// Of the texts, as an ISO 639-1 code; English if absent.
+    pub language: Option<String>,
 }
 
 /// What is heard, and how.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
     pub format: Option<Format>,
@@ -45,7 +72,7 @@ pub(super) struct Input {
 }
 
 /// How sound stands in a message.
-#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Format {
     /// `audio/pcm`: 16 bits, little-endian, mono; `audio/pcmu` or `audio/pcma`: a byte a sample, mono, 8 kHz.
@@ -57,7 +84,7 @@ pub(super) struct Format {
 }
 
 /// The same in the words of the beta.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BetaSession {
     /// Said by the server.
@@ -69,6 +96,17 @@ pub(super) struct BetaSession {
     /// Means nothing here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modalities: Option<Value>,
+    /// The model that speaks, by a name or an alias.
+    pub model: Option<String>,
+    /// How to say what is spoken, in words; `null` where the model does not follow them.
+    pub instructions: Option<String>,
+    /// A name, or `{"id": …}` with a voice of `/v1/audio/voices`.
+    #[schema(value_type = Option<Value>)]
+    pub voice: Option<Value>,
+    /// `pcm16`, `g711_ulaw` or `g711_alaw`.
+    pub output_audio_format: Option<String>,
+    /// 0.25 to 4.
+    pub speed: Option<f32>,
     /// `pcm16`, `g711_ulaw` or `g711_alaw`.
     pub input_audio_format: Option<String>,
     pub input_audio_transcription: Option<Transcription>,
@@ -83,7 +121,7 @@ pub(super) struct BetaSession {
 }
 
 /// Who writes it down.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Transcription {
     /// A name or an alias of a model.
@@ -99,7 +137,7 @@ pub(super) struct Transcription {
 }
 
 /// How the server hears where somebody speaks.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TurnDetection {
     /// `server_vad`.
@@ -114,7 +152,7 @@ pub(super) struct TurnDetection {
     /// Means nothing here, where nobody answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub create_response: Option<bool>,
-    /// Means nothing here, where nobody answers.
+    /// Whether who speaks interrupts what is spoken; `true` if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interrupt_response: Option<bool>,
     /// `null`.

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::{
     format::SoundFormat,
-    session::{Audio, BetaSession, Format, Input, Session, ShownSession, Transcription, TurnDetection},
+    output_settings::{AUDIO, OutputSettings},
+    session::{Audio, BetaSession, Format, Input, Output, Session, ShownSession, Transcription, TurnDetection},
 };
 use crate::{
     audio::VoiceActivity,
@@ -16,15 +17,18 @@ use crate::{
     speech::{Kind, TranscribeOptions},
 };
 
-/// What is said to who wants more than text.
-pub(super) const ONLY_HEARS: &str = "this server hears and does not answer, so that transcription would be right";
 /// Sound that is kept around speech, at most.
 const LONGEST_AROUND: Duration = Duration::from_secs(10);
 /// The one thing that may be included.
 const LOGPROBS: &str = "item.input_audio_transcription.logprobs";
 
-/// What the server calls a session.
-const OBJECT: &str = "realtime.transcription_session";
+/// What sessions are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SessionType {
+    Transcription,
+    /// Texts are spoken as well.
+    Realtime,
+}
 
 /// Which words events are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,25 +42,33 @@ pub(super) enum Dialect {
 /// What a session is set to.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Settings {
+    pub kind: SessionType,
     pub format: SoundFormat,
     pub detection: Option<VoiceActivity>,
     pub model: Option<String>,
     pub language: Option<String>,
     pub prompt: Option<String>,
     pub logprobs: bool,
+    /// Whether who speaks interrupts what is spoken.
+    pub interrupt: bool,
+    pub output: OutputSettings,
 }
 
 // === impl Settings ===
 
 impl Settings {
+    /// `model` hears.
     pub fn new(model: Option<String>) -> Self {
         Self {
+            kind: SessionType::Transcription,
             format: SoundFormat::Pcm,
             detection: Some(VoiceActivity::default()),
             model,
             language: None,
             prompt: None,
             logprobs: false,
+            interrupt: true,
+            output: OutputSettings::default(),
         }
     }
 
@@ -75,33 +87,31 @@ impl Settings {
     pub fn updated(&self, session: Value, dialect: Dialect) -> Result<Self, Problem> {
         let mut settings = self.clone();
         match dialect {
-            Dialect::Ga => settings.update(read(session)?)?,
-            Dialect::Beta => settings.update_beta(read(session)?)?,
+            Dialect::Ga => settings.update(read_field("session", session)?)?,
+            Dialect::Beta => settings.update_beta(read_field("session", session)?)?,
         }
         Ok(settings)
     }
 
     fn update(&mut self, session: Session) -> Result<(), Problem> {
-        match session.kind.as_deref() {
-            Some("transcription") => {}
+        self.kind = match session.kind.as_deref() {
+            Some("transcription") => SessionType::Transcription,
+            Some("realtime") => SessionType::Realtime,
             Some(kind) => {
-                let message = format!("session.type is {kind:?}; {ONLY_HEARS}");
+                let message = format!("session.type is {kind:?}; transcription or realtime would be right");
                 return Err(Problem::new(Kind::Unsupported, message).about("session.type"));
             }
             None => {
-                let message = "session.type is missing; transcription would be right";
+                let message = "session.type is missing; transcription or realtime would be right";
                 return Err(Problem::invalid("session.type", message));
             }
-        }
-        let input = session.audio.and_then(|audio| audio.input);
+        };
+        let Audio { input, output } = session.audio.unwrap_or_default();
+        self.output.model = session.model.or_else(|| self.output.model.take());
+        self.output.update("session", session.instructions, session.output_modalities, output)?;
         let Some(input) = input else { return self.include(session.include) };
         if let Some(format) = input.format {
-            self.format = named("session.audio.input.format.type", &format.kind, SoundFormat::media_type)?;
-            if let Some(rate) = format.rate.filter(|rate| *rate != self.format.rate()) {
-                let (kind, right) = (format.kind, self.format.rate());
-                let message = format!("the rate of {kind} is {right} Hz, and not {rate}");
-                return Err(Problem::invalid("session.audio.input.format.rate", message));
-            }
+            self.format = format.read("session.audio.input.format")?;
         }
         self.transcribe(input.transcription);
         self.detect("session.audio.input.turn_detection", input.turn_detection)?;
@@ -110,8 +120,16 @@ impl Settings {
 
     fn update_beta(&mut self, session: BetaSession) -> Result<(), Problem> {
         if let Some(format) = session.input_audio_format {
-            self.format = named("session.input_audio_format", &format, SoundFormat::beta_name)?;
+            self.format = SoundFormat::named("session.input_audio_format", &format, SoundFormat::beta_name)?;
         }
+        self.output.model = session.model.or_else(|| self.output.model.take());
+        self.output.update_beta(
+            "session",
+            session.instructions,
+            session.voice,
+            session.output_audio_format,
+            session.speed,
+        )?;
         self.transcribe(session.input_audio_transcription);
         self.detect("session.turn_detection", session.turn_detection)?;
         self.include(session.include)
@@ -131,6 +149,9 @@ impl Settings {
 
     fn detect(&mut self, param: &str, detection: Option<Option<TurnDetection>>) -> Result<(), Problem> {
         let Some(detection) = detection else { return Ok(()) };
+        if let Some(interrupt) = detection.as_ref().and_then(|detection| detection.interrupt_response) {
+            self.interrupt = interrupt;
+        }
         self.detection = detection.map(|detection| detection.over(self.detection, param)).transpose()?;
         Ok(())
     }
@@ -145,29 +166,46 @@ impl Settings {
         Ok(())
     }
 
-    /// As a client is told; `model` is what the model is called here.
-    pub fn shown(&self, id: String, expires_at: u64, model: String, dialect: Dialect) -> ShownSession {
-        let (id, object, expires_at) = (Some(id), Some(OBJECT.to_owned()), Some(expires_at));
+    /// As a client is told; `models` are what those that hear and that speak are called here.
+    pub fn shown(&self, id: String, expires_at: u64, models: [Option<String>; 2], dialect: Dialect) -> ShownSession {
+        let [hears, speaks] = models;
+        let (id, object, expires_at) = (Some(id), Some(self.kind.object().to_owned()), Some(expires_at));
         let transcription = Some(Transcription {
-            model: Some(model),
+            model: hears,
             language: Some(self.language.clone()),
             prompt: Some(self.prompt.clone()),
         });
-        let turn_detection = Some(self.detection.map(TurnDetection::shown));
+        let turn_detection = Some(self.detection.map(|detection| TurnDetection::shown(detection, self.interrupt)));
         let include = Some(self.logprobs.then(|| LOGPROBS.to_owned()).into_iter().collect());
+        let instructions = self.output.instructions.clone();
         match dialect {
             Dialect::Ga => {
-                let rate = (self.format == SoundFormat::Pcm).then(|| self.format.rate());
-                let format = Some(Format { kind: self.format.media_type().to_owned(), rate });
+                let format = Some(Format::shown(self.format));
                 let input = Some(Input { format, transcription, turn_detection, noise_reduction: None });
-                let (kind, audio) = (Some("transcription".to_owned()), Some(Audio { input }));
-                ShownSession::Today(Box::new(Session { id, object, kind, expires_at, audio, include }))
+                let kind = Some(self.kind.name().to_owned());
+                let audio = |output: Option<Output>| Some(Audio { input, output });
+                let session = Session { id, object, kind, expires_at, include, ..Session::default() };
+                ShownSession::Today(Box::new(match self.kind {
+                    SessionType::Transcription => Session { audio: audio(None), ..session },
+                    SessionType::Realtime => Session {
+                        model: speaks,
+                        instructions,
+                        output_modalities: Some(vec![AUDIO.to_owned()]),
+                        audio: audio(Some(self.output.shown())),
+                        ..session
+                    },
+                }))
             }
             Dialect::Beta => ShownSession::Beta(Box::new(BetaSession {
                 id,
                 object,
                 expires_at,
                 modalities: None,
+                model: speaks,
+                instructions,
+                voice: self.output.voice.clone(),
+                output_audio_format: Some(self.output.format.beta_name().to_owned()),
+                speed: self.output.speed,
                 input_audio_format: Some(self.format.beta_name().to_owned()),
                 input_audio_transcription: transcription,
                 turn_detection,
@@ -178,32 +216,46 @@ impl Settings {
     }
 }
 
-fn read<T: for<'de> Deserialize<'de>>(session: Value) -> Result<T, Problem> {
-    serde_path_to_error::deserialize(session).map_err(|error| {
+/// A field of an event; what is wrong is named from there on.
+pub(super) fn read_field<T: for<'de> Deserialize<'de>>(field: &str, value: Value) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
-        let param = if path == "." { "session".to_owned() } else { format!("session.{path}") };
+        let param = if path == "." { field.to_owned() } else { format!("{field}.{path}") };
         let message = format!("{param}: {}", error.inner());
         Problem::invalid(&param, message)
     })
 }
 
-fn named(param: &str, given: &str, name: fn(SoundFormat) -> &'static str) -> Result<SoundFormat, Problem> {
-    SoundFormat::ALL.into_iter().find(|format| name(*format) == given).ok_or_else(|| {
-        let names = SoundFormat::ALL.map(name).join(", ");
-        Problem::invalid(param, format!("{param} is {given:?}; one of {names} would be right"))
-    })
+// === impl SessionType ===
+
+impl SessionType {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Transcription => "transcription",
+            Self::Realtime => "realtime",
+        }
+    }
+
+    /// What the server calls such a session.
+    fn object(self) -> &'static str {
+        match self {
+            Self::Transcription => "realtime.transcription_session",
+            Self::Realtime => "realtime.session",
+        }
+    }
 }
 
 // === impl TurnDetection ===
 
 impl TurnDetection {
-    fn shown(detection: VoiceActivity) -> Self {
+    fn shown(detection: VoiceActivity, interrupt: bool) -> Self {
         let millis = |time: Duration| Some(time.as_millis() as u64);
         Self {
             kind: Some("server_vad".to_owned()),
             threshold: Some(detection.threshold),
             prefix_padding_ms: millis(detection.before),
             silence_duration_ms: millis(detection.silence),
+            interrupt_response: Some(interrupt),
             ..Self::default()
         }
     }
@@ -282,15 +334,31 @@ mod tests {
 
     #[test]
     fn what_is_shown_is_taken_back() {
-        for dialect in [Dialect::Ga, Dialect::Beta] {
+        let spoken = OutputSettings {
+            format: SoundFormat::Telephone(Companding::ALaw),
+            model: Some("n".to_owned()),
+            voice: Some(json!("anna")),
+            speed: Some(1.5),
+            instructions: Some("softly".to_owned()),
+            ..OutputSettings::default()
+        };
+        let sessions = [
+            (Dialect::Ga, SessionType::Transcription, OutputSettings::default()),
+            (Dialect::Ga, SessionType::Realtime, OutputSettings { language: Some("fr".to_owned()), ..spoken.clone() }),
+            (Dialect::Beta, SessionType::Transcription, spoken),
+        ];
+        for (dialect, kind, output) in sessions {
             let settings = Settings {
+                kind,
+                interrupt: false,
+                output,
                 format: SoundFormat::Telephone(Companding::MuLaw),
                 language: Some("fr".to_owned()),
                 logprobs: true,
-                detection: None,
                 ..Settings::new(Some("m".to_owned()))
             };
-            let shown = settings.shown("sess_1".to_owned(), 7, "m".to_owned(), dialect);
+            let models = [Some("m".to_owned()), settings.output.model.clone()];
+            let shown = settings.shown("sess_1".to_owned(), 7, models, dialect);
             let again = Settings::new(None).updated(json!(shown), dialect).unwrap();
             assert_eq!(again, settings, "{dialect:?}");
         }
@@ -299,8 +367,14 @@ mod tests {
     #[test]
     fn each_mistake_is_told_with_its_field_and_what_would_be_right() {
         let cases = [
-            (json!({"audio": {}}), "session.type", "transcription would be right"),
-            (json!({"type": "realtime"}), "session.type", "transcription would be right"),
+            (json!({"audio": {}}), "session.type", "transcription or realtime would be right"),
+            (json!({"type": "translation"}), "session.type", "transcription or realtime would be right"),
+            (
+                json!({"type": "realtime", "output_modalities": ["text"]}),
+                "session.output_modalities",
+                "which comes with the text",
+            ),
+            (json!({"type": "realtime", "tools": []}), "session.tools", "unknown field `tools`"),
             (json!({"type": "transcription", "voice": "x"}), "session.voice", "unknown field `voice`"),
             (json!({"type": "transcription", "include": ["x"]}), "session.include", "logprobs can"),
             (json!([]), "session", "invalid length 0"),

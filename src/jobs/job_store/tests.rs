@@ -10,7 +10,8 @@ use serde_json::json;
 fn record() -> Record {
     let recording = Some(Recording { bytes: Bytes::from_static(b"RIFF"), hint: Some("a.wav".into()) });
     let parameters = json!({"language": "en"});
-    Record::new(&JobRequest { parameters, recording, webhook: None, key: Some("k".into()) }, None, Timestamp::now())
+    let request = JobRequest { parameters, recording, webhook: None, key: Some("k".into()), estimate: None, room: 0 };
+    Record::new(&request, None, Timestamp::now())
 }
 
 #[test]

@@ -113,7 +113,7 @@ fn start_telling(config: Config, host: &str) -> (Jobs, Arc<Puppet>) {
 
 fn to(what: &str) -> JobRequest {
     let recording = Some(Recording { bytes: vec![1; 7].into(), hint: None });
-    JobRequest { parameters: json!({"do": what}), recording, webhook: None, key: None }
+    JobRequest { parameters: json!({"do": what}), recording, webhook: None, key: None, estimate: None, room: 0 }
 }
 
 /// Waits until the job is in that phase, told by its feed.

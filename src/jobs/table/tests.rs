@@ -11,7 +11,7 @@ fn limits() -> Limits {
 
 fn request(bytes: usize) -> JobRequest {
     let recording = Some(Recording { bytes: vec![0; bytes].into(), hint: None });
-    JobRequest { parameters: json!({}), recording, webhook: None, key: None }
+    JobRequest { parameters: json!({}), recording, webhook: None, key: None, estimate: None, room: 0 }
 }
 
 fn take(table: &mut JobTable, request: &JobRequest, now: Timestamp) -> Result<JobId, Refusal> {

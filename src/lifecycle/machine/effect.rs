@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{Attempt, Resource, VersionId};
 use crate::{
     lifecycle::{Budget, Cause, Failure, ModelSpec, Unavailable},
+    model::Residency,
     speech::ModelName,
 };
 
@@ -23,6 +24,7 @@ pub enum Effect<R: Resource, F> {
         attempt: Attempt,
         spec: Arc<ModelSpec>,
         files: F,
+        residency: Residency,
     },
     /// To be dropped; `Event::Ended` follows.
     Unload {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{Attempt, Rules, Waiter};
 use crate::{
-    lifecycle::{Ended, Failure, ModelSpec, Progress},
+    lifecycle::{Budget, Ended, Failure, Footprint, ModelSpec, Progress},
+    model::Residency,
     speech::ModelName,
 };
 
@@ -65,9 +66,24 @@ pub enum Event<R, F> {
 #[derive(Clone, Debug)]
 pub struct Stock<F> {
     pub files: F,
-    /// Bytes of memory.
-    pub footprint: u64,
+    pub footprint: Footprint,
+    /// How its parts are to share the device under the limits of its last load.
+    pub residency: Residency,
     pub device: Arc<str>,
     /// The commit that they are of, where the source has such a thing.
     pub revision: Option<String>,
+}
+
+// === impl Stock ===
+
+impl<F> Stock<F> {
+    /// Decides how its parts are to share their device.
+    pub fn settle(&mut self, budget: &Budget) {
+        self.residency = self.footprint.residency(budget.on(&self.device));
+    }
+
+    /// Bytes of memory.
+    pub fn bytes(&self) -> u64 {
+        self.footprint.bytes(self.residency)
+    }
 }

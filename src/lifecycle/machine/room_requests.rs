@@ -24,7 +24,7 @@ pub(super) fn make_rooms<R: Resource, F: Clone>(models: &mut [Model<R, F>], cx: 
                 let reason = blockers(models, cx, id);
                 on(models, id, |version| version.no_room(cx, reason));
             }
-            Verdict::WontFit { need, budget } => on(models, id, |version| version.wont_fit(cx, need, budget)),
+            Verdict::WontFit { budget, .. } => on(models, id, |version| version.wont_fit(cx, budget)),
         }
     }
 }

@@ -338,10 +338,14 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
         self.pace = other.pace;
     }
 
-    /// What did not fit under other limits is looked at again.
-    pub fn forget_limits(&mut self) {
-        if let Phase::Failed { stock, failure: Refusal::WontFit { .. }, .. } = &self.phase {
-            self.phase = Phase::Absent { stock: stock.clone() };
+    /// What did not fit under other limits is looked at again, and what waits for room may need another way to live in it.
+    pub fn forget_limits(&mut self, rules: &Rules) {
+        match &mut self.phase {
+            Phase::Failed { stock, failure: Refusal::WontFit { .. }, .. } => {
+                self.phase = Phase::Absent { stock: stock.take() };
+            }
+            Phase::Fetched { stock, .. } => stock.settle(&rules.limits.budget),
+            _ => {}
         }
     }
 }

@@ -11,7 +11,7 @@
 
 #include "stand_in.h"
 
-static struct page *page;
+struct page *page;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 // Of the last step.
 static uint64_t before[COUNTS];
@@ -51,7 +51,8 @@ int launched(enum count what)
 {
     pthread_mutex_lock(&lock);
     add(what, 1);
-    if (page->lose_after && --page->lose_after == 0) lost = 1;
+    int works = what == LAUNCHES || what == PRODUCTS;
+    if (works && page->lose_after && --page->lose_after == 0) lost = 1;
     int answer = lost ? ILLEGAL_ADDRESS : OK;
     pthread_mutex_unlock(&lock);
     return answer;
@@ -173,9 +174,19 @@ static int release(void *at)
     return alive();
 }
 
-int cuMemAllocAsync(void **at, size_t bytes, void *stream) { return allocate(at, bytes); }
+int cuMemAllocAsync(void **at, size_t bytes, void *stream)
+{
+    // It stays for as long as the process does: a graph may be launched again.
+    int answer = allocate(at, bytes);
+    return answer || !is_captured(stream) ? answer : ask(stream, (struct work){ALLOCATION_NODE, ALLOCATIONS});
+}
+
 int cuMemAlloc_v2(void **at, size_t bytes) { return allocate(at, bytes); }
-int cuMemFreeAsync(void *at, void *stream) { return release(at); }
+int cuMemFreeAsync(void *at, void *stream)
+{
+    return is_captured(stream) ? ask(stream, (struct work){FREE_NODE, FREES}) : release(at);
+}
+
 int cuMemFree_v2(void *at) { return release(at); }
 
 int cuMemGetInfo_v2(size_t *free, size_t *total)
@@ -214,15 +225,32 @@ int cuMemPoolTrimTo(void *pool, size_t bytes)
     return alive();
 }
 
-static int copy_to_device(void *to, const void *from, size_t bytes)
+// A copy or a fill; `from` is null for a fill.
+struct transfer {
+    void *to;
+    const void *from;
+    unsigned char value;
+    size_t bytes;
+};
+
+static void do_transfer(void *kept)
 {
-    int answer = alive();
-    if (!answer) memcpy(to, from, bytes);
-    pthread_mutex_lock(&lock);
-    add(TO_DEVICE, 1);
-    add(TO_DEVICE_BYTES, bytes);
-    pthread_mutex_unlock(&lock);
-    return answer;
+    struct transfer *transfer = kept;
+    if (transfer->from) memmove(transfer->to, transfer->from, transfer->bytes);
+    else memset(transfer->to, transfer->value, transfer->bytes);
+}
+
+static void do_copy_to_device(void *kept)
+{
+    do_transfer(kept);
+    count(TO_DEVICE_BYTES, ((struct transfer *)kept)->bytes);
+}
+
+static int transfer(void *stream, int type, enum count what, void (*run)(void *), struct transfer transfer)
+{
+    struct transfer *kept = malloc(sizeof *kept);
+    *kept = transfer;
+    return ask(stream, (struct work){type, what, run, free, kept});
 }
 
 static int copy_to_host(void *to, const void *from, size_t bytes)
@@ -237,23 +265,28 @@ static int copy_to_host(void *to, const void *from, size_t bytes)
     return answer;
 }
 
-int cuMemcpyHtoDAsync_v2(void *to, const void *from, size_t bytes, void *stream) { return copy_to_device(to, from, bytes); }
-int cuMemcpyHtoD_v2(void *to, const void *from, size_t bytes) { return copy_to_device(to, from, bytes); }
-int cuMemcpyDtoHAsync_v2(void *to, const void *from, size_t bytes, void *stream) { return copy_to_host(to, from, bytes); }
+int cuMemcpyHtoDAsync_v2(void *to, const void *from, size_t bytes, void *stream)
+{
+    return transfer(stream, COPY_NODE, TO_DEVICE, do_copy_to_device, (struct transfer){to, from, 0, bytes});
+}
+
+int cuMemcpyHtoD_v2(void *to, const void *from, size_t bytes) { return cuMemcpyHtoDAsync_v2(to, from, bytes, NULL); }
+
+int cuMemcpyDtoHAsync_v2(void *to, const void *from, size_t bytes, void *stream)
+{
+    return is_captured(stream) ? NOT_IN_A_CAPTURE : copy_to_host(to, from, bytes);
+}
+
 int cuMemcpyDtoH_v2(void *to, const void *from, size_t bytes) { return copy_to_host(to, from, bytes); }
 
 int cuMemcpyDtoDAsync_v2(void *to, const void *from, size_t bytes, void *stream)
 {
-    int answer = launched(LAUNCHES);
-    if (!answer) memmove(to, from, bytes);
-    return answer;
+    return transfer(stream, COPY_NODE, LAUNCHES, do_transfer, (struct transfer){to, from, 0, bytes});
 }
 
 int cuMemsetD8Async(void *at, unsigned char value, size_t bytes, void *stream)
 {
-    int answer = launched(LAUNCHES);
-    if (!answer) memset(at, value, bytes);
-    return answer;
+    return transfer(stream, FILL_NODE, LAUNCHES, do_transfer, (struct transfer){at, NULL, value, bytes});
 }
 
 // === kernels ===
@@ -263,29 +296,25 @@ int cuModuleUnload(void *module) { return OK; }
 int cuModuleGetFunction(void **function, void *module, const char *name) { *function = strdup(name); return alive(); }
 int cuFuncSetAttribute(void *function, int attribute, int value) { return alive(); }
 
+static void run_kernel(void *kept)
+{
+    if (kept && page->compute) run_own_kernel(kept);
+}
+
 int cuLaunchKernel(void *function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,
                    unsigned block_z, unsigned shared, void *stream, void **arguments, void **extra)
 {
-    int answer = launched(LAUNCHES);
-    if (!answer && page->compute) run_own_kernel(function, grid_x, grid_y, grid_z, block_x, block_y, block_z, arguments);
-    return answer;
+    void *kept = keep_own_kernel(function, grid_x, grid_y, grid_z, block_x, block_y, block_z, arguments);
+    return ask(stream, (struct work){KERNEL_NODE, LAUNCHES, run_kernel, forget_own_kernel, kept});
 }
 
 // === streams and events ===
 
-int cuStreamCreate(void **stream, unsigned flags) { count(STREAMS, 1); *stream = (void *)0x4000; return alive(); }
-int cuStreamDestroy_v2(void *stream) { return OK; }
-int cuStreamSynchronize(void *stream) { count(SYNCS, 1); return alive(); }
+int cuStreamSynchronize(void *stream) { count(SYNCS, 1); return is_captured(stream) ? NOT_IN_A_CAPTURE : alive(); }
 int cuStreamWaitEvent(void *stream, void *event, unsigned flags) { count(EVENTS, 1); return alive(); }
 int cuEventCreate(void **event, unsigned flags) { count(EVENTS, 1); *event = (void *)0x5000; return alive(); }
 int cuEventDestroy_v2(void *event) { return OK; }
 int cuEventRecord(void *event, void *stream) { count(EVENTS, 1); return alive(); }
-
-int cuStreamGetCaptureInfo_v3(void *stream, int *status, void *id, void *graph, void *nodes, void *edges, void *number)
-{
-    *status = 0;
-    return OK;
-}
 
 // === errors ===
 

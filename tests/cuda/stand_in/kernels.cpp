@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
@@ -40,8 +41,7 @@ struct Block {
     ucontext_t scheduler;
     std::vector<Thread> threads;
     size_t running;
-    void (*kernel)(void **);
-    void **arguments;
+    const std::function<void()> *kernel;
 };
 
 static void __syncthreads()
@@ -53,15 +53,14 @@ static void __syncthreads()
 
 static void run_thread()
 {
-    block->kernel(block->arguments);
+    (*block->kernel)();
     block->threads[block->running].over = true;
 }
 
-static void run_block(void (*kernel)(void **), void **arguments)
+static void run_block(const std::function<void()> &kernel)
 {
     Block here;
-    here.kernel = kernel;
-    here.arguments = arguments;
+    here.kernel = &kernel;
     here.threads.resize((size_t)blockDim.x * blockDim.y * blockDim.z);
     block = &here;
     for (size_t at = 0; at < here.threads.size(); at++) {
@@ -101,40 +100,59 @@ using sample::choose_bf16;
 using sample::choose_f16;
 using sample::choose_f32;
 
-template <typename... Arguments, size_t... At>
-static void call(void (*kernel)(Arguments...), void **arguments, std::index_sequence<At...>)
-{
-    kernel(*(Arguments *)arguments[At]...);
-}
-
 template <auto kernel> struct Unpacked;
 template <typename... Arguments, void (*kernel)(Arguments...)> struct Unpacked<kernel> {
-    static void run(void **arguments) { call(kernel, arguments, std::index_sequence_for<Arguments...>()); }
+    using Kept = std::tuple<Arguments...>;
+
+    template <size_t... At> static Kept unpack(void **arguments, std::index_sequence<At...>)
+    {
+        return {*(Arguments *)arguments[At]...};
+    }
+
+    // What calls it with these arguments, which are kept.
+    static std::function<void()> bind(void **arguments)
+    {
+        Kept kept = unpack(arguments, std::index_sequence_for<Arguments...>());
+        return [kept] { std::apply(kernel, kept); };
+    }
 };
 
-#define NAMED(name) {#name, Unpacked<name>::run}
-static const std::map<std::string, void (*)(void **)> KERNELS_BY_NAME = {
-    NAMED(attend_f32), NAMED(attend_f16), NAMED(attend_bf16), NAMED(extend_f32), NAMED(extend_f16),
-    NAMED(extend_bf16), NAMED(finish_f32), NAMED(finish_f16), NAMED(finish_bf16), NAMED(choose_f32),
-    NAMED(choose_f16),  NAMED(choose_bf16),
+#define OF(name) {#name, Unpacked<name>::bind}
+#define NAMED(name) OF(name##_f32), OF(name##_f16), OF(name##_bf16)
+static const std::map<std::string, std::function<void()> (*)(void **)> KERNELS_BY_NAME = {
+    NAMED(attend), NAMED(attend_step), NAMED(extend), NAMED(extend_step), NAMED(finish), NAMED(add_norm), NAMED(embed),
+    NAMED(choose),
 };
 
 // All of the above is of one thread at a time.
 static std::mutex turn;
 
-// Runs a kernel if it is one of ours.
-extern "C" void run_own_kernel(const char *name, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
-                               unsigned block_y, unsigned block_z, void **arguments)
+struct Launch {
+    std::function<void()> kernel;
+    dim3 grid, block;
+};
+
+// A launch of a kernel, to be run as often as wanted; null if it is none of ours.
+extern "C" void *keep_own_kernel(const char *name, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
+                                 unsigned block_y, unsigned block_z, void **arguments)
 {
     auto known = KERNELS_BY_NAME.find(name);
-    if (known == KERNELS_BY_NAME.end()) return;
+    if (known == KERNELS_BY_NAME.end()) return nullptr;
+    return new Launch{known->second(arguments), {grid_x, grid_y, grid_z}, {block_x, block_y, block_z}};
+}
+
+extern "C" void run_own_kernel(void *kept)
+{
+    Launch *launch = (Launch *)kept;
     std::lock_guard<std::mutex> mine(turn);
-    gridDim = {grid_x, grid_y, grid_z};
-    blockDim = {block_x, block_y, block_z};
-    for (unsigned z = 0; z < grid_z; z++)
-        for (unsigned y = 0; y < grid_y; y++)
-            for (unsigned x = 0; x < grid_x; x++) {
+    gridDim = launch->grid;
+    blockDim = launch->block;
+    for (unsigned z = 0; z < gridDim.z; z++)
+        for (unsigned y = 0; y < gridDim.y; y++)
+            for (unsigned x = 0; x < gridDim.x; x++) {
                 blockIdx = {x, y, z};
-                run_block(known->second, arguments);
+                run_block(launch->kernel);
             }
 }
+
+extern "C" void forget_own_kernel(void *kept) { delete (Launch *)kept; }

@@ -8,7 +8,7 @@ enum { DEVICES = 8, STEPS = 4096 };
 // What is counted. The order is that of `Count` in ../counts.rs.
 enum count {
     CONTEXTS,   // made anew
-    STREAMS,    // made
+    STREAMS,    // on which anything was done, not only recorded
     MODULES,    // kernels handed to the driver, which a real one compiles
     LAUNCHES,   // kernels, and copies and fills within the device
     PRODUCTS,   // of matrices
@@ -22,6 +22,7 @@ enum count {
     SYNCS,      // waits for the device, beside those of a copy to the host
     ASKED,      // how often the driver was asked for free memory
     TRIMS,      // memory given back to the device
+    GRAPHS,     // launched; what each of their nodes does is counted beside
     COUNTS,
 };
 
@@ -51,11 +52,30 @@ struct page {
 };
 
 // CUresult, as cuda.h has them.
-enum { OK = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, ILLEGAL_ADDRESS = 700, NOT_SUPPORTED = 801 };
+enum { OK = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, ILLEGAL_ADDRESS = 700, NOT_SUPPORTED = 801, NOT_IN_A_CAPTURE = 900 };
+// CUgraphNodeType.
+enum { KERNEL_NODE = 0, COPY_NODE = 1, FILL_NODE = 2, ALLOCATION_NODE = 10, FREE_NODE = 11 };
 
+extern struct page *page;
 void count(enum count what, uint64_t times);
 // In kernels.cpp.
-void run_own_kernel(const char *name, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,
-                    unsigned block_z, void **arguments);
+void *keep_own_kernel(const char *name, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,
+                      unsigned block_z, void **arguments);
+void run_own_kernel(void *kept);
+void forget_own_kernel(void *kept);
 // Whether the device still answers; counts a launch or a product.
 int launched(enum count what);
+
+// What a stream is asked: what it is counted as, and how it is done.
+struct work {
+    int type;
+    enum count what;
+    void (*run)(void *kept);    // may be null, as `forget`
+    void (*forget)(void *kept);
+    void *kept;
+};
+
+// In graph.c. Does it, or keeps it if the stream is captured.
+struct stream;
+int ask(struct stream *stream, struct work work);
+int is_captured(struct stream *stream);

@@ -30,7 +30,27 @@ async fn today(server: &Server) -> Vec<Value> {
     live.append(&pcm16(&[said("good-morning.flac")])).await;
     live.commit().await;
     events.extend(live.until(FAILED).await);
+    events.extend(spoken(&mut live).await);
     live.close().await;
+    events
+}
+
+/// Every kind of event of a text that is spoken.
+async fn spoken(live: &mut Live) -> Vec<Value> {
+    let item = json!({"type": "message", "content": [{"type": "input_text", "text": "Good morning."}]});
+    live.send(json!({"type": "conversation.item.create", "item": item})).await;
+    live.send(json!({"type": "response.create", "response": {"metadata": {"a": "b"}}})).await;
+    let mut events = live.until("response.done").await;
+    let [long, nobody] = ["It is a long way to the harbour. ".repeat(100), "Hello.".to_owned()];
+    for (text, voice) in [(long, "alloy"), (nobody, "nobody")] {
+        let input = json!([{"type": "message", "content": [{"type": "input_text", "text": text}]}]);
+        let output = json!({"output": {"voice": voice}});
+        live.send(json!({"type": "response.create", "response": {"input": input, "audio": output}})).await;
+        if voice == "alloy" {
+            live.send(json!({"type": "response.cancel"})).await;
+        }
+        events.extend(live.until("response.done").await);
+    }
     events
 }
 
@@ -43,6 +63,9 @@ async fn beta(server: &Server) -> Vec<Value> {
     live.append(&pcm16(&[said("good-morning.flac")])).await;
     live.commit().await;
     events.extend(live.until(DONE).await);
+    let input = json!([{"type": "message", "content": [{"type": "input_text", "text": "Good morning."}]}]);
+    live.send(json!({"type": "response.create", "response": {"input": input}})).await;
+    events.extend(live.until("response.done").await);
     live.close().await;
     events
 }

@@ -17,7 +17,7 @@ async fn what_is_no_session_of_this_server_is_refused_with_the_reason() {
     let server = Server::start();
     let cases = [
         ("?model=nobody", 404, "there is no model"),
-        ("?intent=conversation", 400, "transcription would be right"),
+        ("?intent=conversation", 400, "transcription, or none, would be right"),
         ("?model=a&model=b", 400, "the query cannot be read"),
     ];
     for (query, status, message) in cases {

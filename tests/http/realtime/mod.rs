@@ -4,6 +4,7 @@ mod bounds;
 mod crowd;
 mod described;
 mod handshake;
+mod speaking;
 
 use std::time::Duration;
 
@@ -135,7 +136,8 @@ async fn what_a_session_is_set_to_is_told() {
     let input = &session["audio"]["input"];
     assert_eq!(input["format"], json!({"type": "audio/pcm", "rate": 24_000}));
     assert_eq!(input["transcription"]["model"], "sconce/whisper-nano.en");
-    let vad = json!({"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500});
+    let vad = json!({"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500,
+                     "interrupt_response": true});
     assert_eq!(input["turn_detection"], vad);
     let session = live.set(json!({"turn_detection": {"type": "server_vad", "silence_duration_ms": 800}})).await;
     assert_eq!(session["audio"]["input"]["turn_detection"]["silence_duration_ms"], 800);
@@ -189,12 +191,12 @@ async fn a_mistake_is_told_and_the_session_goes_on() {
     let input = |input: Value| update(json!({"type": "transcription", "audio": {"input": input}}));
     let append = |audio: &str| json!({"type": "input_audio_buffer.append", "event_id": "e", "audio": audio});
     let cases = [
-        (json!({"type": "response.create", "event_id": "e"}), "type", "there is no event \"response.create\""),
+        (json!({"type": "response.play", "event_id": "e"}), "type", "there is no event \"response.play\""),
         (append("no base64"), "audio", "audio is not base64"),
         (append("AAAA"), "audio", "no whole number of 16-bit samples"),
         (json!({"type": "input_audio_buffer.append", "event_id": "e"}), "audio", "base64 would be right"),
         (json!({"type": "input_audio_buffer.commit", "event_id": "e"}), "audio", "an item has at least 100 ms"),
-        (update(json!({"type": "realtime"})), "session.type", "transcription would be right"),
+        (update(json!({"type": "translation"})), "session.type", "transcription or realtime would be right"),
         (input(json!({"format": {"type": "audio/mp3"}})), "session.audio.input.format.type", "audio/pcmu"),
         (input(json!({"transcription": {"model": "nobody"}})), "model", "there is no model"),
     ];

@@ -1,6 +1,7 @@
 //! A small YuE with random weights: what it sings is noise, how it is asked and answers is real.
 
 mod jobs;
+mod turns;
 mod wrong;
 
 use base64::{Engine, prelude::BASE64_STANDARD};

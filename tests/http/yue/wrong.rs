@@ -29,6 +29,7 @@ async fn what_it_cannot_do_is_refused_by_name() {
         (json!({"voice": [one, one, one]}), "the list has 3 voices"),
         (json!({"voice": one, "options": {"prompt_start": 2}}), "the recording has 1.0 s, and prompt_start is 2; less"),
         (json!({"voice": "anna"}), "anna"),
+        (json!({"voice": content(b"no sound")}), "this is not audio in a known format"),
         (json!({"stems": "drums"}), "there is no stem \"drums\"; there are mix, vocals, instrumental"),
         (json!({"speed": 1.5}), "this model sings at a pace of its own"),
         (json!({"options": {"max_new_tokens": 1}}), "max_new_tokens is 1; 2 to 6000 would be right"),
@@ -67,6 +68,21 @@ async fn failure(parts: &Parts) -> String {
     let (status, answer) = ask(&parts.server().start(), &song(json!({}))).await;
     assert!(status >= 400, "{status} {answer}");
     answer.to_string()
+}
+
+#[tokio::test]
+async fn weights_that_others_quantised_are_refused_by_their_name() {
+    let quantised = "YuE-s1-7B-anneal-en-cot-Q8_0.gguf";
+    let parts = Parts::new();
+    for entry in fs::read_dir(parts.model.path()).unwrap().map(Result::unwrap) {
+        if entry.file_name() != "config.json" {
+            fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    fs::write(parts.model.path().join(quantised), "GGUF").unwrap();
+    let message = failure(&parts).await;
+    assert!(message.contains(&format!("its model is {quantised}, and GGUF is not read")), "{message}");
+    assert!(message.contains("the published safetensors would be right"), "{message}");
 }
 
 #[tokio::test]

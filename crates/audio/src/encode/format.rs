@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use super::codec::bit_rate;
 use crate::UnusableRate;
 
 /// A format that sound is given out in.
@@ -80,6 +81,14 @@ impl AudioFormat {
     /// Of a file's name, without the dot.
     pub const fn extension(self) -> &'static str {
         self.name()
+    }
+
+    /// Bytes that a second of one channel takes at such a rate, at most or about.
+    pub fn bytes_per_second(self, rate: u32) -> u64 {
+        match self {
+            Self::Wav | Self::Pcm | Self::Flac => 2 * u64::from(rate),
+            Self::Mp3 | Self::Opus | Self::Aac => u64::from(bit_rate(rate, 1)) / 8,
+        }
     }
 
     /// The rate in hertz that sound of this rate is written at: the same where the format can hold it, else the next

@@ -24,14 +24,14 @@ pub struct KvCache {
 }
 
 /// Appends as many positions to each of several caches: `keys` and `values` are `[all positions, heads * head_dim]`, cache after
-/// cache. One for each an accelerator writes all at once.
+/// cache. An accelerator writes all at once.
 pub fn extend_each(caches: &mut [&mut KvCache], keys: &Tensor, values: &Tensor) -> Result<()> {
     let (rows, each) = (keys.dim(0)?, keys.dim(0)? / caches.len().max(1));
     if each * caches.len() != rows {
         candle_core::bail!("{rows} positions for {} caches", caches.len());
     }
-    if each == 1 && extend_rows(caches, keys, values)? {
-        caches.iter_mut().for_each(|cache| cache.len += 1);
+    if extend_rows(caches, keys, values)? {
+        caches.iter_mut().for_each(|cache| cache.len += each);
         return Ok(());
     }
     for (at, cache) in caches.iter_mut().enumerate() {
@@ -44,17 +44,22 @@ pub fn extend_each(caches: &mut [&mut KvCache], keys: &Tensor, values: &Tensor) 
 #[cfg(feature = "cuda")]
 fn extend_rows(caches: &[&mut KvCache], keys: &Tensor, values: &Tensor) -> Result<bool> {
     let Some(CacheShape { heads, head_dim, .. }) = caches.first().map(|cache| cache.shape) else { return Ok(false) };
+    let each = keys.dim(0)? / caches.len();
+    if each == 0 {
+        return Ok(false);
+    }
     let mut rows = Vec::with_capacity(caches.len());
     for cache in caches {
         let Store::Tensors { keys, values } = &cache.store else { return Ok(false) };
-        let fits = (cache.shape.heads, cache.shape.head_dim) == (heads, head_dim) && cache.len < cache.shape.capacity;
+        let CacheShape { capacity, .. } = cache.shape;
+        let fits = (cache.shape.heads, cache.shape.head_dim) == (heads, head_dim) && cache.len + each <= capacity;
         if !fits {
             return Ok(false);
         }
         rows.push(gpu::CacheRow { keys, values, len: cache.len });
     }
     let sizes = gpu::CacheSizes { heads, head_dim };
-    if keys.dims() != [caches.len(), heads * head_dim] || values.dims() != keys.dims() {
+    if keys.dims() != [each * caches.len(), heads * head_dim] || values.dims() != keys.dims() {
         return Ok(false);
     }
     gpu::extend(keys, values, &rows, sizes, caches[0].shape.scale())
@@ -98,6 +103,15 @@ pub(super) enum Store {
 // === impl KvCache ===
 
 impl KvCache {
+    /// As a kernel of an accelerator takes it; `None`: it is none of an accelerator's.
+    #[cfg(feature = "cuda")]
+    pub(super) fn row(&self) -> Option<gpu::CacheRow<'_>> {
+        match &self.store {
+            Store::Tensors { keys, values } => Some(gpu::CacheRow { keys, values, len: self.len }),
+            Store::Panels(_) => None,
+        }
+    }
+
     pub fn new(config: &KvCacheConfig, context: &ComputeContext) -> Result<Self> {
         if config.bytes(context).is_none() {
             candle_core::bail!("{config:?} takes more memory than there can be");
@@ -135,6 +149,10 @@ impl KvCache {
         let (count, width) = keys.dims2()?;
         if self.len + count > capacity || width != heads * head_dim || values.dims() != keys.dims() {
             candle_core::bail!("{count} positions of {width} do not fit after {} of {capacity}", self.len);
+        }
+        if extend_rows(&[&mut *self], keys, values)? {
+            self.len += count;
+            return Ok(());
         }
         match &mut self.store {
             Store::Panels(panels) => {

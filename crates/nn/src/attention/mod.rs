@@ -10,3 +10,5 @@ pub use attend::{SequenceQueries, attend, attend_grouped};
 pub use kv_cache::{KvCache, KvCacheConfig, KvCacheDtype, extend_each};
 pub use relative::{RelativeAttention, RelativeRows};
 pub use slots::{Slot, SlotConfig, Slots};
+#[cfg(feature = "cuda")]
+pub use slots::{cross_attention_group, self_attention_group};

@@ -10,6 +10,8 @@ use super::{
     kv_cache::{KvCache, KvCacheConfig, extend_each},
 };
 use crate::context::ComputeContext;
+#[cfg(feature = "cuda")]
+use crate::gpu;
 
 /// The caches of a decoder for as many sequences as are worked on at once.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub struct Slots {
     slots: Vec<Caches>,
     /// Of these. The last is used next.
     free: Vec<usize>,
+    #[cfg(feature = "cuda")]
+    steps: gpu::Steps,
 }
 
 /// A slot that is in use. It ends with [`Slots::close`].
@@ -46,11 +50,31 @@ struct Caches {
     cross_attention: Arc<Vec<KvCache>>,
 }
 
+/// In a step.
+#[cfg(feature = "cuda")]
+pub fn self_attention_group(layer: usize) -> usize {
+    2 * layer
+}
+
+/// In a step.
+#[cfg(feature = "cuda")]
+pub fn cross_attention_group(layer: usize) -> usize {
+    2 * layer + 1
+}
+
 // === impl Slots ===
 
 impl Slots {
     pub fn new(config: &SlotConfig, count: usize, context: &ComputeContext) -> Self {
-        Self { config: *config, context: context.clone(), count, slots: Vec::new(), free: Vec::new() }
+        Self {
+            config: *config,
+            context: context.clone(),
+            count,
+            slots: Vec::new(),
+            free: Vec::new(),
+            #[cfg(feature = "cuda")]
+            steps: gpu::Steps::new(count),
+        }
     }
 
     /// A slot without tokens, once `fill` has filled its caches of cross-attention, one per layer.
@@ -146,6 +170,52 @@ impl Slots {
             }
         }
         Ok(())
+    }
+
+    /// Feeds one token to each row, by what `ask` asks of an accelerator: always the same for the decoder with these weights, but
+    /// for the tokens, their positions and the caches, which it finds in a table. Those of layer `at` are the groups
+    /// [`self_attention_group`] and [`cross_attention_group`]. What comes out stays as it is until the next step. `None`: that
+    /// is not how these rows are fed, and nothing was done.
+    #[cfg(feature = "cuda")]
+    pub fn step(
+        &mut self,
+        weights: candle_core::TensorId,
+        rows: &[(&Slot, &[u32])],
+        ask: &dyn Fn(&mut gpu::Step<'_>) -> Result<Tensor>,
+    ) -> Result<Option<Tensor>> {
+        self.check(rows)?;
+        let Some(table) = self.table(rows)? else { return Ok(None) };
+        let out = self.steps.run(weights, &self.context.device, &table, ask)?;
+        for (slot, _) in rows {
+            self.slots[slot.0].self_attention.iter_mut().for_each(|cache| cache.len += 1);
+        }
+        Ok(Some(out))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn table(&self, rows: &[(&Slot, &[u32])]) -> Result<Option<gpu::StepTable>> {
+        if !self.context.device.is_cuda() || rows.iter().any(|(_, tokens)| tokens.len() != 1) {
+            return Ok(None);
+        }
+        let fed = rows.iter().map(|(slot, tokens)| (tokens[0], self.len(slot) as u32));
+        let mut table = gpu::StepTable::new(fed);
+        for layer in 0..self.config.layers {
+            let of_self = rows.iter().map(|(slot, _)| self.slots[slot.0].self_attention[layer].row());
+            let of_cross = rows.iter().map(|(slot, _)| self.slots[slot.0].cross_attention[layer].row());
+            let (Some(of_self), Some(of_cross)) =
+                (of_self.collect::<Option<Vec<_>>>(), of_cross.collect::<Option<Vec<_>>>())
+            else {
+                return Ok(None);
+            };
+            let sizes = |of: &KvCacheConfig| gpu::CacheSizes { heads: of.heads, head_dim: of.head_dim };
+            let groups = [(of_self, &self.config.self_attention), (of_cross, &self.config.cross_attention)];
+            for (rows, config) in groups {
+                if !table.push(&rows, sizes(config))? {
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(table))
     }
 
     /// Adds a layer's keys and values of new tokens, `[all tokens, width]`, to their slots.

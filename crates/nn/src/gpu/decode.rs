@@ -2,29 +2,30 @@
 //! to its sums.
 
 use candle_core::{
-    CudaDevice, CudaStorage, DType, Result, Storage, Tensor,
+    CudaDevice, CudaStorage, Result, Storage, Tensor,
     cuda_backend::{
-        CudaDType, WrapErr,
-        cudarc::driver::{CudaSlice, DevicePtr, DeviceRepr, LaunchConfig, PushKernelArg},
+        WrapErr,
+        cudarc::driver::{CudaSlice, DeviceRepr, LaunchConfig, PushKernelArg},
     },
     op::BackpropOp,
 };
-use half::{bf16, f16};
+
+use super::number::{Number, address, kernel_of, with_numbers, with_type};
 
 /// As the compiler of kernels left them.
 pub(super) mod compiled {
     include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
 }
 
-const MODULE: &str = "sconce_decode";
+pub(super) const MODULE: &str = "sconce_decode";
 /// `ROWS` of the kernels.
 pub(super) const ROWS: usize = 64;
 /// `THREADS` of the kernels.
-const THREADS: u32 = 128;
+pub(super) const THREADS: usize = 256;
+/// `TILE` of the kernels.
+const TILE: usize = 1024;
 /// Bytes that a thread reads at once.
 const PACK: usize = 16;
-/// Bytes of a block's shared memory that every card gives without being asked.
-const SHARED: usize = 48 << 10;
 
 /// The cache of a row.
 #[derive(Clone, Copy, Debug)]
@@ -43,59 +44,23 @@ pub(crate) struct CacheSizes {
     pub head_dim: usize,
 }
 
+/// `Cache` of the kernels.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Cache {
+    keys: u64,
+    values: u64,
+    capacity: u32,
+    length: u32,
+}
+
 /// `Caches` of the kernels.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-struct Caches {
-    keys: [u64; ROWS],
-    values: [u64; ROWS],
-    capacity: [u32; ROWS],
-    length: [u32; ROWS],
-}
+struct Caches([Cache; ROWS]);
 
 // SAFETY: numbers only, laid out as C lays them out.
 unsafe impl DeviceRepr for Caches {}
-
-/// A type that the kernels know.
-pub(super) trait Number: CudaDType + DeviceRepr {
-    /// What the names of its kernels end in.
-    const NAME: &'static str;
-}
-
-impl Number for f32 {
-    const NAME: &'static str = "f32";
-}
-
-impl Number for f16 {
-    const NAME: &'static str = "f16";
-}
-
-impl Number for bf16 {
-    const NAME: &'static str = "bf16";
-}
-
-/// Runs `$body` with `$type` as the type of a tensor's numbers; `None` where the kernels do not know it.
-macro_rules! with_type {
-    ($tensor:expr, $type:ident => $body:expr) => {
-        match $tensor.dtype() {
-            DType::F32 => {
-                type $type = f32;
-                Some($body)
-            }
-            DType::F16 => {
-                type $type = f16;
-                Some($body)
-            }
-            DType::BF16 => {
-                type $type = bf16;
-                Some($body)
-            }
-            _ => None,
-        }
-    };
-}
-
-pub(super) use with_type;
 
 /// Attention of one query a row, each over its own cache, with `group` heads of queries to one of keys: `queries [rows, heads *
 /// group * head_dim]`, the heads that share one beside each other. The same shape; `None`: the kernels do not do that.
@@ -105,26 +70,14 @@ pub(crate) fn attend(
     sizes: CacheSizes,
     group: usize,
 ) -> Result<Option<Tensor>> {
-    let longest = rows.iter().map(|row| row.len).max().unwrap_or(0);
-    let numbers = PACK / queries.dtype().size_in_bytes();
-    let shared = size_of::<f32>() * (longest + sizes.head_dim + THREADS as usize * (1 + numbers));
-    let fits = shared <= SHARED
-        && sizes.head_dim.is_multiple_of(numbers)
-        && sizes.head_dim <= THREADS as usize * numbers
-        && rows.iter().all(|row| row.is_packed(numbers));
+    let fits = rows.iter().all(|row| row.fits(sizes) && row.keys.dtype() == queries.dtype());
     if !fits || !queries.device().is_cuda() || queries.stride()[1] != 1 {
         return Ok(None);
     }
-    with_type!(queries, T => attend_typed::<T>(queries, rows, sizes, group, shared)).transpose()
+    with_type!(queries.dtype(), T => attend_typed::<T>(queries, rows, sizes, group)).transpose()
 }
 
-fn attend_typed<T: Number>(
-    queries: &Tensor,
-    rows: &[CacheRow<'_>],
-    sizes: CacheSizes,
-    group: usize,
-    shared: usize,
-) -> Result<Tensor> {
+fn attend_typed<T: Number>(queries: &Tensor, rows: &[CacheRow<'_>], sizes: CacheSizes, group: usize) -> Result<Tensor> {
     let (count, width) = queries.dims2()?;
     let device = queries.device().as_cuda_device()?;
     let stride = queries.stride()[0];
@@ -132,8 +85,8 @@ fn attend_typed<T: Number>(
     let mut out = unsafe { device.alloc::<T>(count * width) }?;
     with_numbers::<T, _>(queries, |numbers| {
         for (block, rows) in rows.chunks(ROWS).enumerate() {
-            let caches = Caches::new::<T>(rows, sizes)?;
-            let function = device.get_or_load_custom_func(&name::<T>("attend"), MODULE, compiled::DECODE)?;
+            let caches = Caches::new(rows, sizes)?;
+            let function = device.get_or_load_custom_func(&kernel_of("attend", T::DTYPE)?, MODULE, compiled::DECODE)?;
             let queries = numbers.slice(block * ROWS * stride..);
             let mut out = out.slice_mut(block * ROWS * width..);
             let (group, head_dim, stride) = (group as u32, sizes.head_dim as u32, stride as u32);
@@ -144,8 +97,8 @@ fn attend_typed<T: Number>(
             unsafe {
                 launch.launch(LaunchConfig {
                     grid_dim: (sizes.heads as u32 * group, rows.len() as u32, 1),
-                    block_dim: (THREADS, 1, 1),
-                    shared_mem_bytes: shared as u32,
+                    block_dim: (THREADS as u32, 1, 1),
+                    shared_mem_bytes: sizes.shared_bytes(T::DTYPE.size_in_bytes()),
                 })
             }
             .w()?;
@@ -155,8 +108,8 @@ fn attend_typed<T: Number>(
     Ok(of_numbers(out, device, (count, width)))
 }
 
-/// Appends a position to the cache of every row: `keys` and `values` are `[rows, heads * head_dim]`, of which the keys are scaled.
-/// `false`: the kernels do not do that, and nothing was done.
+/// Appends as many positions to the cache of every row: `keys` and `values` are `[all positions, heads * head_dim]`, row after
+/// row, of which the keys are scaled. `false`: the kernels do not do that, and nothing was done.
 pub(crate) fn extend(
     keys: &Tensor,
     values: &Tensor,
@@ -168,7 +121,7 @@ pub(crate) fn extend(
     if !alike || !keys.device().is_cuda() || !rows.iter().all(|row| row.keys.dtype() == keys.dtype()) {
         return Ok(false);
     }
-    let done = with_type!(keys, T => extend_typed::<T>(keys, values, rows, sizes, scale as f32));
+    let done = with_type!(keys.dtype(), T => extend_typed::<T>(keys, values, rows, sizes, scale as f32));
     done.transpose().map(|done| done.is_some())
 }
 
@@ -181,12 +134,15 @@ fn extend_typed<T: Number>(
 ) -> Result<()> {
     let device = keys.device().as_cuda_device()?;
     let (of_keys, of_values) = (keys.stride()[0], values.stride()[0]);
+    let each = keys.dim(0)? / rows.len().max(1);
     with_numbers::<T, _>(keys, |keys| {
         with_numbers::<T, _>(values, |values| {
             for (block, rows) in rows.chunks(ROWS).enumerate() {
-                let caches = Caches::new::<T>(rows, sizes)?;
-                let function = device.get_or_load_custom_func(&name::<T>("extend"), MODULE, compiled::DECODE)?;
-                let (keys, values) = (keys.slice(block * ROWS * of_keys..), values.slice(block * ROWS * of_values..));
+                let caches = Caches::new(rows, sizes)?;
+                let function =
+                    device.get_or_load_custom_func(&kernel_of("extend", T::DTYPE)?, MODULE, compiled::DECODE)?;
+                let first = block * ROWS * each;
+                let (keys, values) = (keys.slice(first * of_keys..), values.slice(first * of_values..));
                 let (width, head_dim) = ((sizes.heads * sizes.head_dim) as u32, sizes.head_dim as u32);
                 let (of_keys, of_values) = (of_keys as u32, of_values as u32);
                 let mut launch = function.builder();
@@ -199,12 +155,12 @@ fn extend_typed<T: Number>(
                     .arg(&of_keys)
                     .arg(&of_values)
                     .arg(&scale);
-                // SAFETY: the arguments are those of `extend`; each cache has room for the position, is written by this row
+                // SAFETY: the arguments are those of `extend`; each cache has room for the positions, is written by this row
                 // alone, and is read by nobody meanwhile, since all is done in order on one stream.
                 unsafe {
                     launch.launch(LaunchConfig {
-                        grid_dim: (rows.len() as u32, 1, 1),
-                        block_dim: (256, 1, 1),
+                        grid_dim: (each as u32, rows.len() as u32, 1),
+                        block_dim: (THREADS as u32, 1, 1),
                         shared_mem_bytes: 0,
                     })
                 }
@@ -223,16 +179,16 @@ pub(crate) fn finish(sums: &Tensor, bias: Option<&Tensor>, gelu: bool, add: Opti
     if !all || !sums.device().is_cuda() || !sums.is_contiguous() {
         return Ok(false);
     }
-    let done = with_type!(sums, T => finish_typed::<T>(sums, bias, gelu, add));
+    let done = with_type!(sums.dtype(), T => finish_typed::<T>(sums, bias, gelu, add));
     done.transpose().map(|done| done.is_some())
 }
 
 fn finish_typed<T: Number>(sums: &Tensor, bias: Option<&Tensor>, gelu: bool, add: Option<&Tensor>) -> Result<()> {
     let device = sums.device().as_cuda_device()?;
     let (count, columns) = (sums.elem_count(), sums.dims2()?.1 as u32);
-    let function = device.get_or_load_custom_func(&name::<T>("finish"), MODULE, compiled::DECODE)?;
-    let pointer = |tensor: Option<&Tensor>| tensor.map_or(Ok(0), address::<T>);
-    let (bias, add, sums) = (pointer(bias)?, pointer(add)?, address::<T>(sums)?);
+    let function = device.get_or_load_custom_func(&kernel_of("finish", T::DTYPE)?, MODULE, compiled::DECODE)?;
+    let pointer = |tensor: Option<&Tensor>| tensor.map_or(Ok(0), address);
+    let (bias, add, sums) = (pointer(bias)?, pointer(add)?, address(sums)?);
     let (total, gelu) = (count as u64, u32::from(gelu));
     let mut launch = function.builder();
     launch.arg(&sums).arg(&bias).arg(&add).arg(&columns).arg(&total).arg(&gelu);
@@ -240,29 +196,6 @@ fn finish_typed<T: Number>(sums: &Tensor, bias: Option<&Tensor>, gelu: bool, add
     // their memory is used again.
     unsafe { launch.launch(LaunchConfig::for_num_elems(count as u32)) }.w()?;
     Ok(())
-}
-
-pub(super) fn name<T: Number>(kernel: &str) -> String {
-    format!("{kernel}_{}", T::NAME)
-}
-
-/// Looks at the numbers of a tensor from its first one on.
-pub(super) fn with_numbers<T: Number, R>(
-    tensor: &Tensor,
-    look: impl FnOnce(candle_core::cuda_backend::cudarc::driver::CudaView<'_, T>) -> Result<R>,
-) -> Result<R> {
-    let (storage, layout) = tensor.storage_and_layout();
-    let Storage::Cuda(storage) = &*storage else { candle_core::bail!("a tensor is not on the GPU") };
-    look(storage.as_cuda_slice::<T>()?.slice(layout.start_offset()..))
-}
-
-/// Where a tensor's first number is on its device.
-fn address<T: Number>(tensor: &Tensor) -> Result<u64> {
-    with_numbers::<T, _>(tensor, |numbers| {
-        let stream = tensor.device().as_cuda_device()?.cuda_stream();
-        let (address, _use) = numbers.device_ptr(&stream);
-        Ok(address)
-    })
 }
 
 fn of_numbers<T: Number>(numbers: CudaSlice<T>, device: &CudaDevice, shape: (usize, usize)) -> Tensor {
@@ -273,29 +206,54 @@ fn of_numbers<T: Number>(numbers: CudaSlice<T>, device: &CudaDevice, shape: (usi
 // === impl CacheRow ===
 
 impl CacheRow<'_> {
-    /// Whether each head begins where so many numbers can be read at once.
-    fn is_packed(&self, numbers: usize) -> bool {
+    /// Whether `attend` reads it, whose numbers are read as many at once as a thread can.
+    pub(super) fn fits(&self, sizes: CacheSizes) -> bool {
+        let numbers = PACK / self.keys.dtype().size_in_bytes();
         let whole = |tensor: &Tensor| {
             let (_, layout) = tensor.storage_and_layout();
             layout.is_contiguous() && layout.start_offset().is_multiple_of(numbers)
         };
-        whole(self.keys) && whole(self.values)
+        let size = sizes.head_dim;
+        size.is_multiple_of(numbers) && size <= THREADS * numbers && whole(self.keys) && whole(self.values)
+    }
+
+    pub(super) fn cache(&self, sizes: CacheSizes) -> Result<Cache> {
+        let (heads, capacity, head_dim) = self.keys.dims3()?;
+        if (heads, head_dim) != (sizes.heads, sizes.head_dim) || self.values.dims() != self.keys.dims() {
+            candle_core::bail!("a cache of {:?} among those of {sizes:?}", self.keys.dims());
+        }
+        let (keys, values) = (address(self.keys)?, address(self.values)?);
+        Ok(Cache { keys, values, capacity: capacity as u32, length: self.len as u32 })
+    }
+}
+
+// === impl CacheSizes ===
+
+impl CacheSizes {
+    /// Of the memory that the threads of a block of `attend` share, for numbers of so many bytes: little enough for every card.
+    pub(super) fn shared_bytes(self, number: usize) -> u32 {
+        (size_of::<f32>() * (TILE + self.head_dim + THREADS * (1 + PACK / number))) as u32
+    }
+}
+
+// === impl Cache ===
+
+impl Cache {
+    pub(super) const WORDS: usize = size_of::<Self>() / size_of::<u64>();
+
+    pub(super) fn words(self) -> [u64; Self::WORDS] {
+        [self.keys, self.values, u64::from(self.capacity) | u64::from(self.length) << 32]
     }
 }
 
 // === impl Caches ===
 
 impl Caches {
-    fn new<T: Number>(rows: &[CacheRow<'_>], sizes: CacheSizes) -> Result<Self> {
-        let mut caches = Self { keys: [0; ROWS], values: [0; ROWS], capacity: [0; ROWS], length: [0; ROWS] };
-        for (at, row) in rows.iter().enumerate() {
-            let (heads, capacity, head_dim) = row.keys.dims3()?;
-            if (heads, head_dim) != (sizes.heads, sizes.head_dim) || row.values.dims() != row.keys.dims() {
-                candle_core::bail!("a cache of {:?} among those of {sizes:?}", row.keys.dims());
-            }
-            (caches.keys[at], caches.values[at]) = (address::<T>(row.keys)?, address::<T>(row.values)?);
-            (caches.capacity[at], caches.length[at]) = (capacity as u32, row.len as u32);
+    fn new(rows: &[CacheRow<'_>], sizes: CacheSizes) -> Result<Self> {
+        let mut caches = [Cache::default(); ROWS];
+        for (cache, row) in caches.iter_mut().zip(rows) {
+            *cache = row.cache(sizes)?;
         }
-        Ok(caches)
+        Ok(Self(caches))
     }
 }

@@ -1,10 +1,21 @@
 //! Our own kernels for NVIDIA GPUs: what candle's operations do row by row, or in many launches. What is not here, or does not
 //! fit, they do as before. `tests/cuda` runs the same source on a CPU.
+//!
+//! A decoder's step of one token for every row is made of these alone ([`Step`]), and repeated as a graph ([`Steps`]).
 
 mod decode;
+mod number;
+mod product;
 mod sample;
+mod step;
+mod steps;
+mod table;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use decode::{CacheRow, CacheSizes, attend, extend, finish};
+pub(crate) use number::to_host;
 pub(crate) use sample::Workspace;
+pub use step::{NormWeights, Residual, Step};
+pub(crate) use steps::Steps;
+pub(crate) use table::StepTable;

@@ -1,16 +1,17 @@
 //! The kernel of `kernels/sample.cu`: tokens are chosen where their logits are.
 
+use super::{
+    decode::compiled,
+    number::{Number, kernel_of, with_numbers, with_type},
+};
+use crate::sampler::{Choice, Chosen, Filters, Guidance, GuidanceRule, Pick, Repetition, SampledToken};
 use candle_core::{
-    CudaDevice, DType, Result, Tensor,
+    CudaDevice, Result, Tensor,
     cuda_backend::{
         WrapErr,
-        cudarc::driver::{CudaSlice, CudaView, LaunchConfig, PushKernelArg},
+        cudarc::driver::{CudaSlice, DeviceRepr, LaunchConfig, PushKernelArg},
     },
 };
-use half::{bf16, f16};
-
-use super::decode::{Number, compiled, name, with_numbers, with_type};
-use crate::sampler::{Choice, Chosen, Filters, Guidance, GuidanceRule, Pick, Repetition, SampledToken};
 
 #[cfg(test)]
 mod tests;
@@ -43,7 +44,7 @@ impl Workspace {
         if !logits.device().is_cuda() || logits.stride()[1] != 1 || tokens == 0 {
             return Ok(None);
         }
-        let chosen = with_type!(logits, T => self.chosen::<T>(logits, choices, tokens)).transpose()?;
+        let chosen = with_type!(logits.dtype(), T => self.chosen::<T>(logits, choices, tokens)).transpose()?;
         Ok(chosen.map(|words| {
             let mut records = words.as_chunks::<2>().0;
             let own = |choice: &Choice<'_>| {
@@ -63,11 +64,12 @@ impl Workspace {
         let scores = room(&mut self.scores, device, choices.len() * vocabulary)?;
         let chosen = room(&mut self.chosen, device, 2 * tokens)?;
         device.memcpy_htod(&table, &mut words.slice_mut(..table.len()))?;
-        with_numbers::<T, _>(logits, |logits: CudaView<'_, T>| {
-            let function = device.get_or_load_custom_func(&name::<T>("choose"), MODULE, compiled::SAMPLE)?;
+        with_numbers::<T, _>(logits, |numbers| {
+            let function =
+                device.get_or_load_custom_func(&kernel_of("choose", logits.dtype())?, MODULE, compiled::SAMPLE)?;
             let vocabulary = vocabulary as u32;
             let mut launch = function.builder();
-            launch.arg(&logits).arg(&stride).arg(&vocabulary).arg(&*words).arg(&mut *scores).arg(&mut *chosen);
+            launch.arg(&numbers).arg(&stride).arg(&vocabulary).arg(&*words).arg(&mut *scores).arg(&mut *chosen);
             // SAFETY: the arguments are those of `choose`; the words name rows and places that are there, and are in the stream
             // before it.
             unsafe {
@@ -85,7 +87,7 @@ impl Workspace {
 }
 
 /// At least so many numbers.
-fn room<'a, T: candle_core::cuda_backend::cudarc::driver::DeviceRepr>(
+fn room<'a, T: DeviceRepr>(
     kept: &'a mut Option<CudaSlice<T>>,
     device: &CudaDevice,
     count: usize,

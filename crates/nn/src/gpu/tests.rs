@@ -4,7 +4,7 @@
 use candle_core::{DType, Device, Result, Tensor};
 use half::{bf16, f16};
 
-use super::{CacheRow, CacheSizes, attend, decode::ROWS, extend, finish};
+use super::{CacheRow, CacheSizes, NormWeights, Step, StepTable, Steps, attend, decode::ROWS, extend, finish, to_host};
 use crate::{
     attention::{KvCache, KvCacheConfig, KvCacheDtype, SequenceQueries, attend_grouped},
     context::ComputeContext,
@@ -103,6 +103,43 @@ fn row_of((keys, values): &(Tensor, Tensor), len: usize) -> CacheRow<'_> {
     CacheRow { keys, values, len }
 }
 
+/// Several positions at once, of which there are then more than a block weighs at once.
+#[test]
+fn long_caches_are_read_in_tiles() -> Result<()> {
+    let device = Device::new_cuda_with_stream(0)?;
+    let (heads, head_dim, lengths) = (2, 16, [1, 1023, 1024, 1025, 5000]);
+    let (width, longest) = (heads * head_dim, 5000);
+    let sizes = CacheSizes { heads, head_dim };
+    let scale = 1.0 / (head_dim as f64).sqrt();
+    for (dtype, tolerance) in TYPES {
+        let context = ComputeContext { kernels: None, ..ComputeContext::new(&Device::Cpu, DType::F32) };
+        let config = KvCacheConfig { heads, head_dim, capacity: longest, dtype: KvCacheDtype::Full };
+        let mut plain = KvCache::new(&config, &context)?;
+        // Ever larger scores, so that what was weighed before weighs ever less.
+        let rising = |x: usize| (x as f32 * 0.37).sin() + x as f32 / (longest * width) as f32;
+        let keys = Tensor::from_iter((0..longest * width).map(rising), &Device::Cpu)?.reshape((longest, width))?;
+        let (keys_here, keys_there) = pair_of(&keys, dtype, &device)?;
+        let (values_here, values_there) = pair(&[longest, width], 3.0, dtype, &device)?;
+        plain.extend(&keys_here, &values_here)?;
+        let zeros = || Tensor::zeros((heads, longest, head_dim), dtype, &device);
+        let own = (zeros()?, zeros()?);
+        assert!(extend(&keys_there, &values_there, &[row_of(&own, 0)], sizes, scale)?);
+        let (queries_here, queries_there) = pair(&[lengths.len(), width], 7.0, dtype, &device)?;
+        let rows = lengths.map(|len| row_of(&own, len));
+        let found = attend(&queries_there, &rows, sizes, 1)?.expect("it fits");
+        for (row, len) in lengths.into_iter().enumerate() {
+            plain.truncate(longest);
+            let mut part = KvCache::new(&config, &context)?;
+            part.copy_from(&plain)?;
+            part.truncate(len);
+            let sequence = SequenceQueries { cache: &part, queries: 1, causal: false };
+            let expected = attend_grouped(&queries_here.narrow(0, row, 1)?, &[sequence], 1)?;
+            assert_close(&found.narrow(0, row, 1)?.contiguous()?, &expected, tolerance, &format!("{dtype:?}, {len}"))?;
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn sums_are_finished_in_place() -> Result<()> {
     let device = Device::new_cuda_with_stream(0)?;
@@ -136,8 +173,8 @@ fn sums_are_finished_in_place() -> Result<()> {
 fn what_the_kernels_do_not_do_is_left_to_others() -> Result<()> {
     let device = Device::new_cuda_with_stream(0)?;
     let zeros = |shape: (usize, usize, usize), dtype| Tensor::zeros(shape, dtype, &device);
-    // A head that is no multiple of what is read at once, one sequence too long for the memory of a block, an unknown type.
-    for (head_dim, len, dtype) in [(20, 4, DType::F16), (64, 20_000, DType::F16), (64, 4, DType::F64)] {
+    // A head that is no multiple of what is read at once, and an unknown type.
+    for (head_dim, len, dtype) in [(20, 4, DType::F16), (64, 4, DType::F64)] {
         let (keys, values) = (zeros((1, len, head_dim), dtype)?, zeros((1, len, head_dim), dtype)?);
         let queries = Tensor::zeros((1, head_dim), dtype, &device)?;
         let rows = [CacheRow { keys: &keys, values: &values, len }];
@@ -148,5 +185,84 @@ fn what_the_kernels_do_not_do_is_left_to_others() -> Result<()> {
     }
     let here = Tensor::zeros((2, 4), DType::F32, &Device::Cpu)?;
     assert!(!finish(&here, None, false, None)?);
+    Ok(())
+}
+
+/// The smallest decoder: an embedding, and what is likely after it.
+struct Small {
+    tokens: Tensor,
+    positions: Tensor,
+    norm: Tensor,
+    here: [Tensor; 3],
+}
+
+impl Small {
+    fn new(dtype: DType, device: &Device) -> Result<Self> {
+        let (tokens_here, tokens) = pair(&[7, 24], 1.0, dtype, device)?;
+        let (positions_here, positions) = pair(&[9, 24], 2.0, dtype, device)?;
+        let (norm_here, norm) = pair(&[24], 3.0, dtype, device)?;
+        Ok(Self { tokens, positions, norm, here: [tokens_here, positions_here, norm_here] })
+    }
+
+    fn ask(&self, step: &mut Step<'_>) -> Result<Tensor> {
+        let norm = NormWeights { weight: &self.norm, shift: Some(&self.norm), epsilon: 1e-5 };
+        let x = step.embed(&self.tokens, 0.5, &self.positions, norm)?;
+        step.logits(&x.normed, &self.tokens)
+    }
+
+    fn expected(&self, fed: &[(u32, u32)]) -> Result<Tensor> {
+        let [tokens, positions, norm] = &self.here;
+        let (ids, places): (Vec<u32>, Vec<u32>) = fed.iter().copied().unzip();
+        let chosen = |table: &Tensor, ids: Vec<u32>| table.index_select(&Tensor::new(ids, &Device::Cpu)?, 0);
+        let x = ((chosen(tokens, ids)? * 0.5)? + chosen(positions, places)?)?;
+        candle_nn::ops::layer_norm(&x, norm, norm, 1e-5)?.matmul(&tokens.t()?)
+    }
+}
+
+/// Every token and position is another, and numbers of rows take turns.
+#[test]
+fn a_step_is_asked_for_then_recorded_then_repeated() -> Result<()> {
+    let device = Device::new_cuda_with_stream(0)?;
+    for (dtype, tolerance) in TYPES {
+        let small = Small::new(dtype, &device)?;
+        let mut steps = Steps::new(3);
+        let mut times = [0; 4];
+        for (turn, rows) in [1, 3, 1, 1, 3, 3, 2, 1].into_iter().enumerate() {
+            let fed: Vec<(u32, u32)> =
+                (0..rows).map(|row| ((turn + row) as u32 % 7, (turn + 2 * row) as u32 % 9)).collect();
+            let table = StepTable::new(fed.iter().copied());
+            let found = steps.run(small.tokens.id(), &device, &table, &|step| small.ask(step))?;
+            let found = Tensor::from_vec(to_host(&found)?, (rows, 7), &Device::Cpu)?;
+            // Of sums of 24 numbers.
+            assert_close(&found, &small.expected(&fed)?, 10.0 * tolerance, &format!("{dtype:?}, turn {turn}"))?;
+            times[rows] += 1;
+            assert_eq!(steps.has_graph(rows), times[rows] > 1, "turn {turn}");
+        }
+        assert!(
+            steps
+                .run(small.tokens.id(), &device, &StepTable::new([(0, 0); 4].into_iter()), &|step| small.ask(step))
+                .is_err()
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_step_that_takes_memory_anew_is_asked_for_every_time() -> Result<()> {
+    let device = Device::new_cuda_with_stream(0)?;
+    let small = Small::new(DType::F32, &device)?;
+    let mut steps = Steps::new(1);
+    for token in 0..4 {
+        let table = StepTable::new([(token, token)].into_iter());
+        let ask = |step: &mut Step<'_>| {
+            // SAFETY: nobody reads it.
+            unsafe { step.stream.alloc::<f32>(1) }.map_err(candle_core::Error::wrap)?;
+            small.ask(step)
+        };
+        let found = steps.run(small.tokens.id(), &device, &table, &ask)?;
+        let found = Tensor::from_vec(to_host(&found)?, (1, 7), &Device::Cpu)?;
+        assert_close(&found, &small.expected(&[(token, token)])?, 1e-4, &format!("token {token}"))?;
+        assert!(!steps.has_graph(1));
+    }
     Ok(())
 }

@@ -104,7 +104,7 @@ impl Row {
         self.next += 1;
         let (done, sections) = (self.next, self.sections.len());
         let remaining = Some(USUAL * (sections - done) as u32);
-        let progress = SpeechProgress { done, sections, seconds: seconds(self.samples), remaining };
+        let progress = SpeechProgress { done, sections, seconds: seconds(self.samples), remaining, memory: None };
         self.ready.push_back(SpeechEvent::Progress(progress));
         if done > self.sung {
             let (start, end) = (seconds(start), seconds(self.samples));

@@ -13,10 +13,10 @@ const VALUES: (&str, Bias) = ("v_proj", Bias::Present);
 /// Queries to what the encoder heard, and the keys and values of that.
 #[derive(Debug)]
 pub(super) struct CrossAttention {
-    norm: LayerNorm,
-    queries: Linear,
+    pub(super) norm: LayerNorm,
+    pub(super) queries: Linear,
     keys_values: Linear,
-    out: Linear,
+    pub(super) out: Linear,
 }
 
 // === impl CrossAttention ===

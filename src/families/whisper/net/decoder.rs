@@ -21,22 +21,22 @@ const LOGIT_ROWS: usize = 32;
 /// The layers, weights only.
 #[derive(Debug)]
 pub(super) struct Decoder {
-    tokens: TiedEmbedding,
-    scale: f64,
+    pub(super) tokens: TiedEmbedding,
+    pub(super) scale: f64,
     /// `[positions, width]`
-    positions: Tensor,
-    layers: Vec<Layer>,
-    norm: LayerNorm,
+    pub(super) positions: Tensor,
+    pub(super) layers: Vec<Layer>,
+    pub(super) norm: LayerNorm,
 }
 
 /// Sees a layer's number and its queries to what was heard.
 type Watch<'a> = dyn FnMut(usize, (&Tensor, &[SequenceQueries<'_>])) -> Result<()> + Send + 'a;
 
 #[derive(Debug)]
-struct Layer {
-    self_attention: SelfAttention,
-    cross_attention: CrossAttention,
-    mlp: Mlp,
+pub(super) struct Layer {
+    pub(super) self_attention: SelfAttention,
+    pub(super) cross_attention: CrossAttention,
+    pub(super) mlp: Mlp,
 }
 
 /// What a slot holds. The cache of cross-attention is read whole at every step, and of several slots it is more than the

@@ -8,6 +8,8 @@ mod decoder;
 mod features;
 mod load;
 mod network;
+#[cfg(feature = "cuda")]
+mod step;
 #[cfg(test)]
 mod tests;
 

@@ -11,7 +11,7 @@ use crate::{
     families::{context, weight_files, whisper::config::Config},
     model::{LoadError, ModelFiles, Placement},
     nn::{
-        AudioEncoder, ComputeContext, Threads,
+        self, AudioEncoder, ComputeContext, Threads,
         attention::{Slot, Slots},
     },
 };
@@ -88,9 +88,13 @@ impl Net {
     }
 
     /// Feeds new tokens, at least one, to each of some rows; the logits `[rows, vocab_size]` after the last token of each, where
-    /// and in the type in which they are computed.
+    /// and in the type in which they are computed. They stay as they are until the next step.
     pub fn logits(&self, slots: &mut Slots, rows: &[(&Slot, &[u32])]) -> Result<Tensor> {
         self.threads.install(|| {
+            #[cfg(feature = "cuda")]
+            if let Some(logits) = self.decoder.step(slots, rows)? {
+                return Ok(logits);
+            }
             let hidden = self.decoder.forward(slots, rows, &mut |_, _| Ok(()))?;
             let last = match rows.iter().all(|(_, tokens)| tokens.len() == 1) {
                 true => hidden,
@@ -102,7 +106,7 @@ impl Net {
 
     /// The same, on the host.
     pub fn step(&self, slots: &mut Slots, rows: &[(&Slot, &[u32])]) -> Result<Vec<Vec<f32>>> {
-        self.logits(slots, rows)?.to_dtype(DType::F32)?.to_vec2()
+        nn::to_rows(&self.logits(slots, rows)?.to_dtype(DType::F32)?)
     }
 
     /// Reads `tokens` after those that the row holds, and tells where the (layer, head) pairs looked. Probabilities are

@@ -6,6 +6,8 @@ use candle_core::{DType, Device, Result, Tensor};
 use safetensors::{Dtype, SafeTensors, serialize, tensor::TensorView};
 
 use super::*;
+#[cfg(feature = "cuda")]
+mod gpu;
 use crate::{
     families::whisper::config::Config,
     model::{Backing, LoadError, Location, ModelFiles, Placement, Precision},
@@ -47,6 +49,7 @@ fn placement(threads: usize) -> Placement {
         weights: Backing::Mapped,
         threads,
         max_batch: 4,
+        residency: Default::default(),
         references: Default::default(),
         programs: Default::default(),
     }

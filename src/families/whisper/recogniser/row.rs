@@ -24,6 +24,11 @@ use crate::{
 
 /// A window that is never louder, of full scale 1, has nothing to be heard: three steps of 16 bits.
 const SILENT: f32 = 1e-4;
+/// Samples of a moment, 50 ms, and of the shortest sound that is judged by how its moments differ, 5 s.
+const BLOCK: usize = 800;
+const STEADY: usize = 80_000;
+/// Moments are equally loud whose power differs by no more than this factor, 1 dB.
+const ALIKE: f32 = 1.26;
 
 /// A request, how far it is, and where its window lies.
 pub struct Row {
@@ -35,6 +40,17 @@ pub struct Row {
     first: Option<Tensor>,
     loudness: Loudness,
     failure: Option<RequestError>,
+}
+
+/// Whether a window is silent, or equally loud from its beginning to its end, as speech is not.
+fn wordless(window: &[f32]) -> bool {
+    if window.iter().all(|sample| sample.abs() < SILENT) {
+        return true;
+    }
+    let power = |block: &[f32]| block.iter().map(|sample| sample * sample).sum::<f32>();
+    let blocks = window.chunks_exact(BLOCK).map(power);
+    let (least, most) = blocks.fold((f32::INFINITY, 0.0_f32), |(least, most), it| (least.min(it), most.max(it)));
+    window.len() >= STEADY && most <= least * ALIKE
 }
 
 // === impl Row ===
@@ -64,15 +80,15 @@ impl Row {
         self.transcription.next_step()
     }
 
-    /// Passes over the window from a frame on, if nothing is to be heard in it. The network would find words even there.
-    pub fn pass_silence(&mut self, seek: usize, frames: usize) -> bool {
+    /// Passes over the window from a frame on, if there is silence or a tone in it. The network would find words even there.
+    pub fn pass_wordless(&mut self, seek: usize, frames: usize) -> bool {
         let samples = self.request.ask().audio.samples();
-        let window = samples.iter().skip(seek * HOP).take(frames * HOP);
-        let silent = window.copied().all(|sample| sample.abs() < SILENT);
-        if silent {
+        let from = &samples[(seek * HOP).min(samples.len())..];
+        let wordless = wordless(&from[..from.len().min(frames * HOP)]);
+        if wordless {
             self.transcription.pass_window();
         }
-        silent
+        wordless
     }
 
     /// Looks at more of the recording, before the first window of so many frames is made. Whether all of it was looked at.
@@ -199,5 +215,32 @@ impl Row {
         for segment in segments {
             self.request.emit(TranscriptEvent::Segment(segment));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{Rng, SeedableRng, rngs::StdRng};
+
+    use super::*;
+
+    #[test]
+    fn silence_and_tones_have_no_words_and_what_changes_may_have() {
+        let tone = |pitch: f32| move |at: usize| 0.3 * (std::f32::consts::TAU * pitch * at as f32 / 16_000.0).sin();
+        let made =
+            |sample: &dyn Fn(usize) -> f32, seconds: usize| (0..16_000 * seconds).map(sample).collect::<Vec<_>>();
+        assert!(wordless(&[]) && wordless(&[5e-5; 80_000]));
+        for pitch in [50.0, 100.0, 440.0, 1000.0, 3999.0] {
+            assert!(wordless(&made(&tone(pitch), 30)), "{pitch} Hz");
+            assert!(!wordless(&made(&tone(pitch), 4)), "a vowel that is held may be as long");
+        }
+        let changing = |at: usize| tone(440.0)(at) * if at / 1600 % 20 == 0 { 0.85 } else { 1.0 };
+        assert!(!wordless(&made(&changing, 30)));
+        let mut rng = StdRng::seed_from_u64(7);
+        let mut in_noise = |at: usize| {
+            let said = if at / 1600 % 20 == 0 { tone(440.0)(at) / 4.0 } else { 0.0 };
+            said + rng.random_range(-0.1..0.1)
+        };
+        assert!(!wordless(&(0..480_000).map(&mut in_noise).collect::<Vec<_>>()));
     }
 }

@@ -134,6 +134,7 @@ fn model_of(files: ModelFiles, max_batch: usize) -> Box<dyn Model> {
         weights: Backing::Mapped,
         threads: 1,
         max_batch,
+        residency: Default::default(),
         references: Default::default(),
         programs: Default::default(),
     };

@@ -50,6 +50,18 @@ struct Section {
 
 struct Stages(Stage1, Stage2);
 
+/// How the stages went about a song.
+#[derive(Default)]
+struct Work {
+    /// Whether both worked in one step.
+    trailed: bool,
+    /// Of the second.
+    steps: usize,
+    /// Tokens that were read before a section, and blocks that were refined at once, at most.
+    read: usize,
+    blocks: usize,
+}
+
 impl Stages {
     fn load() -> Self {
         let file = |name: &str| fs::read(folder("yue/net").join(name)).unwrap();
@@ -72,19 +84,24 @@ impl Stages {
         )
     }
 
-    /// To the end, or to that of so many sections. Sections as they are finished, and whether both stages worked in one step.
-    fn finish(&self, song: &mut Song, sections: usize) -> Result<(Vec<FinishedSection>, bool)> {
-        let (mut finished, mut trailed) = (Vec::new(), false);
+    /// To the end, or to that of so many sections. Sections as they are finished.
+    fn finish(&self, song: &mut Song, sections: usize) -> Result<(Vec<FinishedSection>, Work)> {
+        let (mut finished, mut work) = (Vec::new(), Work::default());
         while finished.len() < sections && finished.last().is_none_or(|last: &FinishedSection| !last.over) {
+            if song.has_to_sing() {
+                work.read = work.read.max(song.read().len());
+            }
             song.open(&self.0)?;
             self.0.step(&mut song.singing().into_iter().collect::<Vec<_>>())?;
             song.hear(&self.0.ids);
             song.begin_blocks(&self.1, 16)?;
-            trailed |= song.singing().is_some() && song.blocks() > 0;
+            work.trailed |= song.singing().is_some() && song.blocks() > 0;
+            work.steps += usize::from(song.blocks() > 0);
+            work.blocks = work.blocks.max(song.blocks());
             self.1.step(&mut song.refining().collect::<Vec<_>>())?;
             finished.extend(song.finish_section());
         }
-        Ok((finished, trailed))
+        Ok((finished, work))
     }
 }
 
@@ -105,7 +122,7 @@ fn plan(sung: &Sung, temperature: f32, stage2_batch: usize) -> SongPlan {
     };
     let prompts = sung.sections.iter().map(|section| section.prompt.clone()).collect();
     let identity = checkpoint::identity([&b"a song"[..]]);
-    SongPlan { prompts, options, positions: sung.positions, block: BLOCK, identity }
+    SongPlan { prompts, options, positions: sung.positions, block: BLOCK, identity, memory: 0 }
 }
 
 fn frames(song: &Song) -> [Vec<[u16; BOOKS]>; TRACKS] {
@@ -118,7 +135,10 @@ fn a_song_is_that_of_the_reference_section_by_section() -> Result<()> {
     let mut clipped = 0;
     for sung in songs() {
         let mut song = Song::new(plan(&sung, 0.0, 16), None, &stages.0.ids);
-        let (finished, _) = stages.finish(&mut song, usize::MAX)?;
+        let (finished, work) = stages.finish(&mut song, usize::MAX)?;
+        let [first, second] = song.plan.most_positions();
+        assert!((work.read + 2 * sung.most..=sung.positions + sung.most).contains(&first), "{first}");
+        assert!(work.blocks * block_positions(BLOCK) <= second, "{second}");
         let expected: Vec<_> = sung.sections.iter().map(|section| section.sung.clone()).collect();
         assert_eq!(song.sung, expected, "what is read before a section is what the reference reads");
         assert_eq!(finished.iter().map(|section| section.over).filter(|over| *over).count(), 1);
@@ -156,14 +176,19 @@ fn a_song_is_that_of_the_reference_section_by_section() -> Result<()> {
 fn how_blocks_are_gathered_changes_no_code() -> Result<()> {
     let stages = Stages::load();
     let sung = &songs()[1];
-    let mut made = Vec::new();
+    let (mut made, mut steps) = (Vec::new(), Vec::new());
     for (batch, trails) in [(1, true), (2, true), (4, true), (16, false)] {
         let mut song = Song::new(plan(sung, 1.0, batch), None, &stages.0.ids);
-        let (_, trailed) = stages.finish(&mut song, usize::MAX)?;
-        assert_eq!(trailed, trails, "{batch}: the second stage trails the first as soon as so many blocks are whole");
+        let (_, work) = stages.finish(&mut song, usize::MAX)?;
+        steps.push(work.steps);
+        assert_eq!(
+            work.trailed, trails,
+            "{batch}: the second stage trails the first as soon as so many blocks are whole"
+        );
         made.push((song.sung.clone(), frames(&song)));
     }
     assert!(made.iter().all(|song| *song == made[0]));
+    assert!(steps.is_sorted_by(|more, fewer| more > fewer), "the later it begins, the fewer steps it takes: {steps:?}");
     Ok(())
 }
 

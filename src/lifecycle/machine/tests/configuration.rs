@@ -1,7 +1,7 @@
 //! The configuration changes while the machine runs.
 
 use super::{super::*, world::*};
-use crate::lifecycle::Status;
+use crate::lifecycle::{Footprint, Status};
 
 fn at(model: &ModelSpec, revision: &str) -> ModelSpec {
     model.at(revision).expect("a revision")
@@ -141,7 +141,10 @@ fn lower_limits_let_models_go_and_higher_ones_let_them_come() {
     let limits = Limits { budget: each(3), ..rules().limits };
     world.configure(Rules { limits, ..rules() }, &[0, 1, 2]);
     let refused = world.ask(0);
-    assert!(matches!(world.refusal(refused), Unavailable::WontFit { need: 4, budget: 3, .. }));
+    assert!(matches!(
+        world.refusal(refused),
+        Unavailable::WontFit { need: Footprint { together: 4, .. }, budget: 3, .. }
+    ));
     world.release(2);
     world.ended(2);
     world.configure(rules(), &[0, 1, 2]);

@@ -2,7 +2,7 @@
 
 use super::{super::*, world::*};
 use crate::{
-    lifecycle::{Failure, Progress, Status},
+    lifecycle::{Failure, Footprint, Progress, Status},
     speech::Fault,
 };
 
@@ -234,7 +234,10 @@ fn what_can_never_fit_is_refused_with_need_and_budget() {
     world.fetched(0, None);
     let second = world.ask(0);
     for caller in [first, second] {
-        assert!(matches!(world.refusal(caller), Unavailable::WontFit { need: 11, budget: 10, .. }));
+        assert!(matches!(
+            world.refusal(caller),
+            Unavailable::WontFit { need: Footprint { together: 11, .. }, budget: 10, .. }
+        ));
     }
     assert_eq!((world.counted("fetch"), world.counted("load")), (1, 0));
 }

@@ -11,6 +11,7 @@ pub(in crate::lifecycle) use crate::lifecycle::residency::Limits;
 pub use crate::lifecycle::{Failure, OnPreloadFailure, Unavailable};
 use crate::{
     lifecycle::{Budget, Ended, FamilyChoice, KeepAlive, Status},
+    model::Residency,
     store::Source,
 };
 
@@ -200,7 +201,7 @@ impl World {
                 self.count("fetch");
             }
             Effect::CancelFetch { attempt } => self.fetches.retain(|work| work.attempt != attempt),
-            Effect::Load { attempt, spec, files: (model, revision) } => self.load(attempt, &spec, model, revision),
+            Effect::Load { attempt, spec, files: (model, revision), .. } => self.load(attempt, &spec, model, revision),
             Effect::Unload { resource } => {
                 let attempt = resource.attempt;
                 assert!(self.leases.iter().all(|lease| lease.attempt != attempt), "no eviction under a lease");
@@ -348,7 +349,8 @@ impl World {
         let Work { attempt, revision, .. } = self.fetches.remove(at);
         let commit = self.commit(model, &revision);
         let stock = Stock {
-            footprint: self.footprint(model, &commit),
+            footprint: self.footprint(model, &commit).into(),
+            residency: Residency::default(),
             device: self.devices[model].into(),
             revision: Some(commit.clone()),
             files: (model, commit),

@@ -44,7 +44,7 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
     pub(super) fn wait_for_room(
         &mut self,
         cx: &mut Context<'_, R, F>,
-        stock: Stock<F>,
+        mut stock: Stock<F>,
         target: TargetState,
         waiters: Vec<Waiter>,
         since: Instant,
@@ -58,6 +58,7 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
                 Phase::Absent { stock: Some(stock) }
             }
             TargetState::Preload | TargetState::Serve => {
+                stock.settle(&cx.rules.limits.budget);
                 Phase::Fetched { since, stock, target, displaced: Vec::new(), waiters }
             }
         };
@@ -68,8 +69,9 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
         match self.take() {
             Phase::Fetched { stock, displaced, waiters, .. } => {
                 let attempt = cx.number();
-                cx.note(Note::Loading { model: self.name().clone(), footprint: stock.footprint });
-                cx.out.push(Effect::Load { attempt, spec: self.spec.clone(), files: stock.files.clone() });
+                cx.note(Note::Loading { model: self.name().clone(), footprint: stock.bytes() });
+                let (files, residency) = (stock.files.clone(), stock.residency);
+                cx.out.push(Effect::Load { attempt, spec: self.spec.clone(), files, residency });
                 self.phase = Phase::Loading { attempt, since: cx.now, stock, displaced, waiters };
             }
             other => self.phase = other,
@@ -155,11 +157,11 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
     }
 
     /// It can never be loaded under these limits.
-    pub fn wont_fit(&mut self, cx: &mut Context<'_, R, F>, need: u64, budget: u64) {
+    pub fn wont_fit(&mut self, cx: &mut Context<'_, R, F>, budget: u64) {
         match self.take() {
             Phase::Fetched { stock, displaced, waiters, .. } => {
                 cx.displaced.extend(displaced);
-                let size = TooLarge { need, device: stock.device.clone() };
+                let size = TooLarge { need: stock.footprint, device: stock.device.clone() };
                 self.outgrown(cx, Some(stock), size, budget, waiters);
             }
             other => self.phase = other,
@@ -175,7 +177,8 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
         target: TargetState,
         waiters: Vec<Waiter>,
     ) {
-        let Some(budget) = cx.rules.limits.budget.on(&size.device).filter(|budget| size.need > *budget) else {
+        let budget = cx.rules.limits.budget.on(&size.device);
+        let Some(budget) = budget.filter(|limit| size.need.within(budget) > *limit) else {
             return self.bring(cx, Cause::Retry, target, waiters);
         };
         let (files, waiters): (Vec<_>, Vec<_>) =

@@ -163,7 +163,7 @@ impl Refusal {
         match self {
             Self::Failure(failure) => failure.reason.clone(),
             Self::WontFit { size: TooLarge { need, device }, budget } => {
-                format!("it needs {need} bytes of memory on {device}, where all models together may take {budget}")
+                format!("it needs {need} of memory on {device}, where all models together may take {budget}")
             }
         }
     }

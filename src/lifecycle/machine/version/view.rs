@@ -158,7 +158,7 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
         match &self.phase {
             Phase::Fetched { since, stock, target, .. } => Some(RoomRequest {
                 device: stock.device.clone(),
-                footprint: stock.footprint,
+                footprint: stock.bytes(),
                 since: *since,
                 may_evict: *target == TargetState::Serve,
                 instead_of: None,
@@ -187,7 +187,7 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
         Some(Resident {
             id: self.id,
             device: stock.device.clone(),
-            footprint: stock.footprint.max(measured),
+            footprint: stock.bytes().max(measured),
             pinned: self.spec.pinned,
             since: *since,
             holder,
@@ -199,7 +199,7 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
 
     /// How long a load takes: as long as the last one.
     pub fn load_estimate(&self) -> Duration {
-        let bytes = self.stock().map_or(0, |stock| stock.footprint);
+        let bytes = self.stock().map_or(0, Stock::bytes);
         self.reload.unwrap_or_else(|| Duration::from_secs_f64(1.0 + bytes as f64 * RELOAD_GUESS))
     }
 

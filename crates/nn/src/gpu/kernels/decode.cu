@@ -1,22 +1,36 @@
-// What a decoder does at every step for all rows of a batch, each in one launch however many rows there are.
+// What a decoder does at every step for all rows of a batch, each in one launch however many rows there are. What differs from
+// step to step lies in tables (`Fed`, `Cache`), so that a launch of a step is the same as that of the step before.
 //
 // A thread says in comments what it is for; nothing here knows how threads are grouped into warps, so that the same source
 // runs on a CPU in tests (tests/cuda/stand_in/kernels.cpp). Sums are made in single precision, whatever the type.
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
-// Rows of one launch, at most. The tables below are arguments of kernels, of which there may be 4096 bytes.
+// Rows whose table is an argument of a kernel, of which there may be 4096 bytes.
 constexpr unsigned ROWS = 64;
-// Threads of a block of `attend`.
-constexpr unsigned THREADS = 128;
+// Threads of a block of those that sum over a row.
+constexpr unsigned THREADS = 256;
+// Positions whose weights `attend` keeps at once.
+constexpr unsigned TILE = 1024;
 
-// Where the caches of the rows are: `[heads, capacity, size]` each.
+// What a row is fed.
+struct Fed {
+    unsigned token;
+    unsigned position;
+};
+
+// Where the keys and the values of a row are: `[heads, capacity, size]` each.
+struct Cache {
+    unsigned long long keys;
+    unsigned long long values;
+    unsigned capacity;
+    // Positions that are there.
+    unsigned length;
+};
+
+// A table as an argument.
 struct Caches {
-    unsigned long long keys[ROWS];
-    unsigned long long values[ROWS];
-    unsigned capacity[ROWS];
-    // Positions that are there: to attend to, or after which the new one comes.
-    unsigned length[ROWS];
+    Cache rows[ROWS];
 };
 
 __device__ __forceinline__ float to_float(float x) { return x; }
@@ -32,7 +46,7 @@ template <typename T> struct alignas(16) Pack {
     T numbers[COUNT];
 };
 
-// Of all threads of a block, in shared memory. Their number is a power of two.
+// Of all threads of a block, in shared memory.
 template <bool LARGEST> __device__ float reduce(float mine, float *memory)
 {
     memory[threadIdx.x] = mine;
@@ -58,54 +72,67 @@ template <bool LARGEST> __device__ float reduce(float mine, float *memory)
 SHARED_FLOATS;
 
 // A block for each head of queries (x) of each row (y): softmax attention over the row's cache, whose keys are scaled. Of the
-// heads of queries `group` share one of keys and values, those beside each other. `queries`: rows of `stride` numbers.
-// Shared memory: `length + size + THREADS * (1 + COUNT)` floats.
+// heads of queries `group` share one of keys and values, those beside each other. `queries`: rows of `stride` numbers, to which
+// `bias` is added unless it is null. `fresh`: positions that were written since the table was. However long the cache is, it
+// goes over it in tiles, and weighs what it has again where a later tile holds a larger score (Milakov and Gimelshein,
+// arXiv 1805.02867). Shared memory: `TILE + size + THREADS * (1 + COUNT)` floats.
 template <typename T>
-__device__ void attend(const T *queries, T *out, const Caches &caches, unsigned group, unsigned size, unsigned stride)
+__device__ void attend(const T *queries, const T *bias, T *out, const Cache &cache, unsigned group, unsigned size,
+                       unsigned stride, unsigned fresh)
 {
     constexpr unsigned COUNT = Pack<T>::COUNT;
-    unsigned row = blockIdx.y, length = caches.length[row], packs = size / COUNT;
-    size_t first = (size_t)(blockIdx.x / group) * caches.capacity[row] * size;
-    const Pack<T> *keys = (const Pack<T> *)((const T *)caches.keys[row] + first);
-    const Pack<T> *values = (const Pack<T> *)((const T *)caches.values[row] + first);
-    float *scores = shared_floats, *query = scores + length, *memory = query + size, *sums = memory + THREADS;
+    unsigned row = blockIdx.y, length = cache.length + fresh, packs = size / COUNT;
+    size_t first = (size_t)(blockIdx.x / group) * cache.capacity * size;
+    const Pack<T> *keys = (const Pack<T> *)((const T *)cache.keys + first);
+    const Pack<T> *values = (const Pack<T> *)((const T *)cache.values + first);
+    float *weights = shared_floats, *query = weights + TILE, *memory = query + size, *sums = memory + THREADS;
 
-    for (unsigned at = threadIdx.x; at < size; at += THREADS)
-        query[at] = to_float(queries[(size_t)row * stride + blockIdx.x * size + at]);
+    for (unsigned at = threadIdx.x; at < size; at += THREADS) {
+        float x = to_float(queries[(size_t)row * stride + blockIdx.x * size + at]);
+        query[at] = bias ? x + to_float(bias[blockIdx.x * size + at]) : x;
+    }
     __syncthreads();
 
-    // A thread for each position.
-    float largest = -INFINITY;
-    for (unsigned position = threadIdx.x; position < length; position += THREADS) {
-        float score = 0;
-        for (unsigned pack = 0; pack < packs; pack++) {
-            Pack<T> key = keys[(size_t)position * packs + pack];
-            for (unsigned at = 0; at < COUNT; at++) score += query[pack * COUNT + at] * to_float(key.numbers[at]);
+    // Of keys a thread for each position; of values one for each pack of numbers of some of the positions.
+    unsigned parts = THREADS / packs, pack = threadIdx.x % packs, part = threadIdx.x / packs;
+    float largest = -INFINITY, sum = 0, mixed[COUNT] = {0};
+    for (unsigned from = 0; from < length; from += TILE) {
+        unsigned count = length - from < TILE ? length - from : TILE;
+        float mine = -INFINITY;
+        for (unsigned at = threadIdx.x; at < count; at += THREADS) {
+            float score = 0;
+            for (unsigned of = 0; of < packs; of++) {
+                Pack<T> key = keys[(size_t)(from + at) * packs + of];
+                for (unsigned i = 0; i < COUNT; i++) score += query[of * COUNT + i] * to_float(key.numbers[i]);
+            }
+            weights[at] = score;
+            mine = fmaxf(mine, score);
         }
-        scores[position] = score;
-        largest = fmaxf(largest, score);
+        float before = largest;
+        largest = fmaxf(before, reduce<true>(mine, memory));
+        float kept = expf(before - largest);
+        sum *= kept;
+        for (unsigned at = threadIdx.x; at < count; at += THREADS) {
+            float weight = expf(weights[at] - largest);
+            weights[at] = weight;
+            sum += weight;
+        }
+        __syncthreads();
+        if (part < parts) {
+            for (unsigned i = 0; i < COUNT; i++) mixed[i] *= kept;
+            for (unsigned at = part; at < count; at += parts) {
+                Pack<T> value = values[(size_t)(from + at) * packs + pack];
+                for (unsigned i = 0; i < COUNT; i++) mixed[i] += weights[at] * to_float(value.numbers[i]);
+            }
+        }
+        // The weights are written again.
+        __syncthreads();
     }
-    largest = reduce<true>(largest, memory);
-    float sum = 0;
-    for (unsigned position = threadIdx.x; position < length; position += THREADS) {
-        float weight = expf(scores[position] - largest);
-        scores[position] = weight;
-        sum += weight;
-    }
-    // Behind it all weights are there.
     sum = reduce<false>(sum, memory);
 
-    // A thread for each pack of numbers of some of the positions, then one for each number.
-    unsigned parts = THREADS / packs, pack = threadIdx.x % packs, part = threadIdx.x / packs;
-    float mixed[COUNT] = {0};
-    if (part < parts) {
-        for (unsigned position = part; position < length; position += parts) {
-            Pack<T> value = values[(size_t)position * packs + pack];
-            float weight = scores[position];
-            for (unsigned at = 0; at < COUNT; at++) mixed[at] += weight * to_float(value.numbers[at]);
-        }
-        for (unsigned at = 0; at < COUNT; at++) sums[part * size + pack * COUNT + at] = mixed[at];
-    }
+    // A thread for each number.
+    if (part < parts)
+        for (unsigned i = 0; i < COUNT; i++) sums[part * size + pack * COUNT + i] = mixed[i];
     __syncthreads();
     for (unsigned at = threadIdx.x; at < size; at += THREADS) {
         float all = 0;
@@ -114,17 +141,21 @@ __device__ void attend(const T *queries, T *out, const Caches &caches, unsigned 
     }
 }
 
-// A block for each row: one more position of its caches. `keys` and `values`: rows of `width` numbers, each so far apart.
+// A block for each position (x) of each row (y): as many more positions of its cache. `keys` and `values`: rows of `width`
+// numbers, each so far apart, row after row; `bias` of both, unless it is null.
 template <typename T>
-__device__ void extend(const T *keys, const T *values, const Caches &caches, unsigned width, unsigned size,
-                       unsigned key_stride, unsigned value_stride, float scale)
+__device__ void extend(const T *keys, const T *values, const T *key_bias, const T *value_bias, const Cache &cache,
+                       unsigned width, unsigned size, unsigned key_stride, unsigned value_stride, float scale)
 {
-    unsigned row = blockIdx.x, capacity = caches.capacity[row], position = caches.length[row];
-    T *to_keys = (T *)caches.keys[row], *to_values = (T *)caches.values[row];
+    size_t from = (size_t)blockIdx.y * gridDim.x + blockIdx.x, position = cache.length + blockIdx.x;
+    T *to_keys = (T *)cache.keys, *to_values = (T *)cache.values;
     for (unsigned at = threadIdx.x; at < width; at += blockDim.x) {
-        size_t to = ((size_t)(at / size) * capacity + position) * size + at % size;
-        from_float(to_float(keys[(size_t)row * key_stride + at]) * scale, &to_keys[to]);
-        to_values[to] = values[(size_t)row * value_stride + at];
+        size_t to = ((size_t)(at / size) * cache.capacity + position) * size + at % size;
+        float key = to_float(keys[from * key_stride + at]), value = to_float(values[from * value_stride + at]);
+        if (key_bias) key += to_float(key_bias[at]);
+        if (value_bias) value += to_float(value_bias[at]);
+        from_float(key * scale, &to_keys[to]);
+        from_float(value, &to_values[to]);
     }
 }
 
@@ -142,21 +173,91 @@ __device__ void finish(T *sums, const T *bias, const T *add, unsigned columns, s
     from_float(x, &sums[at]);
 }
 
+// The norm of a row that this thread wrote its part of: of layers if there is a `shift`, else by the root of the mean square.
+// Shared memory: `THREADS` floats.
+template <typename T>
+__device__ void norm(const T *row, T *normed, const T *weight, const T *shift, unsigned width, float epsilon)
+{
+    float mean = 0, square = 0;
+    if (shift) {
+        for (unsigned at = threadIdx.x; at < width; at += THREADS) mean += to_float(row[at]);
+        mean = reduce<false>(mean, shared_floats) / width;
+    }
+    for (unsigned at = threadIdx.x; at < width; at += THREADS) {
+        float x = to_float(row[at]) - mean;
+        square += x * x;
+    }
+    float scale = 1 / sqrtf(reduce<false>(square, shared_floats) / width + epsilon);
+    for (unsigned at = threadIdx.x; at < width; at += THREADS) {
+        float x = (to_float(row[at]) - mean) * scale * to_float(weight[at]);
+        from_float(shift ? x + to_float(shift[at]) : x, &normed[at]);
+    }
+}
+
+// A block for each row: what a layer gives is added to what goes past it, with the bias of the layer unless it is null, and
+// normed for the next.
+template <typename T>
+__device__ void add_norm(const T *sums, const T *bias, T *past, T *normed, const T *weight, const T *shift, unsigned width,
+                         float epsilon)
+{
+    size_t first = (size_t)blockIdx.x * width;
+    for (unsigned at = threadIdx.x; at < width; at += THREADS) {
+        float x = to_float(sums[first + at]);
+        if (bias) x += to_float(bias[at]);
+        from_float(to_float(past[first + at]) + x, &past[first + at]);
+    }
+    norm(past + first, normed + first, weight, shift, width, epsilon);
+}
+
+// A block for each row: its token and its position, and both normed.
+template <typename T>
+__device__ void embed(const Fed *fed, const T *tokens, const T *positions, T *past, T *normed, const T *weight, const T *shift,
+                      unsigned width, float scale, float epsilon)
+{
+    const T *token = tokens + (size_t)fed[blockIdx.x].token * width;
+    const T *position = positions + (size_t)fed[blockIdx.x].position * width;
+    size_t first = (size_t)blockIdx.x * width;
+    for (unsigned at = threadIdx.x; at < width; at += THREADS)
+        from_float(to_float(token[at]) * scale + to_float(position[at]), &past[first + at]);
+    norm(past + first, normed + first, weight, shift, width, epsilon);
+}
+
 #define KERNELS(T, NAME)                                                                                                    \
     extern "C" __global__ void attend_##NAME(const T *queries, T *out, Caches caches, unsigned group, unsigned size,       \
                                              unsigned stride)                                                               \
     {                                                                                                                       \
-        attend<T>(queries, out, caches, group, size, stride);                                                               \
+        attend<T>(queries, nullptr, out, caches.rows[blockIdx.y], group, size, stride, 0);                                  \
+    }                                                                                                                       \
+    extern "C" __global__ void attend_step_##NAME(const T *queries, const T *bias, T *out, const Cache *caches,            \
+                                                  unsigned group, unsigned size, unsigned stride, unsigned fresh)           \
+    {                                                                                                                       \
+        attend<T>(queries, bias, out, caches[blockIdx.y], group, size, stride, fresh);                                      \
     }                                                                                                                       \
     extern "C" __global__ void extend_##NAME(const T *keys, const T *values, Caches caches, unsigned width, unsigned size,  \
                                              unsigned key_stride, unsigned value_stride, float scale)                       \
     {                                                                                                                       \
-        extend<T>(keys, values, caches, width, size, key_stride, value_stride, scale);                                      \
+        extend<T>(keys, values, nullptr, nullptr, caches.rows[blockIdx.y], width, size, key_stride, value_stride, scale);   \
+    }                                                                                                                       \
+    extern "C" __global__ void extend_step_##NAME(const T *keys, const T *values, const T *key_bias, const T *value_bias,  \
+                                                  const Cache *caches, unsigned width, unsigned size, unsigned stride,      \
+                                                  float scale)                                                              \
+    {                                                                                                                       \
+        extend<T>(keys, values, key_bias, value_bias, caches[blockIdx.y], width, size, stride, stride, scale);              \
     }                                                                                                                       \
     extern "C" __global__ void finish_##NAME(T *sums, const T *bias, const T *add, unsigned columns, size_t count,          \
                                              unsigned gelu)                                                                 \
     {                                                                                                                       \
         finish<T>(sums, bias, add, columns, count, gelu);                                                                   \
+    }                                                                                                                       \
+    extern "C" __global__ void add_norm_##NAME(const T *sums, const T *bias, T *past, T *normed, const T *weight,          \
+                                               const T *shift, unsigned width, float epsilon)                               \
+    {                                                                                                                       \
+        add_norm<T>(sums, bias, past, normed, weight, shift, width, epsilon);                                               \
+    }                                                                                                                       \
+    extern "C" __global__ void embed_##NAME(const Fed *fed, const T *tokens, const T *positions, T *past, T *normed,       \
+                                            const T *weight, const T *shift, unsigned width, float scale, float epsilon)    \
+    {                                                                                                                       \
+        embed<T>(fed, tokens, positions, past, normed, weight, shift, width, scale, epsilon);                               \
     }
 
 KERNELS(float, f32)

@@ -1,0 +1,64 @@
+//! What differs from one step of a decoder to the next, as one piece of memory that is sent to the device at once.
+
+use candle_core::Result;
+
+use super::decode::{Cache, CacheRow, CacheSizes};
+
+/// What each row is fed, and where its caches are: first `Fed` of each row, then `Cache` of each row for one group of caches after
+/// the other.
+#[derive(Debug)]
+pub(crate) struct StepTable {
+    rows: usize,
+    words: Vec<u64>,
+    groups: Vec<CacheGroup>,
+}
+
+/// One cache of each row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CacheGroup {
+    pub sizes: CacheSizes,
+    /// Bytes from the beginning of the table.
+    pub offset: u64,
+}
+
+// === impl StepTable ===
+
+impl StepTable {
+    /// Of rows that are each fed a token at a position.
+    pub fn new(fed: impl Iterator<Item = (u32, u32)>) -> Self {
+        let words: Vec<u64> = fed.map(|(token, position)| u64::from(token) | u64::from(position) << 32).collect();
+        Self { rows: words.len(), words, groups: Vec::new() }
+    }
+
+    /// Adds a group of caches, whose number is how many there were. `false`: the kernels cannot read them.
+    pub fn push(&mut self, rows: &[CacheRow<'_>], sizes: CacheSizes) -> Result<bool> {
+        if rows.len() != self.rows {
+            candle_core::bail!("{} caches were given for {} rows", rows.len(), self.rows);
+        }
+        if !rows.iter().all(|row| row.fits(sizes)) {
+            return Ok(false);
+        }
+        self.groups.push(CacheGroup { sizes, offset: size_of_val(self.words.as_slice()) as u64 });
+        for row in rows {
+            self.words.extend(row.cache(sizes)?.words());
+        }
+        Ok(true)
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(super) fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    pub(super) fn groups(&self) -> &[CacheGroup] {
+        &self.groups
+    }
+
+    /// Words of such a table of so many rows.
+    pub(super) fn room(&self, rows: usize) -> usize {
+        rows * (1 + self.groups.len() * Cache::WORDS)
+    }
+}

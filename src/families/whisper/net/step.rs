@@ -1,0 +1,67 @@
+//! The decoder where an accelerator repeats its step: one token of every row, by kernels that do as much as they can at once.
+
+use candle_core::{Result, Tensor};
+
+use super::{
+    cross_attention::CrossAttention,
+    decoder::{Decoder, Layer},
+};
+use crate::nn::{
+    LayerNorm, Residual, Step,
+    attention::{Slot, Slots, cross_attention_group, self_attention_group},
+};
+
+// === impl Decoder ===
+
+impl Decoder {
+    /// The logits of the next token of every row, `[rows, vocabulary]` in single precision, until the next step. `None`: these rows
+    /// are not fed like that.
+    pub fn step(&self, slots: &mut Slots, rows: &[(&Slot, &[u32])]) -> Result<Option<Tensor>> {
+        let vocabulary = self.tokens.vocabulary();
+        if let Some(token) =
+            rows.iter().flat_map(|(_, tokens)| tokens.iter()).find(|token| **token as usize >= vocabulary)
+        {
+            candle_core::bail!("there is no token {token}: there are {vocabulary}");
+        }
+        if !self.positions.device().is_cuda() {
+            return Ok(None);
+        }
+        slots.step(self.positions.id(), rows, &|step| self.ask(step))
+    }
+
+    fn ask(&self, step: &mut Step<'_>) -> Result<Tensor> {
+        let table = self.tokens.tensor()?;
+        let norm_of = |at: usize| self.layers.get(at).map_or(&self.norm, |layer| layer.self_attention.norm());
+        let x = step.embed(table, self.scale as f32, &self.positions, norm_of(0).weights()?)?;
+        for (at, layer) in self.layers.iter().enumerate() {
+            step.begin_layer();
+            layer.step(step, at, &x, norm_of(at + 1))?;
+        }
+        step.logits(&x.normed, table)
+    }
+}
+
+// === impl Layer ===
+
+impl Layer {
+    fn step(&self, step: &mut Step<'_>, at: usize, x: &Residual, next: &LayerNorm) -> Result<()> {
+        self.self_attention.step(step, self_attention_group(at), x, self.cross_attention.norm())?;
+        self.cross_attention.step(step, cross_attention_group(at), x, self.mlp.norm())?;
+        self.mlp.step(step, x, next)
+    }
+}
+
+// === impl CrossAttention ===
+
+impl CrossAttention {
+    fn step(&self, step: &mut Step<'_>, group: usize, x: &Residual, next: &LayerNorm) -> Result<()> {
+        let (weight, bias) = self.queries.tensors()?;
+        let queries = step.product(&x.normed, weight)?;
+        let attended = step.attend(group, &queries, bias, 0)?;
+        self.out.step(step, &attended, x, next)
+    }
+
+    fn norm(&self) -> &LayerNorm {
+        &self.norm
+    }
+}
