@@ -211,13 +211,18 @@ fn stage1(llama: &Llama, arguments: &Arguments) -> anyhow::Result<(f64, f64)> {
         })
     };
     let one = time(&|token, sequences| {
-        llama.logits(&llama.forward(&[token; 2], &mut sequences.iter_mut().collect::<Vec<_>>())?)
+        on_host(&llama.logits(&llama.forward(&[token; 2], &mut sequences.iter_mut().collect::<Vec<_>>())?)?)
     })?;
     let two = time(&|token, sequences| {
-        let each = sequences.iter_mut().map(|sequence| llama.logits(&llama.forward(&[token], &mut [sequence])?));
+        let logits = |sequence| on_host(&llama.logits(&llama.forward(&[token], &mut [sequence])?)?);
+        let each = sequences.iter_mut().map(logits);
         Ok(each.collect::<Result<Vec<_>>>()?.concat())
     })?;
     Ok((one, two))
+}
+
+fn on_host(logits: &Tensor) -> Result<Vec<Vec<f32>>> {
+    logits.to_dtype(DType::F32)?.to_vec2()
 }
 
 // === the second stage ===
@@ -249,7 +254,7 @@ fn prompt(block: &[u32]) -> Vec<u32> {
 
 /// The likeliest of the tokens that are said.
 fn likeliest(llama: &Llama, hidden: &Tensor) -> Result<Vec<u32>> {
-    Ok(llama.logits(hidden)?.iter().map(|logits| CODES + 1024 + argmax(logits) as u32).collect())
+    Ok(on_host(&llama.logits(hidden)?)?.iter().map(|logits| CODES + 1024 + argmax(logits) as u32).collect())
 }
 
 fn refine_cached(llama: &Llama, blocks: &[Vec<u32>]) -> Result<Vec<Vec<u32>>> {

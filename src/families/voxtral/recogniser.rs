@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use candle_core::Result;
+use candle_core::{DType, Result};
 
 use super::{
     decoding_config::DecodingConfig,
@@ -14,6 +14,7 @@ use super::{
 use crate::{
     audio::{LogMel, MelSpec, Spectrum},
     model::{Batch, Broken, Model, Request, RequestError},
+    nn::sampler::{Choice, Chooser},
     speech::{Transcribe, TranscriptEvent},
 };
 
@@ -22,6 +23,7 @@ pub struct Recogniser {
     net: Net,
     mel: LogMel,
     decoding: Arc<DecodingConfig>,
+    chooser: Chooser,
 }
 
 /// A request in hand.
@@ -38,7 +40,7 @@ struct Row {
 impl Recogniser {
     pub fn new(net: Net, decoding: DecodingConfig) -> Self {
         let mel = LogMel::new(&MelSpec::whisper(net.config().audio_config.num_mel_bins));
-        Self { net, mel, decoding: Arc::new(decoding) }
+        Self { net, mel, decoding: Arc::new(decoding), chooser: Chooser::default() }
     }
 
     fn row(&self, request: Request<Transcribe>) -> Option<Row> {
@@ -85,7 +87,9 @@ impl Recogniser {
             NextStep::Done => return Ok(Ok(())),
         };
         let logits = self.net.feed(&mut row.sequence, &input)?;
-        match row.transcription.take_logits(&logits) {
+        let choice = row.transcription.pick().map(|pick| Choice::new(0, pick));
+        let chosen = self.chooser.choose(&logits, choice.as_slice())?.pop();
+        match row.transcription.take(chosen) {
             Ok(sentences) => {
                 sentences.into_iter().for_each(|sentence| row.request.emit(TranscriptEvent::Segment(sentence)));
                 Ok(Ok(()))
@@ -103,13 +107,14 @@ impl Recogniser {
         let silence = self.mel.log_mel_padded(&[], self.decoding.frames * HOP);
         let closing = self.decoding.closing(Some("en")).map_err(candle_core::Error::wrap)?;
         let mut sequence = self.net.sequence();
-        let mut logits = Vec::new();
+        let mut logits = None;
         for input in
             [self.net.embed(&self.decoding.opening)?, self.net.hear(silence.values())?, self.net.embed(&closing)?]
         {
-            logits = self.net.feed(&mut sequence, &input)?;
+            logits = Some(self.net.feed(&mut sequence, &input)?);
         }
-        if !logits.iter().all(|logit| logit.is_finite()) {
+        let logits = logits.map(|logits| logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()).transpose()?;
+        if !logits.iter().flatten().all(|logit| logit.is_finite()) {
             candle_core::bail!("it computes no numbers");
         }
         Ok(())

@@ -1,4 +1,5 @@
-//! One request from its prompt to its last token. Knows no network: it says what to feed and is told the logits.
+//! One request from its prompt to its last token. Knows no network: it says what to feed and what to choose
+//! after it, and is told what was chosen.
 
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use rand::{SeedableRng, rngs::StdRng};
 use super::{decoding_config::DecodingConfig, options::TranscriptionOptions, sentences::Sentences};
 use crate::{
     model::RequestError,
-    nn::sampler::sample,
+    nn::sampler::{Chosen, Pick},
     speech::{Segment, Summary, Transcribe},
 };
 
@@ -40,7 +41,7 @@ enum State {
     Done,
 }
 
-/// What the network is to be fed next; then [`Transcription::take_logits`].
+/// What the network is to be fed next; then [`Transcription::take`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum NextStep<'a> {
     Tokens(&'a [u32]),
@@ -87,13 +88,19 @@ impl Transcription {
         }
     }
 
-    /// Takes the logits `[vocabulary]` after what was fed; gives the sentences that are whole.
-    pub fn take_logits(&mut self, logits: &[f32]) -> Result<Vec<Segment>, NoDistribution> {
+    /// What is to be chosen from the logits after what was fed, if anything.
+    pub fn pick(&mut self) -> Option<Pick> {
+        let writes = matches!(self.state, State::Closing | State::Writing(_));
+        writes.then(|| Pick::one(self.options.temperature, &mut self.rng))
+    }
+
+    /// Takes that; gives the sentences that are whole.
+    pub fn take(&mut self, chosen: Option<Chosen>) -> Result<Vec<Segment>, NoDistribution> {
         self.state = match self.state {
             State::Opening => State::Hearing(0),
             State::Hearing(window) if window + 1 < self.options.windows => State::Hearing(window + 1),
             State::Hearing(_) => State::Closing,
-            State::Closing | State::Writing(_) => return self.write(logits),
+            State::Closing | State::Writing(_) => return self.write(chosen.flatten()),
             State::Done => State::Done,
         };
         Ok(Vec::new())
@@ -108,8 +115,8 @@ impl Transcription {
         Summary { language, duration: self.options.duration, tokens: self.made }
     }
 
-    fn write(&mut self, logits: &[f32]) -> Result<Vec<Segment>, NoDistribution> {
-        let choice = sample(logits, self.options.temperature, &mut self.rng).ok_or(NoDistribution)?;
+    fn write(&mut self, chosen: Chosen) -> Result<Vec<Segment>, NoDistribution> {
+        let choice = chosen.into_iter().flatten().next().ok_or(NoDistribution)?;
         if self.decoding.is_end(choice.token) {
             self.state = State::Done;
             return Ok(self.sentences.finish(&self.options).into_iter().collect());

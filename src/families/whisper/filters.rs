@@ -1,11 +1,11 @@
-//! What the decoder may not say next: pure functions on one row of logits. Rules of openai-whisper, `decoding.py`.
+//! What the decoder may not say next: pure functions of what it said. Rules of openai-whisper, `decoding.py`.
 
 #[cfg(test)]
 mod tests;
 
 use std::ops::Range;
 
-use crate::nn::sampler::{log_sum_exp, penalise_repetition};
+use crate::nn::sampler::{LogitEdits, Repetition};
 
 /// Every rule of one model.
 #[derive(Clone, Debug)]
@@ -44,64 +44,61 @@ pub struct TimestampRules {
 // === impl LogitFilters ===
 
 impl LogitFilters {
-    /// Masks `logits` `[vocabulary]` with negative infinity, after `made` tokens.
-    pub fn apply(&self, logits: &mut [f32], made: &[u32], timestamps: bool) {
-        if made.is_empty() {
-            mask_all(logits, &self.begin_suppress);
-        }
-        mask_all(logits, &self.suppress);
+    /// What is never said after `made` tokens.
+    pub fn edits(&self, made: &[u32], timestamps: bool) -> LogitEdits<'_> {
+        let begin = if made.is_empty() { self.begin_suppress.as_slice() } else { &[] };
+        let mut edits =
+            LogitEdits { masked: vec![self.suppress.as_slice().into(), begin.into()], ..LogitEdits::default() };
         if timestamps {
-            self.times.apply(logits, made);
+            edits.masked_ranges = self.times.masked(made);
+            edits.times_from = Some(self.times.first);
         }
+        edits
     }
 }
 
 // === impl RepetitionRules ===
 
 impl RepetitionRules {
-    pub fn apply(&self, logits: &mut [f32], made: &[u32]) {
-        if self.penalty != 1.0 {
-            penalise_repetition(logits, made.iter().copied(), self.penalty);
-        }
+    /// Adds to `edits` what `made` tokens make less likely, or rule out.
+    pub fn extend<'a>(&self, edits: &mut LogitEdits<'a>, made: &'a [u32]) {
+        edits.repetition = Repetition::new(made, self.penalty);
         let Some(before) = self.no_repeat_ngram_size.checked_sub(1) else { return };
         let last = &made[made.len().saturating_sub(before)..];
-        for row in made.windows(self.no_repeat_ngram_size).filter(|row| row.starts_with(last)) {
-            mask_all(logits, &row[before..]);
-        }
+        let rows = made.windows(self.no_repeat_ngram_size).filter(|row| row.starts_with(last));
+        edits.masked.push(rows.map(|row| row[before]).collect::<Vec<_>>().into());
     }
 }
 
 // === impl TimestampRules ===
 
 impl TimestampRules {
-    fn apply(&self, logits: &mut [f32], made: &[u32]) {
-        mask_all(logits, &[self.no_timestamps]);
-        mask(logits, self.last + 1..u32::MAX);
-        self.pairs(logits, made);
-        self.order(logits, made);
+    /// Ids that are never said after `made` tokens.
+    fn masked(&self, made: &[u32]) -> Vec<Range<u32>> {
+        let mut masked = vec![self.no_timestamps..self.no_timestamps + 1, self.last + 1..u32::MAX];
+        masked.extend(self.pairs(made));
+        masked.extend(self.order(made));
         if made.is_empty() {
-            mask(logits, 0..self.first);
-            mask(logits, self.first.saturating_add(self.max_initial as u32).saturating_add(1)..u32::MAX);
+            let latest = self.first.saturating_add(self.max_initial as u32);
+            masked.extend([0..self.first, latest.saturating_add(1)..u32::MAX]);
         }
-        if self.time_is_likelier(logits) {
-            mask(logits, 0..self.first);
-        }
+        masked
     }
 
     /// Times come in pairs, an end and a start, except first and last.
-    fn pairs(&self, logits: &mut [f32], made: &[u32]) {
+    fn pairs(&self, made: &[u32]) -> Option<Range<u32>> {
         match self.last_two(made) {
-            (true, true) => mask(logits, self.first..u32::MAX),
-            (true, false) => mask(logits, 0..self.end),
-            (false, _) => {}
+            (true, true) => Some(self.first..u32::MAX),
+            (true, false) => Some(0..self.end),
+            (false, _) => None,
         }
     }
 
     /// Times do not decrease, and no segment is empty: without that the decoder could go in circles.
-    fn order(&self, logits: &mut [f32], made: &[u32]) {
-        let Some(latest) = made.iter().rev().find(|id| **id >= self.first) else { return };
+    fn order(&self, made: &[u32]) -> Option<Range<u32>> {
+        let latest = *made.iter().rev().find(|id| **id >= self.first)?;
         let may_repeat = self.last_two(made) == (true, false);
-        mask(logits, self.first..if may_repeat { *latest } else { latest + 1 });
+        Some(self.first..if may_repeat { latest } else { latest + 1 })
     }
 
     /// Whether the last token is a time, and the one before it (where there is none, it counts as one).
@@ -109,28 +106,4 @@ impl TimestampRules {
         let is_time = |back: usize| made.len().checked_sub(back).map(|index| made[index] >= self.first);
         (is_time(1).unwrap_or(false), is_time(2).unwrap_or(true))
     }
-
-    /// Whether all times together are likelier than the likeliest text.
-    fn time_is_likelier(&self, logits: &[f32]) -> bool {
-        let (text, times) = logits.split_at(logits.len().min(self.first as usize));
-        log_sum_exp(times) > greatest(text)
-    }
-}
-
-fn greatest(logits: &[f32]) -> f32 {
-    logits.iter().copied().fold(f32::NEG_INFINITY, f32::max)
-}
-
-fn mask_all(logits: &mut [f32], ids: &[u32]) {
-    for id in ids {
-        if let Some(logit) = logits.get_mut(*id as usize) {
-            *logit = f32::NEG_INFINITY;
-        }
-    }
-}
-
-fn mask(logits: &mut [f32], ids: Range<u32>) {
-    let end = logits.len().min(ids.end as usize);
-    let start = end.min(ids.start as usize);
-    logits[start..end].fill(f32::NEG_INFINITY);
 }

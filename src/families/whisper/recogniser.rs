@@ -8,7 +8,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use candle_core::Result;
+use candle_core::{DType, Result};
 
 use self::{
     row::Row,
@@ -25,6 +25,10 @@ use super::{
 use crate::{
     audio::Spectrum,
     model::{Batch, Broken, Model},
+    nn::{
+        self,
+        sampler::{Choice, Chooser, Pick},
+    },
     speech::{Transcribe, TranscribeMode},
 };
 
@@ -37,6 +41,7 @@ pub struct Recogniser {
     spectra: Spectra,
     decoding: Arc<DecodingConfig>,
     slots: Slots,
+    chooser: Chooser,
     max_batch: usize,
 }
 
@@ -46,7 +51,8 @@ impl Recogniser {
     pub fn new(net: Net, decoding: DecodingConfig, spectrum_of: SpectrumOf, max_batch: usize) -> Self {
         let max_batch = max_batch.max(1);
         let spectra = Spectra::new(net.config().num_mel_bins, spectrum_of);
-        Self { slots: net.slots(max_batch), net, spectra, decoding: Arc::new(decoding), max_batch }
+        let (slots, chooser) = (net.slots(max_batch), Chooser::default());
+        Self { net, spectra, decoding: Arc::new(decoding), slots, chooser, max_batch }
     }
 
     fn work(&mut self, batch: &mut Batch<'_, Transcribe>) -> std::result::Result<(), Broken> {
@@ -194,10 +200,25 @@ impl Recogniser {
             .iter()
             .flat_map(|(row, inputs)| row.slots().iter().zip(inputs.iter().map(|input| input.tokens.as_slice())))
             .collect();
-        let mut logits = self.net.step(&mut self.slots, &fed)?.into_iter();
+        if fed.is_empty() {
+            return Ok(());
+        }
+        let logits = self.net.logits(&mut self.slots, &fed)?;
         drop(fed);
-        for (row, inputs) in waiting {
-            row.take_logits(logits.by_ref().take(inputs.len()).collect());
+        let (mut choices, mut counts, mut first) = (Vec::new(), Vec::new(), 0);
+        for (row, inputs) in &mut waiting {
+            let before = choices.len();
+            choices.extend(row.transcription.choices(first));
+            counts.push(choices.len() - before);
+            first += inputs.len();
+        }
+        let mut chosen = self.chooser.choose(&logits, &choices)?.into_iter();
+        drop(choices);
+        let mut first = 0;
+        for ((row, inputs), count) in waiting.into_iter().zip(counts) {
+            let own = logits.narrow(0, first, inputs.len())?;
+            row.take(chosen.by_ref().take(count), &own, &self.chooser)?;
+            first += inputs.len();
         }
         Ok(())
     }
@@ -210,12 +231,16 @@ impl Recogniser {
         let opening = self.decoding.tokens.sot_sequence("en", TranscribeMode::Transcribe);
         for features in self.net.encode(&[silence.values()])? {
             let slot = self.net.open(&mut self.slots, &features)?;
-            let mut logits = self.net.step(&mut self.slots, &[(&slot, &opening)])?;
-            logits.extend(self.net.step(&mut self.slots, &[(&slot, &[self.decoding.tokens.no_timestamps])])?);
-            self.slots.close(slot);
-            if !logits.iter().flatten().all(|logit| logit.is_finite()) {
+            for tokens in [opening.as_slice(), &[self.decoding.tokens.no_timestamps]] {
+                let logits = self.net.logits(&mut self.slots, &[(&slot, tokens)])?;
+                let chosen = self.chooser.choose(&logits, &[Choice::new(0, Pick::Likeliest(1))])?;
+                let logits = nn::to_rows(&logits.to_dtype(DType::F32)?)?;
+                if chosen != [None] && logits.iter().flatten().all(|logit| logit.is_finite()) {
+                    continue;
+                }
                 candle_core::bail!("it computes no numbers");
             }
+            self.slots.close(slot);
         }
         Ok(())
     }

@@ -4,9 +4,9 @@
 #[cfg(test)]
 mod tests;
 
-use rand::rngs::StdRng;
+use rand::{Rng, rngs::StdRng};
 
-use crate::nn::sampler::{SampledToken, log_sum_exp, sample};
+use crate::nn::sampler::{Chosen, Pick, SampledToken};
 
 /// How texts are looked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,24 +79,34 @@ impl Search {
         &self.live
     }
 
-    /// Takes the logits `[vocabulary]` after each of [`Self::live`] in turn. `rules` masks them, after the tokens that were
-    /// made. Whether the try is over; it is when texts have `longest` tokens.
-    pub fn take_logits(
+    /// What is to be chosen after each of [`Self::live`].
+    pub fn picks(&self, rng: &mut StdRng) -> Vec<Pick> {
+        // All that are drawn begin with the same logits.
+        let first = self.live.len() == 1 && self.live[0].tokens.is_empty();
+        let times = if first { self.width } else { 1 };
+        let pick = |_: &Hypothesis| match self.temperature {
+            temperature if temperature > 0.0 => {
+                Pick::Drawn { temperature, at: (0..times).map(|_| rng.random()).collect() }
+            }
+            _ if self.width == 1 => Pick::Likeliest(1),
+            _ => Pick::Likeliest(self.width + 1),
+        };
+        self.live.iter().map(pick).collect()
+    }
+
+    /// Takes what was chosen after each of [`Self::live`]. Whether the try is over; it is when texts have `longest` tokens.
+    pub fn take(
         &mut self,
-        logits: Vec<Vec<f32>>,
-        rules: impl Fn(&mut [f32], &[u32]),
+        chosen: impl IntoIterator<Item = Chosen>,
         end: u32,
         longest: usize,
-        rng: &mut StdRng,
     ) -> Result<bool, NoDistribution> {
-        let mut logits = logits;
-        for (logits, hypothesis) in logits.iter_mut().zip(&self.live) {
-            rules(logits, &hypothesis.tokens);
-        }
-        if self.temperature > 0.0 || self.width == 1 {
-            self.draw(&logits, end, rng)?;
+        let before = std::mem::take(&mut self.live);
+        let chosen = chosen.into_iter().collect::<Option<Vec<_>>>().ok_or(NoDistribution)?;
+        if self.is_beam() {
+            self.extend_beam(&before, chosen, end);
         } else {
-            self.extend_beam(&logits, end)?;
+            self.extend_each(&before, chosen, end);
         }
         let long = self.live.first().is_some_and(|hypothesis| hypothesis.tokens.len() >= longest);
         Ok(self.live.is_empty() || long || self.is_beam() && self.finished.len() >= self.enough)
@@ -120,35 +130,21 @@ impl Search {
         self.temperature == 0.0 && self.width > 1
     }
 
-    /// One more token of each, the likeliest or a drawn one.
-    fn draw(&mut self, logits: &[Vec<f32>], end: u32, rng: &mut StdRng) -> Result<(), NoDistribution> {
-        // All that are drawn begin with the same logits.
-        let first = self.live.len() == 1 && self.live[0].tokens.is_empty();
-        let times = if first { self.width } else { 1 };
-        let before = std::mem::take(&mut self.live);
-        for (at, (hypothesis, logits)) in before.iter().zip(logits).enumerate() {
-            for _ in 0..times {
-                let choice = sample(logits, self.temperature, rng).ok_or(NoDistribution)?;
+    /// One more token of each, or several first ones.
+    fn extend_each(&mut self, before: &[Hypothesis], chosen: Vec<Vec<SampledToken>>, end: u32) {
+        for (at, (hypothesis, chosen)) in before.iter().zip(chosen).enumerate() {
+            for choice in chosen {
                 self.keep(hypothesis.followed_by(at, choice, end), choice.token == end);
             }
         }
-        Ok(())
     }
 
     /// The likeliest continuations of all, as many as the beam is wide.
-    fn extend_beam(&mut self, logits: &[Vec<f32>], end: u32) -> Result<(), NoDistribution> {
-        let before = std::mem::take(&mut self.live);
+    fn extend_beam(&mut self, before: &[Hypothesis], chosen: Vec<Vec<SampledToken>>, end: u32) {
         let mut candidates = Vec::with_capacity(before.len() * (self.width + 1));
-        for (at, (hypothesis, logits)) in before.iter().zip(logits).enumerate() {
-            let total = log_sum_exp(logits);
-            if !total.is_finite() {
-                return Err(NoDistribution);
-            }
+        for (at, (hypothesis, chosen)) in before.iter().zip(chosen).enumerate() {
             let so_far = hypothesis.logprob();
-            candidates.extend(likeliest(logits, self.width + 1).into_iter().map(|token| {
-                let choice = SampledToken { token: token as u32, logprob: logits[token] - total };
-                (so_far + choice.logprob, at, choice)
-            }));
+            candidates.extend(chosen.into_iter().map(|choice| (so_far + choice.logprob, at, choice)));
         }
         candidates.sort_by(|a, b| b.0.total_cmp(&a.0));
         for (_, at, choice) in candidates {
@@ -160,7 +156,6 @@ impl Search {
                 self.keep(before[at].followed_by(at, choice, end), is_end);
             }
         }
-        Ok(())
     }
 
     fn keep(&mut self, hypothesis: Hypothesis, finished: bool) {
@@ -187,21 +182,4 @@ impl Hypothesis {
         }
         next
     }
-}
-
-/// The indices of the greatest that are not masked, the greatest first, the first of equals first.
-fn likeliest(logits: &[f32], count: usize) -> Vec<usize> {
-    let mut found: Vec<usize> = Vec::with_capacity(count + 1);
-    let mut least = f32::NEG_INFINITY;
-    for (at, &logit) in logits.iter().enumerate() {
-        if logit > least {
-            let place = found.partition_point(|&other| logits[other] >= logit);
-            found.insert(place, at);
-            found.truncate(count);
-            if found.len() == count {
-                least = logits[found[count - 1]];
-            }
-        }
-    }
-    found
 }

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     model::RequestError,
-    nn::sampler::argmax,
+    nn::sampler::{Choice, Chosen, LogitEdits, Pick},
     speech::{Segment, Summary, Transcribe},
 };
 use draft::Draft;
@@ -70,7 +70,8 @@ enum State {
 pub enum NextStep {
     /// So many frames of the window from this one on, encoded; then [`Transcription::encoded`].
     Encode { seek: usize, frames: usize },
-    /// The logits after these tokens, of one sequence or several; then [`Transcription::take_logits`].
+    /// The logits after these tokens, of one sequence or several, and [`Transcription::choices`] from them; then
+    /// [`Transcription::take`]. Of no sequence: those after the prompt once more.
     Decode(Vec<DecoderInput>),
     /// Where the decoder looks while it writes these tokens; then [`Transcription::align`].
     Align(Vec<u32>),
@@ -124,17 +125,31 @@ impl Transcription {
         self.seek_to(self.seek + self.frames());
     }
 
-    /// Takes logits `[vocabulary]` of each sequence; gives the segments that are final.
-    pub fn take_logits(&mut self, logits: Vec<Vec<f32>>) -> Result<Vec<Segment>, NoDistribution> {
+    /// Whether the logits that come next are needed again, where another try begins.
+    pub fn begins(&self) -> bool {
+        matches!(&self.state, State::Decoding(window) if window.begins(&self.options))
+    }
+
+    /// What is to be chosen from the logits of its sequences, of which the first is in row `first`.
+    pub fn choices(&mut self, first: usize) -> Vec<Choice<'_>> {
+        match &self.state {
+            State::Detecting => vec![self.any_language(first)],
+            State::Decoding(window) => window.choices(first, &self.decoding, &self.options, &mut self.rng),
+            State::Encoding | State::Aligning(_) | State::Done => Vec::new(),
+        }
+    }
+
+    /// Takes what was chosen; gives the segments that are final.
+    pub fn take(&mut self, chosen: impl IntoIterator<Item = Chosen>) -> Result<Vec<Segment>, NoDistribution> {
         match &mut self.state {
             State::Detecting => {
-                let language = self.detect(logits.first().ok_or(NoDistribution)?);
+                let language = self.detected(chosen).ok_or(NoDistribution)?;
                 self.language = Some(language);
                 self.state = State::Decoding(self.window(language));
                 Ok(Vec::new())
             }
             State::Decoding(window) => {
-                let result = window.take_logits(logits, &self.decoding, &self.options, &mut self.rng)?;
+                let result = window.take(chosen, &self.decoding, &self.options)?;
                 Ok(result.map_or_else(Vec::new, |result| self.draft(result)))
             }
             State::Encoding | State::Aligning(_) | State::Done => Ok(Vec::new()),
@@ -210,11 +225,20 @@ impl Transcription {
         self.decoding.tokens.sot_sequence(self.language.unwrap_or_default(), self.options.mode)
     }
 
-    /// The likeliest of the languages.
-    fn detect(&self, logits: &[f32]) -> &'static str {
-        let languages = self.decoding.tokens.languages();
-        let logits: Vec<f32> = languages.iter().map(|(_, id)| logits[*id as usize]).collect();
-        languages[argmax(&logits)].0
+    /// The likeliest of the languages, from the logits in a row.
+    fn any_language(&self, row: usize) -> Choice<'static> {
+        let mut ids: Vec<u32> = self.decoding.tokens.languages().iter().map(|(_, id)| *id).collect();
+        ids.sort_unstable();
+        let starts = [0].into_iter().chain(ids.iter().map(|id| id + 1));
+        let ends = ids.iter().copied().chain([u32::MAX]);
+        let masked_ranges = starts.zip(ends).map(|(start, end)| start..end).filter(|ids| !ids.is_empty()).collect();
+        Choice::new(row, Pick::Likeliest(1)).with_edits(LogitEdits { masked_ranges, ..LogitEdits::default() })
+    }
+
+    fn detected(&self, chosen: impl IntoIterator<Item = Chosen>) -> Option<&'static str> {
+        let sampled = chosen.into_iter().next().flatten()?;
+        let id = sampled.first()?.token;
+        self.decoding.tokens.languages().iter().find(|(_, known)| *known == id).map(|(language, _)| *language)
     }
 
     fn draft(&mut self, result: DecodeResult) -> Vec<Segment> {

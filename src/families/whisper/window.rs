@@ -1,5 +1,5 @@
 //! One window: its tokens, one after the other, tried again at higher temperatures until the text can be believed.
-//! Knows no network: it says what to feed and is told the logits.
+//! Knows no network: it says what to feed and what to choose after it, and is told what was chosen.
 
 use rand::rngs::StdRng;
 
@@ -9,7 +9,7 @@ use super::{
     search::{NoDistribution, Search},
     transcription_options::TranscriptionOptions,
 };
-use crate::nn::sampler::probability;
+use crate::nn::sampler::{Choice, Chosen, Pick, SampledToken};
 
 /// A window that is being decoded.
 #[derive(Debug)]
@@ -21,8 +21,6 @@ pub struct Window {
     /// How much of the prompt was fed and answered.
     fed: usize,
     no_speech_prob: f32,
-    /// The answer to the whole prompt, kept for the next try.
-    first: Vec<f32>,
     /// Index of the temperature.
     attempt: usize,
     search: Search,
@@ -57,10 +55,10 @@ impl Window {
         let to_start = prompt.len() + 1;
         prompt.extend(opening);
         let search = Search::new(&options.search, options.temperatures[0]);
-        Self { prompt, to_start, fed: 0, no_speech_prob: 0.0, first: Vec::new(), attempt: 0, search }
+        Self { prompt, to_start, fed: 0, no_speech_prob: 0.0, attempt: 0, search }
     }
 
-    /// Of each sequence that is followed.
+    /// Of each sequence that is followed; none where another try begins: with the answer to the whole prompt once more.
     pub fn inputs(&self) -> Vec<DecoderInput> {
         let prompt = self.prompt.len();
         let alone =
@@ -80,52 +78,71 @@ impl Window {
         }
     }
 
-    /// Takes the answers `[vocabulary]` to the last tokens of [`Self::inputs`]; gives what was said once that is clear.
-    pub fn take_logits(
-        &mut self,
-        mut logits: Vec<Vec<f32>>,
-        decoding: &DecodingConfig,
+    /// Whether the next answer is the one to the whole prompt, and another try may begin with it.
+    pub fn begins(&self, options: &TranscriptionOptions) -> bool {
+        self.fed < self.prompt.len() && self.next_fed() == self.prompt.len() && options.temperatures.len() > 1
+    }
+
+    /// What is to be chosen from the answers to [`Self::inputs`], of which the first is in row `first`.
+    pub fn choices<'a>(
+        &'a self,
+        first: usize,
+        decoding: &'a DecodingConfig,
         options: &TranscriptionOptions,
         rng: &mut StdRng,
+    ) -> Vec<Choice<'a>> {
+        let no_speech = self.asked(decoding).map(|token| Choice::new(first, Pick::Token(token)));
+        let mut choices = Vec::from_iter(no_speech);
+        if self.next_fed() == self.prompt.len() {
+            let picks = self.search.picks(rng).into_iter().zip(self.search.live());
+            choices.extend(picks.enumerate().map(|(at, (pick, hypothesis))| {
+                let made = hypothesis.tokens.as_slice();
+                let mut edits = decoding.filters.edits(made, options.timestamps);
+                options.repetition.extend(&mut edits, made);
+                Choice::new(first + at, pick).with_edits(edits)
+            }));
+        }
+        choices
+    }
+
+    /// Takes what was chosen; gives what was said once that is clear.
+    pub fn take(
+        &mut self,
+        chosen: impl IntoIterator<Item = Chosen>,
+        decoding: &DecodingConfig,
+        options: &TranscriptionOptions,
     ) -> Result<Option<DecodeResult>, NoDistribution> {
-        if !self.prompted(&logits, decoding) {
+        let mut chosen = chosen.into_iter();
+        if self.asked(decoding).is_some() {
+            let likely = |sampled: Option<_>| sampled.map_or(0.0, |sampled: SampledToken| sampled.logprob.exp());
+            self.no_speech_prob = chosen.next().flatten().map_or(f32::NAN, |chosen| likely(chosen.first().copied()));
+        }
+        self.fed = self.next_fed();
+        if self.fed < self.prompt.len() {
             return Ok(None);
         }
-        let rules = |logits: &mut [f32], made: &[u32]| {
-            options.repetition.apply(logits, made);
-            decoding.filters.apply(logits, made, options.timestamps);
-        };
         let longest = decoding.max_new_tokens().min((decoding.context + 1).saturating_sub(self.prompt.len()));
-        while self.search.take_logits(logits, rules, decoding.tokens.eot, longest, rng)? {
-            let result = self.result(decoding, options);
-            let is_last = self.attempt + 1 == options.temperatures.len();
-            if is_last || options.thresholds.believable(&result.quality) {
-                return Ok(Some(result));
-            }
-            self.attempt += 1;
-            self.search = Search::new(&options.search, options.temperatures[self.attempt]);
-            logits = vec![self.first.clone()];
+        if !self.search.take(chosen, decoding.tokens.eot, longest)? {
+            return Ok(None);
         }
+        let result = self.result(decoding, options);
+        let is_last = self.attempt + 1 == options.temperatures.len();
+        if is_last || options.thresholds.believable(&result.quality) {
+            return Ok(Some(result));
+        }
+        self.attempt += 1;
+        self.search = Search::new(&options.search, options.temperatures[self.attempt]);
         Ok(None)
     }
 
-    /// Goes through the prompt; whether `logits` are about what comes after it.
-    fn prompted(&mut self, logits: &[Vec<f32>], decoding: &DecodingConfig) -> bool {
-        let prompt = self.prompt.len();
-        if self.fed == prompt {
-            return true;
-        }
-        let logits = logits.first().map(Vec::as_slice).unwrap_or_default();
-        if self.fed == 0 {
-            self.no_speech_prob = decoding.tokens.no_speech.map_or(0.0, |id| probability(logits, id));
-            self.fed = self.to_start;
-        } else {
-            self.fed = prompt;
-        }
-        if self.fed == prompt {
-            self.first = logits.to_vec();
-        }
-        self.fed == prompt
+    /// How much of the prompt will have been fed with [`Self::inputs`].
+    fn next_fed(&self) -> usize {
+        if self.fed == 0 { self.to_start } else { self.prompt.len() }
+    }
+
+    /// The token whose probability is asked for: that there is no speech, after the start token.
+    fn asked(&self, decoding: &DecodingConfig) -> Option<u32> {
+        decoding.tokens.no_speech.filter(|_| self.fed == 0)
     }
 
     fn result(&mut self, decoding: &DecodingConfig, options: &TranscriptionOptions) -> DecodeResult {

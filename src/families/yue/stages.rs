@@ -13,6 +13,7 @@ use crate::{
     model::{LoadError, ModelFiles, Placement, Residency},
     nn::{
         llama::Llama,
+        sampler::Chooser,
         weights::{Loader, Weights},
     },
 };
@@ -60,7 +61,7 @@ impl Stages {
             Some(first) => first,
             None => {
                 self.second.take_if(|_| self.source.place.residency == Residency::InTurns);
-                Stage1 { llama: self.source.stage(MODEL)?, ids: self.source.ids }
+                Stage1 { llama: self.source.stage(MODEL)?, ids: self.source.ids, chooser: Chooser::default() }
             }
         };
         Ok(self.first.insert(first))
@@ -71,7 +72,7 @@ impl Stages {
             Some(second) => second,
             None => {
                 self.first.take_if(|_| self.source.place.residency == Residency::InTurns);
-                Stage2 { llama: self.source.stage(STAGE_2)?, ids: self.source.ids }
+                Stage2 { llama: self.source.stage(STAGE_2)?, ids: self.source.ids, chooser: Chooser::default() }
             }
         };
         Ok(self.second.insert(second))

@@ -92,6 +92,13 @@ static void run_block(const std::function<void()> &kernel)
 // In place of the memory that a launch asks for.
 #define SHARED_FLOATS static float shared_floats[64 << 10]
 #include "decode.cu"
+// Each source has its own names.
+namespace sample {
+#include "sample.cu"
+}
+using sample::choose_bf16;
+using sample::choose_f16;
+using sample::choose_f32;
 
 template <auto kernel> struct Unpacked;
 template <typename... Arguments, void (*kernel)(Arguments...)> struct Unpacked<kernel> {
@@ -114,6 +121,7 @@ template <typename... Arguments, void (*kernel)(Arguments...)> struct Unpacked<k
 #define NAMED(name) OF(name##_f32), OF(name##_f16), OF(name##_bf16)
 static const std::map<std::string, std::function<void()> (*)(void **)> KERNELS_BY_NAME = {
     NAMED(attend), NAMED(attend_step), NAMED(extend), NAMED(extend_step), NAMED(finish), NAMED(gate), NAMED(add_norm), NAMED(embed),
+    NAMED(choose),
 };
 
 // All of the above is of one thread at a time.

@@ -7,6 +7,7 @@ mod decode;
 mod memory;
 mod number;
 mod product;
+mod sample;
 mod staging;
 mod step;
 mod steps;
@@ -16,6 +17,7 @@ mod tests;
 
 pub(crate) use decode::{CacheRow, CacheSizes, attend, extend, finish};
 pub(crate) use number::to_host;
+pub(crate) use sample::Workspace;
 pub(crate) use staging::upload;
 pub use step::{NormWeights, Residual, Step};
 pub(crate) use steps::Steps;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use candle_core::{DType, Result, Tensor};
+use candle_core::{Result, Tensor};
 
 #[cfg(feature = "cuda")]
 use super::step::Repeating;
@@ -143,9 +143,9 @@ impl Llama {
         self.norm.forward(&x)
     }
 
-    /// `[rows, width]` → of each row the logits.
-    pub fn logits(&self, hidden: &Tensor) -> Result<Vec<Vec<f32>>> {
-        self.head.forward(hidden, Epilogue::None)?.to_dtype(DType::F32)?.to_vec2()
+    /// `[rows, width]` → of each row the logits, `[rows, vocabulary]`, in the type in which they are computed.
+    pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        self.head.forward(hidden, Epilogue::None)
     }
 }
 

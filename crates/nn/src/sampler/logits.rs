@@ -20,3 +20,46 @@ pub fn argmax(logits: &[f32]) -> usize {
     }
     best
 }
+
+/// Where the sum of the flattened probabilities reaches `at`, from 0 to 1.
+pub(super) fn draw(logits: &[f32], temperature: f32, at: f64) -> usize {
+    let best = argmax(logits);
+    let weights = || logits.iter().map(|logit| f64::from((logit - logits[best]) / temperature).exp());
+    let mut left = at * weights().sum::<f64>();
+    for (index, weight) in weights().enumerate() {
+        left -= weight;
+        if left < 0.0 {
+            return index;
+        }
+    }
+    best
+}
+
+/// The indices of the greatest that are not masked, the greatest first, the first of equals first.
+pub(super) fn likeliest(logits: &[f32], count: usize) -> Vec<usize> {
+    let mut found: Vec<usize> = Vec::with_capacity(count.min(logits.len()) + 1);
+    let mut least = f32::NEG_INFINITY;
+    for (at, &logit) in logits.iter().enumerate() {
+        if logit > least {
+            let place = found.partition_point(|&other| logits[other] >= logit);
+            found.insert(place, at);
+            found.truncate(count);
+            if found.len() == count {
+                least = found.last().map_or(f32::INFINITY, |&last| logits[last]);
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_likeliest_come_in_order_and_the_first_of_equals_first() {
+        assert_eq!(likeliest(&[1.0, 3.0, f32::NEG_INFINITY, 3.0, 2.0], 3), [1, 3, 4]);
+        assert_eq!(likeliest(&[1.0, f32::NEG_INFINITY], 3), [0]);
+        assert!(likeliest(&[1.0, 2.0], 0).is_empty());
+    }
+}

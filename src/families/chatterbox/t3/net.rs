@@ -1,6 +1,6 @@
 //! The network as a whole.
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
@@ -13,10 +13,11 @@ use super::{
     sequence::Sequence,
 };
 use crate::{
-    families::step::{Row, step},
+    families::step::{choose, step},
     nn::{
         ComputeContext, Epilogue, Linear,
         attention::{KvCacheConfig, KvCacheDtype},
+        sampler::Chooser,
         weights::{Bias, Loaded, Loader, WeightError},
     },
 };
@@ -30,6 +31,7 @@ pub struct T3 {
     /// `[width]` → logits of speech tokens.
     head: Linear,
     ids: T3Ids,
+    chooser: Chooser,
     context: ComputeContext,
 }
 
@@ -99,6 +101,7 @@ impl T3 {
             head: head(loader, &format!("{prefix}speech_head"), width, vocabulary)?,
             embeddings,
             ids,
+            chooser: Chooser::default(),
             context: loader.context.clone(),
         })
     }
@@ -140,13 +143,13 @@ impl T3 {
         let prompt = self.prompt(voice, text, request)?;
         let mut row = self.row(&prompt, request)?;
         let logits = self.read(&mut row, &prompt)?;
-        row.take(&logits);
+        choose(&self.chooser, &logits, &mut [&mut row])?;
         Ok(row)
     }
 
     /// The next token of every row that is not finished. After an error the rows are of no use.
     pub fn step(&self, rows: &mut [&mut T3Row]) -> candle_core::Result<()> {
-        step(rows, self.context.kernels.is_some(), |rows| self.feed(rows))
+        step(rows, self.context.kernels.is_some(), |rows| choose(&self.chooser, &self.feed(rows)?, rows))
     }
 
     pub(super) fn prompt(&self, voice: &T3Voice, text: &[u32], request: &T3Request) -> candle_core::Result<Prompt> {
@@ -155,7 +158,7 @@ impl T3 {
     }
 
     /// Feeds a row its prompt. For each of its sequences: the logits of the first token.
-    pub(super) fn read(&self, row: &mut T3Row, prompt: &Prompt) -> candle_core::Result<Vec<Vec<f32>>> {
+    pub(super) fn read(&self, row: &mut T3Row, prompt: &Prompt) -> candle_core::Result<Tensor> {
         let hidden = self.backbone.forward(&prompt.embeds, &mut row.sequences.iter_mut().collect::<Vec<_>>())?;
         let last = (1..=prompt.sequences).map(|sequence| (sequence * prompt.length - 1) as u32);
         let last = Tensor::from_iter(last, hidden.device())?;
@@ -163,7 +166,7 @@ impl T3 {
     }
 
     /// Feeds each row its last token. For each of their sequences: the logits of the next.
-    pub(super) fn feed(&self, rows: &mut [&mut T3Row]) -> candle_core::Result<Vec<Vec<f32>>> {
+    pub(super) fn feed(&self, rows: &mut [&mut T3Row]) -> candle_core::Result<Tensor> {
         let (mut tokens, mut positions) = (Vec::new(), Vec::new());
         for row in rows.iter() {
             let last = row.tokens.last().copied().unwrap_or(row.start);
@@ -177,9 +180,9 @@ impl T3 {
         self.logits(&self.backbone.norm(&hidden)?)
     }
 
-    /// `[rows, width]` → for each row, of each speech token.
-    fn logits(&self, hidden: &Tensor) -> candle_core::Result<Vec<Vec<f32>>> {
-        self.head.forward(hidden, Epilogue::None)?.to_dtype(DType::F32)?.to_vec2()
+    /// `[rows, width]` → `[rows, speech tokens]`, in the type in which they are computed.
+    fn logits(&self, hidden: &Tensor) -> candle_core::Result<Tensor> {
+        self.head.forward(hidden, Epilogue::None)
     }
 
     pub(super) fn row(&self, prompt: &Prompt, request: &T3Request) -> candle_core::Result<T3Row> {

@@ -3,10 +3,13 @@
 use rand::rngs::StdRng;
 
 use super::{
-    sampling::{PenaltyOrder, SamplingOptions, guide},
+    sampling::{PenaltyOrder, SamplingOptions},
     sequence::Sequence,
 };
-use crate::families::step::Row;
+use crate::{
+    families::step::{Chooses, Row},
+    nn::sampler::{Choice, Chosen, Guidance, GuidanceRule, Pick},
+};
 
 /// A request on its way through T3. Its memory goes with it.
 #[derive(Debug)]
@@ -58,8 +61,17 @@ impl T3Row {
         }
     }
 
+    /// Of the next token, from logits of which the first are in row `first`. With guidance they are those of the sequence that was
+    /// told the text, led away from those of the one that was not.
+    pub(super) fn choice(&self, first: usize, pick: Pick) -> Choice<'static> {
+        let guidance = Guidance { untold: first + 1, scale: self.options.cfg_weight, rule: GuidanceRule::FromTold };
+        Choice::new(first, pick)
+            .with_guidance((self.sequences.len() > 1).then_some(guidance))
+            .with_edits(self.options.edits(self.history(), self.order))
+    }
+
     /// What may be repeated. The start token is part of it; in Turbo's reference only until there is another.
-    pub(super) fn history(&self) -> Vec<u32> {
+    fn history(&self) -> Vec<u32> {
         match self.order {
             PenaltyOrder::AfterFilters if !self.tokens.is_empty() => self.tokens.clone(),
             _ => [&[self.start], self.tokens.as_slice()].concat(),
@@ -75,17 +87,21 @@ impl Row for T3Row {
     fn is_over(&self) -> bool {
         self.finished()
     }
+}
 
-    fn take(&mut self, logits: &[Vec<f32>]) {
-        let logits = match logits {
-            [told, untold] => guide(told, untold, self.options.cfg_weight),
-            _ => logits.concat(),
-        };
-        let history = self.history();
-        match self.options.choose(logits, &history, self.order, &mut self.rng) {
+impl Chooses for T3Row {
+    fn choices(&mut self, first: usize) -> Vec<Choice<'_>> {
+        // The logits were divided by the temperature.
+        let pick = Pick::one(if self.options.temperature > 0.0 { 1.0 } else { 0.0 }, &mut self.rng);
+        vec![self.choice(first, pick)]
+    }
+
+    fn take(&mut self, chosen: Vec<Chosen>) -> bool {
+        match chosen.into_iter().flatten().flatten().next().map(|sampled| sampled.token) {
             None => self.finish = Some(FinishReason::Lost),
             Some(token) if token == self.stop => self.finish = Some(FinishReason::Stopped),
             Some(token) => self.push(token),
         }
+        false
     }
 }

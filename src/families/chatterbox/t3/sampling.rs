@@ -1,8 +1,6 @@
 //! How a speech token is chosen from the logits.
 
-use rand::rngs::StdRng;
-
-use crate::nn::sampler::{keep_min_p, keep_top_k, keep_top_p, penalise_repetition, sample};
+use crate::nn::sampler::{Filters, LogitEdits, Repetition};
 
 /// How tokens are chosen.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,43 +58,14 @@ impl SamplingOptions {
         wrong.map(|(_, name, value, expected)| (name, value, expected))
     }
 
-    /// The next token, if the logits are a distribution. `history`: tokens whose repetition is penalised.
-    pub(super) fn choose(
-        &self,
-        mut logits: Vec<f32>,
-        history: &[u32],
-        order: PenaltyOrder,
-        rng: &mut StdRng,
-    ) -> Option<u32> {
-        self.process(&mut logits, history, order);
-        let temperature = if self.temperature > 0.0 { 1.0 } else { 0.0 };
-        sample(&logits, temperature, rng).map(|sampled| sampled.token)
-    }
-
-    /// From the network's logits to those that are drawn from.
-    pub(super) fn process(&self, logits: &mut [f32], history: &[u32], order: PenaltyOrder) {
-        let penalise = |logits: &mut [f32]| {
-            if self.repetition_penalty != 1.0 {
-                penalise_repetition(logits, history.iter().copied(), self.repetition_penalty);
-            }
-        };
-        if order == PenaltyOrder::BeforeFilters {
-            penalise(logits);
-        }
-        if self.temperature > 0.0 {
-            logits.iter_mut().for_each(|logit| *logit /= self.temperature);
-        }
-        keep_top_k(logits, self.top_k);
-        keep_min_p(logits, self.min_p);
-        keep_top_p(logits, self.top_p);
-        if order == PenaltyOrder::AfterFilters {
-            penalise(logits);
+    /// What is done to the network's logits before a token is picked. `history`: tokens whose repetition is penalised.
+    pub(super) fn edits(&self, history: Vec<u32>, order: PenaltyOrder) -> LogitEdits<'static> {
+        let Self { temperature, min_p, top_p, top_k, repetition_penalty, .. } = *self;
+        let filters = Some(Filters { temperature, top_k, min_p, top_p });
+        let repetition = Repetition::new(history, repetition_penalty);
+        match order {
+            PenaltyOrder::BeforeFilters => LogitEdits { repetition, filters, ..LogitEdits::default() },
+            PenaltyOrder::AfterFilters => LogitEdits { late_repetition: repetition, filters, ..LogitEdits::default() },
         }
     }
-}
-
-/// `told + weight * (told - untold)`: logits of the sequence that was told the text, led away from those of the one that
-/// was not.
-pub(super) fn guide(told: &[f32], untold: &[f32], weight: f32) -> Vec<f32> {
-    told.iter().zip(untold).map(|(told, untold)| told + weight * (told - untold)).collect()
 }

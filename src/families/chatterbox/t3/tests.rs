@@ -7,10 +7,11 @@ use std::{collections::HashMap, path::PathBuf};
 use candle_core::{DType, Device, Result, Tensor};
 use serde::Deserialize;
 
-use super::{net::T3Request, sampling::guide, *};
-use crate::families::{fixtures::folder, step::Row};
+use super::{net::T3Request, *};
+use crate::families::{fixtures::folder, step::choose};
 use crate::nn::{
     ComputeContext, SimdLevel,
+    sampler::{Chooser, Pick},
     weights::{Loader, Weights},
 };
 
@@ -208,14 +209,9 @@ fn logits_and_probabilities_are_those_of_the_reference() -> Result<()> {
                     if step % 4 == 0 {
                         let what = format!("logits of {of}, case {at}, step {step}, {:?}", context.kernels);
                         let reference = expected.tensor("logits", at).get(step / 4)?;
-                        let found = Tensor::new(logits, &Device::Cpu)?;
-                        assert_close(&found, &reference, tolerance(&context), &what);
-                        assert_probabilities(
-                            &row,
-                            &reference.to_vec2()?,
-                            case,
-                            &expected.tensor("probs", at).get(step / 4)?,
-                        );
+                        assert_close(&logits, &reference, tolerance(&context), &what);
+                        row.options = case.options.sampling();
+                        assert_probabilities(&row, &reference.to_vec2()?, &expected.tensor("probs", at).get(step / 4)?);
                     }
                     row.tokens.push(token);
                 }
@@ -226,13 +222,8 @@ fn logits_and_probabilities_are_those_of_the_reference() -> Result<()> {
 }
 
 /// What the next token of a row is drawn from, made of the reference's logits.
-fn assert_probabilities(row: &T3Row, logits: &[Vec<f32>], case: &Case, expected: &Tensor) {
-    let options = case.options.sampling();
-    let mut logits = match logits {
-        [told, untold] => guide(told, untold, options.cfg_weight),
-        _ => logits.concat(),
-    };
-    options.process(&mut logits, &row.history(), row.order);
+fn assert_probabilities(row: &T3Row, logits: &[Vec<f32>], expected: &Tensor) {
+    let logits = row.choice(0, Pick::Likeliest(1)).scores(logits);
     let logits = Tensor::new(logits, &Device::Cpu).expect("logits");
     let found = candle_nn::ops::softmax(&logits, 0).expect("softmax");
     assert_close(&found, expected, PROBABILITY, &format!("probabilities after {} tokens", row.tokens.len()));
@@ -270,11 +261,11 @@ fn logits_of_rounded_weights_are_near_the_reference_and_so_is_the_likeliest_toke
                     if step % 4 == 0 {
                         let what = format!("{of}, case {case}, step {step}, {context:?}");
                         let reference = expected.tensor("logits", case).get(step / 4)?;
-                        assert_close(&Tensor::new(logits.clone(), &Device::Cpu)?, &reference, tolerance, &what);
+                        assert_close(&logits, &reference, tolerance, &what);
                     }
                     // What it would have said, after what the reference said.
                     let said = row.tokens.len();
-                    row.take(&logits);
+                    choose(&Chooser::default(), &logits, &mut [&mut row])?;
                     same += usize::from(row.tokens.get(said) == Some(&token));
                     all += 1;
                     row.tokens.truncate(said);

@@ -1,6 +1,6 @@
 //! The network as a whole.
 
-use candle_core::{DType, Result, Tensor};
+use candle_core::{Result, Tensor};
 use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
@@ -12,10 +12,11 @@ use super::{
     sampling::SamplingOptions,
 };
 use crate::{
-    families::step::{Row, step},
+    families::step::{choose, step},
     nn::{
         ComputeContext, Embedding, Epilogue, Linear, RmsNorm, Rope,
         llama::{HeadShape, Sequence},
+        sampler::Chooser,
         weights::{Bias, Loaded, Loader, WeightError},
     },
 };
@@ -33,6 +34,7 @@ pub struct HiggsNet {
     rope: Rope,
     shape: HeadShape,
     ids: CodeIds,
+    chooser: Chooser,
     context: ComputeContext,
 }
 
@@ -89,6 +91,7 @@ impl HiggsNet {
             rope: Rope::new(shape.head_dim, config.rope.theta, config.rope.long, loader.context),
             shape,
             ids,
+            chooser: Chooser::default(),
             context: loader.context.clone(),
         })
     }
@@ -122,13 +125,13 @@ impl HiggsNet {
         let before = self.last_columns(&prefix.audio, segments);
         let rng = StdRng::seed_from_u64(request.seed);
         let mut row = HiggsRow::new(sequence, request.sampling, rng, self.ids, before, request.new_frames);
-        row.take(&self.logits(&hidden)?);
+        choose(&self.chooser, &self.logits(&hidden)?, &mut [&mut row])?;
         Ok(row)
     }
 
     /// The next column of every row that is not finished. After an error the rows are of no use.
     pub fn step(&self, rows: &mut [&mut HiggsRow]) -> Result<()> {
-        step(rows, self.context.kernels.is_some(), |rows| self.feed(rows))
+        step(rows, self.context.kernels.is_some(), |rows| choose(&self.chooser, &self.feed(rows)?, rows))
     }
 
     /// Rows that some segments are, each of which is there.
@@ -200,7 +203,7 @@ impl HiggsNet {
     }
 
     /// Feeds each row its last column. For each: the logits of the next.
-    fn feed(&self, rows: &mut [&mut HiggsRow]) -> Result<Vec<Vec<f32>>> {
+    fn feed(&self, rows: &mut [&mut HiggsRow]) -> Result<Tensor> {
         let columns: Vec<u32> = rows.iter().flat_map(|row| row.last()).copied().collect();
         let x = self.embed_columns(&columns)?;
         let mut sequences = rows.iter_mut().map(|row| &mut row.sequence).collect::<Vec<_>>();
@@ -217,9 +220,9 @@ impl HiggsNet {
         (1..self.ids.books).try_fold(first, |sum, book| sum + self.codes.forward(&of_book(book))?)
     }
 
-    /// `[rows, width]` → of each row the logits of all books.
-    pub(super) fn logits(&self, hidden: &Tensor) -> Result<Vec<Vec<f32>>> {
-        self.head.forward(hidden, Epilogue::None)?.to_dtype(DType::F32)?.to_vec2()
+    /// `[rows, width]` → `[rows * books, codes]`, in the type in which they are computed.
+    pub(super) fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        self.head.forward(hidden, Epilogue::None)?.reshape((hidden.dim(0)? * self.ids.books, self.ids.of_book()))
     }
 
     /// Of all recordings in a row, as many columns as count for repetition at most.

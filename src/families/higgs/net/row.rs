@@ -6,8 +6,14 @@ use rand::rngs::StdRng;
 
 use super::sampling::SamplingOptions;
 use crate::{
-    families::{code_speech::FinishReason, step::Row},
-    nn::llama::Sequence,
+    families::{
+        code_speech::FinishReason,
+        step::{Chooses, Row},
+    },
+    nn::{
+        llama::Sequence,
+        sampler::{Choice, Chosen, Pick},
+    },
 };
 
 /// A request on its way through the network. Its memory goes with it.
@@ -21,6 +27,10 @@ pub struct HiggsRow {
     before: Vec<u32>,
     /// `[columns, books]`, the first of which is of beginnings alone.
     columns: Vec<u32>,
+    /// Of the next column, what was chosen so far.
+    next: Vec<u32>,
+    /// The code of the book after those is drawn from all: the likely one was there too often.
+    again: bool,
     /// Columns that there may be.
     most: usize,
     /// The column in which the first book ended, any of them.
@@ -72,6 +82,8 @@ impl HiggsRow {
             ids,
             before,
             columns: Vec::new(),
+            next: Vec::new(),
+            again: false,
             most,
             ending: None,
             frames: 0,
@@ -126,23 +138,24 @@ impl HiggsRow {
         last.filter(|code| *code != begin && *code != end).collect()
     }
 
-    /// The next column.
-    fn choose(&mut self, logits: &[f32]) -> Option<Vec<u32>> {
+    /// The code of a book in the next column where that is no matter of choice: of those that are late, and of those that ended.
+    fn given(&self, book: usize) -> Option<u32> {
         let CodeIds { books, begin, end, .. } = self.ids;
         let at = self.columns.len() / books;
-        let (of_book, ended) = (logits.len() / books, self.ended(at));
-        let mut column = Vec::with_capacity(books);
-        for (book, logits) in logits.chunks_exact(of_book).enumerate() {
-            column.push(if book >= at {
-                begin
-            } else if book < ended {
-                end
-            } else {
-                let history = self.history(book);
-                self.options.choose(logits, history.into_iter(), &mut self.rng)?
-            });
+        if book >= at { Some(begin) } else { (book < self.ended(at)).then_some(end) }
+    }
+
+    /// Of the next column what comes before the next choice.
+    fn take_given(&mut self) {
+        while self.next.len() < self.ids.books
+            && let Some(code) = self.given(self.next.len())
+        {
+            self.next.push(code);
         }
-        Some(column)
+    }
+
+    fn pick(&self, again: bool, rng: &mut StdRng) -> Pick {
+        Pick::one(if again || self.options.temperature > 0.0 { 1.0 } else { 0.0 }, rng)
     }
 
     pub(super) fn push(&mut self, column: &[u32]) {
@@ -173,11 +186,41 @@ impl Row for HiggsRow {
     fn is_over(&self) -> bool {
         self.finished()
     }
+}
 
-    fn take(&mut self, logits: &[Vec<f32>]) {
-        match self.choose(&logits.concat()) {
-            None => self.finish = Some(FinishReason::Lost),
-            Some(column) => self.push(&column),
+impl Chooses for HiggsRow {
+    /// Of all books that are left, as if none of their codes had been there too often: numbers are drawn one after the other.
+    fn choices(&mut self, first: usize) -> Vec<Choice<'_>> {
+        self.take_given();
+        let mut rng = self.rng.clone();
+        let books = (self.next.len()..self.ids.books).filter(|book| self.given(*book).is_none());
+        let choice = |(at, book): (usize, usize)| {
+            let again = self.again && at == 0;
+            let choice = Choice::new(first + book, self.pick(again, &mut rng));
+            if again { choice } else { choice.with_edits(self.options.edits()) }
+        };
+        books.enumerate().map(choice).collect()
+    }
+
+    fn take(&mut self, chosen: Vec<Chosen>) -> bool {
+        for chosen in chosen {
+            let Some(code) = chosen.iter().flatten().next().map(|sampled| sampled.token) else {
+                self.finish = Some(FinishReason::Lost);
+                return false;
+            };
+            // As many numbers as were drawn for it.
+            let mut rng = self.rng.clone();
+            self.pick(self.again, &mut rng);
+            self.rng = rng;
+            self.again = !self.again && self.options.draws_again(code, &self.history(self.next.len()));
+            if self.again {
+                return true;
+            }
+            self.next.push(code);
+            self.take_given();
         }
+        let column = std::mem::take(&mut self.next);
+        self.push(&column);
+        false
     }
 }

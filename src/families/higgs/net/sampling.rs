@@ -1,8 +1,6 @@
 //! How a code is chosen from the logits.
 
-use rand::rngs::StdRng;
-
-use crate::nn::sampler::{keep_top_k, keep_top_p, sample};
+use crate::nn::sampler::{Filters, LogitEdits};
 
 /// How codes are chosen.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,26 +39,16 @@ impl SamplingOptions {
         wrong.map(|(_, name, value, expected)| (name, value, expected))
     }
 
-    /// The next code of a book; `None`: the logits are no distribution. `history`: codes of the last columns that count as
-    /// repeated.
-    pub fn choose(&self, logits: &[f32], history: impl Iterator<Item = u32>, rng: &mut StdRng) -> Option<u32> {
-        let filtered = self.filtered(logits);
-        let code = sample(&filtered, if self.temperature > 0.0 { 1.0 } else { 0.0 }, rng)?.token;
-        let again = self.ras_window > 0 && history.filter(|before| *before == code).count() >= self.ras_repeats;
-        match again {
-            true => Some(sample(logits, 1.0, rng)?.token),
-            false => Some(code),
-        }
+    /// What is done to the logits of a book before a code is picked. Without a temperature nothing is left out: the likeliest is
+    /// the likeliest.
+    pub(super) fn edits(&self) -> LogitEdits<'static> {
+        let Self { temperature, top_k, top_p, .. } = *self;
+        let filters = Filters { temperature, top_k, min_p: 0.0, top_p };
+        LogitEdits { filters: (temperature > 0.0).then_some(filters), ..LogitEdits::default() }
     }
 
-    /// What is drawn from. Without a temperature nothing is left out: the likeliest is the likeliest.
-    pub(super) fn filtered(&self, logits: &[f32]) -> Vec<f32> {
-        if self.temperature <= 0.0 {
-            return logits.to_vec();
-        }
-        let mut filtered: Vec<f32> = logits.iter().map(|logit| logit / self.temperature).collect();
-        keep_top_k(&mut filtered, self.top_k);
-        keep_top_p(&mut filtered, self.top_p);
-        filtered
+    /// Whether another code is to be drawn in the place of this one. `history`: codes of the last columns that count as repeated.
+    pub(super) fn draws_again(&self, code: u32, history: &[u32]) -> bool {
+        self.ras_window > 0 && history.iter().filter(|before| **before == code).count() >= self.ras_repeats
     }
 }

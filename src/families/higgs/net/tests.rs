@@ -15,9 +15,10 @@ use super::{
     *,
 };
 use crate::{
-    families::{code_speech::FinishReason, fixtures::folder},
+    families::{code_speech::FinishReason, fixtures::folder, step::choose},
     nn::{
         ComputeContext, SimdLevel,
+        sampler::{Chooser, Pick},
         weights::{Loader, Weights},
     },
 };
@@ -194,7 +195,7 @@ fn logits_and_the_likeliest_codes_are_those_of_the_reference_late_and_on_time() 
                         copy.begin_as(&row.sequence)?;
                         let (embeds, _) = net.embed(&[Segment::Audio(row.last().to_vec())])?;
                         let hidden = net.forward_watched(&embeds, &Rows::Audio, &mut [&mut copy], |_| {})?;
-                        let logits = Tensor::new(net.logits(&hidden)?.concat(), &Device::Cpu)?;
+                        let logits = net.logits(&hidden)?.flatten_all()?;
                         let reference = expected.tensors[&format!("logits.{at}")].get(step / 4)?;
                         assert_close(&logits, &reference, TOLERANCE, &what);
                     }
@@ -244,7 +245,8 @@ fn what_is_drawn_from_is_that_of_the_reference() {
             ..SamplingOptions::default()
         };
         for (logits, expected) in logits.iter().zip(&probabilities) {
-            let filtered = options.filtered(logits);
+            let mut filtered = logits.clone();
+            options.edits().apply(&mut filtered);
             let most = filtered.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let weights: Vec<f32> = filtered.iter().map(|logit| (logit - most).exp()).collect();
             let sum: f32 = weights.iter().sum();
@@ -269,10 +271,10 @@ fn logits_of_rounded_weights_are_near_the_reference() -> Result<()> {
             let mut sequence = net.sequence(embeds.dim(0)?)?;
             let rows = Rows::new(&is_audio, &embeds)?;
             let hidden = net.forward_watched(&embeds, &rows, &mut [&mut sequence], |_| {})?;
-            let logits = net.logits(&hidden.narrow(0, hidden.dim(0)? - 1, 1)?)?.concat();
+            let logits = net.logits(&hidden.narrow(0, hidden.dim(0)? - 1, 1)?)?.flatten_all()?;
             let reference = expected.tensors[&format!("logits.{at}")].get(0)?;
             let what = format!("case {at}, {:?}", context.dtype);
-            assert_close(&Tensor::new(logits, &Device::Cpu)?, &reference, tolerance, &what);
+            assert_close(&logits, &reference, tolerance, &what);
         }
     }
     Ok(())
@@ -354,19 +356,70 @@ fn a_kept_beginning_is_one_that_is_read_anew() {
     assert_eq!(reads, 3);
 }
 
+/// The column after the beginning, of logits for each book, where some columns were there before.
+fn second_column(
+    options: SamplingOptions,
+    books: usize,
+    logits: &[f32],
+    before: &[u32],
+    seed: u64,
+) -> Option<Vec<u32>> {
+    let codes = (logits.len() / books) as u32 - 2;
+    let ids = CodeIds { books, codes, begin: codes, end: codes + 1 };
+    let sequence = load(LAYOUTS[0], &exact()).sequence(1).unwrap();
+    let mut row = HiggsRow::new(sequence, options, StdRng::seed_from_u64(seed), ids, before.to_vec(), 30);
+    // So many columns of beginnings that no book is late.
+    for _ in 0..books {
+        row.push(&vec![ids.begin; books]);
+    }
+    let logits = Tensor::new(logits, &Device::Cpu).unwrap().reshape((books, ())).unwrap();
+    choose(&Chooser::default(), &logits, &mut [&mut row]).unwrap();
+    (row.finish() != Some(FinishReason::Lost)).then(|| row.last().to_vec())
+}
+
 #[test]
 fn a_code_that_was_there_too_often_is_drawn_anew_from_all() {
     let mut logits = vec![0.0; 40];
     logits[7] = 3.0;
     let often = SamplingOptions { temperature: 0.0, ras_window: 7, ras_repeats: 2, ..SamplingOptions::default() };
     let draws = |history: &[u32]| -> Vec<u32> {
-        let mut rng = StdRng::seed_from_u64(3);
-        (0..200).map(|_| often.choose(&logits, history.iter().copied(), &mut rng).unwrap()).collect()
+        (0..200).map(|seed| second_column(often, 1, &logits, history, seed).unwrap()[0]).collect()
     };
     assert!(draws(&[7, 1, 2]).iter().all(|code| *code == 7));
     let again = draws(&[7, 1, 7]);
     assert!(again.iter().any(|code| *code != 7) && again.contains(&7));
     let never = SamplingOptions { ras_window: 0, ..often };
-    assert_eq!(never.choose(&logits, [7, 7, 7].into_iter(), &mut StdRng::seed_from_u64(3)), Some(7));
-    assert_eq!(often.choose(&[f32::NAN; 3], [].into_iter(), &mut StdRng::seed_from_u64(3)), None);
+    assert_eq!(second_column(never, 1, &logits, &[7, 7, 7], 3), Some(vec![7]));
+    assert_eq!(second_column(often, 1, &[f32::NAN; 3], &[], 3), None);
+}
+
+/// Chosen together, codes are those of a choice after the other, whichever of them are drawn anew.
+#[test]
+fn each_book_draws_its_numbers_after_those_before_it() {
+    const BOOKS: usize = 4;
+    let options = SamplingOptions { temperature: 0.8, ras_repeats: 1, ..SamplingOptions::default() };
+    let drawn = |logits: &[f32], rng: &mut StdRng| Pick::one(1.0, rng).choose(logits).unwrap()[0].token;
+    let mut anew = [0; BOOKS + 1];
+    for seed in 0..60 {
+        let mut logits: Vec<f32> = (0..BOOKS as u32 * 40).map(|at| (at as f32 * 1.7 + seed as f32).sin()).collect();
+        // What was there is likely.
+        (0..BOOKS).for_each(|book| logits[book * 40 + 3] = 4.0);
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut again = 0;
+        let expected = logits.chunks_exact(40).map(|logits| {
+            let mut edited = logits.to_vec();
+            options.edits().apply(&mut edited);
+            match drawn(&edited, &mut rng) {
+                3 => {
+                    again += 1;
+                    drawn(logits, &mut rng)
+                }
+                code => code,
+            }
+        });
+        let expected = expected.collect::<Vec<_>>();
+        assert_eq!(second_column(options, BOOKS, &logits, &[3; BOOKS], seed), Some(expected), "{again} anew");
+        anew[again] += 1;
+    }
+    assert!(anew[1..=3].iter().all(|times| *times > 0), "{anew:?}");
 }

@@ -7,7 +7,7 @@ mod load;
 mod spelling;
 mod weight_backend;
 
-use candle_core::{DType, Result, Tensor};
+use candle_core::{Result, Tensor};
 use candle_transformers::models::voxtral::{VoxtralLlama, VoxtralLlamaCache, VoxtralMultiModalProjector};
 
 use super::config::Config;
@@ -86,8 +86,9 @@ impl Net {
         Sequence { cache: self.blank.clone(), len: 0 }
     }
 
-    /// Reads `[rows, width]` after all that the sequence holds; the logits `[vocab_size]` after the last row.
-    pub fn feed(&self, sequence: &mut Sequence, input: &Tensor) -> Result<Vec<f32>> {
+    /// Reads `[rows, width]` after all that the sequence holds; the logits `[1, vocab_size]` after the last row, in the
+    /// type in which they are computed.
+    pub fn feed(&self, sequence: &mut Sequence, input: &Tensor) -> Result<Tensor> {
         let (rows, most) = (input.dim(0)?, self.config.positions());
         if sequence.len + rows > most {
             candle_core::bail!("a sequence of {} positions does not fit into {most}", sequence.len + rows);
@@ -96,6 +97,6 @@ impl Net {
             .threads
             .install(|| self.llama.forward_input_embed(&input.unsqueeze(0)?, sequence.len, &mut sequence.cache))?;
         sequence.len += rows;
-        logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1()
+        logits.reshape((1, ()))
     }
 }

@@ -58,7 +58,8 @@ fn logits(net: &Net, expected: &Expected, at: usize) -> Vec<Vec<f32>> {
     let closing = decoding.closing(case.language.as_deref()).unwrap();
     let inputs = std::iter::once(closing).chain(case.ids.iter().map(|id| vec![*id]));
     let inputs = inputs.take(case.ids.len());
-    inputs.map(|tokens| net.feed(&mut sequence, &net.embed(&tokens).unwrap()).unwrap()).collect()
+    let feed = |tokens: Vec<u32>| net.feed(&mut sequence, &net.embed(&tokens).unwrap()).unwrap();
+    inputs.map(feed).map(|logits| logits.get(0).unwrap().to_vec1().unwrap()).collect()
 }
 
 #[test]

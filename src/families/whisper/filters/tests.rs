@@ -1,6 +1,7 @@
 use serde::Deserialize;
 
 use super::{super::fixtures, RepetitionRules};
+use crate::nn::sampler::LogitEdits;
 
 #[derive(Deserialize)]
 struct Case {
@@ -17,7 +18,7 @@ fn masks_are_those_of_openai_whisper() {
     for case in fixtures::read::<Vec<Case>>("filters.json") {
         let mut logits = fixtures::noise(case.seed, vocabulary);
         logits.iter_mut().for_each(|logit| *logit /= case.scale);
-        decoding.filters.apply(&mut logits, &case.made, case.timed);
+        decoding.filters.edits(&case.made, case.timed).apply(&mut logits);
         assert_eq!(masked(&logits), case.masked, "after {:?}, seed {}, timed {}", case.made, case.seed, case.timed);
     }
 }
@@ -27,11 +28,11 @@ fn times_after_the_window_are_never_made() {
     let mut filters = fixtures::decoding_config().filters.clone();
     filters.times.last = filters.times.first + 60;
     let mut logits = vec![0.0; fixtures::config().vocab_size];
-    filters.apply(&mut logits, &[], true);
+    filters.edits(&[], true).apply(&mut logits);
     let times = filters.times.first as usize;
     assert_eq!(masked(&logits), [(0, times), (times + 51, logits.len())]);
     logits.fill(0.0);
-    filters.apply(&mut logits, &[filters.times.first, 300], true);
+    filters.edits(&[filters.times.first, 300], true).apply(&mut logits);
     assert!(logits[times + 60] == 0.0 && logits[times + 61] == f32::NEG_INFINITY);
 }
 
@@ -51,7 +52,9 @@ fn masked(logits: &[f32]) -> Vec<(usize, usize)> {
 fn repetition_is_made_unlikely_and_rows_of_tokens_never_come_twice() {
     let applied = |penalty: f32, no_repeat_ngram_size: usize, made: &[u32]| {
         let mut logits = vec![2.0; 5];
-        RepetitionRules { penalty, no_repeat_ngram_size }.apply(&mut logits, made);
+        let mut edits = LogitEdits::default();
+        RepetitionRules { penalty, no_repeat_ngram_size }.extend(&mut edits, made);
+        edits.apply(&mut logits);
         logits
     };
     const NEVER: f32 = f32::NEG_INFINITY;

@@ -100,26 +100,26 @@ impl Net {
         slots.open(|caches| self.threads.install(|| self.decoder.fill_cross_attention(features, caches)))
     }
 
-    /// Feeds new tokens, at least one, to each of some rows. For each row: the logits `[vocab_size]` after its last token.
-    pub fn step(&self, slots: &mut Slots, rows: &[(&Slot, &[u32])]) -> Result<Vec<Vec<f32>>> {
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.threads.install(|| nn::to_rows(&self.next(slots, rows)?.to_dtype(DType::F32)?))
+    /// Feeds new tokens, at least one, to each of some rows; the logits `[rows, vocab_size]` after the last token of each, where
+    /// and in the type in which they are computed. They stay as they are until the next step.
+    pub fn logits(&self, slots: &mut Slots, rows: &[(&Slot, &[u32])]) -> Result<Tensor> {
+        self.threads.install(|| {
+            #[cfg(feature = "cuda")]
+            if let Some(logits) = self.decoder.step(slots, rows)? {
+                return Ok(logits);
+            }
+            let hidden = self.decoder.forward(slots, rows, &mut |_, _| Ok(()))?;
+            let last = match rows.iter().all(|(_, tokens)| tokens.len() == 1) {
+                true => hidden,
+                false => hidden.index_select(&last_of(rows, hidden.device())?, 0)?,
+            };
+            self.decoder.logits(&last)
+        })
     }
 
-    /// `[rows, vocab_size]`
-    fn next(&self, slots: &mut Slots, rows: &[(&Slot, &[u32])]) -> Result<Tensor> {
-        #[cfg(feature = "cuda")]
-        if let Some(logits) = self.decoder.step(slots, rows)? {
-            return Ok(logits);
-        }
-        let hidden = self.decoder.forward(slots, rows, &mut |_, _| Ok(()))?;
-        let last = match rows.iter().all(|(_, tokens)| tokens.len() == 1) {
-            true => hidden,
-            false => hidden.index_select(&last_of(rows, hidden.device())?, 0)?,
-        };
-        self.decoder.logits(&last)
+    /// The same, on the host.
+    pub fn step(&self, slots: &mut Slots, rows: &[(&Slot, &[u32])]) -> Result<Vec<Vec<f32>>> {
+        nn::to_rows(&self.logits(slots, rows)?.to_dtype(DType::F32)?)
     }
 
     /// Reads `tokens` after those that the row holds, and tells where the (layer, head) pairs looked. Probabilities are

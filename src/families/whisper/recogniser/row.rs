@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use candle_core::Result;
+use candle_core::{Result, Tensor};
 
 use super::{
     super::{
@@ -18,6 +18,7 @@ use super::{
 use crate::{
     audio::Spectrum,
     model::{Request, RequestError},
+    nn::sampler::{Chooser, Chosen},
     speech::{Segment, Transcribe, TranscriptEvent},
 };
 
@@ -35,6 +36,8 @@ pub struct Row {
     pub transcription: Transcription,
     /// What the decoder holds of the window, one for each sequence that it follows; empty before the first.
     slots: Vec<Slot>,
+    /// The logits `[1, vocabulary]` after the prompt, where another try begins.
+    first: Option<Tensor>,
     loudness: Loudness,
     failure: Option<RequestError>,
 }
@@ -63,7 +66,8 @@ impl Row {
                 None
             }
             Ok(transcription) => {
-                Some(Self { request, transcription, slots: Vec::new(), loudness: Loudness::default(), failure: None })
+                let (slots, loudness) = (Vec::new(), Loudness::default());
+                Some(Self { request, transcription, slots, first: None, loudness, failure: None })
             }
             Err(error) => {
                 request.fail(error);
@@ -142,14 +146,35 @@ impl Row {
         Ok(())
     }
 
-    pub fn take_logits(&mut self, logits: Vec<Vec<f32>>) {
-        match self.transcription.take_logits(logits) {
+    /// Takes what was chosen from `logits` `[sequences, vocabulary]`, and what it chooses from those after its prompt as long as
+    /// one try follows the other.
+    pub fn take(&mut self, chosen: impl IntoIterator<Item = Chosen>, logits: &Tensor, chooser: &Chooser) -> Result<()> {
+        if self.transcription.begins() {
+            self.first = Some(logits.force_contiguous()?);
+        }
+        self.take_chosen(chosen);
+        while self.tries_again()
+            && let Some(first) = &self.first
+        {
+            let chosen = chooser.choose(first, &self.transcription.choices(0))?;
+            self.take_chosen(chosen);
+        }
+        Ok(())
+    }
+
+    fn take_chosen(&mut self, chosen: impl IntoIterator<Item = Chosen>) {
+        match self.transcription.take(chosen) {
             Ok(segments) => self.emit(segments),
             Err(error) => {
                 tracing::warn!(request = %self.request.id, %error, "a request failed in the model");
                 self.failure = Some(RequestError::Broken);
             }
         }
+    }
+
+    /// Whether another try begins, with the logits after its prompt.
+    fn tries_again(&self) -> bool {
+        self.failure.is_none() && self.next_step() == NextStep::Decode(Vec::new())
     }
 
     /// `next` is the probability of each token but the first.

@@ -1,3 +1,5 @@
+use candle_core::{Device, Tensor};
+
 use super::{
     super::{
         fixtures, generation::Generation, generation_config::GenerationConfig, transcription_options::SAMPLE_RATE,
@@ -6,6 +8,7 @@ use super::{
 };
 use crate::{
     audio::Pcm,
+    nn::sampler::Chooser,
     speech::{TranscribeMode, TranscribeOptions},
 };
 
@@ -25,6 +28,18 @@ fn sure(token: u32) -> Vec<f32> {
     logits
 }
 
+/// Has a transcription choose from the logits of its one sequence, and again where another try begins with them.
+fn take_logits(transcription: &mut Transcription, logits: Vec<f32>) -> Result<Vec<Segment>, NoDistribution> {
+    let logits = Tensor::new(vec![logits], &Device::Cpu).unwrap();
+    loop {
+        let chosen = Chooser::default().choose(&logits, &transcription.choices(0)).unwrap();
+        let segments = transcription.take(chosen)?;
+        if transcription.next_step() != NextStep::Decode(Vec::new()) {
+            return Ok(segments);
+        }
+    }
+}
+
 /// Feeds a transcription the tokens of each window in turn; gives its segments and the prompt of each window.
 fn play(transcription: &mut Transcription, windows: &[&[u32]]) -> (Vec<Segment>, Vec<Vec<u32>>) {
     let end = transcription.decoding.tokens.eot;
@@ -41,7 +56,7 @@ fn play(transcription: &mut Transcription, windows: &[&[u32]]) -> (Vec<Segment>,
             }
             let whole = prompt.ends_with(&sot_sequence(transcription));
             let next = if prompting && !whole { sure(0) } else { sure(*script.next().unwrap()) };
-            segments.extend(transcription.take_logits(vec![next]).unwrap());
+            segments.extend(take_logits(transcription, next).unwrap());
         }
         prompts.push(prompt);
     }
@@ -118,11 +133,11 @@ fn a_silent_window_is_passed_over_and_told_to_nobody() {
     let decoding = fixtures::decoding_config();
     let mut transcription = Transcription::new(decoding.clone(), &ask(4.0)).unwrap();
     transcription.encoded();
-    transcription.take_logits(vec![sure(decoding.tokens.no_speech.unwrap())]).unwrap();
+    take_logits(&mut transcription, sure(decoding.tokens.no_speech.unwrap())).unwrap();
     // Nothing is likelier than anything else: improbable, at whatever temperature.
     while let NextStep::Decode(_) = transcription.next_step() {
         let flat = vec![0.0; fixtures::config().vocab_size];
-        assert_eq!(transcription.take_logits(vec![flat]).unwrap(), []);
+        assert_eq!(take_logits(&mut transcription, flat).unwrap(), []);
     }
     assert_eq!(transcription.next_step(), NextStep::Encode { seek: 200, frames: decoding.window });
 }
@@ -161,7 +176,7 @@ fn the_language_is_the_likeliest_of_those_that_there_are() {
     let mut logits = sure(300);
     let (_, german) = decoding.tokens.languages().iter().find(|(code, _)| *code == "de").unwrap();
     logits[*german as usize] = 3.0;
-    transcription.take_logits(vec![logits]).unwrap();
+    take_logits(&mut transcription, logits).unwrap();
     assert_eq!(transcription.summary().language, "de");
 }
 
@@ -169,8 +184,8 @@ fn the_language_is_the_likeliest_of_those_that_there_are() {
 fn numbers_that_are_no_distribution_fail_the_request() {
     let mut transcription = Transcription::new(fixtures::decoding_config(), &ask(1.0)).unwrap();
     transcription.encoded();
-    transcription.take_logits(vec![sure(0)]).unwrap();
-    assert_eq!(transcription.take_logits(vec![vec![f32::NAN; fixtures::config().vocab_size]]), Err(NoDistribution));
+    take_logits(&mut transcription, sure(0)).unwrap();
+    assert_eq!(take_logits(&mut transcription, vec![f32::NAN; fixtures::config().vocab_size]), Err(NoDistribution));
 }
 
 #[test]
@@ -183,7 +198,7 @@ fn what_a_window_is_fed_never_exceeds_the_decoder() {
     let mut most = 0;
     while let Some(DecoderInput { keep, tokens, .. }) = next_input(&transcription) {
         most = most.max(keep + tokens.len());
-        transcription.take_logits(vec![vec![0.0; fixtures::config().vocab_size]]).unwrap();
+        take_logits(&mut transcription, vec![0.0; fixtures::config().vocab_size]).unwrap();
     }
     assert!(most <= decoding.context && most > decoding.context / 2, "{most} of {}", decoding.context);
 }

@@ -1,9 +1,7 @@
 //! How a token of the first stage is chosen from the logits, in the order of the reference: guidance, penalty, what is blocked,
 //! temperature, and the likeliest.
 
-use rand::rngs::StdRng;
-
-use crate::nn::sampler::{keep_top_k, keep_top_p, log_sum_exp, penalise_repetition, sample};
+use crate::nn::sampler::{Filters, LogitEdits, Repetition};
 
 /// How tokens are chosen.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,40 +37,16 @@ impl SamplingOptions {
         wrong.map(|(_, name, value, expected)| (name, value, expected))
     }
 
-    /// The next token; `None`: the scores are no distribution.
-    pub fn choose(&self, scores: &[f32], rng: &mut StdRng) -> Option<u32> {
-        let temperature = if self.temperature > 0.0 { 1.0 } else { 0.0 };
-        sample(&self.kept(scores), temperature, rng).map(|sampled| sampled.token)
-    }
-
-    /// What is drawn from. Without a temperature nothing is left out: the likeliest is the likeliest.
-    pub(super) fn kept(&self, scores: &[f32]) -> Vec<f32> {
-        if self.temperature <= 0.0 {
-            return scores.to_vec();
+    /// What is drawn from. Without a temperature nothing is left out: the likeliest is the likeliest. `before`: tokens that are
+    /// penalised.
+    pub(super) fn edits<'a>(&self, before: &'a [u32], blocked: Blocked) -> LogitEdits<'a> {
+        let Self { temperature, top_k, top_p, repetition_penalty } = *self;
+        LogitEdits {
+            repetition: Repetition::new(before, repetition_penalty),
+            masked_ranges: vec![0..blocked.below + u32::from(blocked.next)],
+            filters: (temperature > 0.0).then_some(Filters { temperature, top_k, min_p: 0.0, top_p }),
+            ..LogitEdits::default()
         }
-        let mut kept: Vec<f32> = scores.iter().map(|score| score / self.temperature).collect();
-        keep_top_k(&mut kept, self.top_k);
-        keep_top_p(&mut kept, self.top_p);
-        kept
-    }
-
-    /// From the logits of all sequences to scores: `told` read everything, `untold` only what came after. `blocked`: tokens below
-    /// this are never chosen; `ends`: nor is that, where the section is too short to end.
-    pub(super) fn scores(
-        &self,
-        told: &[f32],
-        untold: Option<&[f32]>,
-        guidance: f32,
-        before: impl IntoIterator<Item = u32>,
-        blocked: Blocked,
-    ) -> Vec<f32> {
-        let mut scores = guided(told, untold, guidance);
-        if self.repetition_penalty != 1.0 {
-            penalise_repetition(&mut scores, before, self.repetition_penalty);
-        }
-        let count = (blocked.below as usize + usize::from(blocked.next)).min(scores.len());
-        scores[..count].fill(f32::NEG_INFINITY);
-        scores
     }
 }
 
@@ -82,16 +56,4 @@ pub(super) struct Blocked {
     pub below: u32,
     /// And the next one, which ends a section.
     pub next: bool,
-}
-
-/// Classifier-free guidance (Ho and Salimans, arXiv 2207.12598) on logarithms of probabilities, as `transformers` has it.
-fn guided(told: &[f32], untold: Option<&[f32]>, guidance: f32) -> Vec<f32> {
-    let Some(untold) = untold else { return told.to_vec() };
-    let (of_told, of_untold) = (log_sum_exp(told), log_sum_exp(untold));
-    let both = told.iter().zip(untold);
-    both.map(|(told, untold)| {
-        let (told, untold) = (told - of_told, untold - of_untold);
-        guidance * (told - untold) + untold
-    })
-    .collect()
 }

@@ -1,6 +1,6 @@
 //! The first stage: a section of a song, token by token.
 
-use candle_core::Result;
+use candle_core::{Result, Tensor};
 use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
@@ -10,9 +10,12 @@ use super::{
 use crate::{
     families::{
         code_speech::FinishReason,
-        step::{Row, step},
+        step::{Chooses, Row, choose, step},
     },
-    nn::llama::{Llama, Sequence},
+    nn::{
+        llama::{Llama, Sequence},
+        sampler::{Choice, Chooser, Chosen, Guidance, GuidanceRule, Pick, SampledToken},
+    },
 };
 
 /// The weights. Songs share them.
@@ -20,6 +23,7 @@ use crate::{
 pub struct Stage1 {
     pub llama: Llama,
     pub ids: SongIds,
+    pub chooser: Chooser,
 }
 
 /// How a section is to be sung.
@@ -83,7 +87,7 @@ impl Stage1 {
         for row in reading {
             self.read(row)?;
         }
-        step(&mut singing, self.llama.has_kernels(), |rows| self.feed(rows))
+        step(&mut singing, self.llama.has_kernels(), |rows| choose(&self.chooser, &self.feed(rows)?, rows))
     }
 
     fn read(&self, row: &mut Stage1Row) -> Result<()> {
@@ -94,18 +98,17 @@ impl Stage1 {
         if told.len() < row.read {
             return Ok(());
         }
-        let mut logits = self.llama.logits(&hidden)?;
+        let mut logits = vec![self.llama.logits(&hidden)?];
         for untold in others {
             // Of all that was read it knows the last token alone.
             let last = &row.tokens[row.read - 1..row.read];
-            logits.extend(self.llama.logits(&self.llama.read(last, untold)?)?);
+            logits.push(self.llama.logits(&self.llama.read(last, untold)?)?);
         }
-        row.take(&logits);
-        Ok(())
+        choose(&self.chooser, &Tensor::cat(&logits, 0)?, &mut [row])
     }
 
     /// Feeds each sequence of each row its last token, all in one pass. For each: the logits of the next.
-    fn feed(&self, rows: &mut [&mut Stage1Row]) -> Result<Vec<Vec<f32>>> {
+    fn feed(&self, rows: &mut [&mut Stage1Row]) -> Result<Tensor> {
         let last = |row: &&mut Stage1Row| row.tokens.last().copied().into_iter().cycle().take(row.sequences.len());
         let tokens: Vec<u32> = rows.iter().flat_map(last).collect();
         let mut sequences = rows.iter_mut().flat_map(|row| row.sequences.iter_mut()).collect::<Vec<_>>();
@@ -129,14 +132,6 @@ impl Stage1Row {
     pub fn finish(&self) -> Option<FinishReason> {
         self.finish
     }
-
-    /// What the next token is drawn from, before temperature and the likeliest.
-    pub(super) fn scores(&self, logits: &[Vec<f32>]) -> Vec<f32> {
-        let SectionRequest { sampling, guidance, min_new_tokens, .. } = self.request;
-        let untold = logits.get(1).map(Vec::as_slice);
-        let blocked = Blocked { below: self.ids.end, next: self.sung().len() < min_new_tokens };
-        sampling.scores(&logits[0], untold, guidance, self.tokens.iter().copied(), blocked)
-    }
 }
 
 impl Row for Stage1Row {
@@ -147,12 +142,23 @@ impl Row for Stage1Row {
     fn is_over(&self) -> bool {
         self.finish.is_some()
     }
+}
 
-    fn take(&mut self, logits: &[Vec<f32>]) {
-        let scores = self.scores(logits);
-        match self.request.sampling.choose(&scores, &mut self.rng) {
+impl Chooses for Stage1Row {
+    fn choices(&mut self, first: usize) -> Vec<Choice<'_>> {
+        let SectionRequest { sampling, guidance, min_new_tokens, .. } = self.request;
+        let blocked = Blocked { below: self.ids.end, next: self.sung().len() < min_new_tokens };
+        let guidance = Guidance { untold: first + 1, scale: guidance, rule: GuidanceRule::OfLogprobs };
+        // The scores were divided by the temperature.
+        let pick = Pick::one(if sampling.temperature > 0.0 { 1.0 } else { 0.0 }, &mut self.rng);
+        let choice = Choice::new(first, pick).with_guidance((self.sequences.len() > 1).then_some(guidance));
+        vec![choice.with_edits(sampling.edits(&self.tokens, blocked))]
+    }
+
+    fn take(&mut self, chosen: Vec<Chosen>) -> bool {
+        match chosen.into_iter().flatten().flatten().next() {
             None => self.finish = Some(FinishReason::Lost),
-            Some(token) => {
+            Some(SampledToken { token, .. }) => {
                 self.tokens.push(token);
                 if token == self.ids.end {
                     self.finish = Some(FinishReason::Stopped);
@@ -161,5 +167,6 @@ impl Row for Stage1Row {
                 }
             }
         }
+        false
     }
 }

@@ -3,14 +3,14 @@
 //! The model reads the first book of the whole block, and then, frame by frame, is given its code of the first book once more and
 //! says those of the seven others, always the likeliest. What it read and said before it remembers.
 
-use candle_core::Result;
+use candle_core::{Result, Tensor};
 
 use super::super::tokens::{BOOKS, SongIds};
 use crate::{
-    families::step::{Row, step},
+    families::step::{Chooses, Row, choose, step},
     nn::{
         llama::{Llama, Sequence},
-        sampler::argmax,
+        sampler::{Choice, Chooser, Chosen, Pick},
     },
 };
 
@@ -20,6 +20,7 @@ pub struct Stage2 {
     /// Its logits are those of [`SongIds::written`] alone: no other token is ever said.
     pub llama: Llama,
     pub ids: SongIds,
+    pub chooser: Chooser,
 }
 
 /// A block on its way through the network. Its memory goes with it.
@@ -53,10 +54,10 @@ impl Stage2 {
 
     /// The next token of every row that is not finished. After an error the rows are of no use.
     pub fn step(&self, rows: &mut [&mut Stage2Row]) -> Result<()> {
-        step(rows, self.llama.has_kernels(), |rows| self.feed(rows))
+        step(rows, self.llama.has_kernels(), |rows| choose(&self.chooser, &self.feed(rows)?, rows))
     }
 
-    fn feed(&self, rows: &mut [&mut Stage2Row]) -> Result<Vec<Vec<f32>>> {
+    fn feed(&self, rows: &mut [&mut Stage2Row]) -> Result<Tensor> {
         let tokens: Vec<u32> = rows.iter().filter_map(|row| row.tokens.last().copied()).collect();
         let mut sequences = rows.iter_mut().map(|row| &mut row.sequence).collect::<Vec<_>>();
         self.llama.logits(&self.llama.forward(&tokens, &mut sequences)?)
@@ -109,14 +110,24 @@ impl Row for Stage2Row {
     fn is_over(&self) -> bool {
         self.finished()
     }
+}
 
-    fn take(&mut self, logits: &[Vec<f32>]) {
-        // What follows the last book of a frame is known.
-        if self.tokens.len().is_multiple_of(BOOKS) {
-            return self.give();
+impl Chooses for Stage2Row {
+    /// What follows the last book of a frame is known.
+    fn choices(&mut self, first: usize) -> Vec<Choice<'_>> {
+        let known = self.tokens.len().is_multiple_of(BOOKS);
+        Vec::from_iter((!known).then(|| Choice::new(first, Pick::Likeliest(1))))
+    }
+
+    fn take(&mut self, chosen: Vec<Chosen>) -> bool {
+        match chosen.into_iter().next() {
+            None => self.give(),
+            Some(chosen) => {
+                let token = chosen.iter().flatten().next().map(|sampled| sampled.token);
+                self.lost |= token.is_none();
+                self.tokens.push(self.ids.written().start + token.unwrap_or(0));
+            }
         }
-        let logits = logits.concat();
-        self.lost |= logits.iter().any(|logit| logit.is_nan());
-        self.tokens.push(self.ids.written().start + argmax(&logits) as u32);
+        false
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     nn::{
         ComputeContext, SimdLevel,
         llama::Llama,
+        sampler::{Choice, Chooser, Guidance, GuidanceRule, Pick},
         weights::{Loader, Weights},
     },
 };
@@ -118,11 +119,13 @@ fn load(
 }
 
 fn stage1(context: &ComputeContext) -> Stage1 {
-    Stage1 { llama: load("stage1", &STAGE_1, context, |_, _| {}).unwrap(), ids: ids() }
+    let llama = load("stage1", &STAGE_1, context, |_, _| {}).unwrap();
+    Stage1 { llama, ids: ids(), chooser: Chooser::default() }
 }
 
 fn stage2(context: &ComputeContext) -> Stage2 {
-    Stage2 { llama: load("stage2", &["model.safetensors"], context, |_, _| {}).unwrap(), ids: ids() }
+    let llama = load("stage2", &["model.safetensors"], context, |_, _| {}).unwrap();
+    Stage2 { llama, ids: ids(), chooser: Chooser::default() }
 }
 
 /// Always the likeliest, as the reference was asked for the section `at` of a song.
@@ -169,16 +172,14 @@ fn compare(stage: &Stage1, expected: &Expected, tolerance: f32, what: &str) -> R
             let mut hidden =
                 [stage.llama.read(read, &mut told)?, stage.llama.read(&read[read.len() - 1..], &mut untold)?];
             for (step, token) in sung.iter().enumerate() {
-                let logits = stage.llama.logits(&Tensor::cat(&hidden, 0)?)?;
+                let logits: Vec<Vec<f32>> = stage.llama.logits(&Tensor::cat(&hidden, 0)?)?.to_vec2()?;
                 if let Some(reference) = reference.get(step / 4).filter(|_| step % 4 == 0) {
                     let blocked = super::sampling::Blocked { below: stage.ids.end, next: step < song.least };
-                    let scores = request.sampling.scores(
-                        &logits[0],
-                        Some(&logits[1]),
-                        request.guidance,
-                        before.iter().copied(),
-                        blocked,
-                    );
+                    let (scale, rule) = (request.guidance, GuidanceRule::OfLogprobs);
+                    let choice = Choice::new(0, Pick::Likeliest(1))
+                        .with_guidance(Some(Guidance { untold: 1, scale, rule }))
+                        .with_edits(request.sampling.edits(&before, blocked));
+                    let scores = choice.scores(&logits);
                     assert_close(&scores, reference, tolerance, &format!("{what}, step {step}"));
                 }
                 before.push(*token);
@@ -236,7 +237,8 @@ fn what_is_drawn_from_is_that_of_the_reference() -> Result<()> {
             repetition_penalty: 1.0,
         };
         for (scores, expected) in scores.iter().zip(&probabilities) {
-            let kept = options.kept(scores);
+            let mut kept = scores.clone();
+            options.edits(&[], super::sampling::Blocked { below: 0, next: false }).apply(&mut kept);
             let most = kept.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let weights: Vec<f32> = kept.iter().map(|score| (score - most).exp()).collect();
             let sum: f32 = weights.iter().sum();

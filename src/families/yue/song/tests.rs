@@ -20,6 +20,7 @@ use crate::{
     nn::{
         ComputeContext,
         llama::Llama,
+        sampler::Chooser,
         weights::{Loader, Weights},
     },
     speech::SynthesizeOptions,
@@ -78,8 +79,8 @@ impl Stages {
         let written = ids.written();
         let written = Some(written.start as usize..written.end as usize);
         Self(
-            Stage1 { llama: llama("stage1", &shards, None), ids },
-            Stage2 { llama: llama("stage2", &["model.safetensors"], written), ids },
+            Stage1 { llama: llama("stage1", &shards, None), ids, chooser: Chooser::default() },
+            Stage2 { llama: llama("stage2", &["model.safetensors"], written), ids, chooser: Chooser::default() },
         )
     }
 

@@ -120,7 +120,17 @@ impl CodeModel {
 
     /// The next column of every row that is not finished. After an error the rows are of no use.
     pub fn step(&self, rows: &mut [&mut CodeRow]) -> Result<()> {
-        step(rows, self.context.kernels.is_some(), |rows| self.feed(rows))
+        step(rows, self.context.kernels.is_some(), |rows| {
+            // Its rules of sampling are its own: it has all logits come to the host.
+            let logits = self.feed(rows)?;
+            let mut logits = logits.as_slice();
+            for row in rows {
+                let (own, others) = logits.split_at(row.sequences());
+                row.take(own);
+                logits = others;
+            }
+            Ok(())
+        })
     }
 
     fn check(&self, conditions: &Conditions, request: &CodeRequest) -> std::result::Result<(), CodeError> {

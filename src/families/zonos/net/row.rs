@@ -80,6 +80,18 @@ impl CodeRow {
         self.codes.column(self.codes.len() - 1)
     }
 
+    /// Takes the logits `[books * logits]` after each of its sequences.
+    pub(super) fn take(&mut self, logits: &[Vec<f32>]) {
+        let logits = match logits {
+            [told, untold] => guide(told, untold, self.options.cfg_scale),
+            _ => logits.concat(),
+        };
+        match self.choose(&logits) {
+            None => self.finish = Some(FinishReason::Lost),
+            Some(column) => self.push(&column),
+        }
+    }
+
     /// The next column.
     fn choose(&mut self, logits: &[f32]) -> Option<Vec<u32>> {
         let each = logits.len() / self.ids.books;
@@ -131,17 +143,5 @@ impl Row for CodeRow {
 
     fn is_over(&self) -> bool {
         self.finished()
-    }
-
-    /// `[books * logits]` each.
-    fn take(&mut self, logits: &[Vec<f32>]) {
-        let logits = match logits {
-            [told, untold] => guide(told, untold, self.options.cfg_scale),
-            _ => logits.concat(),
-        };
-        match self.choose(&logits) {
-            None => self.finish = Some(FinishReason::Lost),
-            Some(column) => self.push(&column),
-        }
     }
 }

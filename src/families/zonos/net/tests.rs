@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{super::config::ZonosConfig, code_model::Prompt, delay::DelayedCodes, row::CodeIds, sampling::guide, *};
 use crate::{
-    families::{code_speech::FinishReason, fixtures::folder, step::Row},
+    families::{code_speech::FinishReason, fixtures::folder},
     nn::{
         ComputeContext, SimdLevel,
         weights::{Loader, Weights},
