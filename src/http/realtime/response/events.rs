@@ -1,6 +1,6 @@
 //! What a client is told of a text that is spoken.
 
-use super::Response;
+use super::spoken::Response;
 use crate::http::{
     problem::Problem,
     realtime::{
