@@ -9,6 +9,8 @@ pub struct Config {
     pub remote: crate::remote::Config,
     /// Memory that models may take.
     pub budget: BudgetChoice,
+    /// Bytes of host memory in which models may stay that left an accelerator; `None`: half of what the host has for models.
+    pub warm: Option<u64>,
     pub store: crate::store::Config,
     pub catalog: crate::catalog::Config,
     pub runtime: crate::runtime::Config,

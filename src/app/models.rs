@@ -4,7 +4,7 @@ use super::{BudgetChoice, Config};
 use crate::{
     catalog::{Catalog, CatalogError, Entry},
     lifecycle::{self, FamilyChoice, ModelSpec},
-    model::{Availability, Family},
+    model::{Availability, DeviceId, Family},
     runtime::Placer,
 };
 
@@ -54,5 +54,7 @@ pub(super) fn rules(config: &Config, placer: &Placer) -> lifecycle::Config {
     for (device, bytes) in &budget.of {
         tracing::info!(device, bytes, "memory that models may take");
     }
-    lifecycle::Config { memory_budget: budget, ..config.lifecycle.clone() }
+    let half = || placer.rooms().get(&DeviceId::Cpu).map_or(0, |bytes| bytes / 2);
+    let memory_warm = config.warm.unwrap_or_else(half);
+    lifecycle::Config { memory_budget: budget, memory_warm, ..config.lifecycle.clone() }
 }

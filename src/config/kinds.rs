@@ -130,6 +130,8 @@ pub(super) const USER: Kind<(u32, u32)> = Kind {
 pub(super) const BUDGET: Kind<BudgetChoice> =
     Kind { expected: "auto, none, or a size such as 100MB or 8GiB", parse: budget, show: show_budget };
 
+pub(super) const WARM: Kind<Option<u64>> = Kind { expected: BUDGET.expected, parse: warm, show: show_warm };
+
 pub(super) const ADDRESS: Kind<IpAddr> = Kind {
     expected: "an IP address such as 0.0.0.0, 127.0.0.1 or ::",
     parse: |raw| text(raw)?.parse().ok(),
@@ -231,6 +233,22 @@ fn show_budget(budget: &BudgetChoice) -> String {
         BudgetChoice::None => "none".to_owned(),
         BudgetChoice::Auto => "auto".to_owned(),
         BudgetChoice::Bytes(bytes) => (SIZE.show)(bytes),
+    }
+}
+
+fn warm(raw: &Raw) -> Option<Option<u64>> {
+    match budget(raw)? {
+        BudgetChoice::None => Some(Some(0)),
+        BudgetChoice::Auto => Some(None),
+        BudgetChoice::Bytes(bytes) => Some(Some(bytes)),
+    }
+}
+
+fn show_warm(bytes: &Option<u64>) -> String {
+    match bytes {
+        None => "auto".to_owned(),
+        Some(0) => "none".to_owned(),
+        Some(bytes) => (SIZE.show)(bytes),
     }
 }
 

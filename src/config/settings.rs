@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU32, path::PathBuf, ti
 use super::{
     kinds::{
         ADDRESS, BOUND, BUDGET, BYTES, CPU_KERNELS, DEVICE, DTYPE, FILE, ISOLATION, KEYS, LOAD_MODE, LOG_FORMAT,
-        LOG_LEVEL, ON_PRELOAD_FAILURE, ORIGINS, PATH, PATHS, PROGRAM, SHARE, USER, VERIFY, WEIGHTS, WHOLE, WORD,
+        LOG_LEVEL, ON_PRELOAD_FAILURE, ORIGINS, PATH, PATHS, PROGRAM, SHARE, USER, VERIFY, WARM, WEIGHTS, WHOLE, WORD,
     },
     models,
     setting::{Maybe, Plain, Setting, To},
@@ -482,7 +482,8 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         &To::<Config, _>(&DTYPE, |c, v| c.runtime.dtype = v),
         "Type of weights and activations: `f32`, `f16`, `bf16`, or `q8`, in which the weights of linear layers have eight \
          bits, on a CPU, in Whisper, Chatterbox, Zonos, Higgs Audio and YuE. `auto` is what is usual for a model's family: on a CPU `q8` for \
-         Whisper where the processor multiplies eight bits fastest, and f32 for all else; on an accelerator f16, for Higgs Audio and YuE bf16.",
+         Whisper where the processor multiplies eight bits fastest, and f32 for all else; on an accelerator bf16 for Voxtral, Higgs Audio and YuE, \
+         where the card has it, and f16 for all else.",
     ),
     Setting::new(
         "runtime.cpu_kernels",
@@ -548,6 +549,16 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         "Memory that models may take together on each device; idle ones make room for others, and one that could never fit \
          is refused with 507 before it kills the process. `auto`: of main memory what the machine has or the limits of \
          the container allow, of an accelerator what is free at the start, each less `memory.reserve`. `none`: no bound.",
+    )
+    .live(),
+    Setting::new(
+        "memory.warm",
+        "auto",
+        &To::<Config, _>(&WARM, |c, v| c.warm = v),
+        "Host memory in which models stay that left an accelerator for others, so that they come back as fast as their bytes \
+         cross the bus; those that left last stay. It counts to what the host has for models, of which models on the CPU \
+         come first, and none is held that the machine has no free memory for. `auto`: half of what `memory.budget = auto` \
+         gives to the CPU. `none`: none stays. Without an accelerator it says nothing.",
     )
     .live(),
     Setting::new(
@@ -1211,6 +1222,7 @@ pub(super) fn blank() -> Config {
             verify: store::Verify::Load,
         },
         budget: BudgetChoice::Auto,
+        warm: Some(u64::MAX),
         catalog: catalog::Config { default: Some(String::new()), ..Default::default() },
         runtime: runtime::Config {
             queue: usize::MAX,
@@ -1245,6 +1257,7 @@ pub(super) fn blank() -> Config {
             mode: LoadMode::Startup,
             max_resident: Some(usize::MAX),
             memory_budget: lifecycle::Budget::default(), // of `budget`, by `app`
+            memory_warm: 0,                              // of `warm`, by `app`
             idle_ttl: Some(Duration::MAX),
             room_patience: Duration::MAX,
             max_waiters: usize::MAX,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use futures::future::BoxFuture;
+use futures::{FutureExt, future::BoxFuture};
 use tokio::sync::watch;
 
 use super::{Budget, Footprint, ModelSpec};
@@ -36,6 +36,12 @@ pub trait Backend: Send + Sync + 'static {
         budget: Option<Budget>,
         report: Report,
     ) -> BoxFuture<'static, Result<Fetched<Self::Files>, Failure>>;
+
+    /// Holds the files in host memory, so that a load reads them from nowhere else. `None`: there is no room for them, or they
+    /// cannot be read.
+    fn warm(&self, _spec: &ModelSpec, _files: &Self::Files) -> BoxFuture<'static, Option<Self::Files>> {
+        std::future::ready(None).boxed()
+    }
 
     /// Loads and warms up. An error means that whatever was loaded is out of memory again.
     fn load(

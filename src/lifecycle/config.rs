@@ -12,6 +12,8 @@ pub struct Config {
     pub max_resident: Option<usize>,
     /// Memory that models may take together.
     pub memory_budget: Budget,
+    /// Bytes of host memory in which models may stay that left an accelerator.
+    pub memory_warm: u64,
     /// Unload a model after so long without a request. `None`: never.
     pub idle_ttl: Option<Duration>,
     /// After a caller has waited so long for room, the model that is to go takes no new leases.

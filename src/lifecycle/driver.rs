@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use futures::{FutureExt, future::BoxFuture};
 use tokio::{
     sync::{Notify, mpsc, oneshot, watch},
-    task::AbortHandle,
+    task::{AbortHandle, spawn_blocking},
 };
 use tracing::{Instrument, error_span};
 
@@ -200,6 +200,8 @@ impl<B: Backend> Driver<B> {
             Effect::Fetch { attempt, spec, budget } => self.fetch(attempt, &spec, budget),
             Effect::CancelFetch { attempt } => self.cancel(attempt),
             Effect::Load { attempt, spec, files, residency } => self.load(attempt, &spec, &files, residency),
+            Effect::Warm { version, spec, files } => self.warm(version, &spec, &files),
+            Effect::Cool { files } => drop(spawn_blocking(move || drop(files))),
             Effect::Unload { resource } => drop(resource),
             Effect::Answer { waiter, answer } => self.answer(waiter, answer),
             Effect::Exit { reason } => drop(self.shared.fatal.send_replace(Some(reason))),
@@ -250,6 +252,17 @@ impl<B: Backend> Driver<B> {
                 let end = ended.await;
                 let _ = reporter.send(Event::Ended { attempt, end, jitter: rand::random() }).await;
             }
+        });
+    }
+
+    fn warm(&self, version: VersionId, spec: &ModelSpec, files: &Arc<Fetched<B::Files>>) {
+        let (warm, files) = (self.backend.warm(spec, &files.files), files.clone());
+        let reporter = self.reporter.clone();
+        tokio::spawn(async move {
+            // A panic of the backend holds nothing.
+            let held = AssertUnwindSafe(warm).catch_unwind().await.unwrap_or_default();
+            let files = held.map(|held| Arc::new(Fetched { files: held, ..(*files).clone() }));
+            let _ = reporter.send(Event::Warmed { version, files }).await;
         });
     }
 
@@ -308,8 +321,8 @@ impl<B: Backend> Details for Driver<B> {
 
 fn stock<F>(fetched: Fetched<F>) -> Stock<Arc<Fetched<F>>> {
     let (footprint, device) = (fetched.footprint, fetched.device.as_str().into());
-    let residency = Residency::default();
-    Stock { footprint, residency, device, revision: fetched.revision.clone(), files: Arc::new(fetched) }
+    let (residency, size) = (Residency::default(), fetched.bytes);
+    Stock { size, footprint, residency, device, revision: fetched.revision.clone(), files: Arc::new(fetched) }
 }
 
 /// A panic of the backend is a failure like any other.
@@ -338,6 +351,7 @@ fn rules(config: &Config) -> Rules {
         limits: Limits {
             max_resident: config.max_resident,
             budget: config.memory_budget.clone(),
+            warm: config.memory_warm,
             room_patience: config.room_patience,
         },
         idle_ttl: config.idle_ttl,

@@ -111,9 +111,7 @@ impl Local {
         files: &Readable,
         mut placed: Placed,
     ) -> Result<(Started, mpsc::Receiver<Event>), Failure> {
-        if self.runtime.weights.is_none() && in_folder(spec) && files.files.are_writable() {
-            placed.placement.weights = Backing::Copied;
-        }
+        placed.placement.weights = self.backing(spec, &files.files);
         let (sender, events) = mpsc::channel(EVENTS);
         let (setup, dtype) = (self.setup(spec, &placed, files), placed.placement.dtype.as_str().to_owned());
         let Readable { files, family, .. } = files.clone();
@@ -124,6 +122,11 @@ impl Local {
             Ok(executor) => Ok((Started { executor, dtype }, events)),
             Err(error) => Err(Failure::transient(format!("no thread could be started for it: {error}"))),
         }
+    }
+
+    fn backing(&self, spec: &ModelSpec, files: &ModelFiles) -> Backing {
+        let unsafe_to_map = || in_folder(spec) && !files.are_held() && files.are_writable();
+        self.runtime.weights.unwrap_or_else(|| if unsafe_to_map() { Backing::Copied } else { Backing::Mapped })
     }
 
     /// Refuses a model that can never fit before its weights come. What cannot be told so early is told when they are here.
@@ -173,6 +176,11 @@ impl Local {
             cold: spec.overrides.cold,
             scale: self.scale.clone(),
             health: self.placer.health().clone(),
+            need: self
+                .placer
+                .promised(&spec.name)
+                .filter(|(device, _)| *device == placed.device)
+                .map(|(_, bytes)| bytes),
             leak_threshold: self.runtime.leak_threshold,
         }
     }
@@ -237,6 +245,25 @@ impl Backend for Local {
         .boxed()
     }
 
+    fn warm(&self, spec: &ModelSpec, files: &Readable) -> BoxFuture<'static, Option<Readable>> {
+        let (local, spec, files) = (self.clone(), spec.clone(), files.clone());
+        let hold = move || {
+            let size = files.files.disk_bytes();
+            if !local.placer.host_spares(size) {
+                tracing::info!(model = %spec.name, size, "this machine has no memory to hold it in");
+                return None;
+            }
+            match files.files.held(local.backing(&spec, &files.files)) {
+                Ok(held) => Some(Readable { files: held, ..files }),
+                Err(error) => {
+                    tracing::warn!(model = %spec.name, %error, "it could not be held in memory");
+                    None
+                }
+            }
+        };
+        spawn_blocking(hold).map(Result::unwrap_or_default).boxed()
+    }
+
     fn load(
         &self,
         spec: &ModelSpec,
@@ -245,8 +272,10 @@ impl Backend for Local {
     ) -> BoxFuture<'static, Result<Loaded<Executor>, Failure>> {
         let (local, spec, files) = (self.clone(), spec.clone(), files.clone());
         async move {
-            let checked = local.store.check_load(&spec.parts, &files.parts, &files.files).await;
-            checked.map_err(|error| of_store(&error))?;
+            if !files.files.are_held() {
+                let checked = local.store.check_load(&spec.parts, &files.parts, &files.files).await;
+                checked.map_err(|error| of_store(&error))?;
+            }
             let mut placed = local.place(&spec, files.family, None).await?;
             placed.placement.residency = residency;
             let residency = files.family.takes_turns().then_some(residency);

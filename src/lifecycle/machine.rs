@@ -17,7 +17,8 @@
 //!
 //! Each [`Machine::step`] applies one event and then restores the invariants: who has left or timed out is gone, what is
 //! idle for too long goes, whoever waits for room gets it in order of arrival, a version that is ready takes its place,
-//! and what went for a model that did not come is brought back.
+//! what went for a model that did not come is brought back, and of those that left an accelerator as many stay in host
+//! memory as [may](warmth).
 
 mod context;
 mod effect;
@@ -33,6 +34,7 @@ mod tests;
 mod version;
 mod view;
 mod waiter;
+mod warmth;
 
 use std::{mem, ops::BitOr, sync::Arc, time::Instant};
 
@@ -186,6 +188,11 @@ fn apply<R: Resource, F: Clone>(models: &mut Vec<Model<R, F>>, cx: &mut Context<
                 version.ended(cx, end, jitter);
             }
         }
+        Event::Warmed { version, files } => {
+            if let Some(version) = versions_mut(models).find(|known| known.id() == version) {
+                version.warmed(cx, files);
+            }
+        }
         Event::Released | Event::Tick => {}
         Event::Drain => models.iter_mut().for_each(|model| model.drain(cx)),
         Event::Stop => models.iter_mut().for_each(|model| model.stop(cx)),
@@ -206,6 +213,7 @@ fn settle<R: Resource, F: Clone>(models: &mut Vec<Model<R, F>>, cx: &mut Context
             break;
         }
     }
+    warmth::settle(models, cx);
     let estimates = room_requests::estimates(models, cx.rules, cx.now);
     versions_mut(models).for_each(|version| version.time_out(cx, estimates.get(&version.id())));
     models.retain(|model| !model.gone());

@@ -22,6 +22,7 @@ pub struct Metrics {
     roll_backs: IntCounter,
     updates: IntCounterVec,
     resident: IntGaugeVec,
+    held: IntGaugeVec,
     budget: IntGaugeVec,
     info: IntGaugeVec,
     waiting: IntGauge,
@@ -86,6 +87,13 @@ impl Metrics {
                 ),
                 &["model"],
             )?,
+            held: IntGaugeVec::new(
+                Opts::new(
+                    "sconce_model_warm_bytes",
+                    "Bytes of a model that left its accelerator and stays in host memory; 0 where it does not.",
+                ),
+                &["model"],
+            )?,
             budget: IntGaugeVec::new(
                 Opts::new(
                     "sconce_memory_budget_bytes",
@@ -119,6 +127,7 @@ impl Metrics {
         registry.register(Box::new(self.roll_backs.clone()))?;
         registry.register(Box::new(self.updates.clone()))?;
         registry.register(Box::new(self.resident.clone()))?;
+        registry.register(Box::new(self.held.clone()))?;
         registry.register(Box::new(self.budget.clone()))?;
         registry.register(Box::new(self.info.clone()))?;
         registry.register(Box::new(self.waiting.clone()))?;
@@ -182,6 +191,7 @@ impl Metrics {
             let _ = self.state.remove_label_values(&[model.as_str(), state.as_str()]);
         }
         let _ = self.resident.remove_label_values(&[model.as_str()]);
+        let _ = self.held.remove_label_values(&[model.as_str()]);
     }
 
     fn publish_model(&self, model: &ModelStatus) {
@@ -192,6 +202,8 @@ impl Metrics {
         // The device is known as long as the model is in memory.
         let bytes = model.resident_bytes.or(model.footprint_bytes).filter(|_| model.device.is_some()).unwrap_or(0);
         self.resident.with_label_values(&[model.name.as_str()]).set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        let held = model.warm_bytes.unwrap_or(0);
+        self.held.with_label_values(&[model.name.as_str()]).set(i64::try_from(held).unwrap_or(i64::MAX));
     }
 }
 

@@ -41,7 +41,7 @@ pub use local::Local;
 pub use metrics::Metrics;
 pub use model_spec::{FamilyChoice, ModelSpec};
 pub use residency::Budget;
-pub use snapshot::{ErrorStatus, ModelStatus, Snapshot, Status, UpdateStatus};
+pub use snapshot::{ErrorStatus, ModelStatus, Snapshot, Status, Tier, UpdateStatus};
 pub use unavailable::Unavailable;
 
 #[cfg(test)]

@@ -38,6 +38,8 @@ pub struct Budget {
 pub(super) struct Limits {
     pub max_resident: Option<usize>,
     pub budget: Budget,
+    /// Bytes of host memory in which models may stay that left an accelerator.
+    pub warm: u64,
     /// How long a model in use is left in peace while somebody waits for its room.
     pub room_patience: Duration,
 }

@@ -36,6 +36,9 @@ pub struct Snapshot {
 pub struct ModelStatus {
     pub name: ModelName,
     pub status: Status,
+    /// The fastest place on this machine that it can be had from; absent: nothing of it is here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier: Option<Tier>,
     /// Its files are on this machine.
     pub fetched: bool,
     pub pinned: bool,
@@ -77,6 +80,9 @@ pub struct ModelStatus {
     /// Bytes by which what its device holds grew when it was loaded; absent where other models came or went meanwhile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resident_bytes: Option<u64>,
+    /// Bytes of its files that stay in host memory since it left its accelerator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warm_bytes: Option<u64>,
     /// Bytes that came back when it was last unloaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub freed_bytes: Option<u64>,
@@ -136,6 +142,18 @@ pub enum Status {
     Failed,
 }
 
+/// Where on this machine a model is to be had from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tier {
+    /// It is loaded.
+    Device,
+    /// Its files are held in host memory: a load copies them to the device.
+    Host,
+    /// A load reads its files.
+    Disk,
+}
+
 /// The last failure of a model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ErrorStatus {
@@ -172,7 +190,7 @@ impl Snapshot {
 
 impl ModelStatus {
     fn differs(&self, before: &Self) -> bool {
-        let state = |it: &Self| (it.status, it.fetched, it.since, it.progress, it.place);
+        let state = |it: &Self| (it.status, it.tier, it.since, it.progress, it.place);
         let named = |it: &Self| (it.name.clone(), it.revision.clone(), it.pinned, it.preload);
         state(self) != state(before)
             || self.error != before.error

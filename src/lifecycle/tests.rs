@@ -259,6 +259,7 @@ fn config() -> Config {
         max_resident: None,
         memory_budget: Budget::default(),
         idle_ttl: None,
+        memory_warm: 0,
         room_patience: Duration::from_secs(10),
         retry_base: Duration::from_secs(1),
         retry_max: Duration::from_secs(60),

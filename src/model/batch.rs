@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
-use super::{Request, RequestError, Signal};
+use super::{Request, RequestError, Room, Signal};
 use crate::speech::Task;
 
 /// Where more requests come from while a model works; `runtime` implements it over the queue.
@@ -12,6 +12,11 @@ pub trait Admission<T: Task> {
 
     /// The model made progress. Called at every step; a model without a step for long counts as stuck.
     fn step(&mut self);
+
+    /// Bytes of the model's device that are free now, where that is known.
+    fn free_memory(&self) -> Option<u64> {
+        None
+    }
 
     /// There is nothing to be done until the signal is raised, or until that time.
     fn park(&mut self, signal: &Signal, until: Option<Instant>) {
@@ -97,6 +102,11 @@ impl<'a, T: Task> Batch<'a, T> {
     /// What ends a [`Self::park`] when it is raised: for a model whose sound is made elsewhere.
     pub fn signal(&self) -> Arc<Signal> {
         self.signal.clone()
+    }
+
+    /// That the device had no memory left for what a request needed, about so many bytes, with so many others under way.
+    pub fn no_memory(&self, others: usize, need: Option<u64>) -> RequestError {
+        RequestError::no_memory(others, Room { need, free: self.more.free_memory() })
     }
 
     /// Answers that this model does not do such requests.

@@ -16,16 +16,21 @@ impl Broken {
     /// Whether its device had no memory left for what was to be computed. Errors of devices come as text: on their way through
     /// the layers they lose their types.
     pub fn is_out_of_memory(&self) -> bool {
-        let mut error: Option<&(dyn StdError + 'static)> = Some(&*self.0);
-        while let Some(cause) = error {
-            let text = cause.to_string();
-            if NO_MEMORY.iter().any(|name| text.contains(name)) {
-                return true;
-            }
-            error = cause.source();
-        }
-        false
+        is_out_of_memory(&*self.0)
     }
+}
+
+/// The same of any error, or of what it came from.
+pub(super) fn is_out_of_memory(error: &(dyn StdError + 'static)) -> bool {
+    let mut error = Some(error);
+    while let Some(cause) = error {
+        let text = cause.to_string();
+        if NO_MEMORY.iter().any(|name| text.contains(name)) {
+            return true;
+        }
+        error = cause.source();
+    }
+    false
 }
 
 /// What an error says, without the list of calls that candle puts beneath where `RUST_BACKTRACE` is set.

@@ -7,6 +7,7 @@ use std::{
     ops::Range,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -25,6 +26,16 @@ pub struct ModelFiles {
     parts: BTreeMap<String, BTreeMap<String, Location>>,
     /// Part → the folder for what is computed of its files.
     derived: BTreeMap<String, PathBuf>,
+    /// Path → what is in that file, in memory.
+    held: Arc<BTreeMap<PathBuf, Held>>,
+}
+
+/// A file that is held in memory.
+#[derive(Debug)]
+struct Held {
+    content: Bytes,
+    /// What tells it from others in the same place.
+    identity: String,
 }
 
 /// Where one file lies.
@@ -105,16 +116,39 @@ impl ModelFiles {
             let said = match location {
                 Location::Embedded(bytes) => hex::encode(Sha256::digest(bytes)),
                 Location::Ahead { size, .. } => format!("{size} to come"),
-                Location::Disk(path) => {
-                    let read = |source| LoadError::Read { file: name.to_owned(), source };
-                    // Links lead to what the hub's cache names by its content.
-                    let (path, about) = (path.canonicalize().map_err(read)?, path.metadata().map_err(read)?);
-                    format!("{} {} {:?}", path.display(), about.len(), about.modified().map_err(read)?)
-                }
+                Location::Disk(path) => match self.held.get(path) {
+                    Some(held) => held.identity.clone(),
+                    None => identity(path).map_err(|source| LoadError::Read { file: name.to_owned(), source })?,
+                },
             };
             all.update(format!("{name}\n{said}\n"));
         }
         Ok(hex::encode(all.finalize()))
+    }
+
+    /// The same files, read into memory and held there, as far as the system lets this process hold them. They are read from
+    /// there alone.
+    pub fn held(&self, backing: Backing) -> Result<Self, LoadError> {
+        let mut held = BTreeMap::new();
+        for (_, name, location) in self.iter() {
+            let Location::Disk(path) = location else { continue };
+            let hold = || Ok(Held { identity: identity(path)?, content: held_content(path, backing)? });
+            held.insert(path.clone(), hold().map_err(|source| LoadError::Read { file: name.to_owned(), source })?);
+        }
+        Ok(Self { held: Arc::new(held), ..self.clone() })
+    }
+
+    /// Bytes of those that lie on a disk; what cannot be looked at has none.
+    pub fn disk_bytes(&self) -> u64 {
+        let size = |location: &Location| match location {
+            Location::Disk(path) => path.metadata().map_or(0, |about| about.len()),
+            Location::Embedded(_) | Location::Ahead { .. } => 0,
+        };
+        self.iter().map(|(_, _, location)| size(location)).sum()
+    }
+
+    pub fn are_held(&self) -> bool {
+        !self.held.is_empty()
     }
 
     /// Whether this process could write to any of the files that lie on a disk; then others may as well.
@@ -154,7 +188,10 @@ impl ModelFiles {
     fn bytes(&self, part: &str, file: &str, read: impl FnOnce(&Path) -> io::Result<Bytes>) -> Result<Bytes, LoadError> {
         match self.location(part, file)? {
             Location::Embedded(bytes) => Ok(Bytes::from_static(bytes)),
-            Location::Disk(path) => read(path).map_err(|source| LoadError::Read { file: file.to_owned(), source }),
+            Location::Disk(path) => match self.held.get(path) {
+                Some(held) => Ok(held.content.clone()),
+                None => read(path).map_err(|source| LoadError::Read { file: file.to_owned(), source }),
+            },
             Location::Ahead { beginning, size } if beginning.len() as u64 == *size => Ok(beginning.clone()),
             Location::Ahead { .. } => Err(LoadError::Ahead(file.to_owned())),
         }
@@ -198,6 +235,28 @@ impl ModelFiles {
 }
 
 // === reading ===
+
+/// Of a file that lies on a disk.
+fn identity(path: &Path) -> io::Result<String> {
+    // Links lead to what the hub's cache names by its content.
+    let (path, about) = (path.canonicalize()?, path.metadata()?);
+    Ok(format!("{} {} {:?}", path.display(), about.len(), about.modified()?))
+}
+
+fn held_content(path: &Path, backing: Backing) -> io::Result<Bytes> {
+    match backing {
+        Backing::Copied => copied(path, &[]),
+        Backing::Mapped => {
+            let mapped = Mapped::open(path)?;
+            pieces(mapped.len(), &[]).try_for_each(|(at, len)| populate(mapped.map(), at, len))?;
+            // Few may lock as much as they like; what is not locked the system takes back where it has to.
+            if let Err(error) = mapped.map().lock() {
+                tracing::debug!(%error, "held without a lock");
+            }
+            Ok(Bytes::from_owner(mapped))
+        }
+    }
+}
 
 fn mapped_whole(path: &Path, unneeded: &[Range<usize>]) -> io::Result<Bytes> {
     let mapped = Mapped::open(path)?;
@@ -260,6 +319,29 @@ mod tests {
         files.insert("model", "weights", Location::Disk(path));
         for backing in [Backing::Mapped, Backing::Copied] {
             assert!(files.weights("model", "weights", backing).unwrap() == content, "{backing:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_held_is_read_from_memory_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights");
+        let mut files = ModelFiles::default();
+        files.insert("model", "weights", Location::Disk(path.clone()));
+        files.insert("model", "config.json", Location::Embedded(b"{}"));
+        for backing in [Backing::Mapped, Backing::Copied] {
+            std::fs::write(&path, vec![7; PIECE + 1]).unwrap();
+            assert_eq!(files.disk_bytes(), PIECE as u64 + 1);
+            let (held, before) = (files.held(backing).unwrap(), files.fingerprint("model").unwrap());
+            assert!(held.are_held() && !files.are_held());
+            std::fs::remove_file(&path).unwrap();
+            for of in [Backing::Mapped, Backing::Copied] {
+                assert!(held.weights("model", "weights", of).unwrap() == vec![7; PIECE + 1]);
+            }
+            assert_eq!(held.size("model", "weights").unwrap(), PIECE as u64 + 1);
+            assert_eq!(held.fingerprint("model").unwrap(), before, "they are the same files");
+            assert_eq!(&*held.open("model", "config.json").unwrap(), b"{}");
+            assert!(files.held(backing).is_err(), "what is not there cannot be held");
         }
     }
 

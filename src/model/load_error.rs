@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{NoProgram, broken::first_line};
+use super::{
+    NoProgram,
+    broken::{first_line, is_out_of_memory},
+};
 use crate::speech::{Fault, Kind};
 
 /// Why a model could not be loaded. Texts name the file or tensor, never a path of the host.
@@ -34,6 +37,13 @@ pub enum LoadError {
 }
 
 // === impl LoadError ===
+
+impl LoadError {
+    /// Whether its device had too little memory.
+    pub fn is_out_of_memory(&self) -> bool {
+        matches!(self, Self::Device(error) if is_out_of_memory(error))
+    }
+}
 
 impl Fault for LoadError {
     fn kind(&self) -> Kind {

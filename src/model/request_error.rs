@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Room;
 use crate::speech::{Fault, Kind};
 
 /// After which a model that ended may be there again.
@@ -24,9 +25,9 @@ pub enum RequestError {
     Broken,
     #[error("the model ended before it came to the request; ask again")]
     NotBegun,
-    /// `alone`: nothing else was under way that may have taken it.
-    #[error("{message}")]
-    NoMemory { message: String, alone: bool },
+    /// With so many others under way, which may have taken it.
+    #[error("{}", no_memory(*others, room))]
+    NoMemory { others: usize, room: Room },
     #[error("the model made more than was read, and did not wait")]
     Overrun,
     #[error("the server is stopping")]
@@ -37,17 +38,19 @@ pub enum RequestError {
 
 impl RequestError {
     /// The device had no memory left for what a request needed, with so many others under way.
-    pub fn no_memory(others: usize) -> Self {
-        let message = match others {
-            0 => {
-                "the device has too little memory for this request, with no other one under way; a shorter one may fit"
-                    .to_owned()
-            }
-            _ => format!(
-                "the device had too little memory left for this request, with {others} more under way; ask again"
-            ),
-        };
-        Self::NoMemory { message, alone: others == 0 }
+    pub fn no_memory(others: usize, room: Room) -> Self {
+        Self::NoMemory { others, room }
+    }
+}
+
+fn no_memory(others: usize, room: &Room) -> String {
+    match others {
+        0 => format!(
+            "the device has too little memory for this request, with no other one under way{room}; a shorter one may fit"
+        ),
+        _ => format!(
+            "the device had too little memory left for this request, with {others} more under way{room}; ask again"
+        ),
     }
 }
 
@@ -59,14 +62,19 @@ impl Fault for RequestError {
             Self::Deadline => Kind::Deadline,
             Self::Gone => Kind::Cancelled,
             Self::Broken | Self::Overrun => Kind::Internal,
-            Self::NotBegun | Self::NoMemory { alone: false, .. } => Kind::Unavailable,
-            Self::NoMemory { alone: true, .. } => Kind::WontFit,
+            Self::NoMemory { others: 0, .. } => Kind::WontFit,
+            Self::NotBegun | Self::NoMemory { .. } => Kind::Unavailable,
             Self::Stopping => Kind::Stopping,
         }
     }
 
     fn retry_after(&self) -> Option<Duration> {
-        matches!(self, Self::NotBegun | Self::NoMemory { alone: false, .. }).then_some(SOON)
+        let again = match self {
+            Self::NotBegun => true,
+            Self::NoMemory { others, .. } => *others > 0,
+            _ => false,
+        };
+        again.then_some(SOON)
     }
 
     fn param(&self) -> Option<&str> {

@@ -9,6 +9,9 @@ pub struct Capability {
     pub minor: u32,
 }
 
+/// The first that computes in bf16.
+const BF16: Capability = Capability { major: 8, minor: 0 };
+
 /// A version of CUDA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CudaVersion {
@@ -127,6 +130,11 @@ impl KernelTarget {
         })
     }
 
+    /// Whether a card that runs them computes in bf16: kernels for older cards have none of it, whichever card runs them.
+    pub fn has_bf16_on(&self, card: &Card) -> bool {
+        self.capability.min(card.capability) >= BF16
+    }
+
     pub fn check(&self, card: &Card) -> Result<(), Unfit> {
         let runs = if self.alone { card.capability == self.capability } else { card.capability >= self.capability };
         if !runs {
@@ -171,6 +179,19 @@ mod tests {
         let error = ampere.check(&card(7, 5, 13000)).unwrap_err().to_string();
         assert!(error.contains("compute capability 7.5, and this build is for 8.0 and newer"), "{error}");
         assert!(error.contains("CUDA_COMPUTE_CAP=75"), "{error}");
+    }
+
+    #[test]
+    fn bf16_takes_kernels_and_a_card_that_know_it() {
+        for (kernels, (major, minor), has) in
+            [("sm_80", (8, 0), true), ("sm_80", (12, 0), true), ("sm_75", (7, 5), false), ("sm_75", (9, 0), false)]
+        {
+            assert_eq!(
+                target("9.0", kernels).has_bf16_on(&card(major, minor, 13000)),
+                has,
+                "{kernels}, {major}.{minor}"
+            );
+        }
     }
 
     #[test]

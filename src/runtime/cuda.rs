@@ -36,6 +36,14 @@ pub fn check(number: usize) -> Result<(), Unfit> {
     }
 }
 
+/// Whether a card computes in bf16; one that does not answer is judged when it is opened.
+pub fn has_bf16(number: usize) -> bool {
+    match (KernelTarget::of_ptx(kernels::AFFINE.ptx()), card(number)) {
+        (Some(target), Ok(card)) => target.has_bf16_on(&card),
+        _ => true,
+    }
+}
+
 /// How fast a card reads its memory, which bounds a model that says one word after the other; only to be compared.
 pub fn speed(number: usize) -> u64 {
     use sys::CUdevice_attribute_enum::{

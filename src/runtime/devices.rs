@@ -28,6 +28,11 @@ pub trait Devices: Send + Sync {
         0
     }
 
+    /// Whether it computes in bf16, by what was built for it.
+    fn has_bf16(&self, _device: DeviceId) -> bool {
+        true
+    }
+
     /// `None` where the device does not tell.
     fn memory(&self, device: DeviceId) -> Option<DeviceMemory>;
 
@@ -125,6 +130,13 @@ impl Devices for Installed {
         }
     }
 
+    fn has_bf16(&self, device: DeviceId) -> bool {
+        match device {
+            DeviceId::Cuda(number) => cuda::has_bf16(number),
+            DeviceId::Cpu | DeviceId::Metal => true,
+        }
+    }
+
     fn lost(&self, device: DeviceId) -> Option<String> {
         match device {
             DeviceId::Cuda(number) => cuda::lost(number),
@@ -157,6 +169,10 @@ mod cuda {
 
     pub fn speed(_number: usize) -> u64 {
         0
+    }
+
+    pub fn has_bf16(_number: usize) -> bool {
+        true
     }
 
     pub fn open(number: usize) -> candle_core::Result<Device> {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    model::{Broken, LoadError, Outside},
+    model::{Broken, DeviceId, LoadError, Outside, Room},
     speech::{Fault, Kind},
 };
 
@@ -37,6 +37,8 @@ pub enum Event {
 pub enum StartError {
     #[error(transparent)]
     Load(#[from] LoadError),
+    #[error("{device} has too little memory for it{room}")]
+    NoMemory { device: DeviceId, room: Room },
     #[error("the model did not survive its first inference")]
     WarmUp(#[source] Broken),
     /// The detail is for logs.
@@ -50,14 +52,14 @@ impl Fault for StartError {
     fn kind(&self) -> Kind {
         match self {
             Self::Load(error) => error.kind(),
-            Self::WarmUp(_) | Self::Panicked { .. } => Kind::Unavailable,
+            Self::NoMemory { .. } | Self::WarmUp(_) | Self::Panicked { .. } => Kind::Unavailable,
         }
     }
 
     fn permanent(&self) -> bool {
         match self {
             Self::Load(error) => error.permanent(),
-            Self::WarmUp(_) | Self::Panicked { .. } => false,
+            Self::NoMemory { .. } | Self::WarmUp(_) | Self::Panicked { .. } => false,
         }
     }
 }

@@ -10,7 +10,9 @@ use super::{
     choice::{Candidate, choose},
 };
 use crate::{
-    model::{DeviceChoice, DeviceId, Family, Placement, PlacementOverrides, Programs, ReferenceCache, Residency},
+    model::{
+        DeviceChoice, DeviceId, Family, Placement, PlacementOverrides, Precision, Programs, ReferenceCache, Residency,
+    },
     speech::ModelName,
 };
 
@@ -79,14 +81,20 @@ impl Placer {
     pub fn check_dtype(&self, family: &dyn Family, overrides: &PlacementOverrides) -> Result<(), PlacementError> {
         let choice = overrides.dtype.unwrap_or(self.config.dtype);
         for device in self.candidates(overrides)? {
-            let known = family.dtypes(device);
-            let dtype = choice.of(known);
+            let known = self.dtypes(family, device);
+            let dtype = choice.of(&known);
             if !known.contains(&dtype) {
                 let known = known.iter().map(|dtype| dtype.as_str()).collect::<Vec<_>>().join(", ");
                 return Err(PlacementError::DType { dtype: dtype.as_str(), family: family.name(), known, device });
             }
         }
         Ok(())
+    }
+
+    /// What a family computes in on a device, the usual type first. Where that is bf16 and the device has none, the next is usual.
+    fn dtypes(&self, family: &dyn Family, device: DeviceId) -> Vec<Precision> {
+        let there = |dtype: &Precision| *dtype != Precision::Bf16 || self.devices.has_bf16(device);
+        family.dtypes(device).iter().copied().filter(there).collect()
     }
 
     /// Where this model is to live: where it lived before, else the fastest with room for the `need`, in bytes, and as long as
@@ -99,14 +107,14 @@ impl Placer {
         need: Option<u64>,
     ) -> Result<Placed, PlacementError> {
         let candidates = self.candidates(overrides)?;
-        let before = self.promised.lock().get(name).map(|(device, _)| *device);
+        let before = self.promised(name).map(|(device, _)| device);
         let device = match before.filter(|before| candidates.contains(before)) {
             Some(before) => before,
             None => self.choose(name, &candidates, need),
         };
         let opened = self.open(device)?;
         let placement = Placement {
-            dtype: overrides.dtype.unwrap_or(self.config.dtype).of(family.dtypes(device)),
+            dtype: overrides.dtype.unwrap_or(self.config.dtype).of(&self.dtypes(family, device)),
             weights: self.config.weights.unwrap_or_default(),
             device: opened,
             threads: overrides.threads.or(self.config.threads).unwrap_or_else(Host::processors).max(1),
@@ -128,6 +136,11 @@ impl Placer {
         self.promised.lock().insert(name.clone(), (device, bytes));
     }
 
+    /// Where a model is to take so many bytes.
+    pub fn promised(&self, name: &ModelName) -> Option<(DeviceId, u64)> {
+        self.promised.lock().get(name).copied()
+    }
+
     /// What families computed of reference recordings.
     pub fn references(&self) -> &ReferenceCache {
         &self.references
@@ -143,6 +156,12 @@ impl Placer {
     /// free at the start, less the reserve.
     pub fn rooms(&self) -> &BTreeMap<DeviceId, u64> {
         &self.rooms
+    }
+
+    /// Whether main memory has so many bytes now, beside the reserve. One that does not tell has not.
+    pub fn host_spares(&self, bytes: u64) -> bool {
+        let needed = bytes.saturating_add(self.config.reserve);
+        self.devices.memory(DeviceId::Cpu).is_some_and(|memory| memory.free >= needed)
     }
 
     fn open(&self, device: DeviceId) -> Result<Device, PlacementError> {

@@ -30,6 +30,17 @@ pub struct Setup {
     pub scale: Scale,
     /// Who has to know when its device is lost.
     pub health: Arc<DeviceHealth>,
+    /// Bytes of the device that it was weighed with, where it was.
+    pub need: Option<u64>,
     /// Bytes that may stay behind when the model goes, before that counts as a leak.
     pub leak_threshold: u64,
+}
+
+// === impl Setup ===
+
+impl Setup {
+    /// Bytes of its device that are free now.
+    pub(super) fn free_memory(&self) -> Option<u64> {
+        self.scale.memory(self.device).map(|memory| memory.free)
+    }
 }

@@ -142,6 +142,7 @@ fn setup() -> Setup {
         cold: false,
         scale: Scale::new(Arc::new(Installed::new(Host::here()))),
         health: Arc::default(),
+        need: Some(90),
         leak_threshold: 1 << 20,
     }
 }

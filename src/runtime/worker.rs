@@ -14,7 +14,7 @@ use super::{
     queue::{Closed, Queue},
     work::each,
 };
-use crate::model::{Admission, Batch, Broken, DeviceId, LoadError, Model, Request, RequestError, Signal, Streak};
+use crate::model::{Admission, Batch, Broken, DeviceId, LoadError, Model, Request, RequestError, Room, Signal, Streak};
 
 /// Everything that the thread owns but the model.
 pub(super) struct Worker<F> {
@@ -32,6 +32,7 @@ type Loaded = (Box<dyn Model>, Option<Held>);
 
 /// Newcomers of one task, and the model's signs of life.
 struct Newcomers<'a> {
+    setup: &'a Setup,
     queue: &'a Queue,
     pulse: &'a Pulse,
     streak: &'a Arc<Streak>,
@@ -49,6 +50,7 @@ impl<F: FnMut(Event)> Worker<F> {
         match self.start(load) {
             Ok((model, resident)) => self.serve_and_end(model, resident),
             Err(error) => {
+                let error = self.told_of_memory(error);
                 let _ = self.check_device();
                 self.queue.abandon(&RequestError::NotBegun);
                 (self.on_event)(Event::Failed(error));
@@ -96,6 +98,21 @@ impl<F: FnMut(Event)> Worker<F> {
         })
     }
 
+    /// A failure for want of memory says how much there was to be.
+    fn told_of_memory(&self, error: StartError) -> StartError {
+        let device = self.setup.device;
+        let no_memory = match &error {
+            StartError::Load(error) => error.is_out_of_memory(),
+            StartError::WarmUp(broken) => broken.is_out_of_memory(),
+            StartError::NoMemory { .. } | StartError::Panicked { .. } => false,
+        };
+        if !device.is_accelerator() || !no_memory {
+            return error;
+        }
+        tracing::warn!(model = %self.setup.name, %device, %error, "no memory for a model");
+        StartError::NoMemory { device, room: Room { need: self.setup.need, free: self.setup.free_memory() } }
+    }
+
     fn serve_and_end(mut self, mut model: Box<dyn Model>, resident: Option<Held>) {
         let died = self.serve(model.as_mut()).err();
         if died.is_some() {
@@ -135,8 +152,9 @@ impl<F: FnMut(Event)> Worker<F> {
 
     fn batch<T: Runnable>(&mut self, model: &mut dyn Model, first: Request<T>) -> Result<(), String> {
         let began = Instant::now();
-        let (first, queue, pulse, streak) = (first.counted(&self.streak), &self.queue, &self.pulse, &self.streak);
-        let mut newcomers = Newcomers { queue, pulse, streak, taken: 1, parked: Duration::ZERO, idle: false };
+        let (first, setup) = (first.counted(&self.streak), &self.setup);
+        let (queue, pulse, streak) = (&self.queue, &self.pulse, &self.streak);
+        let mut newcomers = Newcomers { setup, queue, pulse, streak, taken: 1, parked: Duration::ZERO, idle: false };
         let ran = {
             let _busy = self.pulse.begin();
             let most = model.max_batch().max(1);
@@ -203,10 +221,11 @@ impl<F: FnMut(Event)> Worker<F> {
         }
         let recovered = catch_unwind(AssertUnwindSafe(|| model.recover())).unwrap_or(false);
         let requests = self.streak.fallen();
-        let free = self.setup.scale.memory(device).map(|memory| memory.free);
+        let free = self.setup.free_memory();
         tracing::warn!(model = %self.setup.name, %device, requests, free, recovered, error = %broken, "no memory for requests");
         if recovered {
-            self.streak.answer_fallen(&RequestError::no_memory(requests.saturating_sub(1)));
+            let room = Room { need: None, free };
+            self.streak.answer_fallen(&RequestError::no_memory(requests.saturating_sub(1), room));
         }
         recovered
     }
@@ -259,6 +278,10 @@ impl<T: Runnable> Admission<T> for Newcomers<'_> {
         self.streak.answer_fallen(&RequestError::Broken);
         self.pulse.step();
         self.queue.sweep();
+    }
+
+    fn free_memory(&self) -> Option<u64> {
+        self.setup.free_memory()
     }
 
     fn park(&mut self, signal: &Signal, until: Option<Instant>) {

@@ -15,6 +15,9 @@ const LOGITS: u64 = 2 * 1078;
 /// Bytes of what was chosen for a row: a token and its log-probability.
 const CHOSEN: u64 = 8;
 
+/// Bytes of the host by which weights go to a device.
+const STAGING: u64 = 32 << 20;
+
 /// What is asked of a device for one token of every row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Work {
@@ -34,12 +37,13 @@ struct Work {
 async fn one_context_and_one_stream_serve_all_that_the_process_does() {
     let running = Setup::new(&[HOPPER]).start();
     running.load().await;
+    let events = running.page.count(Count::Events);
     for _ in 0..2 {
         assert_eq!(running.ask().await.0, 200);
     }
     assert_eq!(running.page.count(Count::Contexts), 1);
     assert_eq!(running.page.count(Count::Streams), 1);
-    assert_eq!(running.page.count(Count::Events), 0, "what is in order on one stream needs no events");
+    assert_eq!(running.page.count(Count::Events), events, "what is in order on one stream needs no events");
 }
 
 #[tokio::test]
@@ -51,6 +55,7 @@ async fn a_load_copies_what_the_model_holds_once() {
     assert_eq!(page.count(Count::Launches), 0, "nothing is rounded there");
     assert_eq!(page.count(Count::Allocations), page.count(Count::ToDevice));
     assert_eq!(page.most(0), page.held(0), "nothing is there for a while");
+    assert_eq!(page.pinned(), STAGING, "weights come by the two pieces, and no more is locked");
 }
 
 /// As much for eight rows as for one: nothing is done row by row.
@@ -61,6 +66,37 @@ async fn a_step_of_the_decoder() {
     let expected = Work { graphs: 1, products: 25, launches: 30, allocations: 0, to_device: 2, syncs: 0 };
     assert_eq!(usual(&running, 1).await, expected);
     assert_eq!(usual(&running, 8).await, expected);
+}
+
+/// Those who wait while one is heard are heard together.
+#[tokio::test]
+async fn windows_of_several_requests_are_encoded_in_one_pass() {
+    let running = Setup::new(&[HOPPER]).start();
+    running.load().await;
+    let before = running.page.steps();
+    assert_eq!(running.ask().await.0, 200);
+    let one = most(&running, before);
+
+    running.page.hold(true);
+    let before = running.page.steps();
+    let asked = join_all((0..8).map(|_| running.ask()));
+    let release = async {
+        // The first is in the model's hands, and the launches of its encoder wait.
+        while running.status().await["queue_depth"] != 7 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        running.page.hold(false);
+    };
+    let (answers, ()) = futures::future::join(asked, release).await;
+    assert!(answers.iter().all(|(status, _)| *status == 200));
+    let seven = most(&running, before);
+    assert!(seven > one && seven < 2 * one, "{seven} launches and products for seven windows, {one} for one");
+}
+
+/// Launches and products of the largest step: one before which the encoder listened.
+fn most(running: &Running, before: u64) -> u64 {
+    let work = |step: &Step| step.of(Count::Launches) + step.of(Count::Products);
+    running.page.steps_since(before).iter().map(work).max().expect("a step")
 }
 
 /// What most steps ask in which so many callers are at once in the decoder.

@@ -10,10 +10,6 @@ use crate::{
 
 const TURING: Card = Card { capability: 75, memory: 4 << 30, width: 256 };
 
-async fn status(running: &Running) -> Value {
-    running.server.get_json("/models/status").await["models"]["m"].clone()
-}
-
 #[tokio::test]
 async fn a_request_that_finds_no_memory_fails_and_the_model_goes_on() {
     let running = Setup::new(&[HOPPER]).start();
@@ -25,7 +21,8 @@ async fn a_request_that_finds_no_memory_fails_and_the_model_goes_on() {
     assert_eq!(code, 507, "{body}");
     let message = body["error"]["message"].as_str().unwrap();
     assert!(message.contains("too little memory for this request"), "{message}");
-    assert_eq!(status(&running).await["status"], "ready");
+    assert!(message.contains("it needs about") && message.contains("are free"), "{message}");
+    assert_eq!(running.status().await["status"], "ready");
     running.page.memory(0, all);
     for _ in 0..9 {
         assert_eq!(running.ask().await.0, 200, "no slot was lost with it");
@@ -42,7 +39,7 @@ async fn a_lost_card_takes_its_models_out_and_readiness_follows() {
     let (code, body) = running.ask().await;
     assert_eq!(code, 500, "{body}");
     running.server.until_status_of("m", "failed").await;
-    let reason = status(&running).await["error"]["message"].as_str().unwrap().to_owned();
+    let reason = running.status().await["error"]["message"].as_str().unwrap().to_owned();
     assert!(reason.contains("cuda:0 is lost to this process (CUDA_ERROR_ILLEGAL_ADDRESS)"), "{reason}");
     assert_eq!(running.server.get("/health/ready").await.status(), 503);
     let live = running.server.get("/health/live").await;
@@ -86,7 +83,7 @@ async fn the_fastest_card_with_room_is_taken() {
     for (cards, place) in [([slow, HOPPER], "cuda:1"), ([slow, full], "cuda:0"), ([HOPPER, slow], "cuda:0")] {
         let running = Setup::new(&cards).env("SCONCE_MEMORY__RESERVE", "1KiB").start();
         running.load().await;
-        assert_eq!(status(&running).await["device"], place, "{cards:?}");
+        assert_eq!(running.status().await["device"], place, "{cards:?}");
     }
 }
 
@@ -100,7 +97,7 @@ async fn a_card_that_cannot_run_what_was_built_is_told_before_anything_is_fetche
     assert!(refused(any.builder).contains("CUDA_COMPUTE_CAP=75"));
     let both = Setup::new(&[TURING, HOPPER]).start();
     both.load().await;
-    assert_eq!(status(&both).await["device"], "cuda:1", "the other one is taken");
+    assert_eq!(both.status().await["device"], "cuda:1", "the other one is taken");
 }
 
 #[tokio::test]

@@ -8,3 +8,4 @@ mod counts;
 mod faults;
 mod page;
 mod server;
+mod switch;

@@ -20,10 +20,12 @@ const WIDTH: usize = MEMORY + DEVICES;
 /// Here nothing is computed, not even by our own kernels.
 const COMPUTE: usize = WIDTH + DEVICES;
 const LOSE_AFTER: usize = COMPUTE + 1;
-const HELD: usize = LOSE_AFTER + 1;
+const HOLD: usize = LOSE_AFTER + 1;
+const HELD: usize = HOLD + 1;
 const MOST: usize = HELD + DEVICES;
 const RESERVED: usize = MOST + DEVICES;
-const COUNTED: usize = RESERVED + DEVICES;
+const PINNED: usize = RESERVED + DEVICES;
+const COUNTED: usize = PINNED + 1;
 const STEPS_SO_FAR: usize = COUNTED + COUNTS;
 const STEP: usize = STEPS_SO_FAR + 1;
 const WORDS: usize = STEP + STEPS * (1 + COUNTS);
@@ -116,6 +118,11 @@ impl Page {
         self.write(LOSE_AFTER, launches);
     }
 
+    /// Until it is told otherwise whoever launches something waits.
+    pub fn hold(&self, wait: bool) {
+        self.write(HOLD, u64::from(wait));
+    }
+
     pub fn held(&self, device: usize) -> u64 {
         self.read(HELD + device)
     }
@@ -128,6 +135,11 @@ impl Page {
     /// At once so far.
     pub fn most(&self, device: usize) -> u64 {
         self.read(MOST + device)
+    }
+
+    /// Bytes of the host at once so far that devices may read by themselves.
+    pub fn pinned(&self) -> u64 {
+        self.read(PINNED)
     }
 
     pub fn count(&self, what: Count) -> u64 {

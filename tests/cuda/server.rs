@@ -37,7 +37,8 @@ pub struct Setup {
 pub struct Running {
     pub page: Page,
     pub server: Server,
-    _folder: TempDir,
+    /// Of the model's files.
+    pub folder: TempDir,
 }
 
 // === impl Setup ===
@@ -60,8 +61,14 @@ impl Setup {
         Self { builder: self.builder.env(name, value), ..self }
     }
 
+    /// The same model under another name.
+    pub fn and(self, name: &str) -> Self {
+        let source = format!("file:{}", self.folder.path().display());
+        self.env(&format!("SCONCE_MODELS__{}__SOURCE", name.to_uppercase()), &source)
+    }
+
     pub fn start(self) -> Running {
-        Running { server: self.builder.spawn(), page: self.page, _folder: self.folder }
+        Running { server: self.builder.spawn(), page: self.page, folder: self.folder }
     }
 }
 
@@ -69,15 +76,23 @@ impl Setup {
 
 impl Running {
     pub async fn load(&self) {
-        let answer = self.server.post_json("/download-models", &json!({"models": ["m"], "wait": 100})).await;
+        self.bring("m").await;
+    }
+
+    pub async fn bring(&self, model: &str) {
+        let answer = self.server.post_json("/download-models", &json!({"models": [model], "wait": 100})).await;
         assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
-        self.server.until_status_of("m", "ready").await;
+        self.server.until_status_of(model, "ready").await;
     }
 
     pub async fn unload(&self) {
         let answer = self.server.post_json("/models/m/unload", &json!({"wait": 100})).await;
         assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
         self.server.until_status_of("m", "not_loaded").await;
+    }
+
+    pub async fn status(&self) -> Value {
+        self.server.get_json("/models/status").await["models"]["m"].clone()
     }
 
     /// A window of sound, of which the model says as much as it can.

@@ -71,9 +71,13 @@ impl ComputeContext {
     }
 
     /// The same of weights, one part after the other. An accelerator that keeps them in the type of their file is sent them as
-    /// they lie there.
+    /// they lie there, and a GPU of NVIDIA's by a way on which nothing is ever there twice.
     pub fn weights(&self, parts: &[WeightData], shape: &[usize]) -> Result<Tensor> {
         let dtype = self.activations();
+        #[cfg(feature = "cuda")]
+        if let Some(tensor) = crate::gpu::upload(parts, dtype, shape, &self.device)? {
+            return Ok(tensor);
+        }
         if self.device.is_cpu() || parts.iter().any(|part| part.dtype() != dtype) {
             return self.tensor(parts.iter().flat_map(WeightData::to_vec).collect(), shape);
         }

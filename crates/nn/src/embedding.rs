@@ -39,6 +39,12 @@ impl Embedding {
         self.len() == 0
     }
 
+    /// The table, for a step.
+    #[cfg(feature = "cuda")]
+    pub fn tensor(&self) -> Result<&Tensor> {
+        self.table.tensors().map(|(table, _)| table)
+    }
+
     /// `[ids, width]`
     pub fn forward(&self, ids: &[u32]) -> Result<Tensor> {
         self.table.rows(ids)

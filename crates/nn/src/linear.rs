@@ -9,9 +9,7 @@ use half::{bf16, f16};
 #[cfg(target_arch = "x86_64")]
 use super::cpu::tiles::{self, TiledMatrix};
 #[cfg(feature = "cuda")]
-use super::gpu::{Residual, Step};
-#[cfg(feature = "cuda")]
-use super::norm::LayerNorm;
+use super::gpu::{NormWeights, Residual, Step};
 use super::{
     context::ComputeContext,
     cpu::{
@@ -219,10 +217,10 @@ impl Linear {
 
     /// In a step: what it makes of `input` is added to `x`, which is normed for the next layer.
     #[cfg(feature = "cuda")]
-    pub fn step(&self, step: &mut Step<'_>, input: &Tensor, x: &Residual, next: &LayerNorm) -> Result<()> {
+    pub fn step(&self, step: &mut Step<'_>, input: &Tensor, x: &Residual, next: NormWeights<'_>) -> Result<()> {
         let (weight, bias) = self.tensors()?;
         let sums = step.product(input, weight)?;
-        step.add_norm(&sums, bias, x, next.weights()?)
+        step.add_norm(&sums, bias, x, next)
     }
 
     fn plain(&self, x: &Tensor, weight: &Tensor, epilogue: Epilogue<'_>) -> Result<Tensor> {

@@ -71,6 +71,12 @@ impl Rope {
         Self { pairing, ..self }
     }
 
+    /// How fast each pair turns, for a step; only halves are turned there.
+    #[cfg(feature = "cuda")]
+    pub fn frequencies(&self) -> Option<&[f32]> {
+        (self.pairing == Pairing::Halves).then_some(self.frequencies.as_slice())
+    }
+
     /// For rows at these positions.
     pub fn at(&self, positions: &[u32]) -> Result<Rotation> {
         // The angle in f32, as in references: at high positions its rounding is what a model was trained with.

@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 
 #[cfg(feature = "cuda")]
-use crate::gpu::{Residual, Step};
+use crate::gpu::{NormWeights, Residual, Step};
 use crate::{
     linear::{Epilogue, Linear},
     norm::LayerNorm,
@@ -43,9 +43,14 @@ impl SelfAttention {
         })
     }
 
+    /// Queries, keys and values beside each other, `[rows, 3 * width]`.
+    pub fn project(&self, x: &Tensor) -> Result<Tensor> {
+        self.projections.forward(&self.norm.forward(x)?, Epilogue::None)
+    }
+
     /// Queries, keys and values, `[rows, width]` each.
     pub fn project_in(&self, x: &Tensor) -> Result<[Tensor; 3]> {
-        let all = self.projections.forward(&self.norm.forward(x)?, Epilogue::None)?;
+        let all = self.project(x)?;
         let width = all.dim(1)? / 3;
         let part = |at: usize| all.narrow(1, at * width, width);
         Ok([part(0)?, part(1)?, part(2)?])
@@ -54,15 +59,15 @@ impl SelfAttention {
     /// In a step: a position more for the caches of a group, and what is attended to there, added to `x`. `next`: the norm of
     /// the next layer.
     #[cfg(feature = "cuda")]
-    pub fn step(&self, step: &mut Step<'_>, group: usize, x: &Residual, next: &LayerNorm) -> Result<()> {
+    pub fn step(&self, step: &mut Step<'_>, group: usize, x: &Residual, next: NormWeights<'_>) -> Result<()> {
         let (weight, bias) = self.projections.tensors()?;
         let all = step.product(&x.normed, weight)?;
         let width = all.dim(1)? / 3;
         let part = |at: usize| all.narrow(1, at * width, width);
         let biases = (0..3).map(|at| bias.map(|bias| bias.narrow(0, at * width, width)).transpose());
         let biases = biases.collect::<Result<Vec<_>>>()?;
-        step.extend(group, [&part(1)?, &part(2)?], [biases[1].as_ref(), biases[2].as_ref()])?;
-        let attended = step.attend(group, &part(0)?, biases[0].as_ref(), 1)?;
+        step.extend(group, [&part(1)?, &part(2)?], [biases[1].as_ref(), biases[2].as_ref()], None)?;
+        let attended = step.attend(group, &part(0)?, biases[0].as_ref(), None, 1)?;
         self.out.step(step, &attended, x, next)
     }
 
@@ -92,7 +97,7 @@ impl Mlp {
 
     /// In a step: added to `x`. `next`: the norm of the next layer.
     #[cfg(feature = "cuda")]
-    pub fn step(&self, step: &mut Step<'_>, x: &Residual, next: &LayerNorm) -> Result<()> {
+    pub fn step(&self, step: &mut Step<'_>, x: &Residual, next: NormWeights<'_>) -> Result<()> {
         let (weight, bias) = self.up.tensors()?;
         let inner = step.product(&x.normed, weight)?;
         step.gelu(&inner, bias)?;

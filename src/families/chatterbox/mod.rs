@@ -110,6 +110,7 @@ impl Family for Chatterbox {
     fn dtypes(&self, device: DeviceId) -> &'static [Precision] {
         match device {
             DeviceId::Cpu => &[Precision::F32, Precision::F16, Precision::Bf16, Precision::Q8],
+            // One type is for all of it: in bf16 the vocoder's pitch, which adds up to phase, would be heard.
             DeviceId::Cuda(_) | DeviceId::Metal => &[Precision::F16, Precision::F32, Precision::Bf16],
         }
     }

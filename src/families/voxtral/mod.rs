@@ -87,7 +87,8 @@ impl Family for Voxtral {
     fn dtypes(&self, device: DeviceId) -> &'static [Precision] {
         match device {
             DeviceId::Cpu => &[Precision::F32, Precision::F16],
-            DeviceId::Cuda(_) | DeviceId::Metal => &[Precision::F16, Precision::F32, Precision::Bf16],
+            // As it is published, and as it was trained: nobody saw that f16 reaches as far as its numbers do.
+            DeviceId::Cuda(_) | DeviceId::Metal => &[Precision::Bf16, Precision::F16, Precision::F32],
         }
     }
 

@@ -78,6 +78,7 @@ impl Family for Whisper {
                 &[Precision::Q8, Precision::F32, Precision::F16, Precision::Bf16]
             }
             DeviceId::Cpu => &[Precision::F32, Precision::F16, Precision::Bf16, Precision::Q8],
+            // As it is published, and as it was trained: its numbers are within f16, and in bf16 its weights would be rounded.
             DeviceId::Cuda(_) | DeviceId::Metal => &[Precision::F16, Precision::F32, Precision::Bf16],
         }
     }

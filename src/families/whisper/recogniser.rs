@@ -23,7 +23,8 @@ use super::{
     words::Attention,
 };
 use crate::{
-    model::{Batch, Broken, Model, RequestError},
+    audio::Spectrum,
+    model::{Batch, Broken, Model},
     nn::{
         self,
         sampler::{Choice, Chooser, Pick},
@@ -70,21 +71,7 @@ impl Recogniser {
                 batch.park(rows.iter().map(Row::request));
                 continue;
             }
-            for at in 0..rows.len() {
-                // The last that were admitted may be wider than what is left.
-                let taken: usize = rows.iter().filter(|row| row.has_slots()).map(Row::width).sum();
-                if (rows[at].has_slots() || taken + rows[at].width() <= self.max_batch)
-                    && let Err(error) = self.prepare(&mut rows[at], batch)
-                {
-                    let broken = Broken(error.into());
-                    if !broken.is_out_of_memory() {
-                        return Err(broken);
-                    }
-                    // What it takes to listen was too much; those who are heard already go on.
-                    let others = rows.len() - 1;
-                    rows[at].give_up(RequestError::no_memory(others));
-                }
-            }
+            self.listen(&mut rows, batch)?;
             self.remove_done(&mut rows);
             self.step(&mut rows).map_err(|error| Broken(error.into()))?;
             batch.step();
@@ -98,27 +85,94 @@ impl Recogniser {
         }
     }
 
-    /// What a request needs for itself alone, until it can take a step together with the others.
-    fn prepare(&mut self, row: &mut Row, batch: &mut Batch<'_, Transcribe>) -> Result<()> {
-        while !row.waits() && !row.is_over() {
-            match row.next_step() {
-                NextStep::Encode { seek, .. } if row.pass_wordless(seek, self.decoding.window) => {}
-                NextStep::Encode { .. } if !row.look(&self.spectra, self.decoding.window) => return Ok(()),
-                NextStep::Encode { seek, frames } => self.encode(row, seek, frames)?,
-                NextStep::Align(tokens) => self.align(row, &tokens)?,
-                NextStep::Decode(_) | NextStep::Done => return Ok(()),
+    /// Gets each request to where it can take a step together with the others. What they hear next is encoded together.
+    fn listen(&mut self, rows: &mut [Row], batch: &mut Batch<'_, Transcribe>) -> std::result::Result<(), Broken> {
+        let mut windows: Vec<(usize, Spectrum)> = Vec::new();
+        for at in 0..rows.len() {
+            // The last that were admitted may be wider than what is left.
+            let listens = |other: usize| windows.iter().any(|(row, _)| *row == other);
+            let taken = rows.iter().enumerate().filter(|(other, row)| row.has_slots() || listens(*other));
+            let taken: usize = taken.map(|(_, row)| row.width()).sum();
+            if rows[at].has_slots() || taken + rows[at].width() <= self.max_batch {
+                match self.prepare(&mut rows[at], batch) {
+                    Ok(window) => windows.extend(window.map(|window| (at, window))),
+                    Err(error) => self.give_up(rows, at, Broken(error.into()), batch)?,
+                }
             }
-            batch.step();
+        }
+        windows.sort_by_key(|(_, window)| window.frames());
+        for alike in windows.chunk_by(|(_, one), (_, other)| one.frames() == other.frames()) {
+            for some in alike.chunks(self.net.windows()) {
+                self.hear(rows, some, batch)?;
+            }
         }
         Ok(())
     }
 
-    fn encode(&mut self, row: &mut Row, seek: usize, frames: usize) -> Result<()> {
-        let mel = row.window(&self.spectra, seek, frames);
-        for features in self.net.encode(&[mel.values()])? {
-            row.open(&mut self.slots, |slots| self.net.open(slots, &features))?;
+    /// What a request needs for itself alone, until it can take a step together with the others: the window that it is to hear
+    /// before, if there is one.
+    fn prepare(&mut self, row: &mut Row, batch: &mut Batch<'_, Transcribe>) -> Result<Option<Spectrum>> {
+        while !row.waits() && !row.is_over() {
+            match row.next_step() {
+                NextStep::Encode { seek, .. } if row.pass_wordless(seek, self.decoding.window) => {}
+                NextStep::Encode { .. } if !row.look(&self.spectra, self.decoding.window) => return Ok(None),
+                NextStep::Encode { seek, frames } => return Ok(Some(row.window(&self.spectra, seek, frames))),
+                NextStep::Align(tokens) => self.align(row, &tokens)?,
+                NextStep::Decode(_) | NextStep::Done => return Ok(None),
+            }
+            batch.step();
         }
-        row.transcription.encoded();
+        Ok(None)
+    }
+
+    /// Encodes windows at once, or, where there is too little memory for that, each alone; whoever is too much alone is given up,
+    /// and those who are heard already go on.
+    fn hear(
+        &mut self,
+        rows: &mut [Row],
+        windows: &[(usize, Spectrum)],
+        batch: &mut Batch<'_, Transcribe>,
+    ) -> std::result::Result<(), Broken> {
+        if let Err(error) = self.encode(rows, windows) {
+            let broken = Broken(error.into());
+            match windows {
+                [(at, _)] => self.give_up(rows, *at, broken, batch)?,
+                all if broken.is_out_of_memory() => all.chunks(1).try_for_each(|one| self.hear(rows, one, batch))?,
+                _ => return Err(broken),
+            }
+        }
+        batch.step();
+        Ok(())
+    }
+
+    /// Where what a request needs was more memory than there is, those who are heard already go on.
+    fn give_up(
+        &self,
+        rows: &mut [Row],
+        at: usize,
+        broken: Broken,
+        batch: &Batch<'_, Transcribe>,
+    ) -> std::result::Result<(), Broken> {
+        if !broken.is_out_of_memory() {
+            return Err(broken);
+        }
+        let others = rows.len() - 1;
+        rows[at].give_up(batch.no_memory(others, self.net.listening_bytes()));
+        Ok(())
+    }
+
+    /// Of those among them that nobody has heard yet.
+    fn encode(&mut self, rows: &mut [Row], windows: &[(usize, Spectrum)]) -> Result<()> {
+        let unheard = |(at, _): &&(usize, Spectrum)| matches!(rows[*at].next_step(), NextStep::Encode { .. });
+        let windows: Vec<_> = windows.iter().filter(unheard).collect();
+        let mels: Vec<_> = windows.iter().map(|(_, window)| window.values()).collect();
+        if mels.is_empty() {
+            return Ok(());
+        }
+        for ((at, _), features) in windows.into_iter().zip(self.net.encode(&mels)?) {
+            rows[*at].open(&mut self.slots, |slots| self.net.open(slots, &features))?;
+            rows[*at].transcription.encoded();
+        }
         Ok(())
     }
 

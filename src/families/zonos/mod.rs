@@ -106,6 +106,7 @@ impl Family for Zonos {
     fn dtypes(&self, device: DeviceId) -> &'static [Precision] {
         match device {
             DeviceId::Cpu => &[Precision::F32, Precision::F16, Precision::Bf16, Precision::Q8],
+            // One type is for all of it: in bf16 the codec's small errors would be heard.
             DeviceId::Cuda(_) | DeviceId::Metal => &[Precision::F16, Precision::F32, Precision::Bf16],
         }
     }

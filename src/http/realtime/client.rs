@@ -65,7 +65,7 @@ pub(super) enum DescribedEvent {
     CreateItem { event_id: Option<String>, item: Message },
     /// What was created since the response before is spoken, or what is given here.
     #[serde(rename = "response.create")]
-    CreateResponse { event_id: Option<String>, response: Option<ResponseRequest> },
+    CreateResponse { event_id: Option<String>, response: Option<Box<ResponseRequest>> },
     /// Nothing more is said.
     #[serde(rename = "response.cancel")]
     CancelResponse { event_id: Option<String>, response_id: Option<String> },

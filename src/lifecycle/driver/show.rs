@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use crate::{
     lifecycle::{
-        Facts, Fetched, LoadMode, ModelStatus, OnDisk, Snapshot,
+        Facts, Fetched, LoadMode, ModelStatus, OnDisk, Snapshot, Tier,
         clock::now,
         loaded_model::LoadedModel,
         machine::{Machine, Stock, UpdateView, View, ViewError},
@@ -41,6 +41,7 @@ fn status<E, F>(
     ModelStatus {
         name: view.spec.name.clone(),
         status: view.status,
+        tier: tier(view.resource.is_some(), view.warm, here.is_some()),
         fetched: here.is_some(),
         pinned: view.spec.pinned,
         preload: view.spec.preload,
@@ -57,6 +58,7 @@ fn status<E, F>(
         residency: facts.and_then(|facts| facts.residency),
         footprint_bytes: view.stock.map(Stock::bytes),
         resident_bytes: facts.and_then(Facts::held),
+        warm_bytes: view.stock.filter(|_| view.warm).map(|stock| stock.size),
         freed_bytes: view.freed,
         load: facts.map(|facts| facts.load),
         warm: facts.map(|facts| facts.warm),
@@ -68,6 +70,14 @@ fn status<E, F>(
         expected_at: view.expected_in.and_then(|wait| now.checked_add(wait)),
         outside: facts.and_then(|facts| facts.outside.clone()),
         pulse: facts.map(|facts| facts.pulse.clone()),
+    }
+}
+
+fn tier(loaded: bool, warm: bool, here: bool) -> Option<Tier> {
+    match (loaded, warm, here) {
+        (true, ..) => Some(Tier::Device),
+        (false, true, _) => Some(Tier::Host),
+        (false, false, here) => here.then_some(Tier::Disk),
     }
 }
 

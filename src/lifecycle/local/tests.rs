@@ -9,7 +9,9 @@ use tokio::sync::Notify;
 use super::*;
 use crate::{
     audio::Pcm,
-    lifecycle::{AcquireOptions, Budget, Config, Lifecycle, LoadMode, Metrics, OnPreloadFailure, Status, Unavailable},
+    lifecycle::{
+        AcquireOptions, Budget, Config, Lifecycle, LoadMode, Metrics, OnPreloadFailure, Status, Tier, Unavailable,
+    },
     model::{
         Backing, Batch, Broken, DTypeChoice, DeviceChoice, DeviceId, LoadError, Model, PlacementOverrides, Preset,
         ReferenceCacheConfig, Request, RequestError, request,
@@ -134,7 +136,8 @@ fn server_on(devices: Arc<dyn Devices>, specs: Vec<ModelSpec>) -> (Lifecycle, Te
         max_waiters: 100,
         mode: LoadMode::OnDemand,
         max_resident: None,
-        memory_budget: Budget::default(),
+        memory_budget: Budget { each: None, of: [("cuda:0".to_owned(), 4)].into() },
+        memory_warm: 1 << 20,
         idle_ttl: None,
         room_patience: Duration::from_secs(1),
         retry_base: Duration::from_millis(10),
@@ -271,6 +274,51 @@ async fn a_device_that_takes_its_time_holds_no_other_model_up() {
     assert!(say(&lifecycle, "other", "").await.is_ok());
     open.send(()).unwrap();
     assert!(waiting.await.unwrap());
+}
+
+/// A machine with an accelerator that has room for one model, and so many free bytes of main memory.
+struct Narrow {
+    free: u64,
+}
+
+impl Devices for Narrow {
+    fn accelerators(&self) -> Vec<DeviceId> {
+        vec![DeviceId::Cuda(0)]
+    }
+
+    fn open(&self, _device: DeviceId) -> Result<Device, PlacementError> {
+        Ok(Device::Cpu)
+    }
+
+    fn memory(&self, device: DeviceId) -> Option<DeviceMemory> {
+        Some(DeviceMemory { free: if device.is_accelerator() { 4 } else { self.free }, total: 1 << 30 })
+    }
+}
+
+/// Says what each load reads: nothing, once what is on the disk is another model's.
+#[tokio::test]
+async fn a_model_that_made_room_comes_back_without_its_files() {
+    let overrides =
+        PlacementOverrides { device: Some(DeviceChoice::Only(DeviceId::Cuda(0))), ..PlacementOverrides::default() };
+    let tier = |lifecycle: &Lifecycle| lifecycle.snapshot().models[0].tier;
+    for (free, held) in [(1 << 20, Tier::Host), (20, Tier::Disk)] {
+        let (folder, other) = (parrot(), parrot());
+        let on_card =
+            |name: &str, folder: &TempDir| ModelSpec { overrides: overrides.clone(), ..spec(name, folder.path()) };
+        let specs = vec![on_card("a", &folder), on_card("b", &other)];
+        let (lifecycle, _cache) = server_on(Arc::new(Narrow { free }), specs);
+        assert!(say(&lifecycle, "a", "").await.is_ok());
+        assert_eq!(tier(&lifecycle), Some(Tier::Device));
+        assert!(say(&lifecycle, "b", "").await.is_ok());
+        if held == Tier::Host {
+            lifecycle.watch().wait_for(|snapshot| snapshot.models[0].tier == Some(held)).await.unwrap();
+        }
+        assert_eq!(tier(&lifecycle), Some(held));
+        std::fs::remove_file(folder.path().join("weights")).unwrap();
+        std::fs::remove_file(folder.path().join("config.json")).unwrap();
+        let back = lifecycle.acquire(&ModelName::known("a"), AcquireOptions::within(PATIENCE)).await;
+        assert_eq!(back.is_ok(), held == Tier::Host, "{free} bytes were free");
+    }
 }
 
 #[tokio::test]

@@ -26,6 +26,16 @@ pub enum Effect<R: Resource, F> {
         files: F,
         residency: Residency,
     },
+    /// To be held in host memory; `Event::Warmed` follows.
+    Warm {
+        version: VersionId,
+        spec: Arc<ModelSpec>,
+        files: F,
+    },
+    /// To be dropped, which takes its time: they were held.
+    Cool {
+        files: F,
+    },
     /// To be dropped; `Event::Ended` follows.
     Unload {
         resource: R,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Attempt, Rules, Waiter};
+use super::{Attempt, Rules, VersionId, Waiter};
 use crate::{
     lifecycle::{Budget, Ended, Failure, Footprint, ModelSpec, Progress},
     model::Residency,
@@ -52,6 +52,11 @@ pub enum Event<R, F> {
         end: Ended,
         jitter: f64,
     },
+    /// The files of a version are held in host memory, or could not be.
+    Warmed {
+        version: VersionId,
+        files: Option<F>,
+    },
     /// Some lease ended.
     Released,
     /// A deadline passed.
@@ -66,6 +71,8 @@ pub enum Event<R, F> {
 #[derive(Clone, Debug)]
 pub struct Stock<F> {
     pub files: F,
+    /// Bytes of them.
+    pub size: u64,
     pub footprint: Footprint,
     /// How its parts are to share the device under the limits of its last load.
     pub residency: Residency,

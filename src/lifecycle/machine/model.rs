@@ -335,6 +335,7 @@ impl<R: Resource, F: Clone> Model<R, F> {
             progress: shown.loading_progress(),
             stock: self.current.stock(),
             resource: self.current.resource(),
+            warm: self.current.is_warm(),
             idle_since: self.current.idle_since(),
             expires_at: self.current.idle_deadline(rules),
             waiting: waiting.count(),

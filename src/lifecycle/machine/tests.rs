@@ -7,4 +7,5 @@ mod random;
 mod sentences;
 mod switches;
 mod updates;
+mod warmth;
 mod world;

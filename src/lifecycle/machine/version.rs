@@ -14,7 +14,7 @@ use std::{
 use self::phase::{Phase, Refusal, Usage};
 use super::{
     Answer, Attempt, Context, Effect, Note, Reason, Resource, Rules, Stock, VersionId, ViewError, WaitCondition,
-    Waiter, queue_estimate::QueueEstimate, waiter::TargetState,
+    Waiter, queue_estimate::QueueEstimate, waiter::TargetState, warmth::Warmth,
 };
 use crate::{
     lifecycle::{Cause, Ended, Failure, KeepAlive, ModelSpec, Obstacle, Progress, Unavailable},
@@ -37,6 +37,7 @@ pub(super) struct ModelVersion<R, F> {
     pace: Pace,
     /// Bytes that came back when it was last unloaded.
     freed: Option<u64>,
+    pub(super) warmth: Warmth<F>,
 }
 
 /// What it is to its model.
@@ -78,8 +79,8 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
     pub fn new(id: VersionId, spec: Arc<ModelSpec>, role: Role, preloads: bool) -> Self {
         let preload = if preloads && spec.preload { Preload::Pending { failed: None } } else { Preload::No };
         let phase = Phase::Absent { stock: None };
-        let pace = Pace::default();
-        Self { id, spec, role, phase, failures: 0, preload, reload: None, keep_alive: None, pace, freed: None }
+        let (pace, warmth) = (Pace::default(), Warmth::Cold);
+        Self { id, spec, role, phase, failures: 0, preload, reload: None, keep_alive: None, pace, freed: None, warmth }
     }
 
     pub fn preload(&mut self, cx: &mut Context<'_, R, F>) {
@@ -96,6 +97,9 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
         }
         if matches!(waiter.condition, WaitCondition::Lease { .. }) {
             self.pace.asked(cx.now);
+        }
+        if waiter.condition == WaitCondition::Unloaded {
+            self.cool(cx);
         }
         if let Some(answer) = self.at_once(&waiter, cx.now, explicit) {
             return cx.answer(&waiter, answer);
@@ -229,6 +233,7 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
     /// It has no place any more: it goes as soon as it can. Its waiters must have been taken from it.
     pub fn retire(&mut self, cx: &mut Context<'_, R, F>, reason: Reason) {
         self.role = Role::Former(reason);
+        self.cool(cx);
         self.preload = Preload::No;
         match self.take() {
             Phase::Downloading { attempt, .. } => cx.out.push(Effect::CancelFetch { attempt }),

@@ -13,6 +13,8 @@ pub struct View<'a, R, F> {
     pub progress: Option<Progress>,
     pub stock: Option<&'a Stock<F>>,
     pub resource: Option<&'a R>,
+    /// Its files are held in host memory.
+    pub warm: bool,
     pub idle_since: Option<Instant>,
     /// When it goes, if nobody asks for it.
     pub expires_at: Option<Instant>,

@@ -6,7 +6,7 @@ use super::*;
 
 fn limits(max_resident: Option<usize>, budget: Option<u64>) -> Limits {
     let budget = Budget { each: budget, ..Budget::default() };
-    Limits { max_resident, budget, room_patience: Duration::from_secs(10) }
+    Limits { max_resident, budget, warm: 0, room_patience: Duration::from_secs(10) }
 }
 
 /// In memory for long.

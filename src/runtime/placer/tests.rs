@@ -10,7 +10,7 @@ use crate::{
 const CUDA0: DeviceId = DeviceId::Cuda(0);
 const CUDA1: DeviceId = DeviceId::Cuda(1);
 
-/// Accelerators with so much free memory, and how often one was opened. The second is the faster one.
+/// Accelerators with so much free memory, and how often one was opened. The second is the faster one, and has no bf16.
 #[derive(Default)]
 struct Fake(Mutex<Vec<(DeviceId, u64)>>, Mutex<BTreeMap<DeviceId, usize>>);
 
@@ -25,6 +25,10 @@ impl Devices for Fake {
     fn check(&self, device: DeviceId) -> Result<(), PlacementError> {
         let unfit = || PlacementError::Unfit { device, reason: "it is too old".to_owned() };
         if device == TOO_OLD { Err(unfit()) } else { Ok(()) }
+    }
+
+    fn has_bf16(&self, device: DeviceId) -> bool {
+        device != CUDA1
     }
 
     fn speed(&self, device: DeviceId) -> u64 {
@@ -200,38 +204,60 @@ fn a_model_may_have_a_type_and_a_batch_of_its_own() {
 /// Computes in f32 and bf16 on the CPU, and in f16 elsewhere.
 pub(in crate::runtime) struct Narrow;
 
-impl Family for Narrow {
-    fn name(&self) -> &'static str {
-        "narrow"
-    }
+/// Its models are published in bf16.
+struct Published;
 
-    fn tasks(&self) -> &'static [TaskKind] {
-        &[]
-    }
+/// A family of no models.
+macro_rules! family {
+    ($family:ident, $name:literal, $accelerator:expr) => {
+        impl Family for $family {
+            fn name(&self) -> &'static str {
+                $name
+            }
 
-    fn dtypes(&self, device: DeviceId) -> &'static [Precision] {
-        if device.is_accelerator() { &[Precision::F16] } else { &[Precision::F32, Precision::Bf16] }
-    }
+            fn tasks(&self) -> &'static [TaskKind] {
+                &[]
+            }
 
-    fn presets(&self) -> &'static [Preset] {
-        &[]
-    }
+            fn dtypes(&self, device: DeviceId) -> &'static [Precision] {
+                if device.is_accelerator() { $accelerator } else { &[Precision::F32, Precision::Bf16] }
+            }
 
-    fn recognises(&self, _config: &serde_json::Value) -> bool {
-        false
-    }
+            fn presets(&self) -> &'static [Preset] {
+                &[]
+            }
 
-    fn files(&self, _part: &str, _listing: &[String]) -> Result<Vec<String>, LoadError> {
-        Ok(Vec::new())
-    }
+            fn recognises(&self, _config: &serde_json::Value) -> bool {
+                false
+            }
 
-    fn footprint(&self, _files: &ModelFiles, _place: &Placement) -> Result<u64, LoadError> {
-        Ok(0)
-    }
+            fn files(&self, _part: &str, _listing: &[String]) -> Result<Vec<String>, LoadError> {
+                Ok(Vec::new())
+            }
 
-    fn load(&self, _files: &ModelFiles, _place: &Placement) -> Result<Box<dyn Model>, LoadError> {
-        Err(LoadError::Unsupported("it is none".to_owned()))
-    }
+            fn footprint(&self, _files: &ModelFiles, _place: &Placement) -> Result<u64, LoadError> {
+                Ok(0)
+            }
+
+            fn load(&self, _files: &ModelFiles, _place: &Placement) -> Result<Box<dyn Model>, LoadError> {
+                Err(LoadError::Unsupported("it is none".to_owned()))
+            }
+        }
+    };
+}
+
+family!(Narrow, "narrow", &[Precision::F16]);
+family!(Published, "published", &[Precision::Bf16, Precision::F16, Precision::F32]);
+
+#[test]
+fn what_is_usually_in_bf16_is_in_the_next_type_where_there_is_none() {
+    let placer = placer(&config(), &[(CUDA0, 800), (CUDA1, 800)]).unwrap();
+    let place = |device| placer.place(&name("a"), &Published, &only(device), None).unwrap().placement.dtype;
+    assert_eq!((place(CUDA0), place(CUDA1)), (Precision::Bf16, Precision::F16));
+    let wish = |device| PlacementOverrides { dtype: Some(DTypeChoice::Bf16), ..only(device) };
+    assert_eq!(placer.check_dtype(&Published, &wish(CUDA0)), Ok(()));
+    let error = placer.check_dtype(&Published, &wish(CUDA1)).unwrap_err();
+    assert!(error.to_string().contains("published computes in f16, f32 on cuda:1"), "{error}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ impl Devices for Failing {
     }
 
     fn memory(&self, _device: DeviceId) -> Option<DeviceMemory> {
-        None
+        Some(DeviceMemory { free: 7, total: 100 })
     }
 
     fn lost(&self, _device: DeviceId) -> Option<String> {
@@ -98,6 +98,7 @@ fn a_request_that_finds_no_memory_alone_will_find_none_again() {
     let (executor, _events) = Place::new().start(Breaking { errors: vec![NO_MEMORY], recovers: true, together: 1 });
     let error = answer(ask(&executor)).unwrap_err();
     assert_eq!((error.kind(), error.retry_after()), (Kind::WontFit, None), "{error}");
+    assert!(error.to_string().contains("(7 bytes are free)"), "{error}");
     assert!(answer(ask(&executor)).is_ok(), "the model goes on");
 }
 
@@ -123,6 +124,22 @@ fn no_memory_ends_a_model_that_cannot_recover_and_counts_as_no_failure_of_one_th
     let (executor, events) = Place::new().start(Breaking { errors: vec![NO_MEMORY], recovers: false, together: 1 });
     assert_eq!(answer(ask(&executor)).unwrap_err(), RequestError::Broken);
     assert!(matches!(events.recv_timeout(SOON), Ok(Event::Ended { died: Some(_), .. })));
+}
+
+#[test]
+fn a_model_that_finds_no_memory_says_what_it_needs_and_what_there_is() {
+    let place = Place::new();
+    let scale = Scale::new(place.device.clone());
+    let there = Setup { device: DeviceId::Cuda(0), scale, ..setup() };
+    let load = || Err(LoadError::Device(candle_core::Error::msg(NO_MEMORY)));
+    let (_executor, events, _) = set_up(there.clone(), load);
+    let Ok(Event::Failed(error)) = events.recv_timeout(SOON) else { panic!("it was loaded") };
+    let said = "cuda:0 has too little memory for it (it needs about 90 bytes, and 7 are free)";
+    assert_eq!((error.to_string().as_str(), error.kind(), error.permanent()), (said, Kind::Unavailable, false));
+    let load = || Err(LoadError::Device(candle_core::Error::msg("CUDA_ERROR_UNKNOWN")));
+    let (_executor, events, _) = set_up(there, load);
+    let Ok(Event::Failed(error)) = events.recv_timeout(SOON) else { panic!("it was loaded") };
+    assert_eq!(error.to_string(), "the device failed: CUDA_ERROR_UNKNOWN");
 }
 
 #[test]

@@ -49,6 +49,7 @@ void count(enum count what, uint64_t times)
 
 int launched(enum count what)
 {
+    while (__atomic_load_n(&page->hold, __ATOMIC_ACQUIRE)) usleep(1000);
     pthread_mutex_lock(&lock);
     add(what, 1);
     int works = what == LAUNCHES || what == PRODUCTS;
@@ -169,6 +170,32 @@ static int release(void *at)
     pthread_mutex_lock(&lock);
     add(FREES, 1);
     page->held[header->device] -= header->bytes;
+    pthread_mutex_unlock(&lock);
+    free(header);
+    return alive();
+}
+
+// Page-locked memory of the host.
+static uint64_t pinned;
+
+int cuMemHostAlloc(void **at, size_t bytes, unsigned flags)
+{
+    struct header *header = alive() ? NULL : calloc(1, bytes + HEADER);
+    if (!header) return lost ? alive() : OUT_OF_MEMORY;
+    header->bytes = bytes;
+    *at = (char *)header + HEADER;
+    pthread_mutex_lock(&lock);
+    pinned += bytes;
+    if (pinned > page->pinned) page->pinned = pinned;
+    pthread_mutex_unlock(&lock);
+    return OK;
+}
+
+int cuMemFreeHost(void *at)
+{
+    struct header *header = (struct header *)((char *)at - HEADER);
+    pthread_mutex_lock(&lock);
+    pinned -= header->bytes;
     pthread_mutex_unlock(&lock);
     free(header);
     return alive();
@@ -314,6 +341,7 @@ int cuStreamSynchronize(void *stream) { count(SYNCS, 1); return is_captured(stre
 int cuStreamWaitEvent(void *stream, void *event, unsigned flags) { count(EVENTS, 1); return alive(); }
 int cuEventCreate(void **event, unsigned flags) { count(EVENTS, 1); *event = (void *)0x5000; return alive(); }
 int cuEventDestroy_v2(void *event) { return OK; }
+int cuEventSynchronize(void *event) { return alive(); }
 int cuEventRecord(void *event, void *stream) { count(EVENTS, 1); return alive(); }
 
 // === errors ===

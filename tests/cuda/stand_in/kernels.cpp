@@ -120,7 +120,7 @@ template <typename... Arguments, void (*kernel)(Arguments...)> struct Unpacked<k
 #define OF(name) {#name, Unpacked<name>::bind}
 #define NAMED(name) OF(name##_f32), OF(name##_f16), OF(name##_bf16)
 static const std::map<std::string, std::function<void()> (*)(void **)> KERNELS_BY_NAME = {
-    NAMED(attend), NAMED(attend_step), NAMED(extend), NAMED(extend_step), NAMED(finish), NAMED(add_norm), NAMED(embed),
+    NAMED(attend), NAMED(attend_step), NAMED(extend), NAMED(extend_step), NAMED(finish), NAMED(gate), NAMED(add_norm), NAMED(embed),
     NAMED(choose),
 };
 

@@ -42,10 +42,12 @@ struct page {
     uint64_t width[DEVICES];       // of the way to its memory, in bits: how fast it is
     uint64_t compute;              // whether our own kernels are run, which takes its time
     uint64_t lose_after;           // launches from now on until the context is lost; 0: never
+    uint64_t hold;                 // as long as it is not 0 whoever launches something waits
     // Written by it.
     uint64_t held[DEVICES];        // bytes
     uint64_t most[DEVICES];        // bytes, at once
     uint64_t reserved[DEVICES];    // bytes that the process has of it, in use or kept for later
+    uint64_t pinned;               // bytes of the host that devices may read by themselves, at most
     uint64_t counts[COUNTS];
     uint64_t steps;                // so far; the last STEPS are kept
     struct step step[STEPS];

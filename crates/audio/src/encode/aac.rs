@@ -4,10 +4,7 @@
 
 use syom::{AacError, EncodeContainer, EncodeOptions};
 
-use super::{
-    AudioFormat, EncodeError,
-    codec::{Codec, bit_rate},
-};
+use super::{AudioFormat, EncodeError, bit_rate::bit_rate, codec::Codec};
 
 pub(super) struct Aac {
     encoder: syom::Encoder,

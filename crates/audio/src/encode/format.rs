@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::codec::bit_rate;
+use super::bit_rate::bit_rate;
 use crate::UnusableRate;
 
 /// A format that sound is given out in.

@@ -7,6 +7,7 @@
 //! `docs/AUDIO.md` says for each format which library makes it, at which rates, with which delay and loss.
 
 mod aac;
+mod bit_rate;
 mod codec;
 mod flac;
 mod format;

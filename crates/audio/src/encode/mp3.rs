@@ -11,10 +11,7 @@ use rusty_mp3::{
     header::FrameHeader,
 };
 
-use super::{
-    AudioFormat, EncodeError,
-    codec::{Codec, bit_rate},
-};
+use super::{AudioFormat, EncodeError, bit_rate::bit_rate, codec::Codec};
 
 /// A file begins with a tag (Xing, LAME) that says how much of the sound is run-up and padding, so that players leave
 /// them out. A stream cannot: a tag without the number of frames makes some players take the stream for empty.

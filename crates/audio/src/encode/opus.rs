@@ -6,10 +6,7 @@ use std::ptr::NonNull;
 use ogg::writing::{PacketWriteEndInfo, PacketWriter};
 use unsafe_libopus::{OPUS_APPLICATION_AUDIO, OPUS_GET_LOOKAHEAD_REQUEST, OPUS_OK, OPUS_SET_BITRATE_REQUEST};
 
-use super::{
-    AudioFormat, EncodeError,
-    codec::{Codec, bit_rate},
-};
+use super::{AudioFormat, EncodeError, bit_rate::bit_rate, codec::Codec};
 
 /// Positions in the file count samples at this rate, in hertz, whatever the rate of the sound.
 const CLOCK: u32 = 48_000;

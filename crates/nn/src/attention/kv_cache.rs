@@ -103,6 +103,18 @@ pub(super) enum Store {
 // === impl KvCache ===
 
 impl KvCache {
+    /// The same of one that has room for a position.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn row_with_room(&self) -> Option<gpu::CacheRow<'_>> {
+        self.row().filter(|_| self.len < self.shape.capacity)
+    }
+
+    /// A step of an accelerator wrote a position more.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn stepped(&mut self) {
+        self.len += 1;
+    }
+
     /// As a kernel of an accelerator takes it; `None`: it is none of an accelerator's.
     #[cfg(feature = "cuda")]
     pub(super) fn row(&self) -> Option<gpu::CacheRow<'_>> {

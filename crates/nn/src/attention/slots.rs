@@ -187,7 +187,7 @@ impl Slots {
         let Some(table) = self.table(rows)? else { return Ok(None) };
         let out = self.steps.run(weights, &self.context.device, &table, ask)?;
         for (slot, _) in rows {
-            self.slots[slot.0].self_attention.iter_mut().for_each(|cache| cache.len += 1);
+            self.slots[slot.0].self_attention.iter_mut().for_each(KvCache::stepped);
         }
         Ok(Some(out))
     }

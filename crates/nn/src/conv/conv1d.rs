@@ -115,7 +115,9 @@ impl Conv1d {
             candle_core::bail!("{:?} was given {frames} frames of {depth}", self.config)
         };
         match &self.form {
-            Form::Tensors { weight, bias } => epilogue.apply(self.plain(x, weight, bias.as_ref())?),
+            Form::Tensors { weight, bias } => {
+                epilogue.apply(self.plain(&x.unsqueeze(0)?, weight, bias.as_ref())?.squeeze(0)?)
+            }
             Form::Kernels(taps) => {
                 let made = epilogue
                     .with_addend(|add| with_rows(x, |x| taps.convolve(self.config.rows(x, out), epilogue, add)))??;
@@ -124,10 +126,23 @@ impl Conv1d {
         }
     }
 
+    /// The same of several sequences that are equally long, `[sequences, frames, depth]` → `[sequences, out, columns]`.
+    pub fn forward_each(&self, x: &Tensor, epilogue: Epilogue<'_>) -> Result<Tensor> {
+        match (&self.form, epilogue) {
+            (Form::Tensors { weight, bias }, epilogue) => epilogue.apply(self.plain(x, weight, bias.as_ref())?),
+            (Form::Kernels(_), Epilogue::Add(_)) => candle_core::bail!("nothing is added to several sequences"),
+            (Form::Kernels(_), epilogue) => {
+                let each = (0..x.dim(0)?).map(|at| self.forward(&x.get(at)?, epilogue));
+                Tensor::stack(&each.collect::<Result<Vec<_>>>()?, 0)
+            }
+        }
+    }
+
+    /// `[sequences, frames, depth]` → `[sequences, out, columns]`
     fn plain(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
         let Conv1dConfig { stride, dilation, padding: (before, after), .. } = self.config;
-        let x = x.pad_with_zeros(0, before, after)?.t()?.unsqueeze(0)?.contiguous()?;
-        let sums = x.conv1d(weight, 0, stride, dilation, 1)?.squeeze(0)?.t()?;
+        let x = x.pad_with_zeros(1, before, after)?.transpose(1, 2)?.contiguous()?;
+        let sums = x.conv1d(weight, 0, stride, dilation, 1)?.transpose(1, 2)?;
         match bias {
             Some(bias) => sums.broadcast_add(bias),
             None => sums.contiguous(),

@@ -4,9 +4,11 @@
 //! A decoder's step of one token for every row is made of these alone ([`Step`]), and repeated as a graph ([`Steps`]).
 
 mod decode;
+mod memory;
 mod number;
 mod product;
 mod sample;
+mod staging;
 mod step;
 mod steps;
 mod table;
@@ -16,6 +18,7 @@ mod tests;
 pub(crate) use decode::{CacheRow, CacheSizes, attend, extend, finish};
 pub(crate) use number::to_host;
 pub(crate) use sample::Workspace;
+pub(crate) use staging::upload;
 pub use step::{NormWeights, Residual, Step};
 pub(crate) use steps::Steps;
 pub(crate) use table::StepTable;

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use candle_core::{
-    CudaDevice, CudaStorage, DType, Result, Storage, Tensor,
+    CudaDevice, DType, Result, Tensor,
     cuda_backend::{
         WrapErr,
         cudarc::driver::{CudaFunction, CudaStream, LaunchConfig, PushKernelArg},
     },
-    op::BackpropOp,
 };
 
 use super::{
-    decode::{MODULE, THREADS, compiled},
-    number::{Number, address, kernel_of, with_type},
+    decode::{CacheSizes, MODULE, THREADS, compiled},
+    memory::Memory,
+    number::{address, kernel_of},
     product::Products,
     table::CacheGroup,
 };
@@ -31,19 +31,6 @@ pub struct Step<'a> {
     pub(super) rows: usize,
     /// Memory of this and all other steps, each for as many rows as there may be.
     pub(super) memory: &'a mut Memory,
-}
-
-/// Tensors in the order in which a step asks for them.
-#[derive(Debug)]
-pub(super) struct Memory {
-    device: CudaDevice,
-    /// Rows of each.
-    rows: usize,
-    tensors: Vec<Tensor>,
-    /// Of these.
-    used: usize,
-    /// So many are kept when a layer begins.
-    kept: usize,
 }
 
 /// What goes past the layers of a decoder, and what the next of them takes of it: `[rows, width]` each.
@@ -64,24 +51,27 @@ pub struct NormWeights<'a> {
 // === impl Step ===
 
 impl Step<'_> {
-    /// The tokens of the rows by `tokens [vocabulary, width]`, scaled, with their positions by `positions [positions, width]`.
+    /// The tokens of the rows by `tokens [vocabulary, width]`, scaled, with their positions by `positions [positions, width]`, if
+    /// such are learnt.
     pub fn embed(
         &mut self,
         tokens: &Tensor,
         scale: f32,
-        positions: &Tensor,
+        positions: Option<&Tensor>,
         norm: NormWeights<'_>,
     ) -> Result<Residual> {
         let (width, dtype) = (tokens.dim(1)?, tokens.dtype());
-        check(&[positions], &[positions.dim(0)?, width], dtype)?;
+        if let Some(positions) = positions {
+            check(&[positions], &[positions.dim(0)?, width], dtype)?;
+        }
         check(&norm.all(), &[width], dtype)?;
         let x = Residual {
             sum: self.memory.take(self.rows, width, dtype)?,
             normed: self.memory.take(self.rows, width, dtype)?,
         };
-        self.memory.kept = self.memory.used;
+        self.memory.keep();
         let kernel = self.kernel("embed", dtype)?;
-        let (tokens, positions) = (address(tokens)?, address(positions)?);
+        let (tokens, positions) = (address(tokens)?, address_or_null(positions)?);
         let ([sum, normed], [weight, shift]) = (x.addresses()?, norm.addresses()?);
         let width = width as u32;
         let mut launch = self.stream.launch_builder(&kernel);
@@ -94,7 +84,7 @@ impl Step<'_> {
 
     /// What layers wrote, but for what goes past them, is not needed any more.
     pub fn begin_layer(&mut self) {
-        self.memory.used = self.memory.kept;
+        self.memory.forget();
     }
 
     /// `x [rows, depth]` by `weight [columns, depth]`, without any bias. `[rows, columns]`
@@ -114,8 +104,14 @@ impl Step<'_> {
     }
 
     /// Appends a position to each row's cache of a group: `keys` and `values` are parts of wider rows, to which theirs of `biases`
-    /// is added.
-    pub fn extend(&mut self, group: usize, [keys, values]: [&Tensor; 2], biases: [Option<&Tensor>; 2]) -> Result<()> {
+    /// is added. Keys are turned by the position, each pair by its own of the `frequencies`, if there are such.
+    pub fn extend(
+        &mut self,
+        group: usize,
+        [keys, values]: [&Tensor; 2],
+        biases: [Option<&Tensor>; 2],
+        frequencies: Option<&Tensor>,
+    ) -> Result<()> {
         let CacheGroup { sizes, offset } = self.group(group)?;
         let width = sizes.heads * sizes.head_dim;
         let stride = keys.stride()[0];
@@ -131,11 +127,12 @@ impl Step<'_> {
         check(&biases.into_iter().flatten().collect::<Vec<_>>(), &[width], keys.dtype())?;
         let kernel = self.kernel("extend_step", keys.dtype())?;
         let (key_bias, value_bias) = (address_or_null(biases[0])?, address_or_null(biases[1])?);
+        let frequencies = turns(frequencies, sizes)?;
         let (keys, values, caches) = (address(keys)?, address(values)?, self.table + offset);
         let (width, size, stride) = (width as u32, sizes.head_dim as u32, stride as u32);
         let scale = 1.0 / (sizes.head_dim as f32).sqrt();
         let mut launch = self.stream.launch_builder(&kernel);
-        launch.arg(&keys).arg(&values).arg(&key_bias).arg(&value_bias).arg(&caches);
+        launch.arg(&keys).arg(&values).arg(&key_bias).arg(&value_bias).arg(&frequencies).arg(&caches);
         launch.arg(&width).arg(&size).arg(&stride).arg(&scale);
         let blocks = LaunchConfig { grid_dim: (1, self.rows as u32, 1), ..by_row(self.rows) };
         // SAFETY: the arguments are those of `extend_step`; whoever made the table has seen that each cache has room, that no two
@@ -145,8 +142,15 @@ impl Step<'_> {
     }
 
     /// Attention of a query of each row over its cache of a group, in which `fresh` positions are new since the step began:
-    /// `queries [rows, heads * head_dim]`, of any multiple of the heads of the cache, the same shape comes out.
-    pub fn attend(&mut self, group: usize, queries: &Tensor, bias: Option<&Tensor>, fresh: u32) -> Result<Tensor> {
+    /// `queries [rows, heads * head_dim]`, of any multiple of the heads of the cache, turned as keys are. The same shape comes out.
+    pub fn attend(
+        &mut self,
+        group: usize,
+        queries: &Tensor,
+        bias: Option<&Tensor>,
+        frequencies: Option<&Tensor>,
+        fresh: u32,
+    ) -> Result<Tensor> {
         let CacheGroup { sizes, offset } = self.group(group)?;
         let (width, dtype) = (queries.dim(1)?, queries.dtype());
         let shared = sizes.heads * sizes.head_dim;
@@ -157,10 +161,11 @@ impl Step<'_> {
         let out = self.memory.take(self.rows, width, dtype)?;
         let kernel = self.kernel("attend_step", dtype)?;
         let (of_queries, of_bias, of_out) = (address(queries)?, address_or_null(bias)?, address(&out)?);
+        let frequencies = turns(frequencies, sizes)?;
         let (caches, per_head) = (self.table + offset, (width / shared) as u32);
         let (size, stride) = (sizes.head_dim as u32, queries.stride()[0] as u32);
         let mut launch = self.stream.launch_builder(&kernel);
-        launch.arg(&of_queries).arg(&of_bias).arg(&of_out).arg(&caches);
+        launch.arg(&of_queries).arg(&of_bias).arg(&frequencies).arg(&of_out).arg(&caches);
         launch.arg(&per_head).arg(&size).arg(&stride).arg(&fresh);
         // SAFETY: the arguments are those of `attend_step`; whoever made the table has seen that the caches live and hold what it
         // says.
@@ -172,6 +177,21 @@ impl Step<'_> {
             })
         }
         .w()?;
+        Ok(out)
+    }
+
+    /// SwiGLU: the first half of each row, through SiLU, times the second. `[rows, 2 * inner]` → `[rows, inner]`
+    pub fn swiglu(&mut self, both: &Tensor) -> Result<Tensor> {
+        let (inner, dtype) = (both.dim(1)? / 2, both.dtype());
+        check(&[both], &[self.rows, 2 * inner], dtype)?;
+        let out = self.memory.take(self.rows, inner, dtype)?;
+        let kernel = self.kernel("gate", dtype)?;
+        let (of_both, of_out, count) = (address(both)?, address(&out)?, (self.rows * inner) as u64);
+        let inner = inner as u32;
+        let mut launch = self.stream.launch_builder(&kernel);
+        launch.arg(&of_both).arg(&of_out).arg(&inner).arg(&count);
+        // SAFETY: the arguments are those of `gate`.
+        unsafe { launch.launch(LaunchConfig::for_num_elems(count as u32)) }.w()?;
         Ok(out)
     }
 
@@ -235,43 +255,14 @@ fn check(tensors: &[&Tensor], dims: &[usize], dtype: DType) -> Result<()> {
     }
 }
 
-fn address_or_null(tensor: Option<&Tensor>) -> Result<u64> {
-    tensor.map_or(Ok(0), address)
+/// One frequency for each pair of numbers of a head.
+fn turns(frequencies: Option<&Tensor>, sizes: CacheSizes) -> Result<u64> {
+    check(&frequencies.into_iter().collect::<Vec<_>>(), &[sizes.head_dim / 2], DType::F32)?;
+    address_or_null(frequencies)
 }
 
-// === impl Memory ===
-
-impl Memory {
-    pub fn new(device: &CudaDevice, rows: usize) -> Self {
-        Self { device: device.clone(), rows, tensors: Vec::new(), used: 0, kept: 0 }
-    }
-
-    /// A step begins.
-    pub fn begin(&mut self) {
-        (self.used, self.kept) = (0, 0);
-    }
-
-    /// The next tensor, the first of its rows. It is taken when it is first asked for.
-    fn take(&mut self, rows: usize, columns: usize, dtype: DType) -> Result<Tensor> {
-        if self.used == self.tensors.len() {
-            let tensor = with_type!(dtype, T => self.tensor::<T>(columns)).transpose()?;
-            self.tensors.extend(tensor);
-        }
-        match self.tensors.get(self.used) {
-            Some(next) if next.dim(1)? == columns && next.dtype() == dtype => {
-                self.used += 1;
-                next.narrow(0, 0, rows)
-            }
-            _ => candle_core::bail!("a step asks for {columns} columns of {dtype:?} where it did not before"),
-        }
-    }
-
-    fn tensor<T: Number>(&self, columns: usize) -> Result<Tensor> {
-        // SAFETY: whoever takes it writes its numbers before they are read.
-        let numbers = unsafe { self.device.alloc::<T>(self.rows * columns) }?;
-        let storage = Storage::Cuda(CudaStorage::wrap_cuda_slice(numbers, self.device.clone()));
-        Ok(Tensor::from_storage(storage, (self.rows, columns), BackpropOp::none(), false))
-    }
+fn address_or_null(tensor: Option<&Tensor>) -> Result<u64> {
+    tensor.map_or(Ok(0), address)
 }
 
 // === impl Residual ===

@@ -12,13 +12,15 @@ use candle_core::{
 };
 
 use super::{
-    step::{Memory, Step},
+    memory::Memory,
+    product::Products,
+    step::Step,
     table::{CacheGroup, StepTable},
 };
 
 /// What stays from one step to the next, of one decoder after the other.
 pub(crate) struct Steps {
-    /// Of a step, at most.
+    /// Of a step, at most so far.
     rows: usize,
     decoder: Option<Repeated>,
 }
@@ -28,7 +30,7 @@ struct Repeated {
     /// Names its weights, which graphs know by their addresses.
     weights: TensorId,
     device: CudaDevice,
-    products: super::product::Products,
+    products: Products,
     table: CudaSlice<u64>,
     memory: Memory,
     /// By rows.
@@ -58,7 +60,7 @@ type Ask<'a> = &'a dyn Fn(&mut Step<'_>) -> Result<Tensor>;
 // === impl Steps ===
 
 impl Steps {
-    /// Of so many rows, at most.
+    /// Of so many rows, at most; of more memory is taken anew.
     pub fn new(rows: usize) -> Self {
         Self { rows, decoder: None }
     }
@@ -66,8 +68,11 @@ impl Steps {
     /// Does a step of the decoder with these weights, which `ask` asks for, always in the same way. What it gives stays as it is
     /// until the next step.
     pub fn run(&mut self, weights: TensorId, device: &Device, table: &StepTable, ask: Ask<'_>) -> Result<Tensor> {
-        if table.rows() == 0 || table.rows() > self.rows {
-            candle_core::bail!("a step of {} rows, where there are {} at most", table.rows(), self.rows);
+        if table.rows() == 0 {
+            candle_core::bail!("a step of no rows");
+        }
+        if table.rows() > self.rows {
+            (self.rows, self.decoder) = (table.rows().next_power_of_two(), None);
         }
         if self.decoder.as_ref().is_none_or(|decoder| decoder.weights != weights) {
             // What there is goes before as much is taken again.
@@ -102,7 +107,7 @@ impl Repeated {
         Ok(Self {
             weights,
             device: device.clone(),
-            products: super::product::Products::new(device)?,
+            products: Products::new(device)?,
             // SAFETY: of it only what was written is read.
             table: unsafe { device.alloc::<u64>(words) }?,
             memory: Memory::new(device, rows),

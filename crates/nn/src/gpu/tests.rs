@@ -4,10 +4,14 @@
 use candle_core::{DType, Device, Result, Tensor};
 use half::{bf16, f16};
 
-use super::{CacheRow, CacheSizes, NormWeights, Step, StepTable, Steps, attend, decode::ROWS, extend, finish, to_host};
+use super::{
+    CacheRow, CacheSizes, NormWeights, Step, StepTable, Steps, attend, decode::ROWS, extend, finish, staging::PIECE,
+    to_host, upload,
+};
 use crate::{
     attention::{KvCache, KvCacheConfig, KvCacheDtype, SequenceQueries, attend_grouped},
     context::ComputeContext,
+    weights::data::WeightData,
 };
 
 const TYPES: [(DType, f32); 3] = [(DType::F32, 1e-5), (DType::F16, 4e-3), (DType::BF16, 3e-2)];
@@ -188,6 +192,33 @@ fn what_the_kernels_do_not_do_is_left_to_others() -> Result<()> {
     Ok(())
 }
 
+/// Weights of several types and sizes, more than the pieces hold at once, as the host would have them.
+#[test]
+fn weights_arrive_as_they_are_whatever_they_were() -> Result<()> {
+    let device = Device::new_cuda_with_stream(0)?;
+    let data = numbers(PIECE / 2 + 3, 1.0);
+    let half = |dtype: DType| -> Result<WeightData> {
+        let bytes: Vec<u8> = match dtype {
+            DType::F16 => data.iter().flat_map(|number| f16::from_f32(*number).to_le_bytes()).collect(),
+            _ => data.iter().flat_map(|number| bf16::from_f32(*number).to_le_bytes()).collect(),
+        };
+        Ok(if dtype == DType::F16 { WeightData::F16(bytes.into()) } else { WeightData::Bf16(bytes.into()) })
+    };
+    let (singles, f16s, bf16s) = (WeightData::from(data.clone()), half(DType::F16)?, half(DType::BF16)?);
+    for dtype in [DType::F32, DType::F16, DType::BF16] {
+        // The last is not where a number of four bytes may begin.
+        let parts = [singles.part(0..5), f16s.clone(), singles.clone(), bf16s.part(1..100)];
+        let expected = parts.iter().flat_map(WeightData::to_vec).collect::<Vec<_>>();
+        let shape = [expected.len()];
+        let expected = Tensor::from_vec(expected, &shape, &Device::Cpu)?.to_dtype(dtype)?;
+        let sent = upload(&parts, dtype, &shape, &device)?.expect("a way to the device");
+        assert_eq!((sent.dtype(), sent.dims()), (dtype, &shape[..]));
+        assert!(here(&sent)? == here(&expected)?, "{dtype:?}");
+    }
+    assert!(upload(&[singles], DType::F64, &[data.len()], &device)?.is_none(), "no weights are in it");
+    Ok(())
+}
+
 /// The smallest decoder: an embedding, and what is likely after it.
 struct Small {
     tokens: Tensor,
@@ -206,7 +237,7 @@ impl Small {
 
     fn ask(&self, step: &mut Step<'_>) -> Result<Tensor> {
         let norm = NormWeights { weight: &self.norm, shift: Some(&self.norm), epsilon: 1e-5 };
-        let x = step.embed(&self.tokens, 0.5, &self.positions, norm)?;
+        let x = step.embed(&self.tokens, 0.5, Some(&self.positions), norm)?;
         step.logits(&x.normed, &self.tokens)
     }
 
@@ -238,11 +269,12 @@ fn a_step_is_asked_for_then_recorded_then_repeated() -> Result<()> {
             times[rows] += 1;
             assert_eq!(steps.has_graph(rows), times[rows] > 1, "turn {turn}");
         }
-        assert!(
-            steps
-                .run(small.tokens.id(), &device, &StepTable::new([(0, 0); 4].into_iter()), &|step| small.ask(step))
-                .is_err()
-        );
+        // More than ever before: with other memory, so that what was recorded is of no use.
+        let fed = [(1, 2), (3, 4), (5, 6), (6, 8)];
+        let found = steps.run(small.tokens.id(), &device, &StepTable::new(fed.into_iter()), &|step| small.ask(step))?;
+        let found = Tensor::from_vec(to_host(&found)?, (4, 7), &Device::Cpu)?;
+        assert_close(&found, &small.expected(&fed)?, 10.0 * tolerance, &format!("{dtype:?}, four rows"))?;
+        assert!(!steps.has_graph(1));
     }
     Ok(())
 }

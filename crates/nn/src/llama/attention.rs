@@ -16,9 +16,9 @@ use crate::{
 #[derive(Debug)]
 pub struct GroupedAttention {
     /// Queries, keys and values.
-    project_in: Linear,
-    project_out: Linear,
-    shape: HeadShape,
+    pub(super) project_in: Linear,
+    pub(super) project_out: Linear,
+    pub(super) shape: HeadShape,
 }
 
 // === impl GroupedAttention ===

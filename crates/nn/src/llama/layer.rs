@@ -15,9 +15,9 @@ use crate::{
 
 #[derive(Debug)]
 pub(super) struct Layer {
-    norm: RmsNorm,
-    attention: GroupedAttention,
-    mlp: GatedMlp,
+    pub norm: RmsNorm,
+    pub attention: GroupedAttention,
+    pub mlp: GatedMlp,
 }
 
 // === impl Layer ===

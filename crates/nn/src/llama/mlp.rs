@@ -13,10 +13,10 @@ use crate::{
 
 #[derive(Debug)]
 pub struct GatedMlp {
-    norm: RmsNorm,
+    pub(super) norm: RmsNorm,
     /// Gate, then up.
-    gate_up: Linear,
-    down: Linear,
+    pub(super) gate_up: Linear,
+    pub(super) down: Linear,
     context: ComputeContext,
 }
 

@@ -9,6 +9,10 @@ mod layer;
 mod mlp;
 mod model;
 mod sequence;
+#[cfg(feature = "cuda")]
+mod step;
+#[cfg(all(test, feature = "cuda"))]
+mod tests;
 
 pub use attention::GroupedAttention;
 pub use mlp::GatedMlp;

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use candle_core::{Result, Tensor};
 
+#[cfg(feature = "cuda")]
+use super::step::Repeating;
 use super::{
     layer::Layer,
     sequence::{HeadShape, Sequence},
@@ -23,14 +25,16 @@ const BLOCK: usize = 512;
 /// The weights. Sequences share them.
 #[derive(Debug)]
 pub struct Llama {
-    words: Embedding,
-    layers: Vec<Layer>,
-    norm: RmsNorm,
+    pub(super) words: Embedding,
+    pub(super) layers: Vec<Layer>,
+    pub(super) norm: RmsNorm,
     /// `[width]` → logits.
     head: Linear,
     rope: Rope,
-    shape: HeadShape,
-    context: ComputeContext,
+    pub(super) shape: HeadShape,
+    pub(super) context: ComputeContext,
+    #[cfg(feature = "cuda")]
+    pub(super) repeating: Option<Repeating>,
 }
 
 /// What no tensor tells.
@@ -72,6 +76,7 @@ impl Llama {
             return Err(WeightError::tensor("model.embed_tokens.weight", reason).into());
         }
         let count = layers(loader, config)?;
+        let rope = Rope::new(shape.head_dim, config.theta, config.long, loader.context);
         let layer =
             |loader: &mut Loader<'_>, at| Layer::load(loader, &format!("model.layers.{at}"), width, shape, epsilon);
         Ok(Self {
@@ -79,7 +84,9 @@ impl Llama {
             layers: (0..count).map(|at| layer(loader, at)).collect::<Loaded<_>>()?,
             norm: loader.rms_norm("model.norm", width, epsilon)?,
             head: head(loader, logits, vocabulary, width)?,
-            rope: Rope::new(shape.head_dim, config.theta, config.long, loader.context),
+            #[cfg(feature = "cuda")]
+            repeating: Repeating::new(&rope, &loader.context.device)?,
+            rope,
             shape,
             context: loader.context.clone(),
         })
@@ -116,10 +123,15 @@ impl Llama {
         last.ok_or_else(|| candle_core::Error::msg("there is nothing to read"))
     }
 
-    /// Feeds as many tokens to each of some sequences, sequence after sequence. The state after the last norm, `[tokens, width]`.
+    /// Feeds as many tokens to each of some sequences, sequence after sequence. The state after the last norm, `[tokens, width]`,
+    /// which is to be used before the next are fed: an accelerator writes there again.
     pub fn forward(&self, tokens: &[u32], sequences: &mut [&mut Sequence]) -> Result<Tensor> {
         if let Some(token) = tokens.iter().find(|token| **token as usize >= self.vocabulary()) {
             candle_core::bail!("there is no token {token}: there are {}", self.vocabulary());
+        }
+        #[cfg(feature = "cuda")]
+        if let Some(hidden) = self.step(tokens, sequences)? {
+            return Ok(hidden);
         }
         let count = tokens.len() / sequences.len().max(1);
         let next = |sequence: &&mut Sequence| (sequence.len()..sequence.len() + count).map(|at| at as u32);

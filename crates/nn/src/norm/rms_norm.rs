@@ -3,6 +3,8 @@
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use crate::gpu::NormWeights;
 use crate::{
     context::ComputeContext,
     cpu::{detect::SimdLevel, math, matrix::with_rows},
@@ -34,6 +36,15 @@ impl RmsNorm {
             None => Weight::Plain(context.tensor(weight, &[size])?),
         };
         Ok(Self { weight, epsilon })
+    }
+
+    /// For a step.
+    #[cfg(feature = "cuda")]
+    pub fn weights(&self) -> Result<NormWeights<'_>> {
+        match &self.weight {
+            Weight::Plain(weight) => Ok(NormWeights { weight, shift: None, epsilon: self.epsilon }),
+            Weight::Kernel(..) => candle_core::bail!("a norm is not on the GPU"),
+        }
     }
 
     /// `[rows, size]`

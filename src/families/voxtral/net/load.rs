@@ -40,7 +40,7 @@ fn bytes(config: &Config, placement: &Placement, (all, encoder): (WeightSize, We
     // On the CPU the encoder computes on the mapped file, which stays, and the rest is copied; elsewhere all is.
     let copied = if placement.device.is_cpu() { all.numbers - encoder.numbers } else { all.numbers };
     let mapped = if placement.device.is_cpu() { all.bytes } else { 0 };
-    let workspace = config.encoder().workspace(&placement.device)?.max(reading(config)?);
+    let workspace = config.encoder().workspace(&placement.device, placement.dtype.dtype(), 1)?.max(reading(config)?);
     let parts = [
         mapped,
         copied.checked_mul(width)?,

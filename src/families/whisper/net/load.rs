@@ -19,6 +19,9 @@ use crate::{
 /// 14 to 18 MB more than its numbers (2026-11-20, `/models/status` after a load).
 const BESIDES: u64 = 16 << 20;
 
+/// That an accelerator encodes at once: more take memory, and no less time each.
+const MOST_WINDOWS: usize = 8;
+
 /// Names may begin with it.
 const PREFIX: &str = "model.";
 
@@ -58,7 +61,19 @@ fn slots(config: &Config, placement: &Placement) -> Option<u64> {
 /// far.
 fn workspace(config: &Config, placement: &Placement) -> Option<u64> {
     let logits = config.vocab_size.checked_mul(2 * size_of::<f32>())?.checked_mul(placement.max_batch)?;
-    u64::try_from(encoder_config(config).workspace(&placement.device)?.checked_add(logits)?).ok()
+    let dtype = placement.dtype.dtype();
+    let encoder = encoder_config(config).workspace(&placement.device, dtype, windows(placement))?;
+    u64::try_from(encoder.checked_add(logits)?).ok()
+}
+
+/// How many windows are encoded at once.
+pub(super) fn windows(placement: &Placement) -> usize {
+    if placement.device.is_cpu() { 1 } else { placement.max_batch.min(MOST_WINDOWS) }
+}
+
+/// Bytes that it takes to listen to a window at the widest; `None` if nobody can count so far.
+pub(super) fn listening(config: &Config, context: &ComputeContext) -> Option<u64> {
+    u64::try_from(encoder_config(config).workspace(&context.device, context.dtype, 1)?).ok()
 }
 
 fn too_large(file: &str, fields: &str) -> LoadError {

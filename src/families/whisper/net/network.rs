@@ -22,6 +22,8 @@ pub struct Net {
     pub(super) context: ComputeContext,
     encoder: AudioEncoder,
     decoder: Decoder,
+    /// That are encoded at once.
+    windows: usize,
     /// Everything is computed on these threads, candle's own operations too.
     threads: Threads,
 }
@@ -53,7 +55,8 @@ impl Net {
         let threads = Threads::start("whisper", placement.threads);
         let threads = threads.map_err(|error| LoadError::Device(candle_core::Error::wrap(error)))?;
         let (encoder, decoder) = threads.install(|| load::read(&config, files, part, placement, &context))?;
-        Ok(Self { config, context, encoder, decoder, threads })
+        let windows = load::windows(placement);
+        Ok(Self { config, context, encoder, decoder, windows, threads })
     }
 
     /// Bytes that the weights, the slots of a full batch and the working memory take; read from headers alone.
@@ -66,15 +69,25 @@ impl Net {
         load::footprint(config, files, part, placement)
     }
 
+    /// Bytes that it takes to listen to a window, about.
+    pub fn listening_bytes(&self) -> Option<u64> {
+        load::listening(&self.config, &self.context)
+    }
+
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Log-mel windows, each `[num_mel_bins, frames]` row by row: an even number of frames, `2 * max_source_positions` at
-    /// most.
+    /// How many windows it is quickest to encode at once.
+    pub fn windows(&self) -> usize {
+        self.windows
+    }
+
+    /// Log-mel windows, each `[num_mel_bins, frames]` row by row, equally long: an even number of frames, `2 *
+    /// max_source_positions` at most.
     pub fn encode(&self, mels: &[&[f32]]) -> Result<Vec<Features>> {
-        let encode = |mel: &&[f32]| self.encoder.forward(&self.context, mel).map(Features);
-        self.threads.install(|| mels.iter().map(encode).collect())
+        let heard = self.threads.install(|| self.encoder.forward_each(&self.context, mels))?;
+        Ok(heard.into_iter().map(Features).collect())
     }
 
     /// For up to `count` sequences at once.

@@ -7,7 +7,7 @@ use super::{
     decoder::{Decoder, Layer},
 };
 use crate::nn::{
-    LayerNorm, Residual, Step,
+    NormWeights, Residual, Step,
     attention::{Slot, Slots, cross_attention_group, self_attention_group},
 };
 
@@ -31,11 +31,11 @@ impl Decoder {
 
     fn ask(&self, step: &mut Step<'_>) -> Result<Tensor> {
         let table = self.tokens.tensor()?;
-        let norm_of = |at: usize| self.layers.get(at).map_or(&self.norm, |layer| layer.self_attention.norm());
-        let x = step.embed(table, self.scale as f32, &self.positions, norm_of(0).weights()?)?;
+        let norm_of = |at: usize| self.layers.get(at).map_or(&self.norm, |layer| layer.self_attention.norm()).weights();
+        let x = step.embed(table, self.scale as f32, Some(&self.positions), norm_of(0)?)?;
         for (at, layer) in self.layers.iter().enumerate() {
             step.begin_layer();
-            layer.step(step, at, &x, norm_of(at + 1))?;
+            layer.step(step, at, &x, norm_of(at + 1)?)?;
         }
         step.logits(&x.normed, table)
     }
@@ -44,9 +44,9 @@ impl Decoder {
 // === impl Layer ===
 
 impl Layer {
-    fn step(&self, step: &mut Step<'_>, at: usize, x: &Residual, next: &LayerNorm) -> Result<()> {
-        self.self_attention.step(step, self_attention_group(at), x, self.cross_attention.norm())?;
-        self.cross_attention.step(step, cross_attention_group(at), x, self.mlp.norm())?;
+    fn step(&self, step: &mut Step<'_>, at: usize, x: &Residual, next: NormWeights<'_>) -> Result<()> {
+        self.self_attention.step(step, self_attention_group(at), x, self.cross_attention.norm.weights()?)?;
+        self.cross_attention.step(step, cross_attention_group(at), x, self.mlp.norm().weights()?)?;
         self.mlp.step(step, x, next)
     }
 }
@@ -54,14 +54,10 @@ impl Layer {
 // === impl CrossAttention ===
 
 impl CrossAttention {
-    fn step(&self, step: &mut Step<'_>, group: usize, x: &Residual, next: &LayerNorm) -> Result<()> {
+    fn step(&self, step: &mut Step<'_>, group: usize, x: &Residual, next: NormWeights<'_>) -> Result<()> {
         let (weight, bias) = self.queries.tensors()?;
         let queries = step.product(&x.normed, weight)?;
-        let attended = step.attend(group, &queries, bias, 0)?;
+        let attended = step.attend(group, &queries, bias, None, 0)?;
         self.out.step(step, &attended, x, next)
-    }
-
-    fn norm(&self) -> &LayerNorm {
-        &self.norm
     }
 }

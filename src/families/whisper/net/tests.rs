@@ -289,6 +289,7 @@ fn a_part_of_a_window_is_heard_as_by_a_model_of_so_many_positions() {
     }
     assert!(reference.encode(&[&mel]).is_err(), "more frames than it has positions for");
     assert!(reference.encode(&[&mel[..mel.len() - 1]]).is_err(), "no whole frames");
+    assert!(reference.encode(&[&part, &part[..part.len() / 2]]).is_err(), "not equally long");
 }
 
 #[test]

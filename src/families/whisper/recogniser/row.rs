@@ -234,11 +234,11 @@ mod tests {
             assert!(wordless(&made(&tone(pitch), 30)), "{pitch} Hz");
             assert!(!wordless(&made(&tone(pitch), 4)), "a vowel that is held may be as long");
         }
-        let changing = |at: usize| tone(440.0)(at) * if at / 1600 % 20 == 0 { 0.85 } else { 1.0 };
+        let changing = |at: usize| tone(440.0)(at) * if (at / 1600).is_multiple_of(20) { 0.85 } else { 1.0 };
         assert!(!wordless(&made(&changing, 30)));
         let mut rng = StdRng::seed_from_u64(7);
         let mut in_noise = |at: usize| {
-            let said = if at / 1600 % 20 == 0 { tone(440.0)(at) / 4.0 } else { 0.0 };
+            let said = if (at / 1600).is_multiple_of(20) { tone(440.0)(at) / 4.0 } else { 0.0 };
             said + rng.random_range(-0.1..0.1)
         };
         assert!(!wordless(&(0..480_000).map(&mut in_noise).collect::<Vec<_>>()));

@@ -35,7 +35,7 @@ fn every_order_of_events_keeps_the_promises() {
         count(&world, &mut reached);
     }
     // The orders reach what they are to check.
-    assert!(reached.len() == 13 && reached.values().all(|times| *times >= 20), "{reached:?}");
+    assert!(reached.len() == 15 && reached.values().all(|times| *times >= 20), "{reached:?}");
 }
 
 fn count(world: &World, reached: &mut BTreeMap<&str, usize>) {
@@ -43,6 +43,8 @@ fn count(world: &World, reached: &mut BTreeMap<&str, usize>) {
     add("leases", world.told.values().filter(|told| matches!(told, Told::Leased)).count());
     add("refusals", world.told.values().filter(|told| matches!(told, Told::Refused(_))).count());
     add("deaths", world.counted("death"));
+    add("held", world.counted("warm"));
+    add("loads of what is held", world.counted("warm load"));
     add("configurations", world.counted("configuration"));
     add("switches", world.noted(|note| matches!(note, Note::Switching { .. })));
     add("failures", world.noted(|note| matches!(note, Note::Failed { .. })));
@@ -85,13 +87,14 @@ fn any_rules(random: &mut StdRng) -> Rules {
         budget.of.insert("cuda:0".to_owned(), random.random_range(6..20));
     }
     let max_resident = random.random_bool(0.5).then(|| random.random_range(1..4));
-    let limits = Limits { max_resident, budget, room_patience: seconds(random.random_range(0..20)) };
+    let warm = random.random_range(0..20);
+    let limits = Limits { max_resident, budget, warm, room_patience: seconds(random.random_range(0..20)) };
     let idle_ttl = random.random_bool(0.2).then(|| seconds(random.random_range(1..30)));
     Rules { limits, idle_ttl, on_preload_failure: policies[random.random_range(0..3)], ..rules() }
 }
 
 fn something_happens(world: &mut World, random: &mut StdRng) {
-    match random.random_range(0..42) {
+    match random.random_range(0..43) {
         0..=11 => somebody_asks(world, random),
         12..=13 => {
             let waiters: Vec<_> = world.open.keys().copied().collect();
@@ -123,6 +126,7 @@ fn something_happens(world: &mut World, random: &mut StdRng) {
         },
         36..=37 => somebody_updates(world, random),
         38 if random.random_bool(0.3) => somebody_configures(world, random),
+        39 => world.warmed(),
         _ => world.pass(Duration::from_millis(random.random_range(0..5000))),
     }
 }

@@ -52,7 +52,12 @@ impl Resource for Loaded {
 }
 
 /// The files of a model at a commit.
-pub type Files = (usize, String);
+#[derive(Clone)]
+pub struct Files {
+    model: usize,
+    commit: String,
+    held: bool,
+}
 
 /// What a caller was told.
 #[derive(Debug)]
@@ -95,6 +100,8 @@ pub struct World {
     /// In memory, as it is told to the machine: by the attempt of the load.
     pub alive: BTreeMap<Attempt, usize>,
     pub endings: Vec<Work>,
+    /// Files that are to be held.
+    pub warming: Vec<(VersionId, Files)>,
     pub taken: BTreeMap<Attempt, Taken>,
     pub leases: Vec<Lease>,
     pub notes: Vec<Note>,
@@ -106,7 +113,7 @@ pub fn rules() -> Rules {
     Rules {
         max_waiters: 1000,
         mode: LoadMode::OnDemand,
-        limits: Limits { max_resident: None, budget: Budget::default(), room_patience: seconds(10) },
+        limits: Limits { max_resident: None, budget: Budget::default(), warm: 0, room_patience: seconds(10) },
         idle_ttl: None,
         retry_base: seconds(1),
         retry_max: seconds(60),
@@ -166,6 +173,7 @@ impl World {
             loads: Vec::new(),
             alive: BTreeMap::new(),
             endings: Vec::new(),
+            warming: Vec::new(),
             taken: BTreeMap::new(),
             leases: Vec::new(),
             notes: Vec::new(),
@@ -201,7 +209,18 @@ impl World {
                 self.count("fetch");
             }
             Effect::CancelFetch { attempt } => self.fetches.retain(|work| work.attempt != attempt),
-            Effect::Load { attempt, spec, files: (model, revision), .. } => self.load(attempt, &spec, model, revision),
+            Effect::Load { attempt, spec, files, .. } => {
+                self.count(if files.held { "warm load" } else { "cold load" });
+                self.load(attempt, &spec, files.model, files.commit);
+            }
+            Effect::Warm { version, files, .. } => {
+                self.warming.push((version, files));
+                self.count("warm");
+            }
+            Effect::Cool { files } => {
+                assert!(files.held, "only what is held is let go");
+                self.count("cool");
+            }
             Effect::Unload { resource } => {
                 let attempt = resource.attempt;
                 assert!(self.leases.iter().all(|lease| lease.attempt != attempt), "no eviction under a lease");
@@ -248,6 +267,13 @@ impl World {
         assert!(self.open.values().all(|(_, until)| until.is_none_or(|until| until > self.now)), "patience is over");
         let deadline = self.machine.next_deadline(self.now);
         assert!(deadline.is_none_or(|deadline| deadline > self.now), "what is due was done");
+        let held = self.machine.views(self.now).filter(|view| view.warm);
+        let held: u64 = held.filter_map(|view| view.stock).map(|stock| stock.size).sum();
+        let host = self.taken.values().filter(|taken| taken.device == "cpu").map(|taken| taken.bytes).sum::<u64>();
+        let limits = &self.rules.limits;
+        assert!(held <= limits.warm, "{held} bytes are held");
+        let budget = limits.budget.on("cpu").filter(|_| held > 0);
+        assert!(budget.is_none_or(|budget| host + held <= budget), "the host is full");
         for view in self.machine.views(self.now) {
             let place = view.place.is_none_or(|place| place >= 1);
             assert!(place && (view.place.is_none() || view.expected_in.is_some()), "who has a place has an estimate");
@@ -349,11 +375,12 @@ impl World {
         let Work { attempt, revision, .. } = self.fetches.remove(at);
         let commit = self.commit(model, &revision);
         let stock = Stock {
+            size: self.footprint(model, &commit),
             footprint: self.footprint(model, &commit).into(),
             residency: Residency::default(),
             device: self.devices[model].into(),
             revision: Some(commit.clone()),
-            files: (model, commit),
+            files: Files { model, commit, held: false },
         };
         self.step(Event::Fetched { attempt, result: failure.map_or(Ok(stock), Err), jitter: 1.0 });
     }
@@ -379,6 +406,13 @@ impl World {
         let Work { attempt, .. } = self.endings.remove(at);
         self.taken.remove(&attempt);
         self.step(Event::Ended { attempt, end: Ended::default(), jitter: 1.0 });
+    }
+
+    /// Of all that were ordered so far.
+    pub fn warmed(&mut self) {
+        for (version, files) in std::mem::take(&mut self.warming) {
+            self.step(Event::Warmed { version, files: Some(Files { held: true, ..files }) });
+        }
     }
 
     pub fn died(&mut self, model: usize) {

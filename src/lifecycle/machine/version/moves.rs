@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     Answer, Cause, Context, Effect, Failure, ModelVersion, Note, Phase, Preload, Progress, Reason, Resource, Role,
-    Stock, TargetState, VersionId, WaitCondition, Waiter, phase::Refusal,
+    Stock, TargetState, VersionId, WaitCondition, Waiter, Warmth, phase::Refusal,
 };
 use crate::lifecycle::{OnPreloadFailure, TooLarge};
 
@@ -70,7 +70,8 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
             Phase::Fetched { stock, displaced, waiters, .. } => {
                 let attempt = cx.number();
                 cx.note(Note::Loading { model: self.name().clone(), footprint: stock.bytes() });
-                let (files, residency) = (stock.files.clone(), stock.residency);
+                let files = self.warmth.take().unwrap_or_else(|| stock.files.clone());
+                let residency = stock.residency;
                 cx.out.push(Effect::Load { attempt, spec: self.spec.clone(), files, residency });
                 self.phase = Phase::Loading { attempt, since: cx.now, stock, displaced, waiters };
             }
@@ -126,6 +127,9 @@ impl<R: Resource, F: Clone> ModelVersion<R, F> {
         let (gone, back): (Vec<_>, Vec<_>) =
             waiters.into_iter().partition(|waiter| waiter.condition == WaitCondition::Unloaded);
         gone.iter().for_each(|waiter| cx.answer(waiter, Answer::Reached));
+        if self.role == Role::Serving && gone.is_empty() && !cx.stopping {
+            self.warmth = Warmth::of(&stock, cx.now);
+        }
         match back.iter().map(|waiter| waiter.since).min() {
             Some(since) => self.wait_for_room(cx, stock, TargetState::Serve, back, since),
             None => self.phase = Phase::Absent { stock: Some(stock) },

@@ -71,14 +71,29 @@ template <bool LARGEST> __device__ float reduce(float mine, float *memory)
 // As much as a launch asks for.
 SHARED_FLOATS;
 
+// The number `at` of a head of `size`, with its bias unless that is null, and turned with its pair, one of the first half of the
+// head and one of the second, by the angle of its position unless there are no frequencies, of which each pair has one.
+template <typename T>
+__device__ float turned(const T *head, const T *bias, unsigned at, unsigned size, const float *frequencies, unsigned position)
+{
+    float x = to_float(head[at]);
+    if (bias) x += to_float(bias[at]);
+    if (!frequencies) return x;
+    unsigned pairs = size / 2, other = at < pairs ? at + pairs : at - pairs;
+    float angle = position * frequencies[at % pairs], y = to_float(head[other]);
+    if (bias) y += to_float(bias[other]);
+    return x * cosf(angle) + (at < pairs ? -y : y) * sinf(angle);
+}
+
 // A block for each head of queries (x) of each row (y): softmax attention over the row's cache, whose keys are scaled. Of the
 // heads of queries `group` share one of keys and values, those beside each other. `queries`: rows of `stride` numbers, to which
-// `bias` is added unless it is null. `fresh`: positions that were written since the table was. However long the cache is, it
+// `bias` is added unless it is null, and which are turned as that of the last position (`turned`). `fresh`: positions that were
+// written since the table was. However long the cache is, it
 // goes over it in tiles, and weighs what it has again where a later tile holds a larger score (Milakov and Gimelshein,
 // arXiv 1805.02867). Shared memory: `TILE + size + THREADS * (1 + COUNT)` floats.
 template <typename T>
-__device__ void attend(const T *queries, const T *bias, T *out, const Cache &cache, unsigned group, unsigned size,
-                       unsigned stride, unsigned fresh)
+__device__ void attend(const T *queries, const T *bias, const float *frequencies, T *out, const Cache &cache, unsigned group,
+                       unsigned size, unsigned stride, unsigned fresh)
 {
     constexpr unsigned COUNT = Pack<T>::COUNT;
     unsigned row = blockIdx.y, length = cache.length + fresh, packs = size / COUNT;
@@ -87,10 +102,9 @@ __device__ void attend(const T *queries, const T *bias, T *out, const Cache &cac
     const Pack<T> *values = (const Pack<T> *)((const T *)cache.values + first);
     float *weights = shared_floats, *query = weights + TILE, *memory = query + size, *sums = memory + THREADS;
 
-    for (unsigned at = threadIdx.x; at < size; at += THREADS) {
-        float x = to_float(queries[(size_t)row * stride + blockIdx.x * size + at]);
-        query[at] = bias ? x + to_float(bias[blockIdx.x * size + at]) : x;
-    }
+    const T *head = queries + (size_t)row * stride + blockIdx.x * size, *of_head = bias ? bias + blockIdx.x * size : nullptr;
+    for (unsigned at = threadIdx.x; at < size; at += THREADS)
+        query[at] = turned(head, of_head, at, size, frequencies, length - 1);
     __syncthreads();
 
     // Of keys a thread for each position; of values one for each pack of numbers of some of the positions.
@@ -142,17 +156,20 @@ __device__ void attend(const T *queries, const T *bias, T *out, const Cache &cac
 }
 
 // A block for each position (x) of each row (y): as many more positions of its cache. `keys` and `values`: rows of `width`
-// numbers, each so far apart, row after row; `bias` of both, unless it is null.
+// numbers, each so far apart, row after row; `bias` of both, unless it is null. Keys are turned (`turned`) and scaled.
 template <typename T>
-__device__ void extend(const T *keys, const T *values, const T *key_bias, const T *value_bias, const Cache &cache,
-                       unsigned width, unsigned size, unsigned key_stride, unsigned value_stride, float scale)
+__device__ void extend(const T *keys, const T *values, const T *key_bias, const T *value_bias, const float *frequencies,
+                       const Cache &cache, unsigned width, unsigned size, unsigned key_stride, unsigned value_stride,
+                       float scale)
 {
     size_t from = (size_t)blockIdx.y * gridDim.x + blockIdx.x, position = cache.length + blockIdx.x;
     T *to_keys = (T *)cache.keys, *to_values = (T *)cache.values;
     for (unsigned at = threadIdx.x; at < width; at += blockDim.x) {
-        size_t to = ((size_t)(at / size) * cache.capacity + position) * size + at % size;
-        float key = to_float(keys[from * key_stride + at]), value = to_float(values[from * value_stride + at]);
-        if (key_bias) key += to_float(key_bias[at]);
+        unsigned of_head = at % size, head = at - of_head;
+        size_t to = ((size_t)(at / size) * cache.capacity + position) * size + of_head;
+        float key = turned(keys + from * key_stride + head, key_bias ? key_bias + head : nullptr, of_head, size, frequencies,
+                           position);
+        float value = to_float(values[from * value_stride + at]);
         if (value_bias) value += to_float(value_bias[at]);
         from_float(key * scale, &to_keys[to]);
         from_float(value, &to_values[to]);
@@ -171,6 +188,17 @@ __device__ void finish(T *sums, const T *bias, const T *add, unsigned columns, s
     if (gelu) x = 0.5f * x * (1.0f + erff(x * 0.70710678f));
     if (add) x += to_float(add[at]);
     from_float(x, &sums[at]);
+}
+
+// The gate between two layers, `[count / inner, 2 * inner]` to `[count / inner, inner]`: the first half of each row through SiLU,
+// times the second.
+template <typename T> __device__ void gate(const T *both, T *out, unsigned inner, size_t count)
+{
+    size_t at = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
+    if (at >= count) return;
+    const T *row = both + at / inner * 2 * inner;
+    float x = to_float(row[at % inner]);
+    from_float(x / (1.0f + expf(-x)) * to_float(row[inner + at % inner]), &out[at]);
 }
 
 // The norm of a row that this thread wrote its part of: of layers if there is a `shift`, else by the root of the mean square.
@@ -209,16 +237,18 @@ __device__ void add_norm(const T *sums, const T *bias, T *past, T *normed, const
     norm(past + first, normed + first, weight, shift, width, epsilon);
 }
 
-// A block for each row: its token and its position, and both normed.
+// A block for each row: its token and its position, unless positions are null, and both normed.
 template <typename T>
 __device__ void embed(const Fed *fed, const T *tokens, const T *positions, T *past, T *normed, const T *weight, const T *shift,
                       unsigned width, float scale, float epsilon)
 {
     const T *token = tokens + (size_t)fed[blockIdx.x].token * width;
-    const T *position = positions + (size_t)fed[blockIdx.x].position * width;
+    const T *position = positions ? positions + (size_t)fed[blockIdx.x].position * width : nullptr;
     size_t first = (size_t)blockIdx.x * width;
-    for (unsigned at = threadIdx.x; at < width; at += THREADS)
-        from_float(to_float(token[at]) * scale + to_float(position[at]), &past[first + at]);
+    for (unsigned at = threadIdx.x; at < width; at += THREADS) {
+        float x = to_float(token[at]) * scale;
+        from_float(position ? x + to_float(position[at]) : x, &past[first + at]);
+    }
     norm(past + first, normed + first, weight, shift, width, epsilon);
 }
 
@@ -226,28 +256,33 @@ __device__ void embed(const Fed *fed, const T *tokens, const T *positions, T *pa
     extern "C" __global__ void attend_##NAME(const T *queries, T *out, Caches caches, unsigned group, unsigned size,       \
                                              unsigned stride)                                                               \
     {                                                                                                                       \
-        attend<T>(queries, nullptr, out, caches.rows[blockIdx.y], group, size, stride, 0);                                  \
+        attend<T>(queries, nullptr, nullptr, out, caches.rows[blockIdx.y], group, size, stride, 0);                                  \
     }                                                                                                                       \
-    extern "C" __global__ void attend_step_##NAME(const T *queries, const T *bias, T *out, const Cache *caches,            \
+    extern "C" __global__ void attend_step_##NAME(const T *queries, const T *bias, const float *frequencies, T *out,       \
+                                                  const Cache *caches,                                                      \
                                                   unsigned group, unsigned size, unsigned stride, unsigned fresh)           \
     {                                                                                                                       \
-        attend<T>(queries, bias, out, caches[blockIdx.y], group, size, stride, fresh);                                      \
+        attend<T>(queries, bias, frequencies, out, caches[blockIdx.y], group, size, stride, fresh);                                      \
     }                                                                                                                       \
     extern "C" __global__ void extend_##NAME(const T *keys, const T *values, Caches caches, unsigned width, unsigned size,  \
                                              unsigned key_stride, unsigned value_stride, float scale)                       \
     {                                                                                                                       \
-        extend<T>(keys, values, nullptr, nullptr, caches.rows[blockIdx.y], width, size, key_stride, value_stride, scale);   \
+        extend<T>(keys, values, nullptr, nullptr, nullptr, caches.rows[blockIdx.y], width, size, key_stride, value_stride, scale);   \
     }                                                                                                                       \
     extern "C" __global__ void extend_step_##NAME(const T *keys, const T *values, const T *key_bias, const T *value_bias,  \
-                                                  const Cache *caches, unsigned width, unsigned size, unsigned stride,      \
-                                                  float scale)                                                              \
+                                                  const float *frequencies, const Cache *caches, unsigned width,            \
+                                                  unsigned size, unsigned stride, float scale)                                                              \
     {                                                                                                                       \
-        extend<T>(keys, values, key_bias, value_bias, caches[blockIdx.y], width, size, stride, stride, scale);              \
+        extend<T>(keys, values, key_bias, value_bias, frequencies, caches[blockIdx.y], width, size, stride, stride, scale);              \
     }                                                                                                                       \
     extern "C" __global__ void finish_##NAME(T *sums, const T *bias, const T *add, unsigned columns, size_t count,          \
                                              unsigned gelu)                                                                 \
     {                                                                                                                       \
         finish<T>(sums, bias, add, columns, count, gelu);                                                                   \
+    }                                                                                                                       \
+    extern "C" __global__ void gate_##NAME(const T *both, T *out, unsigned inner, size_t count)                            \
+    {                                                                                                                       \
+        gate<T>(both, out, inner, count);                                                                                   \
     }                                                                                                                       \
     extern "C" __global__ void add_norm_##NAME(const T *sums, const T *bias, T *past, T *normed, const T *weight,          \
                                                const T *shift, unsigned width, float epsilon)                               \
