@@ -111,7 +111,7 @@ mod tests {
         let edits = LogitEdits {
             repetition: Repetition::new(vec![0, 2, 2, 9], 2.0),
             masked: vec![vec![1, 70].into()],
-            masked_ranges: vec![4..u32::MAX],
+            masked_ranges: vec![4..u32::MAX, 9..12],
             ..LogitEdits::default()
         };
         edits.apply(&mut logits);
@@ -134,7 +134,7 @@ mod tests {
         let filters = Filters { temperature: 0.5, top_k: 2, min_p: 0.0, top_p: 1.0 };
         let mut logits = [1.0, 2.0, 3.0, 0.0];
         let edits = LogitEdits {
-            masked_ranges: vec![2..3],
+            masked_ranges: vec![2..3, 1..1],
             filters: Some(filters),
             late_repetition: Repetition::new(vec![1], 4.0),
             ..LogitEdits::default()

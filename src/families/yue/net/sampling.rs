@@ -41,9 +41,10 @@ impl SamplingOptions {
     /// penalised.
     pub(super) fn edits<'a>(&self, before: &'a [u32], blocked: Blocked) -> LogitEdits<'a> {
         let Self { temperature, top_k, top_p, repetition_penalty } = *self;
+        let Blocked { below, next } = blocked;
         LogitEdits {
             repetition: Repetition::new(before, repetition_penalty),
-            masked_ranges: vec![0..blocked.below + u32::from(blocked.next)],
+            masked_ranges: vec![0..below, below..below + u32::from(next)],
             filters: (temperature > 0.0).then_some(Filters { temperature, top_k, min_p: 0.0, top_p }),
             ..LogitEdits::default()
         }
