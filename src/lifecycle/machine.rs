@@ -18,11 +18,12 @@
 //! Each [`Machine::step`] applies one event and then restores the invariants: who has left or timed out is gone, what is
 //! idle for too long goes, whoever waits for room gets it in order of arrival, a version that is ready takes its place,
 //! what went for a model that did not come is brought back, and of those that left an accelerator as many stay in host
-//! memory as [may](warmth).
+//! memory as [may](host_memory).
 
 mod context;
 mod effect;
 mod event;
+mod host_memory;
 mod ids;
 mod model;
 mod queue_estimate;
@@ -213,7 +214,7 @@ fn settle<R: Resource, F: Clone>(models: &mut Vec<Model<R, F>>, cx: &mut Context
             break;
         }
     }
-    warmth::settle(models, cx);
+    host_memory::settle(models, cx);
     let estimates = room_requests::estimates(models, cx.rules, cx.now);
     versions_mut(models).for_each(|version| version.time_out(cx, estimates.get(&version.id())));
     models.retain(|model| !model.gone());

@@ -31,6 +31,7 @@ pub struct Setup {
     pub page: Page,
     pub builder: ServerBuilder,
     folder: TempDir,
+    others: Vec<TempDir>,
 }
 
 /// One that runs.
@@ -39,6 +40,7 @@ pub struct Running {
     pub server: Server,
     /// Of the model's files.
     pub folder: TempDir,
+    _others: Vec<TempDir>,
 }
 
 // === impl Setup ===
@@ -54,21 +56,24 @@ impl Setup {
             .env("SCONCE_MODELS__M__SOURCE", &format!("file:{}", folder.path().display()))
             .env("SCONCE_RUNTIME__DEVICE", "auto")
             .env("SCONCE_RUNTIME__MAX_BATCH", "8");
-        Self { page, builder, folder }
+        Self { page, builder, folder, others: Vec::new() }
     }
 
     pub fn env(self, name: &str, value: &str) -> Self {
         Self { builder: self.builder.env(name, value), ..self }
     }
 
-    /// The same model under another name.
-    pub fn and(self, name: &str) -> Self {
-        let source = format!("file:{}", self.folder.path().display());
+    /// Another such model.
+    pub fn and(mut self, name: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        whisper::write(folder.path(), SIZE);
+        let source = format!("file:{}", folder.path().display());
+        self.others.push(folder);
         self.env(&format!("SCONCE_MODELS__{}__SOURCE", name.to_uppercase()), &source)
     }
 
     pub fn start(self) -> Running {
-        Running { server: self.builder.spawn(), page: self.page, folder: self.folder }
+        Running { server: self.builder.spawn(), page: self.page, folder: self.folder, _others: self.others }
     }
 }
 

@@ -1,9 +1,10 @@
 //! One version of a model: what each event means to it. How it changes is in [`moves`], what it is doing in [`phase`],
-//! what may be asked of it in [`view`].
+//! what may be asked of it in [`view`], and how its files stay in host memory in [`warm`].
 
 mod moves;
 mod phase;
 mod view;
+mod warm;
 
 use std::{
     mem,
