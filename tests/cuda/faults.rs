@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     page::{Card, Count},
-    server::{HOPPER, Running, SIZE_IN_MEMORY, Setup},
+    server::{HOPPER, SIZE_IN_MEMORY, Setup},
     support::ServerBuilder,
 };
 
