@@ -2,6 +2,8 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    // One that is new, too.
+    println!("cargo::rerun-if-changed=src/gpu/kernels");
     #[cfg(feature = "cuda")]
     kernels();
 }

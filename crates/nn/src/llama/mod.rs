@@ -8,6 +8,8 @@ mod joined;
 mod layer;
 mod mlp;
 mod model;
+#[cfg(feature = "cuda")]
+mod repeating;
 mod sequence;
 #[cfg(feature = "cuda")]
 mod step;

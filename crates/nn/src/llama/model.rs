@@ -5,7 +5,7 @@ use std::ops::Range;
 use candle_core::{Result, Tensor};
 
 #[cfg(feature = "cuda")]
-use super::step::Repeating;
+use super::repeating::Repeating;
 use super::{
     layer::Layer,
     sequence::{HeadShape, Sequence},

@@ -1,31 +1,9 @@
 //! The network where an accelerator repeats its step: one token of every sequence, by kernels that do as much as they can at once.
 
-use candle_core::{Device, Result, Tensor};
-use parking_lot::Mutex;
+use candle_core::{Result, Tensor};
 
 use super::{attention::GroupedAttention, layer::Layer, mlp::GatedMlp, model::Llama, sequence::Sequence};
-use crate::{
-    gpu::{CacheSizes, NormWeights, Residual, Step, StepTable, Steps},
-    rope::Rope,
-};
-
-/// What steps need beside the weights.
-#[derive(Debug)]
-pub(super) struct Repeating {
-    steps: Mutex<Steps>,
-    /// `[pairs]`
-    frequencies: Tensor,
-}
-
-// === impl Repeating ===
-
-impl Repeating {
-    /// `None`: that is no device on which steps are repeated.
-    pub fn new(rope: &Rope, device: &Device) -> Result<Option<Self>> {
-        let Some(frequencies) = rope.frequencies().filter(|_| device.is_cuda()) else { return Ok(None) };
-        Ok(Some(Self { steps: Mutex::new(Steps::new(1)), frequencies: Tensor::new(frequencies, device)? }))
-    }
-}
+use crate::gpu::{CacheSizes, NormWeights, Residual, Step, StepTable};
 
 // === impl Llama ===
 
