@@ -3,7 +3,6 @@
 use rand::{Rng, rngs::StdRng};
 
 use super::{
-    SampledToken,
     edits::LogitEdits,
     logits::{draw, likeliest, log_sum_exp},
 };
@@ -48,6 +47,13 @@ pub enum Pick {
     Drawn { temperature: f32, at: Vec<f64> },
     /// This one, however likely.
     Token(u32),
+}
+
+/// A token and the natural logarithm of its probability.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SampledToken {
+    pub token: u32,
+    pub logprob: f32,
 }
 
 /// What was chosen, with probabilities at temperature 1, as in openai-whisper; `None`: the logits are no distribution.
