@@ -1,11 +1,8 @@
-//! What is to be chosen from rows of logits, and the choosing.
+//! What is to be chosen from rows of logits.
 
-use candle_core::{DType, Device, Result, Storage, Tensor};
-use parking_lot::Mutex;
 use rand::{Rng, rngs::StdRng};
 
 use super::{
-    SampledToken,
     edits::LogitEdits,
     logits::{draw, likeliest, log_sum_exp},
 };
@@ -52,43 +49,15 @@ pub enum Pick {
     Token(u32),
 }
 
+/// A token and the natural logarithm of its probability.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SampledToken {
+    pub token: u32,
+    pub logprob: f32,
+}
+
 /// What was chosen, with probabilities at temperature 1, as in openai-whisper; `None`: the logits are no distribution.
 pub type Chosen = Option<Vec<SampledToken>>;
-
-/// Chooses tokens where their logits are. A model has one: what it works on is kept for the next time.
-#[derive(Debug, Default)]
-pub struct Chooser {
-    // Locks of a section without waiting, and of one thread: that of the model.
-    scores: Mutex<Vec<f32>>,
-    #[cfg(feature = "cuda")]
-    gpu: Mutex<crate::gpu::Workspace>,
-}
-
-// === impl Chooser ===
-
-impl Chooser {
-    /// For each of `choices`, from `logits` `[rows, vocabulary]`. Of those on an NVIDIA GPU only what was chosen comes to the host.
-    pub fn choose(&self, logits: &Tensor, choices: &[Choice<'_>]) -> Result<Vec<Chosen>> {
-        let (rows, vocabulary) = logits.dims2()?;
-        if let Some(choice) = choices.iter().find(|choice| choice.rows().any(|row| row >= rows)) {
-            candle_core::bail!("a choice from row {} of {rows}, with {:?}", choice.row, choice.guidance);
-        }
-        if choices.is_empty() {
-            return Ok(Vec::new());
-        }
-        #[cfg(feature = "cuda")]
-        if let Some(chosen) = self.gpu.lock().choose(logits, choices)? {
-            return Ok(chosen);
-        }
-        let logits = logits.to_dtype(DType::F32)?.to_device(&Device::Cpu)?.contiguous()?;
-        let (storage, layout) = logits.storage_and_layout();
-        let Storage::Cpu(storage) = &*storage else { candle_core::bail!("logits did not come to the host") };
-        let logits = &storage.as_slice::<f32>()?[layout.start_offset()..];
-        let row = |row: usize| &logits[row * vocabulary..(row + 1) * vocabulary];
-        let mut scores = self.scores.lock();
-        Ok(choices.iter().map(|choice| choice.choose(row, &mut scores)).collect())
-    }
-}
 
 // === impl Choice ===
 
@@ -114,7 +83,7 @@ impl<'a> Choice<'a> {
     }
 
     /// `scores` is what it works on.
-    fn choose<'l>(&self, row: impl Fn(usize) -> &'l [f32], scores: &mut Vec<f32>) -> Chosen {
+    pub(super) fn choose<'l>(&self, row: impl Fn(usize) -> &'l [f32], scores: &mut Vec<f32>) -> Chosen {
         scores.clear();
         self.extend(scores, row);
         self.pick.choose(scores)
@@ -128,7 +97,7 @@ impl<'a> Choice<'a> {
         self.edits.apply(scores);
     }
 
-    fn rows(&self) -> impl Iterator<Item = usize> {
+    pub(super) fn rows(&self) -> impl Iterator<Item = usize> {
         std::iter::once(self.row).chain(self.guidance.map(|guidance| guidance.untold))
     }
 }
@@ -189,9 +158,10 @@ impl Pick {
 
 #[cfg(test)]
 mod tests {
+    use candle_core::{Device, Tensor};
     use rand::SeedableRng;
 
-    use super::*;
+    use super::{super::Chooser, *};
 
     fn logits(rows: &[[f32; 3]]) -> Tensor {
         Tensor::new(rows.concat(), &Device::Cpu).unwrap().reshape((rows.len(), 3)).unwrap()
