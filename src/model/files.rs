@@ -138,6 +138,11 @@ impl ModelFiles {
         Ok(Self { held: Arc::new(held), ..self.clone() })
     }
 
+    /// The same files, read from where they lie: for a model that keeps them for longer than its load, and is not to hold them.
+    pub fn unheld(&self) -> Self {
+        Self { held: Arc::default(), ..self.clone() }
+    }
+
     /// Bytes of those that lie on a disk; what cannot be looked at has none.
     pub fn disk_bytes(&self) -> u64 {
         let size = |location: &Location| match location {
@@ -333,7 +338,7 @@ mod tests {
             std::fs::write(&path, vec![7; PIECE + 1]).unwrap();
             assert_eq!(files.disk_bytes(), PIECE as u64 + 1);
             let (held, before) = (files.held(backing).unwrap(), files.fingerprint("model").unwrap());
-            assert!(held.are_held() && !files.are_held());
+            assert!(held.are_held() && !files.are_held() && !held.unheld().are_held());
             std::fs::remove_file(&path).unwrap();
             for of in [Backing::Mapped, Backing::Copied] {
                 assert!(held.weights("model", "weights", of).unwrap() == vec![7; PIECE + 1]);

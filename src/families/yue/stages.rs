@@ -41,6 +41,8 @@ impl Stages {
         let mut stages = Self { source, first: None, second: None };
         stages.bring_second()?;
         stages.bring_first()?;
+        // What is read again is read from the disk: who holds files in memory counts those of models that are not loaded.
+        stages.source.files = stages.source.files.unheld();
         Ok(stages)
     }
 
