@@ -99,7 +99,7 @@ ROWS = {
     ],
     "Memory": [
         (LINES, "Of the process", "bytes", {now("process_resident_memory_bytes", "instance"): "{{instance}}"}),
-        (LINES, "Of models", "bytes", {now("sconce_model_resident_bytes", "model"): "{{model}}"}),
+        (LINES, "Of models", "bytes", {now("sconce_model_resident_bytes", "model"): "{{model}}", now("sconce_model_warm_bytes", "model"): "{{model}}, kept"}),
         (LINES, "That stayed behind models which went", "bytes", {now("sconce_model_leaked_bytes_total", "instance, model"): "{{instance}} {{model}}"}),
         (LINES, "Open files and connections", "short", {now("process_open_fds", "instance"): "{{instance}}"}),
     ],
