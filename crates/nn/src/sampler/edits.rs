@@ -24,14 +24,14 @@ pub struct LogitEdits<'a> {
     pub late_repetition: Option<Repetition<'a>>,
 }
 
-/// Tokens that were said, each made less likely once; see [`penalise_repetition`].
+/// Tokens that were said, each made less likely once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Repetition<'a> {
     pub tokens: Cow<'a, [u32]>,
     pub penalty: f32,
 }
 
-/// What is likely enough to be drawn, in the order of the fields; see [`keep_top_k`], [`keep_min_p`] and [`keep_top_p`].
+/// What is likely enough to be drawn, in the order of the fields.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Filters {
     /// Logits are divided by it; 0: by nothing.
