@@ -1,9 +1,10 @@
 //! What a load and a step of the decoder ask of a GPU. The numbers are what holds today; `docs/gpu.md` says how far they are
 //! from the goal. One that changed is a change of what a GPU has to do: if it fell it is written down here, so that it stays.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
+use tokio::time::sleep;
 
 use crate::{
     page::{Count, Step},
@@ -78,21 +79,39 @@ async fn windows_of_several_requests_are_encoded_in_one_pass() {
     assert_eq!(running.ask().await.0, 200);
     let one = most(&running, before);
 
-    running.page.hold(true);
     let before = running.page.steps();
-    let asked = join_all((0..8).map(|_| running.ask()));
-    let release = async {
-        // The first is in the model's hands, and the launches of its encoder wait.
-        while running.status().await["queue_depth"] != 7 {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-        running.page.hold(false);
-    };
-    let (answers, ()) = futures::future::join(asked, release).await;
-    assert!(answers.iter().all(|(status, _)| *status == 200));
+    together(&running, 8).await;
     let seven = most(&running, before);
     // The first tokens of each are still read alone.
     assert!(seven > one && seven < 5 * one, "{seven} launches and products for seven windows, {one} for one");
+}
+
+/// So many are heard together: all others wait by the time that the launches of the first one's encoder may go on.
+async fn together(running: &Running, callers: usize) {
+    running.page.hold(true);
+    let others = async {
+        until(async || running.page.is_waited_for()).await;
+        let asked = join_all((1..callers).map(|_| running.ask()));
+        let release = async {
+            until(async || running.status().await["queue_depth"] == callers - 1).await;
+            running.page.hold(false);
+        };
+        join(asked, release).await.0
+    };
+    let (first, others) = join(running.ask(), others).await;
+    for (status, body) in others.into_iter().chain([first]) {
+        assert_eq!(status, 200, "{body}");
+    }
+}
+
+async fn until(is: impl AsyncFn() -> bool) {
+    for _ in 0..12_000 {
+        if is().await {
+            return;
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
+    panic!("it did not come to that within a minute");
 }
 
 /// Launches and products of the largest step: one before which the encoder listened.
@@ -104,10 +123,7 @@ fn most(running: &Running, before: u64) -> u64 {
 /// What most steps ask in which so many callers are at once in the decoder.
 async fn usual(running: &Running, callers: usize) -> Work {
     let before = running.page.steps();
-    let answers = join_all((0..callers).map(|_| running.ask())).await;
-    for (status, body) in answers {
-        assert_eq!(status, 200, "{body}");
-    }
+    together(running, callers).await;
     let steps = running.page.steps_since(before);
     assert!(steps.iter().all(|step| step.bytes < LOGITS), "logits stay where they are");
     let mut kinds = BTreeMap::<Work, usize>::new();

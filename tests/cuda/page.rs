@@ -21,7 +21,8 @@ const WIDTH: usize = MEMORY + DEVICES;
 const COMPUTE: usize = WIDTH + DEVICES;
 const LOSE_AFTER: usize = COMPUTE + 1;
 const HOLD: usize = LOSE_AFTER + 1;
-const HELD: usize = HOLD + 1;
+const WAITING: usize = HOLD + 1;
+const HELD: usize = WAITING + 1;
 const MOST: usize = HELD + DEVICES;
 const RESERVED: usize = MOST + DEVICES;
 const PINNED: usize = RESERVED + DEVICES;
@@ -121,6 +122,11 @@ impl Page {
     /// Until it is told otherwise whoever launches something waits.
     pub fn hold(&self, wait: bool) {
         self.write(HOLD, u64::from(wait));
+    }
+
+    /// Whether somebody does.
+    pub fn is_waited_for(&self) -> bool {
+        self.read(WAITING) > 0
     }
 
     pub fn held(&self, device: usize) -> u64 {

@@ -49,7 +49,9 @@ void count(enum count what, uint64_t times)
 
 int launched(enum count what)
 {
+    __atomic_add_fetch(&page->waiting, 1, __ATOMIC_SEQ_CST);
     while (__atomic_load_n(&page->hold, __ATOMIC_ACQUIRE)) usleep(1000);
+    __atomic_sub_fetch(&page->waiting, 1, __ATOMIC_SEQ_CST);
     pthread_mutex_lock(&lock);
     add(what, 1);
     int works = what == LAUNCHES || what == PRODUCTS;

@@ -43,6 +43,7 @@ struct page {
     uint64_t compute;              // whether our own kernels are run, which takes its time
     uint64_t lose_after;           // launches from now on until the context is lost; 0: never
     uint64_t hold;                 // as long as it is not 0 whoever launches something waits
+    uint64_t waiting;              // so many do
     // Written by it.
     uint64_t held[DEVICES];        // bytes
     uint64_t most[DEVICES];        // bytes, at once
