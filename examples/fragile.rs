@@ -14,7 +14,7 @@ use sconce::{
     audio::Pcm,
     families::whisper::Whisper,
     model::{Batch, Broken, Family, LoadError, Model, ModelFiles, Placement, Preset},
-    speech::{Segment, Summary, TaskKind, Transcribe, TranscriptEvent},
+    speech::{Part, Segment, Summary, TaskKind, Transcribe, TranscriptEvent},
 };
 
 const FAMILIES: &[&dyn Family] = &[&Whisper, &Fragile];
@@ -85,7 +85,7 @@ fn segment(text: String, end: f64) -> Segment {
         avg_logprob: 0.0,
         compression_ratio: 1.0,
         no_speech_prob: 0.0,
-        channel: None,
+        part: Part::WHOLE,
         speaker: None,
         words: Vec::new(),
         logprobs: Vec::new(),

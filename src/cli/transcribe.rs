@@ -20,7 +20,7 @@ use super::{
 use crate::{
     app::{self, App},
     service::{Recording, Service, TranscribeRequest},
-    speech::{self, Segment, Timestamps, TranscribeMode, TranscribeOptions, Transcript, TranscriptEvent},
+    speech::{self, Segment, Timestamps, Tracks, TranscribeMode, TranscribeOptions, Transcript, TranscriptEvent},
 };
 
 #[derive(Debug, clap::Args)]
@@ -46,6 +46,10 @@ pub(super) struct Args {
     /// Hear each channel by itself, such as the sides of a call, or all of them as one
     #[arg(long, default_value = "mix")]
     channels: Channels,
+    /// Which audio track, from 0, where there are several; all, each by itself; mix, all as one; or auto, the first that is
+    /// not silent
+    #[arg(long, default_value = "auto", value_name = "N|all|mix|auto")]
+    track: Tracks,
     /// Tell who says what; `audio.speaker_network` names the network that does so
     #[arg(long, conflicts_with = "channels")]
     diarize: bool,
@@ -101,7 +105,7 @@ async fn transcribe(args: &Args, file: &Path, service: &Service) -> anyhow::Resu
     let recording = recording::read(file).await.context("cannot be read")?;
     let watching = progress::of_models(service.lifecycle().watch(), Box::new(|_| None));
     let id = file.display().to_string();
-    let mut transcription = service.transcribe(call(id, None), listen(args, recording)).await?;
+    let mut transcription = service.transcribe(call(id, None), listen(args, recording)?).await?;
     drop(watching);
     let (bar, mut segments) = (progress::of_sound(transcription.seconds()), Vec::new());
     while let Some(piece) = transcription.next().await {
@@ -122,10 +126,11 @@ fn advance(bar: &ProgressBar, segment: Segment) -> Segment {
     segment
 }
 
-fn listen(args: &Args, recording: Recording) -> TranscribeRequest {
-    TranscribeRequest {
+fn listen(args: &Args, recording: Recording) -> anyhow::Result<TranscribeRequest> {
+    Ok(TranscribeRequest {
         audio: recording.into(),
         options: TranscribeOptions {
+            track: args.track,
             language: args.language.clone(),
             mode: if args.translate { TranscribeMode::Translate } else { TranscribeMode::Transcribe },
             prompt: args.prompt.clone(),
@@ -133,10 +138,11 @@ fn listen(args: &Args, recording: Recording) -> TranscribeRequest {
             diarize: args.diarize,
             timestamps: if args.words { Timestamps::Word } else { Timestamps::Segment },
             ..TranscribeOptions::default()
-        },
+        }
+        .checked()?,
         voice_activity: None,
         known_speakers: Vec::new(),
-    }
+    })
 }
 
 impl From<Channels> for speech::Channels {
@@ -179,8 +185,8 @@ fn json(args: &Args, file: &Path, transcript: &Transcript) -> serde_json::Value 
         "text": transcript.text(),
         "segments": transcript.segments,
     });
-    if let Some(channels) = transcript.channels {
-        value["channels"] = json!(channels);
+    for (name, number) in transcript.parts.fields() {
+        value[name] = json!(number);
     }
     if !transcript.warnings.is_empty() {
         value["warnings"] = json!(transcript.warnings);

@@ -9,6 +9,7 @@ use crate::{
     lifecycle::{LoadMode, OnPreloadFailure},
     model::{Backing, CpuKernels, DTypeChoice, DeviceChoice, DeviceId, ProgramChoice},
     process::Isolation,
+    service::TimeOrigin,
     speech::TaskKind,
     store::Verify,
     telemetry::LogFormat,
@@ -58,6 +59,14 @@ pub(super) const CPU_KERNELS: Kind<CpuKernels> = Kind {
     expected: "auto, avx512, avx2, portable or candle",
     parse: |raw| choice(raw, CPU_KERNELS_ALL),
     show: |kernels| word(kernels, CPU_KERNELS_ALL),
+};
+
+const TIME_ORIGINS: &[(&str, TimeOrigin)] = &[("container", TimeOrigin::Container), ("sound", TimeOrigin::Sound)];
+
+pub(super) const TIME_ORIGIN: Kind<TimeOrigin> = Kind {
+    expected: "container or sound",
+    parse: |raw| choice(raw, TIME_ORIGINS),
+    show: |origin| word(origin, TIME_ORIGINS),
 };
 
 const BACKINGS: &[(&str, Backing)] = &[("map", Backing::Mapped), ("copy", Backing::Copied)];

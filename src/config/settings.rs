@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU32, path::PathBuf, ti
 use super::{
     kinds::{
         ADDRESS, BOUND, BUDGET, BYTES, CPU_KERNELS, DEVICE, DTYPE, FILE, ISOLATION, KEYS, LOAD_MODE, LOG_FORMAT,
-        LOG_LEVEL, ON_PRELOAD_FAILURE, ORIGINS, PATH, PATHS, PROGRAM, SHARE, USER, VERIFY, WARM, WEIGHTS, WHOLE, WORD,
+        LOG_LEVEL, ON_PRELOAD_FAILURE, ORIGINS, PATH, PATHS, PROGRAM, SHARE, TIME_ORIGIN, USER, VERIFY, WARM, WEIGHTS,
+        WHOLE, WORD,
     },
     models,
     setting::{Maybe, Plain, Setting, To},
@@ -800,6 +801,14 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         "Speakers of a recording, at most; what others say counts as said by whom they sound most like.",
     ),
     Setting::new(
+        "timestamps.origin",
+        "container",
+        &To::<Config, _>(&TIME_ORIGIN, |c, v| c.service.time_origin = v),
+        "What times of segments and words count from. `container`: from where the file says that it begins, so that subtitles \
+         fit the film: a track that begins late, and a gap in it, is silence. `sound`: from the first sample, and gaps are \
+         closed.",
+    ),
+    Setting::new(
         "speech.lexicon",
         "none",
         &Maybe::<Config, _>("none", &FILE, |c, v| c.service.lexicon = v.map(service::LexiconFile::new)),
@@ -1273,6 +1282,7 @@ pub(super) fn blank() -> Config {
             max_decoded: usize::MAX,
             ffmpeg: crate::model::ProgramChoice::Off,
             ffmpeg_time_limit: Duration::MAX,
+            time_origin: service::TimeOrigin::Sound,
             output: FlowLimits { bytes: usize::MAX, sound: Duration::MAX },
             input: FlowLimits { bytes: usize::MAX, sound: Duration::MAX },
             lexicon: Some(service::LexiconFile::default()),

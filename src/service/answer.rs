@@ -7,8 +7,8 @@ use crate::{
     audio::Pcm,
     lifecycle::Lease,
     speech::{
-        Measured, ModelName, Piece, Segment, Speech, SpeechEvent, SpeechSummary, Summary, Task, Transcribe, Transcript,
-        TranscriptEvent, Warning,
+        Measured, ModelName, Parts, Piece, Segment, Speech, SpeechEvent, SpeechSummary, Summary, Task, Transcribe,
+        Transcript, TranscriptEvent, Warning,
     },
 };
 
@@ -30,7 +30,7 @@ pub type Transcription = Answer<Transcribe>;
 pub(super) struct Started<T: Task> {
     pub lease: Lease,
     pub answers: Answers<T>,
-    /// Seconds of sound, over all channels.
+    /// Seconds of sound, over all parts that are heard separately.
     pub heard: f64,
     pub characters: usize,
     pub longest: Duration,
@@ -55,9 +55,9 @@ impl<T: Task> Answer<T> {
         self.answers.seconds()
     }
 
-    /// How many channels of it are heard, where each is by itself.
-    pub fn channels(&self) -> Option<usize> {
-        self.answers.count()
+    /// How many parts of it are heard, where each is by itself.
+    pub fn parts(&self) -> Parts {
+        self.answers.parts()
     }
 
     /// What was amiss with the recording.
@@ -125,8 +125,8 @@ impl Answer<Transcribe> {
 
     /// All of it, of segments that were gathered elsewhere.
     pub fn transcript(&self, segments: Vec<Segment>, summary: Summary) -> Transcript {
-        let (channels, warnings) = (self.channels(), self.warnings().to_vec());
-        Transcript { model: self.model().clone(), segments, summary, channels, warnings }
+        let (parts, warnings) = (self.parts(), self.warnings().to_vec());
+        Transcript { model: self.model().clone(), segments, summary, parts, warnings }
     }
 }
 

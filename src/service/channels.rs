@@ -1,4 +1,4 @@
-//! What models make of the channels of one recording, as one answer.
+//! What models make of the channels of one recording, or of its tracks, as one answer.
 
 use std::collections::VecDeque;
 
@@ -7,10 +7,10 @@ use futures::future::select_all;
 use super::{ServiceError, diarization::by_speaker, original::Original};
 use crate::{
     model::{RequestError, Responses},
-    speech::{Piece, Segment, Summary, Task, Transcribe, TranscriptEvent, Warning},
+    speech::{Part, Parts, Piece, Segment, Summary, Task, Transcribe, TranscriptEvent, Warning},
 };
 
-/// The answers that make one: of a recording whose channels are heard separately, one for each; otherwise one.
+/// The answers that make one: of a recording whose channels or tracks are heard separately, one for each; otherwise one.
 pub(super) struct Answers<T: Task> {
     all: Vec<Channel<T>>,
     /// Segments that were handed on.
@@ -40,8 +40,9 @@ impl<T: Task> Answers<T> {
     }
 
     /// How many there are, where they are told apart.
-    pub fn count(&self) -> Option<usize> {
-        self.all.iter().any(|channel| channel.original.channel.is_some()).then_some(self.all.len())
+    pub fn parts(&self) -> Parts {
+        let one = self.all.first().map_or(Part::WHOLE, |channel| channel.original.part);
+        Parts::of(one, self.all.len())
     }
 
     /// Length of the recording.

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{LexiconFile, live::LiveConfig};
+pub use crate::audio::TimeOrigin;
 use crate::{
     listening,
     model::{FlowLimits, ProgramChoice},
@@ -24,6 +25,8 @@ pub struct Config {
     /// What hears the recordings that are not decoded here, and for how long at most.
     pub ffmpeg: ProgramChoice,
     pub ffmpeg_time_limit: Duration,
+    /// What times are counted from.
+    pub time_origin: TimeOrigin,
     /// What a model may make ahead of the one who reads its answer.
     pub output: FlowLimits,
     /// What may wait of a live recording, or of a text that is being written, for its model.

@@ -108,10 +108,11 @@ pub(super) fn by_speaker(mut segment: Segment, turns: &SpeakerTurns) -> Vec<Segm
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::speech::Part;
 
     fn word(word: &str, start: f64) -> Word {
         let end = start + 0.5;
-        Word { word: word.to_owned(), start, end, probability: 1.0, channel: None, speaker: None }
+        Word { word: word.to_owned(), start, end, probability: 1.0, part: Part::WHOLE, speaker: None }
     }
 
     fn segment(words: Vec<Word>) -> Segment {
@@ -126,7 +127,7 @@ mod tests {
             avg_logprob: -0.1,
             compression_ratio: 1.0,
             no_speech_prob: 0.0,
-            channel: None,
+            part: Part::WHOLE,
             speaker: None,
             words,
             logprobs: Vec::new(),

@@ -183,6 +183,7 @@ impl Fault for ServiceError {
 
     fn param(&self) -> Option<&str> {
         match self {
+            Self::Audio(DecodeError::NoSuchTrack { .. } | DecodeError::TooManyTracks { .. }) => Some("track"),
             Self::Audio(_) | Self::Undecoded { .. } => Some("audio"),
             Self::Text(_) | Self::Prosody(_) => Some("text"),
             Self::NoSpeakerNetwork => Some("diarize"),

@@ -18,20 +18,20 @@ use bytes::Bytes;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     process::{Child, ChildStdout, Command},
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 use tracing::{debug, info, warn};
 
 use super::{
     ServiceError,
     memory::{MemoryShare, OutOfMemory},
-    sound::Decoded,
+    sound::{Decoded, Excerpt},
 };
 use crate::{
-    audio::{DecodeError, MOST_APART, Pcm},
+    audio::{DecodeError, MOST_APART, Pcm, TimeOrigin},
     model::ProgramChoice,
     process::{kill_group, lower_priority},
-    speech::{Channels, Warning},
+    speech::Warning,
 };
 
 /// The program that was found at the start, if any.
@@ -47,6 +47,7 @@ pub struct Ffmpeg {
 #[derive(Debug)]
 pub(super) enum Outcome {
     Sound(Decoded),
+    NoSuchTrack(usize),
     TooMuch(DecodeError),
     NoMemory(OutOfMemory),
     /// Not one sample.
@@ -78,6 +79,9 @@ const HEADER: usize = 24;
 const MAGIC: &[u8] = b".snd";
 /// Bytes before the samples, at most.
 const MOST_HEADER: usize = 4096;
+
+/// What it says where a file has fewer tracks.
+const NO_TRACK: &str = "matches no streams";
 
 const PROTOCOLS: &str = "pipe,cache";
 /// Formats that hold their sound themselves.
@@ -117,25 +121,31 @@ impl Ffmpeg {
         (!self.is_there()).then_some(self.remedy)
     }
 
-    /// The sound of a file, at `rate` hertz, and what the program says of damage.
+    /// When it has to be through with a recording that is begun now.
+    pub(super) fn deadline(&self) -> Instant {
+        Instant::now() + self.time_limit
+    }
+
+    /// The sound of a track of a file, and what the program says of damage.
     pub(super) async fn hear(
         &self,
         bytes: Bytes,
-        channels: Channels,
-        rate: u32,
-        longest: Duration,
+        track: usize,
+        excerpt: Excerpt,
+        deadline: Instant,
         share: &mut MemoryShare,
     ) -> Outcome {
         let Some(program) = self.program() else { return Outcome::Nothing };
-        let mut group = match command(program, &bytes, channels, rate).spawn() {
+        let mut group = match command(program, &bytes, track, excerpt).spawn() {
             Ok(child) => Group(child),
             Err(error) => {
                 warn!(%error, "ffmpeg could not be started");
                 return Outcome::Nothing;
             }
         };
-        match timeout(self.time_limit, exchange(&mut group.0, &bytes, rate, longest, share)).await {
-            Ok(outcome) => outcome,
+        match timeout_at(deadline, exchange(&mut group.0, &bytes, excerpt, share)).await {
+            Ok(Some(outcome)) => outcome,
+            Ok(None) => Outcome::NoSuchTrack(track),
             Err(_) => {
                 warn!(limit = ?self.time_limit, "ffmpeg took too long");
                 Outcome::Nothing
@@ -145,7 +155,7 @@ impl Ffmpeg {
 }
 
 /// Through a shell, which bounds the memory and then is ffmpeg.
-fn command(program: &Path, bytes: &[u8], channels: Channels, rate: u32) -> Command {
+fn command(program: &Path, bytes: &[u8], track: usize, excerpt: Excerpt) -> Command {
     // The index of an MP4 or a CAF may lie at its end, which a pipe cannot go back from; the cache is a file that has no name.
     let is_film = matches!(bytes.get(4..8), Some(b"ftyp" | b"moov" | b"mdat" | b"wide" | b"free" | b"skip"));
     let input = if is_film || bytes.starts_with(b"caff") { "cache:pipe:0" } else { "pipe:0" };
@@ -153,22 +163,30 @@ fn command(program: &Path, bytes: &[u8], channels: Channels, rate: u32) -> Comma
     command.args(["-c", r#"ulimit -v "$0" && ulimit -c 0 && exec "$@""#, MEMORY]).arg(program);
     command.args(["-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1"]);
     command.args(["-protocol_whitelist", PROTOCOLS, "-format_whitelist", FORMATS, "-i", input]);
-    command.args(["-map", "0:a:0", "-vn", "-sn", "-dn", "-af", "aresample=async=1:first_pts=0"]);
-    if channels == Channels::Mix {
+    command.args(["-map", &format!("0:a:{track}"), "-vn", "-sn", "-dn"]);
+    if excerpt.selection.origin == TimeOrigin::Container {
+        command.args(["-af", "aresample=async=1:first_pts=0"]);
+    }
+    if !excerpt.selection.apart {
         command.args(["-ac", "1"]);
     }
-    command.args(["-ar", &rate.to_string(), "-c:a", "pcm_f32be", "-f", "au", "pipe:1"]);
+    command.args(["-ar", &excerpt.rate.to_string(), "-c:a", "pcm_f32be", "-f", "au", "pipe:1"]);
     command.env_clear().process_group(0).kill_on_drop(true).current_dir("/");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
-/// Bytes in, samples out, both at once.
-async fn exchange(child: &mut Child, bytes: &[u8], rate: u32, longest: Duration, share: &mut MemoryShare) -> Outcome {
+/// Bytes in, samples out, both at once; none, where there is no such track.
+async fn exchange(
+    child: &mut Child,
+    bytes: &[u8],
+    Excerpt { rate, longest, .. }: Excerpt,
+    share: &mut MemoryShare,
+) -> Option<Outcome> {
     let (Some(mut input), Some(output), Some(complaints)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
-        return Outcome::Nothing;
+        return Some(Outcome::Nothing);
     };
     // It may have enough before the end, and then closes the pipe.
     let write = async move { _ = input.write_all(bytes).await };
@@ -189,22 +207,21 @@ async fn exchange(child: &mut Child, bytes: &[u8], rate: u32, longest: Duration,
     let (heard, complaints) = tokio::select! {
         text = &mut complain => (work.await, text),
         heard = &mut work => match heard {
-            Ok(channels) if !channels.is_empty() => {
-                (Ok(channels), timeout(LAST_WORDS, complain).await.unwrap_or_default())
-            }
-            heard => (heard, String::new()),
+            Ok(channels) => (Ok(channels), timeout(LAST_WORDS, complain).await.unwrap_or_default()),
+            Err(outcome) => (Err(outcome), String::new()),
         },
     };
     if !complaints.is_empty() {
         debug!(text = complaints.trim(), "ffmpeg");
     }
     match heard {
-        Ok(channels) if channels.is_empty() => Outcome::Nothing,
+        Ok(channels) if channels.is_empty() && complaints.contains(NO_TRACK) => None,
+        Ok(channels) if channels.is_empty() => Some(Outcome::Nothing),
         Ok(channels) => {
             let warnings = faults(&complaints).map(|faults| Warning::damaged(&faults)).into_iter().collect();
-            Outcome::Sound(Decoded { channels, warnings })
+            Some(Outcome::Sound(Decoded { channels, warnings }))
         }
-        Err(outcome) => outcome,
+        Err(outcome) => Some(outcome),
     }
 }
 
@@ -247,7 +264,8 @@ async fn channels(output: &mut ChildStdout) -> Option<usize> {
     word(20).filter(|count| *count > 0)
 }
 
-/// What it complains of, in few words: without the addresses of its parts, and each thing once.
+/// What it complains of, in few words: without the addresses of its parts, and each thing once. That a pipe has no end to go to is
+/// no fault of a file.
 fn faults(complaints: &str) -> Option<String> {
     let mut lines: Vec<String> = Vec::new();
     for line in complaints.lines() {
@@ -256,7 +274,8 @@ fn faults(complaints: &str) -> Option<String> {
             None => line.to_owned(),
         };
         let line: String = line.trim().chars().filter(|c| !c.is_control()).collect();
-        if !line.is_empty() && lines.len() < TOLD_LINES && !lines.contains(&line) {
+        let is_told = !line.is_empty() && !line.starts_with("[cache]") && !line.starts_with("Last message repeated");
+        if is_told && lines.len() < TOLD_LINES && !lines.contains(&line) {
             lines.push(line);
         }
     }
@@ -325,6 +344,7 @@ impl Outcome {
         match self {
             Self::Sound(decoded) => Ok(decoded),
             Self::TooMuch(error) => Err(error.into()),
+            Self::NoSuchTrack(track) => Err(DecodeError::NoSuchTrack { track, tracks: None }.into()),
             Self::NoMemory(refusal) => Err(refusal.into()),
             Self::Nothing => Err(first.into()),
         }
@@ -398,6 +418,9 @@ mod tests {
                     Error while decoding stream #0:0: Invalid data found when processing input";
         assert_eq!(faults(said).as_deref(), Some(told));
         assert_eq!(faults(" \n"), None);
+        let of_the_pipe =
+            "[cache @ 0x55d1c0ffee00] Inner protocol failed to seekback end : -38\n    Last message repeated 4 times\n";
+        assert_eq!(faults(of_the_pipe), None);
         let many: String = (0..100).map(|n| format!("fault {n} \u{e9}{}\n", "x".repeat(200))).collect();
         assert!(faults(&many).is_some_and(|told| told.len() <= TOLD));
     }

@@ -99,6 +99,15 @@ impl MemoryShare {
         Ok(())
     }
 
+    /// Takes what another share of the same budget has.
+    pub fn merge(&mut self, mut other: Self) {
+        match (&mut self.permit, other.permit.take()) {
+            (Some(permit), Some(more)) => permit.merge(more),
+            (None, more) => self.permit = more,
+            (Some(_), None) => {}
+        }
+    }
+
     /// Ties the share to what it is of: it is given back when the last clone of these bytes is gone.
     pub fn hold(self, bytes: Vec<u8>) -> Bytes {
         Bytes::from_owner(Held { bytes, _share: self })

@@ -30,6 +30,7 @@ mod speak;
 mod speech_limits;
 mod stems;
 mod task_input;
+mod tracks;
 mod transcripts;
 mod voices;
 
@@ -42,7 +43,7 @@ use tokio::sync::Semaphore;
 pub use allowance::{Allowance, OverAllowance};
 pub use answer::{Answer, Transcription};
 pub use call::Call;
-pub use config::Config;
+pub use config::{Config, TimeOrigin};
 pub use error::{ImplausibleLength, ServiceError};
 pub use lexicon_file::{LexiconFault, LexiconFile};
 pub use memory::{MemoryBudget, MemoryShare, OutOfMemory};
@@ -190,7 +191,7 @@ impl Service {
             // By its words a segment is told apart in which speakers change.
             options.timestamps = Timestamps::Word;
         }
-        let hearing = Hearing { audio, channels: options.channels, voice_activity, diarization };
+        let hearing = Hearing { audio, channels: options.channels, tracks: options.track, voice_activity, diarization };
         let asked = TaskInput::of(hearing, options, |audio, options| Transcribe { audio, options });
         self.answer(call, account, asked).await
     }

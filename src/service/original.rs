@@ -4,14 +4,14 @@ use super::{diarization::Diarization, memory::MemoryShare};
 use crate::{
     audio::{Pcm, Timeline, VoiceActivity},
     listening::VoiceDetection,
-    speech::{Segment, Summary, TranscriptEvent, Warning},
+    speech::{Part, Segment, Summary, TranscriptEvent, Warning},
 };
 
 /// A recording as it was before anything was cut out.
 pub(super) struct Original {
     pub seconds: f64,
-    /// Which of its channels this is, where each is heard by itself.
-    pub channel: Option<usize>,
+    /// Which part of it this is, where each is heard by itself.
+    pub part: Part,
     warnings: Vec<Warning>,
     /// Where in it the model listens, if not everywhere.
     timeline: Option<Timeline>,
@@ -21,7 +21,7 @@ pub(super) struct Original {
     _share: Option<MemoryShare>,
 }
 
-/// The sound of a recording, or of one of its channels, as a model hears it, and what it is of.
+/// The sound of a recording, or of one of its parts, as a model hears it, and what it is of.
 pub(super) type DecodedSound = (Pcm, Original);
 
 // === impl Original ===
@@ -29,7 +29,7 @@ pub(super) type DecodedSound = (Pcm, Original);
 impl Original {
     /// None at all.
     pub fn silent() -> Self {
-        Self { seconds: 0.0, channel: None, warnings: Vec::new(), timeline: None, diarization: None, _share: None }
+        Self { seconds: 0.0, part: Part::WHOLE, warnings: Vec::new(), timeline: None, diarization: None, _share: None }
     }
 
     /// What is to be heard of a recording, and the recording.
@@ -42,9 +42,9 @@ impl Original {
         (pcm, Self { seconds, timeline, ..Self::silent() })
     }
 
-    /// The same, as one of its channels.
-    pub fn on(self, channel: usize) -> Self {
-        Self { channel: Some(channel), ..self }
+    /// The same, as a part of it.
+    pub fn on(self, part: Part) -> Self {
+        Self { part, ..self }
     }
 
     pub fn warnings(&self) -> &[Warning] {
@@ -56,7 +56,7 @@ impl Original {
         (self._share, self.warnings, self.diarization) = (Some(share), warnings, diarization);
     }
 
-    /// In the times of the recording, and on its channel.
+    /// In the times of the recording, and on its part.
     pub fn place(&self, piece: TranscriptEvent) -> TranscriptEvent {
         match (piece, &self.timeline) {
             (TranscriptEvent::Segment(segment), None) => TranscriptEvent::Segment(self.label(segment)),
@@ -72,8 +72,8 @@ impl Original {
     }
 
     fn label(&self, mut segment: Segment) -> Segment {
-        segment.channel = self.channel;
-        segment.words.iter_mut().for_each(|word| word.channel = self.channel);
+        segment.part = self.part;
+        segment.words.iter_mut().for_each(|word| word.part = self.part);
         segment
     }
 
@@ -102,7 +102,7 @@ mod tests {
 
     fn segment(seek: usize, start: f64, end: f64) -> Segment {
         let word =
-            |start, end| Word { word: "a".to_owned(), start, end, probability: 1.0, channel: None, speaker: None };
+            |start, end| Word { word: "a".to_owned(), start, end, probability: 1.0, part: Part::WHOLE, speaker: None };
         Segment {
             id: 0,
             seek,
@@ -114,7 +114,7 @@ mod tests {
             avg_logprob: 0.0,
             compression_ratio: 1.0,
             no_speech_prob: 0.0,
-            channel: None,
+            part: Part::WHOLE,
             speaker: None,
             words: vec![word(start, start + 0.2), word(end - 0.2, end)],
             logprobs: vec![],

@@ -13,9 +13,9 @@ use super::{
     request::{AudioInput, Recording},
 };
 use crate::{
-    audio::{self, DecodeError, Pcm, UnusableRate, VoiceActivity},
+    audio::{self, DecodeError, Pcm, Selection, UnusableRate, VoiceActivity},
     listening::VoiceDetection,
-    speech::{Channels, Convert, Synthesize, Task, Transcribe, VoiceInput, Warning},
+    speech::{Channels, Convert, Part, Synthesize, Task, Tracks, Transcribe, VoiceInput, Warning},
 };
 
 /// The channels of what somebody sent, or all of them as one, and what was amiss with it.
@@ -25,11 +25,29 @@ pub(super) struct Decoded {
     pub warnings: Vec<Warning>,
 }
 
+/// What is decoded of a recording in one go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Excerpt {
+    pub selection: Selection,
+    /// Hertz.
+    pub rate: u32,
+    /// At most, over all channels that are told apart.
+    pub longest: Duration,
+}
+
+/// All that is to be heard of a recording, part by part. There is one at least.
+pub(super) struct Parted {
+    pub sounds: Vec<(Part, Pcm)>,
+    pub warnings: Vec<Warning>,
+    pub share: MemoryShare,
+}
+
 /// What is to be heard of a recording.
 #[derive(Clone, Debug)]
 pub(super) struct Hearing {
     pub audio: AudioInput,
     pub channels: Channels,
+    pub tracks: Tracks,
     /// Nothing but what this finds to be speech.
     pub voice_activity: Option<VoiceActivity>,
     /// Whether it is told who says what.
@@ -57,36 +75,31 @@ pub trait Sounding: Task + Sized {
     }
 }
 
-/// The sound of what somebody sent, at most `longest` over all channels that are told apart; it takes its memory from the
-/// share.
-pub(super) fn decode(
-    audio: AudioInput,
-    channels: Channels,
-    rate: u32,
-    longest: Duration,
-    share: &mut MemoryShare,
-) -> Result<Decoded, ServiceError> {
+/// The sound of what somebody sent; it takes its memory from the share.
+pub(super) fn decode(audio: AudioInput, excerpt: Excerpt, share: &mut MemoryShare) -> Result<Decoded, ServiceError> {
+    let Excerpt { selection, rate, longest } = excerpt;
     match audio {
-        AudioInput::Encoded(Recording { bytes, hint }) => {
-            decode_file(&bytes, hint.as_deref(), channels, rate, longest, share)
+        AudioInput::Encoded(Recording { bytes, hint }) => decode_file(&bytes, hint.as_deref(), excerpt, share),
+        AudioInput::Samples(pcm) if pcm.seconds() > longest.as_secs_f64() => {
+            Err(DecodeError::TooLong { limit: longest }.into())
         }
-        // Nobody sends samples of several channels that are to be told apart.
-        AudioInput::Samples(pcm) if pcm.seconds() <= longest.as_secs_f64() => {
-            // The samples themselves are the request's; a copy without what is no number, and one at the right rate.
-            let copy = size_of_val(pcm.samples());
-            share.resize(copy.saturating_add((pcm.seconds() * f64::from(rate)) as usize * size_of::<f32>()))?;
-            Ok(Decoded { channels: vec![audio::conform(pcm, rate, longest)?], warnings: Vec::new() })
-        }
-        AudioInput::Samples(_) => Err(DecodeError::TooLong { limit: longest }.into()),
+        // Nobody sends samples of several channels that are to be told apart, nor of several tracks.
+        AudioInput::Samples(pcm) => match selection.track {
+            Some(track) if track > 0 => Err(DecodeError::NoSuchTrack { track, tracks: Some(1) }.into()),
+            _ => {
+                // The samples themselves are the request's; a copy without what is no number, and one at the right rate.
+                let copy = size_of_val(pcm.samples());
+                share.resize(copy.saturating_add((pcm.seconds() * f64::from(rate)) as usize * size_of::<f32>()))?;
+                Ok(Decoded { channels: vec![audio::conform(pcm, rate, longest)?], warnings: Vec::new() })
+            }
+        },
     }
 }
 
 fn decode_file(
     bytes: &[u8],
     hint: Option<&str>,
-    channels: Channels,
-    rate: u32,
-    longest: Duration,
+    Excerpt { selection, rate, longest }: Excerpt,
     share: &mut MemoryShare,
 ) -> Result<Decoded, ServiceError> {
     let mut refusal = None;
@@ -97,15 +110,11 @@ fn decode_file(
             false
         }
     };
-    let decoded = match channels {
-        Channels::Mix => audio::decode_within(bytes, hint, rate, longest, &mut room)
-            .map(|audio::Decoded { pcm, source, truncated }| audio::Apart { channels: vec![pcm], source, truncated }),
-        Channels::Separate => audio::decode_apart(bytes, hint, rate, longest, &mut room),
-    };
+    let decoded = audio::decode_selected(bytes, hint, rate, longest, selection, &mut room);
     match (decoded, refusal) {
         (Err(DecodeError::NoRoom), Some(reason)) => Err(reason.into()),
         (decoded, _) => {
-            let audio::Apart { channels, source, truncated } = decoded?;
+            let audio::Selected { channels, source, truncated } = decoded?;
             debug!(container = source.container, codec = source.codec, channels = channels.len(), "decoded");
             Ok(Decoded { channels, warnings: truncated.then_some(Warning::TRUNCATED).into_iter().collect() })
         }
@@ -114,7 +123,6 @@ fn decode_file(
 
 /// What is to be made of a recording that was decoded.
 pub(super) struct Cut {
-    pub channels: Channels,
     pub voice_activity: Option<VoiceActivity>,
     pub diarization: Option<DiarizationAsk>,
     pub voices: VoiceDetection,
@@ -124,25 +132,24 @@ pub(super) struct Cut {
 
 /// What is to be heard of a recording, and the recording: an excerpt is a copy.
 pub(super) fn cut(
-    Decoded { channels, warnings }: Decoded,
-    asked: Cut,
-    mut share: MemoryShare,
+    Parted { sounds, warnings, mut share }: Parted,
+    Cut { voice_activity, diarization, voices, memory }: Cut,
 ) -> Result<Vec<DecodedSound>, ServiceError> {
-    let Cut { channels: told_apart, voice_activity, diarization, voices, memory } = asked;
     let bytes = |pcm: &Pcm| size_of_val(pcm.samples());
-    let diarization = match (diarization, channels.first()) {
-        (Some(ask), Some(pcm)) => Some(ask.start(pcm, &memory)?),
+    let diarization = match (diarization, sounds.first()) {
+        (Some(ask), Some((_, pcm))) => Some(ask.start(pcm, &memory)?),
         _ => None,
     };
     if voice_activity.is_some() {
-        let longest = channels.iter().map(bytes).max().unwrap_or_default();
-        share.resize(channels.iter().map(bytes).sum::<usize>() + longest)?;
+        let each = sounds.iter().map(|(_, pcm)| bytes(pcm));
+        let longest = each.clone().max().unwrap_or_default();
+        share.resize(each.sum::<usize>() + longest)?;
     }
-    let cut = |(at, pcm)| {
+    let cut = |(part, pcm)| {
         let (pcm, original) = Original::cut(pcm, voice_activity.map(|activity| (activity, &voices)));
-        (pcm, if told_apart == Channels::Separate { original.on(at) } else { original })
+        (pcm, original.on(part))
     };
-    let mut heard: Vec<DecodedSound> = channels.into_iter().enumerate().map(cut).collect();
+    let mut heard: Vec<DecodedSound> = sounds.into_iter().map(cut).collect();
     share.resize(heard.iter().map(|(pcm, _)| bytes(pcm)).sum())?;
     // They end together, so that one of them holds what is of all.
     if let Some((_, original)) = heard.first_mut() {
@@ -169,16 +176,16 @@ fn voice_at(mut voice: Option<VoiceInput>, rate: u32, voices: &Voices) -> Result
 // === impl Hearing ===
 
 impl Hearing {
-    /// All of it, as one channel.
+    /// All of it that a player would play, as one channel.
     pub fn of(audio: AudioInput) -> Self {
-        Self { audio, channels: Channels::Mix, voice_activity: None, diarization: None }
+        Self { audio, channels: Channels::Mix, tracks: Tracks::Auto, voice_activity: None, diarization: None }
     }
 }
 
 // === impl Sound ===
 
 impl Sound {
-    /// Seconds of all channels, as far as they are known.
+    /// Seconds of all parts, as far as they are known.
     pub fn seconds(&self) -> f64 {
         match self {
             Self::Undecoded(_) => 0.0,

@@ -5,11 +5,13 @@ mod convert;
 mod fault;
 pub mod languages;
 mod name;
+mod part;
 mod problem;
 mod size;
 mod speech_event;
 mod synthesize;
 mod task;
+mod tracks;
 mod transcribe;
 mod transcript;
 mod voice;
@@ -18,6 +20,7 @@ mod warning;
 pub use convert::{Convert, ConvertOptions};
 pub use fault::{Awaited, Fault, Kind};
 pub use name::ModelName;
+pub use part::{Part, Parts};
 pub use problem::Problem;
 pub use size::{Measured, Size};
 pub use speech_event::{
@@ -25,6 +28,7 @@ pub use speech_event::{
 };
 pub use synthesize::{Pronunciation, Synthesize, SynthesizeOptions};
 pub use task::{Piece, Task, TaskKind};
+pub use tracks::Tracks;
 pub use transcribe::{
     Alternative, Channels, Logprob, Segment, Summary, Timestamps, Transcribe, TranscribeMode, TranscribeOptions,
     TranscriptEvent, Word,

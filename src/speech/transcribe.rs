@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{Measured, Piece, Problem, Size, Task, TaskKind};
+use super::{Measured, Part, Piece, Problem, Size, Task, TaskKind, Tracks};
 use crate::audio::Pcm;
 
 /// A recording to be written down, and how.
@@ -35,6 +35,11 @@ pub struct TranscribeOptions {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub channels: Channels,
+    /// Of a recording with several audio tracks: a number from 0; `all`, each by itself; `mix`, all as one; or `auto`, the
+    /// first that can be decoded and is not silent.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub track: Tracks,
     /// Whether it is told who says what.
     #[serde(default)]
     #[schema(value_type = Option<bool>)]
@@ -119,9 +124,8 @@ pub struct Segment {
     pub avg_logprob: f32,
     pub compression_ratio: f32,
     pub no_speech_prob: f32,
-    /// On which it was heard, from 0; only where channels are heard separately.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub channel: Option<usize>,
+    #[serde(flatten)]
+    pub part: Part,
     /// Who says it; only where that is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speaker: Option<String>,
@@ -152,9 +156,8 @@ pub struct Word {
     pub end: f64,
     /// Mean probability of its tokens.
     pub probability: f32,
-    /// On which it was heard, from 0; only where channels are heard separately.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub channel: Option<usize>,
+    #[serde(flatten)]
+    pub part: Part,
     /// Who says it; only where that is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speaker: Option<String>,
@@ -184,6 +187,14 @@ impl TranscribeOptions {
             _ if self.diarize && self.channels == Channels::Separate => {
                 let message = "diarize is for one sound; with channels separate each side is told by its channel";
                 Err(Problem::invalid("diarize", message.to_owned()))
+            }
+            _ if self.diarize && self.track == Tracks::All => {
+                let message = "diarize is for one sound; with track all each is told by its track";
+                Err(Problem::invalid("diarize", message.to_owned()))
+            }
+            _ if self.channels == Channels::Separate && matches!(self.track, Tracks::All | Tracks::Mix) => {
+                let message = "channels separate is for one track; name it by its number, or leave track out";
+                Err(Problem::invalid("track", message.to_owned()))
             }
             _ => Ok(self),
         }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Logprob, ModelName, Segment, Summary, Warning, Word};
+use super::{Logprob, ModelName, Part, Parts, Segment, Summary, Warning, Word};
 
 /// All that was heard in one recording.
 #[derive(Clone, Debug)]
@@ -10,13 +10,13 @@ pub struct Transcript {
     pub model: ModelName,
     pub segments: Vec<Segment>,
     pub summary: Summary,
-    /// How many, if they were heard separately.
-    pub channels: Option<usize>,
+    /// How many were heard, each by itself.
+    pub parts: Parts,
     pub warnings: Vec<Warning>,
 }
 
-/// The text of segments as they come. Where channels or speakers are told apart, each turn is a line that begins with whose it
-/// is.
+/// The text of segments as they come. Where channels, tracks or speakers are told apart, each turn is a line that begins with
+/// whose it is.
 #[derive(Debug, Default)]
 pub struct RunningText {
     text: String,
@@ -38,15 +38,15 @@ impl Transcript {
     /// In order of time, also where people speak at once.
     pub fn words(&self) -> Vec<&Word> {
         let mut words: Vec<_> = self.segments.iter().flat_map(|segment| &segment.words).collect();
-        if self.channels.is_some() {
+        if self.parts.count() > 1 {
             words.sort_by(|one, other| one.start.total_cmp(&other.start));
         }
         words
     }
 
-    /// Seconds of sound that were heard, those of each channel.
+    /// Seconds of sound that were heard, those of each channel or track.
     pub fn seconds(&self) -> f64 {
-        self.summary.duration * self.channels.unwrap_or(1) as f64
+        self.summary.duration * self.parts.count() as f64
     }
 
     pub fn logprobs(&self) -> impl Iterator<Item = &Logprob> {
@@ -114,19 +114,20 @@ impl RunningText {
 
 /// Who speaks, in formats that have no field for it; of speakers as OpenAI's text has it.
 fn label(segment: &Segment) -> String {
-    match (&segment.speaker, segment.channel) {
+    match (&segment.speaker, segment.part.name()) {
         (Some(speaker), _) => format!("{speaker}: "),
-        (None, Some(channel)) => format!("[channel {channel}] "),
+        (None, Some(part)) => format!("[{part}] "),
         (None, None) => String::new(),
     }
 }
 
 /// The same in WebVTT.
 fn voice(segment: &Segment) -> String {
-    match (&segment.speaker, segment.channel) {
+    match (&segment.speaker, segment.part) {
         (Some(speaker), _) => format!("<v {speaker}>"),
-        (None, Some(channel)) => format!("<v Channel {channel}>"),
-        (None, None) => String::new(),
+        (None, Part { channel: Some(channel), .. }) => format!("<v Channel {channel}>"),
+        (None, Part { track: Some(track), .. }) => format!("<v Track {track}>"),
+        (None, Part::WHOLE) => String::new(),
     }
 }
 
@@ -163,7 +164,7 @@ mod tests {
             avg_logprob: -0.1,
             compression_ratio: 1.0,
             no_speech_prob: 0.0,
-            channel: None,
+            part: Part::WHOLE,
             speaker: None,
             words: vec![],
             logprobs: vec![],
@@ -174,7 +175,7 @@ mod tests {
             model: ModelName::known("m"),
             segments: segments.collect(),
             summary,
-            channels: None,
+            parts: Parts::default(),
             warnings: vec![],
         }
     }
@@ -188,13 +189,13 @@ mod tests {
                 start,
                 end: start,
                 probability: 1.0,
-                channel: Some(*channel),
+                part: Part::channel(*channel),
                 speaker: None,
             };
             segment.words = vec![word(segment.start), word(segment.end)];
-            segment.channel = Some(*channel);
+            segment.part = Part::channel(*channel);
         }
-        Transcript { channels: Some(2), ..call }
+        Transcript { parts: Parts::of(Part::channel(0), 2), ..call }
     }
 
     #[test]
@@ -225,7 +226,7 @@ mod tests {
         assert!(call.vtt().ends_with("00:00:02.000 --> 00:00:03.000\n<v Channel 1>hi\n\n"));
         assert!(call.tsv().ends_with("2000\t3000\t[channel 1] hi\n"));
         assert_eq!(call.seconds(), 10.0);
-        let words: Vec<_> = call.words().iter().map(|word| (word.start, word.channel)).collect();
+        let words: Vec<_> = call.words().iter().map(|word| (word.start, word.part.channel)).collect();
         let both = [(0.0, Some(0)), (1.0, Some(0)), (1.0, Some(0)), (2.0, Some(1)), (2.5, Some(0)), (3.0, Some(1))];
         assert_eq!(words, both);
     }

@@ -20,6 +20,8 @@ pub enum WarningCode {
     Truncated,
     /// The program that decoded the file found faults in it.
     Damaged,
+    /// A track of several could not be decoded.
+    LeftOut,
 }
 
 // === impl Warning ===
@@ -37,6 +39,11 @@ impl Warning {
         let message = format!("the recording is damaged, and this is of what could be read: {faults}");
         Self { code: WarningCode::Damaged, message: message.into() }
     }
+
+    /// `why`: for people.
+    pub fn left_out(track: usize, why: impl fmt::Display) -> Self {
+        Self { code: WarningCode::LeftOut, message: format!("track {track} is left out: {why}").into() }
+    }
 }
 
 impl fmt::Display for WarningCode {
@@ -44,6 +51,7 @@ impl fmt::Display for WarningCode {
         match self {
             Self::Truncated => f.write_str("truncated"),
             Self::Damaged => f.write_str("damaged"),
+            Self::LeftOut => f.write_str("left_out"),
         }
     }
 }

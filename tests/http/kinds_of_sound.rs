@@ -211,6 +211,31 @@ async fn the_time_of_a_container_counts() {
     }
 }
 
+/// Where that is asked for, times count from the first sample, and a hole takes none.
+#[tokio::test]
+async fn times_may_count_from_the_sound() {
+    let (container, sound) = (Server::start(), Server::builder().env("SCONCE_TIMESTAMPS__ORIGIN", "sound").start());
+    let (late, film) = ("-itsoffset 1.5", "-filter_complex color=s=16x16:r=5:d=5[v] -map [v] -map 0:a");
+    let (twice, hole) = ("-stream_loop 1", r"-af asetpts=PTS+gte(T\,2.7)*5/TB");
+    for (name, codec) in [("mp4", "-c:a aac"), ("mkv", "-c:a libopus"), ("ac3.mkv", "-c:a ac3")] {
+        for (before, filter, silence) in [(late, film, 1.5), (twice, hole, 5.0)] {
+            let Some(bytes) = made_of(before, name, &format!("{filter} {codec}")) else { continue };
+            let [longer, shorter] = [seconds(&container, bytes.clone()).await, seconds(&sound, bytes).await];
+            assert!(
+                (longer - shorter - silence).abs() < 0.15,
+                "{name}: {longer} s and {shorter} s, {silence} s are silent"
+            );
+        }
+    }
+}
+
+/// How long a recording is.
+async fn seconds(server: &Server, bytes: Vec<u8>) -> f64 {
+    let fields = [("response_format", "verbose_json")];
+    let body: Value = server.transcribe(bytes, MODEL, &fields).await.json().await.unwrap();
+    body["duration"].as_f64().unwrap_or_else(|| panic!("{body}"))
+}
+
 /// A thousand recordings at once that only another program reads: as many run as there are places, and each is answered.
 #[tokio::test]
 async fn a_thousand_at_once_start_no_thousand_programs() {

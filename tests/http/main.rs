@@ -41,6 +41,7 @@ mod speakers;
 mod speech;
 mod spoken;
 mod switch;
+mod tracks;
 mod vertex;
 mod voice_network;
 mod voices;

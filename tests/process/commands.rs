@@ -40,6 +40,23 @@ fn transcribe_tells_channels_apart() {
 }
 
 #[test]
+fn transcribe_takes_a_track_by_its_number() {
+    let cache = TempDir::new().unwrap();
+    let run = |track: &[&str]| outcome(sconce(&cache).arg("transcribe").arg(checkout(LIGHTS)).args(track));
+    let (text, stderr, code) = run(&["--track", "0"]);
+    assert_eq!((text.to_lowercase().trim(), code), ("turn on the kitchen lights", 0), "{stderr}");
+    assert!(run(&["--track", "all"]).0.to_lowercase().starts_with("[track 0] turn on"));
+    for (wrong, told) in [
+        (&["--track", "1"][..], "no audio track 1; the file has one"),
+        (&["--track", "left"], "a number from 0, all, mix or auto"),
+        (&["--track", "all", "--channels", "separate"], "name it by its number"),
+    ] {
+        let (_, stderr, code) = run(wrong);
+        assert!(code != 0 && stderr.contains(told), "{wrong:?}: {stderr}");
+    }
+}
+
+#[test]
 fn subtitles_of_several_recordings_lie_beside_them() {
     let (cache, folder) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let files = ["one.wav", "two.wav"].map(|name| folder.path().join(name));

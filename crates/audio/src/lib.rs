@@ -1,7 +1,7 @@
 //! Sound as numbers: decode, resample, spectra, encode. No model and no HTTP in here.
 //!
 //! - [`decode()`] turns the bytes of a file, whatever its format, into [`Pcm`] at the rate that is wanted;
-//!   ([`decode_within`] asks for the memory, [`decode_apart`] keeps the channels apart, [`probe()`] only looks whether they
+//!   ([`decode_selected`] asks for the memory, and hears one track or each channel; [`probe()`] only looks whether they
 //!   are such a file);
 //! - [`decode_live`] does so while they still come in;
 //! - [`conform`] does the same for samples;
@@ -40,8 +40,8 @@ mod voice_detector;
 mod voice_score;
 
 pub use decode::{
-    Apart, DecodeError, Decoded, LiveSound, MOST_APART, SourceFormat, conform, decode, decode_apart, decode_live,
-    decode_within, probe,
+    DecodeError, Decoded, LiveSound, MOST_APART, Selected, Selection, SourceFormat, TimeOrigin, conform, decode,
+    decode_live, decode_selected, probe,
 };
 pub use encode::{AudioFormat, EncodeError, Encoder, encode, encode_float_wav, encode_wav};
 pub use fbank::Fbank;

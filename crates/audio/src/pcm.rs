@@ -2,6 +2,9 @@
 
 use std::{borrow::Cow, time::Duration};
 
+/// -80 dB of full scale.
+const SILENT: f32 = 1e-4;
+
 /// Samples at a known rate, interleaved. Shape `[frames, channels]`, nominal range -1 to 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pcm {
@@ -63,6 +66,25 @@ impl Pcm {
     /// Length in seconds.
     pub fn seconds(&self) -> f64 {
         self.frames() as f64 / f64::from(self.rate)
+    }
+
+    /// Adds a sound of the same rate and as many channels, from the start on; the longer one goes on alone.
+    pub fn add(&mut self, mut other: Self) {
+        debug_assert!((self.rate, self.channels) == (other.rate, other.channels), "of one shape");
+        if other.samples.len() > self.samples.len() {
+            std::mem::swap(&mut self.samples, &mut other.samples);
+        }
+        self.samples.iter_mut().zip(&other.samples).for_each(|(sum, sample)| *sum += sample);
+    }
+
+    /// Multiplies every sample.
+    pub fn scale(&mut self, gain: f32) {
+        self.samples.iter_mut().for_each(|sample| *sample *= gain);
+    }
+
+    /// Whether this is not what somebody recorded: nothing in it is as loud as -80 dB of full scale.
+    pub fn is_silent(&self) -> bool {
+        self.samples.iter().all(|sample| sample.abs() < SILENT)
     }
 
     pub fn duration(&self) -> Duration {

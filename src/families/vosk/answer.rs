@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::speech::{Alternative, Segment, Word};
+use crate::speech::{Alternative, Part, Segment, Word};
 
 /// `{"text", "result"?}`, or of several alternatives `{"alternatives": [{"text", "confidence", "result"?}]}`.
 #[derive(Debug, Deserialize)]
@@ -83,7 +83,7 @@ pub fn segment(json: &str, place: Place) -> Result<Option<Segment>, serde_json::
         avg_logprob: if heard.is_empty() { 0.0 } else { sure / heard.len() as f32 },
         compression_ratio: 0.0,
         no_speech_prob: 0.0,
-        channel: None,
+        part: Part::WHOLE,
         speaker: None,
         words: if place.words { heard } else { Vec::new() },
         logprobs: Vec::new(),
@@ -95,7 +95,7 @@ pub fn segment(json: &str, place: Place) -> Result<Option<Segment>, serde_json::
 
 fn word(heard: &KaldiWord, probability: f32) -> Word {
     let probability = probability.clamp(0.0, 1.0);
-    Word { word: heard.word.clone(), start: heard.start, end: heard.end, probability, channel: None, speaker: None }
+    Word { word: heard.word.clone(), start: heard.start, end: heard.end, probability, part: Part::WHOLE, speaker: None }
 }
 
 /// How likely each alternative is among all of them.

@@ -6,7 +6,7 @@ use std::io::Write;
 use flate2::{Compression, write::ZlibEncoder};
 
 use super::options::TranscriptionOptions;
-use crate::speech::{Logprob, Segment};
+use crate::speech::{Logprob, Part, Segment};
 
 /// Bytes after which a text without a full stop is cut at the next word.
 const LONG: usize = 160;
@@ -59,7 +59,7 @@ impl Sentences {
             compression_ratio: compression_ratio(&text),
             // The model does not say.
             no_speech_prob: 0.0,
-            channel: None,
+            part: Part::WHOLE,
             speaker: None,
             text,
             tokens,

@@ -9,8 +9,8 @@ use crate::{
     audio::{Pcm, samples_of_pcm16},
     model::RequestError,
     speech::{
-        Convert, Mark, SpeechEvent, SpeechSummary, Summary, Synthesize, Task, Timestamps, Transcribe, TranscribeMode,
-        TranscriptEvent, VoiceInput, languages,
+        Convert, Mark, Part, SpeechEvent, SpeechSummary, Summary, Synthesize, Task, Timestamps, Transcribe,
+        TranscribeMode, TranscriptEvent, VoiceInput, languages,
     },
 };
 
@@ -267,7 +267,7 @@ impl Worked for Transcribe {
             start: word.start,
             end: word.end,
             probability: word.probability,
-            channel: None,
+            part: Part::WHOLE,
             speaker: None,
         };
         let wanted = self.options.timestamps == Timestamps::Word;
@@ -284,7 +284,7 @@ impl Worked for Transcribe {
             avg_logprob: 0.0,
             compression_ratio: 0.0,
             no_speech_prob: 0.0,
-            channel: None,
+            part: Part::WHOLE,
             speaker: None,
             words,
             logprobs: Vec::new(),

@@ -1,7 +1,7 @@
 //! Symbols with their times, put together to words, and words to stretches of speech.
 
 use super::{search::Said, tokens::Tokens};
-use crate::speech::{Segment, Word};
+use crate::speech::{Part, Segment, Word};
 
 /// Seconds of silence that end a stretch.
 const PAUSE: f64 = 1.0;
@@ -60,7 +60,7 @@ impl Stretch {
             avg_logprob: sum / self.said.len() as f32,
             compression_ratio: 0.0,
             no_speech_prob: 0.0,
-            channel: None,
+            part: Part::WHOLE,
             speaker: None,
             words: if words { all } else { Vec::new() },
             logprobs: Vec::new(),
@@ -89,7 +89,7 @@ impl Stretch {
                 start,
                 end: next.min(last + LASTS).max(start),
                 probability,
-                channel: None,
+                part: Part::WHOLE,
                 speaker: None,
             })
         };

@@ -181,7 +181,7 @@ impl Sound {
     }
 }
 
-/// `{"text", "language", "duration", "model", "channels"?, "warnings"?, "segments"?}`.
+/// `{"text", "language", "duration", "model", "channels"?, "tracks"?, "warnings"?, "segments"?}`.
 fn object(transcript: &Transcript, timestamps: Timestamps) -> Value {
     let mut prediction = json!({
         "text": transcript.text(),
@@ -189,8 +189,8 @@ fn object(transcript: &Transcript, timestamps: Timestamps) -> Value {
         "duration": transcript.summary.duration,
         "model": transcript.model,
     });
-    if let Some(channels) = transcript.channels {
-        prediction["channels"] = channels.into();
+    for (name, number) in transcript.parts.fields() {
+        prediction[name] = number.into();
     }
     if !transcript.warnings.is_empty() {
         prediction["warnings"] = json!(transcript.warnings);
@@ -218,8 +218,8 @@ pub(super) fn segment(segment: &Segment, timestamps: Timestamps) -> Value {
         "avg_logprob": segment.avg_logprob,
         "no_speech_prob": segment.no_speech_prob,
     });
-    if let Some(channel) = segment.channel {
-        value["channel"] = channel.into();
+    for (name, number) in segment.part.fields() {
+        value[name] = number.into();
     }
     if let Some(speaker) = &segment.speaker {
         value["speaker"] = speaker.as_str().into();

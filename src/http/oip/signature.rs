@@ -37,6 +37,7 @@ const TRANSCRIBE_INPUTS: &[Port] = &[
     optional("temperature", Datatype::Fp32, EACH),
     optional("timestamps", Datatype::Bytes, EACH),
     optional("channels", Datatype::Bytes, EACH),
+    optional("track", Datatype::Bytes, EACH),
     optional("options", Datatype::Bytes, EACH),
 ];
 

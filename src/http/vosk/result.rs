@@ -107,11 +107,17 @@ fn rounded(number: f64) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::speech::Alternative;
+    use crate::speech::{Alternative, Part};
 
     fn segment(text: &str, start: f64, alternatives: &[(&str, f32)]) -> Segment {
-        let word =
-            Word { word: format!(" {text}"), start, end: start + 0.5, probability: 0.75, channel: None, speaker: None };
+        let word = Word {
+            word: format!(" {text}"),
+            start,
+            end: start + 0.5,
+            probability: 0.75,
+            part: Part::WHOLE,
+            speaker: None,
+        };
         let alternative =
             |(text, confidence): &(&str, f32)| Alternative { text: (*text).to_owned(), confidence: *confidence };
         Segment {
@@ -125,7 +131,7 @@ mod tests {
             avg_logprob: 0.0,
             compression_ratio: 0.0,
             no_speech_prob: 0.0,
-            channel: None,
+            part: Part::WHOLE,
             speaker: None,
             words: vec![word],
             logprobs: vec![],

@@ -30,7 +30,16 @@ pub enum DecodeError {
     /// More channels than are heard one by one.
     #[error("the audio has {channels} channels; {most} at most are heard separately")]
     TooManyChannels { channels: usize, most: usize },
-    /// Whoever has the memory said no; see [`decode_within`](super::decode_within).
+    /// There is no audio track of this number, from 0.
+    #[error("there is no audio track {track}; {}", numbers(.tracks))]
+    NoSuchTrack { track: usize, tracks: Option<usize> },
+    /// More of them than are heard one by one.
+    #[error("the audio has more than {most} tracks; name one of them as track, from 0")]
+    TooManyTracks { most: usize },
+    /// More sound than the caller takes, where each track is a sound of its own.
+    #[error("the tracks of the audio are longer than {} s together", limit.as_secs_f64())]
+    TracksTooLong { limit: Duration },
+    /// Whoever has the memory said no; see [`decode_selected`](super::decode_selected).
     #[error("there is no memory for the sound")]
     NoRoom,
     /// Well formed, and no sound in it: no audio track, or not one sample.
@@ -43,16 +52,28 @@ pub enum DecodeError {
 impl DecodeError {
     /// Whether a decoder that knows more formats, or forgives more, may hear what this one does not.
     pub fn may_be_heard_otherwise(&self) -> bool {
-        match self {
-            Self::Unrecognised | Self::Unsupported(_) | Self::Corrupt(_) | Self::NoSound => true,
-            Self::Empty | Self::NoRoom => false,
-            Self::TooLong { .. } | Self::ChannelsTooLong { .. } | Self::TooManyChannels { .. } => false,
-        }
+        matches!(self, Self::Unrecognised | Self::Unsupported(_) | Self::Corrupt(_) | Self::NoSound)
     }
 
     /// Whether there is more of it than the caller takes.
     pub fn is_too_large(&self) -> bool {
-        matches!(self, Self::TooLong { .. } | Self::ChannelsTooLong { .. } | Self::TooManyChannels { .. })
+        matches!(
+            self,
+            Self::TooLong { .. }
+                | Self::ChannelsTooLong { .. }
+                | Self::TooManyChannels { .. }
+                | Self::TracksTooLong { .. }
+                | Self::TooManyTracks { .. }
+        )
+    }
+}
+
+/// Which numbers there are, as far as that is known.
+fn numbers(tracks: &Option<usize>) -> String {
+    match tracks {
+        Some(1) => "the file has one, which is track 0".to_owned(),
+        Some(tracks) => format!("the file has {tracks}, from 0 to {}", tracks.saturating_sub(1)),
+        None => "they are numbered from 0".to_owned(),
     }
 }
 

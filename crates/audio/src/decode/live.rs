@@ -9,7 +9,7 @@ use std::{
 use symphonia::core::io::{MediaSourceStream, ReadOnlySource};
 
 use super::{
-    DecodeError, foreign, headers,
+    DecodeError, TimeOrigin, foreign, headers,
     reader::Reader,
     sink::{Mix, Sink},
 };
@@ -39,9 +39,10 @@ pub fn decode_live(
     hint: Option<&str>,
     rate: u32,
     limit: Duration,
+    origin: TimeOrigin,
     hear: &mut dyn FnMut(LiveSound<'_>) -> bool,
 ) -> Result<bool, DecodeError> {
-    let work = AssertUnwindSafe(|| heard(bytes, hint, rate, limit, hear));
+    let work = AssertUnwindSafe(|| heard(bytes, hint, rate, limit, origin, hear));
     catch_unwind(work)
         .unwrap_or_else(|_| Err(DecodeError::Corrupt("its content makes no sense to the decoder".to_owned())))
 }
@@ -51,6 +52,7 @@ fn heard(
     hint: Option<&str>,
     rate: u32,
     limit: Duration,
+    origin: TimeOrigin,
     hear: &mut dyn FnMut(LiveSound<'_>) -> bool,
 ) -> Result<bool, DecodeError> {
     let head = headers::live_head(&mut bytes);
@@ -63,7 +65,7 @@ fn heard(
     let source = ReadOnlySource::new(Cursor::new(head).chain(bytes));
     let mut reader = Reader::live(MediaSourceStream::new(Box::new(source), Default::default()), hint)?;
     let mut room = |bytes| bytes <= MOST_AT_ONCE;
-    let mut sink = Sink::new(rate, limit, Mix::Mean, &mut room);
+    let mut sink = Sink::new(rate, limit, Mix::Mean, origin, &mut room);
     sink.begin(reader.edit());
     if !hear(LiveSound::Opened) {
         return Ok(false);

@@ -4,8 +4,9 @@
 //! into the result, so that memory is bounded by the limit on the length, whatever the file declares. What decodes a
 //! file is Symphonia, and for Opus [`opus`]; a panic in there is an error here.
 //!
-//! What a player would make audible is heard: of several tracks the first that can be decoded and is not silent, of
-//! channels that cancel each other out one, and where the container says that time passed without sound there is silence.
+//! What a player would make audible is heard: of several tracks the first that can be decoded and is not silent, unless one
+//! is asked for, of channels that cancel each other out one, and where the container says that time passed without sound
+//! there is silence.
 
 mod aac;
 mod conform;
@@ -31,15 +32,13 @@ pub use error::DecodeError;
 pub use live::{LiveSound, decode_live};
 
 use super::Pcm;
-use reader::{MOST_TRACKS, Reader};
+use reader::{Choice, MOST_TRACKS, Reader};
 pub use sink::{MOST_APART, Room};
 use sink::{Mix, Sink};
 
 /// Hertz, and so much of a file, to see whether it is one.
 const PROBE_RATE: u32 = 16_000;
 const PROBED: Duration = Duration::from_secs(1);
-/// A track in which nothing is louder than this, -80 dB of full scale, is not what was recorded.
-const SILENT: f32 = 1e-4;
 
 /// Sound, and where it came from.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,10 +50,32 @@ pub struct Decoded {
     pub truncated: bool,
 }
 
-/// The sound of each channel, and where it came from.
+/// What of a file is heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// The audio track of this number, from 0, in the order of the file; otherwise the first that can be decoded and is not
+    /// silent.
+    pub track: Option<usize>,
+    /// Whether each channel is a sound of its own, such as the sides of a call. The seconds of all of them count towards
+    /// the limit.
+    pub apart: bool,
+    pub origin: TimeOrigin,
+}
+
+/// Where the sound of a track begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TimeOrigin {
+    /// Where its container says so: before it, and where time passed without sound, there is silence.
+    #[default]
+    Container,
+    /// At its first sample, without gaps.
+    Sound,
+}
+
+/// The sound that was selected, and where it came from.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Apart {
-    /// At the rate that was asked for, all of one length.
+pub struct Selected {
+    /// At the rate that was asked for, all of one length: one, or those of all channels.
     pub channels: Vec<Pcm>,
     pub source: SourceFormat,
     /// As of [`Decoded`].
@@ -79,55 +100,53 @@ pub struct SourceFormat {
 /// [`DecodeError::TooLong`] as soon as more than `limit` was heard, or the file says so; the others when nothing could
 /// be heard. A file that breaks off after some sound is no error: see [`Decoded::truncated`].
 pub fn decode(bytes: &[u8], hint: Option<&str>, rate: u32, limit: Duration) -> Result<Decoded, DecodeError> {
-    decode_within(bytes, hint, rate, limit, &mut |_| true)
-}
-
-/// [`decode`], where `room` is asked before the sound takes memory.
-///
-/// # Errors
-/// [`DecodeError::NoRoom`] when it says no, and those of [`decode`].
-pub fn decode_within(
-    bytes: &[u8],
-    hint: Option<&str>,
-    rate: u32,
-    limit: Duration,
-    room: &mut Room<'_>,
-) -> Result<Decoded, DecodeError> {
-    let Apart { channels, source, truncated } = contained(bytes, || hear(bytes, hint, rate, limit, Mix::Mean, room))?;
+    let Selected { channels, source, truncated } =
+        decode_selected(bytes, hint, rate, limit, Selection::default(), &mut |_| true)?;
     let pcm = channels.into_iter().next().ok_or(DecodeError::NoSound)?;
     Ok(Decoded { pcm, source, truncated })
 }
 
-/// [`decode_within`], where each channel is a sound of its own: a call that has one side on each. The seconds of all of
-/// them count towards the limit.
+/// [`decode`] for what is selected, where `room` is asked before the sound takes memory.
 ///
 /// # Errors
-/// [`DecodeError::TooManyChannels`] beyond [`MOST_APART`], [`DecodeError::ChannelsTooLong`], and those of
-/// [`decode_within`].
-pub fn decode_apart(
+/// [`DecodeError::NoRoom`] when it says no, [`DecodeError::NoSuchTrack`]; of channels that are kept apart
+/// [`DecodeError::TooManyChannels`] beyond [`MOST_APART`] and [`DecodeError::ChannelsTooLong`]; and those of [`decode`].
+pub fn decode_selected(
     bytes: &[u8],
     hint: Option<&str>,
     rate: u32,
     limit: Duration,
+    selection: Selection,
     room: &mut Room<'_>,
-) -> Result<Apart, DecodeError> {
-    contained(bytes, || hear(bytes, hint, rate, limit, Mix::Apart, room))
+) -> Result<Selected, DecodeError> {
+    contained(bytes, || match selection.track {
+        None => hear(bytes, hint, rate, limit, selection, room),
+        Some(number) => {
+            let track = hear_track(bytes, hint, Choice::Number(number), rate, limit, selection, room)?;
+            track.unwrap_or(Err(DecodeError::NoSound))
+        }
+    })
 }
 
-/// Whether a file is one that sound comes out of, by its first second; what comes later is not looked at.
+/// Whether a file is one that sound comes out of, by the first second of its tracks or of the one with this number; what
+/// comes later is not looked at.
 ///
 /// # Errors
-/// As [`decode`] has them for what is wrong from the start.
-pub fn probe(bytes: &[u8], hint: Option<&str>, limit: Duration) -> Result<(), DecodeError> {
+/// As [`decode_selected`] has them for what is wrong from the start.
+pub fn probe(bytes: &[u8], hint: Option<&str>, track: Option<usize>, limit: Duration) -> Result<(), DecodeError> {
+    let choices = match track {
+        Some(number) => vec![Choice::Number(number)],
+        None => (0..MOST_TRACKS).map(Choice::Decodable).collect(),
+    };
     contained(bytes, || {
         let mut room = |_| true;
         let mut reason = None;
-        for nth in 0..MOST_TRACKS {
-            let Some(mut reader) = Reader::open(bytes, hint, nth)? else { break };
+        for choice in choices {
+            let Some(mut reader) = Reader::open(bytes, hint, choice)? else { break };
             if reader.is_longer_than(limit) {
                 return Err(DecodeError::TooLong { limit });
             }
-            let mut sink = Sink::new(PROBE_RATE, PROBED, Mix::Mean, &mut room);
+            let mut sink = Sink::new(PROBE_RATE, PROBED, Mix::Mean, TimeOrigin::Container, &mut room);
             sink.begin(reader.edit());
             match reader.read_into(&mut sink).err() {
                 Some(DecodeError::TooLong { .. }) => return Ok(()),
@@ -165,14 +184,15 @@ fn hear(
     hint: Option<&str>,
     rate: u32,
     limit: Duration,
-    mix: Mix,
+    selection: Selection,
     room: &mut Room<'_>,
-) -> Result<Apart, DecodeError> {
+) -> Result<Selected, DecodeError> {
     let mut second_best = None;
     for nth in 0..MOST_TRACKS {
-        let Some(track) = hear_track(bytes, hint, nth, rate, limit, mix, room)? else { break };
+        let choice = Choice::Decodable(nth);
+        let Some(track) = hear_track(bytes, hint, choice, rate, limit, selection, room)? else { break };
         match track {
-            Ok(decoded) if !decoded.channels.iter().all(is_silent) => return Ok(decoded),
+            Ok(decoded) if !decoded.channels.iter().all(Pcm::is_silent) => return Ok(decoded),
             // Silence is better than a fault.
             track if nth == 0 || track.is_ok() && second_best.as_ref().is_none_or(Result::is_err) => {
                 second_best = Some(track);
@@ -183,25 +203,22 @@ fn hear(
     second_best.unwrap_or(Err(DecodeError::NoSound))
 }
 
-fn is_silent(pcm: &Pcm) -> bool {
-    pcm.samples().iter().all(|sample| sample.abs() < SILENT)
-}
-
 /// One track, unless there are not so many. Whether its channels cancel each other out is known at its end; then it is
 /// decoded once more, for one of them. The error inside is of this track alone.
 fn hear_track(
     bytes: &[u8],
     hint: Option<&str>,
-    nth: usize,
+    choice: Choice,
     rate: u32,
     limit: Duration,
-    mut mix: Mix,
+    selection: Selection,
     room: &mut Room<'_>,
-) -> Result<Option<Result<Apart, DecodeError>>, DecodeError> {
+) -> Result<Option<Result<Selected, DecodeError>>, DecodeError> {
+    let mut mix = if selection.apart { Mix::Apart } else { Mix::Mean };
     loop {
         let mut room = |bytes| room(bytes);
-        let mut sink = Sink::new(rate, limit, mix, &mut room);
-        let Some(heard) = read_track(bytes, hint, nth, limit, &mut sink)? else { return Ok(None) };
+        let mut sink = Sink::new(rate, limit, mix, selection.origin, &mut room);
+        let Some(heard) = read_track(bytes, hint, choice, limit, &mut sink)? else { return Ok(None) };
         if let Some(loudest) = sink.cancelled() {
             mix = Mix::Only(loudest);
             continue;
@@ -209,7 +226,7 @@ fn hear_track(
         let Some((channels, shape)) = sink.finish() else { return Ok(Some(Err(heard.why_silent))) };
         let source =
             SourceFormat { container: heard.container, codec: heard.codec, rate: shape.rate, channels: shape.channels };
-        return Ok(Some(Ok(Apart { channels, source, truncated: heard.truncated })));
+        return Ok(Some(Ok(Selected { channels, source, truncated: heard.truncated })));
     }
 }
 
@@ -226,13 +243,13 @@ struct TrackFacts {
 fn read_track(
     bytes: &[u8],
     hint: Option<&str>,
-    nth: usize,
+    choice: Choice,
     limit: Duration,
     sink: &mut Sink<'_>,
 ) -> Result<Option<TrackFacts>, DecodeError> {
     let mut heard: Option<TrackFacts> = None;
     for part in parts::parts(bytes) {
-        let mut reader = match (Reader::open(part, hint, nth), &mut heard) {
+        let mut reader = match (Reader::open(part, hint, choice), &mut heard) {
             (Ok(Some(reader)), _) => reader,
             // What follows a recording may be anything.
             (_, Some(heard)) => {

@@ -12,13 +12,24 @@ type Kind = [u8; 4];
 pub(super) fn edit(file: &[u8], track: u32) -> Option<Edit> {
     let movie = find(file, b"moov")?;
     let movie_scale = time_scale(find(movie, b"mvhd")?)?;
-    let track = boxes(movie).filter(|(kind, _)| kind == b"trak").find(|(_, body)| id(body) == Some(track))?.1;
+    let track = track_of(movie, track)?;
     let media_scale = time_scale(find(find(track, b"mdia")?, b"mdhd")?)?;
     let (empty, length, start) = only_edit(find(find(track, b"edts")?, b"elst")?)?;
     let start = start as f64 / media_scale;
     // Fragmented files do not know their length when they write the list.
     let end = if length == 0 { f64::INFINITY } else { start + length as f64 / movie_scale };
     Some(Edit { delay: empty as f64 / movie_scale, span: Span { start, end } })
+}
+
+/// Whether the file calls this track one of sound, whatever its codec.
+pub(super) fn is_sound(file: &[u8], track: u32) -> bool {
+    let handler = || find(find(track_of(find(file, b"moov")?, track)?, b"mdia")?, b"hdlr")?.get(8..12);
+    handler() == Some(b"soun")
+}
+
+fn track_of(movie: &[u8], track: u32) -> Option<&[u8]> {
+    let mut tracks = boxes(movie).filter(|(kind, _)| kind == b"trak").map(|(_, body)| body);
+    tracks.find(|body| id(body) == Some(track))
 }
 
 /// Length of the empty edits before it, length in the movie's time scale and start in the media's.

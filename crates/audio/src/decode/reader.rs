@@ -47,9 +47,19 @@ static CODECS: LazyLock<CodecRegistry> = LazyLock::new(|| {
     codecs
 });
 
+/// Which audio track of a file is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Choice {
+    /// Among those that can be decoded, in the order in which a player would choose them.
+    Decodable(usize),
+    /// Among all, in the order of the file.
+    Number(usize),
+}
+
 pub(super) struct Reader<'a> {
     format: Box<dyn FormatReader + 'a>,
     decoder: Box<dyn AudioDecoder>,
+    choice: Choice,
     track: u32,
     /// What the source says that its container is.
     container: Option<&'static str>,
@@ -65,16 +75,27 @@ pub(super) struct Reader<'a> {
     lost: usize,
 }
 
+// === impl Choice ===
+
+impl Choice {
+    /// Of a recording that was appended to another.
+    fn again(self) -> Self {
+        match self {
+            Self::Decodable(_) => Self::Decodable(0),
+            number @ Self::Number(_) => number,
+        }
+    }
+}
+
 // === impl Reader ===
 
 impl<'a> Reader<'a> {
-    /// At the audio track of this number among those that can be decoded, in the order in which a player would choose
-    /// them; none if there are not so many, but for the first, without which there is a reason.
-    pub fn open(bytes: &'a [u8], hint: Option<&str>, nth: usize) -> Result<Option<Self>, DecodeError> {
+    /// At a track; none if not so many can be decoded, but for the first, without which there is a reason.
+    pub fn open(bytes: &'a [u8], hint: Option<&str>, choice: Choice) -> Result<Option<Self>, DecodeError> {
         let source = headers::read_leniently(bytes);
         let (length, container, broke_off) = (source.len(), source.container, source.broke_off);
         let stream = MediaSourceStream::new(Box::new(source), MediaSourceStreamOptions::default());
-        let Some(mut reader) = Self::of(stream, hint, nth)? else { return Ok(None) };
+        let Some(mut reader) = Self::of(stream, hint, choice, bytes)? else { return Ok(None) };
         (reader.container, reader.packets_left, reader.lost) = (container, length, usize::from(broke_off));
         reader.apply_edit(bytes);
         Ok(Some(reader))
@@ -82,18 +103,24 @@ impl<'a> Reader<'a> {
 
     /// At the first audio track of a file that still comes in.
     pub fn live(stream: MediaSourceStream<'a>, hint: Option<&str>) -> Result<Self, DecodeError> {
-        Self::of(stream, hint, 0)?.ok_or(DecodeError::NoSound)
+        Self::of(stream, hint, Choice::Decodable(0), &[])?.ok_or(DecodeError::NoSound)
     }
 
-    fn of(stream: MediaSourceStream<'a>, hint: Option<&str>, nth: usize) -> Result<Option<Self>, DecodeError> {
+    fn of(
+        stream: MediaSourceStream<'a>,
+        hint: Option<&str>,
+        choice: Choice,
+        bytes: &[u8],
+    ) -> Result<Option<Self>, DecodeError> {
         let format = get_probe()
             .probe(&probe_hint(hint), stream, FormatOptions::default(), MetadataOptions::default())
             .map_err(opening)?;
-        let Some((track, decoder)) = choose(&*format, nth)? else { return Ok(None) };
+        let Some((track, decoder)) = choose(&*format, choice, bytes)? else { return Ok(None) };
         let (declared, track) = (declared(&*format, track, &*decoder), track.id);
         Ok(Some(Self {
             format,
             decoder,
+            choice,
             track,
             container: None,
             edit: Edit::NONE,
@@ -211,7 +238,7 @@ impl<'a> Reader<'a> {
     }
 
     fn start_over(&mut self) -> Result<(), DecodeError> {
-        let (track, decoder) = choose(&*self.format, 0)?.ok_or(DecodeError::NoSound)?;
+        let (track, decoder) = choose(&*self.format, self.choice.again(), &[])?.ok_or(DecodeError::NoSound)?;
         self.track = track.id;
         self.decoder = decoder;
         self.declared = None;
@@ -238,13 +265,32 @@ fn probe_hint(hint: Option<&str>) -> Hint {
     probe
 }
 
-/// An audio track that can be decoded, and what decodes it: that which a player would play, then the others in their
-/// order.
-#[expect(clippy::type_complexity, reason = "a pair that is taken apart at once")]
+/// An audio track, and what decodes it.
+type Chosen<'f> = (&'f Track, Box<dyn AudioDecoder>);
+
 fn choose<'f>(
     format: &'f (dyn FormatReader + '_),
-    nth: usize,
-) -> Result<Option<(&'f Track, Box<dyn AudioDecoder>)>, DecodeError> {
+    choice: Choice,
+    bytes: &[u8],
+) -> Result<Option<Chosen<'f>>, DecodeError> {
+    match choice {
+        Choice::Decodable(nth) => decodable(format, nth),
+        Choice::Number(number) => {
+            let mut tracks = Vec::new();
+            for track in format.tracks() {
+                if is_sound(format, track, bytes)? {
+                    tracks.push(track);
+                }
+            }
+            let missing = DecodeError::NoSuchTrack { track: number, tracks: Some(tracks.len()) };
+            let track = *tracks.get(number).ok_or(if tracks.is_empty() { DecodeError::NoSound } else { missing })?;
+            Ok(Some((track, decoder_for(track)?)))
+        }
+    }
+}
+
+/// The one that a player would play, then the others in their order.
+fn decodable<'f>(format: &'f (dyn FormatReader + '_), nth: usize) -> Result<Option<Chosen<'f>>, DecodeError> {
     let first = format.default_track(TrackType::Audio).or_else(|| format.first_track(TrackType::Audio));
     let first = first.ok_or(DecodeError::NoSound)?;
     let others = format.tracks().iter().filter(|track| track.id != first.id && is_audio(track));
@@ -264,6 +310,17 @@ fn choose<'f>(
 
 fn is_audio(track: &Track) -> bool {
     track.codec_params.as_ref().is_some_and(|params| params.audio().is_some())
+}
+
+/// The same of tracks whose codec is not known here either, so that they are counted: an MP4 says what they are.
+fn is_sound(format: &(dyn FormatReader + '_), track: &Track, bytes: &[u8]) -> Result<bool, DecodeError> {
+    match track.codec_params {
+        Some(_) => Ok(is_audio(track)),
+        None if format.format_info().format == FORMAT_ID_ISOMP4 => Ok(mp4::is_sound(bytes, track.id)),
+        None => {
+            Err(DecodeError::Unsupported("a track of an unknown kind, beside which none can be counted".to_owned()))
+        }
+    }
 }
 
 fn decoder_for(track: &Track) -> Result<Box<dyn AudioDecoder>, DecodeError> {

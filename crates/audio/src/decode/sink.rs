@@ -5,7 +5,7 @@ use std::{ops::Range, time::Duration};
 use symphonia::core::audio::GenericAudioBufferRef;
 
 use super::{
-    DecodeError,
+    DecodeError, TimeOrigin,
     edit::{Edit, Span},
 };
 use crate::{Pcm, Resampler};
@@ -44,6 +44,7 @@ pub(super) struct Sink<'a> {
     /// Seconds at which the next packet begins, where its container says it.
     expected: Option<f64>,
     mix: Mix,
+    origin: TimeOrigin,
     power: Power,
     shape: Option<Shape>,
     planes: Vec<Vec<f32>>,
@@ -85,7 +86,7 @@ pub(super) struct Shape {
 // === impl Sink ===
 
 impl<'a> Sink<'a> {
-    pub fn new(rate: u32, limit: Duration, mix: Mix, room: &'a mut Room<'a>) -> Self {
+    pub fn new(rate: u32, limit: Duration, mix: Mix, origin: TimeOrigin, room: &'a mut Room<'a>) -> Self {
         Self {
             rate,
             limit,
@@ -96,6 +97,7 @@ impl<'a> Sink<'a> {
             delay: 0.0,
             expected: None,
             mix,
+            origin,
             power: Power::default(),
             shape: None,
             planes: Vec::new(),
@@ -106,12 +108,13 @@ impl<'a> Sink<'a> {
 
     /// Begins a file, or the next one of several.
     pub fn begin(&mut self, edit: Edit) {
-        (self.span, self.delay, self.decoded, self.expected) = (edit.span, edit.delay, 0.0, None);
+        let delay = if self.origin == TimeOrigin::Container { edit.delay } else { 0.0 };
+        (self.span, self.delay, self.decoded, self.expected) = (edit.span, delay, 0.0, None);
     }
 
     /// Says where the next packet begins, in seconds from the beginning of its file.
     pub fn expect(&mut self, seconds: f64) {
-        self.expected = Some(seconds);
+        self.expected = Some(seconds).filter(|_| self.origin == TimeOrigin::Container);
     }
 
     /// Seconds that were taken so far.

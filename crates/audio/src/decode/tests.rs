@@ -8,6 +8,7 @@ use crate::{
 
 mod channels;
 mod hostile;
+mod tracks;
 
 const RATE: u32 = 16_000;
 const MINUTE: Duration = Duration::from_secs(60);

@@ -1,9 +1,10 @@
 use super::*;
+use crate::speech::Part;
 
 const THRESHOLD: f64 = 2.0;
 
 fn word(start: f64, end: f64, probability: f32) -> Word {
-    Word { word: " word".to_owned(), start, end, probability, channel: None, speaker: None }
+    Word { word: " word".to_owned(), start, end, probability, part: Part::WHOLE, speaker: None }
 }
 
 /// A segment of words that last half a second each, or of strange ones.
@@ -23,7 +24,7 @@ fn segment(start: f64, words: usize, strange: bool) -> Segment {
         avg_logprob: 0.0,
         compression_ratio: 1.0,
         no_speech_prob: 0.0,
-        channel: None,
+        part: Part::WHOLE,
         speaker: None,
         words,
         logprobs: vec![],

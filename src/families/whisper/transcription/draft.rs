@@ -8,7 +8,7 @@ use super::super::{
     window::DecodeResult,
     words::{WordTiming, place},
 };
-use crate::speech::{Logprob, Segment};
+use crate::speech::{Logprob, Part, Segment};
 
 /// The segments of one window, before they are final.
 pub struct Draft {
@@ -116,7 +116,7 @@ fn segment(result: &DecodeResult, piece: &Piece, decoding: &DecodingConfig, seek
         avg_logprob: result.quality.avg_logprob,
         compression_ratio: result.quality.compression_ratio,
         no_speech_prob: result.quality.no_speech_prob,
-        channel: None,
+        part: Part::WHOLE,
         speaker: None,
         words: Vec::new(),
         logprobs: Vec::new(),

@@ -1,7 +1,7 @@
 //! Words into their segments: punctuation joined to words, and words that reach into pauses cut.
 
 use super::timing::WordTiming;
-use crate::speech::{Segment, Word};
+use crate::speech::{Part, Segment, Word};
 
 /// Joined to the word after.
 const OPENING: &str = "\"'“¿([{-";
@@ -66,7 +66,7 @@ fn take_words(timings: &mut impl Iterator<Item = WordTiming>, length: usize, off
                 start,
                 end,
                 probability: timing.probability,
-                channel: None,
+                part: Part::WHOLE,
                 speaker: None,
             });
         }

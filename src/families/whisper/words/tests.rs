@@ -4,7 +4,7 @@ use super::{
     super::{fixtures, segments::FRAMES_PER_STEP},
     *,
 };
-use crate::speech::Segment;
+use crate::speech::{Part, Segment};
 
 /// Start, end, and the words of a segment, each with start, end and probability.
 type Placed = (f64, f64, Vec<PlacedWord>);
@@ -151,7 +151,7 @@ fn segment(start: f64, end: f64) -> Segment {
         avg_logprob: 0.0,
         compression_ratio: 0.0,
         no_speech_prob: 0.0,
-        channel: None,
+        part: Part::WHOLE,
         speaker: None,
         words: Vec::new(),
         logprobs: Vec::new(),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::speech::{Logprob, Segment, TranscribeMode, Warning, Word};
+use crate::speech::{Logprob, Part, Parts, Segment, TranscribeMode, Warning, Word};
 
 /// The form of `POST /v1/audio/transcriptions` and `…/translations`; `fields` reads it.
 #[derive(ToSchema)]
@@ -36,6 +36,10 @@ pub(in crate::http) struct TranscriptionForm {
     /// `mix`, or `separate`: each channel is heard by itself, such as the sides of a call, and labels what is heard on it.
     #[schema(default = "mix")]
     channels: Option<String>,
+    /// Of a recording with several audio tracks: a number from 0; `all`, each by itself; `mix`, all as one; or `auto`, the
+    /// first that can be decoded and is not silent.
+    #[schema(default = "auto")]
+    track: Option<String>,
     /// Who says what; `diarized_json` tells it as well. Needs `audio.speaker_network`.
     diarize: Option<bool>,
     /// Speakers whose voices are known, up to 16.
@@ -77,9 +81,8 @@ pub(in crate::http) struct VerboseTranscription {
     pub language: String,
     /// Seconds.
     pub duration: f64,
-    /// How many, if they are heard separately.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub channels: Option<usize>,
+    #[serde(flatten)]
+    pub parts: Parts,
     pub text: String,
     /// Unless only words are asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,16 +131,15 @@ pub(in crate::http) struct PlacedWord {
     pub word: String,
     pub start: f64,
     pub end: f64,
-    /// On which it was heard, from 0, if they are heard separately.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub channel: Option<usize>,
+    #[serde(flatten)]
+    pub part: Part,
     /// Who says it, if that is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speaker: Option<String>,
 }
 
-/// What is counted: the length of the recording, as OpenAI does it for Whisper; of each channel, if they are heard
-/// separately.
+/// What is counted: the length of the recording, as OpenAI does it for Whisper; of each channel or track, if they
+/// are heard separately.
 #[derive(Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub(in crate::http) enum Usage {
@@ -155,9 +157,8 @@ pub(in crate::http) enum Event {
     #[serde(rename = "transcript.text.delta")]
     Delta {
         delta: String,
-        /// On which it was heard, from 0, if they are heard separately.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        channel: Option<usize>,
+        #[serde(flatten)]
+        part: Part,
         #[serde(skip_serializing_if = "Option::is_none")]
         logprobs: Option<Vec<Logprob>>,
         /// The segment that it belongs to, in `diarized_json`.
@@ -205,6 +206,6 @@ impl DiarizedSegment {
 impl PlacedWord {
     pub fn of(word: &Word) -> Self {
         let (text, speaker) = (word.word.trim().to_owned(), word.speaker.clone());
-        Self { word: text, start: word.start, end: word.end, channel: word.channel, speaker }
+        Self { word: text, start: word.start, end: word.end, part: word.part, speaker }
     }
 }

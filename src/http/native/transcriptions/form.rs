@@ -10,13 +10,13 @@ use crate::{
     http::{form::Form, native::fields, problem::Problem},
     lifecycle::KeepAlive,
     service::{MemoryBudget, Recording, TranscribeRequest},
-    speech::{Kind, Timestamps, TranscribeMode, TranscribeOptions},
+    speech::{Kind, Timestamps, Tracks, TranscribeMode, TranscribeOptions},
 };
 
 const FORMATS: &str = "json, text, srt, tsv, verbose_json, diarized_json or vtt";
 const KNOWN: &str = "file, model, language, prompt, response_format, temperature, timestamp_granularities[], stream, \
-                     include[], chunking_strategy, channels, diarize, known_speaker_names[], known_speaker_references[], \
-                     options, wait, timeout, keep_alive";
+                     include[], chunking_strategy, channels, track, diarize, known_speaker_names[], \
+                     known_speaker_references[], options, wait, timeout, keep_alive";
 
 /// Options of Whisper by the names that openai-whisper and faster-whisper have for them, as fields of their own: what a
 /// model does not do it refuses by name.
@@ -143,6 +143,7 @@ impl Fields {
                     temperature: temperature.filter(|temperature| *temperature != 0.0),
                     timestamps: format.timestamps(timestamps.1 == Some(true))?,
                     channels: form.parse("channels", "mix or separate")?.unwrap_or_default(),
+                    track: form.parse("track", Tracks::RIGHT)?.unwrap_or_default(),
                     diarize,
                     logprobs: format.logprobs(),
                     options,

@@ -36,7 +36,7 @@ use crate::{
         Call, ServiceError,
         live::{LiveAsk, LiveEnd, LiveError, LiveEvent, LiveSession, Reading},
     },
-    speech::{TranscribeMode, Warning},
+    speech::{Part, TranscribeMode, Warning},
 };
 
 /// A recording that is here after so long is a file that was sent, and not one that is made.
@@ -91,6 +91,7 @@ fn may_be_heard(form: &Form) -> bool {
     form.says("stream")
         && is("response_format", &["json", "text"])
         && is("channels", &["mix"])
+        && is("track", &["auto"])
         && !form.says("diarize")
         && form.names().all(|name| !matches!(name, "include" | "known_speaker_names"))
 }
@@ -103,8 +104,9 @@ async fn hear(
     mode: TranscribeMode,
 ) -> Result<HttpResponse, Problem> {
     let config = &api.config.realtime;
-    let longest = api.service.config().live.max_session;
-    let decoding = match Decoding::begin(recording, longest, config.idle).await? {
+    let service = api.service.config();
+    let (longest, origin) = (service.live.max_session, service.time_origin);
+    let decoding = match Decoding::begin(recording, longest, origin, config.idle).await? {
         Ok(decoding) => decoding,
         Err(recording) => {
             // What is only known by its end is heard when that is here.
@@ -222,7 +224,7 @@ impl Answering {
             | LiveEvent::Committed { .. }
             | LiveEvent::Partial { .. } => None,
         };
-        let delta = delta.map(|delta| Event::Delta { delta, channel: None, logprobs: None, segment_id: None });
+        let delta = delta.map(|delta| Event::Delta { delta, part: Part::WHOLE, logprobs: None, segment_id: None });
         Ok(delta.into_iter().collect())
     }
 

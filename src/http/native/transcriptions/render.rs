@@ -6,15 +6,15 @@ use super::{
     bodies::{DiarizedSegment, DiarizedTranscription, Event, PlacedWord, Transcription, Usage, VerboseTranscription},
     form::Format,
 };
-use crate::speech::{Logprob, RunningText, TranscribeMode, Transcript, TranscriptEvent, Warning, languages};
+use crate::speech::{Logprob, Parts, RunningText, TranscribeMode, Transcript, TranscriptEvent, Warning, languages};
 
 /// Writes a stream of events; keeps what the last one repeats whole.
 pub(super) struct EventWriter {
     text: RunningText,
     logprobs: Option<Vec<Logprob>>,
     diarized: bool,
-    /// Those of the answer, if they are told apart.
-    channels: Option<usize>,
+    /// Those of the answer that are told apart.
+    parts: Parts,
 }
 
 /// The whole answer.
@@ -40,7 +40,7 @@ fn verbose(transcript: Transcript, mode: TranscribeMode, segments: bool, words: 
     VerboseTranscription {
         task: mode,
         duration: transcript.summary.duration,
-        channels: transcript.channels,
+        parts: transcript.parts,
         text: transcript.text(),
         words: words.then(|| transcript.words().into_iter().map(PlacedWord::of).collect()),
         usage: Usage::of(transcript.seconds()),
@@ -65,8 +65,8 @@ fn diarized(transcript: Transcript, mode: TranscribeMode) -> DiarizedTranscripti
 
 impl EventWriter {
     /// `diarized`: with an event for each segment.
-    pub fn new(logprobs: bool, diarized: bool, channels: Option<usize>) -> Self {
-        Self { text: RunningText::default(), logprobs: logprobs.then(Vec::new), diarized, channels }
+    pub fn new(logprobs: bool, diarized: bool, parts: Parts) -> Self {
+        Self { text: RunningText::default(), logprobs: logprobs.then(Vec::new), diarized, parts }
     }
 
     /// `warnings` are told with the last one. What may still change is not told.
@@ -81,13 +81,13 @@ impl EventWriter {
                     segment.logprobs
                 });
                 let segment_id = whole.as_ref().map(|segment| segment.id.clone());
-                let delta = Event::Delta { delta, channel: segment.channel, logprobs, segment_id };
+                let delta = Event::Delta { delta, part: segment.part, logprobs, segment_id };
                 std::iter::once(delta).chain(whole.map(Event::Segment)).collect()
             }
             TranscriptEvent::Done(summary) => vec![Event::Done {
                 text: self.text.whole().to_owned(),
                 logprobs: self.logprobs.take(),
-                usage: Usage::of(summary.duration * self.channels.unwrap_or(1) as f64),
+                usage: Usage::of(summary.duration * self.parts.count() as f64),
                 warnings: warnings.to_vec(),
             }],
         }

@@ -50,7 +50,7 @@ pub(super) async fn answer(
 /// The first piece is awaited before the status is sent, so that a request which fails at once fails with its status.
 async fn streamed(mut transcription: Transcription, logprobs: bool, diarized: bool) -> Result<HttpResponse, Problem> {
     let first = transcription.next().await.transpose()?;
-    let writer = EventWriter::new(logprobs, diarized, transcription.channels());
+    let writer = EventWriter::new(logprobs, diarized, transcription.parts());
     Ok(sse::response(events(transcription, first, writer)))
 }
 

@@ -2,8 +2,10 @@
 
 use super::*;
 
-fn apart(bytes: &[u8], limit: Duration) -> Result<Apart, DecodeError> {
-    decode_apart(bytes, None, RATE, limit, &mut |_| true)
+const APART: Selection = Selection { track: None, apart: true, origin: TimeOrigin::Container };
+
+fn apart(bytes: &[u8], limit: Duration) -> Result<Selected, DecodeError> {
+    decode_selected(bytes, None, RATE, limit, APART, &mut |_| true)
 }
 
 /// Two tones, each on its own side.
@@ -16,7 +18,7 @@ fn call(rate: u32) -> Vec<u8> {
 #[test]
 fn each_side_of_a_call_is_heard_by_itself() {
     for rate in [8_000, 16_000, 44_100] {
-        let Apart { channels, source, truncated } = apart(&call(rate), MINUTE).unwrap();
+        let Selected { channels, source, truncated } = apart(&call(rate), MINUTE).unwrap();
         assert_eq!((source.channels, channels.len(), truncated), (2, 2, false));
         for (channel, [here, there]) in channels.iter().zip([[440.0, 1_000.0], [1_000.0, 440.0]]) {
             assert_eq!((channel.rate(), channel.samples().len()), (RATE, 4_800));
@@ -80,12 +82,12 @@ fn more_channels_than_are_heard_one_by_one_are_refused() {
 #[test]
 fn the_memory_of_all_channels_is_asked_for() {
     let mut most = 0;
-    let asked = decode_apart(&call(RATE), None, RATE, MINUTE, &mut |bytes| {
+    let asked = decode_selected(&call(RATE), None, RATE, MINUTE, APART, &mut |bytes| {
         most = bytes.max(most);
         true
     });
-    let bytes = |apart: Apart| apart.channels.iter().map(|channel| size_of_val(channel.samples())).sum::<usize>();
+    let bytes = |apart: Selected| apart.channels.iter().map(|channel| size_of_val(channel.samples())).sum::<usize>();
     assert!(most >= bytes(asked.unwrap()), "{most}");
-    let refused = decode_apart(&call(RATE), None, RATE, MINUTE, &mut |bytes| bytes < 30_000);
+    let refused = decode_selected(&call(RATE), None, RATE, MINUTE, APART, &mut |bytes| bytes < 30_000);
     assert_eq!(refused, Err(DecodeError::NoRoom));
 }

@@ -164,7 +164,7 @@ proptest::proptest! {
         file[at.min(end)..end].copy_from_slice(&value[..end - at.min(end)]);
         let mut asked = 0;
         let mut room = |bytes: usize| { asked = asked.max(bytes); true };
-        let _ = decode_within(&file, None, RATE, Duration::from_secs(5), &mut room);
+        let _ = decode_selected(&file, None, RATE, Duration::from_secs(5), Selection::default(), &mut room);
         // Five seconds, while they are copied, and a block of the resampler.
         proptest::prop_assert!(asked <= 2 * 3 * 5 * RATE as usize * size_of::<f32>());
     }

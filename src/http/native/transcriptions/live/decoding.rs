@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use crate::{
-    audio::{DecodeError, LiveSound, decode_live},
+    audio::{DecodeError, LiveSound, TimeOrigin, decode_live},
     http::{arriving::ArrivingRecording, problem::Problem},
 };
 
@@ -75,6 +75,7 @@ impl Decoding {
     pub async fn begin(
         recording: Box<ArrivingRecording>,
         longest: Duration,
+        origin: TimeOrigin,
         patience: Duration,
     ) -> Result<Result<Self, Box<ArrivingRecording>>, Problem> {
         let ((bytes, pieces), (tell, mut told)) = (channel(PIECES), channel(PIECES));
@@ -88,7 +89,7 @@ impl Decoding {
                 tell.blocking_send(told).is_ok()
             };
             let incoming = Incoming { pieces, rest: Bytes::new() };
-            let outcome = decode_live(incoming, hint.as_deref(), RATE, longest, &mut hear);
+            let outcome = decode_live(incoming, hint.as_deref(), RATE, longest, origin, &mut hear);
             // Nobody may listen any more.
             let _ = tell.blocking_send(Told::Over(outcome));
         };
