@@ -85,6 +85,7 @@ impl Service {
             Tracks::All => self.decode_tracks(&decoding, excerpt, TrackGatherer::apart(self.decoded.nothing())).await?,
             Tracks::Mix => self.decode_tracks(&decoding, excerpt, TrackGatherer::mixed(self.decoded.nothing())).await?,
         };
+        drop(audio);
         self.metrics.warned(&parted.warnings);
         let (voices, memory) = (self.listeners.voices.clone(), self.decoded.clone());
         let cut = move || sound::cut(parted, Cut { voice_activity, diarization, voices, memory });

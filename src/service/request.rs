@@ -1,5 +1,7 @@
 //! What is asked of the service, as the protocols hand it over.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::{
@@ -24,7 +26,7 @@ pub enum AudioInput {
     /// A file of any common format.
     Encoded(Recording),
     /// Samples at any rate.
-    Samples(Pcm),
+    Samples(Arc<Pcm>),
 }
 
 /// What to hear, and how.

@@ -90,7 +90,7 @@ pub(super) fn decode(audio: AudioInput, excerpt: Excerpt, share: &mut MemoryShar
                 // The samples themselves are the request's; a copy without what is no number, and one at the right rate.
                 let copy = size_of_val(pcm.samples());
                 share.resize(copy.saturating_add((pcm.seconds() * f64::from(rate)) as usize * size_of::<f32>()))?;
-                Ok(Decoded { channels: vec![audio::conform(pcm, rate, longest)?], warnings: Vec::new() })
+                Ok(Decoded { channels: vec![audio::conform(&pcm, rate, longest)?], warnings: Vec::new() })
             }
         },
     }

@@ -1,6 +1,6 @@
 //! What a speaking model gives to those who ask it well.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use sconce::{
@@ -80,7 +80,7 @@ async fn a_recording_comes_at_the_rate_of_the_family_whether_file_or_samples() {
     let stage = Stage::new(&[]);
     let sound = Pcm::new((0..16_000).map(|at| (at as f32 / 9.0).sin() / 4.0).collect(), 16_000);
     let file = Recording { bytes: encode_wav(&sound).into(), hint: None };
-    for audio in [AudioInput::Encoded(file), AudioInput::Samples(sound)] {
+    for audio in [AudioInput::Encoded(file), AudioInput::Samples(Arc::new(sound))] {
         let asked = ConvertRequest { audio, options: ConvertOptions::default() };
         let answer = in_time(stage.service().convert(call(), asked)).await.unwrap();
         assert_eq!(answer.seconds(), 1.0);

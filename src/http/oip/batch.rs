@@ -130,7 +130,7 @@ impl Matters {
                 let (start, rate) = (place * length, *rate);
                 let row = floats.slice(start..floats.len().min(start + length));
                 let samples = api.parsers.run(row.len(), move || samples(&row, rate)).await?;
-                Ok(Matter::Sound(AudioInput::Samples(samples)))
+                Ok(Matter::Sound(AudioInput::Samples(Arc::new(samples))))
             }
         }
     }

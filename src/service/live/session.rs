@@ -9,6 +9,7 @@
 use std::{
     collections::VecDeque,
     future::pending,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -425,7 +426,7 @@ impl LiveSession {
     fn request(&self, audio: Pcm) -> TranscribeRequest {
         let options = self.ask.options.clone();
         TranscribeRequest {
-            audio: AudioInput::Samples(audio),
+            audio: AudioInput::Samples(Arc::new(audio)),
             options,
             voice_activity: None,
             known_speakers: Vec::new(),
