@@ -11,7 +11,12 @@ fn main() {
 #[cfg(feature = "cuda")]
 #[expect(clippy::disallowed_methods, reason = "cargo tells a build script by variables")]
 fn kernels() {
-    let ptx = cudaforge::KernelBuilder::new().source_dir("src/gpu/kernels").arg("-std=c++17").arg("-O3").build_ptx();
+    let ptx = cudaforge::KernelBuilder::new()
+        .source_dir("src/gpu/kernels")
+        .watch(["src/gpu/kernels"])
+        .arg("-std=c++17")
+        .arg("-O3")
+        .build_ptx();
     let written = ptx.and_then(|ptx| {
         let out = std::env::var("OUT_DIR").expect("cargo says where what is built goes");
         ptx.write(std::path::Path::new(&out).join("kernels.rs"))

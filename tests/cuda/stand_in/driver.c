@@ -103,6 +103,7 @@ int cuDeviceGetAttribute(int *value, int attribute, int device)
     case 75: *value = (int)page->capability[device] / 10; return OK; // COMPUTE_CAPABILITY_MAJOR
     case 76: *value = (int)page->capability[device] % 10; return OK; // COMPUTE_CAPABILITY_MINOR
     case 37: *value = (int)page->width[device]; return OK;           // GLOBAL_MEMORY_BUS_WIDTH
+    case 16: *value = 8; return OK;                                  // MULTIPROCESSOR_COUNT
     default: *value = 1; return OK;                                  // among them MEMORY_POOLS_SUPPORTED
     }
 }
@@ -333,7 +334,7 @@ static void run_kernel(void *kept)
 int cuLaunchKernel(void *function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,
                    unsigned block_z, unsigned shared, void *stream, void **arguments, void **extra)
 {
-    void *kept = keep_own_kernel(function, grid_x, grid_y, grid_z, block_x, block_y, block_z, arguments);
+    void *kept = keep_own_kernel(function, grid_x, grid_y, grid_z, block_x, block_y, block_z, shared, arguments);
     return ask(stream, (struct work){KERNEL_NODE, LAUNCHES, run_kernel, forget_own_kernel, kept});
 }
 

@@ -63,7 +63,7 @@ extern struct page *page;
 void count(enum count what, uint64_t times);
 // In kernels.cpp.
 void *keep_own_kernel(const char *name, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,
-                      unsigned block_z, void **arguments);
+                      unsigned block_z, unsigned shared, void **arguments);
 void run_own_kernel(void *kept);
 void forget_own_kernel(void *kept);
 // Whether the device still answers; counts a launch or a product.

@@ -10,7 +10,10 @@ use candle_core::{
     op::BackpropOp,
 };
 
-use super::number::{Number, address, kernel_of, with_numbers, with_type};
+use super::{
+    division::{Attention, PACK, WARP},
+    number::{Number, address, kernel_of, with_numbers, with_type},
+};
 
 /// As the compiler of kernels left them.
 pub(super) mod compiled {
@@ -22,10 +25,6 @@ pub(super) const MODULE: &str = "sconce_decode";
 pub(super) const ROWS: usize = 64;
 /// `THREADS` of the kernels.
 pub(super) const THREADS: usize = 256;
-/// `TILE` of the kernels.
-const TILE: usize = 1024;
-/// Bytes that a thread reads at once.
-const PACK: usize = 16;
 
 /// The cache of a row.
 #[derive(Clone, Copy, Debug)]
@@ -86,22 +85,25 @@ fn attend_typed<T: Number>(queries: &Tensor, rows: &[CacheRow<'_>], sizes: Cache
     with_numbers::<T, _>(queries, |numbers| {
         for (block, rows) in rows.chunks(ROWS).enumerate() {
             let caches = Caches::new(rows, sizes)?;
-            let function = device.get_or_load_custom_func(&kernel_of("attend", T::DTYPE)?, MODULE, compiled::DECODE)?;
+            let attention = Attention {
+                rows: rows.len(),
+                heads: sizes.heads,
+                head_dim: sizes.head_dim,
+                group,
+                number: size_of::<T>(),
+                positions: rows.iter().map(|row| row.len).max().unwrap_or(0),
+            };
+            let kernel = kernel_of(&attention.name("attend"), T::DTYPE)?;
+            let function = device.get_or_load_custom_func(&kernel, MODULE, compiled::DECODE)?;
             let queries = numbers.slice(block * ROWS * stride..);
             let mut out = out.slice_mut(block * ROWS * width..);
-            let (group, head_dim, stride) = (group as u32, sizes.head_dim as u32, stride as u32);
+            let (group, head_dim, stride) = (attention.group as u32, sizes.head_dim as u32, stride as u32);
             let mut launch = function.builder();
             launch.arg(&queries).arg(&mut out).arg(&caches).arg(&group).arg(&head_dim).arg(&stride);
+            let blocks = attention.launch(&device.cuda_stream())?;
             // SAFETY: the arguments are those of `attend`; the caches hold what they say, and are not written meanwhile, since
             // all is done in order on one stream.
-            unsafe {
-                launch.launch(LaunchConfig {
-                    grid_dim: (sizes.heads as u32 * group, rows.len() as u32, 1),
-                    block_dim: (THREADS as u32, 1, 1),
-                    shared_mem_bytes: sizes.shared_bytes(T::DTYPE.size_in_bytes()),
-                })
-            }
-            .w()?;
+            unsafe { launch.launch(blocks) }.w()?;
         }
         Ok(())
     })?;
@@ -214,7 +216,7 @@ impl CacheRow<'_> {
             layout.is_contiguous() && layout.start_offset().is_multiple_of(numbers)
         };
         let size = sizes.head_dim;
-        size.is_multiple_of(numbers) && size <= THREADS * numbers && whole(self.keys) && whole(self.values)
+        size.is_multiple_of(numbers) && size <= WARP * numbers && whole(self.keys) && whole(self.values)
     }
 
     pub(super) fn cache(&self, sizes: CacheSizes) -> Result<Cache> {
@@ -224,15 +226,6 @@ impl CacheRow<'_> {
         }
         let (keys, values) = (address(self.keys)?, address(self.values)?);
         Ok(Cache { keys, values, capacity: capacity as u32, length: self.len as u32 })
-    }
-}
-
-// === impl CacheSizes ===
-
-impl CacheSizes {
-    /// Of the memory that the threads of a block of `attend` share, for numbers of so many bytes: little enough for every card.
-    pub(super) fn shared_bytes(self, number: usize) -> u32 {
-        (size_of::<f32>() * (TILE + self.head_dim + THREADS * (1 + PACK / number))) as u32
     }
 }
 

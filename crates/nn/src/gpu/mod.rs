@@ -4,6 +4,7 @@
 //! A decoder's step of one token for every row is made of these alone ([`Step`]), and repeated as a graph ([`Steps`]).
 
 mod decode;
+mod division;
 mod memory;
 mod number;
 mod product;

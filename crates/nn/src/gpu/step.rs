@@ -12,6 +12,7 @@ use candle_core::{
 
 use super::{
     decode::{CacheSizes, MODULE, THREADS, compiled},
+    division::Attention,
     memory::Memory,
     number::{address, kernel_of},
     product::Products,
@@ -112,7 +113,7 @@ impl Step<'_> {
         biases: [Option<&Tensor>; 2],
         frequencies: Option<&Tensor>,
     ) -> Result<()> {
-        let CacheGroup { sizes, offset } = self.group(group)?;
+        let CacheGroup { sizes, offset, .. } = self.group(group)?;
         let width = sizes.heads * sizes.head_dim;
         let stride = keys.stride()[0];
         let alike =
@@ -151,7 +152,7 @@ impl Step<'_> {
         frequencies: Option<&Tensor>,
         fresh: u32,
     ) -> Result<Tensor> {
-        let CacheGroup { sizes, offset } = self.group(group)?;
+        let CacheGroup { sizes, offset, positions } = self.group(group)?;
         let (width, dtype) = (queries.dim(1)?, queries.dtype());
         let shared = sizes.heads * sizes.head_dim;
         if queries.stride()[1] != 1 || queries.dim(0)? != self.rows || width == 0 || !width.is_multiple_of(shared) {
@@ -159,24 +160,21 @@ impl Step<'_> {
         }
         check(&bias.into_iter().collect::<Vec<_>>(), &[width], dtype)?;
         let out = self.memory.take(self.rows, width, dtype)?;
-        let kernel = self.kernel("attend_step", dtype)?;
+        let (group, number) = (width / shared, dtype.size_in_bytes());
+        let CacheSizes { heads, head_dim } = sizes;
+        let attention = Attention { rows: self.rows, heads, head_dim, group, number, positions };
+        let kernel = self.kernel(&attention.name("attend_step"), dtype)?;
         let (of_queries, of_bias, of_out) = (address(queries)?, address_or_null(bias)?, address(&out)?);
         let frequencies = turns(frequencies, sizes)?;
-        let (caches, per_head) = (self.table + offset, (width / shared) as u32);
-        let (size, stride) = (sizes.head_dim as u32, queries.stride()[0] as u32);
+        let (caches, group) = (self.table + offset, group as u32);
+        let (size, stride) = (head_dim as u32, queries.stride()[0] as u32);
         let mut launch = self.stream.launch_builder(&kernel);
         launch.arg(&of_queries).arg(&of_bias).arg(&frequencies).arg(&of_out).arg(&caches);
-        launch.arg(&per_head).arg(&size).arg(&stride).arg(&fresh);
+        launch.arg(&group).arg(&size).arg(&stride).arg(&fresh);
+        let blocks = attention.launch(self.stream)?;
         // SAFETY: the arguments are those of `attend_step`; whoever made the table has seen that the caches live and hold what it
         // says.
-        unsafe {
-            launch.launch(LaunchConfig {
-                grid_dim: ((width / sizes.head_dim) as u32, self.rows as u32, 1),
-                block_dim: (THREADS as u32, 1, 1),
-                shared_mem_bytes: sizes.shared_bytes(dtype.size_in_bytes()),
-            })
-        }
-        .w()?;
+        unsafe { launch.launch(blocks) }.w()?;
         Ok(out)
     }
 

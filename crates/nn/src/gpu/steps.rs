@@ -35,6 +35,8 @@ struct Repeated {
     memory: Memory,
     /// By rows.
     recorded: BTreeMap<usize, Recorded>,
+    /// For which caches that was, at most.
+    positions: usize,
     /// Where steps are recorded, since others work on the stream of the device meanwhile.
     recorder: Option<Arc<CudaStream>>,
     /// Whether a graph could not be made, so that none is tried again.
@@ -112,6 +114,7 @@ impl Repeated {
             table: unsafe { device.alloc::<u64>(words) }?,
             memory: Memory::new(device, rows),
             recorded: BTreeMap::new(),
+            positions: 0,
             recorder: None,
             eager: false,
         })
@@ -120,6 +123,11 @@ impl Repeated {
     fn run(&mut self, table: &StepTable, ask: Ask<'_>) -> Result<Tensor> {
         if table.words().len() > self.table.len() {
             candle_core::bail!("a step has more caches than those before");
+        }
+        if table.positions() > self.positions {
+            // It would be right with longer ones, and slow: they are divided among as many blocks as they were.
+            self.positions = table.positions();
+            self.recorded.clear();
         }
         let (stream, rows) = (self.device.cuda_stream(), table.rows());
         stream.memcpy_htod(table.words(), &mut self.table).w()?;

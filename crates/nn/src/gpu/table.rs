@@ -19,6 +19,8 @@ pub(super) struct CacheGroup {
     pub sizes: CacheSizes,
     /// Bytes from the beginning of the table.
     pub offset: u64,
+    /// That the longest cache has room for, rounded up to a power of two, so that most longer ones are no other case.
+    pub positions: usize,
 }
 
 // === impl StepTable ===
@@ -38,7 +40,12 @@ impl StepTable {
         if !rows.iter().all(|row| row.fits(sizes)) {
             return Ok(false);
         }
-        self.groups.push(CacheGroup { sizes, offset: size_of_val(self.words.as_slice()) as u64 });
+        let capacities = rows.iter().map(|row| row.keys.dim(1)).collect::<Result<Vec<_>>>()?;
+        self.groups.push(CacheGroup {
+            sizes,
+            offset: size_of_val(self.words.as_slice()) as u64,
+            positions: capacities.into_iter().max().unwrap_or(0).next_power_of_two(),
+        });
         for row in rows {
             self.words.extend(row.cache(sizes)?.words());
         }
@@ -55,6 +62,11 @@ impl StepTable {
 
     pub(super) fn groups(&self) -> &[CacheGroup] {
         &self.groups
+    }
+
+    /// That the longest of all caches has room for, as [`CacheGroup`] has it.
+    pub(super) fn positions(&self) -> usize {
+        self.groups.iter().map(|group| group.positions).max().unwrap_or(0)
     }
 
     /// Words of such a table of so many rows.

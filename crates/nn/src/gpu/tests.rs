@@ -14,6 +14,8 @@ use crate::{
     weights::data::WeightData,
 };
 
+mod divided;
+
 const TYPES: [(DType, f32); 3] = [(DType::F32, 1e-5), (DType::F16, 4e-3), (DType::BF16, 3e-2)];
 
 fn numbers(count: usize, seed: f32) -> Vec<f32> {
@@ -107,9 +109,9 @@ fn row_of((keys, values): &(Tensor, Tensor), len: usize) -> CacheRow<'_> {
     CacheRow { keys, values, len }
 }
 
-/// Several positions at once, of which there are then more than a block weighs at once.
+/// Several positions at once, of which there are then more than a block reads at once.
 #[test]
-fn long_caches_are_read_in_tiles() -> Result<()> {
+fn long_caches_are_divided() -> Result<()> {
     let device = Device::new_cuda_with_stream(0)?;
     let (heads, head_dim, lengths) = (2, 16, [1, 1023, 1024, 1025, 5000]);
     let (width, longest) = (heads * head_dim, 5000);
@@ -177,8 +179,8 @@ fn sums_are_finished_in_place() -> Result<()> {
 fn what_the_kernels_do_not_do_is_left_to_others() -> Result<()> {
     let device = Device::new_cuda_with_stream(0)?;
     let zeros = |shape: (usize, usize, usize), dtype| Tensor::zeros(shape, dtype, &device);
-    // A head that is no multiple of what is read at once, and an unknown type.
-    for (head_dim, len, dtype) in [(20, 4, DType::F16), (64, 4, DType::F64)] {
+    // A head that is no multiple of what is read at once, one that is more than a warp reads, and an unknown type.
+    for (head_dim, len, dtype) in [(20, 4, DType::F16), (264, 4, DType::F16), (64, 4, DType::F64)] {
         let (keys, values) = (zeros((1, len, head_dim), dtype)?, zeros((1, len, head_dim), dtype)?);
         let queries = Tensor::zeros((1, head_dim), dtype, &device)?;
         let rows = [CacheRow { keys: &keys, values: &values, len }];

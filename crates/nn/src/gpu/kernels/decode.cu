@@ -1,8 +1,8 @@
 // What a decoder does at every step for all rows of a batch, each in one launch however many rows there are. What differs from
 // step to step lies in tables (`Fed`, `Cache`), so that a launch of a step is the same as that of the step before.
 //
-// A thread says in comments what it is for; nothing here knows how threads are grouped into warps, so that the same source
-// runs on a CPU in tests (tests/cuda/stand_in/kernels.cpp). Sums are made in single precision, whatever the type.
+// A thread says in comments what it is for; nothing but attention knows how threads are grouped into warps. The same source runs
+// on a CPU in tests (tests/cuda/stand_in/kernels.cpp). Sums are made in single precision, whatever the type.
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
@@ -10,8 +10,6 @@
 constexpr unsigned ROWS = 64;
 // Threads of a block of those that sum over a row.
 constexpr unsigned THREADS = 256;
-// Positions whose weights `attend` keeps at once.
-constexpr unsigned TILE = 1024;
 
 // What a row is fed.
 struct Fed {
@@ -43,7 +41,15 @@ __device__ __forceinline__ void from_float(float x, __nv_bfloat16 *to) { *to = _
 // Sixteen bytes, which are read at once.
 template <typename T> struct alignas(16) Pack {
     static constexpr unsigned COUNT = 16 / sizeof(T);
-    T numbers[COUNT];
+    unsigned words[4];
+
+    __device__ __forceinline__ float number(unsigned at) const
+    {
+        unsigned byte = at * sizeof(T), word = words[byte / 4] >> byte % 4 * 8;
+        T x;
+        memcpy(&x, &word, sizeof x);
+        return to_float(x);
+    }
 };
 
 // Of all threads of a block, in shared memory.
@@ -85,75 +91,7 @@ __device__ float turned(const T *head, const T *bias, unsigned at, unsigned size
     return x * cosf(angle) + (at < pairs ? -y : y) * sinf(angle);
 }
 
-// A block for each head of queries (x) of each row (y): softmax attention over the row's cache, whose keys are scaled. Of the
-// heads of queries `group` share one of keys and values, those beside each other. `queries`: rows of `stride` numbers, to which
-// `bias` is added unless it is null, and which are turned as that of the last position (`turned`). `fresh`: positions that were
-// written since the table was. However long the cache is, it
-// goes over it in tiles, and weighs what it has again where a later tile holds a larger score (Milakov and Gimelshein,
-// arXiv 1805.02867). Shared memory: `TILE + size + THREADS * (1 + COUNT)` floats.
-template <typename T>
-__device__ void attend(const T *queries, const T *bias, const float *frequencies, T *out, const Cache &cache, unsigned group,
-                       unsigned size, unsigned stride, unsigned fresh)
-{
-    constexpr unsigned COUNT = Pack<T>::COUNT;
-    unsigned row = blockIdx.y, length = cache.length + fresh, packs = size / COUNT;
-    size_t first = (size_t)(blockIdx.x / group) * cache.capacity * size;
-    const Pack<T> *keys = (const Pack<T> *)((const T *)cache.keys + first);
-    const Pack<T> *values = (const Pack<T> *)((const T *)cache.values + first);
-    float *weights = shared_floats, *query = weights + TILE, *memory = query + size, *sums = memory + THREADS;
-
-    const T *head = queries + (size_t)row * stride + blockIdx.x * size, *of_head = bias ? bias + blockIdx.x * size : nullptr;
-    for (unsigned at = threadIdx.x; at < size; at += THREADS)
-        query[at] = turned(head, of_head, at, size, frequencies, length - 1);
-    __syncthreads();
-
-    // Of keys a thread for each position; of values one for each pack of numbers of some of the positions.
-    unsigned parts = THREADS / packs, pack = threadIdx.x % packs, part = threadIdx.x / packs;
-    float largest = -INFINITY, sum = 0, mixed[COUNT] = {0};
-    for (unsigned from = 0; from < length; from += TILE) {
-        unsigned count = length - from < TILE ? length - from : TILE;
-        float mine = -INFINITY;
-        for (unsigned at = threadIdx.x; at < count; at += THREADS) {
-            float score = 0;
-            for (unsigned of = 0; of < packs; of++) {
-                Pack<T> key = keys[(size_t)(from + at) * packs + of];
-                for (unsigned i = 0; i < COUNT; i++) score += query[of * COUNT + i] * to_float(key.numbers[i]);
-            }
-            weights[at] = score;
-            mine = fmaxf(mine, score);
-        }
-        float before = largest;
-        largest = fmaxf(before, reduce<true>(mine, memory));
-        float kept = expf(before - largest);
-        sum *= kept;
-        for (unsigned at = threadIdx.x; at < count; at += THREADS) {
-            float weight = expf(weights[at] - largest);
-            weights[at] = weight;
-            sum += weight;
-        }
-        __syncthreads();
-        if (part < parts) {
-            for (unsigned i = 0; i < COUNT; i++) mixed[i] *= kept;
-            for (unsigned at = part; at < count; at += parts) {
-                Pack<T> value = values[(size_t)(from + at) * packs + pack];
-                for (unsigned i = 0; i < COUNT; i++) mixed[i] += weights[at] * to_float(value.numbers[i]);
-            }
-        }
-        // The weights are written again.
-        __syncthreads();
-    }
-    sum = reduce<false>(sum, memory);
-
-    // A thread for each number.
-    if (part < parts)
-        for (unsigned i = 0; i < COUNT; i++) sums[part * size + pack * COUNT + i] = mixed[i];
-    __syncthreads();
-    for (unsigned at = threadIdx.x; at < size; at += THREADS) {
-        float all = 0;
-        for (unsigned from = 0; from < parts; from++) all += sums[from * size + at];
-        from_float(all / sum, &out[((size_t)row * gridDim.x + blockIdx.x) * size + at]);
-    }
-}
+#include "attend.cuh"
 
 // A block for each position (x) of each row (y): as many more positions of its cache. `keys` and `values`: rows of `width`
 // numbers, each so far apart, row after row; `bias` of both, unless it is null. Keys are turned (`turned`) and scaled.
@@ -252,18 +190,23 @@ __device__ void embed(const Fed *fed, const T *tokens, const T *positions, T *pa
     norm(past + first, normed + first, weight, shift, width, epsilon);
 }
 
+// For up to `QUERIES` heads of queries to one of keys; `FIT` blocks fit a multiprocessor.
+#define ATTEND(T, NAME, QUERIES, FIT)                                                                                       \
+    extern "C" __global__ __launch_bounds__(WARP * WARPS, FIT) void attend_##NAME(                                          \
+        const T *queries, T *out, Caches caches, unsigned group, unsigned size, unsigned stride)                            \
+    {                                                                                                                       \
+        attend<T, QUERIES>(queries, nullptr, nullptr, out, caches.rows[blockIdx.z], group, size, stride, 0);                  \
+    }                                                                                                                       \
+    extern "C" __global__ __launch_bounds__(WARP * WARPS, FIT) void attend_step_##NAME(                                     \
+        const T *queries, const T *bias, const float *frequencies, T *out, const Cache *caches, unsigned group,             \
+        unsigned size, unsigned stride, unsigned fresh)                                                                     \
+    {                                                                                                                       \
+        attend<T, QUERIES>(queries, bias, frequencies, out, caches[blockIdx.z], group, size, stride, fresh);                  \
+    }
+
 #define KERNELS(T, NAME)                                                                                                    \
-    extern "C" __global__ void attend_##NAME(const T *queries, T *out, Caches caches, unsigned group, unsigned size,       \
-                                             unsigned stride)                                                               \
-    {                                                                                                                       \
-        attend<T>(queries, nullptr, nullptr, out, caches.rows[blockIdx.y], group, size, stride, 0);                                  \
-    }                                                                                                                       \
-    extern "C" __global__ void attend_step_##NAME(const T *queries, const T *bias, const float *frequencies, T *out,       \
-                                                  const Cache *caches,                                                      \
-                                                  unsigned group, unsigned size, unsigned stride, unsigned fresh)           \
-    {                                                                                                                       \
-        attend<T>(queries, bias, frequencies, out, caches[blockIdx.y], group, size, stride, fresh);                                      \
-    }                                                                                                                       \
+    ATTEND(T, NAME, 1, 5)                                                                                                   \
+    ATTEND(T, grouped_##NAME, SHARING, 3)                                                                                   \
     extern "C" __global__ void extend_##NAME(const T *keys, const T *values, Caches caches, unsigned width, unsigned size,  \
                                              unsigned key_stride, unsigned value_stride, float scale)                       \
     {                                                                                                                       \
