@@ -1,6 +1,6 @@
 //! The network as a whole.
 
-use candle_core::{DType, Result, Tensor};
+use candle_core::{Result, Tensor};
 use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
@@ -12,9 +12,10 @@ use super::{
     sampling::SamplingOptions,
 };
 use crate::{
-    families::step::{Row, step},
+    families::step::{choose, step},
     nn::{
         ComputeContext, Embedding, Epilogue, Linear,
+        sampler::Chooser,
         weights::{Loaded, Loader, WeightError},
     },
 };
@@ -29,6 +30,7 @@ pub struct CodeModel {
     /// `[width]` → the logits of every book, one after another.
     heads: Linear,
     ids: CodeIds,
+    chooser: Chooser,
     context: ComputeContext,
 }
 
@@ -90,6 +92,7 @@ impl CodeModel {
             backbone: Backbone::load(loader, "backbone.", &config.backbone)?,
             heads: heads(loader, ids, width)?,
             ids,
+            chooser: Chooser::default(),
             context: loader.context.clone(),
         })
     }
@@ -114,23 +117,13 @@ impl CodeModel {
         let prompt = self.prompt(conditions, request)?;
         let mut row = self.row(&prompt, request)?;
         let logits = self.read(&mut row, &prompt)?;
-        row.take(&logits);
+        choose(&self.chooser, &logits, &mut [&mut row])?;
         Ok(row)
     }
 
     /// The next column of every row that is not finished. After an error the rows are of no use.
     pub fn step(&self, rows: &mut [&mut CodeRow]) -> Result<()> {
-        step(rows, self.context.kernels.is_some(), |rows| {
-            // Its rules of sampling are its own: it has all logits come to the host.
-            let logits = self.feed(rows)?;
-            let mut logits = logits.as_slice();
-            for row in rows {
-                let (own, others) = logits.split_at(row.sequences());
-                row.take(own);
-                logits = others;
-            }
-            Ok(())
-        })
+        step(rows, self.context.kernels.is_some(), |rows| choose(&self.chooser, &self.feed(rows)?, rows))
     }
 
     fn check(&self, conditions: &Conditions, request: &CodeRequest) -> std::result::Result<(), CodeError> {
@@ -179,7 +172,7 @@ impl CodeModel {
     }
 
     /// Feeds a row its prompt. For each of its sequences: the logits of the first column.
-    pub(super) fn read(&self, row: &mut CodeRow, prompt: &Prompt) -> Result<Vec<Vec<f32>>> {
+    pub(super) fn read(&self, row: &mut CodeRow, prompt: &Prompt) -> Result<Tensor> {
         let hidden = self.backbone.forward(&prompt.embeds, &mut row.sequences.iter_mut().collect::<Vec<_>>())?;
         let last = (1..=prompt.sequences).map(|sequence| (sequence * prompt.length - 1) as u32);
         let last = Tensor::from_iter(last, hidden.device())?;
@@ -187,7 +180,7 @@ impl CodeModel {
     }
 
     /// Feeds each row its last column. For each of their sequences: the logits of the next.
-    pub(super) fn feed(&self, rows: &mut [&mut CodeRow]) -> Result<Vec<Vec<f32>>> {
+    pub(super) fn feed(&self, rows: &mut [&mut CodeRow]) -> Result<Tensor> {
         let each = |row: &&mut CodeRow| row.last().repeat(row.sequences.len());
         let x = self.embed(&rows.iter().flat_map(each).collect::<Vec<_>>())?;
         let mut sequences = rows.iter_mut().flat_map(|row| row.sequences.iter_mut()).collect::<Vec<_>>();
@@ -206,17 +199,15 @@ impl CodeModel {
         embedded.try_fold(first, |sum, of_book| sum + of_book?)
     }
 
-    /// `[rows, width]` → of each row the logits of all books.
-    fn logits(&self, hidden: &Tensor) -> Result<Vec<Vec<f32>>> {
-        let normed = self.backbone.norm.forward(hidden)?;
-        self.heads.forward(&normed, Epilogue::None)?.to_dtype(DType::F32)?.to_vec2()
+    /// `[rows, width]` → of each row the logits of all books, `[rows * books, codes]`, in the type in which they are computed.
+    fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        self.heads.forward(&self.backbone.norm.forward(hidden)?, Epilogue::None)?.reshape(((), self.ids.logits()))
     }
 }
 
 /// One layer of all heads, each of which has a row for every code and for the end.
 fn heads(loader: &mut Loader<'_>, ids: CodeIds, width: usize) -> Loaded<Linear> {
-    let rows = ids.end as usize + 1;
-    let view = |book: usize| loader.weights.view(&format!("heads.{book}.weight"), &[rows, width]);
+    let view = |book: usize| loader.weights.view(&format!("heads.{book}.weight"), &[ids.logits(), width]);
     let views = (0..ids.books).map(view).collect::<std::result::Result<Vec<_>, _>>()?;
     Ok(Linear::quantizable(&views, None, width, loader.context)?)
 }
