@@ -54,7 +54,7 @@ pub use hubert::{Hubert, HubertConfig};
 pub use linear::{Epilogue, Linear};
 pub use lstm::Lstm;
 pub use mamba2::{Mamba2, Mamba2Sizes, Mamba2State};
-pub use norm::{BatchNorm, LayerNorm, RmsNorm, ScaleShift};
+pub use norm::{BatchNorm, LayerNorm, Norm, RmsNorm, ScaleShift};
 pub use rope::{LongContext, Pairing, Rope, Rotation};
 pub use silero_vad::{SileroState, SileroVad};
 pub use simam::simam_add_relu;

@@ -24,6 +24,11 @@ pub struct GroupedAttention {
 // === impl GroupedAttention ===
 
 impl GroupedAttention {
+    /// `project_in`: to queries, keys and values, in this order.
+    pub fn new(project_in: Linear, project_out: Linear, shape: HeadShape) -> Self {
+        Self { project_in, project_out, shape }
+    }
+
     /// `name`: that of the module whose projections they are, as `model.layers.0.self_attn`.
     pub fn load(loader: &mut Loader<'_>, name: &str, width: usize, shape: HeadShape) -> Loaded<Self> {
         let HeadShape { heads, shared, head_dim } = shape;

@@ -24,8 +24,8 @@ use crate::{
 #[derive(Debug)]
 pub struct CodeModel {
     conditioner: PrefixConditioner,
-    /// One a book.
-    embeddings: Vec<Embedding>,
+    /// Of all books, one after another.
+    codes: Embedding,
     pub(super) backbone: Backbone,
     /// `[width]` → the logits of every book, one after another.
     heads: Linear,
@@ -74,21 +74,9 @@ impl CodeModel {
         let width = config.backbone.d_model;
         let books = loader.weights.count(|at| format!("embeddings.{at}.weight"));
         let ids = CodeIds { books, end: config.eos_token_id, mask: config.masked_token_id };
-        // At least one, which is then found missing.
-        let table = |at: usize| (format!("embeddings.{at}"), loader.weights.sizes(&format!("embeddings.{at}.weight")));
-        let tables: Vec<_> = (0..books.max(1)).map(table).collect();
-        let mut embeddings = Vec::new();
-        for (name, sizes) in tables {
-            let [rows, _]: [usize; 2] = sizes?;
-            if rows <= ids.mask as usize {
-                let reason = format!("has {rows} rows, where one for the code {} is expected", ids.mask);
-                return Err(WeightError::tensor(format!("{name}.weight"), reason).into());
-            }
-            embeddings.push(loader.embedding(&name, rows, width)?);
-        }
         Ok(Self {
+            codes: codes(loader, ids, width)?,
             conditioner: PrefixConditioner::load(loader, "prefix_conditioner.", &config.prefix_conditioner, width)?,
-            embeddings,
             backbone: Backbone::load(loader, "backbone.", &config.backbone)?,
             heads: heads(loader, ids, width)?,
             ids,
@@ -193,16 +181,31 @@ impl CodeModel {
 
     /// `[columns, books]` → `[columns, width]`
     fn embed(&self, columns: &[u32]) -> Result<Tensor> {
-        let of_book = |book: usize| columns.iter().skip(book).step_by(self.ids.books).copied().collect::<Vec<_>>();
-        let mut embedded = self.embeddings.iter().enumerate().map(|(book, table)| table.forward(&of_book(book)));
-        let first = embedded.next().unwrap_or_else(|| candle_core::bail!("there are no books"))?;
-        embedded.try_fold(first, |sum, of_book| sum + of_book?)
+        let (places, books) = (self.ids.places(columns), self.ids.books);
+        let of_book = |book: usize| places.iter().skip(book).step_by(books).copied().collect::<Vec<_>>();
+        let first = self.codes.forward(&of_book(0))?;
+        (1..books).try_fold(first, |sum, book| sum + self.codes.forward(&of_book(book))?)
     }
 
     /// `[rows, width]` → of each row the logits of all books, `[rows * books, codes]`, in the type in which they are computed.
     fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
         self.heads.forward(&self.backbone.norm.forward(hidden)?, Epilogue::None)?.reshape(((), self.ids.logits()))
     }
+}
+
+/// One table of all books, of which there is at least one, that is then found missing. Each has a row for every code, for the end
+/// and for nothing; what more a file has is never looked up.
+fn codes(loader: &mut Loader<'_>, ids: CodeIds, width: usize) -> Loaded<Embedding> {
+    let mut tables = Vec::with_capacity(ids.books);
+    for name in (0..ids.books.max(1)).map(|book| format!("embeddings.{book}.weight")) {
+        let [rows, _] = loader.weights.sizes(&name)?;
+        if rows < ids.rows() {
+            let reason = format!("has {rows} rows, where one for the code {} is expected", ids.mask);
+            return Err(WeightError::tensor(name, reason).into());
+        }
+        tables.push(loader.weights.view(&name, &[rows, width])?.part(0..ids.rows() * width));
+    }
+    Ok(Embedding::joined(&tables, width, loader.context)?)
 }
 
 /// One layer of all heads, each of which has a row for every code and for the end.

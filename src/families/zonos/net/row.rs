@@ -45,6 +45,17 @@ impl CodeIds {
     pub fn logits(&self) -> usize {
         self.end as usize + 1
     }
+
+    /// Rows of a book's table: one more for nothing.
+    pub fn rows(&self) -> usize {
+        self.mask as usize + 1
+    }
+
+    /// Where the table of all books has the codes of some columns, `[columns, books]`.
+    pub fn places(&self, columns: &[u32]) -> Vec<u32> {
+        let offset = |at: usize| (at % self.books * self.rows()) as u32;
+        columns.iter().enumerate().map(|(at, code)| offset(at) + code).collect()
+    }
 }
 
 // === impl CodeRow ===
