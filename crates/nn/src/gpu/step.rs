@@ -17,6 +17,7 @@ use super::{
     product::Products,
     table::CacheGroup,
 };
+use crate::activation::Gelu;
 
 /// A step that is being asked for. The same step of as many rows asks for the same launches, with the same arguments: what differs
 /// lies in a [table](super::StepTable). Nothing but what is here may be asked of the device in between: it would not be repeated.
@@ -29,6 +30,8 @@ pub struct Step<'a> {
     pub(super) table: u64,
     pub(super) groups: &'a [CacheGroup],
     pub(super) rows: usize,
+    /// Tokens of each.
+    pub(super) each: usize,
     /// Memory of this and all other steps, each for as many rows as there may be.
     pub(super) memory: &'a mut Memory,
 }
@@ -51,7 +54,7 @@ pub struct NormWeights<'a> {
 // === impl Step ===
 
 impl Step<'_> {
-    /// The tokens of the rows by `tokens [vocabulary, width]`, scaled, with their positions by `positions [positions, width]`, if
+    /// The tokens of the rows by `tokens [vocabulary, width]`, summed and scaled, with their positions by `positions [positions, width]`, if
     /// such are learnt.
     pub fn embed(
         &mut self,
@@ -73,9 +76,9 @@ impl Step<'_> {
         let kernel = self.kernel("embed", dtype)?;
         let (tokens, positions) = (address(tokens)?, address_or_null(positions)?);
         let ([sum, normed], [weight, shift]) = (x.addresses()?, norm.addresses()?);
-        let width = width as u32;
+        let (width, each) = (width as u32, self.each as u32);
         let mut launch = self.stream.launch_builder(&kernel);
-        launch.arg(&self.table).arg(&tokens).arg(&positions).arg(&sum).arg(&normed).arg(&weight).arg(&shift);
+        launch.arg(&self.table).arg(&each).arg(&tokens).arg(&positions).arg(&sum).arg(&normed).arg(&weight).arg(&shift);
         launch.arg(&width).arg(&scale).arg(&norm.epsilon);
         // SAFETY: the arguments are those of `embed`; whoever made the table has seen that the tokens and positions are there.
         unsafe { launch.launch(by_row(self.rows)) }.w()?;
@@ -195,13 +198,26 @@ impl Step<'_> {
         Ok(out)
     }
 
-    /// Adds the bias to what a layer summed, and takes the exact GELU of it, in place.
-    pub fn gelu(&mut self, sums: &Tensor, bias: Option<&Tensor>) -> Result<()> {
+    /// Adds the bias to what a layer summed, and takes a GELU of it, in place.
+    pub fn gelu(&mut self, sums: &Tensor, bias: Option<&Tensor>, gelu: Gelu) -> Result<()> {
+        let gelu = match gelu {
+            Gelu::Exact => 1,
+            Gelu::Tanh => 2,
+        };
+        self.finish(sums, bias, gelu)
+    }
+
+    /// Adds the bias to what a layer summed, in place.
+    pub fn add_bias(&mut self, sums: &Tensor, bias: &Tensor) -> Result<()> {
+        self.finish(sums, Some(bias), 0)
+    }
+
+    fn finish(&mut self, sums: &Tensor, bias: Option<&Tensor>, gelu: u32) -> Result<()> {
         let (count, columns, dtype) = (sums.elem_count(), sums.dim(1)?, sums.dtype());
         check(&bias.into_iter().collect::<Vec<_>>(), &[columns], dtype)?;
         let kernel = self.kernel("finish", dtype)?;
         let (sums, bias, add) = (address(sums)?, address_or_null(bias)?, 0u64);
-        let (columns, total, gelu) = (columns as u32, count as u64, 1u32);
+        let (columns, total) = (columns as u32, count as u64);
         let mut launch = self.stream.launch_builder(&kernel);
         launch.arg(&sums).arg(&bias).arg(&add).arg(&columns).arg(&total).arg(&gelu);
         // SAFETY: the arguments are those of `finish`.

@@ -9,6 +9,7 @@ use super::{
     to_host, upload,
 };
 use crate::{
+    activation::Gelu,
     attention::{KvCache, KvCacheConfig, KvCacheDtype, SequenceQueries, attend_grouped},
     context::ComputeContext,
     weights::data::WeightData,
@@ -235,17 +236,28 @@ impl Small {
         Ok(Self { tokens, positions, norm, here: [tokens_here, positions_here, norm_here] })
     }
 
-    fn ask(&self, step: &mut Step<'_>) -> Result<Tensor> {
+    fn embed(&self, step: &mut Step<'_>) -> Result<Tensor> {
         let norm = NormWeights { weight: &self.norm, shift: Some(&self.norm), epsilon: 1e-5 };
-        let x = step.embed(&self.tokens, 0.5, Some(&self.positions), norm)?;
-        step.logits(&x.normed, &self.tokens)
+        Ok(step.embed(&self.tokens, 0.5, Some(&self.positions), norm)?.normed)
+    }
+
+    fn ask(&self, step: &mut Step<'_>) -> Result<Tensor> {
+        let normed = self.embed(step)?;
+        step.logits(&normed, &self.tokens)
     }
 
     fn expected(&self, fed: &[(u32, u32)]) -> Result<Tensor> {
+        self.expected_of(fed, 1)
+    }
+
+    /// Of so many tokens of each row.
+    fn expected_of(&self, fed: &[(u32, u32)], each: usize) -> Result<Tensor> {
         let [tokens, positions, norm] = &self.here;
-        let (ids, places): (Vec<u32>, Vec<u32>) = fed.iter().copied().unzip();
+        let ids: Vec<u32> = fed.iter().map(|(id, _)| *id).collect();
+        let places: Vec<u32> = fed.iter().step_by(each).map(|(_, place)| *place).collect();
         let chosen = |table: &Tensor, ids: Vec<u32>| table.index_select(&Tensor::new(ids, &Device::Cpu)?, 0);
-        let x = ((chosen(tokens, ids)? * 0.5)? + chosen(positions, places)?)?;
+        let sums = chosen(tokens, ids)?.reshape((places.len(), each, ()))?.sum(1)?;
+        let x = ((sums * 0.5)? + chosen(positions, places)?)?;
         candle_nn::ops::layer_norm(&x, norm, norm, 1e-5)?.matmul(&tokens.t()?)
     }
 }
@@ -275,6 +287,40 @@ fn a_step_is_asked_for_then_recorded_then_repeated() -> Result<()> {
         let found = Tensor::from_vec(to_host(&found)?, (4, 7), &Device::Cpu)?;
         assert_close(&found, &small.expected(&fed)?, 10.0 * tolerance, &format!("{dtype:?}, four rows"))?;
         assert!(!steps.has_graph(1));
+    }
+    Ok(())
+}
+
+/// Rows of several tokens each, of which the first one's position counts; and what is done to the sums of a layer.
+#[test]
+fn tokens_are_summed_and_sums_are_finished() -> Result<()> {
+    let device = Device::new_cuda_with_stream(0)?;
+    for (dtype, tolerance) in TYPES {
+        let small = Small::new(dtype, &device)?;
+        let (bias_here, bias) = pair(&[7], 4.0, dtype, &device)?;
+        for gelu in [None, Some(Gelu::Exact), Some(Gelu::Tanh)] {
+            let mut steps = Steps::new(2);
+            for turn in 0..3 {
+                let fed: [(u32, u32); 6] = std::array::from_fn(|at| ((turn + 2 * at) as u32 % 7, (turn + at) as u32));
+                let table = StepTable::of_sums(2, fed.into_iter());
+                let ask = |step: &mut Step<'_>| {
+                    let sums = step.product(&small.embed(step)?, &small.tokens)?;
+                    match gelu {
+                        None => step.add_bias(&sums, &bias)?,
+                        Some(gelu) => step.gelu(&sums, Some(&bias), gelu)?,
+                    }
+                    Ok(sums)
+                };
+                let found = steps.run(small.tokens.id(), &device, &table, &ask)?;
+                let sums = small.expected_of(&fed, 3)?.broadcast_add(&bias_here)?;
+                let expected = match gelu {
+                    None => sums,
+                    Some(Gelu::Exact) => sums.gelu_erf()?,
+                    Some(Gelu::Tanh) => sums.gelu()?,
+                };
+                assert_close(&found, &expected, 10.0 * tolerance, &format!("{dtype:?}, {gelu:?}, turn {turn}"))?;
+            }
+        }
     }
     Ok(())
 }

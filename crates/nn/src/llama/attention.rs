@@ -4,10 +4,9 @@ use candle_core::{Result, Tensor};
 
 use super::{
     joined::joined,
-    sequence::{HeadShape, Sequence},
+    sequence::{HeadShape, Sequence, attend_causally},
 };
 use crate::{
-    attention::{SequenceQueries, attend_grouped, extend_each},
     linear::{Epilogue, Linear},
     rope::Rotation,
     weights::{Bias, Loaded, Loader},
@@ -56,14 +55,7 @@ impl GroupedAttention {
         let queries = rotation.apply(&all.narrow(1, 0, inner)?)?;
         let keys = rotation.apply(&all.narrow(1, inner, of_keys)?)?;
         let values = all.narrow(1, inner + of_keys, of_keys)?;
-        let count = normed.dim(0)? / sequences.len().max(1);
-        extend_each(&mut sequences.iter_mut().map(|it| &mut it.caches[layer]).collect::<Vec<_>>(), &keys, &values)?;
-        let seen = sequences.iter().map(|sequence| SequenceQueries {
-            cache: &sequence.caches[layer],
-            queries: count,
-            causal: true,
-        });
-        let attended = attend_grouped(&queries, &seen.collect::<Vec<_>>(), heads / shared)?;
+        let attended = attend_causally(layer, [&queries, &keys, &values], heads / shared, sequences)?;
         self.project_out.forward(&attended, Epilogue::Add(residual))
     }
 }

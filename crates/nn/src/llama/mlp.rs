@@ -13,7 +13,7 @@ use crate::{
 
 #[derive(Debug)]
 pub struct GatedMlp {
-    pub(super) norm: Norm,
+    norm: Norm,
     /// Gate, then up.
     pub(super) gate_up: Linear,
     pub(super) down: Linear,
@@ -37,6 +37,12 @@ impl GatedMlp {
             down: loader.linear_with(&format!("{name}.down_proj"), inner, width, Bias::Absent)?,
             context: loader.context.clone(),
         })
+    }
+
+    /// The norm before it.
+    #[cfg(feature = "cuda")]
+    pub fn norm(&self) -> &Norm {
+        &self.norm
     }
 
     /// `[rows, width]`, with what it was given.

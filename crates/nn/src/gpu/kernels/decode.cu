@@ -13,7 +13,7 @@ constexpr unsigned THREADS = 256;
 // Positions whose weights `attend` keeps at once.
 constexpr unsigned TILE = 1024;
 
-// What a row is fed.
+// What a row is fed, or a part of it.
 struct Fed {
     unsigned token;
     unsigned position;
@@ -176,8 +176,8 @@ __device__ void extend(const T *keys, const T *values, const T *key_bias, const 
     }
 }
 
-// What a linear layer does to its sums `[count / columns, columns]`, in place: a bias is added, and then the exact GELU taken or
-// something added. `bias` and `add` may be null.
+// What a linear layer does to its sums `[count / columns, columns]`, in place: a bias is added, and then a GELU taken, the exact
+// one (1) or that with a hyperbolic tangent (2), or something added. `bias` and `add` may be null.
 template <typename T>
 __device__ void finish(T *sums, const T *bias, const T *add, unsigned columns, size_t count, unsigned gelu)
 {
@@ -185,7 +185,8 @@ __device__ void finish(T *sums, const T *bias, const T *add, unsigned columns, s
     if (at >= count) return;
     float x = to_float(sums[at]);
     if (bias) x += to_float(bias[at % columns]);
-    if (gelu) x = 0.5f * x * (1.0f + erff(x * 0.70710678f));
+    if (gelu == 1) x = 0.5f * x * (1.0f + erff(x * 0.70710678f));
+    if (gelu == 2) x = 0.5f * x * (1.0f + tanhf(0.79788456f * (x + 0.044715f * x * x * x)));
     if (add) x += to_float(add[at]);
     from_float(x, &sums[at]);
 }
@@ -237,16 +238,19 @@ __device__ void add_norm(const T *sums, const T *bias, T *past, T *normed, const
     norm(past + first, normed + first, weight, shift, width, epsilon);
 }
 
-// A block for each row: its token and its position, unless positions are null, and both normed.
+// A block for each row: the sum of its tokens, of which each row has as many, and its position, unless positions are null; then
+// the norm.
 template <typename T>
-__device__ void embed(const Fed *fed, const T *tokens, const T *positions, T *past, T *normed, const T *weight, const T *shift,
-                      unsigned width, float scale, float epsilon)
+__device__ void embed(const Fed *fed, unsigned each, const T *tokens, const T *positions, T *past, T *normed, const T *weight,
+                      const T *shift, unsigned width, float scale, float epsilon)
 {
-    const T *token = tokens + (size_t)fed[blockIdx.x].token * width;
-    const T *position = positions ? positions + (size_t)fed[blockIdx.x].position * width : nullptr;
+    const Fed *own = fed + (size_t)blockIdx.x * each;
+    const T *position = positions ? positions + (size_t)own->position * width : nullptr;
     size_t first = (size_t)blockIdx.x * width;
     for (unsigned at = threadIdx.x; at < width; at += THREADS) {
-        float x = to_float(token[at]) * scale;
+        float x = 0;
+        for (unsigned part = 0; part < each; part++) x += to_float(tokens[(size_t)own[part].token * width + at]);
+        x *= scale;
         from_float(position ? x + to_float(position[at]) : x, &past[first + at]);
     }
     norm(past + first, normed + first, weight, shift, width, epsilon);
@@ -289,10 +293,11 @@ __device__ void embed(const Fed *fed, const T *tokens, const T *positions, T *pa
     {                                                                                                                       \
         add_norm<T>(sums, bias, past, normed, weight, shift, width, epsilon);                                               \
     }                                                                                                                       \
-    extern "C" __global__ void embed_##NAME(const Fed *fed, const T *tokens, const T *positions, T *past, T *normed,       \
-                                            const T *weight, const T *shift, unsigned width, float scale, float epsilon)    \
+    extern "C" __global__ void embed_##NAME(const Fed *fed, unsigned each, const T *tokens, const T *positions, T *past,   \
+                                            T *normed, const T *weight, const T *shift, unsigned width, float scale,        \
+                                            float epsilon)                                                                  \
     {                                                                                                                       \
-        embed<T>(fed, tokens, positions, past, normed, weight, shift, width, scale, epsilon);                               \
+        embed<T>(fed, each, tokens, positions, past, normed, weight, shift, width, scale, epsilon);                         \
     }
 
 KERNELS(float, f32)
