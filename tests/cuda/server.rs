@@ -1,5 +1,7 @@
 //! The program on cards of the stand-in driver, with a small Whisper, or with a small model that speaks.
 
+use std::{fs, path::Path};
+
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -56,9 +58,9 @@ impl Setup {
         Self::of(cards, folder)
     }
 
-    /// `m` is a model that speaks, in its usual type; `options` are those of every request.
-    pub fn speaking(cards: &[Card], folder: TempDir, options: &Value) -> Self {
-        let speech = json!({"model": "m", "input": "Good morning.", "response_format": "pcm", "options": options});
+    /// `m` is a model that speaks, in its usual type; `voice` and `options` are those of every request.
+    pub fn speaking(cards: &[Card], folder: TempDir, voice: &str, options: &Value) -> Self {
+        let speech = json!({"model": "m", "input": "Good morning.", "voice": voice, "response_format": "pcm", "options": options});
         Self { speech: Some(speech), ..Self::of(cards, folder) }
     }
 
@@ -67,9 +69,9 @@ impl Setup {
         let builder = Server::builder()
             .env("CUDA_STAND_IN", &page.path().display().to_string())
             .env("LD_LIBRARY_PATH", &libraries())
-            .env("SCONCE_MODELS__M__SOURCE", &format!("file:{}", folder.path().display()))
             .env("SCONCE_RUNTIME__DEVICE", "auto")
             .env("SCONCE_RUNTIME__MAX_BATCH", "8");
+        let builder = placed(builder, folder.path());
         Self { page, builder, folder, others: Vec::new(), speech: None }
     }
 
@@ -125,6 +127,18 @@ impl Running {
         let answer = self.server.transcribe(recording("good-morning.flac"), "m", &ONE_PASS).await;
         (answer.status().as_u16(), answer.json().await.unwrap())
     }
+}
+
+/// `m` lies in a folder, or, where that holds folders alone, each of its parts in the one of its name.
+fn placed(builder: ServerBuilder, folder: &Path) -> ServerBuilder {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    if !entries.iter().all(|entry| entry.is_dir()) {
+        return builder.env("SCONCE_MODELS__M__SOURCE", &format!("file:{}", folder.display()));
+    }
+    entries.iter().fold(builder, |builder, part| {
+        let name = part.file_name().unwrap().to_str().unwrap().to_uppercase();
+        builder.env(&format!("SCONCE_MODELS__M__PARTS__{name}"), &format!("file:{}", part.display()))
+    })
 }
 
 /// Where the stand-in's libraries lie: this program was started with them too.

@@ -4,6 +4,7 @@
 //! A decoder's step of one token for every row is made of these alone ([`Step`]), and repeated as a graph ([`Steps`]).
 
 mod decode;
+mod frequencies;
 mod memory;
 mod number;
 mod product;
@@ -16,6 +17,7 @@ mod table;
 mod tests;
 
 pub(crate) use decode::{CacheRow, CacheSizes, attend, extend, finish};
+pub use frequencies::Frequencies;
 pub(crate) use number::to_host;
 pub(crate) use sample::Workspace;
 pub(crate) use staging::upload;

@@ -12,6 +12,7 @@ use candle_core::{
 
 use super::{
     decode::{CacheSizes, MODULE, THREADS, compiled},
+    frequencies::{Frequencies, Turns},
     memory::Memory,
     number::{address, kernel_of},
     product::Products,
@@ -107,13 +108,13 @@ impl Step<'_> {
     }
 
     /// Appends a position to each row's cache of a group: `keys` and `values` are parts of wider rows, to which theirs of `biases`
-    /// is added. Keys are turned by the position, each pair by its own of the `frequencies`, if there are such.
+    /// is added. Keys are turned by the position, if there are `frequencies`.
     pub fn extend(
         &mut self,
         group: usize,
         [keys, values]: [&Tensor; 2],
         biases: [Option<&Tensor>; 2],
-        frequencies: Option<&Tensor>,
+        frequencies: Option<&Frequencies>,
     ) -> Result<()> {
         let CacheGroup { sizes, offset } = self.group(group)?;
         let width = sizes.heads * sizes.head_dim;
@@ -151,7 +152,7 @@ impl Step<'_> {
         group: usize,
         queries: &Tensor,
         bias: Option<&Tensor>,
-        frequencies: Option<&Tensor>,
+        frequencies: Option<&Frequencies>,
         fresh: u32,
     ) -> Result<Tensor> {
         let CacheGroup { sizes, offset } = self.group(group)?;
@@ -271,10 +272,8 @@ fn check(tensors: &[&Tensor], dims: &[usize], dtype: DType) -> Result<()> {
     }
 }
 
-/// One frequency for each pair of numbers of a head.
-fn turns(frequencies: Option<&Tensor>, sizes: CacheSizes) -> Result<u64> {
-    check(&frequencies.into_iter().collect::<Vec<_>>(), &[sizes.head_dim / 2], DType::F32)?;
-    address_or_null(frequencies)
+fn turns(frequencies: Option<&Frequencies>, sizes: CacheSizes) -> Result<Turns> {
+    frequencies.map_or(Ok(Turns::default()), |frequencies| frequencies.turns(sizes.head_dim))
 }
 
 fn address_or_null(tensor: Option<&Tensor>) -> Result<u64> {

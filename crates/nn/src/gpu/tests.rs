@@ -5,13 +5,14 @@ use candle_core::{DType, Device, Result, Tensor};
 use half::{bf16, f16};
 
 use super::{
-    CacheRow, CacheSizes, NormWeights, Step, StepTable, Steps, attend, decode::ROWS, extend, finish, staging::PIECE,
-    to_host, upload,
+    CacheRow, CacheSizes, Frequencies, NormWeights, Step, StepTable, Steps, attend, decode::ROWS, extend, finish,
+    staging::PIECE, to_host, upload,
 };
 use crate::{
     activation::Gelu,
     attention::{KvCache, KvCacheConfig, KvCacheDtype, SequenceQueries, attend_grouped},
     context::ComputeContext,
+    rope::{Pairing, Rope},
     weights::data::WeightData,
 };
 
@@ -106,6 +107,60 @@ fn rows_attend_to_what_they_and_their_past_wrote() -> Result<()> {
 
 fn row_of((keys, values): &(Tensor, Tensor), len: usize) -> CacheRow<'_> {
     CacheRow { keys, values, len }
+}
+
+/// Whichever numbers of a head are a pair, at every step, in rows that are at other positions.
+#[test]
+fn heads_turn_by_their_positions() -> Result<()> {
+    let device = Device::new_cuda_with_stream(0)?;
+    let context = ComputeContext { kernels: None, ..ComputeContext::new(&Device::Cpu, DType::F32) };
+    let (heads, group, head_dim, capacity) = (2, 3, 16, 40);
+    let (width, queries) = (heads * head_dim, heads * group * head_dim);
+    let before = [0, 30, 7];
+    for (dtype, tolerance) in TYPES {
+        for pairing in [Pairing::Halves, Pairing::Neighbours] {
+            let rope = Rope::new(head_dim, 1e4, None, &context).paired(pairing);
+            let (numbers, pairing) = rope.frequencies();
+            let frequencies = Frequencies::new(numbers, pairing, &device)?;
+            let (here, there) = pair(&[before.len(), queries + 2 * width], 1.0, dtype, &device)?;
+            let part = |x: &Tensor, from, width| x.narrow(1, from, width);
+            let (mut plain, mut own) = (Vec::new(), Vec::new());
+            for len in before {
+                let config = KvCacheConfig { heads, head_dim, capacity, dtype: KvCacheDtype::Full };
+                let mut cache = KvCache::new(&config, &context)?;
+                let nothing = Tensor::zeros((len, width), DType::F32, &Device::Cpu)?;
+                if len > 0 {
+                    cache.extend(&nothing, &nothing)?;
+                }
+                plain.push(cache);
+                let zeros = || Tensor::zeros((heads, capacity, head_dim), dtype, &device);
+                own.push((zeros()?, zeros()?));
+            }
+            let mut steps = Steps::new(before.len());
+            for step in 0..4 {
+                let rotation = rope.at(&before.map(|len| (len + step) as u32))?;
+                let (turned, keys) = (rotation.apply(&part(&here, 0, queries)?)?, part(&here, queries, width)?);
+                let (keys, values) = (rotation.apply(&keys)?, part(&here, queries + width, width)?.contiguous()?);
+                for (row, cache) in plain.iter_mut().enumerate() {
+                    cache.extend(&keys.narrow(0, row, 1)?, &values.narrow(0, row, 1)?)?;
+                }
+                let sequence = |cache| SequenceQueries { cache, queries: 1, causal: true };
+                let expected = attend_grouped(&turned, &plain.iter().map(sequence).collect::<Vec<_>>(), group)?;
+
+                let mut table = StepTable::new(before.iter().map(|_| (0, 0)));
+                let rows: Vec<_> = own.iter().zip(before).map(|(cache, len)| row_of(cache, len + step)).collect();
+                assert!(table.push(&rows, CacheSizes { heads, head_dim })?);
+                let found = steps.run(there.id(), &device, &table, &|step| {
+                    let new = [&part(&there, queries, width)?, &part(&there, queries + width, width)?];
+                    step.extend(0, new, [None, None], Some(&frequencies))?;
+                    step.attend(0, &part(&there, 0, queries)?, None, Some(&frequencies), 1)
+                })?;
+                assert_close(&found, &expected, tolerance, &format!("{dtype:?}, {pairing:?}, step {step}"))?;
+                assert_eq!(steps.has_graph(before.len()), step > 0);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Several positions at once, of which there are then more than a block weighs at once.
@@ -304,7 +359,8 @@ fn tokens_are_summed_and_sums_are_finished() -> Result<()> {
                 let fed: [(u32, u32); 6] = std::array::from_fn(|at| ((turn + 2 * at) as u32 % 7, (turn + at) as u32));
                 let table = StepTable::of_sums(2, fed.into_iter());
                 let ask = |step: &mut Step<'_>| {
-                    let sums = step.product(&small.embed(step)?, &small.tokens)?;
+                    let normed = small.embed(step)?;
+                    let sums = step.product(&normed, &small.tokens)?;
                     match gelu {
                         None => step.add_bias(&sums, &bias)?,
                         Some(gelu) => step.gelu(&sums, Some(&bias), gelu)?,

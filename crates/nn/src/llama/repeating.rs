@@ -7,7 +7,7 @@ use super::sequence::{HeadShape, Sequence};
 use crate::{
     context::ComputeContext,
     embedding::Embedding,
-    gpu::{CacheSizes, NormWeights, Residual, Step, StepTable, Steps},
+    gpu::{CacheSizes, Frequencies, NormWeights, Residual, Step, StepTable, Steps},
     rope::Rope,
 };
 
@@ -16,8 +16,7 @@ use crate::{
 pub struct Repeating {
     // A lock of a section without waiting, and of one thread: that of the model.
     steps: Mutex<Steps>,
-    /// `[pairs]`
-    frequencies: Option<Tensor>,
+    frequencies: Option<Frequencies>,
     sizes: CacheSizes,
     device: Device,
 }
@@ -38,17 +37,20 @@ pub struct StepInput<'a> {
 impl Repeating {
     /// Of a decoder whose heads are turned so, if they are. `None`: that is no device on which steps are repeated.
     pub fn new(rope: Option<&Rope>, shape: HeadShape, context: &ComputeContext) -> Result<Option<Self>> {
-        let frequencies = rope.map(Rope::frequencies);
-        if !context.device.is_cuda() || frequencies == Some(None) {
+        if !context.device.is_cuda() {
             return Ok(None);
         }
-        let frequencies = frequencies.flatten().map(|numbers| Tensor::new(numbers, &context.device)).transpose()?;
+        let frequencies = |rope: &Rope| {
+            let (numbers, pairing) = rope.frequencies();
+            Frequencies::new(numbers, pairing, &context.device)
+        };
+        let frequencies = rope.map(frequencies).transpose()?;
         let sizes = CacheSizes { heads: shape.shared, head_dim: shape.head_dim };
         Ok(Some(Self { steps: Mutex::new(Steps::new(1)), frequencies, sizes, device: context.device.clone() }))
     }
 
     /// How fast each pair of numbers of a head turns, for [`GroupedAttention::step`](super::GroupedAttention::step).
-    pub fn frequencies(&self) -> Option<&Tensor> {
+    pub fn frequencies(&self) -> Option<&Frequencies> {
         self.frequencies.as_ref()
     }
 

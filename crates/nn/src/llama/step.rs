@@ -7,7 +7,7 @@ use super::{
     stack::LlamaStack,
 };
 use crate::{
-    gpu::{NormWeights, Residual, Step},
+    gpu::{Frequencies, NormWeights, Residual, Step},
     linear::Linear,
 };
 
@@ -38,7 +38,7 @@ impl Layer {
         step: &mut Step<'_>,
         at: usize,
         x: &Residual,
-        frequencies: Option<&Tensor>,
+        frequencies: Option<&Frequencies>,
         next: NormWeights<'_>,
     ) -> Result<()> {
         self.attention.step(step, at, x, frequencies, self.mlp.norm().weights()?)?;
@@ -56,7 +56,7 @@ impl GroupedAttention {
         step: &mut Step<'_>,
         group: usize,
         x: &Residual,
-        frequencies: Option<&Tensor>,
+        frequencies: Option<&Frequencies>,
         next: NormWeights<'_>,
     ) -> Result<()> {
         let (inner, of_keys) = (self.shape.heads * self.shape.head_dim, self.shape.shared * self.shape.head_dim);

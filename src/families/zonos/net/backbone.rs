@@ -3,9 +3,11 @@
 use candle_core::{Result, Tensor};
 
 use super::{super::config::BackboneConfig, sequence::Sequence};
+#[cfg(feature = "cuda")]
+use crate::nn::llama::Repeating;
 use crate::nn::{
     ComputeContext, LayerNorm, Linear, Mamba2, Norm, Pairing, Rope, Rotation,
-    llama::{self, GatedMlp, GroupedAttention, HeadShape},
+    llama::{self, GatedMlp, GroupedAttention, HeadShape, positions},
     weights::{Bias, Loaded, Loader, WeightError},
 };
 
@@ -14,24 +16,27 @@ const THETA: f32 = 1e4;
 
 #[derive(Debug)]
 pub struct Backbone {
-    layers: Vec<Layer>,
+    pub(super) layers: Vec<Layer>,
     pub norm: LayerNorm,
     rope: Rope,
     shape: HeadShape,
     context: ComputeContext,
+    /// Of a transformer.
+    #[cfg(feature = "cuda")]
+    pub(super) repeating: Option<Repeating>,
 }
 
 #[derive(Debug)]
-struct Layer {
-    norm: LayerNorm,
-    mixer: Mixer,
+pub(super) struct Layer {
+    pub norm: LayerNorm,
+    pub mixer: Mixer,
     /// State-space layers have none.
-    mlp: Option<GatedMlp>,
+    pub mlp: Option<GatedMlp>,
 }
 
 /// With its number among those of its kind.
 #[derive(Debug)]
-enum Mixer {
+pub(super) enum Mixer {
     Attention(usize, Box<GroupedAttention>),
     StateSpace(usize, Box<Mamba2>),
 }
@@ -51,12 +56,18 @@ impl Backbone {
         }
         let shape = config.shape();
         let pairing = if config.is_interleaved() { Pairing::Neighbours } else { Pairing::Halves };
+        let rope = Rope::new(shape.head_dim, THETA, None, loader.context).paired(pairing);
         Ok(Self {
             layers: (0..count)
                 .map(|at| Layer::load(loader, &format!("{layers}{at}"), at, config))
                 .collect::<Loaded<_>>()?,
             norm: loader.layer_norm(&format!("{prefix}norm_f"), config.d_model, config.norm_epsilon)?,
-            rope: Rope::new(shape.head_dim, THETA, None, loader.context).paired(pairing),
+            #[cfg(feature = "cuda")]
+            repeating: match config.is_hybrid() {
+                true => None,
+                false => Repeating::new(Some(&rope), shape, loader.context)?,
+            },
+            rope,
             shape,
             context: loader.context.clone(),
         })
@@ -87,11 +98,8 @@ impl Backbone {
         mut watch: impl FnMut(&Tensor),
     ) -> Result<Tensor> {
         let count = x.dim(0)? / sequences.len().max(1);
-        let next = |sequence: &&mut Sequence| {
-            let len = sequence.attention.len();
-            (len..len + count).map(|at| at as u32)
-        };
-        let rotation = self.rope.at(&sequences.iter().flat_map(next).collect::<Vec<_>>())?;
+        let attending: Vec<_> = sequences.iter_mut().map(|sequence| &mut sequence.attention).collect();
+        let rotation = self.rope.at(&positions(&attending, count))?;
         let mut x = x.clone();
         for layer in &self.layers {
             x = layer.forward(&x, &rotation, sequences)?;

@@ -25,12 +25,12 @@ use crate::{
 pub struct CodeModel {
     conditioner: PrefixConditioner,
     /// Of all books, one after another.
-    codes: Embedding,
+    pub(super) codes: Embedding,
     pub(super) backbone: Backbone,
     /// `[width]` → the logits of every book, one after another.
-    heads: Linear,
-    ids: CodeIds,
-    chooser: Chooser,
+    pub(super) heads: Linear,
+    pub(super) ids: CodeIds,
+    pub(super) chooser: Chooser,
     context: ComputeContext,
 }
 
@@ -170,9 +170,13 @@ impl CodeModel {
     /// Feeds each row its last column. For each of their sequences: the logits of the next.
     pub(super) fn feed(&self, rows: &mut [&mut CodeRow]) -> Result<Tensor> {
         let each = |row: &&mut CodeRow| row.last().repeat(row.sequences.len());
-        let x = self.embed(&rows.iter().flat_map(each).collect::<Vec<_>>())?;
+        let columns = rows.iter().flat_map(each).collect::<Vec<_>>();
         let mut sequences = rows.iter_mut().flat_map(|row| row.sequences.iter_mut()).collect::<Vec<_>>();
-        self.logits(&self.backbone.forward(&x, &mut sequences)?)
+        #[cfg(feature = "cuda")]
+        if let Some(logits) = self.step_on_device(&self.ids.places(&columns), &mut sequences)? {
+            return self.by_book(&logits);
+        }
+        self.logits(&self.backbone.forward(&self.embed(&columns)?, &mut sequences)?)
     }
 
     fn delayed(&self, request: &CodeRequest) -> DelayedCodes {
@@ -189,7 +193,12 @@ impl CodeModel {
 
     /// `[rows, width]` → of each row the logits of all books, `[rows * books, codes]`, in the type in which they are computed.
     fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        self.heads.forward(&self.backbone.norm.forward(hidden)?, Epilogue::None)?.reshape(((), self.ids.logits()))
+        self.by_book(&self.heads.forward(&self.backbone.norm.forward(hidden)?, Epilogue::None)?)
+    }
+
+    /// `[rows, books * codes]` → `[rows * books, codes]`
+    fn by_book(&self, logits: &Tensor) -> Result<Tensor> {
+        logits.reshape(((), self.ids.logits()))
     }
 }
 

@@ -13,6 +13,8 @@ mod delay;
 mod row;
 mod sampling;
 mod sequence;
+#[cfg(feature = "cuda")]
+mod step;
 #[cfg(test)]
 mod tests;
 

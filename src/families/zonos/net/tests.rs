@@ -19,6 +19,9 @@ use crate::{
     },
 };
 
+#[cfg(feature = "cuda")]
+mod gpu;
+
 const VARIANTS: [&str; 2] = ["transformer", "hybrid"];
 
 /// Of the largest number, in f32: the kernels add up in another order.

@@ -28,6 +28,13 @@ struct Cache {
     unsigned length;
 };
 
+// How fast each pair of numbers of a head turns from one position to the next. The two are neighbours, or one is of the first half of
+// the head and one of the second. Nothing turns if the numbers are null.
+struct Frequencies {
+    const float *numbers;
+    unsigned neighbours;
+};
+
 // A table as an argument.
 struct Caches {
     Cache rows[ROWS];
@@ -71,18 +78,20 @@ template <bool LARGEST> __device__ float reduce(float mine, float *memory)
 // As much as a launch asks for.
 SHARED_FLOATS;
 
-// The number `at` of a head of `size`, with its bias unless that is null, and turned with its pair, one of the first half of the
-// head and one of the second, by the angle of its position unless there are no frequencies, of which each pair has one.
+// The number `at` of a head of `size`, with its bias unless that is null, and turned with the other of its pair by the angle of its
+// position.
 template <typename T>
-__device__ float turned(const T *head, const T *bias, unsigned at, unsigned size, const float *frequencies, unsigned position)
+__device__ float turned(const T *head, const T *bias, unsigned at, unsigned size, Frequencies frequencies, unsigned position)
 {
     float x = to_float(head[at]);
     if (bias) x += to_float(bias[at]);
-    if (!frequencies) return x;
-    unsigned pairs = size / 2, other = at < pairs ? at + pairs : at - pairs;
-    float angle = position * frequencies[at % pairs], y = to_float(head[other]);
+    if (!frequencies.numbers) return x;
+    unsigned apart = frequencies.neighbours ? 1 : size / 2, pair = frequencies.neighbours ? at / 2 : at % apart;
+    bool first = at / apart % 2 == 0;
+    unsigned other = first ? at + apart : at - apart;
+    float angle = position * frequencies.numbers[pair], y = to_float(head[other]);
     if (bias) y += to_float(bias[other]);
-    return x * cosf(angle) + (at < pairs ? -y : y) * sinf(angle);
+    return x * cosf(angle) + (first ? -y : y) * sinf(angle);
 }
 
 // A block for each head of queries (x) of each row (y): softmax attention over the row's cache, whose keys are scaled. Of the
@@ -92,7 +101,7 @@ __device__ float turned(const T *head, const T *bias, unsigned at, unsigned size
 // goes over it in tiles, and weighs what it has again where a later tile holds a larger score (Milakov and Gimelshein,
 // arXiv 1805.02867). Shared memory: `TILE + size + THREADS * (1 + COUNT)` floats.
 template <typename T>
-__device__ void attend(const T *queries, const T *bias, const float *frequencies, T *out, const Cache &cache, unsigned group,
+__device__ void attend(const T *queries, const T *bias, Frequencies frequencies, T *out, const Cache &cache, unsigned group,
                        unsigned size, unsigned stride, unsigned fresh)
 {
     constexpr unsigned COUNT = Pack<T>::COUNT;
@@ -158,7 +167,7 @@ __device__ void attend(const T *queries, const T *bias, const float *frequencies
 // A block for each position (x) of each row (y): as many more positions of its cache. `keys` and `values`: rows of `width`
 // numbers, each so far apart, row after row; `bias` of both, unless it is null. Keys are turned (`turned`) and scaled.
 template <typename T>
-__device__ void extend(const T *keys, const T *values, const T *key_bias, const T *value_bias, const float *frequencies,
+__device__ void extend(const T *keys, const T *values, const T *key_bias, const T *value_bias, Frequencies frequencies,
                        const Cache &cache, unsigned width, unsigned size, unsigned key_stride, unsigned value_stride,
                        float scale)
 {
@@ -260,9 +269,9 @@ __device__ void embed(const Fed *fed, unsigned each, const T *tokens, const T *p
     extern "C" __global__ void attend_##NAME(const T *queries, T *out, Caches caches, unsigned group, unsigned size,       \
                                              unsigned stride)                                                               \
     {                                                                                                                       \
-        attend<T>(queries, nullptr, nullptr, out, caches.rows[blockIdx.y], group, size, stride, 0);                                  \
+        attend<T>(queries, nullptr, {}, out, caches.rows[blockIdx.y], group, size, stride, 0);                                       \
     }                                                                                                                       \
-    extern "C" __global__ void attend_step_##NAME(const T *queries, const T *bias, const float *frequencies, T *out,       \
+    extern "C" __global__ void attend_step_##NAME(const T *queries, const T *bias, Frequencies frequencies, T *out,        \
                                                   const Cache *caches,                                                      \
                                                   unsigned group, unsigned size, unsigned stride, unsigned fresh)           \
     {                                                                                                                       \
@@ -271,10 +280,10 @@ __device__ void embed(const Fed *fed, unsigned each, const T *tokens, const T *p
     extern "C" __global__ void extend_##NAME(const T *keys, const T *values, Caches caches, unsigned width, unsigned size,  \
                                              unsigned key_stride, unsigned value_stride, float scale)                       \
     {                                                                                                                       \
-        extend<T>(keys, values, nullptr, nullptr, nullptr, caches.rows[blockIdx.y], width, size, key_stride, value_stride, scale);   \
+        extend<T>(keys, values, nullptr, nullptr, {}, caches.rows[blockIdx.y], width, size, key_stride, value_stride, scale);        \
     }                                                                                                                       \
     extern "C" __global__ void extend_step_##NAME(const T *keys, const T *values, const T *key_bias, const T *value_bias,  \
-                                                  const float *frequencies, const Cache *caches, unsigned width,            \
+                                                  Frequencies frequencies, const Cache *caches, unsigned width,             \
                                                   unsigned size, unsigned stride, float scale)                                                              \
     {                                                                                                                       \
         extend<T>(keys, values, key_bias, value_bias, frequencies, caches[blockIdx.y], width, size, stride, stride, scale);              \
