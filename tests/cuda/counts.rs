@@ -4,11 +4,13 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures::future::{join, join_all};
+use serde_json::json;
 use tokio::time::sleep;
 
 use crate::{
     page::{Count, Step},
     server::{HOPPER, Running, Setup},
+    support::{chatterbox, espeak, higgs, zonos},
 };
 
 /// Bytes of a row's logits in halves, the least that they could come in.
@@ -66,8 +68,58 @@ async fn a_step_of_the_decoder() {
     let running = Setup::new(&[HOPPER]).start();
     running.load().await;
     let expected = Work { graphs: 1, products: 25, launches: 30, allocations: 0, to_device: 2, syncs: 0 };
-    assert_eq!(usual(&running, 1).await, expected);
-    assert_eq!(usual(&running, 8).await, expected);
+    for callers in [1, 8] {
+        let before = running.page.steps();
+        assert_eq!(usual(&running, callers, CHOSEN).await, expected);
+        assert!(running.page.steps_since(before).iter().all(|step| step.bytes < LOGITS), "logits stay where they are");
+    }
+}
+
+/// Four products and five kernels for each of its two layers, whether one or eight speak, each of them in two sequences.
+#[tokio::test]
+async fn a_step_of_chatterbox() {
+    let options = json!({"max_new_tokens": 250, "first_block": 0, "steps": 1});
+    let running = Setup::speaking(&[HOPPER], chatterbox::english(), "chatterbox", &options).start();
+    running.load().await;
+    let expected = Work { graphs: 1, products: 9, launches: 12, allocations: 0, to_device: 2, syncs: 0 };
+    assert_eq!(usual(&running, 1, CHOSEN).await, expected);
+    assert_eq!(usual(&running, 8, CHOSEN).await, expected);
+}
+
+/// The same of the GPT-2 of Turbo and Nano, whose head has a bias.
+#[tokio::test]
+async fn a_step_of_chatterbox_turbo() {
+    let options = json!({"max_new_tokens": 250, "first_block": 0, "steps": 1});
+    let running = Setup::speaking(&[HOPPER], chatterbox::turbo(), "chatterbox", &options).start();
+    running.load().await;
+    let expected = Work { graphs: 1, products: 9, launches: 13, allocations: 0, to_device: 2, syncs: 0 };
+    assert_eq!(usual(&running, 1, CHOSEN).await, expected);
+    assert_eq!(usual(&running, 8, CHOSEN).await, expected);
+}
+
+/// The same of three layers, in which the codes of all four books are chosen at once.
+#[tokio::test]
+async fn a_step_of_higgs() {
+    // Nothing is computed, so that each code would be said again and again, and drawn anew.
+    let options = json!({"max_new_tokens": 250, "first_block": 0, "ras_window": 0});
+    let running = Setup::speaking(&[HOPPER], higgs::together("transformers"), "higgs", &options).start();
+    running.load().await;
+    let expected = Work { graphs: 1, products: 13, launches: 17, allocations: 0, to_device: 2, syncs: 0 };
+    assert_eq!(usual(&running, 1, 4 * CHOSEN).await, expected);
+    assert_eq!(usual(&running, 8, 4 * CHOSEN).await, expected);
+}
+
+/// The same of three layers for the codes of nine books, each of which is chosen from two sequences.
+#[tokio::test]
+async fn a_step_of_zonos() {
+    let Some(program) = espeak::program() else { return };
+    let options = json!({"max_new_tokens": 400, "first_block": 0});
+    let setup = Setup::speaking(&[HOPPER], zonos::together("transformer"), "zonos", &options);
+    let running = setup.env("SCONCE_SPEECH__ESPEAK_NG", program).start();
+    running.load().await;
+    let expected = Work { graphs: 1, products: 13, launches: 17, allocations: 0, to_device: 2, syncs: 0 };
+    assert_eq!(usual(&running, 1, 9 * CHOSEN).await, expected);
+    assert_eq!(usual(&running, 8, 9 * CHOSEN).await, expected);
 }
 
 /// Those who wait while one is heard are heard together.
@@ -120,14 +172,13 @@ fn most(running: &Running, before: u64) -> u64 {
     running.page.steps_since(before).iter().map(work).max().expect("a step")
 }
 
-/// What most steps ask in which so many callers are at once in the decoder.
-async fn usual(running: &Running, callers: usize) -> Work {
+/// What most steps ask in which so many callers are at once in the decoder, with so many bytes of what was chosen for each.
+async fn usual(running: &Running, callers: usize, chosen: u64) -> Work {
     let before = running.page.steps();
     together(running, callers).await;
     let steps = running.page.steps_since(before);
-    assert!(steps.iter().all(|step| step.bytes < LOGITS), "logits stay where they are");
     let mut kinds = BTreeMap::<Work, usize>::new();
-    for step in steps.iter().filter(|step| step.bytes == CHOSEN * callers as u64) {
+    for step in steps.iter().filter(|step| step.bytes == chosen * callers as u64) {
         *kinds.entry(Work::of(step)).or_default() += 1;
     }
     let (usual, times) = kinds.into_iter().max_by_key(|(_, times)| *times).expect("no step was for all of them");

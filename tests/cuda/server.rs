@@ -1,4 +1,6 @@
-//! The program on cards of the stand-in driver, with a small Whisper.
+//! The program on cards of the stand-in driver, with a small Whisper, or with a small model that speaks.
+
+use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -32,6 +34,8 @@ pub struct Setup {
     pub builder: ServerBuilder,
     folder: TempDir,
     others: Vec<TempDir>,
+    /// What is asked of a model that speaks.
+    speech: Option<Value>,
 }
 
 /// One that runs.
@@ -41,6 +45,7 @@ pub struct Running {
     /// Of the model's files.
     pub folder: TempDir,
     _others: Vec<TempDir>,
+    speech: Option<Value>,
 }
 
 // === impl Setup ===
@@ -48,15 +53,26 @@ pub struct Running {
 impl Setup {
     /// `m` is the model, in halves as an accelerator has it.
     pub fn new(cards: &[Card]) -> Self {
-        let (page, folder) = (Page::new(cards), TempDir::new().unwrap());
+        let folder = TempDir::new().unwrap();
         whisper::write(folder.path(), SIZE);
+        Self::of(cards, folder)
+    }
+
+    /// `m` is a model that speaks, in its usual type; `voice` and `options` are those of every request.
+    pub fn speaking(cards: &[Card], folder: TempDir, voice: &str, options: &Value) -> Self {
+        let speech = json!({"model": "m", "input": "Good morning.", "voice": voice, "response_format": "pcm", "options": options});
+        Self { speech: Some(speech), ..Self::of(cards, folder) }
+    }
+
+    fn of(cards: &[Card], folder: TempDir) -> Self {
+        let page = Page::new(cards);
         let builder = Server::builder()
             .env("CUDA_STAND_IN", &page.path().display().to_string())
             .env("LD_LIBRARY_PATH", &libraries())
-            .env("SCONCE_MODELS__M__SOURCE", &format!("file:{}", folder.path().display()))
             .env("SCONCE_RUNTIME__DEVICE", "auto")
             .env("SCONCE_RUNTIME__MAX_BATCH", "8");
-        Self { page, builder, folder, others: Vec::new() }
+        let builder = placed(builder, folder.path());
+        Self { page, builder, folder, others: Vec::new(), speech: None }
     }
 
     pub fn env(self, name: &str, value: &str) -> Self {
@@ -73,7 +89,8 @@ impl Setup {
     }
 
     pub fn start(self) -> Running {
-        Running { server: self.builder.spawn(), page: self.page, folder: self.folder, _others: self.others }
+        let Self { page, builder, folder, others, speech } = self;
+        Running { server: builder.spawn(), page, folder, _others: others, speech }
     }
 }
 
@@ -100,11 +117,28 @@ impl Running {
         self.server.get_json("/models/status").await["models"]["m"].clone()
     }
 
-    /// A window of sound, of which the model says as much as it can.
+    /// A window of sound, of which the model says as much as it can; of a model that speaks, a text, whose sound is left out.
     pub async fn ask(&self) -> (u16, Value) {
+        if let Some(speech) = &self.speech {
+            let answer = self.server.post_json("/v1/audio/speech", speech).await;
+            let status = answer.status().as_u16();
+            return (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default());
+        }
         let answer = self.server.transcribe(recording("good-morning.flac"), "m", &ONE_PASS).await;
         (answer.status().as_u16(), answer.json().await.unwrap())
     }
+}
+
+/// `m` lies in a folder, or, where that holds folders alone, each of its parts in the one of its name.
+fn placed(builder: ServerBuilder, folder: &Path) -> ServerBuilder {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    if !entries.iter().all(|entry| entry.is_dir()) {
+        return builder.env("SCONCE_MODELS__M__SOURCE", &format!("file:{}", folder.display()));
+    }
+    entries.iter().fold(builder, |builder, part| {
+        let name = part.file_name().unwrap().to_str().unwrap().to_uppercase();
+        builder.env(&format!("SCONCE_MODELS__M__PARTS__{name}"), &format!("file:{}", part.display()))
+    })
 }
 
 /// Where the stand-in's libraries lie: this program was started with them too.

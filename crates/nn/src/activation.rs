@@ -11,6 +11,15 @@ use crate::{
 /// Numbers that one task takes.
 const BLOCK: usize = 1 << 14;
 
+/// Which GELU (Hendrycks and Gimpel, arXiv 1606.08415).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gelu {
+    /// With the error function.
+    Exact,
+    /// With a hyperbolic tangent in its place, as GPT-2 has it.
+    Tanh,
+}
+
 /// `x σ(x)`
 pub fn silu(x: &Tensor) -> Result<Tensor> {
     mapped(x, 1, activation::silu, Tensor::silu)

@@ -27,7 +27,12 @@ pub struct TiedEmbedding {
 impl Embedding {
     /// `table`: `[rows, width]`
     pub fn new(table: WeightData, width: usize, context: &ComputeContext) -> Result<Self> {
-        Ok(Self { table: Linear::new(&[table], None, width, context)? })
+        Self::joined(&[table], width, context)
+    }
+
+    /// Of several tables, one after another.
+    pub fn joined(tables: &[WeightData], width: usize, context: &ComputeContext) -> Result<Self> {
+        Ok(Self { table: Linear::new(tables, None, width, context)? })
     }
 
     /// How many rows there are.

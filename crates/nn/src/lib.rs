@@ -49,12 +49,12 @@ pub use conv2d::{Conv2d, Conv2dConfig};
 pub use cpu::detect::{CpuKernels, SimdLevel};
 pub use embedding::{Embedding, TiedEmbedding, sinusoids};
 #[cfg(feature = "cuda")]
-pub use gpu::{NormWeights, Residual, Step};
+pub use gpu::{Frequencies, NormWeights, Residual, Step};
 pub use hubert::{Hubert, HubertConfig};
 pub use linear::{Epilogue, Linear};
 pub use lstm::Lstm;
 pub use mamba2::{Mamba2, Mamba2Sizes, Mamba2State};
-pub use norm::{BatchNorm, LayerNorm, RmsNorm, ScaleShift};
+pub use norm::{BatchNorm, LayerNorm, Norm, RmsNorm, ScaleShift};
 pub use rope::{LongContext, Pairing, Rope, Rotation};
 pub use silero_vad::{SileroState, SileroVad};
 pub use simam::simam_add_relu;

@@ -223,6 +223,16 @@ impl Linear {
         step.add_norm(&sums, bias, x, next)
     }
 
+    /// In a step: what it makes of `input`, as logits.
+    #[cfg(feature = "cuda")]
+    pub fn step_logits(&self, step: &mut Step<'_>, input: &Tensor) -> Result<Tensor> {
+        let (weight, bias) = self.tensors()?;
+        let Some(bias) = bias else { return step.logits(input, weight) };
+        let sums = step.product(input, weight)?;
+        step.add_bias(&sums, bias)?;
+        Ok(sums)
+    }
+
     fn plain(&self, x: &Tensor, weight: &Tensor, epilogue: Epilogue<'_>) -> Result<Tensor> {
         let sums = x.matmul(&weight.t()?)?;
         #[cfg(feature = "cuda")]

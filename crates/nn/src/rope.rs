@@ -71,10 +71,10 @@ impl Rope {
         Self { pairing, ..self }
     }
 
-    /// How fast each pair turns, for a step; only halves are turned there.
+    /// How fast each pair turns, and which numbers are one, for a step.
     #[cfg(feature = "cuda")]
-    pub fn frequencies(&self) -> Option<&[f32]> {
-        (self.pairing == Pairing::Halves).then_some(self.frequencies.as_slice())
+    pub fn frequencies(&self) -> (&[f32], Pairing) {
+        (&self.frequencies, self.pairing)
     }
 
     /// For rows at these positions.

@@ -1,10 +1,11 @@
-//! The layers of a transformer that normalises before each of them, with GELU between the two of its feed-forward part.
+//! The layers of a transformer that normalises before each of them, with a GELU between the two of its feed-forward part.
 
 use candle_core::{Result, Tensor};
 
 #[cfg(feature = "cuda")]
 use crate::gpu::{NormWeights, Residual, Step};
 use crate::{
+    activation::{Gelu, gelu_tanh},
     linear::{Epilogue, Linear},
     norm::LayerNorm,
     weights::{Bias, Loaded, Loader},
@@ -27,6 +28,7 @@ pub struct Mlp {
     norm: LayerNorm,
     up: Linear,
     down: Linear,
+    gelu: Gelu,
 }
 
 // === impl SelfAttention ===
@@ -41,6 +43,11 @@ impl SelfAttention {
             projections: loader.fused(&attention, &projections, width, width)?,
             out: loader.linear(&format!("{attention}.out_proj"), width, width)?,
         })
+    }
+
+    /// `projections`: of queries, keys and values, in this order.
+    pub fn new(norm: LayerNorm, projections: Linear, out: Linear) -> Self {
+        Self { norm, projections, out }
     }
 
     /// Queries, keys and values beside each other, `[rows, 3 * width]`.
@@ -92,7 +99,12 @@ impl Mlp {
             norm: loader.layer_norm(&format!("{layer}.final_layer_norm"), width, EPSILON)?,
             up: loader.linear(&format!("{layer}.fc1"), width, inner)?,
             down: loader.linear(&format!("{layer}.fc2"), inner, width)?,
+            gelu: Gelu::Exact,
         })
+    }
+
+    pub fn new(norm: LayerNorm, up: Linear, down: Linear, gelu: Gelu) -> Self {
+        Self { norm, up, down, gelu }
     }
 
     /// In a step: added to `x`. `next`: the norm of the next layer.
@@ -100,7 +112,7 @@ impl Mlp {
     pub fn step(&self, step: &mut Step<'_>, x: &Residual, next: NormWeights<'_>) -> Result<()> {
         let (weight, bias) = self.up.tensors()?;
         let inner = step.product(&x.normed, weight)?;
-        step.gelu(&inner, bias)?;
+        step.gelu(&inner, bias, self.gelu)?;
         self.down.step(step, &inner, x, next)
     }
 
@@ -112,7 +124,11 @@ impl Mlp {
 
     /// Added to `x`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let inner = self.up.forward(&self.norm.forward(x)?, Epilogue::Gelu)?;
+        let normed = self.norm.forward(x)?;
+        let inner = match self.gelu {
+            Gelu::Exact => self.up.forward(&normed, Epilogue::Gelu)?,
+            Gelu::Tanh => gelu_tanh(&self.up.forward(&normed, Epilogue::None)?)?,
+        };
         self.down.forward(&inner, Epilogue::Add(x))
     }
 }

@@ -35,6 +35,8 @@ use crate::{
 /// Requests that are worked on at once, at most, whatever the configuration allows: the keys and values of each take about
 /// half a gigabyte at the published sizes.
 const MOST_REQUESTS: usize = 4;
+/// The same on an accelerator, to which a step of eight is little more than one of one.
+const MOST_ON_ACCELERATOR: usize = 8;
 /// Positions of a sequence of T3, for its memory: voice, text, and a thousand tokens.
 const POSITIONS: u64 = 34 + 256 + 1000;
 /// Sequences of a request: with the text and without.
@@ -100,7 +102,11 @@ pub fn load(repository: &Repository, files: &ModelFiles, place: &Placement) -> R
     })?;
     let sampling = if is_gpt2(repository) { SamplingOptions::GPT2 } else { SamplingOptions::LLAMA };
     let defaults = Defaults { sampling, flow: s3gen.flow.options(), expressive: !is_gpt2(repository) };
-    Ok(Speaker { threads, s3gen, voices, speech, defaults, max_batch: place.max_batch.min(MOST_REQUESTS) })
+    Ok(Speaker { threads, s3gen, voices, speech, defaults, max_batch: most_requests(place) })
+}
+
+fn most_requests(place: &Placement) -> usize {
+    place.max_batch.min(if place.device.is_cpu() { MOST_REQUESTS } else { MOST_ON_ACCELERATOR })
 }
 
 /// Turbo and Nano.
@@ -185,7 +191,7 @@ pub fn footprint(repository: &Repository, files: &ModelFiles, place: &Placement)
         bytes = bytes.saturating_add(size_of_file(files, WATERMARK, file, |_| true)?.bytes);
     }
     if let Some(speech) = &repository.speech {
-        let requests = place.max_batch.min(MOST_REQUESTS) as u64;
+        let requests = most_requests(place) as u64;
         let position = widths(files, &repository.part, &speech.t3)?.saturating_mul(2 * size_of::<f32>() as u64);
         bytes = bytes.saturating_add(position.saturating_mul(POSITIONS * SEQUENCES * requests));
     }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::model::LoadError;
+use crate::{model::LoadError, nn::llama::HeadShape};
 
 /// The name of the file.
 pub const FILE: &str = "config.json";
@@ -178,6 +178,16 @@ impl BackboneConfig {
 
     pub fn head_dim(&self) -> usize {
         self.attn_cfg.head_dim.unwrap_or(self.d_model / self.attn_cfg.num_heads.max(1))
+    }
+
+    pub fn shape(&self) -> HeadShape {
+        let AttentionConfig { num_heads, num_heads_kv, .. } = self.attn_cfg;
+        HeadShape { heads: num_heads, shared: num_heads_kv, head_dim: self.head_dim() }
+    }
+
+    /// Whether a layer does, and keeps no state.
+    pub fn attends(&self, layer: usize) -> bool {
+        !self.is_hybrid() || self.attn_layer_idx.contains(&layer)
     }
 
     pub fn is_interleaved(&self) -> bool {

@@ -23,6 +23,8 @@ use crate::{
 /// Requests that are worked on at once, at most, whatever the configuration allows: the keys and values of each take more
 /// than half a gigabyte at the published sizes.
 const MOST_REQUESTS: usize = 4;
+/// The same on an accelerator, to which a step of eight is little more than one of one, and which keeps halves.
+const MOST_ON_ACCELERATOR: usize = 8;
 /// Positions of a sequence, for its memory: phonemes, and 45 s of what was said before and of sound.
 const POSITIONS: u64 = 512 + 86 * 45;
 /// Sequences of a request: with every condition and with the text alone.
@@ -64,8 +66,12 @@ pub fn load(files: &ModelFiles, place: &Placement) -> Result<Synthesizer, LoadEr
     let fingerprint = if encoder.is_some() { files.fingerprint(SPEAKER)? } else { String::new() };
     let voices = Voices { encoder, references: place.references.clone(), fingerprint };
     let prefixes = Prefixes { references: place.references.clone(), fingerprint: files.fingerprint(CODEC)? };
-    let max_batch = place.max_batch.min(MOST_REQUESTS);
+    let max_batch = most_requests(place);
     Ok(Synthesizer { threads, codes, dac, voices, prefixes, front_end, max_batch })
+}
+
+fn most_requests(place: &Placement) -> usize {
+    place.max_batch.min(if place.device.is_cpu() { MOST_REQUESTS } else { MOST_ON_ACCELERATOR })
 }
 
 /// The parts come from several places, and have to be of one kind.
@@ -158,21 +164,22 @@ pub fn footprint(files: &ModelFiles, place: &Placement) -> Result<u64, LoadError
         bytes = bytes.saturating_add(weights_of(files, SPEAKER, SpeakerFiles::of(&listing)?.into_vec(), place)?);
         working = working.max(speaker::working_bytes(MOST_SECONDS as u64, PLANES));
     }
-    let requests = place.max_batch.min(MOST_REQUESTS) as u64;
-    let memory = sequence_bytes(&config, files)?.saturating_mul(SEQUENCES * requests);
+    let requests = most_requests(place) as u64;
+    let memory = sequence_bytes(&config, files, place)?.saturating_mul(SEQUENCES * requests);
     // What is small is small in the middle, too.
     Ok(bytes.saturating_add(memory).saturating_add(working.min(bytes)))
 }
 
 /// Of what one sequence remembers at its longest.
-fn sequence_bytes(config: &ZonosConfig, files: &ModelFiles) -> Result<u64, LoadError> {
+fn sequence_bytes(config: &ZonosConfig, files: &ModelFiles, place: &Placement) -> Result<u64, LoadError> {
     let backbone = &config.backbone;
     let count = |ending: &'static str| -> Result<u64, LoadError> {
         Ok(weight_files::size(files, MODEL, |name| name.ends_with(ending))?.numbers)
     };
     let layers = if backbone.is_hybrid() { backbone.attn_layer_idx.len() } else { backbone.n_layer } as u64;
     let position = (backbone.attn_cfg.num_heads_kv as u64).saturating_mul(backbone.head_dim() as u64);
-    let attention = position.saturating_mul(2 * size_of::<f32>() as u64 * POSITIONS).saturating_mul(layers);
+    let number = if place.device.is_cpu() { size_of::<f32>() } else { place.dtype.dtype().size_in_bytes() };
+    let attention = position.saturating_mul(2 * number as u64 * POSITIONS).saturating_mul(layers);
     // All state-space layers together: one norm each, and a convolution of what they read and write with as well.
     let (inner, channels) = (count(".mixer.norm.weight")?, count(".mixer.conv1d.bias")?);
     let mixers = (backbone.n_layer as u64).saturating_sub(layers).max(1);

@@ -46,6 +46,9 @@ pub fn attend(queries: &Tensor, sequences: &[SequenceQueries<'_>]) -> Result<Ten
 /// The same with `group` heads of queries for each head of keys and values (Ainslie et al., arXiv 2305.13245):
 /// `[rows, heads * group * head_dim]`, the heads that share one beside each other.
 pub fn attend_grouped(queries: &Tensor, sequences: &[SequenceQueries<'_>], group: usize) -> Result<Tensor> {
+    if group == 1 {
+        return attend(queries, sequences);
+    }
     let (rows, width) = queries.dims2()?;
     let Some(shape) = sequences.first().map(|sequence| sequence.cache.shape) else {
         candle_core::bail!("queries of no sequence")

@@ -5,6 +5,7 @@
 
 mod decode;
 mod division;
+mod frequencies;
 mod memory;
 mod number;
 mod product;
@@ -17,6 +18,7 @@ mod table;
 mod tests;
 
 pub(crate) use decode::{CacheRow, CacheSizes, attend, extend, finish};
+pub use frequencies::Frequencies;
 pub(crate) use number::to_host;
 pub(crate) use sample::Workspace;
 pub(crate) use staging::upload;

@@ -4,7 +4,7 @@ use super::{
     decode::compiled,
     number::{Number, kernel_of, with_numbers, with_type},
 };
-use crate::sampler::{Choice, Chosen, Filters, Guidance, GuidanceRule, Pick, Repetition, SampledToken};
+use crate::sampler::{Choice, Chosen, Filters, Guidance, GuidanceRule, Pick, Repetition, SampledToken, Shape};
 use candle_core::{
     CudaDevice, Result, Tensor,
     cuda_backend::{
@@ -22,7 +22,7 @@ const THREADS: u32 = 512;
 /// `NONE` of the kernel.
 const NONE: u32 = u32::MAX;
 /// Words of its `Choice`.
-const CHOICE: usize = 26;
+const CHOICE: usize = 34;
 
 /// Memory of the device for choices; it grows with them.
 #[derive(Debug, Default)]
@@ -135,7 +135,7 @@ impl Words {
         words.words
     }
 
-    fn choice(&mut self, choice: &Choice<'_>, chosen: Span) -> [u32; CHOICE] {
+    fn choice(&mut self, choice: &Choice<'_>, chosen: Span) -> Vec<u32> {
         let edits = &choice.edits;
         let [untold, rule, scale] = guidance(choice);
         let [first, count, factor] = self.penalty(edits.repetition.as_ref());
@@ -149,12 +149,12 @@ impl Words {
         let (pick, at, flattened, token) = match &choice.pick {
             Pick::Likeliest(_) => (0, [0; 2], 1.0, 0),
             Pick::Drawn { temperature, at } => {
-                let words = at.iter().map(|at| at.to_bits()).flat_map(|bits| [bits as u32, (bits >> 32) as u32]);
-                (1, self.pairs(&words.collect::<Vec<_>>()), *temperature, 0)
+                (1, self.pairs(&at.iter().flat_map(|at| number(*at)).collect::<Vec<_>>()), *temperature, 0)
             }
             Pick::Token(token) => (2, [0; 2], 1.0, *token),
+            Pick::Shaped { at, .. } => (3, self.pairs(&number(*at)), 1.0, 0),
         };
-        [
+        let own = [
             choice.row as u32,
             untold,
             rule,
@@ -179,17 +179,18 @@ impl Words {
             at[1],
             f32::to_bits(flattened),
             token,
-            chosen[0],
-            chosen[1],
-        ]
+        ];
+        [&own[..], &shape(&choice.pick), &chosen].concat()
     }
 
-    /// Each token once, and the bits of the factor.
+    /// Tokens in order, each as often as it is penalised, and the bits of the factor.
     fn penalty(&mut self, repetition: Option<&Repetition<'_>>) -> [u32; 3] {
         let Some(repetition) = repetition else { return [0; 3] };
         let mut tokens = repetition.tokens.to_vec();
         tokens.sort_unstable();
-        tokens.dedup();
+        if !repetition.each_time {
+            tokens.dedup();
+        }
         let [first, count] = self.add(&tokens);
         [first, count, repetition.penalty.to_bits()]
     }
@@ -233,7 +234,30 @@ fn guidance(choice: &Choice<'_>) -> [u32; 3] {
 fn filters(filters: Option<&Filters>) -> [u32; 4] {
     let all = Filters { temperature: 0.0, top_k: 0, min_p: 0.0, top_p: 1.0 };
     let Filters { temperature, top_k, min_p, top_p } = filters.copied().unwrap_or(all);
+    [temperature.to_bits(), count(top_k), least(min_p), top_p.to_bits()]
+}
+
+/// `Shape` of the kernel.
+fn shape(pick: &Pick) -> [u32; 8] {
+    let Pick::Shaped { shape: Shape { temperature, unified, top_p, top_k, min_p }, .. } = *pick else { return [0; 8] };
+    let numbers = unified.map_or([0.0; 3], |unified| [unified.linear, unified.confidence, unified.quadratic]);
+    let [linear, confidence, quadratic] = numbers.map(f32::to_bits);
+    let unified = u32::from(unified.is_some());
+    [temperature.to_bits(), unified, linear, confidence, quadratic, top_p.to_bits(), count(top_k), least(min_p)]
+}
+
+/// All, if they are more than there can be.
+fn count(top_k: usize) -> u32 {
+    u32::try_from(top_k).unwrap_or(0)
+}
+
+/// The bits of the logarithm of a share of the likeliest's probability.
+fn least(min_p: f32) -> u32 {
     let least = if min_p > 0.0 { min_p.min(1.0).ln() } else { f32::NEG_INFINITY };
-    let top_k = u32::try_from(top_k).unwrap_or(0);
-    [temperature.to_bits(), top_k, least.to_bits(), top_p.to_bits()]
+    least.to_bits()
+}
+
+fn number(number: f64) -> [u32; 2] {
+    let bits = number.to_bits();
+    [bits as u32, (bits >> 32) as u32]
 }

@@ -13,11 +13,13 @@ use candle_core::{
 use super::{
     decode::{CacheSizes, MODULE, THREADS, compiled},
     division::Attention,
+    frequencies::{Frequencies, Turns},
     memory::Memory,
     number::{address, kernel_of},
     product::Products,
     table::CacheGroup,
 };
+use crate::activation::Gelu;
 
 /// A step that is being asked for. The same step of as many rows asks for the same launches, with the same arguments: what differs
 /// lies in a [table](super::StepTable). Nothing but what is here may be asked of the device in between: it would not be repeated.
@@ -30,6 +32,8 @@ pub struct Step<'a> {
     pub(super) table: u64,
     pub(super) groups: &'a [CacheGroup],
     pub(super) rows: usize,
+    /// Tokens of each.
+    pub(super) each: usize,
     /// Memory of this and all other steps, each for as many rows as there may be.
     pub(super) memory: &'a mut Memory,
 }
@@ -52,7 +56,7 @@ pub struct NormWeights<'a> {
 // === impl Step ===
 
 impl Step<'_> {
-    /// The tokens of the rows by `tokens [vocabulary, width]`, scaled, with their positions by `positions [positions, width]`, if
+    /// The tokens of the rows by `tokens [vocabulary, width]`, summed and scaled, with their positions by `positions [positions, width]`, if
     /// such are learnt.
     pub fn embed(
         &mut self,
@@ -74,9 +78,9 @@ impl Step<'_> {
         let kernel = self.kernel("embed", dtype)?;
         let (tokens, positions) = (address(tokens)?, address_or_null(positions)?);
         let ([sum, normed], [weight, shift]) = (x.addresses()?, norm.addresses()?);
-        let width = width as u32;
+        let (width, each) = (width as u32, self.each as u32);
         let mut launch = self.stream.launch_builder(&kernel);
-        launch.arg(&self.table).arg(&tokens).arg(&positions).arg(&sum).arg(&normed).arg(&weight).arg(&shift);
+        launch.arg(&self.table).arg(&each).arg(&tokens).arg(&positions).arg(&sum).arg(&normed).arg(&weight).arg(&shift);
         launch.arg(&width).arg(&scale).arg(&norm.epsilon);
         // SAFETY: the arguments are those of `embed`; whoever made the table has seen that the tokens and positions are there.
         unsafe { launch.launch(by_row(self.rows)) }.w()?;
@@ -105,13 +109,13 @@ impl Step<'_> {
     }
 
     /// Appends a position to each row's cache of a group: `keys` and `values` are parts of wider rows, to which theirs of `biases`
-    /// is added. Keys are turned by the position, each pair by its own of the `frequencies`, if there are such.
+    /// is added. Keys are turned by the position, if there are `frequencies`.
     pub fn extend(
         &mut self,
         group: usize,
         [keys, values]: [&Tensor; 2],
         biases: [Option<&Tensor>; 2],
-        frequencies: Option<&Tensor>,
+        frequencies: Option<&Frequencies>,
     ) -> Result<()> {
         let CacheGroup { sizes, offset, .. } = self.group(group)?;
         let width = sizes.heads * sizes.head_dim;
@@ -149,7 +153,7 @@ impl Step<'_> {
         group: usize,
         queries: &Tensor,
         bias: Option<&Tensor>,
-        frequencies: Option<&Tensor>,
+        frequencies: Option<&Frequencies>,
         fresh: u32,
     ) -> Result<Tensor> {
         let CacheGroup { sizes, offset, positions } = self.group(group)?;
@@ -193,13 +197,26 @@ impl Step<'_> {
         Ok(out)
     }
 
-    /// Adds the bias to what a layer summed, and takes the exact GELU of it, in place.
-    pub fn gelu(&mut self, sums: &Tensor, bias: Option<&Tensor>) -> Result<()> {
+    /// Adds the bias to what a layer summed, and takes a GELU of it, in place.
+    pub fn gelu(&mut self, sums: &Tensor, bias: Option<&Tensor>, gelu: Gelu) -> Result<()> {
+        let gelu = match gelu {
+            Gelu::Exact => 1,
+            Gelu::Tanh => 2,
+        };
+        self.finish(sums, bias, gelu)
+    }
+
+    /// Adds the bias to what a layer summed, in place.
+    pub fn add_bias(&mut self, sums: &Tensor, bias: &Tensor) -> Result<()> {
+        self.finish(sums, Some(bias), 0)
+    }
+
+    fn finish(&mut self, sums: &Tensor, bias: Option<&Tensor>, gelu: u32) -> Result<()> {
         let (count, columns, dtype) = (sums.elem_count(), sums.dim(1)?, sums.dtype());
         check(&bias.into_iter().collect::<Vec<_>>(), &[columns], dtype)?;
         let kernel = self.kernel("finish", dtype)?;
         let (sums, bias, add) = (address(sums)?, address_or_null(bias)?, 0u64);
-        let (columns, total, gelu) = (columns as u32, count as u64, 1u32);
+        let (columns, total) = (columns as u32, count as u64);
         let mut launch = self.stream.launch_builder(&kernel);
         launch.arg(&sums).arg(&bias).arg(&add).arg(&columns).arg(&total).arg(&gelu);
         // SAFETY: the arguments are those of `finish`.
@@ -253,10 +270,8 @@ fn check(tensors: &[&Tensor], dims: &[usize], dtype: DType) -> Result<()> {
     }
 }
 
-/// One frequency for each pair of numbers of a head.
-fn turns(frequencies: Option<&Tensor>, sizes: CacheSizes) -> Result<u64> {
-    check(&frequencies.into_iter().collect::<Vec<_>>(), &[sizes.head_dim / 2], DType::F32)?;
-    address_or_null(frequencies)
+fn turns(frequencies: Option<&Frequencies>, sizes: CacheSizes) -> Result<Turns> {
+    frequencies.map_or(Ok(Turns::default()), |frequencies| frequencies.turns(sizes.head_dim))
 }
 
 fn address_or_null(tensor: Option<&Tensor>) -> Result<u64> {

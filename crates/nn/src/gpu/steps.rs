@@ -11,12 +11,7 @@ use candle_core::{
     },
 };
 
-use super::{
-    memory::Memory,
-    product::Products,
-    step::Step,
-    table::{CacheGroup, StepTable},
-};
+use super::{memory::Memory, product::Products, step::Step, table::StepTable};
 
 /// What stays from one step to the next, of one decoder after the other.
 pub(crate) struct Steps {
@@ -138,22 +133,23 @@ impl Repeated {
             graph.launch(&stream)?;
             return Ok(out.clone());
         }
-        let out = self.ask(&stream, rows, table.groups(), ask)?;
+        let out = self.ask(&stream, table, ask)?;
         self.recorded.insert(rows, Recorded::Done);
         Ok(out)
     }
 
-    fn ask(&mut self, stream: &Arc<CudaStream>, rows: usize, groups: &[CacheGroup], ask: Ask<'_>) -> Result<Tensor> {
+    fn ask(&mut self, stream: &Arc<CudaStream>, table: &StepTable, ask: Ask<'_>) -> Result<Tensor> {
         self.products.go_to(stream)?;
         self.memory.begin();
-        let (table, _use) = self.table.device_ptr(stream);
+        let (place, _use) = self.table.device_ptr(stream);
         ask(&mut Step {
             device: &self.device,
             stream,
             products: &self.products,
-            table,
-            groups,
-            rows,
+            table: place,
+            groups: table.groups(),
+            rows: table.rows(),
+            each: table.each(),
             memory: &mut self.memory,
         })
     }
@@ -174,7 +170,7 @@ impl Repeated {
             None => self.recorder.insert(self.device.cuda_stream().context().new_stream().w()?).clone(),
         };
         recorder.begin_capture(sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL).w()?;
-        let asked = self.ask(&recorder, table.rows(), table.groups(), ask);
+        let asked = self.ask(&recorder, table, ask);
         // Ended whatever became of it.
         let graph = recorder.end_capture(sys::CUgraphInstantiate_flags(0)).w();
         let (out, graph) = (asked?, graph?.ok_or_else(|| candle_core::Error::msg("nothing was recorded"))?);

@@ -4,11 +4,13 @@ use candle_core::Result;
 
 use super::decode::{Cache, CacheRow, CacheSizes};
 
-/// What each row is fed, and where its caches are: first `Fed` of each row, then `Cache` of each row for one group of caches after
-/// the other.
+/// What each row is fed, and where its caches are: first `Fed` of each row, as many as are summed, then `Cache` of each row for one
+/// group of caches after the other.
 #[derive(Debug)]
 pub(crate) struct StepTable {
     rows: usize,
+    /// Tokens of each row.
+    each: usize,
     words: Vec<u64>,
     groups: Vec<CacheGroup>,
 }
@@ -29,7 +31,13 @@ impl StepTable {
     /// Of rows that are each fed a token at a position.
     pub fn new(fed: impl Iterator<Item = (u32, u32)>) -> Self {
         let words: Vec<u64> = fed.map(|(token, position)| u64::from(token) | u64::from(position) << 32).collect();
-        Self { rows: words.len(), words, groups: Vec::new() }
+        Self { rows: words.len(), each: 1, words, groups: Vec::new() }
+    }
+
+    /// Of so many rows that are each fed the sum of as many tokens, row after row; the position of the first of them counts.
+    pub fn of_sums(rows: usize, fed: impl Iterator<Item = (u32, u32)>) -> Self {
+        let table = Self::new(fed);
+        Self { rows, each: table.words.len() / rows.max(1), ..table }
     }
 
     /// Adds a group of caches, whose number is how many there were. `false`: the kernels cannot read them.
@@ -56,6 +64,10 @@ impl StepTable {
         self.rows
     }
 
+    pub(super) fn each(&self) -> usize {
+        self.each
+    }
+
     pub(super) fn words(&self) -> &[u64] {
         &self.words
     }
@@ -71,6 +83,6 @@ impl StepTable {
 
     /// Words of such a table of so many rows.
     pub(super) fn room(&self, rows: usize) -> usize {
-        rows * (1 + self.groups.len() * Cache::WORDS)
+        rows * (self.each + self.groups.len() * Cache::WORDS)
     }
 }

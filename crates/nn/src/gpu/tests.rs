@@ -5,12 +5,14 @@ use candle_core::{DType, Device, Result, Tensor};
 use half::{bf16, f16};
 
 use super::{
-    CacheRow, CacheSizes, NormWeights, Step, StepTable, Steps, attend, decode::ROWS, extend, finish, staging::PIECE,
-    to_host, upload,
+    CacheRow, CacheSizes, Frequencies, NormWeights, Step, StepTable, Steps, attend, decode::ROWS, extend, finish,
+    staging::PIECE, to_host, upload,
 };
 use crate::{
+    activation::Gelu,
     attention::{KvCache, KvCacheConfig, KvCacheDtype, SequenceQueries, attend_grouped},
     context::ComputeContext,
+    rope::{Pairing, Rope},
     weights::data::WeightData,
 };
 
@@ -107,6 +109,60 @@ fn rows_attend_to_what_they_and_their_past_wrote() -> Result<()> {
 
 fn row_of((keys, values): &(Tensor, Tensor), len: usize) -> CacheRow<'_> {
     CacheRow { keys, values, len }
+}
+
+/// Whichever numbers of a head are a pair, at every step, in rows that are at other positions.
+#[test]
+fn heads_turn_by_their_positions() -> Result<()> {
+    let device = Device::new_cuda_with_stream(0)?;
+    let context = ComputeContext { kernels: None, ..ComputeContext::new(&Device::Cpu, DType::F32) };
+    let (heads, group, head_dim, capacity) = (2, 3, 16, 40);
+    let (width, queries) = (heads * head_dim, heads * group * head_dim);
+    let before = [0, 30, 7];
+    for (dtype, tolerance) in TYPES {
+        for pairing in [Pairing::Halves, Pairing::Neighbours] {
+            let rope = Rope::new(head_dim, 1e4, None, &context).paired(pairing);
+            let (numbers, pairing) = rope.frequencies();
+            let frequencies = Frequencies::new(numbers, pairing, &device)?;
+            let (here, there) = pair(&[before.len(), queries + 2 * width], 1.0, dtype, &device)?;
+            let part = |x: &Tensor, from, width| x.narrow(1, from, width);
+            let (mut plain, mut own) = (Vec::new(), Vec::new());
+            for len in before {
+                let config = KvCacheConfig { heads, head_dim, capacity, dtype: KvCacheDtype::Full };
+                let mut cache = KvCache::new(&config, &context)?;
+                let nothing = Tensor::zeros((len, width), DType::F32, &Device::Cpu)?;
+                if len > 0 {
+                    cache.extend(&nothing, &nothing)?;
+                }
+                plain.push(cache);
+                let zeros = || Tensor::zeros((heads, capacity, head_dim), dtype, &device);
+                own.push((zeros()?, zeros()?));
+            }
+            let mut steps = Steps::new(before.len());
+            for step in 0..4 {
+                let rotation = rope.at(&before.map(|len| (len + step) as u32))?;
+                let (turned, keys) = (rotation.apply(&part(&here, 0, queries)?)?, part(&here, queries, width)?);
+                let (keys, values) = (rotation.apply(&keys)?, part(&here, queries + width, width)?.contiguous()?);
+                for (row, cache) in plain.iter_mut().enumerate() {
+                    cache.extend(&keys.narrow(0, row, 1)?, &values.narrow(0, row, 1)?)?;
+                }
+                let sequence = |cache| SequenceQueries { cache, queries: 1, causal: true };
+                let expected = attend_grouped(&turned, &plain.iter().map(sequence).collect::<Vec<_>>(), group)?;
+
+                let mut table = StepTable::new(before.iter().map(|_| (0, 0)));
+                let rows: Vec<_> = own.iter().zip(before).map(|(cache, len)| row_of(cache, len + step)).collect();
+                assert!(table.push(&rows, CacheSizes { heads, head_dim })?);
+                let found = steps.run(there.id(), &device, &table, &|step| {
+                    let new = [&part(&there, queries, width)?, &part(&there, queries + width, width)?];
+                    step.extend(0, new, [None, None], Some(&frequencies))?;
+                    step.attend(0, &part(&there, 0, queries)?, None, Some(&frequencies), 1)
+                })?;
+                assert_close(&found, &expected, tolerance, &format!("{dtype:?}, {pairing:?}, step {step}"))?;
+                assert_eq!(steps.has_graph(before.len()), step > 0);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Several positions at once, of which there are then more than a block reads at once.
@@ -237,17 +293,28 @@ impl Small {
         Ok(Self { tokens, positions, norm, here: [tokens_here, positions_here, norm_here] })
     }
 
-    fn ask(&self, step: &mut Step<'_>) -> Result<Tensor> {
+    fn embed(&self, step: &mut Step<'_>) -> Result<Tensor> {
         let norm = NormWeights { weight: &self.norm, shift: Some(&self.norm), epsilon: 1e-5 };
-        let x = step.embed(&self.tokens, 0.5, Some(&self.positions), norm)?;
-        step.logits(&x.normed, &self.tokens)
+        Ok(step.embed(&self.tokens, 0.5, Some(&self.positions), norm)?.normed)
+    }
+
+    fn ask(&self, step: &mut Step<'_>) -> Result<Tensor> {
+        let normed = self.embed(step)?;
+        step.logits(&normed, &self.tokens)
     }
 
     fn expected(&self, fed: &[(u32, u32)]) -> Result<Tensor> {
+        self.expected_of(fed, 1)
+    }
+
+    /// Of so many tokens of each row.
+    fn expected_of(&self, fed: &[(u32, u32)], each: usize) -> Result<Tensor> {
         let [tokens, positions, norm] = &self.here;
-        let (ids, places): (Vec<u32>, Vec<u32>) = fed.iter().copied().unzip();
+        let ids: Vec<u32> = fed.iter().map(|(id, _)| *id).collect();
+        let places: Vec<u32> = fed.iter().step_by(each).map(|(_, place)| *place).collect();
         let chosen = |table: &Tensor, ids: Vec<u32>| table.index_select(&Tensor::new(ids, &Device::Cpu)?, 0);
-        let x = ((chosen(tokens, ids)? * 0.5)? + chosen(positions, places)?)?;
+        let sums = chosen(tokens, ids)?.reshape((places.len(), each, ()))?.sum(1)?;
+        let x = ((sums * 0.5)? + chosen(positions, places)?)?;
         candle_nn::ops::layer_norm(&x, norm, norm, 1e-5)?.matmul(&tokens.t()?)
     }
 }
@@ -277,6 +344,41 @@ fn a_step_is_asked_for_then_recorded_then_repeated() -> Result<()> {
         let found = Tensor::from_vec(to_host(&found)?, (4, 7), &Device::Cpu)?;
         assert_close(&found, &small.expected(&fed)?, 10.0 * tolerance, &format!("{dtype:?}, four rows"))?;
         assert!(!steps.has_graph(1));
+    }
+    Ok(())
+}
+
+/// Rows of several tokens each, of which the first one's position counts; and what is done to the sums of a layer.
+#[test]
+fn tokens_are_summed_and_sums_are_finished() -> Result<()> {
+    let device = Device::new_cuda_with_stream(0)?;
+    for (dtype, tolerance) in TYPES {
+        let small = Small::new(dtype, &device)?;
+        let (bias_here, bias) = pair(&[7], 4.0, dtype, &device)?;
+        for gelu in [None, Some(Gelu::Exact), Some(Gelu::Tanh)] {
+            let mut steps = Steps::new(2);
+            for turn in 0..3 {
+                let fed: [(u32, u32); 6] = std::array::from_fn(|at| ((turn + 2 * at) as u32 % 7, (turn + at) as u32));
+                let table = StepTable::of_sums(2, fed.into_iter());
+                let ask = |step: &mut Step<'_>| {
+                    let normed = small.embed(step)?;
+                    let sums = step.product(&normed, &small.tokens)?;
+                    match gelu {
+                        None => step.add_bias(&sums, &bias)?,
+                        Some(gelu) => step.gelu(&sums, Some(&bias), gelu)?,
+                    }
+                    Ok(sums)
+                };
+                let found = steps.run(small.tokens.id(), &device, &table, &ask)?;
+                let sums = small.expected_of(&fed, 3)?.broadcast_add(&bias_here)?;
+                let expected = match gelu {
+                    None => sums,
+                    Some(Gelu::Exact) => sums.gelu_erf()?,
+                    Some(Gelu::Tanh) => sums.gelu()?,
+                };
+                assert_close(&found, &expected, 10.0 * tolerance, &format!("{dtype:?}, {gelu:?}, turn {turn}"))?;
+            }
+        }
     }
     Ok(())
 }

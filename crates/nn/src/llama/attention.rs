@@ -4,10 +4,9 @@ use candle_core::{Result, Tensor};
 
 use super::{
     joined::joined,
-    sequence::{HeadShape, Sequence},
+    sequence::{HeadShape, Sequence, attend_causally},
 };
 use crate::{
-    attention::{SequenceQueries, attend_grouped, extend_each},
     linear::{Epilogue, Linear},
     rope::Rotation,
     weights::{Bias, Loaded, Loader},
@@ -24,6 +23,11 @@ pub struct GroupedAttention {
 // === impl GroupedAttention ===
 
 impl GroupedAttention {
+    /// `project_in`: to queries, keys and values, in this order.
+    pub fn new(project_in: Linear, project_out: Linear, shape: HeadShape) -> Self {
+        Self { project_in, project_out, shape }
+    }
+
     /// `name`: that of the module whose projections they are, as `model.layers.0.self_attn`.
     pub fn load(loader: &mut Loader<'_>, name: &str, width: usize, shape: HeadShape) -> Loaded<Self> {
         let HeadShape { heads, shared, head_dim } = shape;
@@ -51,14 +55,7 @@ impl GroupedAttention {
         let queries = rotation.apply(&all.narrow(1, 0, inner)?)?;
         let keys = rotation.apply(&all.narrow(1, inner, of_keys)?)?;
         let values = all.narrow(1, inner + of_keys, of_keys)?;
-        let count = normed.dim(0)? / sequences.len().max(1);
-        extend_each(&mut sequences.iter_mut().map(|it| &mut it.caches[layer]).collect::<Vec<_>>(), &keys, &values)?;
-        let seen = sequences.iter().map(|sequence| SequenceQueries {
-            cache: &sequence.caches[layer],
-            queries: count,
-            causal: true,
-        });
-        let attended = attend_grouped(&queries, &seen.collect::<Vec<_>>(), heads / shared)?;
+        let attended = attend_causally(layer, [&queries, &keys, &values], heads / shared, sequences)?;
         self.project_out.forward(&attended, Epilogue::Add(residual))
     }
 }

@@ -1,9 +1,9 @@
 //! What a sequence remembers, in every layer.
 
-use candle_core::Result;
+use candle_core::{Result, Tensor};
 
 use crate::{
-    attention::{KvCache, KvCacheConfig, KvCacheDtype},
+    attention::{KvCache, KvCacheConfig, KvCacheDtype, SequenceQueries, attend_grouped, extend_each},
     context::ComputeContext,
 };
 
@@ -21,6 +21,29 @@ pub struct HeadShape {
 pub struct Sequence {
     /// One a layer.
     pub(super) caches: Vec<KvCache>,
+}
+
+/// The positions of the next `count` rows of each sequence, sequence after sequence.
+pub fn positions(sequences: &[&mut Sequence], count: usize) -> Vec<u32> {
+    sequences.iter().flat_map(|sequence| (0..count).map(|at| (sequence.len() + at) as u32)).collect()
+}
+
+/// Adds the keys and values of new rows to a layer of the sequences, as many to each, and lets the queries of these rows look at
+/// what is not after them: `[rows, heads * head_dim]`, sequence after sequence, with `group` heads of queries for each of keys.
+pub fn attend_causally(
+    layer: usize,
+    [queries, keys, values]: [&Tensor; 3],
+    group: usize,
+    sequences: &mut [&mut Sequence],
+) -> Result<Tensor> {
+    let count = queries.dim(0)? / sequences.len().max(1);
+    extend_each(&mut sequences.iter_mut().map(|it| &mut it.caches[layer]).collect::<Vec<_>>(), keys, values)?;
+    let seen = sequences.iter().map(|sequence| SequenceQueries {
+        cache: &sequence.caches[layer],
+        queries: count,
+        causal: true,
+    });
+    attend_grouped(queries, &seen.collect::<Vec<_>>(), group)
 }
 
 // === impl HeadShape ===

@@ -64,8 +64,8 @@ fn steps_on_a_gpu_give_what_the_cpu_gives() -> Result<()> {
     for step in 0..12 {
         let live = (step / 4 + 1).min(3);
         let tokens: Vec<u32> = (0..live).map(|row| (step * 5 + row * 3) as u32 % VOCABULARY as u32).collect();
-        let expected = plain.forward(&tokens, &mut of_plain[..live].iter_mut().collect::<Vec<_>>())?;
-        let found = there.forward(&tokens, &mut of_there[..live].iter_mut().collect::<Vec<_>>())?;
+        let expected = plain.next(&tokens, &mut of_plain[..live].iter_mut().collect::<Vec<_>>())?;
+        let found = there.next(&tokens, &mut of_there[..live].iter_mut().collect::<Vec<_>>())?;
         for (found, expected) in here(&found)?.iter().zip(here(&expected)?) {
             assert!((found - expected).abs() < 1e-4 * expected.abs().max(1.0), "step {step}: {found}, not {expected}");
         }

@@ -5,6 +5,7 @@ use rand::{Rng, rngs::StdRng};
 use super::{
     edits::LogitEdits,
     logits::{draw, likeliest, log_sum_exp},
+    shape::Shape,
 };
 
 /// What is to be chosen from a row of logits.
@@ -45,6 +46,8 @@ pub enum Pick {
     Likeliest(usize),
     /// One for each of some numbers from 0 to 1, from the distribution that the temperature flattens.
     Drawn { temperature: f32, at: Vec<f64> },
+    /// One at a number from 0 to 1, from probabilities that are given another shape.
+    Shaped { shape: Shape, at: f64 },
     /// This one, however likely.
     Token(u32),
 }
@@ -56,7 +59,8 @@ pub struct SampledToken {
     pub logprob: f32,
 }
 
-/// What was chosen, with probabilities at temperature 1, as in openai-whisper; `None`: the logits are no distribution.
+/// What was chosen, with probabilities at temperature 1, as in openai-whisper, or in the shape of the pick; `None`: the logits are
+/// no distribution.
 pub type Chosen = Option<Vec<SampledToken>>;
 
 // === impl Choice ===
@@ -134,14 +138,18 @@ impl Pick {
 
     /// From `logits` `[vocabulary]`.
     pub fn choose(&self, logits: &[f32]) -> Chosen {
-        let total = log_sum_exp(logits);
-        let sampled =
-            |token: usize| logits.get(token).map(|logit| SampledToken { token: token as u32, logprob: logit - total });
         let tokens = match self {
             Self::Likeliest(count) => likeliest(logits, *count),
             Self::Drawn { temperature, at } => at.iter().map(|at| draw(logits, *temperature, *at)).collect(),
             Self::Token(token) => vec![*token as usize],
+            Self::Shaped { shape, at } => {
+                let (token, probability) = shape.draw(logits, *at)?;
+                return Some(vec![SampledToken { token: token as u32, logprob: probability.ln() }]);
+            }
         };
+        let total = log_sum_exp(logits);
+        let sampled =
+            |token: usize| logits.get(token).map(|logit| SampledToken { token: token as u32, logprob: logit - total });
         total.is_finite().then(|| tokens.into_iter().filter_map(sampled).collect())
     }
 
@@ -151,7 +159,7 @@ impl Pick {
         match self {
             Self::Likeliest(count) => *count,
             Self::Drawn { at, .. } => at.len(),
-            Self::Token(_) => 1,
+            Self::Token(_) | Self::Shaped { .. } => 1,
         }
     }
 }

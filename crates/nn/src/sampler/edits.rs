@@ -6,7 +6,7 @@ use std::{borrow::Cow, ops::Range};
 use super::{
     filters::{keep_min_p, keep_top_k, keep_top_p},
     logits::log_sum_exp,
-    repetition::penalise_repetition,
+    repetition::{penalise_each_time, penalise_repetition},
 };
 
 /// What is done to a row of logits, in the order of the fields. Ids beyond the vocabulary are passed over.
@@ -24,11 +24,13 @@ pub struct LogitEdits<'a> {
     pub late_repetition: Option<Repetition<'a>>,
 }
 
-/// Tokens that were said, each made less likely once.
+/// Tokens that were said, each made less likely.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Repetition<'a> {
     pub tokens: Cow<'a, [u32]>,
     pub penalty: f32,
+    /// As often as it is there, and not once.
+    pub each_time: bool,
 }
 
 /// What is likely enough to be drawn, in the order of the fields.
@@ -66,11 +68,19 @@ impl LogitEdits<'_> {
 impl<'a> Repetition<'a> {
     /// `None`: a penalty of 1 is none.
     pub fn new(tokens: impl Into<Cow<'a, [u32]>>, penalty: f32) -> Option<Self> {
-        (penalty != 1.0).then(|| Self { tokens: tokens.into(), penalty })
+        (penalty != 1.0).then(|| Self { tokens: tokens.into(), penalty, each_time: false })
+    }
+
+    pub fn each_time(self) -> Self {
+        Self { each_time: true, ..self }
     }
 
     fn apply(&self, logits: &mut [f32]) {
-        penalise_repetition(logits, self.tokens.iter().copied(), self.penalty);
+        let tokens = self.tokens.iter().copied();
+        match self.each_time {
+            true => penalise_each_time(logits, tokens, self.penalty),
+            false => penalise_repetition(logits, tokens, self.penalty),
+        }
     }
 }
 

@@ -7,10 +7,15 @@ pub fn keep_top_k(logits: &mut [f32], count: usize) {
     if count == 0 || count >= logits.len() {
         return;
     }
-    let mut sorted = logits.to_vec();
-    let (_, least, _) = sorted.select_nth_unstable_by(count - 1, |a, b| b.total_cmp(a));
-    let least = *least;
+    let least = least_of_top_k(logits, count);
     keep(logits, |logit| logit >= least);
+}
+
+/// The last of the `count` greatest, of which there is at least one and are not more than numbers.
+pub(super) fn least_of_top_k(numbers: &[f32], count: usize) -> f32 {
+    let mut sorted = numbers.to_vec();
+    let (_, least, _) = sorted.select_nth_unstable_by(count - 1, |a, b| b.total_cmp(a));
+    *least
 }
 
 /// Keeps the fewest of the likeliest tokens that together have the probability `share` (Holtzman et al., arXiv

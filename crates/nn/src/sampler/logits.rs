@@ -25,14 +25,16 @@ pub fn argmax(logits: &[f32]) -> usize {
 pub(super) fn draw(logits: &[f32], temperature: f32, at: f64) -> usize {
     let best = argmax(logits);
     let weights = || logits.iter().map(|logit| f64::from((logit - logits[best]) / temperature).exp());
-    let mut left = at * weights().sum::<f64>();
-    for (index, weight) in weights().enumerate() {
+    first_beyond(weights(), at * weights().sum::<f64>()).unwrap_or(best)
+}
+
+/// Where the sum of the weights goes beyond `at`; rounding may leave it below.
+pub(super) fn first_beyond(mut weights: impl Iterator<Item = f64>, at: f64) -> Option<usize> {
+    let mut left = at;
+    weights.position(|weight| {
         left -= weight;
-        if left < 0.0 {
-            return index;
-        }
-    }
-    best
+        left < 0.0
+    })
 }
 
 /// The indices of the greatest that are not masked, the greatest first, the first of equals first.

@@ -3,10 +3,13 @@
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
-use super::sequence::{Sequence, attend_causally, positions};
+use super::heads::shape;
+#[cfg(feature = "cuda")]
+use crate::nn::llama::Repeating;
 use crate::nn::{
-    Embedding, Epilogue, LayerNorm, Linear,
-    activation::gelu_tanh,
+    ComputeContext, Embedding, LayerNorm, Linear, Mlp, SelfAttention,
+    activation::Gelu,
+    llama::{HeadShape, Sequence, attend_causally, positions},
     weights::{Loaded, Loader},
 };
 
@@ -21,17 +24,16 @@ pub(super) struct Gpt2 {
     pub norm: LayerNorm,
     /// Learned; they are the backbone's own, and count from the first vector of the prompt.
     pub positions: Embedding,
+    shape: HeadShape,
+    context: ComputeContext,
+    #[cfg(feature = "cuda")]
+    pub repeating: Option<Repeating>,
 }
 
 #[derive(Debug)]
 pub(super) struct Layer {
-    attention_norm: LayerNorm,
-    /// Queries, keys and values.
-    project_in: Linear,
-    project_out: Linear,
-    mlp_norm: LayerNorm,
-    up: Linear,
-    down: Linear,
+    pub attention: SelfAttention,
+    pub mlp: Mlp,
 }
 
 // === impl Gpt2 ===
@@ -48,15 +50,22 @@ impl Gpt2 {
             layers: (0..count).map(|at| Layer::load(loader, &format!("{layers}{at}"), width)).collect::<Loaded<_>>()?,
             norm: loader.layer_norm(&format!("{prefix}ln_f"), width, EPSILON)?,
             positions: loader.embedding(&positions, length, width)?,
+            shape: shape(width),
+            context: loader.context.clone(),
+            #[cfg(feature = "cuda")]
+            repeating: Repeating::new(None, shape(width), loader.context)?,
         })
+    }
+
+    pub fn sequence(&self, capacity: usize) -> Result<Sequence> {
+        Sequence::new(self.layers.len(), &self.shape.cache(capacity, &self.context), &self.context)
     }
 
     pub fn forward(&self, x: &Tensor, sequences: &mut [&mut Sequence]) -> Result<Tensor> {
         let positions = positions(sequences, x.dim(0)? / sequences.len().max(1));
         let mut x = (x + self.positions.forward(&positions)?)?;
         for (at, layer) in self.layers.iter().enumerate() {
-            x = layer.attend(at, &x, sequences)?;
-            x = layer.feed_forward(&x)?;
+            x = layer.forward(at, &x, sequences)?;
         }
         Ok(x)
     }
@@ -70,27 +79,21 @@ impl Layer {
         loader.weights.ignore(&format!("{layer}.attn.bias"));
         loader.weights.ignore(&format!("{layer}.attn.masked_bias"));
         let [_, inner] = loader.weights.sizes(&format!("{layer}.mlp.c_fc.weight"))?;
-        Ok(Self {
-            attention_norm: loader.layer_norm(&format!("{layer}.ln_1"), width, EPSILON)?,
-            project_in: transposed(loader, &format!("{layer}.attn.c_attn"), width, 3 * width)?,
-            project_out: transposed(loader, &format!("{layer}.attn.c_proj"), width, width)?,
-            mlp_norm: loader.layer_norm(&format!("{layer}.ln_2"), width, EPSILON)?,
-            up: transposed(loader, &format!("{layer}.mlp.c_fc"), width, inner)?,
-            down: transposed(loader, &format!("{layer}.mlp.c_proj"), inner, width)?,
-        })
+        let attention = SelfAttention::new(
+            loader.layer_norm(&format!("{layer}.ln_1"), width, EPSILON)?,
+            transposed(loader, &format!("{layer}.attn.c_attn"), width, 3 * width)?,
+            transposed(loader, &format!("{layer}.attn.c_proj"), width, width)?,
+        );
+        let norm = loader.layer_norm(&format!("{layer}.ln_2"), width, EPSILON)?;
+        let up = transposed(loader, &format!("{layer}.mlp.c_fc"), width, inner)?;
+        let down = transposed(loader, &format!("{layer}.mlp.c_proj"), inner, width)?;
+        Ok(Self { attention, mlp: Mlp::new(norm, up, down, Gelu::Tanh) })
     }
 
-    fn attend(&self, at: usize, x: &Tensor, sequences: &mut [&mut Sequence]) -> Result<Tensor> {
-        let all = self.project_in.forward(&self.attention_norm.forward(x)?, Epilogue::None)?;
-        let width = all.dim(1)? / 3;
-        let part = |part: usize| all.narrow(1, part * width, width);
-        let attended = attend_causally(at, [&part(0)?, &part(1)?, &part(2)?], sequences)?;
-        self.project_out.forward(&attended, Epilogue::Add(x))
-    }
-
-    fn feed_forward(&self, x: &Tensor) -> Result<Tensor> {
-        let inner = self.up.forward(&self.mlp_norm.forward(x)?, Epilogue::None)?;
-        self.down.forward(&gelu_tanh(&inner)?, Epilogue::Add(x))
+    fn forward(&self, at: usize, x: &Tensor, sequences: &mut [&mut Sequence]) -> Result<Tensor> {
+        let [queries, keys, values] = self.attention.project_in(x)?;
+        let attended = attend_causally(at, [&queries, &keys, &values], 1, sequences)?;
+        self.mlp.forward(&self.attention.project_out(&attended, x)?)
     }
 }
 

@@ -1,9 +1,17 @@
 //! What no tensor tells.
 
-use crate::nn::weights::{Loaded, WeightError};
+use crate::nn::{
+    llama::HeadShape,
+    weights::{Loaded, WeightError},
+};
 
 /// Numbers of a head, in every published model.
-pub(super) const HEAD_DIM: usize = 64;
+const HEAD_DIM: usize = 64;
+
+/// Of either backbone: none of its heads shares keys.
+pub(super) fn shape(width: usize) -> HeadShape {
+    HeadShape { heads: width / HEAD_DIM, shared: width / HEAD_DIM, head_dim: HEAD_DIM }
+}
 
 /// `width` must be made of whole heads.
 pub(super) fn check_width(name: &str, width: usize) -> Loaded<()> {

@@ -10,13 +10,13 @@ mod backbone;
 mod conditioning;
 mod gpt2;
 mod heads;
-mod llama;
 mod net;
 mod perceiver;
 mod prompt;
 mod row;
 mod sampling;
-mod sequence;
+#[cfg(feature = "cuda")]
+mod step;
 #[cfg(test)]
 mod tests;
 

@@ -6,17 +6,15 @@ use rand::{SeedableRng, rngs::StdRng};
 use super::{
     backbone::Backbone,
     conditioning::{ConditioningEncoder, T3Conditioning},
-    heads::{HEAD_DIM, check_width},
+    heads::check_width,
     prompt::{Embeddings, Prompt},
     row::T3Row,
     sampling::{PenaltyOrder, SamplingOptions},
-    sequence::Sequence,
 };
 use crate::{
     families::step::{choose, step},
     nn::{
         ComputeContext, Epilogue, Linear,
-        attention::{KvCacheConfig, KvCacheDtype},
         sampler::Chooser,
         weights::{Bias, Loaded, Loader, WeightError},
     },
@@ -29,7 +27,7 @@ pub struct T3 {
     pub(super) embeddings: Embeddings,
     pub(super) backbone: Backbone,
     /// `[width]` → logits of speech tokens.
-    head: Linear,
+    pub(super) head: Linear,
     ids: T3Ids,
     chooser: Chooser,
     context: ComputeContext,
@@ -165,7 +163,7 @@ impl T3 {
         self.logits(&self.backbone.norm(&hidden.index_select(&last, 0)?)?)
     }
 
-    /// Feeds each row its last token. For each of their sequences: the logits of the next.
+    /// Feeds each row its last token. For each of their sequences: the logits of the next, until the next are fed.
     pub(super) fn feed(&self, rows: &mut [&mut T3Row]) -> candle_core::Result<Tensor> {
         let (mut tokens, mut positions) = (Vec::new(), Vec::new());
         for row in rows.iter() {
@@ -174,8 +172,12 @@ impl T3 {
             // The start token had position 0.
             positions.extend(row.sequences.iter().map(|_| row.tokens.len() as u32));
         }
-        let x = self.embeddings.speech(&tokens, &positions)?;
         let mut sequences = rows.iter_mut().flat_map(|row| row.sequences.iter_mut()).collect::<Vec<_>>();
+        #[cfg(feature = "cuda")]
+        if let Some(logits) = self.repeat(&tokens, &positions, &mut sequences)? {
+            return Ok(logits);
+        }
+        let x = self.embeddings.speech(&tokens, &positions)?;
         let hidden = self.backbone.forward(&x, &mut sequences)?;
         self.logits(&self.backbone.norm(&hidden)?)
     }
@@ -187,8 +189,8 @@ impl T3 {
 
     pub(super) fn row(&self, prompt: &Prompt, request: &T3Request) -> candle_core::Result<T3Row> {
         // The last token is not fed.
-        let config = self.cache(prompt.length + request.max_new_tokens - 1);
-        let sequence = |_| Sequence::new(self.backbone.layers(), &config, &self.context);
+        let capacity = prompt.length + request.max_new_tokens - 1;
+        let sequence = |_| self.backbone.sequence(capacity);
         Ok(T3Row {
             sequences: (0..prompt.sequences).map(sequence).collect::<candle_core::Result<_>>()?,
             options: request.sampling,
@@ -200,12 +202,6 @@ impl T3 {
             tokens: Vec::new(),
             finish: None,
         })
-    }
-
-    /// Half precision halves what each token has to read of those before it; whoever asked for full precision gets it.
-    fn cache(&self, capacity: usize) -> KvCacheConfig {
-        let dtype = if self.context.is_exact() { KvCacheDtype::Full } else { KvCacheDtype::Half };
-        KvCacheConfig { heads: self.embeddings.width / HEAD_DIM, head_dim: HEAD_DIM, capacity, dtype }
     }
 
     fn check(&self, voice: &T3Voice, text: &[u32], request: &T3Request) -> Result<(), T3Error> {

@@ -13,14 +13,14 @@ pub(super) struct Embeddings {
     pub text: Embedding,
     pub speech: Embedding,
     /// Learned; absent where the backbone has its own.
-    positions: Option<Positions>,
+    pub positions: Option<Positions>,
     pub width: usize,
 }
 
 #[derive(Debug)]
-struct Positions {
-    text: Embedding,
-    speech: Embedding,
+pub(super) struct Positions {
+    pub text: Embedding,
+    pub speech: Embedding,
 }
 
 /// The prompts of a request's sequences.

@@ -2,13 +2,13 @@
 
 use rand::rngs::StdRng;
 
-use super::{
-    sampling::{PenaltyOrder, SamplingOptions},
-    sequence::Sequence,
-};
+use super::sampling::{PenaltyOrder, SamplingOptions};
 use crate::{
     families::step::{Chooses, Row},
-    nn::sampler::{Choice, Chosen, Guidance, GuidanceRule, Pick},
+    nn::{
+        llama::Sequence,
+        sampler::{Choice, Chosen, Guidance, GuidanceRule, Pick},
+    },
 };
 
 /// A request on its way through T3. Its memory goes with it.

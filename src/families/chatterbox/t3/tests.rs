@@ -1,6 +1,8 @@
 //! Against the reference, on the fixtures that `tests/fixtures/chatterbox/t3/make.py` makes.
 
 mod faults;
+#[cfg(feature = "cuda")]
+mod gpu;
 
 use std::{collections::HashMap, path::PathBuf};
 

@@ -11,16 +11,16 @@ use crate::nn::{
 
 #[derive(Debug)]
 pub struct Layer {
-    text: Part,
-    audio: Part,
-    attention: GroupedAttention,
+    pub(super) text: Part,
+    pub(super) audio: Part,
+    pub(super) attention: GroupedAttention,
 }
 
 /// What rows of one kind have to themselves.
 #[derive(Debug)]
-struct Part {
-    attention_norm: RmsNorm,
-    mlp: GatedMlp,
+pub(super) struct Part {
+    pub attention_norm: RmsNorm,
+    pub mlp: GatedMlp,
 }
 
 // === impl Layer ===

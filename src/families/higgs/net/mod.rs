@@ -14,6 +14,8 @@ mod prefix;
 mod row;
 mod rows;
 mod sampling;
+#[cfg(feature = "cuda")]
+mod step;
 #[cfg(test)]
 mod tests;
 

@@ -11,11 +11,13 @@ use super::{
     rows::{Rows, Segment},
     sampling::SamplingOptions,
 };
+#[cfg(feature = "cuda")]
+use crate::nn::llama::Repeating;
 use crate::{
     families::step::{choose, step},
     nn::{
         ComputeContext, Embedding, Epilogue, Linear, RmsNorm, Rope,
-        llama::{HeadShape, Sequence},
+        llama::{HeadShape, Sequence, positions},
         sampler::Chooser,
         weights::{Bias, Loaded, Loader, WeightError},
     },
@@ -26,16 +28,18 @@ use crate::{
 pub struct HiggsNet {
     words: Embedding,
     /// Of all books, one after another.
-    codes: Embedding,
-    layers: Vec<Layer>,
-    norm: RmsNorm,
+    pub(super) codes: Embedding,
+    pub(super) layers: Vec<Layer>,
+    pub(super) norm: RmsNorm,
     /// `[width]` → the logits of every book, one after another.
-    head: Linear,
+    pub(super) head: Linear,
     rope: Rope,
     shape: HeadShape,
     ids: CodeIds,
     chooser: Chooser,
     context: ComputeContext,
+    #[cfg(feature = "cuda")]
+    pub(super) repeating: Option<Repeating>,
 }
 
 /// How a request wants its codes.
@@ -81,6 +85,7 @@ impl HiggsNet {
             Layer::load(loader, &format!("model.layers.{at}"), width, shape, epsilon)
         };
         let rows = ids.books * ids.of_book();
+        let rope = Rope::new(shape.head_dim, config.rope.theta, config.rope.long, loader.context);
         Ok(Self {
             words: loader.embedding("model.embed_tokens", vocabulary, width)?,
             codes: loader.embedding("model.embed_audio_tokens.embed_audio_tokens", rows, width)?,
@@ -88,7 +93,9 @@ impl HiggsNet {
             layers: (0..count.max(1)).map(|at| layer(loader, at)).collect::<Loaded<_>>()?,
             norm: loader.rms_norm("model.norm", width, epsilon)?,
             head: loader.linear_with("audio_lm_head", width, rows, Bias::Absent)?,
-            rope: Rope::new(shape.head_dim, config.rope.theta, config.rope.long, loader.context),
+            #[cfg(feature = "cuda")]
+            repeating: Repeating::new(Some(&rope), shape, loader.context)?,
+            rope,
             shape,
             ids,
             chooser: Chooser::default(),
@@ -183,9 +190,7 @@ impl HiggsNet {
         sequences: &mut [&mut Sequence],
         mut watch: impl FnMut(&Tensor),
     ) -> Result<Tensor> {
-        let count = x.dim(0)? / sequences.len().max(1);
-        let next = |sequence: &&mut Sequence| (sequence.len()..sequence.len() + count).map(|at| at as u32);
-        let rotation = self.rope.at(&sequences.iter().flat_map(next).collect::<Vec<_>>())?;
+        let rotation = self.rope.at(&positions(sequences, x.dim(0)? / sequences.len().max(1)))?;
         let mut x = x.clone();
         for (at, layer) in self.layers.iter().enumerate() {
             x = layer.forward(at, &x, rows, &rotation, sequences)?;
@@ -202,27 +207,40 @@ impl HiggsNet {
         hidden.narrow(0, hidden.dim(0)? - 1, 1)
     }
 
-    /// Feeds each row its last column. For each: the logits of the next.
+    /// Feeds each row its last column. For each: the logits of the next, until the next are fed.
     fn feed(&self, rows: &mut [&mut HiggsRow]) -> Result<Tensor> {
         let columns: Vec<u32> = rows.iter().flat_map(|row| row.last()).copied().collect();
-        let x = self.embed_columns(&columns)?;
         let mut sequences = rows.iter_mut().map(|row| &mut row.sequence).collect::<Vec<_>>();
+        #[cfg(feature = "cuda")]
+        if let Some(logits) = self.repeat(&columns, &mut sequences)? {
+            return self.by_book(&logits);
+        }
+        let x = self.embed_columns(&columns)?;
         self.logits(&self.forward_watched(&x, &Rows::Audio, &mut sequences, |_| {})?)
     }
 
     /// `[columns, books]` → `[columns, width]`
     fn embed_columns(&self, columns: &[u32]) -> Result<Tensor> {
-        let of_book = |book: usize| {
-            let offset = (book * self.ids.of_book()) as u32;
-            columns.iter().skip(book).step_by(self.ids.books).map(|code| code + offset).collect::<Vec<_>>()
-        };
+        let columns = self.in_table(columns);
+        let of_book = |book: usize| columns.iter().skip(book).step_by(self.ids.books).copied().collect::<Vec<_>>();
         let first = self.codes.forward(&of_book(0))?;
         (1..self.ids.books).try_fold(first, |sum, book| sum + self.codes.forward(&of_book(book))?)
     }
 
+    /// Codes of columns, `[columns, books]`, as rows of the table of all books.
+    pub(super) fn in_table(&self, columns: &[u32]) -> Vec<u32> {
+        let firsts = (0..self.ids.books).map(|book| (book * self.ids.of_book()) as u32).cycle();
+        columns.iter().zip(firsts).map(|(code, first)| code + first).collect()
+    }
+
     /// `[rows, width]` → `[rows * books, codes]`, in the type in which they are computed.
     pub(super) fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        self.head.forward(hidden, Epilogue::None)?.reshape((hidden.dim(0)? * self.ids.books, self.ids.of_book()))
+        self.by_book(&self.head.forward(hidden, Epilogue::None)?)
+    }
+
+    /// `[rows, books * codes]` → `[rows * books, codes]`
+    pub(super) fn by_book(&self, logits: &Tensor) -> Result<Tensor> {
+        logits.reshape((logits.dim(0)? * self.ids.books, self.ids.of_book()))
     }
 
     /// Of all recordings in a row, as many columns as count for repetition at most.

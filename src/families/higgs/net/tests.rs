@@ -1,6 +1,8 @@
 //! Against `HiggsAudioV2ForConditionalGeneration` of transformers: `tests/fixtures/higgs/net/make.py`.
 
 mod faults;
+#[cfg(feature = "cuda")]
+mod gpu;
 
 use std::{collections::HashMap, fs, path::PathBuf};
 

@@ -112,7 +112,7 @@ impl Stage1 {
         let last = |row: &&mut Stage1Row| row.tokens.last().copied().into_iter().cycle().take(row.sequences.len());
         let tokens: Vec<u32> = rows.iter().flat_map(last).collect();
         let mut sequences = rows.iter_mut().flat_map(|row| row.sequences.iter_mut()).collect::<Vec<_>>();
-        self.llama.logits(&self.llama.forward(&tokens, &mut sequences)?)
+        self.llama.next(&tokens, &mut sequences)
     }
 }
 

@@ -60,7 +60,7 @@ impl Stage2 {
     fn feed(&self, rows: &mut [&mut Stage2Row]) -> Result<Tensor> {
         let tokens: Vec<u32> = rows.iter().filter_map(|row| row.tokens.last().copied()).collect();
         let mut sequences = rows.iter_mut().map(|row| &mut row.sequence).collect::<Vec<_>>();
-        self.llama.logits(&self.llama.forward(&tokens, &mut sequences)?)
+        self.llama.next(&tokens, &mut sequences)
     }
 }
 

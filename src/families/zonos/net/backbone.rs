@@ -2,14 +2,13 @@
 
 use candle_core::{Result, Tensor};
 
-use super::{
-    super::config::BackboneConfig,
-    attention::{Attention, HeadShape, Mlp},
-    sequence::{LayerState, Sequence},
-};
+use super::{super::config::BackboneConfig, sequence::Sequence};
+#[cfg(feature = "cuda")]
+use crate::nn::llama::Repeating;
 use crate::nn::{
-    ComputeContext, LayerNorm, Mamba2, Pairing, Rope,
-    weights::{Loaded, Loader, WeightError},
+    ComputeContext, LayerNorm, Linear, Mamba2, Norm, Pairing, Rope, Rotation,
+    llama::{self, GatedMlp, GroupedAttention, HeadShape, positions},
+    weights::{Bias, Loaded, Loader, WeightError},
 };
 
 /// The base of the wavelengths.
@@ -17,25 +16,29 @@ const THETA: f32 = 1e4;
 
 #[derive(Debug)]
 pub struct Backbone {
-    layers: Vec<Layer>,
+    pub(super) layers: Vec<Layer>,
     pub norm: LayerNorm,
     rope: Rope,
     shape: HeadShape,
     context: ComputeContext,
+    /// Of a transformer.
+    #[cfg(feature = "cuda")]
+    pub(super) repeating: Option<Repeating>,
 }
 
 #[derive(Debug)]
-struct Layer {
-    norm: LayerNorm,
-    mixer: Mixer,
+pub(super) struct Layer {
+    pub norm: LayerNorm,
+    pub mixer: Mixer,
     /// State-space layers have none.
-    mlp: Option<Mlp>,
+    pub mlp: Option<GatedMlp>,
 }
 
+/// With its number among those of its kind.
 #[derive(Debug)]
-enum Mixer {
-    Attention(Box<Attention>),
-    StateSpace(Box<Mamba2>),
+pub(super) enum Mixer {
+    Attention(usize, Box<GroupedAttention>),
+    StateSpace(usize, Box<Mamba2>),
 }
 
 // === impl Backbone ===
@@ -51,14 +54,20 @@ impl Backbone {
                 format!("does not match config.json: there are {count} layers, and n_layer is {}", config.n_layer);
             return Err(WeightError::tensor(name, reason).into());
         }
-        let shape = HeadShape::of(config);
+        let shape = config.shape();
         let pairing = if config.is_interleaved() { Pairing::Neighbours } else { Pairing::Halves };
+        let rope = Rope::new(shape.head_dim, THETA, None, loader.context).paired(pairing);
         Ok(Self {
             layers: (0..count)
                 .map(|at| Layer::load(loader, &format!("{layers}{at}"), at, config))
                 .collect::<Loaded<_>>()?,
             norm: loader.layer_norm(&format!("{prefix}norm_f"), config.d_model, config.norm_epsilon)?,
-            rope: Rope::new(shape.head_dim, THETA, None, loader.context).paired(pairing),
+            #[cfg(feature = "cuda")]
+            repeating: match config.is_hybrid() {
+                true => None,
+                false => Repeating::new(Some(&rope), shape, loader.context)?,
+            },
+            rope,
             shape,
             context: loader.context.clone(),
         })
@@ -66,8 +75,13 @@ impl Backbone {
 
     /// Of a sequence that has not begun, with room for so many positions.
     pub fn sequence(&self, capacity: usize) -> Result<Sequence> {
-        let layers = self.layers.iter().map(|layer| layer.memory(self.shape, capacity, &self.context));
-        Ok(Sequence { layers: layers.collect::<Result<_>>()?, len: 0 })
+        let states = self.layers.iter().filter_map(|layer| match &layer.mixer {
+            Mixer::Attention(..) => None,
+            Mixer::StateSpace(_, mixer) => Some(mixer.state()),
+        });
+        let states = states.collect::<Result<Vec<_>>>()?;
+        let (attending, cache) = (self.layers.len() - states.len(), self.shape.cache(capacity, &self.context));
+        Ok(Sequence { attention: llama::Sequence::new(attending, &cache, &self.context)?, states })
     }
 
     /// Feeds as many rows to each of some sequences, `[rows, width]`, sequence after sequence. The state after each row,
@@ -84,24 +98,13 @@ impl Backbone {
         mut watch: impl FnMut(&Tensor),
     ) -> Result<Tensor> {
         let count = x.dim(0)? / sequences.len().max(1);
-        let next = |sequence: &&mut Sequence| (sequence.len..sequence.len + count).map(|at| at as u32);
-        let rotation = self.rope.at(&sequences.iter().flat_map(next).collect::<Vec<_>>())?;
+        let attending: Vec<_> = sequences.iter_mut().map(|sequence| &mut sequence.attention).collect();
+        let rotation = self.rope.at(&positions(&attending, count))?;
         let mut x = x.clone();
-        for (at, layer) in self.layers.iter().enumerate() {
-            let normed = layer.norm.forward(&x)?;
-            x = match &layer.mixer {
-                Mixer::Attention(attention) => attention.forward(at, &normed, &x, &rotation, sequences)?,
-                Mixer::StateSpace(mixer) => {
-                    let states = sequences.iter_mut().map(|sequence| sequence.state_mut(at));
-                    mixer.forward(&normed, &x, &mut states.collect::<Result<Vec<_>>>()?)?
-                }
-            };
-            if let Some(mlp) = &layer.mlp {
-                x = mlp.forward(&x)?;
-            }
+        for layer in &self.layers {
+            x = layer.forward(&x, &rotation, sequences)?;
             watch(&x);
         }
-        sequences.iter_mut().for_each(|sequence| sequence.len += count);
         Ok(x)
     }
 }
@@ -113,7 +116,7 @@ impl Layer {
         let (width, epsilon) = (config.d_model, config.norm_epsilon);
         let mixer = format!("{layer}.mixer");
         let (a_log, fc1) = (format!("{mixer}.A_log"), format!("{layer}.mlp.fc1.weight"));
-        let attends = !config.is_hybrid() || config.attn_layer_idx.contains(&at);
+        let attends = config.attends(at);
         if attends == loader.weights.has(&a_log) {
             let reason = match (config.is_hybrid(), attends) {
                 (false, _) => "is of a hybrid, and config.json describes a transformer; ssm_cfg would say so",
@@ -126,25 +129,62 @@ impl Layer {
             };
             return Err(WeightError::tensor(a_log, reason.to_owned()).into());
         }
+        let before = (0..at).filter(|at| config.attends(*at) == attends).count();
         Ok(Self {
             norm: loader.layer_norm(&format!("{layer}.norm"), width, epsilon)?,
             mixer: match attends {
-                true => Mixer::Attention(Box::new(Attention::load(loader, &mixer, width, HeadShape::of(config))?)),
-                false => Mixer::StateSpace(Box::new(loader.mamba2(&mixer, width)?)),
+                true => Mixer::Attention(before, Box::new(attention(loader, &mixer, width, config.shape())?)),
+                false => Mixer::StateSpace(before, Box::new(loader.mamba2(&mixer, width)?)),
             },
             mlp: match attends || loader.weights.has(&fc1) {
-                true => Some(Mlp::load(loader, &format!("{layer}.mlp"), &format!("{layer}.norm2"), width, epsilon)?),
+                true => Some(mlp(loader, layer, width, epsilon)?),
                 false => None,
             },
         })
     }
 
-    fn memory(&self, shape: HeadShape, capacity: usize, context: &ComputeContext) -> Result<LayerState> {
-        match &self.mixer {
-            Mixer::Attention(_) => {
-                crate::nn::attention::KvCache::new(&shape.cache(capacity, context), context).map(LayerState::Attention)
+    fn forward(&self, x: &Tensor, rotation: &Rotation, sequences: &mut [&mut Sequence]) -> Result<Tensor> {
+        let normed = self.norm.forward(x)?;
+        let x = match &self.mixer {
+            Mixer::Attention(at, attention) => {
+                let mut sequences: Vec<_> = sequences.iter_mut().map(|sequence| &mut sequence.attention).collect();
+                attention.forward(*at, &normed, x, rotation, &mut sequences)?
             }
-            Mixer::StateSpace(mixer) => mixer.state().map(LayerState::StateSpace),
+            Mixer::StateSpace(at, mixer) => {
+                let states = sequences.iter_mut().map(|sequence| &mut sequence.states[*at]);
+                mixer.forward(&normed, x, &mut states.collect::<Vec<_>>())?
+            }
+        };
+        match &self.mlp {
+            Some(mlp) => mlp.forward(&x),
+            None => Ok(x),
         }
     }
+}
+
+/// `name`: that of the module.
+fn attention(loader: &mut Loader<'_>, name: &str, width: usize, shape: HeadShape) -> Loaded<GroupedAttention> {
+    let HeadShape { heads, shared, head_dim } = shape;
+    let (inner, all) = (heads * head_dim, (heads + 2 * shared) * head_dim);
+    let project_in = loader.linear_with(&format!("{name}.in_proj"), width, all, Bias::Absent)?;
+    let project_out = loader.linear_with(&format!("{name}.out_proj"), inner, width, Bias::Absent)?;
+    Ok(GroupedAttention::new(project_in, project_out, shape))
+}
+
+/// Of a layer, with the norm before it.
+fn mlp(loader: &mut Loader<'_>, layer: &str, width: usize, epsilon: f32) -> Loaded<GatedMlp> {
+    let up = format!("{layer}.mlp.fc1.weight");
+    let [both, _] = loader.weights.sizes(&up)?;
+    if !both.is_multiple_of(2) {
+        let reason = format!("has {both} rows, where two halves are expected");
+        return Err(WeightError::tensor(up, reason).into());
+    }
+    let inner = both / 2;
+    let weight = loader.weights.view(&up, &[both, width])?;
+    // The file has the gate last.
+    let halves = [weight.part(inner * width..both * width), weight.part(0..inner * width)];
+    let norm = Norm::Layer(loader.layer_norm(&format!("{layer}.norm2"), width, epsilon)?);
+    let gate_up = Linear::quantizable(&halves, None, width, loader.context)?;
+    let down = loader.linear_with(&format!("{layer}.mlp.fc2"), inner, width, Bias::Absent)?;
+    Ok(GatedMlp::new(norm, gate_up, down, loader.context))
 }

@@ -1,6 +1,6 @@
 //! The network as a whole.
 
-use candle_core::{DType, Result, Tensor};
+use candle_core::{Result, Tensor};
 use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
@@ -12,9 +12,10 @@ use super::{
     sampling::SamplingOptions,
 };
 use crate::{
-    families::step::{Row, step},
+    families::step::{choose, step},
     nn::{
         ComputeContext, Embedding, Epilogue, Linear,
+        sampler::Chooser,
         weights::{Loaded, Loader, WeightError},
     },
 };
@@ -23,12 +24,13 @@ use crate::{
 #[derive(Debug)]
 pub struct CodeModel {
     conditioner: PrefixConditioner,
-    /// One a book.
-    embeddings: Vec<Embedding>,
+    /// Of all books, one after another.
+    pub(super) codes: Embedding,
     pub(super) backbone: Backbone,
     /// `[width]` → the logits of every book, one after another.
-    heads: Linear,
-    ids: CodeIds,
+    pub(super) heads: Linear,
+    pub(super) ids: CodeIds,
+    pub(super) chooser: Chooser,
     context: ComputeContext,
 }
 
@@ -72,24 +74,13 @@ impl CodeModel {
         let width = config.backbone.d_model;
         let books = loader.weights.count(|at| format!("embeddings.{at}.weight"));
         let ids = CodeIds { books, end: config.eos_token_id, mask: config.masked_token_id };
-        // At least one, which is then found missing.
-        let table = |at: usize| (format!("embeddings.{at}"), loader.weights.sizes(&format!("embeddings.{at}.weight")));
-        let tables: Vec<_> = (0..books.max(1)).map(table).collect();
-        let mut embeddings = Vec::new();
-        for (name, sizes) in tables {
-            let [rows, _]: [usize; 2] = sizes?;
-            if rows <= ids.mask as usize {
-                let reason = format!("has {rows} rows, where one for the code {} is expected", ids.mask);
-                return Err(WeightError::tensor(format!("{name}.weight"), reason).into());
-            }
-            embeddings.push(loader.embedding(&name, rows, width)?);
-        }
         Ok(Self {
+            codes: codes(loader, ids, width)?,
             conditioner: PrefixConditioner::load(loader, "prefix_conditioner.", &config.prefix_conditioner, width)?,
-            embeddings,
             backbone: Backbone::load(loader, "backbone.", &config.backbone)?,
             heads: heads(loader, ids, width)?,
             ids,
+            chooser: Chooser::default(),
             context: loader.context.clone(),
         })
     }
@@ -114,23 +105,13 @@ impl CodeModel {
         let prompt = self.prompt(conditions, request)?;
         let mut row = self.row(&prompt, request)?;
         let logits = self.read(&mut row, &prompt)?;
-        row.take(&logits);
+        choose(&self.chooser, &logits, &mut [&mut row])?;
         Ok(row)
     }
 
     /// The next column of every row that is not finished. After an error the rows are of no use.
     pub fn step(&self, rows: &mut [&mut CodeRow]) -> Result<()> {
-        step(rows, self.context.kernels.is_some(), |rows| {
-            // Its rules of sampling are its own: it has all logits come to the host.
-            let logits = self.feed(rows)?;
-            let mut logits = logits.as_slice();
-            for row in rows {
-                let (own, others) = logits.split_at(row.sequences());
-                row.take(own);
-                logits = others;
-            }
-            Ok(())
-        })
+        step(rows, self.context.kernels.is_some(), |rows| choose(&self.chooser, &self.feed(rows)?, rows))
     }
 
     fn check(&self, conditions: &Conditions, request: &CodeRequest) -> std::result::Result<(), CodeError> {
@@ -179,7 +160,7 @@ impl CodeModel {
     }
 
     /// Feeds a row its prompt. For each of its sequences: the logits of the first column.
-    pub(super) fn read(&self, row: &mut CodeRow, prompt: &Prompt) -> Result<Vec<Vec<f32>>> {
+    pub(super) fn read(&self, row: &mut CodeRow, prompt: &Prompt) -> Result<Tensor> {
         let hidden = self.backbone.forward(&prompt.embeds, &mut row.sequences.iter_mut().collect::<Vec<_>>())?;
         let last = (1..=prompt.sequences).map(|sequence| (sequence * prompt.length - 1) as u32);
         let last = Tensor::from_iter(last, hidden.device())?;
@@ -187,11 +168,15 @@ impl CodeModel {
     }
 
     /// Feeds each row its last column. For each of their sequences: the logits of the next.
-    pub(super) fn feed(&self, rows: &mut [&mut CodeRow]) -> Result<Vec<Vec<f32>>> {
+    pub(super) fn feed(&self, rows: &mut [&mut CodeRow]) -> Result<Tensor> {
         let each = |row: &&mut CodeRow| row.last().repeat(row.sequences.len());
-        let x = self.embed(&rows.iter().flat_map(each).collect::<Vec<_>>())?;
+        let columns = rows.iter().flat_map(each).collect::<Vec<_>>();
         let mut sequences = rows.iter_mut().flat_map(|row| row.sequences.iter_mut()).collect::<Vec<_>>();
-        self.logits(&self.backbone.forward(&x, &mut sequences)?)
+        #[cfg(feature = "cuda")]
+        if let Some(logits) = self.step_on_device(&self.ids.places(&columns), &mut sequences)? {
+            return self.by_book(&logits);
+        }
+        self.logits(&self.backbone.forward(&self.embed(&columns)?, &mut sequences)?)
     }
 
     fn delayed(&self, request: &CodeRequest) -> DelayedCodes {
@@ -200,23 +185,41 @@ impl CodeModel {
 
     /// `[columns, books]` → `[columns, width]`
     fn embed(&self, columns: &[u32]) -> Result<Tensor> {
-        let of_book = |book: usize| columns.iter().skip(book).step_by(self.ids.books).copied().collect::<Vec<_>>();
-        let mut embedded = self.embeddings.iter().enumerate().map(|(book, table)| table.forward(&of_book(book)));
-        let first = embedded.next().unwrap_or_else(|| candle_core::bail!("there are no books"))?;
-        embedded.try_fold(first, |sum, of_book| sum + of_book?)
+        let (places, books) = (self.ids.places(columns), self.ids.books);
+        let of_book = |book: usize| places.iter().skip(book).step_by(books).copied().collect::<Vec<_>>();
+        let first = self.codes.forward(&of_book(0))?;
+        (1..books).try_fold(first, |sum, book| sum + self.codes.forward(&of_book(book))?)
     }
 
-    /// `[rows, width]` → of each row the logits of all books.
-    fn logits(&self, hidden: &Tensor) -> Result<Vec<Vec<f32>>> {
-        let normed = self.backbone.norm.forward(hidden)?;
-        self.heads.forward(&normed, Epilogue::None)?.to_dtype(DType::F32)?.to_vec2()
+    /// `[rows, width]` → of each row the logits of all books, `[rows * books, codes]`, in the type in which they are computed.
+    fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        self.by_book(&self.heads.forward(&self.backbone.norm.forward(hidden)?, Epilogue::None)?)
     }
+
+    /// `[rows, books * codes]` → `[rows * books, codes]`
+    fn by_book(&self, logits: &Tensor) -> Result<Tensor> {
+        logits.reshape(((), self.ids.logits()))
+    }
+}
+
+/// One table of all books, of which there is at least one, that is then found missing. Each has a row for every code, for the end
+/// and for nothing; what more a file has is never looked up.
+fn codes(loader: &mut Loader<'_>, ids: CodeIds, width: usize) -> Loaded<Embedding> {
+    let mut tables = Vec::with_capacity(ids.books);
+    for name in (0..ids.books.max(1)).map(|book| format!("embeddings.{book}.weight")) {
+        let [rows, _] = loader.weights.sizes(&name)?;
+        if rows < ids.rows() {
+            let reason = format!("has {rows} rows, where one for the code {} is expected", ids.mask);
+            return Err(WeightError::tensor(name, reason).into());
+        }
+        tables.push(loader.weights.view(&name, &[rows, width])?.part(0..ids.rows() * width));
+    }
+    Ok(Embedding::joined(&tables, width, loader.context)?)
 }
 
 /// One layer of all heads, each of which has a row for every code and for the end.
 fn heads(loader: &mut Loader<'_>, ids: CodeIds, width: usize) -> Loaded<Linear> {
-    let rows = ids.end as usize + 1;
-    let view = |book: usize| loader.weights.view(&format!("heads.{book}.weight"), &[rows, width]);
+    let view = |book: usize| loader.weights.view(&format!("heads.{book}.weight"), &[ids.logits(), width]);
     let views = (0..ids.books).map(view).collect::<std::result::Result<Vec<_>, _>>()?;
     Ok(Linear::quantizable(&views, None, width, loader.context)?)
 }

@@ -6,7 +6,6 @@
 //! [`CodeModel`] is weights only. What belongs to a request is a [`CodeRow`]: it comes from [`CodeModel::admit`], any number of
 //! rows take a [`CodeModel::step`] together, and a row leaves when it is dropped.
 
-mod attention;
 mod backbone;
 mod code_model;
 mod conditioning;
@@ -14,6 +13,8 @@ mod delay;
 mod row;
 mod sampling;
 mod sequence;
+#[cfg(feature = "cuda")]
+mod step;
 #[cfg(test)]
 mod tests;
 

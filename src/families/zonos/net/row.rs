@@ -2,12 +2,14 @@
 
 use rand::rngs::StdRng;
 
-use super::{
-    delay::DelayedCodes,
-    sampling::{SamplingOptions, guide},
-    sequence::Sequence,
+use super::{delay::DelayedCodes, sampling::SamplingOptions, sequence::Sequence};
+use crate::{
+    families::{
+        code_speech::FinishReason,
+        step::{Chooses, Row},
+    },
+    nn::sampler::{Choice, Chosen, LogitEdits, Pick},
 };
-use crate::families::{code_speech::FinishReason, step::Row};
 
 /// A request on its way through the network. Its memory goes with it.
 #[derive(Debug)]
@@ -34,6 +36,26 @@ pub struct CodeIds {
     pub end: u32,
     /// Nothing.
     pub mask: u32,
+}
+
+// === impl CodeIds ===
+
+impl CodeIds {
+    /// Logits of a book: one for every code and one for the end.
+    pub fn logits(&self) -> usize {
+        self.end as usize + 1
+    }
+
+    /// Rows of a book's table: one more for nothing.
+    pub fn rows(&self) -> usize {
+        self.mask as usize + 1
+    }
+
+    /// Where the table of all books has the codes of some columns, `[columns, books]`.
+    pub fn places(&self, columns: &[u32]) -> Vec<u32> {
+        let offset = |at: usize| (at % self.books * self.rows()) as u32;
+        columns.iter().enumerate().map(|(at, code)| offset(at) + code).collect()
+    }
 }
 
 // === impl CodeRow ===
@@ -80,32 +102,14 @@ impl CodeRow {
         self.codes.column(self.codes.len() - 1)
     }
 
-    /// Takes the logits `[books * logits]` after each of its sequences.
-    pub(super) fn take(&mut self, logits: &[Vec<f32>]) {
-        let logits = match logits {
-            [told, untold] => guide(told, untold, self.options.cfg_scale),
-            _ => logits.concat(),
-        };
-        match self.choose(&logits) {
-            None => self.finish = Some(FinishReason::Lost),
-            Some(column) => self.push(&column),
+    /// Of the first column nothing is penalised, and any book may draw what ends only the first one.
+    fn edits(&self, book: usize) -> LogitEdits<'static> {
+        if !self.begun {
+            return LogitEdits::default();
         }
-    }
-
-    /// The next column.
-    fn choose(&mut self, logits: &[f32]) -> Option<Vec<u32>> {
-        let each = logits.len() / self.ids.books;
-        let mut column = Vec::with_capacity(self.ids.books);
-        for (book, logits) in logits.chunks_exact(each).enumerate() {
-            let mut logits = logits.to_vec();
-            // Of the first column nothing is penalised, and any book may draw what ends only the first one.
-            if self.begun && book > 0 {
-                logits.iter_mut().skip(self.ids.end as usize).for_each(|logit| *logit = f32::NEG_INFINITY);
-            }
-            let window = if self.begun { self.options.repetition_window } else { 0 };
-            column.push(self.options.choose(logits, self.codes.last(book, window), &mut self.rng)?);
-        }
-        Some(column)
+        let history = self.codes.last(book, self.options.repetition_window).collect();
+        let masked_ranges = if book > 0 { vec![self.ids.end..u32::MAX] } else { Vec::new() };
+        LogitEdits { repetition: self.options.repetition(history), masked_ranges, ..LogitEdits::default() }
     }
 
     fn push(&mut self, column: &[u32]) {
@@ -143,5 +147,27 @@ impl Row for CodeRow {
 
     fn is_over(&self) -> bool {
         self.finished()
+    }
+}
+
+impl Chooses for CodeRow {
+    /// A code of each book. The rows of the second sequence come after those of the first.
+    fn choices(&mut self, first: usize) -> Vec<Choice<'_>> {
+        let (books, guided) = (self.ids.books, self.sequences.len() > 1);
+        let picks: Vec<_> = (0..books).map(|_| self.options.pick(&mut self.rng)).collect();
+        let choice = |(book, pick): (usize, Pick)| {
+            let guidance = guided.then(|| self.options.guidance(first + books + book));
+            Choice::new(first + book, pick).with_guidance(guidance).with_edits(self.edits(book))
+        };
+        picks.into_iter().enumerate().map(choice).collect()
+    }
+
+    fn take(&mut self, chosen: Vec<Chosen>) -> bool {
+        let code = |chosen: Chosen| chosen?.first().map(|sampled| sampled.token);
+        match chosen.into_iter().map(code).collect::<Option<Vec<u32>>>() {
+            None => self.finish = Some(FinishReason::Lost),
+            Some(column) => self.push(&column),
+        }
+        false
     }
 }

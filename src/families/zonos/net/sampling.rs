@@ -1,11 +1,8 @@
-//! How a code is chosen from the logits, stage by stage as in the reference.
+//! How a code is chosen from the logits, in the order of the reference: guidance, penalty, and the shape of the probabilities.
 
 use rand::{Rng, rngs::StdRng};
 
-use crate::nn::sampler::argmax;
-
-/// Probabilities are not counted below this, where their logarithm is taken.
-const LEAST: f32 = 1e-20;
+use crate::nn::sampler::{Guidance, GuidanceRule, Pick, Repetition, Shape, Unified};
 
 /// How codes are chosen.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -73,171 +70,33 @@ impl SamplingOptions {
         wrong.or_else(|| long.then(|| ("repetition_window", self.repetition_window.to_string(), "0 to 100")))
     }
 
-    /// The next code, if the logits are a distribution. `history`: codes whose repetition is penalised, each as often as it
-    /// was there.
-    pub fn choose(
-        &self,
-        mut logits: Vec<f32>,
-        history: impl IntoIterator<Item = u32>,
-        rng: &mut StdRng,
-    ) -> Option<u32> {
-        self.penalise(&mut logits, history);
-        if self.temperature > 0.0 {
-            draw(&self.probabilities(&logits)?, rng)
-        } else {
-            let best = argmax(&logits);
-            logits.get(best).is_some_and(|logit| logit.is_finite()).then_some(best as u32)
+    /// Of codes that were there, each as often as it was.
+    pub(super) fn repetition<'a>(&self, history: Vec<u32>) -> Option<Repetition<'a>> {
+        Repetition::new(history, self.repetition_penalty).map(Repetition::each_time)
+    }
+
+    pub(super) fn guidance(&self, untold: usize) -> Guidance {
+        Guidance { untold, scale: self.cfg_scale, rule: GuidanceRule::FromUntold }
+    }
+
+    /// The likeliest, or one that is drawn.
+    pub(super) fn pick(&self, rng: &mut StdRng) -> Pick {
+        match self.temperature > 0.0 {
+            true => Pick::Shaped { shape: self.shape(), at: rng.random() },
+            false => Pick::Likeliest(1),
         }
     }
 
-    /// From logits without repetition to what is drawn from; `None`: they are no distribution.
-    pub(super) fn probabilities(&self, logits: &[f32]) -> Option<Vec<f32>> {
-        let mut probabilities: Vec<f32> = logits.iter().map(|logit| logit / self.temperature).collect();
-        softmax(&mut probabilities)?;
-        if self.linear > 0.0 {
-            self.unify(&mut probabilities)?;
-        }
-        if self.top_p > 0.0 {
-            keep_top_p(&mut probabilities, self.top_p);
-        }
-        if self.top_k > 0 {
-            keep_top_k(&mut probabilities, self.top_k);
-        }
-        if self.min_p > 0.0 {
-            let least = self.min_p * probabilities.iter().copied().fold(0.0, f32::max);
-            keep(&mut probabilities, |probability| probability >= least);
-        }
-        Some(probabilities)
+    pub(super) fn shape(&self) -> Shape {
+        let Self { temperature, linear, confidence, quadratic, top_p, top_k, min_p, .. } = *self;
+        let unified = (linear > 0.0).then_some(Unified { linear, confidence, quadratic });
+        Shape { temperature, unified, top_p, top_k, min_p }
     }
-
-    /// Once for each time that a code was there.
-    pub(super) fn penalise(&self, logits: &mut [f32], history: impl IntoIterator<Item = u32>) {
-        if self.repetition_penalty == 1.0 {
-            return;
-        }
-        for code in history {
-            if let Some(logit) = logits.get_mut(code as usize) {
-                *logit =
-                    if *logit <= 0.0 { *logit * self.repetition_penalty } else { *logit / self.repetition_penalty };
-            }
-        }
-    }
-
-    /// `p ∝ exp(ln p · (linear + entropy · confidence) - ln² p · quadratic)`
-    fn unify(&self, probabilities: &mut [f32]) -> Option<()> {
-        let log = |probability: f32| probability.max(LEAST).ln();
-        let entropy = -probabilities.iter().map(|&probability| probability * log(probability)).sum::<f32>();
-        let linear = self.linear + entropy * self.confidence;
-        for probability in probabilities.iter_mut() {
-            let log = log(*probability);
-            *probability = log * linear - log * log * self.quadratic;
-        }
-        softmax(probabilities)
-    }
-}
-
-/// `None`: they are no logits.
-fn softmax(logits: &mut [f32]) -> Option<()> {
-    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    if !most.is_finite() || logits.iter().any(|logit| logit.is_nan()) {
-        return None;
-    }
-    logits.iter_mut().for_each(|logit| *logit = (*logit - most).exp());
-    normalise(logits);
-    Some(())
-}
-
-fn normalise(probabilities: &mut [f32]) {
-    let sum: f32 = probabilities.iter().sum();
-    probabilities.iter_mut().for_each(|probability| *probability /= sum);
-}
-
-fn keep(probabilities: &mut [f32], wanted: impl Fn(f32) -> bool) {
-    probabilities.iter_mut().filter(|probability| !wanted(**probability)).for_each(|probability| *probability = 0.0);
-    normalise(probabilities);
-}
-
-/// Keeps the likeliest as long as those before them have no more than this share.
-fn keep_top_p(probabilities: &mut [f32], share: f32) {
-    let mut order: Vec<usize> = (0..probabilities.len()).collect();
-    order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
-    let mut before = 0.0;
-    for at in order {
-        let probability = probabilities[at];
-        if before > share {
-            probabilities[at] = 0.0;
-        }
-        before += probability;
-    }
-    normalise(probabilities);
-}
-
-/// Keeps as many of the likeliest, and those that are as likely as the last of them.
-fn keep_top_k(probabilities: &mut [f32], count: usize) {
-    let mut sorted = probabilities.to_vec();
-    let (_, least, _) = sorted.select_nth_unstable_by(count.min(probabilities.len()) - 1, |a, b| b.total_cmp(a));
-    let least = *least;
-    keep(probabilities, |probability| probability >= least);
-}
-
-/// `None`: they are no distribution.
-fn draw(probabilities: &[f32], rng: &mut StdRng) -> Option<u32> {
-    let sum: f64 = probabilities.iter().map(|&probability| f64::from(probability)).sum();
-    if !(sum > 0.0 && sum.is_finite()) {
-        return None;
-    }
-    let mut left = rng.random::<f64>() * sum;
-    for (code, &probability) in probabilities.iter().enumerate() {
-        left -= f64::from(probability);
-        if left < 0.0 {
-            return Some(code as u32);
-        }
-    }
-    Some(argmax(probabilities) as u32)
-}
-
-/// `untold + scale * (told - untold)`: logits with all conditions, led away from those without.
-pub fn guide(told: &[f32], untold: &[f32], scale: f32) -> Vec<f32> {
-    told.iter().zip(untold).map(|(told, untold)| untold + scale * (told - untold)).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use rand::SeedableRng;
-
     use super::*;
-
-    #[test]
-    fn draws_follow_the_probabilities_and_the_seed() {
-        let logits = || vec![0.0, 1.0, f32::NEG_INFINITY];
-        let options = SamplingOptions { min_p: 0.0, ..SamplingOptions::default() };
-        let drawn = |seed| {
-            let mut rng = StdRng::seed_from_u64(seed);
-            (0..20_000).map(|_| options.choose(logits(), [], &mut rng).unwrap()).collect::<Vec<_>>()
-        };
-        let ones = drawn(7).iter().filter(|&&code| code == 1).count();
-        let expected = 1f64.exp() / (1.0 + 1f64.exp());
-        assert!((ones as f64 / 20_000.0 - expected).abs() < 0.01, "{ones}");
-        assert!(drawn(7) == drawn(7) && drawn(7) != drawn(8));
-    }
-
-    #[test]
-    fn a_code_is_penalised_as_often_as_it_was_there() {
-        let mut logits = [2.0, -2.0, 8.0];
-        SamplingOptions { repetition_penalty: 2.0, ..SamplingOptions::default() }.penalise(&mut logits, [0, 1, 1, 9]);
-        assert_eq!(logits, [1.0, -8.0, 8.0]);
-    }
-
-    #[test]
-    fn what_is_no_distribution_gives_no_code() {
-        let mut rng = StdRng::seed_from_u64(1);
-        for temperature in [0.0, 1.0] {
-            let options = SamplingOptions { temperature, ..SamplingOptions::default() };
-            for logits in [vec![f32::NAN, 0.0], vec![f32::NEG_INFINITY; 2], vec![f32::INFINITY, 0.0]] {
-                assert_eq!(options.choose(logits.clone(), [], &mut rng), None, "{logits:?} at {temperature}");
-            }
-        }
-    }
 
     #[test]
     fn what_is_out_of_range_is_named() {

@@ -5,14 +5,22 @@ use rand::{SeedableRng, rngs::StdRng};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{super::config::ZonosConfig, code_model::Prompt, delay::DelayedCodes, row::CodeIds, sampling::guide, *};
+use super::{super::config::ZonosConfig, code_model::Prompt, delay::DelayedCodes, row::CodeIds, *};
 use crate::{
-    families::{code_speech::FinishReason, fixtures::folder},
+    families::{
+        code_speech::FinishReason,
+        fixtures::folder,
+        step::{Chooses, choose},
+    },
     nn::{
         ComputeContext, SimdLevel,
+        sampler::{Choice, Chooser, LogitEdits, Pick, SampledToken},
         weights::{Loader, Weights},
     },
 };
+
+#[cfg(feature = "cuda")]
+mod gpu;
 
 const VARIANTS: [&str; 2] = ["transformer", "hybrid"];
 
@@ -126,10 +134,16 @@ fn assert_close(found: &Tensor, expected: &Tensor, tolerance: f32, what: &str) {
     assert!(difference <= tolerance * largest.max(1.0), "{what}: {difference} of {largest}");
 }
 
-/// The logits of all books after guidance, `[books, logits]`.
-fn guided(model: &CodeModel, logits: &[Vec<f32>], scale: f32) -> Result<Tensor> {
-    let [told, untold] = logits else { panic!("two sequences were expected") };
-    Tensor::new(guide(told, untold, scale), &Device::Cpu)?.reshape((model.books(), ()))
+/// The logits of all books of two sequences after guidance, `[books, logits]`.
+fn guided(model: &CodeModel, logits: &Tensor, scale: f32) -> Result<Tensor> {
+    let (rows, books) = (logits.to_dtype(DType::F32)?.to_vec2()?, model.books());
+    assert_eq!(rows.len(), 2 * books);
+    let options = SamplingOptions { cfg_scale: scale, ..SamplingOptions::default() };
+    let scores = |book: usize| {
+        let choice = Choice::new(book, Pick::Likeliest(1)).with_guidance(Some(options.guidance(books + book)));
+        choice.scores(&rows)
+    };
+    Tensor::new((0..books).map(scores).collect::<Vec<_>>(), &Device::Cpu)
 }
 
 // === against the reference ===
@@ -182,7 +196,7 @@ fn logits_after_guidance_and_the_likeliest_codes_are_those_of_the_reference() ->
                         let reference = expected.tensor("logits", at).get(step / 8)?;
                         assert_close(&guided(&model, &logits, case.cfg_scale)?, &reference, TOLERANCE, &what);
                     }
-                    row.take(&logits);
+                    choose(&Chooser::default(), &logits, &mut [&mut row])?;
                     step += 1;
                 }
                 let columns: Vec<&[u32]> = (0..row.codes.len()).map(|column| row.codes.column(column)).collect();
@@ -228,7 +242,8 @@ fn each_stage_of_the_sampler_is_that_of_the_reference() -> Result<()> {
     let usual = SamplingOptions { min_p: 0.0, ..SamplingOptions::default() };
     let mut penalised = rows.clone();
     for (book, logits) in penalised.iter_mut().enumerate() {
-        usual.penalise(logits, columns[columns.len() - 2..].iter().map(|column| column[book]));
+        let history = columns[columns.len() - 2..].iter().map(|column| column[book]).collect();
+        LogitEdits { repetition: usual.repetition(history), ..LogitEdits::default() }.apply(logits);
     }
     assert_close(&Tensor::new(penalised, &Device::Cpu)?, &expected["penalised"], 1e-6, "penalised");
     for (at, said) in options.iter().enumerate() {
@@ -243,7 +258,7 @@ fn each_stage_of_the_sampler_is_that_of_the_reference() -> Result<()> {
             quadratic: number("quad", 0.0),
             ..usual
         };
-        let found: Option<Vec<_>> = rows.iter().map(|logits| options.probabilities(logits)).collect();
+        let found: Option<Vec<_>> = rows.iter().map(|logits| options.shape().probabilities(logits)).collect();
         let found = Tensor::new(found.expect("a distribution"), &Device::Cpu)?;
         assert_close(&found, &expected[&format!("probabilities.{at}")], 1e-5, &format!("{said:?}"));
     }
@@ -269,14 +284,13 @@ fn what_follows_the_end_of_the_first_book_is_as_in_the_reference() {
     for (at, case) in cases.iter().enumerate() {
         let ids = CodeIds { books: case.drawn[0].len(), end, mask: end + 1 };
         let codes = DelayedCodes::new(ids.books, ids.mask, case.before.concat(), case.frames);
-        let sampling = SamplingOptions { temperature: 0.0, repetition_penalty: 1.0, ..SamplingOptions::default() };
-        let mut row = CodeRow::new(Vec::new(), sampling, StdRng::seed_from_u64(1), ids, codes, case.frames);
+        let (sampling, rng) = (SamplingOptions::default(), StdRng::seed_from_u64(1));
+        let mut row = CodeRow::new(Vec::new(), sampling, rng, ids, codes, case.frames);
         for drawn in &case.drawn {
             if row.finished() {
                 break;
             }
-            let one_hot = |&code: &u32| (0..=end).map(move |other| f32::from(u8::from(other == code)));
-            row.take(&[drawn.iter().flat_map(one_hot).collect()]);
+            row.take(drawn.iter().map(|&token| Some(vec![SampledToken { token, logprob: 0.0 }])).collect());
         }
         let columns: Vec<&[u32]> = (0..row.codes.len()).map(|column| row.codes.column(column)).collect();
         assert_eq!(columns, case.columns, "case {at}");

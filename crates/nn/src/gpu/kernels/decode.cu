@@ -11,7 +11,7 @@ constexpr unsigned ROWS = 64;
 // Threads of a block of those that sum over a row.
 constexpr unsigned THREADS = 256;
 
-// What a row is fed.
+// What a row is fed, or a part of it.
 struct Fed {
     unsigned token;
     unsigned position;
@@ -24,6 +24,13 @@ struct Cache {
     unsigned capacity;
     // Positions that are there.
     unsigned length;
+};
+
+// How fast each pair of numbers of a head turns from one position to the next. The two are neighbours, or one is of the first half of
+// the head and one of the second. Nothing turns if the numbers are null.
+struct Frequencies {
+    const float *numbers;
+    unsigned neighbours;
 };
 
 // A table as an argument.
@@ -77,18 +84,20 @@ template <bool LARGEST> __device__ float reduce(float mine, float *memory)
 // As much as a launch asks for.
 SHARED_FLOATS;
 
-// The number `at` of a head of `size`, with its bias unless that is null, and turned with its pair, one of the first half of the
-// head and one of the second, by the angle of its position unless there are no frequencies, of which each pair has one.
+// The number `at` of a head of `size`, with its bias unless that is null, and turned with the other of its pair by the angle of its
+// position.
 template <typename T>
-__device__ float turned(const T *head, const T *bias, unsigned at, unsigned size, const float *frequencies, unsigned position)
+__device__ float turned(const T *head, const T *bias, unsigned at, unsigned size, Frequencies frequencies, unsigned position)
 {
     float x = to_float(head[at]);
     if (bias) x += to_float(bias[at]);
-    if (!frequencies) return x;
-    unsigned pairs = size / 2, other = at < pairs ? at + pairs : at - pairs;
-    float angle = position * frequencies[at % pairs], y = to_float(head[other]);
+    if (!frequencies.numbers) return x;
+    unsigned apart = frequencies.neighbours ? 1 : size / 2, pair = frequencies.neighbours ? at / 2 : at % apart;
+    bool first = at / apart % 2 == 0;
+    unsigned other = first ? at + apart : at - apart;
+    float angle = position * frequencies.numbers[pair], y = to_float(head[other]);
     if (bias) y += to_float(bias[other]);
-    return x * cosf(angle) + (at < pairs ? -y : y) * sinf(angle);
+    return x * cosf(angle) + (first ? -y : y) * sinf(angle);
 }
 
 #include "attend.cuh"
@@ -96,7 +105,7 @@ __device__ float turned(const T *head, const T *bias, unsigned at, unsigned size
 // A block for each position (x) of each row (y): as many more positions of its cache. `keys` and `values`: rows of `width`
 // numbers, each so far apart, row after row; `bias` of both, unless it is null. Keys are turned (`turned`) and scaled.
 template <typename T>
-__device__ void extend(const T *keys, const T *values, const T *key_bias, const T *value_bias, const float *frequencies,
+__device__ void extend(const T *keys, const T *values, const T *key_bias, const T *value_bias, Frequencies frequencies,
                        const Cache &cache, unsigned width, unsigned size, unsigned key_stride, unsigned value_stride,
                        float scale)
 {
@@ -114,8 +123,8 @@ __device__ void extend(const T *keys, const T *values, const T *key_bias, const 
     }
 }
 
-// What a linear layer does to its sums `[count / columns, columns]`, in place: a bias is added, and then the exact GELU taken or
-// something added. `bias` and `add` may be null.
+// What a linear layer does to its sums `[count / columns, columns]`, in place: a bias is added, and then a GELU taken, the exact
+// one (1) or that with a hyperbolic tangent (2), or something added. `bias` and `add` may be null.
 template <typename T>
 __device__ void finish(T *sums, const T *bias, const T *add, unsigned columns, size_t count, unsigned gelu)
 {
@@ -123,7 +132,8 @@ __device__ void finish(T *sums, const T *bias, const T *add, unsigned columns, s
     if (at >= count) return;
     float x = to_float(sums[at]);
     if (bias) x += to_float(bias[at % columns]);
-    if (gelu) x = 0.5f * x * (1.0f + erff(x * 0.70710678f));
+    if (gelu == 1) x = 0.5f * x * (1.0f + erff(x * 0.70710678f));
+    if (gelu == 2) x = 0.5f * x * (1.0f + tanhf(0.79788456f * (x + 0.044715f * x * x * x)));
     if (add) x += to_float(add[at]);
     from_float(x, &sums[at]);
 }
@@ -175,16 +185,19 @@ __device__ void add_norm(const T *sums, const T *bias, T *past, T *normed, const
     norm(past + first, normed + first, weight, shift, width, epsilon);
 }
 
-// A block for each row: its token and its position, unless positions are null, and both normed.
+// A block for each row: the sum of its tokens, of which each row has as many, and its position, unless positions are null; then
+// the norm.
 template <typename T>
-__device__ void embed(const Fed *fed, const T *tokens, const T *positions, T *past, T *normed, const T *weight, const T *shift,
-                      unsigned width, float scale, float epsilon)
+__device__ void embed(const Fed *fed, unsigned each, const T *tokens, const T *positions, T *past, T *normed, const T *weight,
+                      const T *shift, unsigned width, float scale, float epsilon)
 {
-    const T *token = tokens + (size_t)fed[blockIdx.x].token * width;
-    const T *position = positions ? positions + (size_t)fed[blockIdx.x].position * width : nullptr;
+    const Fed *own = fed + (size_t)blockIdx.x * each;
+    const T *position = positions ? positions + (size_t)own->position * width : nullptr;
     size_t first = (size_t)blockIdx.x * width;
     for (unsigned at = threadIdx.x; at < width; at += THREADS) {
-        float x = to_float(token[at]) * scale;
+        float x = 0;
+        for (unsigned part = 0; part < each; part++) x += to_float(tokens[(size_t)own[part].token * width + at]);
+        x *= scale;
         from_float(position ? x + to_float(position[at]) : x, &past[first + at]);
     }
     norm(past + first, normed + first, weight, shift, width, epsilon);
@@ -195,10 +208,10 @@ __device__ void embed(const Fed *fed, const T *tokens, const T *positions, T *pa
     extern "C" __global__ __launch_bounds__(WARP * WARPS, FIT) void attend_##NAME(                                          \
         const T *queries, T *out, Caches caches, unsigned group, unsigned size, unsigned stride)                            \
     {                                                                                                                       \
-        attend<T, QUERIES>(queries, nullptr, nullptr, out, caches.rows[blockIdx.z], group, size, stride, 0);                  \
+        attend<T, QUERIES>(queries, nullptr, {}, out, caches.rows[blockIdx.z], group, size, stride, 0);                  \
     }                                                                                                                       \
     extern "C" __global__ __launch_bounds__(WARP * WARPS, FIT) void attend_step_##NAME(                                     \
-        const T *queries, const T *bias, const float *frequencies, T *out, const Cache *caches, unsigned group,             \
+        const T *queries, const T *bias, Frequencies frequencies, T *out, const Cache *caches, unsigned group,                \
         unsigned size, unsigned stride, unsigned fresh)                                                                     \
     {                                                                                                                       \
         attend<T, QUERIES>(queries, bias, frequencies, out, caches[blockIdx.z], group, size, stride, fresh);                  \
@@ -210,10 +223,10 @@ __device__ void embed(const Fed *fed, const T *tokens, const T *positions, T *pa
     extern "C" __global__ void extend_##NAME(const T *keys, const T *values, Caches caches, unsigned width, unsigned size,  \
                                              unsigned key_stride, unsigned value_stride, float scale)                       \
     {                                                                                                                       \
-        extend<T>(keys, values, nullptr, nullptr, nullptr, caches.rows[blockIdx.y], width, size, key_stride, value_stride, scale);   \
+        extend<T>(keys, values, nullptr, nullptr, {}, caches.rows[blockIdx.y], width, size, key_stride, value_stride, scale);        \
     }                                                                                                                       \
     extern "C" __global__ void extend_step_##NAME(const T *keys, const T *values, const T *key_bias, const T *value_bias,  \
-                                                  const float *frequencies, const Cache *caches, unsigned width,            \
+                                                  Frequencies frequencies, const Cache *caches, unsigned width,             \
                                                   unsigned size, unsigned stride, float scale)                                                              \
     {                                                                                                                       \
         extend<T>(keys, values, key_bias, value_bias, frequencies, caches[blockIdx.y], width, size, stride, stride, scale);              \
@@ -232,10 +245,11 @@ __device__ void embed(const Fed *fed, const T *tokens, const T *positions, T *pa
     {                                                                                                                       \
         add_norm<T>(sums, bias, past, normed, weight, shift, width, epsilon);                                               \
     }                                                                                                                       \
-    extern "C" __global__ void embed_##NAME(const Fed *fed, const T *tokens, const T *positions, T *past, T *normed,       \
-                                            const T *weight, const T *shift, unsigned width, float scale, float epsilon)    \
+    extern "C" __global__ void embed_##NAME(const Fed *fed, unsigned each, const T *tokens, const T *positions, T *past,   \
+                                            T *normed, const T *weight, const T *shift, unsigned width, float scale,        \
+                                            float epsilon)                                                                  \
     {                                                                                                                       \
-        embed<T>(fed, tokens, positions, past, normed, weight, shift, width, scale, epsilon);                               \
+        embed<T>(fed, each, tokens, positions, past, normed, weight, shift, width, scale, epsilon);                         \
     }
 
 KERNELS(float, f32)

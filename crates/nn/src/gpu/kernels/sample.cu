@@ -15,14 +15,25 @@ struct Span {
     unsigned first, count;
 };
 
-// Tokens that are made less likely; each is there once.
+// Tokens that are made less likely, in order, each as often as it is there.
 struct Penalty {
     Span tokens;
     float factor;
 };
 
 enum GuidanceRule { UNGUIDED, FROM_TOLD, FROM_UNTOLD, OF_LOGPROBS };
-enum Pick { LIKELIEST, DRAWN, TOKEN };
+enum Pick { LIKELIEST, DRAWN, TOKEN, SHAPED };
+
+// What is done to probabilities before one is drawn, in the order of the fields. Of all are left where `top_p` or `top_k` is 0, or
+// `least` minus infinity.
+struct Shape {
+    float temperature;
+    unsigned unified;
+    float linear, confidence, quadratic;
+    float top_p;
+    unsigned top_k;
+    float least;
+};
 
 // As gpu/sample.rs writes it.
 struct Choice {
@@ -42,6 +53,7 @@ struct Choice {
     Span at;
     float flattened;
     unsigned token;
+    Shape shape;
     // Where the tokens go, and how many there may be.
     Span chosen;
 };
@@ -160,11 +172,15 @@ __device__ void guide(const T *told, const T *untold, const Choice &choice, floa
 
 __device__ void penalise(float *scores, unsigned vocabulary, const Penalty &penalty, const unsigned *words)
 {
+    const unsigned *tokens = words + penalty.tokens.first;
     for (unsigned at = threadIdx.x; at < penalty.tokens.count; at += THREADS) {
-        unsigned token = words[penalty.tokens.first + at];
-        if (token >= vocabulary) continue;
+        unsigned token = tokens[at];
+        // Of equals the first thread does it for all.
+        if (token >= vocabulary || (at > 0 && tokens[at - 1] == token)) continue;
         float score = scores[token];
-        scores[token] = score < 0 ? score * penalty.factor : score / penalty.factor;
+        for (unsigned of = at; of < penalty.tokens.count && tokens[of] == token; of++)
+            score = score < 0 ? score * penalty.factor : score / penalty.factor;
+        scores[token] = score;
     }
     __syncthreads();
 }
@@ -250,8 +266,8 @@ __device__ Span part_of(unsigned vocabulary)
     return {first, vocabulary - first < length ? vocabulary - first : length};
 }
 
-// Masks the first scores of a key, so many.
-__device__ void mask_first(float *scores, unsigned vocabulary, unsigned key, double count)
+// Of the scores of a key, in order, masks those from one to another.
+__device__ void mask_equals(float *scores, unsigned vocabulary, unsigned key, double from, double to)
 {
     Span part = part_of(vocabulary);
     unsigned here = 0;
@@ -260,14 +276,17 @@ __device__ void mask_first(float *scores, unsigned vocabulary, unsigned key, dou
     __syncthreads();
     unsigned before = 0;
     for (unsigned thread = 0; thread < threadIdx.x; thread++) before += shared_places[thread];
-    for (unsigned at = part.first; at < part.first + part.count; at++)
-        if (to_key(scores[at]) == key && before++ < count) scores[at] = -INFINITY;
+    for (unsigned at = part.first; at < part.first + part.count; at++) {
+        if (to_key(scores[at]) != key) continue;
+        if (before >= from && before < to) scores[at] = -INFINITY;
+        before++;
+    }
     __syncthreads();
 }
 
-// The least likely go as long as they have no more than `rest` of the probability together; of equals the first go, and the
-// likeliest stays.
-__device__ void keep_top_p(float *scores, unsigned vocabulary, double rest)
+// The least likely go as long as they have no more than `rest` of the probability together; of equals the first or the last go, and
+// the likeliest stays.
+__device__ void keep_top_p(float *scores, unsigned vocabulary, double rest, bool last_first)
 {
     float most = greatest(scores, 0, vocabulary).score;
     double total = exponentials(scores, 0, vocabulary, most);
@@ -289,7 +308,8 @@ __device__ void keep_top_p(float *scores, unsigned vocabulary, double rest)
     float equals = 0;
     for (unsigned at = threadIdx.x; at < vocabulary; at += THREADS) equals += to_key(scores[at]) == least;
     double count = sum_of(equals), also = floor((rest - gone) * total / exp((double)of_key(least) - most));
-    mask_first(scores, vocabulary, least, also < count ? also : count - 1);
+    if (!(also < count)) also = count - 1;
+    mask_equals(scores, vocabulary, least, last_first ? count - also : 0, last_first ? count : also);
     keep_from(scores, vocabulary, of_key(least));
 }
 
@@ -302,7 +322,42 @@ __device__ void filter(float *scores, unsigned vocabulary, const Choice &choice)
     if (choice.top_k > 0 && choice.top_k < vocabulary) keep_top_k(scores, vocabulary, choice.top_k);
     if (choice.least > -INFINITY)
         keep_from(scores, vocabulary, greatest(scores, 0, vocabulary).score + choice.least);
-    if (choice.top_p < 1) keep_top_p(scores, vocabulary, 1 - (double)choice.top_p);
+    if (choice.top_p < 1) keep_top_p(scores, vocabulary, 1 - (double)choice.top_p, false);
+}
+
+// === shapes ===
+
+// `ln p · (linear + entropy · confidence) - ln² p · quadratic`, of logarithms of probabilities.
+__device__ void unify(float *scores, unsigned vocabulary, const Shape &shape)
+{
+    // Of 1e-20, below which no probability is counted. What is not a number stays so.
+    const float LEAST = -46.0517019f;
+    float entropy = 0;
+    for (unsigned at = threadIdx.x; at < vocabulary; at += THREADS) {
+        float score = scores[at];
+        entropy -= expf(score) * (score < LEAST ? LEAST : score);
+    }
+    float linear = shape.linear + (float)sum_of(entropy) * shape.confidence;
+    for (unsigned at = threadIdx.x; at < vocabulary; at += THREADS) {
+        float score = scores[at] < LEAST ? LEAST : scores[at];
+        scores[at] = score * linear - score * score * shape.quadratic;
+    }
+    __syncthreads();
+}
+
+// Scores become logarithms of probabilities of that shape but for what they make together; none of them, if one was not a number.
+__device__ void reshape(float *scores, unsigned vocabulary, const Shape &shape)
+{
+    for (unsigned at = threadIdx.x; at < vocabulary; at += THREADS) scores[at] /= shape.temperature;
+    __syncthreads();
+    float total = log_sum_exp(scores, 0, vocabulary);
+    for (unsigned at = threadIdx.x; at < vocabulary; at += THREADS) scores[at] -= total;
+    __syncthreads();
+    if (shape.unified) unify(scores, vocabulary, shape);
+    if (shape.top_p > 0) keep_top_p(scores, vocabulary, 1 - (double)shape.top_p, true);
+    if (shape.top_k > 0 && shape.top_k < vocabulary) keep_top_k(scores, vocabulary, shape.top_k);
+    if (shape.least > -INFINITY)
+        keep_from(scores, vocabulary, greatest(scores, 0, vocabulary).score + shape.least);
 }
 
 // === tokens ===
@@ -377,6 +432,7 @@ __device__ void choose(const T *logits, unsigned stride, unsigned vocabulary, co
     if (choice.times_from != NONE) prefer_times(scores, vocabulary, choice.times_from);
     filter(scores, vocabulary, choice);
     penalise(scores, vocabulary, choice.late_penalty, words);
+    if (choice.pick == SHAPED) reshape(scores, vocabulary, choice.shape);
 
     Best best = greatest(scores, 0, vocabulary);
     float total = best.score + (float)log(exponentials(scores, 0, vocabulary, best.score));
@@ -385,7 +441,7 @@ __device__ void choose(const T *logits, unsigned stride, unsigned vocabulary, co
     // What is no distribution gives none.
     if (!(total > -INFINITY && total < INFINITY)) return;
     if (choice.pick == LIKELIEST) take_likeliest(scores, vocabulary, chosen, choice.chosen.count, best, total);
-    if (choice.pick == DRAWN) draw(scores, vocabulary, chosen, choice, words, best, total);
+    if (choice.pick == DRAWN || choice.pick == SHAPED) draw(scores, vocabulary, chosen, choice, words, best, total);
     if (choice.pick == TOKEN && choice.token < vocabulary && threadIdx.x == 0)
         give(chosen, scores[choice.token], choice.token, total);
 }

@@ -4,7 +4,9 @@ use candle_core::{DType, Device, Result, Tensor};
 use half::{bf16, f16};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
-use crate::sampler::{Choice, Chooser, Chosen, Filters, Guidance, GuidanceRule, LogitEdits, Pick, Repetition};
+use crate::sampler::{
+    Choice, Chooser, Chosen, Filters, Guidance, GuidanceRule, LogitEdits, Pick, Repetition, Shape, Unified,
+};
 
 /// Of log-probabilities: both sides add up as many numbers as a vocabulary has, in another order.
 const TOLERANCE: f32 = 1e-3;
@@ -174,10 +176,75 @@ fn draws_are_those_of_the_host_at_the_same_numbers() -> Result<()> {
     Ok(())
 }
 
+/// Each stage alone and all together, of what a penalty and a mask leave.
+#[test]
+fn draws_from_shapes_are_those_of_the_host_at_the_same_numbers() -> Result<()> {
+    let device = Device::new_cuda_with_stream(0)?;
+    let plain = Shape { temperature: 1.0, unified: None, top_p: 0.0, top_k: 0, min_p: 0.0 };
+    let unified = Some(Unified { linear: 0.5, confidence: 0.4, quadratic: 0.02 });
+    let shapes = [
+        plain,
+        Shape { temperature: 0.3, ..plain },
+        Shape { unified, ..plain },
+        Shape { unified: Some(Unified { linear: 1.5, confidence: -0.3, quadratic: 0.0 }), ..plain },
+        Shape { top_p: 0.52, ..plain },
+        Shape { top_p: 1.0, temperature: 2.0, ..plain },
+        Shape { top_k: 7, ..plain },
+        Shape { top_k: 5000, ..plain },
+        Shape { min_p: 0.1, ..plain },
+        Shape { min_p: 1.0, ..plain },
+        Shape { temperature: 1.7, unified, top_p: 0.9, top_k: 60, min_p: 0.05 },
+    ];
+    let mut rng = StdRng::seed_from_u64(5);
+    let (vocabulary, mut draws, mut apart) = (1025, 0, 0);
+    // Of halves many are equal.
+    for dtype in [DType::F32, DType::BF16] {
+        let (here, there) = pair(&random(2, vocabulary, 8), dtype, &device)?;
+        let rows = here.to_vec2::<f32>()?;
+        let said = vec![3, 3, 3, 700, 5, vocabulary as u32 + 1, 5];
+        let edits = LogitEdits {
+            repetition: Repetition::new(said, 3.0).map(Repetition::each_time),
+            masked_ranges: vec![1024..u32::MAX],
+            ..LogitEdits::default()
+        };
+        for shape in shapes {
+            let numbers = [0.0, 0.999_999].into_iter().chain((0..4).map(|_| rng.random())).collect::<Vec<_>>();
+            let choice = |at| Choice {
+                guidance: Some(Guidance { untold: 1, scale: 2.0, rule: GuidanceRule::FromUntold }),
+                ..Choice::new(0, Pick::Shaped { shape, at }).with_edits(edits.clone())
+            };
+            let choices: Vec<_> = numbers.iter().map(|at| choice(*at)).collect();
+            let scores = choices[0].scores(&rows);
+            let probabilities = shape.probabilities(&scores).expect("a distribution");
+            let cumulative = sums(probabilities.iter().map(|probability| f64::from(*probability)));
+            for ((found, expected), at) in chosen(&here, &there, &choices)?.into_iter().zip(&numbers) {
+                let (found, expected) = (found.unwrap()[0], expected.unwrap()[0]);
+                let token = found.token as usize;
+                let from = token.checked_sub(1).map_or(0.0, |before| cumulative[before]);
+                let within = from - NEAR..=cumulative[token] + NEAR;
+                assert!(within.contains(at), "{dtype:?}, {shape:?}: {token} at {at}, not in {within:?}");
+                draws += 1;
+                if found.token == expected.token {
+                    let difference = (found.logprob - expected.logprob).abs();
+                    assert!(difference < TOLERANCE, "{dtype:?}, {shape:?}: {found:?}, not {expected:?}");
+                } else {
+                    apart += 1;
+                }
+            }
+        }
+    }
+    assert!(apart * 100 < draws, "{apart} of {draws} differ");
+    Ok(())
+}
+
 /// The sums of the flattened probabilities up to each token.
 fn cumulative(logits: &[f32], temperature: f32) -> Vec<f64> {
     let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let weights = logits.iter().map(|logit| (f64::from(logit - most) / f64::from(temperature)).exp());
+    sums(logits.iter().map(|logit| (f64::from(logit - most) / f64::from(temperature)).exp()))
+}
+
+/// Of the weights up to each, as a share of all.
+fn sums(weights: impl Iterator<Item = f64>) -> Vec<f64> {
     let sums = weights.scan(0.0, |sum, weight| {
         *sum += weight;
         Some(*sum)
@@ -195,6 +262,7 @@ fn guided_rows_are_those_of_the_host() -> Result<()> {
         // Its penalty depends on which scores are below zero.
         let edits = LogitEdits {
             repetition: Repetition::new((0..1026).step_by(2).collect::<Vec<_>>(), 3.0),
+            late_repetition: Repetition::new(vec![900, 4, 4, 3, 4, 900], 1.5).map(Repetition::each_time),
             ..LogitEdits::default()
         };
         let choice = |row, untold| Choice {
@@ -227,8 +295,19 @@ fn what_is_no_distribution_gives_no_token() -> Result<()> {
         with(5, never),
     ];
     let (here, there) = pair(&rows, DType::F32, &device)?;
-    let picks =
-        [Pick::Likeliest(1), Pick::Likeliest(4), Pick::Drawn { temperature: 1.0, at: vec![0.3, 0.7] }, Pick::Token(4)];
+    let unified = Some(Unified { linear: 0.5, confidence: 0.4, quadratic: 0.0 });
+    let shaped = |unified| {
+        let shape = Shape { temperature: 1.0, unified, top_p: 0.9, top_k: 20, min_p: 0.1 };
+        Pick::Shaped { shape, at: 0.4 }
+    };
+    let picks = [
+        Pick::Likeliest(1),
+        Pick::Likeliest(4),
+        Pick::Drawn { temperature: 1.0, at: vec![0.3, 0.7] },
+        Pick::Token(4),
+        shaped(None),
+        shaped(unified),
+    ];
     let masked = LogitEdits { masked: vec![vec![700].into()], ..LogitEdits::default() };
     for pick in picks {
         let choice = |row| Choice::new(row, pick.clone());
