@@ -304,7 +304,8 @@ fn tokens_are_summed_and_sums_are_finished() -> Result<()> {
                 let fed: [(u32, u32); 6] = std::array::from_fn(|at| ((turn + 2 * at) as u32 % 7, (turn + at) as u32));
                 let table = StepTable::of_sums(2, fed.into_iter());
                 let ask = |step: &mut Step<'_>| {
-                    let sums = step.product(&small.embed(step)?, &small.tokens)?;
+                    let normed = small.embed(step)?;
+                    let sums = step.product(&normed, &small.tokens)?;
                     match gelu {
                         None => step.add_bias(&sums, &bias)?,
                         Some(gelu) => step.gelu(&sums, Some(&bias), gelu)?,
