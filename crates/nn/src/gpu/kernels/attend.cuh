@@ -161,7 +161,7 @@ template <typename T, unsigned QUERIES> __device__ void conclude(T *out, unsigne
 // two, of which the last may have nothing to read. All lanes of a position have its score, and a mixture of their own of those that
 // they have read, so that no warp waits for another before the end.
 template <typename T, unsigned QUERIES>
-__device__ void attend(const T *queries, const T *bias, const float *frequencies, T *out, const Cache &cache, unsigned group,
+__device__ void attend(const T *queries, const T *bias, Frequencies frequencies, T *out, const Cache &cache, unsigned group,
                        unsigned size, unsigned stride, unsigned fresh)
 {
     constexpr unsigned COUNT = Pack<T>::COUNT;
