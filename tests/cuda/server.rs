@@ -26,6 +26,10 @@ const ONE_PASS: [(&str, &str); 6] = [
     ("no_speech_threshold", "null"),
 ];
 
+/// Of a length for which as many tokens as are asked for are plausible.
+const SPOKEN: &str =
+    "Good morning to all of you who hear this, and good luck with all that you have to do on a day as long as this.";
+
 /// A server that is yet to start, and what it needs.
 pub struct Setup {
     pub page: Page,
@@ -53,13 +57,22 @@ impl Setup {
     pub fn new(cards: &[Card]) -> Self {
         let folder = TempDir::new().unwrap();
         whisper::write(folder.path(), SIZE);
-        Self::of(cards, folder)
+        let source = format!("file:{}", folder.path().display());
+        Self::of(cards, folder).env("SCONCE_MODELS__M__SOURCE", &source)
     }
 
-    /// `m` is a model that speaks, in its usual type; `options` are those of every request.
-    pub fn speaking(cards: &[Card], folder: TempDir, options: &Value) -> Self {
-        let speech = json!({"model": "m", "input": "Good morning.", "response_format": "pcm", "options": options});
-        Self { speech: Some(speech), ..Self::of(cards, folder) }
+    /// `m` is a model that speaks, of these parts in folders of their names; of all that the folder holds if there are none.
+    /// `voice` is its own, and `options` are those of every request.
+    pub fn speaking(cards: &[Card], folder: TempDir, voice: &str, parts: &[&str], options: &Value) -> Self {
+        let at = folder.path().display().to_string();
+        let speech =
+            json!({"model": "m", "input": SPOKEN, "voice": voice, "response_format": "pcm", "options": options});
+        let setup = Self { speech: Some(speech), ..Self::of(cards, folder) };
+        if parts.is_empty() {
+            return setup.env("SCONCE_MODELS__M__SOURCE", &format!("file:{at}"));
+        }
+        let name = |part: &str| format!("SCONCE_MODELS__M__PARTS__{}", part.to_uppercase());
+        parts.iter().fold(setup, |setup, part| setup.env(&name(part), &format!("file:{at}/{part}")))
     }
 
     fn of(cards: &[Card], folder: TempDir) -> Self {
@@ -67,7 +80,6 @@ impl Setup {
         let builder = Server::builder()
             .env("CUDA_STAND_IN", &page.path().display().to_string())
             .env("LD_LIBRARY_PATH", &libraries())
-            .env("SCONCE_MODELS__M__SOURCE", &format!("file:{}", folder.path().display()))
             .env("SCONCE_RUNTIME__DEVICE", "auto")
             .env("SCONCE_RUNTIME__MAX_BATCH", "8");
         Self { page, builder, folder, others: Vec::new(), speech: None }
