@@ -1,5 +1,15 @@
 //! What of a track is the recording.
 
+/// Where the sound of a track begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TimeOrigin {
+    /// Where its container says so: before it, and where time passed without sound, there is silence.
+    #[default]
+    Container,
+    /// At its first sample, without gaps.
+    Sound,
+}
+
 /// The part of a track that is the recording, and the silence before it, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Edit {

@@ -9,7 +9,9 @@ use std::{
 use symphonia::core::io::{MediaSourceStream, ReadOnlySource};
 
 use super::{
-    DecodeError, TimeOrigin, foreign, headers,
+    DecodeError,
+    edit::TimeOrigin,
+    foreign, headers,
     reader::Reader,
     sink::{Mix, Sink},
 };

@@ -28,6 +28,7 @@ use std::{
 };
 
 pub use conform::conform;
+pub use edit::TimeOrigin;
 pub use error::DecodeError;
 pub use live::{LiveSound, decode_live};
 
@@ -60,16 +61,6 @@ pub struct Selection {
     /// the limit.
     pub apart: bool,
     pub origin: TimeOrigin,
-}
-
-/// Where the sound of a track begins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TimeOrigin {
-    /// Where its container says so: before it, and where time passed without sound, there is silence.
-    #[default]
-    Container,
-    /// At its first sample, without gaps.
-    Sound,
 }
 
 /// The sound that was selected, and where it came from.

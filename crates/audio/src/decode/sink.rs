@@ -5,8 +5,8 @@ use std::{ops::Range, time::Duration};
 use symphonia::core::audio::GenericAudioBufferRef;
 
 use super::{
-    DecodeError, TimeOrigin,
-    edit::{Edit, Span},
+    DecodeError,
+    edit::{Edit, Span, TimeOrigin},
 };
 use crate::{Pcm, Resampler};
 
