@@ -209,13 +209,14 @@ async fn spoken(server: &Server, model: &str, voice: &str, text: &str) -> Vec<u8
 async fn voices_of_piper_and_kokoro_are_understood() {
     let Some((server, _folders)) = assistant() else { return };
     let text = "The train to the city leaves at nine. Please bring your tickets, a warm coat and some bread.";
-    for (model, voice) in [("joe", "default"), ("kokoro", "jf_alpha"), ("kokoro", "jm_kumo")] {
+    // Of seventeen. A number may be written in digits, and which words are heard wrong differs a little from one kind of processor
+    // to the next. Voices that have learned Japanese are harder to understand.
+    for (model, voice, most) in [("joe", "default", 2), ("kokoro", "jf_alpha", 4), ("kokoro", "jm_kumo", 4)] {
         let sound = spoken(&server, model, voice, text).await;
         let text_heard = heard(&server, sound, &[("language", "en")]).await["text"].as_str().unwrap().to_owned();
         let understood = words(&text_heard);
         let missed: Vec<String> = words(text).into_iter().filter(|word| !understood.contains(word)).collect();
-        // Of seventeen. A number may be written in digits, and a voice may have learned another language.
-        assert!(missed.len() <= 2, "{voice} of {model}: {text_heard}");
+        assert!(missed.len() <= most, "{voice} of {model}: {text_heard}");
     }
 }
 
