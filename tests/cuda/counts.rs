@@ -78,7 +78,7 @@ async fn a_step_of_the_decoder() {
 /// Four products and five kernels for each of its two layers, whether one or eight speak, each of them in two sequences.
 #[tokio::test]
 async fn a_step_of_chatterbox() {
-    let options = json!({"max_new_tokens": 250, "first_block": 0, "steps": 1});
+    let options = json!({"max_new_tokens": 150, "first_block": 0, "steps": 1});
     let running = Setup::speaking(&[HOPPER], chatterbox::english(), "chatterbox", &options).start();
     running.load().await;
     let expected = Work { graphs: 1, products: 9, launches: 12, allocations: 0, to_device: 2, syncs: 0 };
@@ -89,7 +89,7 @@ async fn a_step_of_chatterbox() {
 /// The same of the GPT-2 of Turbo and Nano, whose head has a bias.
 #[tokio::test]
 async fn a_step_of_chatterbox_turbo() {
-    let options = json!({"max_new_tokens": 250, "first_block": 0, "steps": 1});
+    let options = json!({"max_new_tokens": 150, "first_block": 0, "steps": 1});
     let running = Setup::speaking(&[HOPPER], chatterbox::turbo(), "chatterbox", &options).start();
     running.load().await;
     let expected = Work { graphs: 1, products: 9, launches: 13, allocations: 0, to_device: 2, syncs: 0 };
@@ -101,7 +101,7 @@ async fn a_step_of_chatterbox_turbo() {
 #[tokio::test]
 async fn a_step_of_higgs() {
     // Nothing is computed, so that each code would be said again and again, and drawn anew.
-    let options = json!({"max_new_tokens": 250, "first_block": 0, "ras_window": 0});
+    let options = json!({"max_new_tokens": 150, "first_block": 0, "ras_window": 0});
     let running = Setup::speaking(&[HOPPER], higgs::together("transformers"), "higgs", &options).start();
     running.load().await;
     let expected = Work { graphs: 1, products: 13, launches: 17, allocations: 0, to_device: 2, syncs: 0 };

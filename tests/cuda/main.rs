@@ -5,6 +5,7 @@
 mod support;
 
 mod counts;
+mod families;
 mod faults;
 mod page;
 mod server;

@@ -28,6 +28,10 @@ const ONE_PASS: [(&str, &str); 6] = [
     ("no_speech_threshold", "null"),
 ];
 
+/// Of a length for which as many tokens as are asked for are plausible.
+const SPOKEN: &str =
+    "Good morning to all of you who hear this, and good luck with all that you have to do on a day as long as this.";
+
 /// A server that is yet to start, and what it needs.
 pub struct Setup {
     pub page: Page,
@@ -58,9 +62,15 @@ impl Setup {
         Self::of(cards, folder)
     }
 
+    /// `m` is a model that hears, from a folder that stays.
+    pub fn hearing(cards: &[Card], folder: &Path) -> Self {
+        Self::of(cards, TempDir::new().unwrap()).env("SCONCE_MODELS__M__SOURCE", &format!("file:{}", folder.display()))
+    }
+
     /// `m` is a model that speaks, in its usual type; `voice` and `options` are those of every request.
     pub fn speaking(cards: &[Card], folder: TempDir, voice: &str, options: &Value) -> Self {
-        let speech = json!({"model": "m", "input": "Good morning.", "voice": voice, "response_format": "pcm", "options": options});
+        let speech =
+            json!({"model": "m", "input": SPOKEN, "voice": voice, "response_format": "pcm", "options": options});
         Self { speech: Some(speech), ..Self::of(cards, folder) }
     }
 

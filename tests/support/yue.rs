@@ -51,6 +51,17 @@ impl Parts {
     }
 }
 
+/// All parts in one folder, each in a folder of its name.
+pub fn together() -> TempDir {
+    let all = TempDir::new().unwrap();
+    for (part, from) in [("model", "net/stage1"), ("stage2", "net/stage2"), ("codec", "sound")] {
+        let to = all.path().join(part);
+        fs::create_dir(&to).unwrap();
+        copy(&fixture(&format!("yue/{from}")), &to);
+    }
+    all
+}
+
 /// Those of a model, without what is expected of it, and folders as they are.
 fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {

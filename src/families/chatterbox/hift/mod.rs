@@ -18,7 +18,7 @@ mod tests;
 
 use std::ops::Range;
 
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
 pub use self::{
     fade::fade_in,
@@ -54,9 +54,8 @@ impl Hift {
         let context = loader.context.clone();
         // Pitch adds up to phase, and so would what a matrix unit or half a number's bits leave out.
         let kernels = context.kernels.map(SimdLevel::without_tiles);
-        let dtype = context.activations();
-        let detached = context.detached || dtype != context.dtype;
-        let exact = ComputeContext { kernels, dtype, detached, ..context.clone() };
+        let detached = context.detached || context.dtype != DType::F32;
+        let exact = ComputeContext { kernels, dtype: DType::F32, detached, ..context.clone() };
         let mut loader = Loader { weights: &mut *loader.weights, context: &exact };
         let source = HarmonicSource::load(&mut loader, &format!("{prefix}m_source.l_linear"))?;
         let pitch = PitchPredictor::load(&mut loader, &format!("{prefix}f0_predictor"), sizes.bands)?;
@@ -100,7 +99,7 @@ impl Hift {
 
     /// The sound of the frames `wanted`, [`FRAME`] samples each.
     ///
-    /// `mel`: `[frames, bands]`, of which the first is frame `first` of the sound. Frames before the wanted ones, and after
+    /// `mel`: `[frames, bands]` in `f32`, of which the first is frame `first` of the sound. Frames before the wanted ones, and after
     /// them, are context; where there are less than [`Self::reach`] and [`Self::pitch_reach`] together, the sound begins or
     /// ends there.
     ///
@@ -119,9 +118,9 @@ impl Hift {
         let pitch = self.pitch(mel, first, &unsettled)?;
         let excitation = self.source.samples(source, heard.clone(), &pitch, wanted.end)?;
         let excitation = self.context.tensor(excitation, &[heard.len() * FRAME])?;
-        let mel = mel.narrow(0, heard.start - first, heard.len())?;
+        let mel = mel.narrow(0, heard.start - first, heard.len())?.to_dtype(self.context.activations())?;
         let sound = self.generator.forward(&mel, &excitation)?;
-        sound.narrow(0, (wanted.start - heard.start) * FRAME, wanted.len() * FRAME)?.to_vec1()
+        sound.narrow(0, (wanted.start - heard.start) * FRAME, wanted.len() * FRAME)?.to_dtype(DType::F32)?.to_vec1()
     }
 
     /// In Hz, of some frames of a mel that begins with frame `first`.
