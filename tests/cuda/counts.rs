@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use crate::{
     page::{Count, Step},
-    server::{HOPPER, Running, Setup},
+    server::{HOPPER, LONG_TEXT, Running, Setup},
     support::{chatterbox, espeak, higgs, zonos},
 };
 
@@ -79,7 +79,7 @@ async fn a_step_of_the_decoder() {
 #[tokio::test]
 async fn a_step_of_chatterbox() {
     let options = json!({"max_new_tokens": 150, "first_block": 0, "steps": 1});
-    let running = Setup::speaking(&[HOPPER], chatterbox::english(), "chatterbox", &options).start();
+    let running = Setup::speaking(&[HOPPER], chatterbox::english(), [LONG_TEXT, "chatterbox"], &options).start();
     running.load().await;
     let expected = Work { graphs: 1, products: 9, launches: 12, allocations: 0, to_device: 2, syncs: 0 };
     assert_eq!(usual(&running, 1, CHOSEN).await, expected);
@@ -90,7 +90,7 @@ async fn a_step_of_chatterbox() {
 #[tokio::test]
 async fn a_step_of_chatterbox_turbo() {
     let options = json!({"max_new_tokens": 150, "first_block": 0, "steps": 1});
-    let running = Setup::speaking(&[HOPPER], chatterbox::turbo(), "chatterbox", &options).start();
+    let running = Setup::speaking(&[HOPPER], chatterbox::turbo(), [LONG_TEXT, "chatterbox"], &options).start();
     running.load().await;
     let expected = Work { graphs: 1, products: 9, launches: 13, allocations: 0, to_device: 2, syncs: 0 };
     assert_eq!(usual(&running, 1, CHOSEN).await, expected);
@@ -102,7 +102,7 @@ async fn a_step_of_chatterbox_turbo() {
 async fn a_step_of_higgs() {
     // Nothing is computed, so that each code would be said again and again, and drawn anew.
     let options = json!({"max_new_tokens": 150, "first_block": 0, "ras_window": 0});
-    let running = Setup::speaking(&[HOPPER], higgs::together("transformers"), "higgs", &options).start();
+    let running = Setup::speaking(&[HOPPER], higgs::together("transformers"), [LONG_TEXT, "higgs"], &options).start();
     running.load().await;
     let expected = Work { graphs: 1, products: 13, launches: 17, allocations: 0, to_device: 2, syncs: 0 };
     assert_eq!(usual(&running, 1, 4 * CHOSEN).await, expected);
@@ -114,7 +114,7 @@ async fn a_step_of_higgs() {
 async fn a_step_of_zonos() {
     let Some(program) = espeak::program() else { return };
     let options = json!({"max_new_tokens": 400, "first_block": 0});
-    let setup = Setup::speaking(&[HOPPER], zonos::together("transformer"), "zonos", &options);
+    let setup = Setup::speaking(&[HOPPER], zonos::together("transformer"), ["Good morning.", "zonos"], &options);
     let running = setup.env("SCONCE_SPEECH__ESPEAK_NG", program).start();
     running.load().await;
     let expected = Work { graphs: 1, products: 13, launches: 17, allocations: 0, to_device: 2, syncs: 0 };

@@ -28,8 +28,8 @@ const ONE_PASS: [(&str, &str); 6] = [
     ("no_speech_threshold", "null"),
 ];
 
-/// Of a length for which as many tokens as are asked for are plausible.
-const SPOKEN: &str =
+/// Of a length for which 150 tokens of Chatterbox or Higgs Audio are plausible.
+pub const LONG_TEXT: &str =
     "Good morning to all of you who hear this, and good luck with all that you have to do on a day as long as this.";
 
 /// A server that is yet to start, and what it needs.
@@ -67,10 +67,9 @@ impl Setup {
         Self::of(cards, TempDir::new().unwrap()).env("SCONCE_MODELS__M__SOURCE", &format!("file:{}", folder.display()))
     }
 
-    /// `m` is a model that speaks, in its usual type; `voice` and `options` are those of every request.
-    pub fn speaking(cards: &[Card], folder: TempDir, voice: &str, options: &Value) -> Self {
-        let speech =
-            json!({"model": "m", "input": SPOKEN, "voice": voice, "response_format": "pcm", "options": options});
+    /// `m` is a model that speaks, in its usual type; `text`, `voice` and `options` are those of every request.
+    pub fn speaking(cards: &[Card], folder: TempDir, [text, voice]: [&str; 2], options: &Value) -> Self {
+        let speech = json!({"model": "m", "input": text, "voice": voice, "response_format": "pcm", "options": options});
         Self { speech: Some(speech), ..Self::of(cards, folder) }
     }
 
