@@ -98,7 +98,7 @@ impl Llama {
     }
 
     /// Feeds as many tokens to each of some sequences, sequence after sequence. The state after the last norm, `[tokens, width]`.
-    fn forward(&self, tokens: &[u32], sequences: &mut [&mut Sequence]) -> Result<Tensor> {
+    pub fn forward(&self, tokens: &[u32], sequences: &mut [&mut Sequence]) -> Result<Tensor> {
         if let Some(token) = tokens.iter().find(|token| **token as usize >= self.vocabulary()) {
             candle_core::bail!("there is no token {token}: there are {}", self.vocabulary());
         }

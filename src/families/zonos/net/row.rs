@@ -108,7 +108,7 @@ impl CodeRow {
             return LogitEdits::default();
         }
         let history = self.codes.last(book, self.options.repetition_window).collect();
-        let masked_ranges = if book > 0 { vec![self.ids.end..u32::MAX] } else { Vec::new() };
+        let masked_ranges = (book > 0).then_some(self.ids.end..u32::MAX).into_iter().collect();
         LogitEdits { repetition: self.options.repetition(history), masked_ranges, ..LogitEdits::default() }
     }
 
