@@ -204,7 +204,7 @@ fn draws_from_shapes_are_those_of_the_host_at_the_same_numbers() -> Result<()> {
         let said = vec![3, 3, 3, 700, 5, vocabulary as u32 + 1, 5];
         let edits = LogitEdits {
             repetition: Repetition::new(said, 3.0).map(Repetition::each_time),
-            masked_ranges: vec![1024..u32::MAX],
+            masked_ranges: std::iter::once(1024..u32::MAX).collect(),
             ..LogitEdits::default()
         };
         for shape in shapes {
