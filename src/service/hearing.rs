@@ -106,6 +106,8 @@ impl Service {
             let longest = tracks.left_of(excerpt.longest);
             match self.decode_track(decoding, Excerpt { selection, longest, ..excerpt }).await {
                 Err(ServiceError::Audio(DecodeError::NoSuchTrack { .. })) if number > 0 => break,
+                // Of a file in which nothing can be decoded nobody knows how many there are.
+                Err(_) if number == MOST_APART && tracks.is_empty() => break,
                 _ if number == MOST_APART => return Err(DecodeError::TooManyTracks { most: MOST_APART }.into()),
                 track => {
                     let take = move || tracks.take(number, track, excerpt.longest);

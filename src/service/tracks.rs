@@ -41,6 +41,11 @@ impl TrackGatherer {
         Self { mixed: true, ..Self::apart(share) }
     }
 
+    /// Whether nothing could be decoded so far.
+    pub fn is_empty(&self) -> bool {
+        self.sounds.is_empty()
+    }
+
     /// How long the next track may be: apart, the seconds of all of them count.
     pub fn left_of(&self, longest: Duration) -> Duration {
         longest.saturating_sub(Duration::try_from_secs_f64(self.seconds).unwrap_or_default())

@@ -171,6 +171,18 @@ async fn a_track_that_cannot_be_decoded_is_left_out_and_told_of() {
     assert_eq!(text(&hear(&server, &film, "1").await), words(WEATHER.1));
 }
 
+/// It is not taken for one of too many tracks.
+#[tokio::test]
+async fn a_file_in_which_nothing_can_be_decoded_is_refused_by_its_name() {
+    let server = Server::start();
+    let stream: Vec<u8> = (0..188 * 16).map(|at| if at % 188 == 0 { 0x47 } else { 0 }).collect();
+    for track in ["all", "mix", "0", "3", "auto"] {
+        let (status, body) = answer(&server, &stream, &[("track", track)]).await;
+        assert_eq!(status, 400, "{track}: {body}");
+        assert!(body["error"]["message"].as_str().unwrap().contains("an MPEG transport stream"), "{track}: {body}");
+    }
+}
+
 #[tokio::test]
 async fn every_route_takes_tracks() {
     let server = Server::start();
