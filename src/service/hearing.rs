@@ -15,7 +15,7 @@ use super::{
     tracks::TrackGatherer,
 };
 use crate::{
-    audio::{self, DecodeError, MOST_APART, Selection},
+    audio::{self, DecodeError, MOST_APART, MOST_TRACKS, Selection},
     speech::{Channels, Part, Tracks},
 };
 
@@ -27,9 +27,6 @@ struct Decoding<'a> {
     /// When another decoder has to be through with it.
     deadline: tokio::time::Instant,
 }
-
-/// Tracks of which the first that is not silent is looked for.
-const MOST_TRACKS: usize = 16;
 
 // === impl Service ===
 

@@ -40,8 +40,8 @@ mod voice_detector;
 mod voice_score;
 
 pub use decode::{
-    DecodeError, Decoded, LiveSound, MOST_APART, Selected, Selection, SourceFormat, TimeOrigin, conform, decode,
-    decode_live, decode_selected, probe,
+    DecodeError, Decoded, LiveSound, MOST_APART, MOST_TRACKS, Selected, Selection, SourceFormat, TimeOrigin, conform,
+    decode, decode_live, decode_selected, probe,
 };
 pub use encode::{AudioFormat, EncodeError, Encoder, encode, encode_float_wav, encode_wav};
 pub use fbank::Fbank;

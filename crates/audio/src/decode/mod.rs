@@ -33,7 +33,8 @@ pub use error::DecodeError;
 pub use live::{LiveSound, decode_live};
 
 use super::Pcm;
-use reader::{Choice, MOST_TRACKS, Reader};
+pub use reader::MOST_TRACKS;
+use reader::{Choice, Reader};
 pub use sink::{MOST_APART, Room};
 use sink::{Mix, Sink};
 

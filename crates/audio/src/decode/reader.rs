@@ -31,8 +31,8 @@ use super::{
 
 /// More than any layout of loudspeakers; a header that says so is wrong.
 const MOST_CHANNELS: usize = 255;
-/// Audio tracks of a file that are looked at.
-pub(super) const MOST_TRACKS: usize = 16;
+/// Audio tracks of a file among which the first that is not silent is looked for.
+pub const MOST_TRACKS: usize = 16;
 /// Samples that a decoder may set room aside for before it has seen a packet, over all channels.
 const MOST_RESERVED: u64 = 1 << 24;
 /// Declared lengths may count the run-up and the padding of the codec.
