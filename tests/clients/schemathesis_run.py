@@ -8,8 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-# Seconds; it takes about twenty on two cores.
-PATIENCE = 150
+# Seconds; it takes about twenty on two idle cores.
+PATIENCE = 300
 
 program = Path(sys.executable).parent / "schemathesis"
 command = [
@@ -19,11 +19,13 @@ command = [
     f"{sys.argv[1]}/openapi.json",
     f"--header=Authorization: Bearer {sys.argv[2]}",
     "--checks=all",
+    # How long an answer takes is up to the machine; that one comes at all is asked below.
+    "--exclude-checks=max_response_time",
     "--max-examples=5",
     "--seed=1",
     "--generation-database=none",
     "--continue-on-failure",
-    "--request-timeout=20",
+    "--request-timeout=60",
     # Names of models are few among all texts.
     "--suppress-health-check=filter_too_much",
     # Event streams have no end.
