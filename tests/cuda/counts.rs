@@ -82,8 +82,7 @@ async fn a_step_of_chatterbox() {
     let running = Setup::speaking(&[HOPPER], chatterbox::english(), [LONG_TEXT, "chatterbox"], &options).start();
     running.load().await;
     let expected = Work { graphs: 1, products: 9, launches: 12, allocations: 0, to_device: 2, syncs: 0 };
-    assert_eq!(usual(&running, 1, CHOSEN).await, expected);
-    assert_eq!(usual(&running, 8, CHOSEN).await, expected);
+    asks(&running, CHOSEN, expected).await;
 }
 
 /// The same of the GPT-2 of Turbo and Nano, whose head has a bias.
@@ -93,8 +92,7 @@ async fn a_step_of_chatterbox_turbo() {
     let running = Setup::speaking(&[HOPPER], chatterbox::turbo(), [LONG_TEXT, "chatterbox"], &options).start();
     running.load().await;
     let expected = Work { graphs: 1, products: 9, launches: 13, allocations: 0, to_device: 2, syncs: 0 };
-    assert_eq!(usual(&running, 1, CHOSEN).await, expected);
-    assert_eq!(usual(&running, 8, CHOSEN).await, expected);
+    asks(&running, CHOSEN, expected).await;
 }
 
 /// The same of three layers, in which the codes of all four books are chosen at once.
@@ -105,21 +103,56 @@ async fn a_step_of_higgs() {
     let running = Setup::speaking(&[HOPPER], higgs::together("transformers"), [LONG_TEXT, "higgs"], &options).start();
     running.load().await;
     let expected = Work { graphs: 1, products: 13, launches: 17, allocations: 0, to_device: 2, syncs: 0 };
-    assert_eq!(usual(&running, 1, 4 * CHOSEN).await, expected);
-    assert_eq!(usual(&running, 8, 4 * CHOSEN).await, expected);
+    asks(&running, 4 * CHOSEN, expected).await;
 }
 
 /// The same of three layers for the codes of nine books, each of which is chosen from two sequences.
 #[tokio::test]
 async fn a_step_of_zonos() {
+    let expected = Work { graphs: 1, products: 13, launches: 17, allocations: 0, to_device: 2, syncs: 0 };
+    a_step_of_zonos_is("transformer", expected).await;
+}
+
+/// Five layers, of which two attend; the others have two products and four kernels each.
+#[tokio::test]
+async fn a_step_of_the_hybrid_of_zonos() {
+    let expected = Work { graphs: 1, products: 15, launches: 24, allocations: 0, to_device: 2, syncs: 0 };
+    a_step_of_zonos_is("hybrid", expected).await;
+}
+
+async fn a_step_of_zonos_is(of: &str, expected: Work) {
     let Some(program) = espeak::program() else { return };
     let options = json!({"max_new_tokens": 400, "first_block": 0});
-    let setup = Setup::speaking(&[HOPPER], zonos::together("transformer"), ["Good morning.", "zonos"], &options);
+    let setup = Setup::speaking(&[HOPPER], zonos::together(of), ["Good morning.", "zonos"], &options);
     let running = setup.env("SCONCE_SPEECH__ESPEAK_NG", program).start();
     running.load().await;
-    let expected = Work { graphs: 1, products: 13, launches: 17, allocations: 0, to_device: 2, syncs: 0 };
-    assert_eq!(usual(&running, 1, 9 * CHOSEN).await, expected);
-    assert_eq!(usual(&running, 8, 9 * CHOSEN).await, expected);
+    asks(&running, 9 * CHOSEN, expected).await;
+}
+
+/// Who begins while others speak is told its prompt beside their step.
+#[tokio::test]
+async fn a_newcomer_leaves_the_step_of_the_others_as_it_is() {
+    let running = Setup::new(&[HOPPER]).start();
+    running.load().await;
+    // A graph of as many is there by then.
+    for callers in [8, 7] {
+        together(&running, callers).await;
+    }
+    let before = running.page.steps();
+    let of = |callers: u64| {
+        let steps = running.page.steps_since(before).into_iter();
+        steps.filter(|step| step.bytes == CHOSEN * callers).collect::<Vec<_>>()
+    };
+    let newcomer = async {
+        until(async || of(7).len() > 10).await;
+        running.ask().await
+    };
+    let (_, (status, body)) = join(together(&running, 7), newcomer).await;
+    assert_eq!(status, 200, "{body}");
+    assert!(of(8).len() > 10, "it did not come while the others spoke");
+    for step in [of(7), of(8)].concat() {
+        assert_eq!(step.of(Count::Graphs), 1, "{step:?}");
+    }
 }
 
 /// Those who wait while one is heard are heard together.
@@ -136,6 +169,13 @@ async fn windows_of_several_requests_are_encoded_in_one_pass() {
     let seven = most(&running, before);
     // The first tokens of each are still read alone.
     assert!(seven > one && seven < 5 * one, "{seven} launches and products for seven windows, {one} for one");
+}
+
+/// A step of one and of eight, with so many bytes of what was chosen for each.
+async fn asks(running: &Running, chosen: u64, expected: Work) {
+    for callers in [1, 8] {
+        assert_eq!(usual(running, callers, chosen).await, expected, "{callers} callers");
+    }
 }
 
 /// So many are heard together: all others wait by the time that the launches of the first one's encoder may go on.

@@ -49,7 +49,7 @@ pub use conv2d::{Conv2d, Conv2dConfig};
 pub use cpu::detect::{CpuKernels, SimdLevel};
 pub use embedding::{Embedding, TiedEmbedding, sinusoids};
 #[cfg(feature = "cuda")]
-pub use gpu::{Frequencies, NormWeights, Residual, Step};
+pub use gpu::{Frequencies, NormWeights, Residual, StateRow, Step};
 pub use hubert::{Hubert, HubertConfig};
 pub use linear::{Epilogue, Linear};
 pub use lstm::Lstm;

@@ -169,10 +169,10 @@ impl Recogniser {
         if mels.is_empty() {
             return Ok(());
         }
-        for ((at, _), features) in windows.into_iter().zip(self.net.encode(&mels)?) {
-            rows[*at].open(&mut self.slots, |slots| self.net.open(slots, &features))?;
-            rows[*at].transcription.encoded();
-        }
+        let heard = self.net.encode(&mels)?;
+        windows.iter().for_each(|(at, _)| rows[*at].close(&mut self.slots));
+        let slots = self.net.open_each(&mut self.slots, &heard)?;
+        windows.iter().zip(slots).for_each(|((at, _), slot)| rows[*at].open(slot));
         Ok(())
     }
 

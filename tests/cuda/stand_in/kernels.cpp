@@ -199,8 +199,8 @@ template <typename... Arguments, void (*kernel)(Arguments...)> struct Unpacked<k
 #define OF(name) {#name, Unpacked<name>::bind}
 #define NAMED(name) OF(name##_f32), OF(name##_f16), OF(name##_bf16)
 static const std::map<std::string, std::function<void()> (*)(void **)> KERNELS_BY_NAME = {
-    NAMED(attend), NAMED(attend_step), NAMED(attend_grouped), NAMED(attend_step_grouped), NAMED(extend), NAMED(extend_step), NAMED(finish), NAMED(gate), NAMED(add_norm), NAMED(embed),
-    NAMED(choose),
+    NAMED(attend), NAMED(attend_step), NAMED(attend_grouped), NAMED(attend_step_grouped), NAMED(extend), NAMED(extend_step),
+    NAMED(finish), NAMED(gate), NAMED(norm), NAMED(add_norm), NAMED(embed), NAMED(convolve), NAMED(advance), NAMED(choose),
 };
 
 // All of the above is of one thread at a time.

@@ -1,6 +1,6 @@
 //! Softmax attention of many sequences at once, each over its own cache.
 
-use candle_core::{D, DType, Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
 use super::{
     kv_cache::{KvCache, Store},
@@ -111,16 +111,18 @@ fn attend_tensors(queries: &Tensor, sequences: &[GroupedQueries<'_>]) -> Result<
     Tensor::cat(&parts, 0)
 }
 
-/// All rows at once by a kernel of an accelerator, where each has one query and there is such a kernel.
+/// All rows at once by a kernel of an accelerator, where there is such a kernel: each query sees so much of a cache, and no mask is
+/// needed. Many that see the same are left to products of matrices.
 #[cfg(feature = "cuda")]
 fn attend_rows(queries: &Tensor, sequences: &[GroupedQueries<'_>], group: usize) -> Result<Option<Tensor>> {
-    let mut rows = Vec::with_capacity(sequences.len());
-    for GroupedQueries { cache, queries, .. } in sequences {
+    let mut rows = Vec::with_capacity(queries.dim(0)?);
+    for &GroupedQueries { cache, queries, causal, group } in sequences {
         let Store::Tensors { keys, values } = &cache.store else { return Ok(None) };
-        if *queries != 1 || cache.is_empty() {
+        if group != 1 || !(causal || queries <= gpu::ROWS) || cache.len() < if causal { queries } else { 1 } {
             return Ok(None);
         }
-        rows.push(gpu::CacheRow { keys, values, len: cache.len() });
+        let len = |query| if causal { cache.len() - queries + query + 1 } else { cache.len() };
+        rows.extend((0..queries).map(|query| gpu::CacheRow { keys, values, len: len(query) }));
     }
     let Some(CacheShape { heads, head_dim, .. }) = sequences.first().map(|it| it.cache.shape) else { return Ok(None) };
     if rows.len() != queries.dim(0)? {
@@ -186,7 +188,7 @@ impl<'a> GroupedQueries<'a> {
             true => scores.broadcast_add(&mask::causal(self.queries, self.group, len, scores.device())?)?,
             false => scores,
         };
-        candle_nn::ops::softmax(&scores, D::Minus1)
+        candle_nn::ops::softmax_last_dim(&scores)
     }
 }
 

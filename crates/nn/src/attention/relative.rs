@@ -1,7 +1,7 @@
 //! Attention of a sequence to itself whose scores also say how far apart two positions are (Transformer-XL,
 //! arXiv 1901.02860, appendix B).
 
-use candle_core::{D, DType, Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
 use crate::{
     context::ComputeContext,
@@ -130,7 +130,7 @@ impl RelativeAttention {
             let of_these = distances.narrow(2, positions - first - count, positions + count - 1)?.contiguous()?;
             let far = self.by_head(&queries.broadcast_add(distance)?)?.matmul(&of_these)?;
             let scores = (near + by_key(&far, positions)?)?.to_dtype(DType::F32)?;
-            let weights = candle_nn::ops::softmax(&scores, D::Minus1)?.to_dtype(values.dtype())?;
+            let weights = candle_nn::ops::softmax_last_dim(&scores)?.to_dtype(values.dtype())?;
             parts.push(weights.matmul(&values)?.transpose(0, 1)?.flatten_from(1)?);
         }
         Tensor::cat(&parts, 0)

@@ -77,25 +77,31 @@ impl Slots {
         }
     }
 
-    /// A slot without tokens, once `fill` has filled its caches of cross-attention, one per layer.
-    pub fn open(&mut self, fill: impl FnOnce(&mut [KvCache]) -> Result<()>) -> Result<Slot> {
-        if self.free.is_empty() {
+    /// So many slots without tokens, once `fill` has filled the caches of cross-attention of each, one per layer. After an error there
+    /// are none.
+    pub fn open(&mut self, count: usize, fill: impl FnOnce(&mut [&mut [KvCache]]) -> Result<()>) -> Result<Vec<Slot>> {
+        while self.free.len() < count {
             self.grow()?;
         }
-        let slot = self.last_free()?;
-        let Caches { self_attention, cross_attention } = &mut self.slots[slot];
-        let heard = match Arc::get_mut(cross_attention) {
-            Some(heard) if !heard.is_empty() => heard,
-            _ => {
-                *cross_attention = Arc::new(caches(&self.config, &self.config.cross_attention, &self.context)?);
-                Arc::get_mut(cross_attention).ok_or_else(|| candle_core::Error::msg("new caches are shared"))?
+        let places = self.free.split_off(self.free.len() - count);
+        let filled = self.fill(&places, fill);
+        match filled {
+            Ok(()) => Ok(places.into_iter().map(Slot).collect()),
+            Err(error) => {
+                self.free.extend(places);
+                Err(error)
             }
-        };
-        heard.iter_mut().for_each(|cache| cache.truncate(0));
-        fill(heard)?;
-        self_attention.iter_mut().for_each(|cache| cache.truncate(0));
-        self.free.pop();
-        Ok(Slot(slot))
+        }
+    }
+
+    fn fill(&mut self, places: &[usize], fill: impl FnOnce(&mut [&mut [KvCache]]) -> Result<()>) -> Result<()> {
+        let mut heard = Vec::with_capacity(places.len());
+        for (place, slot) in self.slots.iter_mut().enumerate().filter(|(place, _)| places.contains(place)) {
+            slot.self_attention.iter_mut().for_each(|cache| cache.truncate(0));
+            heard.push((place, slot.begin(&self.config, &self.context)?));
+        }
+        heard.sort_by_key(|(place, _)| places.iter().position(|other| other == place));
+        fill(&mut heard.into_iter().map(|(_, caches)| caches).collect::<Vec<_>>())
     }
 
     /// One more slot with the tokens of another, which listens to the same.
@@ -103,7 +109,7 @@ impl Slots {
         if self.free.is_empty() {
             self.grow()?;
         }
-        let fork = self.last_free()?;
+        let Some(&fork) = self.free.last() else { candle_core::bail!("no slot is free") };
         let [from, to] = self.slots.get_disjoint_mut([slot.0, fork]).map_err(candle_core::Error::wrap)?;
         for (from, to) in from.self_attention.iter().zip(&mut to.self_attention) {
             to.copy_from(from)?;
@@ -113,21 +119,17 @@ impl Slots {
         Ok(Slot(fork))
     }
 
-    fn last_free(&self) -> Result<usize> {
-        let Some(&slot) = self.free.last() else { candle_core::bail!("all {} slots are in use", self.count) };
-        Ok(slot)
-    }
-
     /// Tokens that the slot holds.
     pub fn len(&self, slot: &Slot) -> usize {
         self.slots[slot.0].self_attention.first().map_or(0, KvCache::len)
     }
 
     fn grow(&mut self) -> Result<()> {
-        if self.slots.len() < self.count {
-            self.slots.push(Caches::new(&self.config, &self.context)?);
-            self.free.push(self.slots.len() - 1);
+        if self.slots.len() == self.count {
+            candle_core::bail!("all {} slots are in use", self.count);
         }
+        self.slots.push(Caches::new(&self.config, &self.context)?);
+        self.free.push(self.slots.len() - 1);
         Ok(())
     }
 
@@ -220,7 +222,7 @@ impl Slots {
 
     /// Adds a layer's keys and values of new tokens, `[all tokens, width]`, to their slots.
     pub fn extend(&mut self, layer: usize, rows: &[(&Slot, &[u32])], keys: &Tensor, values: &Tensor) -> Result<()> {
-        if rows.iter().all(|(_, tokens)| tokens.len() == 1) {
+        if rows.iter().all(|(_, tokens)| tokens.len() == rows[0].1.len()) {
             let places = rows.iter().map(|(slot, _)| slot.0).collect::<Vec<_>>();
             return extend_each(&mut self.in_order(layer, &places)?, keys, values);
         }
@@ -282,6 +284,17 @@ impl Caches {
     fn new(config: &SlotConfig, context: &ComputeContext) -> Result<Self> {
         let self_attention = caches(config, &config.self_attention, context)?;
         Ok(Self { self_attention, cross_attention: Arc::default() })
+    }
+
+    /// Empty caches of cross-attention that are its own.
+    fn begin(&mut self, config: &SlotConfig, context: &ComputeContext) -> Result<&mut [KvCache]> {
+        if Arc::get_mut(&mut self.cross_attention).is_none_or(|heard| heard.is_empty()) {
+            self.cross_attention = Arc::new(caches(config, &config.cross_attention, context)?);
+        }
+        let heard = Arc::get_mut(&mut self.cross_attention);
+        let heard = heard.ok_or_else(|| candle_core::Error::msg("new caches are shared"))?;
+        heard.iter_mut().for_each(|cache| cache.truncate(0));
+        Ok(heard)
     }
 }
 

@@ -58,6 +58,15 @@ impl DepthwiseConv1d {
         Ok(Self { config, weight })
     }
 
+    /// Taps `[taps, channels]` and bias, for a step.
+    #[cfg(feature = "cuda")]
+    pub fn tensors(&self) -> Result<[&Tensor; 2]> {
+        match &self.weight {
+            Weight::Tensors { taps, bias } => Ok([taps, bias]),
+            Weight::Kernel { .. } => candle_core::bail!("a convolution is not on the GPU"),
+        }
+    }
+
     /// `[frames, channels]` → `[out, channels]`
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let DepthwiseConv1dConfig { channels, taps: count, padding: (before, after) } = self.config;

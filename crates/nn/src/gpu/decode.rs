@@ -21,8 +21,8 @@ pub(super) mod compiled {
 }
 
 pub(super) const MODULE: &str = "sconce_decode";
-/// `ROWS` of the kernels.
-pub(super) const ROWS: usize = 64;
+/// `ROWS` of the kernels: of one launch.
+pub(crate) const ROWS: usize = 64;
 /// `THREADS` of the kernels.
 pub(super) const THREADS: usize = 256;
 

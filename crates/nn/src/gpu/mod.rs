@@ -11,17 +11,20 @@ mod number;
 mod product;
 mod sample;
 mod staging;
+mod state_space;
 mod step;
 mod steps;
 mod table;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use decode::{CacheRow, CacheSizes, attend, extend, finish};
+pub(crate) use decode::{CacheRow, CacheSizes, ROWS, attend, extend, finish};
 pub use frequencies::Frequencies;
 pub(crate) use number::to_host;
 pub(crate) use sample::Workspace;
 pub(crate) use staging::upload;
+pub use state_space::StateSpaceInputs;
 pub use step::{NormWeights, Residual, Step};
 pub(crate) use steps::Steps;
+pub use table::StateRow;
 pub(crate) use table::StepTable;

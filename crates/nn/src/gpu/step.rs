@@ -17,7 +17,7 @@ use super::{
     memory::Memory,
     number::{address, kernel_of},
     product::Products,
-    table::CacheGroup,
+    table::{CacheGroup, StateGroup},
 };
 use crate::activation::Gelu;
 
@@ -31,6 +31,7 @@ pub struct Step<'a> {
     /// Where the table is on the device.
     pub(super) table: u64,
     pub(super) groups: &'a [CacheGroup],
+    pub(super) states: &'a [StateGroup],
     pub(super) rows: usize,
     /// Tokens of each.
     pub(super) each: usize,
@@ -246,24 +247,38 @@ impl Step<'_> {
         Ok(())
     }
 
+    /// Norms rows in place, `[rows, width]`.
+    pub fn norm(&mut self, x: &Tensor, norm: NormWeights<'_>) -> Result<()> {
+        let (width, dtype) = (x.dim(1)?, x.dtype());
+        check(&[x], &[self.rows, width], dtype)?;
+        check(&norm.all(), &[width], dtype)?;
+        let kernel = self.kernel("norm", dtype)?;
+        let (x, [weight, shift], width) = (address(x)?, norm.addresses()?, width as u32);
+        let mut launch = self.stream.launch_builder(&kernel);
+        launch.arg(&x).arg(&weight).arg(&shift).arg(&width).arg(&norm.epsilon);
+        // SAFETY: the arguments are those of `norm`.
+        unsafe { launch.launch(by_row(self.rows)) }.w()?;
+        Ok(())
+    }
+
     fn group(&self, group: usize) -> Result<CacheGroup> {
         let known = self.groups.get(group).copied();
         known.ok_or_else(|| candle_core::Error::msg(format!("a step has no group of caches {group}")))
     }
 
-    fn kernel(&self, name: &str, dtype: DType) -> Result<CudaFunction> {
+    pub(super) fn kernel(&self, name: &str, dtype: DType) -> Result<CudaFunction> {
         let function = self.device.get_or_load_custom_func(&kernel_of(name, dtype)?, MODULE, compiled::DECODE)?;
         Ok(function.into_cuda_function())
     }
 }
 
 /// A block for each row, whose threads share as many floats.
-fn by_row(rows: usize) -> LaunchConfig {
+pub(super) fn by_row(rows: usize) -> LaunchConfig {
     let shared_mem_bytes = (size_of::<f32>() * THREADS) as u32;
     LaunchConfig { grid_dim: (rows as u32, 1, 1), block_dim: (THREADS as u32, 1, 1), shared_mem_bytes }
 }
 
-fn check(tensors: &[&Tensor], dims: &[usize], dtype: DType) -> Result<()> {
+pub(super) fn check(tensors: &[&Tensor], dims: &[usize], dtype: DType) -> Result<()> {
     match tensors.iter().find(|it| it.dims() != dims || it.dtype() != dtype || !it.is_contiguous()) {
         Some(other) => candle_core::bail!("{:?} of {:?}, not {dims:?} of {dtype:?}", other.shape(), other.dtype()),
         None => Ok(()),

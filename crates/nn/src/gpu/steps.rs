@@ -148,6 +148,7 @@ impl Repeated {
             products: &self.products,
             table: place,
             groups: table.groups(),
+            states: table.states(),
             rows: table.rows(),
             each: table.each(),
             memory: &mut self.memory,
@@ -187,7 +188,7 @@ impl Graph {
     fn launch(&self, stream: &CudaStream) -> Result<()> {
         stream.context().bind_to_thread().w()?;
         // SAFETY: all that its nodes read and write stays for as long as the graph: the memory of steps, the table and weights;
-        // the caches that the table names live while their step is asked for.
+        // the caches and states that the table names live while their step is asked for.
         unsafe { result::graph::launch(self.0.cu_graph_exec(), stream.cu_stream()) }.w()?;
         Ok(())
     }

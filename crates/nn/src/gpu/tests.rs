@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod divided;
+mod prompts;
 
 const TYPES: [(DType, f32); 3] = [(DType::F32, 1e-5), (DType::F16, 4e-3), (DType::BF16, 3e-2)];
 

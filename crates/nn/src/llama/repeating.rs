@@ -7,7 +7,7 @@ use super::sequence::{HeadShape, Sequence};
 use crate::{
     context::ComputeContext,
     embedding::Embedding,
-    gpu::{CacheSizes, Frequencies, NormWeights, Residual, Step, StepTable, Steps},
+    gpu::{CacheSizes, Frequencies, NormWeights, Residual, StateRow, Step, StepTable, Steps},
     rope::Rope,
 };
 
@@ -55,16 +55,18 @@ impl Repeating {
     }
 
     /// Takes each of some sequences a position further, by what `ask` asks of an accelerator: always the same for the decoder with
-    /// this table, but for what is fed and the caches, of which those of a layer are the group of its number. What comes out stays
-    /// as it is until the next step. `None`: they are not fed like that, and nothing was done.
+    /// this table, but for what is fed and the caches, of which those of a layer are the group of its number. `states`: of each
+    /// state-space layer, where there are such, what the sequences remember there. What comes out stays as it is until the next step.
+    /// `None`: they are not fed like that, and nothing was done.
     pub fn run(
         &self,
         input: StepInput<'_>,
         sequences: &mut [&mut Sequence],
+        states: &[Vec<StateRow<'_>>],
         ask: &dyn Fn(&mut Step<'_>) -> Result<Tensor>,
     ) -> Result<Option<Tensor>> {
         input.check(sequences.len())?;
-        let Some(table) = self.table(&input, sequences)? else { return Ok(None) };
+        let Some(table) = self.table(&input, sequences, states)? else { return Ok(None) };
         let out = self.steps.lock().run(input.table.tensor()?.id(), &self.device, &table, ask)?;
         for cache in sequences.iter_mut().flat_map(|sequence| &mut sequence.caches) {
             cache.stepped();
@@ -72,7 +74,12 @@ impl Repeating {
         Ok(Some(out))
     }
 
-    fn table(&self, input: &StepInput<'_>, sequences: &[&mut Sequence]) -> Result<Option<StepTable>> {
+    fn table(
+        &self,
+        input: &StepInput<'_>,
+        sequences: &[&mut Sequence],
+        states: &[Vec<StateRow<'_>>],
+    ) -> Result<Option<StepTable>> {
         let mut table = StepTable::of_sums(sequences.len(), input.fed(sequences.len()));
         let layers = sequences.first().map_or(0, |sequence| sequence.caches.len());
         for layer in 0..layers {
@@ -82,6 +89,7 @@ impl Repeating {
                 return Ok(None);
             }
         }
+        states.iter().try_for_each(|rows| table.push_states(rows))?;
         Ok(Some(table))
     }
 }

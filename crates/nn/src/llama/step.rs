@@ -19,7 +19,7 @@ impl LlamaStack {
     pub fn step(&self, input: StepInput<'_>, head: &Linear, sequences: &mut [&mut Sequence]) -> Result<Option<Tensor>> {
         let Some(repeating) = &self.repeating else { return Ok(None) };
         let norm_of = |at: usize| self.layers.get(at).map_or(&self.norm, |layer| &layer.norm).weights();
-        repeating.run(input, sequences, &|step| {
+        repeating.run(input, sequences, &[], &|step| {
             let x = input.embed(step, norm_of(0)?)?;
             for (at, layer) in self.layers.iter().enumerate() {
                 step.begin_layer();

@@ -51,7 +51,7 @@ impl Gpt2 {
         let places = positions(sequences, 1);
         let input = StepInput { tokens, table, positions: Some((&places, &self.positions)) };
         let norm_of = |at: usize| self.layers.get(at).map_or(&self.norm, |layer| layer.attention.norm()).weights();
-        repeating.run(input, sequences, &|step| {
+        repeating.run(input, sequences, &[], &|step| {
             let x = input.embed(step, norm_of(0)?)?;
             for (at, layer) in self.layers.iter().enumerate() {
                 step.begin_layer();

@@ -28,7 +28,7 @@ impl HiggsNet {
     ) -> Result<Option<Tensor>> {
         let Some(repeating) = &self.repeating else { return Ok(None) };
         let norm_of = |at: usize| self.layers.get(at).map_or(&self.norm, |layer| &part(layer).attention_norm).weights();
-        repeating.run(input, sequences, &|step| {
+        repeating.run(input, sequences, &[], &|step| {
             let x = input.embed(step, norm_of(0)?)?;
             for (at, layer) in self.layers.iter().enumerate() {
                 let mlp = &part(layer).mlp;

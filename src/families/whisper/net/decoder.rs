@@ -1,6 +1,6 @@
 //! The decoder: tokens, and what was heard, to the likelihood of the next token.
 
-use candle_core::{DType, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 
 use super::{
     cross_attention::CrossAttention,
@@ -10,7 +10,9 @@ use crate::{
     families::whisper::config::Config,
     nn::{
         ComputeContext, EPSILON, LayerNorm, Mlp, SelfAttention, TiedEmbedding,
-        attention::{KvCache, KvCacheConfig, KvCacheDtype, SequenceQueries, Slot, SlotConfig, Slots, attend},
+        attention::{
+            KvCache, KvCacheConfig, KvCacheDtype, SequenceQueries, Slot, SlotConfig, Slots, attend, extend_each,
+        },
         weights::{Loaded, Loader},
     },
 };
@@ -67,11 +69,15 @@ impl Decoder {
         })
     }
 
-    /// Fills empty `caches`, one per layer, with the keys and values of what was heard.
-    pub fn fill_cross_attention(&self, features: &Features, caches: &mut [KvCache]) -> Result<()> {
-        for (layer, cache) in self.layers.iter().zip(caches) {
-            let [keys, values] = layer.cross_attention.keys_values(&features.0)?;
-            cache.extend(&keys, &values)?;
+    /// Fills the empty caches of some sequences, one per layer, with the keys and values of what each has heard: equally much.
+    pub fn fill_cross_attention(&self, heard: &[Features], caches: &mut [&mut [KvCache]]) -> Result<()> {
+        let all = match heard {
+            [Features(one)] => one.clone(),
+            several => Tensor::cat(&several.iter().map(|Features(heard)| heard).collect::<Vec<_>>(), 0)?,
+        };
+        for (at, layer) in self.layers.iter().enumerate() {
+            let [keys, values] = layer.cross_attention.keys_values(&all)?;
+            extend_each(&mut caches.iter_mut().map(|caches| &mut caches[at]).collect::<Vec<_>>(), &keys, &values)?;
         }
         Ok(())
     }
@@ -93,8 +99,18 @@ impl Decoder {
         Ok(x)
     }
 
+    /// Feeds tokens to rows; the logits after the last token of each, `[rows, vocabulary]` in the type in which they are computed.
+    pub fn last_logits(&self, slots: &mut Slots, rows: &[(&Slot, &[u32])]) -> Result<Tensor> {
+        let hidden = self.forward(slots, rows, &mut |_, _| Ok(()))?;
+        let last = match rows.iter().all(|(_, tokens)| tokens.len() == 1) {
+            true => hidden,
+            false => hidden.index_select(&last_of(rows, hidden.device())?, 0)?,
+        };
+        self.logits(&last)
+    }
+
     /// `[rows, width]` → `[rows, vocabulary]`
-    pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+    fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
         self.tokens.logits(&self.norm.forward(hidden)?)
     }
 
@@ -118,10 +134,12 @@ impl Decoder {
             }
             Ok(())
         })?;
-        let mut weights = Vec::new();
-        for head in found.into_iter().flatten() {
-            weights.extend(head.flatten_all()?.to_vec1::<f32>()?);
-        }
+        // One copy for all heads.
+        let found = found.into_iter().flatten().collect::<Vec<_>>();
+        let weights = match found.is_empty() {
+            true => Vec::new(),
+            false => Tensor::cat(&found, 0)?.flatten_all()?.to_vec1()?,
+        };
         let next = self.next(&hidden, tokens, vocabulary)?;
         let positions = weights.len() / (heads.len() * tokens.len()).max(1);
         Ok(Alignment { heads: heads.len(), tokens: tokens.len(), positions, weights, next })
@@ -134,8 +152,13 @@ impl Decoder {
         for (block, after) in tokens[1..].chunks(LOGIT_ROWS).enumerate() {
             let logits = self.logits(&hidden.narrow(0, block * LOGIT_ROWS, after.len())?)?;
             let logits = logits.narrow(1, 0, vocabulary)?.to_dtype(DType::F32)?.contiguous()?;
-            let likely = candle_nn::ops::softmax_last_dim(&logits)?.to_vec2::<f32>()?;
-            next.extend(likely.iter().zip(after).map(|(row, &token)| row.get(token as usize).copied().unwrap_or(0.0)));
+            let likely = candle_nn::ops::softmax_last_dim(&logits)?;
+            // Only what is asked for leaves a device.
+            let known = after.iter().map(|token| (*token).min(vocabulary as u32 - 1)).collect::<Vec<_>>();
+            let known = Tensor::from_vec(known, (after.len(), 1), likely.device())?;
+            let likely = likely.gather(&known, 1)?.flatten_all()?.to_vec1::<f32>()?;
+            let is_known = |token: u32| (token as usize) < vocabulary;
+            next.extend(likely.iter().zip(after).map(|(likely, &token)| if is_known(token) { *likely } else { 0.0 }));
         }
         Ok(next)
     }
@@ -152,6 +175,15 @@ impl Decoder {
         let embedded = if self.scale == 1.0 { embedded } else { (embedded * self.scale)? };
         embedded + self.positions.index_select(&positions, 0)?
     }
+}
+
+/// Where among all tokens the last one of each row is.
+fn last_of(rows: &[(&Slot, &[u32])], device: &Device) -> Result<Tensor> {
+    let last = rows.iter().scan(0, |end, (_, tokens)| {
+        *end += tokens.len() as u32;
+        Some(*end - 1)
+    });
+    Tensor::from_iter(last, device)
 }
 
 // === impl Layer ===

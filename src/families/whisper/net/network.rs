@@ -1,6 +1,6 @@
 //! The network as a whole.
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
 use super::{
     decoder::{self, Decoder},
@@ -12,7 +12,7 @@ use crate::{
     model::{LoadError, ModelFiles, Placement},
     nn::{
         self, AudioEncoder, ComputeContext, Threads,
-        attention::{Slot, Slots},
+        attention::{KvCache, Slot, Slots},
     },
 };
 
@@ -95,26 +95,26 @@ impl Net {
         Slots::new(&decoder::slot_config(&self.config, &self.context), count, &self.context)
     }
 
-    /// A slot, without tokens, whose decoder attends to `features`.
-    pub fn open(&self, slots: &mut Slots, features: &Features) -> Result<Slot> {
-        slots.open(|caches| self.threads.install(|| self.decoder.fill_cross_attention(features, caches)))
+    /// A slot, without tokens, whose decoder attends to `heard`.
+    pub fn open(&self, slots: &mut Slots, heard: &Features) -> Result<Slot> {
+        let slot = self.open_each(slots, std::slice::from_ref(heard))?.pop();
+        slot.ok_or_else(|| candle_core::Error::msg("no slot was opened"))
+    }
+
+    /// Slots, without tokens, of which each attends to what was heard in one of some equally long windows.
+    pub fn open_each(&self, slots: &mut Slots, heard: &[Features]) -> Result<Vec<Slot>> {
+        let fill = |caches: &mut [&mut [KvCache]]| self.decoder.fill_cross_attention(heard, caches);
+        slots.open(heard.len(), |caches| self.threads.install(|| fill(caches)))
     }
 
     /// Feeds new tokens, at least one, to each of some rows; the logits `[rows, vocab_size]` after the last token of each, where
     /// and in the type in which they are computed. They stay as they are until the next step.
     pub fn logits(&self, slots: &mut Slots, rows: &[(&Slot, &[u32])]) -> Result<Tensor> {
-        self.threads.install(|| {
-            #[cfg(feature = "cuda")]
-            if let Some(logits) = self.decoder.step(slots, rows)? {
-                return Ok(logits);
-            }
-            let hidden = self.decoder.forward(slots, rows, &mut |_, _| Ok(()))?;
-            let last = match rows.iter().all(|(_, tokens)| tokens.len() == 1) {
-                true => hidden,
-                false => hidden.index_select(&last_of(rows, hidden.device())?, 0)?,
-            };
-            self.decoder.logits(&last)
-        })
+        #[cfg(feature = "cuda")]
+        if self.context.device.is_cuda() {
+            return self.threads.install(|| self.decoder.logits_on_device(slots, rows));
+        }
+        self.threads.install(|| self.decoder.last_logits(slots, rows))
     }
 
     /// The same, on the host.
@@ -141,15 +141,6 @@ impl Net {
         slots.rewind(slot, before);
         alignment
     }
-}
-
-/// Where among all tokens the last one of each row is.
-fn last_of(rows: &[(&Slot, &[u32])], device: &Device) -> Result<Tensor> {
-    let last = rows.iter().scan(0, |end, (_, tokens)| {
-        *end += tokens.len() as u32;
-        Some(*end - 1)
-    });
-    Tensor::from_iter(last, device)
 }
 
 impl std::fmt::Debug for Net {

@@ -1,6 +1,6 @@
 //! The decoder where an accelerator repeats its step: one token of every row, by kernels that do as much as they can at once.
 
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
 use super::{
     cross_attention::CrossAttention,
@@ -14,17 +14,39 @@ use crate::nn::{
 // === impl Decoder ===
 
 impl Decoder {
+    /// Feeds tokens to rows; the logits after the last token of each, `[rows, vocabulary]`, until the next step. Who is fed one token
+    /// takes a step with all others of whom that holds, whoever is fed more meanwhile.
+    pub fn logits_on_device(&self, slots: &mut Slots, rows: &[(&Slot, &[u32])]) -> Result<Tensor> {
+        let (steps, prompts): (Vec<_>, Vec<_>) = (0..rows.len()).partition(|at| rows[*at].1.len() == 1);
+        let of = |places: &[usize]| places.iter().map(|at| rows[*at]).collect::<Vec<_>>();
+        let mut stepped = |rows: &[(&Slot, &[u32])]| match self.step(slots, rows)? {
+            Some(logits) => Ok(logits),
+            None => self.last_logits(slots, rows),
+        };
+        if prompts.is_empty() {
+            return stepped(rows);
+        }
+        slots.check(rows)?;
+        let read = self.last_logits(slots, &of(&prompts))?;
+        if steps.is_empty() {
+            return Ok(read);
+        }
+        let stepped = stepped(&of(&steps))?;
+        let places = prompts.iter().chain(&steps);
+        let mut order: Vec<(usize, u32)> = places.zip(0..).map(|(at, place)| (*at, place)).collect();
+        order.sort_unstable();
+        let order = Tensor::from_iter(order.into_iter().map(|(_, place)| place), stepped.device())?;
+        Tensor::cat(&[read.to_dtype(DType::F32)?, stepped.to_dtype(DType::F32)?], 0)?.index_select(&order, 0)
+    }
+
     /// The logits of the next token of every row, `[rows, vocabulary]` in single precision, until the next step. `None`: these rows
     /// are not fed like that.
-    pub fn step(&self, slots: &mut Slots, rows: &[(&Slot, &[u32])]) -> Result<Option<Tensor>> {
+    fn step(&self, slots: &mut Slots, rows: &[(&Slot, &[u32])]) -> Result<Option<Tensor>> {
         let vocabulary = self.tokens.vocabulary();
         if let Some(token) =
             rows.iter().flat_map(|(_, tokens)| tokens.iter()).find(|token| **token as usize >= vocabulary)
         {
             candle_core::bail!("there is no token {token}: there are {vocabulary}");
-        }
-        if !self.positions.device().is_cuda() {
-            return Ok(None);
         }
         slots.step(self.positions.id(), rows, &|step| self.ask(step))
     }

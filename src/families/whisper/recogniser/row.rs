@@ -119,11 +119,15 @@ impl Row {
         &self.slots
     }
 
-    /// Listens to another window.
-    pub fn open(&mut self, slots: &mut Slots, open: impl FnOnce(&mut Slots) -> Result<Slot>) -> Result<()> {
+    /// Does not listen to its window any more.
+    pub fn close(&mut self, slots: &mut Slots) {
         self.slots.drain(..).for_each(|slot| slots.close(slot));
-        self.slots.push(open(slots)?);
-        Ok(())
+    }
+
+    /// Listens to another window.
+    pub fn open(&mut self, slot: Slot) {
+        self.slots.push(slot);
+        self.transcription.encoded();
     }
 
     /// Makes a slot of each sequence that goes on hold what that is to keep.

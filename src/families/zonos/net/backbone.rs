@@ -21,7 +21,6 @@ pub struct Backbone {
     rope: Rope,
     shape: HeadShape,
     context: ComputeContext,
-    /// Of a transformer.
     #[cfg(feature = "cuda")]
     pub(super) repeating: Option<Repeating>,
 }
@@ -63,10 +62,7 @@ impl Backbone {
                 .collect::<Loaded<_>>()?,
             norm: loader.layer_norm(&format!("{prefix}norm_f"), config.d_model, config.norm_epsilon)?,
             #[cfg(feature = "cuda")]
-            repeating: match config.is_hybrid() {
-                true => None,
-                false => Repeating::new(Some(&rope), shape, loader.context)?,
-            },
+            repeating: Repeating::new(Some(&rope), shape, loader.context)?,
             rope,
             shape,
             context: loader.context.clone(),

@@ -1,5 +1,4 @@
-//! A transformer where an accelerator repeats its step: one column of every sequence, by kernels that do as much as they can at
-//! once.
+//! The network where an accelerator repeats its step: one column of every sequence, by kernels that do as much as they can at once.
 
 use candle_core::{Result, Tensor};
 
@@ -8,7 +7,10 @@ use super::{
     code_model::CodeModel,
     sequence::Sequence,
 };
-use crate::nn::{Frequencies, Linear, NormWeights, Residual, Step, llama::StepInput};
+use crate::nn::{
+    Frequencies, Linear, Mamba2State, NormWeights, Residual, StateRow, Step,
+    llama::{self, StepInput},
+};
 
 // === impl CodeModel ===
 
@@ -26,9 +28,10 @@ impl CodeModel {
 impl Backbone {
     fn step(&self, input: StepInput<'_>, head: &Linear, sequences: &mut [&mut Sequence]) -> Result<Option<Tensor>> {
         let Some(repeating) = &self.repeating else { return Ok(None) };
-        let mut sequences: Vec<_> = sequences.iter_mut().map(|sequence| &mut sequence.attention).collect();
+        let (mut attending, remembered): (Vec<_>, Vec<_>) = sequences.iter_mut().map(|it| it.parts()).unzip();
+        let Some(states) = states(&remembered) else { return Ok(None) };
         let norm_of = |at: usize| self.layers.get(at).map_or(&self.norm, |layer| &layer.norm).weights();
-        repeating.run(input, &mut sequences, &|step| {
+        repeating.run(input, &mut attending, &states, &|step| {
             let x = input.embed(step, norm_of(0)?)?;
             for (at, layer) in self.layers.iter().enumerate() {
                 step.begin_layer();
@@ -49,10 +52,27 @@ impl Layer {
         frequencies: Option<&Frequencies>,
         next: NormWeights<'_>,
     ) -> Result<()> {
-        let (Mixer::Attention(at, attention), Some(mlp)) = (&self.mixer, &self.mlp) else {
-            candle_core::bail!("a layer does not attend")
-        };
-        attention.step(step, *at, x, frequencies, mlp.norm().weights()?)?;
-        mlp.step(step, x, next)
+        let after = self.mlp.as_ref().map_or(Ok(next), |mlp| mlp.norm().weights())?;
+        match &self.mixer {
+            Mixer::Attention(at, attention) => attention.step(step, *at, x, frequencies, after)?,
+            Mixer::StateSpace(at, mixer) => mixer.step(step, *at, x, after)?,
+        }
+        self.mlp.as_ref().map_or(Ok(()), |mlp| mlp.step(step, x, next))
     }
+}
+
+// === impl Sequence ===
+
+impl Sequence {
+    /// What grows, and what does not.
+    fn parts(&mut self) -> (&mut llama::Sequence, &[Mamba2State]) {
+        (&mut self.attention, &self.states)
+    }
+}
+
+/// Of each state-space layer what every sequence remembers. `None`: it is not where an accelerator's kernels have it.
+fn states<'a>(sequences: &[&'a [Mamba2State]]) -> Option<Vec<Vec<StateRow<'a>>>> {
+    let layers = sequences.first().map_or(0, |states| states.len());
+    let layer = |at: usize| sequences.iter().map(|states| states[at].row()).collect();
+    (0..layers).map(layer).collect()
 }

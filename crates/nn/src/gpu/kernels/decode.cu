@@ -1,8 +1,8 @@
 // What a decoder does at every step for all rows of a batch, each in one launch however many rows there are. What differs from
 // step to step lies in tables (`Fed`, `Cache`), so that a launch of a step is the same as that of the step before.
 //
-// A thread says in comments what it is for; nothing but attention knows how threads are grouped into warps. The same source runs
-// on a CPU in tests (tests/cuda/stand_in/kernels.cpp). Sums are made in single precision, whatever the type.
+// A thread says in comments what it is for; nothing but attention and state spaces knows how threads are grouped into warps. The
+// same source runs on a CPU in tests (tests/cuda/stand_in/kernels.cpp). Sums are made in single precision, whatever the type.
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
@@ -101,6 +101,7 @@ __device__ float turned(const T *head, const T *bias, unsigned at, unsigned size
 }
 
 #include "attend.cuh"
+#include "mamba2.cuh"
 
 // A block for each position (x) of each row (y): as many more positions of its cache. `keys` and `values`: rows of `width`
 // numbers, each so far apart, row after row; `bias` of both, unless it is null. Keys are turned (`turned`) and scaled.
@@ -149,7 +150,7 @@ template <typename T> __device__ void gate(const T *both, T *out, unsigned inner
     from_float(x / (1.0f + expf(-x)) * to_float(row[inner + at % inner]), &out[at]);
 }
 
-// The norm of a row that this thread wrote its part of: of layers if there is a `shift`, else by the root of the mean square.
+// The norm of a row that was there, or that this thread wrote its part of; `normed` may be the row. It is of layers if there is a `shift`, else by the root of the mean square.
 // Shared memory: `THREADS` floats.
 template <typename T>
 __device__ void norm(const T *row, T *normed, const T *weight, const T *shift, unsigned width, float epsilon)
@@ -250,6 +251,22 @@ __device__ void embed(const Fed *fed, unsigned each, const T *tokens, const T *p
                                             float epsilon)                                                                  \
     {                                                                                                                       \
         embed<T>(fed, each, tokens, positions, past, normed, weight, shift, width, scale, epsilon);                         \
+    }                                                                                                                       \
+    extern "C" __global__ void norm_##NAME(T *rows, const T *weight, const T *shift, unsigned width, float epsilon)         \
+    {                                                                                                                       \
+        T *row = rows + (size_t)blockIdx.x * width;                                                                         \
+        norm<T>(row, row, weight, shift, width, epsilon);                                                                   \
+    }                                                                                                                       \
+    extern "C" __global__ void convolve_##NAME(const T *in, const State *states, const T *weights, const T *bias, T *out,   \
+                                               unsigned channels, unsigned taps, unsigned stride)                           \
+    {                                                                                                                       \
+        convolve<T>(in, states[blockIdx.y], weights, bias, out, channels, taps, stride);                                    \
+    }                                                                                                                       \
+    extern "C" __global__ void advance_##NAME(const T *mixed, const T *gate, const T *dt, const float *heads,               \
+                                              const State *states, T *out, unsigned inner, unsigned size,                   \
+                                              unsigned head_dim, unsigned stride)                                           \
+    {                                                                                                                       \
+        advance<T>(mixed, gate, dt, heads, states[blockIdx.y], out, inner, size, head_dim, stride);                         \
     }
 
 KERNELS(float, f32)

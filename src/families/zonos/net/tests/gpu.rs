@@ -19,8 +19,8 @@ struct Begun {
 }
 
 impl OnGpu {
-    fn new(dtype: DType, expected: &Expected) -> Result<Self> {
-        let plain = model("transformer", &exact());
+    fn new(of: &str, dtype: DType, expected: &Expected) -> Result<Self> {
+        let plain = model(of, &exact());
         let mut table = plain.codes.forward(&(0..plain.codes.len() as u32).collect::<Vec<_>>())?;
         let mut prompts = Vec::new();
         for case in &expected.cases {
@@ -33,7 +33,7 @@ impl OnGpu {
         let mut numbers = table.flatten_all()?.to_vec1::<f32>()?;
         numbers.resize((nothing + 1) * width, 0.0);
         let context = ComputeContext::new(&Device::new_cuda_with_stream(0)?, dtype);
-        let mut net = model("transformer", &context);
+        let mut net = model(of, &context);
         net.codes = Embedding::joined(&[WeightData::from(numbers)], width, &context)?;
         Ok(Self { net, prompts, nothing: nothing as u32 })
     }
@@ -68,9 +68,13 @@ fn assert_near(net: &CodeModel, logits: &Tensor, expected: &Expected, (case, ste
 /// asked for kernel by kernel, then recorded, then repeated.
 #[test]
 fn columns_on_a_gpu_are_those_of_the_reference() -> Result<()> {
+    VARIANTS.into_iter().try_for_each(columns_are_those_of_the_reference)
+}
+
+fn columns_are_those_of_the_reference(of: &str) -> Result<()> {
     const LATER: usize = 5;
-    let expected = Expected::read("transformer");
-    let on_gpu = OnGpu::new(DType::F32, &expected)?;
+    let expected = Expected::read(of);
+    let on_gpu = OnGpu::new(of, DType::F32, &expected)?;
     let net = &on_gpu.net;
     let mut open: Vec<(usize, usize, CodeRow)> = Vec::new();
     for turn in 0.. {
@@ -94,7 +98,7 @@ fn columns_on_a_gpu_are_those_of_the_reference() -> Result<()> {
         }
         for (case, _, row) in open.extract_if(.., |(_, _, row)| row.finished()) {
             let columns: Vec<&[u32]> = (0..row.codes.len()).map(|column| row.codes.column(column)).collect();
-            assert_eq!(columns, expected.cases[case].columns, "case {case}");
+            assert_eq!(columns, expected.cases[case].columns, "{of}, case {case}");
         }
     }
     Ok(())
@@ -102,12 +106,14 @@ fn columns_on_a_gpu_are_those_of_the_reference() -> Result<()> {
 
 #[test]
 fn logits_of_halves_on_a_gpu_are_near_the_reference() -> Result<()> {
-    let expected = Expected::read("transformer");
-    for (dtype, tolerance) in [(DType::F16, F16), (DType::BF16, BF16)] {
-        let on_gpu = OnGpu::new(dtype, &expected)?;
-        for case in 0..expected.cases.len() {
-            let (_, logits) = on_gpu.begin(case, &expected)?;
-            assert_near(&on_gpu.net, &logits, &expected, (case, 0), tolerance);
+    for of in VARIANTS {
+        let expected = Expected::read(of);
+        for (dtype, tolerance) in [(DType::F16, F16), (DType::BF16, BF16)] {
+            let on_gpu = OnGpu::new(of, dtype, &expected)?;
+            for case in 0..expected.cases.len() {
+                let (_, logits) = on_gpu.begin(case, &expected)?;
+                assert_near(&on_gpu.net, &logits, &expected, (case, 0), tolerance);
+            }
         }
     }
     Ok(())
@@ -116,9 +122,13 @@ fn logits_of_halves_on_a_gpu_are_near_the_reference() -> Result<()> {
 /// What is drawn at the same numbers is what the CPU draws, but for rounding, which this seed leaves room for.
 #[test]
 fn a_seed_says_the_same_on_a_gpu_as_on_the_cpu() -> Result<()> {
+    VARIANTS.into_iter().try_for_each(a_seed_says_the_same)
+}
+
+fn a_seed_says_the_same(of: &str) -> Result<()> {
     const CASE: usize = 1;
-    let expected = Expected::read("transformer");
-    let (on_gpu, plain) = (OnGpu::new(DType::F32, &expected)?, model("transformer", &exact()));
+    let expected = Expected::read(of);
+    let (on_gpu, plain) = (OnGpu::new(of, DType::F32, &expected)?, model(of, &exact()));
     let asked = &expected.cases[CASE];
     let sampling = SamplingOptions { temperature: 1.0, linear: 0.5, confidence: 0.4, ..asked.greedy().sampling };
     let request = CodeRequest { sampling, ..asked.greedy() };
@@ -133,6 +143,6 @@ fn a_seed_says_the_same_on_a_gpu_as_on_the_cpu() -> Result<()> {
     let columns = |row: &CodeRow| -> Vec<u32> {
         (0..row.codes.len()).flat_map(|column| row.codes.column(column)).copied().collect()
     };
-    assert_eq!(columns(&there), columns(&here));
+    assert_eq!(columns(&there), columns(&here), "{of}");
     Ok(())
 }
