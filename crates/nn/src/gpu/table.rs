@@ -3,7 +3,7 @@
 use candle_core::{DType, Result, Tensor};
 
 use super::{
-    decode::{Cache, CacheRow, CacheSizes},
+    decode::{CacheRow, CacheSizes},
     number::address,
 };
 

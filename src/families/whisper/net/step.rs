@@ -19,24 +19,27 @@ impl Decoder {
     pub fn logits_on_device(&self, slots: &mut Slots, rows: &[(&Slot, &[u32])]) -> Result<Tensor> {
         let (steps, prompts): (Vec<_>, Vec<_>) = (0..rows.len()).partition(|at| rows[*at].1.len() == 1);
         let of = |places: &[usize]| places.iter().map(|at| rows[*at]).collect::<Vec<_>>();
-        let mut stepped = |rows: &[(&Slot, &[u32])]| match self.step(slots, rows)? {
-            Some(logits) => Ok(logits),
-            None => self.last_logits(slots, rows),
-        };
         if prompts.is_empty() {
-            return stepped(rows);
+            return self.stepped(slots, rows);
         }
         slots.check(rows)?;
         let read = self.last_logits(slots, &of(&prompts))?;
         if steps.is_empty() {
             return Ok(read);
         }
-        let stepped = stepped(&of(&steps))?;
+        let stepped = self.stepped(slots, &of(&steps))?;
         let places = prompts.iter().chain(&steps);
         let mut order: Vec<(usize, u32)> = places.zip(0..).map(|(at, place)| (*at, place)).collect();
         order.sort_unstable();
         let order = Tensor::from_iter(order.into_iter().map(|(_, place)| place), stepped.device())?;
         Tensor::cat(&[read.to_dtype(DType::F32)?, stepped.to_dtype(DType::F32)?], 0)?.index_select(&order, 0)
+    }
+
+    fn stepped(&self, slots: &mut Slots, rows: &[(&Slot, &[u32])]) -> Result<Tensor> {
+        match self.step(slots, rows)? {
+            Some(logits) => Ok(logits),
+            None => self.last_logits(slots, rows),
+        }
     }
 
     /// The logits of the next token of every row, `[rows, vocabulary]` in single precision, until the next step. `None`: these rows
