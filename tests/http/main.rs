@@ -27,6 +27,7 @@ mod jobs;
 mod kinds_of_sound;
 mod kokoro;
 mod methods;
+mod names;
 mod oip;
 mod openai;
 mod openapi;
