@@ -43,6 +43,7 @@ mod speech;
 mod spoken;
 mod switch;
 mod tracks;
+mod unknown;
 mod vertex;
 mod voice_network;
 mod voices;
