@@ -52,6 +52,7 @@ impl Builder {
 
     /// Applies one model of the configuration.
     pub(super) fn configure(&mut self, model: &ModelConfig) {
+        let model = &self.by_twin(model);
         let said = match said(model, self.families) {
             Ok(said) => said,
             Err(faults) => return self.faults.extend(faults),
@@ -70,7 +71,7 @@ impl Builder {
         if config.only_configured == Some(true) && self.faults.is_empty() {
             self.keep_configured(config);
         }
-        let mut names = Names::new(&self.entries, &mut self.faults);
+        let mut names = Names::new(self.families, &self.entries, &mut self.faults);
         names.slugs(&mut self.entries);
         let default = self.default(config, &names).unwrap_or_else(|fault| {
             self.faults.push(fault);
@@ -87,7 +88,7 @@ impl Builder {
 
     /// Resolves the names of models that speak in the place of others. The configuration names those with it.
     fn link_fallbacks(&mut self) {
-        let names = Names::new(&self.entries, &mut Vec::new());
+        let names = self.names();
         for (place, model) in std::mem::take(&mut self.configured) {
             if let Some(asked) = &model.fallback {
                 match names.get(asked) {
@@ -151,13 +152,32 @@ impl Builder {
 
     /// Leaves the models that the configuration names, the default one, and those inside this program.
     fn keep_configured(&mut self, config: &Config) {
-        let default = self.default(config, &Names::new(&self.entries, &mut Vec::new())).ok();
+        let default = self.default(config, &self.names()).ok();
         let stays = |(place, entry): (usize, &Entry)| entry.listed || Some(place) == default || entry.is_embedded();
         let stays: Vec<bool> = self.entries.iter().enumerate().map(stays).collect();
         let moved = |place: usize| stays[..place].iter().filter(|stays| **stays).count();
         self.configured.iter_mut().for_each(|(place, _)| *place = moved(*place));
         let mut each = stays.iter();
         self.entries.retain(|_| each.next() == Some(&true));
+    }
+
+    /// What each name means by now.
+    fn names(&self) -> Names {
+        Names::new(self.families, &self.entries, &mut Vec::new())
+    }
+
+    /// With the originals of what it names in a format of another program's.
+    fn by_twin(&self, model: &ModelConfig) -> ModelConfig {
+        let names = self.names();
+        let twin = |name: &String| names.twin(name).map(|place| &self.entries[place]).filter(|twin| reads(model, twin));
+        // What can be a name may be one of the configuration's own, and is looked for later.
+        let by_name = Some(&model.name).filter(|name| !is_name(name.trim())).and_then(twin);
+        let by_source = model.source.as_ref().and_then(twin);
+        ModelConfig {
+            name: by_name.map_or_else(|| model.name.clone(), |entry| entry.name.to_string()),
+            source: by_source.map_or_else(|| model.source.clone(), |entry| Some(shown(&entry.parts))),
+            ..model.clone()
+        }
     }
 
     fn preset(&mut self, family: &'static dyn Family, preset: &Preset) {
@@ -182,9 +202,13 @@ impl Builder {
 
     /// The entry that a configuration means: a known one, or a new one.
     fn place(&mut self, model: &ModelConfig, wanted: Wanted) -> Result<usize, CatalogError> {
-        let names = Names::new(&self.entries, &mut Vec::new());
-        if let Some(place) = names.get(&wanted.name) {
+        let names = self.names();
+        if let Some(place) = names.known(&wanted.name) {
             self.move_to(place, &wanted)?;
+            return Ok(place);
+        }
+        let twin = names.twin(&wanted.name).filter(|place| !wanted.insists() && reads(model, &self.entries[*place]));
+        if let Some(place) = twin {
             return Ok(place);
         }
         let nearest = names.nearest(&wanted.name).map(|place| self.entries[place].name.to_string());
@@ -306,6 +330,12 @@ impl Builder {
             entry.preload = preload;
         }
     }
+}
+
+/// Whether a model of the configuration is to be read as a known one is: a program of its own may read other formats.
+fn reads(model: &ModelConfig, known: &Entry) -> bool {
+    let by_family = model.family.as_ref().is_none_or(|family| known.family.is_some_and(|own| own.name() == family));
+    by_family && model.overrides.worker == WorkerChoice::default()
 }
 
 /// The files of a model that is in a folder of this machine, or that has none; `None`: they are elsewhere.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{CatalogError, Entry};
-use crate::speech::TaskKind;
+use crate::{model::Family, speech::TaskKind};
 
 /// How like a known name an unknown one must be for us to suggest it, from 0 to 1. Below that a suggestion is noise.
 const LIKE: f64 = 0.82;
@@ -38,16 +38,25 @@ pub(super) fn is_openai(name: &str, task: TaskKind) -> bool {
     own.iter().chain(&OPENAI_REALTIME).any(|known| *known == name)
 }
 
-/// Every name in lower case, and the place of its entry.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Names(BTreeMap<String, usize>);
+/// What every name means.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    /// In lower case, and the place of its entry.
+    known: BTreeMap<String, usize>,
+    /// Which know what other programs call their models.
+    families: &'static [&'static dyn Family],
+}
 
 // === impl Names ===
 
 impl Names {
     /// Names and aliases first, which must differ; then what follows from them, where it is not ambiguous.
-    pub(super) fn new(entries: &[Entry], faults: &mut Vec<CatalogError>) -> Self {
-        let mut names = Self::default();
+    pub(super) fn new(
+        families: &'static [&'static dyn Family],
+        entries: &[Entry],
+        faults: &mut Vec<CatalogError>,
+    ) -> Self {
+        let mut names = Self { known: BTreeMap::new(), families };
         for (place, entry) in entries.iter().enumerate() {
             let given = std::iter::once(entry.name.as_str()).chain(entry.aliases.iter().map(String::as_str));
             for name in given {
@@ -58,22 +67,33 @@ impl Names {
         names
     }
 
+    /// The entry of that name, or the one that other programs have under it.
     pub(super) fn get(&self, name: &str) -> Option<usize> {
-        self.0.get(&key(name)).copied()
+        self.known(name).or_else(|| self.twin(name))
+    }
+
+    /// The entry that is called so here.
+    pub(super) fn known(&self, name: &str) -> Option<usize> {
+        self.known.get(&key(name)).copied()
+    }
+
+    /// The entry of which other programs have a copy under this name.
+    pub(super) fn twin(&self, name: &str) -> Option<usize> {
+        self.families.iter().find_map(|family| self.known(family.twin(name)?))
     }
 
     /// The entry whose name is most like an unknown one.
     pub(super) fn nearest(&self, name: &str) -> Option<usize> {
         let asked = key(name);
         let likeness = |known: &String| strsim::jaro_winkler(&asked, known);
-        let rated = self.0.iter().map(|(known, place)| (likeness(known), *place));
+        let rated = self.known.iter().map(|(known, place)| (likeness(known), *place));
         rated.filter(|(likeness, _)| *likeness >= LIKE).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, place)| place)
     }
 
     /// The entry whose whole name is that of this one but for a slip.
     pub(super) fn mistyped(&self, name: &str) -> Option<usize> {
         let asked = key(name);
-        let whole = self.0.iter().filter(|(known, _)| known.contains('/'));
+        let whole = self.known.iter().filter(|(known, _)| known.contains('/'));
         let slips = whole.map(|(known, place)| (strsim::osa_distance(&asked, known), *place));
         slips.filter(|(slips, _)| *slips <= SLIPS).min_by_key(|(slips, _)| *slips).map(|(_, place)| place)
     }
@@ -85,18 +105,18 @@ impl Names {
             let candidates = entry.aliases.iter().map(String::as_str).chain([entry.short()]);
             let slug = candidates.filter(own).map(str::to_owned).next();
             entry.slug = slug.unwrap_or_else(|| entry.name.as_str().replace('/', "--"));
-            self.0.entry(key(&entry.slug)).or_insert(place);
+            self.known.entry(key(&entry.slug)).or_insert(place);
         }
     }
 
     /// The default model also answers to the name that OpenAI's clients and examples have built in, unless the
     /// configuration gives that name away.
     pub(super) fn adopt(&mut self, default: usize) {
-        self.0.entry(OPENAI_WHISPER.to_owned()).or_insert(default);
+        self.known.entry(OPENAI_WHISPER.to_owned()).or_insert(default);
     }
 
     fn give(&mut self, name: &str, place: usize, entries: &[Entry], faults: &mut Vec<CatalogError>) {
-        let owner = *self.0.entry(key(name)).or_insert(place);
+        let owner = *self.known.entry(key(name)).or_insert(place);
         if owner != place {
             let (model, other) = (entries[place].name.to_string(), entries[owner].name.to_string());
             faults.push(CatalogError::Alias { model, alias: name.to_owned(), other });
@@ -118,7 +138,7 @@ impl Names {
         }
         for (name, places) in derived {
             if let (1, Some(place)) = (places.len(), places.first()) {
-                self.0.entry(name).or_insert(*place);
+                self.known.entry(name).or_insert(*place);
             }
         }
     }

@@ -2,7 +2,7 @@ use std::{path::PathBuf, time::Duration};
 
 use super::*;
 use crate::{
-    model::{Availability, LoadError, Model, ModelFiles, Placement, Preset},
+    model::{Availability, LoadError, Model, ModelFiles, Placement, PlacementOverrides, Preset, WorkerChoice},
     speech::{Fault, Kind, TaskKind},
     store::Source,
 };
@@ -20,6 +20,11 @@ impl Family for Fake {
 
     fn presets(&self) -> &'static [Preset] {
         self.1
+    }
+
+    fn twin(&self, name: &str) -> Option<&'static str> {
+        let twins = ["tiny", "wee", "fast/ears-tiny", "hf://fast/ears-tiny", "fast/packed/ears-tiny.bin"];
+        (self.0 == "ears" && twins.contains(&name)).then_some("acme/ears-tiny")
     }
 
     fn layouts(&self) -> &'static [&'static [&'static str]] {
@@ -221,6 +226,51 @@ fn two_names_of_one_source_are_one_model() {
     let catalog = catalog.unwrap();
     assert_eq!(name_of(&catalog, "mine"), "acme/ears-tiny");
     assert_eq!((name_of(&catalog, "yours"), name_of(&catalog, "x/y")), ("yours".to_owned(), "yours".to_owned()));
+}
+
+#[test]
+fn a_copy_in_another_format_is_answered_by_its_original() {
+    let inside = catalog([]).unwrap();
+    for name in ["wee", "fast/ears-tiny", "fast/packed/ears-tiny.bin"] {
+        assert_eq!(name_of(&inside, name), "acme/ears-tiny", "{name}");
+        let configured = catalog([named(name)]).unwrap();
+        assert_eq!(
+            (configured.default().name.as_str(), configured.default().listed),
+            ("acme/ears-tiny", true),
+            "{name}"
+        );
+        assert_eq!(configured.entries().count(), inside.entries().count(), "{name}");
+    }
+    let mine = catalog([from("mine", "hf://fast/ears-tiny")]).unwrap();
+    assert_eq!((name_of(&mine, "mine"), mine.entries().count()), ("acme/ears-tiny".to_owned(), 5));
+    let moved = catalog([from("acme/ears-tiny", "s3://mirror/tiny"), from("mine", "hf://fast/ears-tiny")]).unwrap();
+    assert_eq!(name_of(&moved, "mine"), "acme/ears-tiny", "wherever the original comes from");
+    let default = Config { families: FAMILIES, default: Some("wee".to_owned()), ..Config::default() };
+    assert_eq!(Catalog::new(&default).unwrap().default().name.as_str(), "acme/ears-tiny");
+}
+
+#[test]
+fn what_the_configuration_calls_as_a_copy_is_called_goes_before_its_original() {
+    let own = catalog([from("fast/ears-tiny", "file:/models/own"), from("wee", "hf://nova/wee")]).unwrap();
+    let parts = |name: &str| own.resolve(Some(name)).unwrap().parts[0].1.to_string();
+    assert_eq!((parts("fast/ears-tiny").as_str(), parts("wee").as_str()), ("file:/models/own", "hf://nova/wee@main"));
+    assert_eq!(name_of(&own, "acme/ears-tiny"), "acme/ears-tiny");
+    // Whoever names a revision means that repository, and a program may read its format.
+    let at = catalog([named("fast/ears-tiny@v1")]).unwrap();
+    assert_eq!(at.default().parts[0].1, hub("hf://fast/ears-tiny@v1"));
+    let overrides = PlacementOverrides {
+        worker: WorkerChoice { command: vec!["reads-it".to_owned()], ..WorkerChoice::default() },
+        ..PlacementOverrides::default()
+    };
+    let by_program = catalog([ModelConfig { overrides, ..from("fast/ears-tiny", "hf://fast/ears-tiny") }]).unwrap();
+    assert_eq!(by_program.default().parts[0].1, hub("hf://fast/ears-tiny"));
+}
+
+#[test]
+fn an_original_that_is_not_offered_is_not_offered_under_other_names() {
+    let config =
+        Config { families: FAMILIES, models: vec![named("choir")], only_configured: Some(true), ..Config::default() };
+    assert!(Catalog::new(&config).unwrap().resolve(Some("fast/ears-tiny")).is_err());
 }
 
 #[test]

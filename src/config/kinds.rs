@@ -5,7 +5,7 @@ use std::{net::IpAddr, num::NonZeroU32, path::PathBuf};
 use super::value::{COUNT, Kind, NAMES, Raw, SIZE, choice, text, word};
 use crate::{
     app::BudgetChoice,
-    http::access::Digest,
+    http::{UnknownFields, access::Digest},
     lifecycle::{LoadMode, OnPreloadFailure},
     model::{Backing, CpuKernels, DTypeChoice, DeviceChoice, DeviceId, ProgramChoice},
     process::Isolation,
@@ -31,6 +31,15 @@ pub(super) const ON_PRELOAD_FAILURE: Kind<OnPreloadFailure> = Kind {
     expected: "retry, exit or lazy",
     parse: |raw| choice(raw, ON_PRELOAD_FAILURES),
     show: |what| word(what, ON_PRELOAD_FAILURES),
+};
+
+const UNKNOWN_FIELDS_ALL: &[(&str, UnknownFields)] =
+    &[("refuse", UnknownFields::Refuse), ("warn", UnknownFields::Warn)];
+
+pub(super) const UNKNOWN_FIELDS: Kind<UnknownFields> = Kind {
+    expected: "refuse or warn",
+    parse: |raw| choice(raw, UNKNOWN_FIELDS_ALL),
+    show: |what| word(what, UNKNOWN_FIELDS_ALL),
 };
 
 const DTYPES: &[(&str, DTypeChoice)] = &[

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU32, path::PathBuf, ti
 use super::{
     kinds::{
         ADDRESS, BOUND, BUDGET, BYTES, CPU_KERNELS, DEVICE, DTYPE, FILE, ISOLATION, KEYS, LOAD_MODE, LOG_FORMAT,
-        LOG_LEVEL, ON_PRELOAD_FAILURE, ORIGINS, PATH, PATHS, PROGRAM, SHARE, TIME_ORIGIN, USER, VERIFY, WARM, WEIGHTS,
-        WHOLE, WORD,
+        LOG_LEVEL, ON_PRELOAD_FAILURE, ORIGINS, PATH, PATHS, PROGRAM, SHARE, TIME_ORIGIN, UNKNOWN_FIELDS, USER, VERIFY,
+        WARM, WEIGHTS, WHOLE, WORD,
     },
     models,
     setting::{Maybe, Plain, Setting, To},
@@ -723,6 +723,14 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         "Origins whose pages may use this server from a browser; `*` is any. By default no page of another origin may.",
     ),
     Setting::new(
+        "http.unknown_fields",
+        "refuse",
+        &To::<Config, _>(&UNKNOWN_FIELDS, |c, v| c.http.unknown_fields = v),
+        "What becomes of fields of a request that nobody here knows, in JSON, in a form and in a query. `refuse`: the request \
+         is, with the names of those that there are. `warn`: they are left out, and the header `x-sconce-ignored` of the \
+         answer names them. Those of administrative routes, of `options` and of WebSockets are refused either way.",
+    ),
+    Setting::new(
         "http.console",
         "true",
         &To::<Config, _>(&FLAG, |c, v| c.http.console = v),
@@ -1340,6 +1348,7 @@ pub(super) fn blank() -> Config {
             console: false,
             realtime: http::RealtimeConfig { max_message: usize::MAX, idle: Duration::MAX, ping: Duration::MAX },
             cors_origins: vec![String::new()],
+            unknown_fields: http::UnknownFields::Warn,
         },
         wyoming: wyoming::Config {
             port: Some(0),

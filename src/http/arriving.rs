@@ -12,6 +12,7 @@ use super::{
     api::Api,
     form::{Form, MOST_TEXT, hint, malformed, too_many},
     problem::Problem,
+    unknown::Unknown,
 };
 use crate::{
     service::{MemoryBudget, MemoryShare, Recording},
@@ -58,7 +59,7 @@ pub(in crate::http) enum Arrival {
 impl ArrivingForm {
     pub fn new(api: &Api, request: &HttpRequest, payload: web::Payload) -> Self {
         Self {
-            form: Form::empty(),
+            form: Form::empty(Unknown::of(request)),
             parts: Multipart::new(request.headers(), payload),
             count: 0,
             text_left: MOST_TEXT,
@@ -82,7 +83,7 @@ impl ArrivingForm {
             match timeout(patience, recording.gather()).await {
                 Ok(gathered) => gathered?,
                 Err(_) => {
-                    let form = std::mem::replace(&mut recording.rest.form, Form::empty());
+                    let form = std::mem::replace(&mut recording.rest.form, Form::empty(Unknown::default()));
                     return Ok(Arrival::Recording(form, Box::new(recording)));
                 }
             }

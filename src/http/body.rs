@@ -313,8 +313,11 @@ impl Body {
     }
 
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        serde_json::from_slice(&self.bytes).map_err(|error| {
-            Problem::new(Kind::Invalid, format!("the body is not the JSON that is expected here: {error}"))
-        })
+        serde_json::from_slice(&self.bytes).map_err(not_expected)
     }
+}
+
+/// The answer to JSON that is another than what a route takes.
+pub(super) fn not_expected(error: serde_json::Error) -> Problem {
+    Problem::new(Kind::Invalid, format!("the body is not the JSON that is expected here: {error}"))
 }

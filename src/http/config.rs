@@ -27,12 +27,23 @@ pub struct Config {
     pub admin: bool,
     /// A model that is busy without a step for so long makes `/health/live` fail.
     pub stall_timeout: Duration,
+    pub unknown_fields: UnknownFields,
     pub access: AccessConfig,
     /// Whether the page at `/` is served.
     pub console: bool,
     pub realtime: RealtimeConfig,
     /// Origins whose pages may use this server; `*` is any. None: no page of another origin may.
     pub cors_origins: Vec<String>,
+}
+
+/// What becomes of fields of a request that nobody knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnknownFields {
+    /// The request is refused, with the names of those that there are.
+    #[default]
+    Refuse,
+    /// They are left out, and a header of the answer names them.
+    Warn,
 }
 
 /// What bounds a WebSocket.

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt, executor::block_on, stream};
 use serde_json::{Map, Value};
 
-use super::{api::Api, body::Body, problem::Problem};
+use super::{api::Api, body::Body, problem::Problem, unknown::Unknown};
 use crate::{
     service::{MemoryBudget, Recording},
     speech::Kind,
@@ -35,6 +35,7 @@ pub(super) struct Form {
     recordings: BTreeMap<String, Recording>,
     /// Data URLs of recordings.
     references: Vec<Bytes>,
+    unknown: Unknown,
 }
 
 // === impl Form ===
@@ -44,7 +45,7 @@ impl Form {
     pub async fn read(api: &Api, request: &HttpRequest, body: Body) -> Result<Self, Problem> {
         let content_type = request.headers().get(CONTENT_TYPE).cloned();
         let (bodies, most) = (api.bodies.clone(), api.config.max_fields);
-        let body_length = body.bytes.len();
+        let (body_length, unknown) = (body.bytes.len(), Unknown::of(request));
         let parse = move || {
             let mut headers = HeaderMap::new();
             if let Some(content_type) = content_type {
@@ -53,16 +54,17 @@ impl Form {
             // All of the body is here, so that nothing is waited for.
             block_on(Self::gather(&headers, body.bytes, most, &bodies))
         };
-        api.parsers.run(body_length, parse).await?
+        Ok(Self { unknown, ..api.parsers.run(body_length, parse).await?? })
     }
 
-    pub fn empty() -> Self {
-        Self { texts: BTreeMap::new(), recordings: BTreeMap::new(), references: Vec::new() }
+    /// Without a field so far.
+    pub fn empty(unknown: Unknown) -> Self {
+        Self { texts: BTreeMap::new(), recordings: BTreeMap::new(), references: Vec::new(), unknown }
     }
 
     async fn gather(headers: &HeaderMap, body: Bytes, most: usize, bodies: &MemoryBudget) -> Result<Self, Problem> {
         let mut parts = Multipart::new(headers, in_pieces(body));
-        let mut form = Self::empty();
+        let mut form = Self::empty(Unknown::default());
         let (mut count, mut text_left) = (0, MOST_TEXT);
         while let Some(part) = parts.next().await {
             count += 1;
@@ -230,10 +232,11 @@ impl Form {
         Ok(values)
     }
 
-    /// What nobody took is an error that names what could have been sent.
+    /// What nobody took is an error that names what could have been sent, or is left out.
     pub fn finish(self, known: &str) -> Result<(), Problem> {
         let references = self.references.first().map(|_| REFERENCES.to_owned());
-        match self.texts.into_keys().chain(self.recordings.into_keys()).chain(references).next() {
+        let left = self.texts.into_keys().chain(self.recordings.into_keys()).chain(references);
+        match left.into_iter().find(|name| !self.unknown.ignores(name)) {
             None => Ok(()),
             Some(name) => Err(Problem::invalid(&name, format!("there is no field {name:?} here; there are {known}"))),
         }

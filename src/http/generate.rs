@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::{
     api::Api,
-    body::{self, Shape},
+    body::{self, Shape, not_expected},
     call::{KeepAliveSchema, call, keep_alive},
     native::{
         request::SoundAnswer,
@@ -16,6 +16,7 @@ use super::{
         voice::{AskedVoice, Speaker},
     },
     problem::Problem,
+    unknown::Unknown,
     wait,
 };
 use crate::{
@@ -104,7 +105,9 @@ async fn answer(api: &Api, request: &HttpRequest, payload: web::Payload) -> Resu
 async fn read(api: &Api, request: &HttpRequest, payload: web::Payload) -> Result<Generate, Problem> {
     let body = body::read(request, payload, api).await?;
     let Shape::Json = body.shape() else { return Err(body.not_taken("application/json")) };
-    let generate: Generate = body.json()?;
+    let mut fields = body.json()?;
+    Unknown::of(request).leave_out::<Generate>(&mut fields);
+    let generate = serde_json::from_value::<Generate>(fields).map_err(not_expected)?;
     match (&generate.voice, &generate.audio_prompt_path) {
         (Some(_), Some(_)) => {
             Err(Problem::invalid("voice", "voice and audio_prompt_path both say whose voice it is; send one of them"))

@@ -38,13 +38,14 @@ mod security;
 mod served;
 mod sse;
 mod trace;
+mod unknown;
 mod vertex;
 mod vosk;
 mod wait;
 
 pub use api::Api;
 pub use body::refuse_body;
-pub use config::{Config, RealtimeConfig};
+pub use config::{Config, RealtimeConfig, UnknownFields};
 pub use draining::Draining;
 pub use exchange::{Exchange, Stage};
 pub use jobs::JobWorker;

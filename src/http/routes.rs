@@ -15,7 +15,7 @@ use actix_web::{
 
 use super::{
     admin, api::Api, asr, azure, console, docs, exchange, generate, jobs, methods, oip, openai, openapi,
-    problem::Problem, realtime, request_id, served, vertex, vosk,
+    problem::Problem, realtime, request_id, served, unknown, vertex, vosk,
 };
 use crate::speech::Kind;
 
@@ -27,7 +27,7 @@ pub fn routes(api: Api) -> impl HttpServiceFactory {
     let (health, predict) = (api.config.health_route.clone(), api.config.predict_route.clone());
     let name = HeaderValue::try_from(&api.name).unwrap_or_else(|_| HeaderValue::from_static("sconce"));
     let (gate, cors) = (api.gate.clone(), cors(&api.config.cors_origins));
-    let with_console = api.config.console;
+    let (with_console, unknown_fields) = (api.config.console, api.config.unknown_fields);
     let (draining, at_the_end, to_routes) = (api.draining.clone(), api.gate.clone(), api.gate.clone());
     web::scope("")
         .wrap(middleware::from_fn(move |request, next| {
@@ -35,6 +35,7 @@ pub fn routes(api: Api) -> impl HttpServiceFactory {
             async move { methods::layer(gate.routes(), request, next).await }
         }))
         .wrap(middleware::from_fn(served::layer))
+        .wrap(middleware::from_fn(move |request, next| unknown::layer(unknown_fields, request, next)))
         .wrap(middleware::from_fn(move |request, next| gate.clone().pass(request, next)))
         // Outside of the gate: a preflight has no key, and a page may read why it was refused.
         .wrap(middleware::Condition::new(!api.config.cors_origins.is_empty(), cors))

@@ -1,5 +1,7 @@
 //! The backend of this machine: files by `store`, models by `runtime`.
 
+mod foreign;
+
 use std::{
     collections::BTreeMap,
     sync::Arc,
@@ -212,7 +214,7 @@ impl Backend for Local {
             let tell = |progress: store::Progress| {
                 report.send_replace(meter.read(&progress, Instant::now()));
             };
-            let family = family(store, spec.families, &spec.parts, &tell).await?;
+            let family = family(store, &spec, &tell).await?;
             if let Some(terms) = family.terms()
                 && spec.parts.iter().any(|(_, source)| source.is_remote())
                 && local.look(&spec).await.is_none()
@@ -310,22 +312,27 @@ async fn described(
 /// none, its files.
 async fn family(
     store: &Store,
-    choice: FamilyChoice,
-    parts: &[(String, Source)],
+    spec: &ModelSpec,
     tell: &(dyn Fn(store::Progress) + Send + Sync),
 ) -> Result<&'static dyn Family, Failure> {
-    let families = match choice {
+    let families = match spec.families {
         FamilyChoice::Known(family) => return Ok(family),
         FamilyChoice::Among(families) => families,
     };
-    let (_, source) = parts.first().ok_or_else(|| for_good("it has no source".to_owned()))?;
+    let part = spec.parts.first().ok_or_else(|| for_good("it has no source".to_owned()))?;
+    let (name, source) = (called(spec, &part.1), &part.1);
     let (there, folder) = (store.clone(), source.clone());
     let listing = spawn_blocking(move || there.folder_listing(&folder)).await.unwrap_or_default();
-    if let Some(family) = listing.and_then(|listing| by_files(families, &listing)) {
-        return Ok(family);
+    if let Some(listing) = listing {
+        if let Some(family) = by_files(families, &listing) {
+            return Ok(family);
+        }
+        if let Some(reason) = foreign::of_files(families, name, &listing) {
+            return Err(unsupported(reason));
+        }
     }
     let described = match store.peek(source, CONFIG, tell).await {
-        Ok(bytes) => recognised(families, &bytes),
+        Ok(bytes) => recognised(families, name, &bytes),
         Err(error) => Err(of_store(&error)),
     };
     let Err(failure) = described else { return described };
@@ -337,7 +344,17 @@ async fn family(
             return Ok(*family);
         }
     }
-    Err(failure)
+    let told = failure.obstacle.is_some() || !failure.permanent;
+    let foreign = if told { None } else { foreign::of_source(store, families, name, part, tell).await };
+    Err(foreign.map_or(failure, unsupported))
+}
+
+/// What a model is called where it comes from.
+fn called<'a>(spec: &'a ModelSpec, source: &'a Source) -> &'a str {
+    match source {
+        Source::Hub { repo, .. } => repo,
+        _ => spec.name.as_str(),
+    }
 }
 
 /// The family of a folder without a configuration.
@@ -352,11 +369,13 @@ fn by_files(families: &[&'static dyn Family], listing: &[String]) -> Option<&'st
 }
 
 /// The first family that recognises a `config.json`.
-fn recognised(families: &[&'static dyn Family], config: &[u8]) -> Result<&'static dyn Family, Failure> {
+fn recognised(families: &[&'static dyn Family], name: &str, config: &[u8]) -> Result<&'static dyn Family, Failure> {
     let config: serde_json::Value =
         serde_json::from_slice(config).map_err(|error| for_good(format!("{CONFIG} is not JSON: {error}")))?;
     let known = families.iter().copied().find(|family| family.recognises(&config));
-    known.ok_or_else(|| unsupported(foreign(&config)))
+    known.ok_or_else(|| {
+        unsupported(foreign::of_config(families, name, &config).unwrap_or_else(|| unrecognised(&config)))
+    })
 }
 
 /// What of a model is on this machine, if all of it is. Looks at disks.
@@ -368,7 +387,7 @@ fn on_disk(store: &Store, spec: &ModelSpec) -> Option<OnDisk> {
             match store.folder_listing(source).and_then(|listing| by_files(families, &listing)) {
                 Some(family) => family,
                 None => match store.peek_here(source, CONFIG).ok()? {
-                    Some(config) => recognised(families, &config).ok()?,
+                    Some(config) => recognised(families, spec.name.as_str(), &config).ok()?,
                     None => marked_here(store, families, source)?,
                 },
             }
@@ -391,7 +410,7 @@ fn in_folder(spec: &ModelSpec) -> bool {
     spec.parts.iter().any(|(_, source)| matches!(source, Source::Folder(_)))
 }
 
-fn foreign(config: &serde_json::Value) -> String {
+fn unrecognised(config: &serde_json::Value) -> String {
     match config.get("model_type").and_then(serde_json::Value::as_str) {
         Some(kind) => format!("{CONFIG} describes a model of type {kind:?}, which this build cannot run"),
         None => format!("{CONFIG} describes no model that this build can run"),

@@ -232,6 +232,12 @@ pub trait Family: Sync {
     /// Well-known models of this kind.
     fn presets(&self) -> &'static [Preset];
 
+    /// The one of those that other programs have under this name: by a short name of its size, or in a format of their own that
+    /// is not read here. A model that the configuration calls so goes before it.
+    fn twin(&self, _name: &str) -> Option<&'static str> {
+        None
+    }
+
     /// A model of the shape of one of them with random weights, to measure what that takes without its files; `None`: nothing
     /// but its files knows its shape.
     fn random_model(&self, _preset: &str) -> Option<&'static dyn RandomModel> {
@@ -240,6 +246,12 @@ pub trait Family: Sync {
 
     /// Whether a `config.json` describes a model of this kind.
     fn recognises(&self, config: &serde_json::Value) -> bool;
+
+    /// Why a model that no family recognises cannot be read, where this one knows the format that another program has for its
+    /// models: by its `config.json`, or by the names of its files. `name` is what it is called where it comes from.
+    fn foreign(&self, _name: &str, _config: Option<&serde_json::Value>, _listing: &[String]) -> Option<String> {
+        None
+    }
 
     /// Whether a folder that has no `config.json` holds a model of this kind, by the names of its files.
     fn recognises_files(&self, _listing: &[String]) -> bool {

@@ -11,6 +11,7 @@ mod fallback;
 mod filters;
 #[cfg(test)]
 mod fixtures;
+mod formats;
 mod generation;
 mod generation_config;
 mod hallucination;
@@ -28,6 +29,7 @@ mod token_bytes;
 mod tokens;
 mod transcription;
 mod transcription_options;
+mod twins;
 mod window;
 mod words;
 
@@ -38,7 +40,7 @@ use std::{panic::resume_unwind, thread};
 
 use serde_json::Value;
 
-use self::{config::Config, decoding_config::DecodingConfig, net::Net, recogniser::Recogniser};
+use self::{config::Config, decoding_config::DecodingConfig, formats::ForeignFormat, net::Net, recogniser::Recogniser};
 use crate::{
     model::{DeviceId, Family, Knob, LoadError, Model, ModelFiles, Placement, Precision, Preset, RandomModel},
     nn::SimdLevel,
@@ -91,12 +93,21 @@ impl Family for Whisper {
         presets::PRESETS
     }
 
+    fn twin(&self, name: &str) -> Option<&'static str> {
+        twins::twin(name)
+    }
+
     fn random_model(&self, preset: &str) -> Option<&'static dyn RandomModel> {
         random::of_preset(preset)
     }
 
     fn recognises(&self, config: &Value) -> bool {
         config.get("model_type").and_then(Value::as_str) == Some("whisper")
+    }
+
+    fn foreign(&self, name: &str, config: Option<&Value>, listing: &[String]) -> Option<String> {
+        let format = config.map_or_else(|| ForeignFormat::of_listing(listing), ForeignFormat::of_config);
+        format.map(|format| format.refusal(name))
     }
 
     fn layouts(&self) -> &'static [&'static [&'static str]] {

@@ -1,5 +1,6 @@
 //! Which files of a repository make a model, or a part of one.
 
+use super::formats::ForeignFormat;
 use crate::{
     model::{LoadError, ModelFiles},
     nn::weights,
@@ -33,6 +34,9 @@ pub fn parts(files: &ModelFiles) -> Parts {
 /// What a part needs of what its source has. Weights in other formats and precisions, which many repositories hold beside
 /// these, are left where they are.
 pub fn files(part: &str, listing: &[String]) -> Result<Vec<String>, LoadError> {
+    if let Some(format) = ForeignFormat::of_listing(listing).filter(|_| part != TOKENIZER) {
+        return Err(LoadError::Unsupported(format.refusal("")));
+    }
     match part {
         WHOLE => Ok([network(listing)?, vocabulary(listing)?].concat()),
         NETWORK => network(listing),
@@ -114,6 +118,14 @@ mod tests {
         assert_eq!(of_part("tokenizer", &base).unwrap(), ["tokenizer.json"]);
         assert!(of_part("tokenizer", &run).unwrap_err().contains("tokenizer.json"));
         assert!(of_part("codec", &base).unwrap_err().contains("no part called codec"));
+    }
+
+    #[test]
+    fn files_of_other_programs_are_told_by_their_format() {
+        let packed = ["config.json", "model.bin", "tokenizer.json", "vocabulary.txt"];
+        assert!(listed(&packed).unwrap_err().contains("CTranslate2"));
+        assert_eq!(of_part("tokenizer", &packed).unwrap(), ["tokenizer.json"], "which is the same in either format");
+        assert!(of_part("weights", &["ggml-base.bin"]).unwrap_err().contains("openai/whisper-base"));
     }
 
     #[test]

@@ -45,6 +45,7 @@ pub(in crate::http) fn http(access: Config) -> crate::http::Config {
             ping: std::time::Duration::MAX,
         },
         cors_origins: Vec::new(),
+        unknown_fields: crate::http::UnknownFields::Refuse,
     }
 }
 

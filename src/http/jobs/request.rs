@@ -18,6 +18,7 @@ use crate::{
             request::NativeRequest,
         },
         problem::Problem,
+        unknown::Unknown,
     },
     jobs::JobRequest,
     service::Recording,
@@ -54,7 +55,7 @@ pub(super) async fn read(api: &Api, request: &HttpRequest, body: Body) -> Result
     }
     let parameters = job::parameters(&fields);
     output_uri(&mut fields)?;
-    let native = NativeRequest::read(&api.service, fields, body, &Content::default())?;
+    let native = NativeRequest::read(&api.service, fields, body, &Content::default(), &Unknown::of(request))?;
     let job = job::job_request(api, native, parameters, access::allowance(request)).await?;
     Ok(JobRequest { webhook, key, ..job })
 }

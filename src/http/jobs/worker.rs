@@ -18,6 +18,7 @@ use crate::{
             task::{Piece, Running, SoundRetention, Step, TaskRequest},
         },
         problem::Problem,
+        unknown::Unknown,
         wait,
     },
     jobs::{JobId, Pieces, Progress, View, WorkItem, Worker},
@@ -76,7 +77,7 @@ async fn run(worker: JobWorker, item: WorkItem, pieces: Pieces) -> Result<Value,
     let mut fields = fields::object(parameters)?;
     let output = output_uri(&mut fields)?;
     let body = recording.map(job::matter).transpose()?;
-    let mut request = NativeRequest::read(&service, fields, body, &Content::default())?;
+    let mut request = NativeRequest::read(&service, fields, body, &Content::default(), &Unknown::told())?;
     let common = &request.common;
     // Nobody waits: it is counted from when the model is there.
     let timeout = common.timeout.map(|seconds| wait::seconds("timeout", seconds)).transpose()?;

@@ -17,6 +17,7 @@ use crate::{
         api::Api,
         call::{call, keep_alive},
         problem::Problem,
+        unknown::Unknown,
         wait,
     },
     service::Call,
@@ -52,7 +53,7 @@ impl Item {
         output: impl FnOnce(&NativeRequest) -> Option<String>,
     ) -> Result<Self, Problem> {
         let mut parameters = job::parameters(&fields);
-        let native = NativeRequest::read(&api.service, fields, body, defaults)?;
+        let native = NativeRequest::read(&api.service, fields, body, defaults, &Unknown::of(request))?;
         let common = &native.common;
         let call = Call {
             keep_alive: keep_alive(request, common.keep_alive),

@@ -1,6 +1,6 @@
 //! A request in our own words: an instance with its `parameters`, or a body without an envelope with its query.
 
-use std::sync::LazyLock;
+use std::{collections::BTreeSet, sync::LazyLock};
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     audio::AudioFormat,
-    http::{api::Api, call::KeepAliveSchema, problem::Problem},
+    http::{api::Api, call::KeepAliveSchema, problem::Problem, unknown::Unknown},
     jobs::Estimate,
     lifecycle::KeepAlive,
     service::{AudioInput, Service, SpeakRequest},
@@ -75,6 +75,7 @@ pub(in crate::http) struct SoundAnswer {
 const LONGEST_OPTION: usize = 64 << 10;
 
 static COMMON: LazyLock<Vec<String>> = LazyLock::new(names::<Common>);
+static ALL: LazyLock<BTreeSet<String>> = LazyLock::new(|| names::<NativeRequest>().into_iter().collect());
 static CONTENT: LazyLock<Vec<String>> = LazyLock::new(names::<ContentFields>);
 
 /// The names of the fields of a struct.
@@ -122,8 +123,20 @@ impl Common {
 
 impl NativeRequest {
     /// `body` is what is worked on where the body is that, and `defaults` what many requests share.
-    pub fn read(service: &Service, fields: Fields, body: Option<Matter>, defaults: &Content) -> Result<Self, Problem> {
-        Self::read_where(|model, task| service.can(model, task), fields, body, defaults)
+    pub fn read(
+        service: &Service,
+        fields: Fields,
+        body: Option<Matter>,
+        defaults: &Content,
+        unknown: &Unknown,
+    ) -> Result<Self, Problem> {
+        Self::read_where(|model, task| service.can(model, task), fields, body, defaults, unknown)
+    }
+
+    /// Leaves out of an instance, or of what holds for all, the fields that belong to no task: before an answer begins that
+    /// could not name them any more.
+    pub fn leave_out_unknown(unknown: &Unknown, fields: &mut Fields) {
+        unknown.keep(fields, |name| ALL.contains(name) || name == "output_uri");
     }
 
     /// Where `can` says which model does what.
@@ -132,6 +145,7 @@ impl NativeRequest {
         mut fields: Fields,
         body: Option<Matter>,
         defaults: &Content,
+        unknown: &Unknown,
     ) -> Result<Self, Problem> {
         let content = Content::take(&mut fields)?.with_body(body)?.or(defaults);
         check_texts(&fields)?;
@@ -149,7 +163,7 @@ impl NativeRequest {
                 format!("the task {task} takes the field {needed}, which is not there"),
             ));
         }
-        let options = TaskOptions::read(task, options, common.response_format.unwrap_or_default())?;
+        let options = TaskOptions::read(task, options, common.response_format.unwrap_or_default(), unknown)?;
         Ok(Self { common, content, options })
     }
 
@@ -262,18 +276,18 @@ impl NativeRequest {
 // === impl TaskOptions ===
 
 impl TaskOptions {
-    fn read(task: TaskKind, options: Fields, format: Format) -> Result<Self, Problem> {
+    fn read(task: TaskKind, options: Fields, format: Format, unknown: &Unknown) -> Result<Self, Problem> {
         match task {
             TaskKind::Transcribe => {
-                Ok(Self::Transcribe(known::<TranscribeOptions>(options)?.checked()?, format.of_text()?))
+                Ok(Self::Transcribe(known::<TranscribeOptions>(options, unknown)?.checked()?, format.of_text()?))
             }
             TaskKind::Synthesize => {
-                let fields = known::<SpeakFields>(options)?.checked()?;
+                let fields = known::<SpeakFields>(options, unknown)?.checked()?;
                 let answer = SoundAnswer::new(format, task, fields.sample_rate)?;
                 Ok(Self::Synthesize(fields, answer))
             }
             TaskKind::Convert => {
-                let fields = known::<ConvertFields>(options)?;
+                let fields = known::<ConvertFields>(options, unknown)?;
                 let answer = SoundAnswer::new(format, task, fields.sample_rate)?;
                 Ok(Self::Convert(fields, answer))
             }
@@ -314,8 +328,9 @@ fn text_in(value: &Value) -> usize {
 }
 
 /// Options as a `T`, if it has fields of these names.
-fn known<T: DeserializeOwned + PartialSchema>(options: Fields) -> Result<T, Problem> {
+fn known<T: DeserializeOwned + PartialSchema>(mut options: Fields, unknown: &Unknown) -> Result<T, Problem> {
     let names = names::<T>();
+    unknown.keep(&mut options, |name| names.iter().any(|known| known == name));
     match options.keys().find(|name| !names.contains(name)) {
         None => fields::read(options),
         Some(name) => {

@@ -20,6 +20,7 @@ use crate::{
         call::{KeepAliveSchema, call, keep_alive},
         problem::Problem,
         served::IGNORED,
+        unknown::Unknown,
         wait,
     },
     lifecycle::KeepAlive,
@@ -115,7 +116,7 @@ pub(in crate::http) async fn synthesize(
     json: &[u8],
     protocol: &'static str,
 ) -> Result<HttpResponse, Problem> {
-    answer(api, request, Speech::read(json)?, protocol)
+    answer(api, request, Speech::read(json, &Unknown::of(request))?, protocol)
         .await
         .map_err(|problem| problem.renamed("text", "input").renamed("stems", "stem"))
 }
@@ -148,7 +149,13 @@ async fn answer(
 // === impl Speech ===
 
 impl Speech {
-    fn read(json: &[u8]) -> Result<Self, Problem> {
+    fn read(json: &[u8], unknown: &Unknown) -> Result<Self, Problem> {
+        if unknown.is_lenient()
+            && let Ok(mut body) = serde_json::from_slice(json)
+        {
+            unknown.leave_out::<Self>(&mut body);
+            return serde_path_to_error::deserialize(body).map_err(|error| wrong(&error));
+        }
         let mut reader = serde_json::Deserializer::from_slice(json);
         let speech: Self = serde_path_to_error::deserialize(&mut reader).map_err(|error| wrong(&error))?;
         reader.end().map_err(|error| Problem::new(Kind::Invalid, format!("the body is more than JSON: {error}")))?;

@@ -24,6 +24,7 @@ use crate::{
             task::TaskRequest,
         },
         problem::Problem,
+        unknown::Unknown,
         wait,
     },
     service::{AudioInput, Call, Recording},
@@ -94,7 +95,7 @@ impl Batch {
         let mut fields = fields::merge(fields::from_texts(own), self.defaults.clone());
         fields.extend(model);
         let body = Some(self.matters.take(api, place).await?);
-        let mut native = NativeRequest::read(&api.service, fields, body, &Content::default())?;
+        let mut native = NativeRequest::read(&api.service, fields, body, &Content::default(), &Unknown::of(request))?;
         let wait = native.common.wait.map(|seconds| wait::seconds("wait", seconds)).transpose()?;
         let call = Call { keep_alive: keep_alive(request, native.common.keep_alive), wait: wait.or(call.wait), ..call };
         let (audio, voice) = (native.take_sound(), native.find_voice(api).await?);

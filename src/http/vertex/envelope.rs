@@ -19,6 +19,7 @@ use crate::{
             request::NativeRequest,
         },
         problem::Problem,
+        unknown::Unknown,
     },
     speech::Kind,
 };
@@ -55,8 +56,10 @@ struct Defaults {
     delivery: Delivery,
 }
 
-pub(super) async fn answer(api: &Api, request: &HttpRequest, value: Value) -> Result<HttpResponse, Problem> {
-    let Envelope { instances, parameters } =
+pub(super) async fn answer(api: &Api, request: &HttpRequest, mut value: Value) -> Result<HttpResponse, Problem> {
+    let unknown = Unknown::of(request);
+    unknown.leave_out::<Envelope>(&mut value);
+    let Envelope { mut instances, parameters } =
         serde_json::from_value(value).map_err(|error| Problem::invalid("instances", error.to_string()))?;
     check_count(instances.len(), api.config.max_instances)?;
     let parameters = parameters.unwrap_or_default();
@@ -68,7 +71,12 @@ pub(super) async fn answer(api: &Api, request: &HttpRequest, value: Value) -> Re
         let (status, outcome) = action::perform(api, request, parameters).await?;
         return Ok(HttpResponse::build(status).json(Predictions { predictions: vec![outcome; instances.len()] }));
     }
-    let (defaults, request, reading) = (Defaults::of(parameters)?, request.clone(), api.clone());
+    let mut defaults = Defaults::of(parameters)?;
+    NativeRequest::leave_out_unknown(&unknown, &mut defaults.fields);
+    for fields in instances.iter_mut().filter_map(Value::as_object_mut) {
+        NativeRequest::leave_out_unknown(&unknown, fields);
+    }
+    let (request, reading) = (request.clone(), api.clone());
     let as_events = defaults.delivery.stream || events::accepted(&request);
     // Made one by one as their turn comes.
     let instances = instances.into_iter().enumerate();

@@ -4,7 +4,7 @@ use serde_json::json;
 /// Of a model that does these.
 fn request_to(tasks: &[TaskKind], value: Value) -> Result<NativeRequest, Problem> {
     let can = |_: Option<&str>, task| tasks.contains(&task);
-    NativeRequest::read_where(can, fields::object(value)?, None, &Content::default())
+    NativeRequest::read_where(can, fields::object(value)?, None, &Content::default(), &Unknown::default())
 }
 
 fn request(value: Value) -> Result<NativeRequest, Problem> {
