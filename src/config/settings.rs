@@ -70,10 +70,11 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
     .live(),
     Setting::new(
         "server.host",
-        "0.0.0.0",
-        &To::<Config, _>(&ADDRESS, |c, v| c.server.bind = v),
-        "Address to listen on. The default listens on all of them, as a container must; `127.0.0.1` keeps a laptop's \
-         server to itself. The variable `HOST` is not read: shells set it to the name of the machine.",
+        "any",
+        &Maybe::<Config, _>("any", &ADDRESS, |c, v| c.server.bind = v),
+        "Address to listen on. `any`: all of them, as a container must, of IPv6 and of IPv4, or of IPv4 alone where the \
+         machine has no IPv6. `0.0.0.0`: all of IPv4 alone; `127.0.0.1` keeps a laptop's server to itself. The variable \
+         `HOST` is not read: shells set it to the name of the machine.",
     )
     .flag("host", "ADDRESS"),
     Setting::new(
@@ -1181,7 +1182,7 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
 pub(super) fn blank() -> Config {
     Config {
         server: ServerConfig {
-            bind: IpAddr::from([255; 4]),
+            bind: Some(IpAddr::from([255; 4])),
             port: 0,
             workers: usize::MAX,
             grace: Duration::MAX,
