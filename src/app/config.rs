@@ -34,7 +34,8 @@ pub enum BudgetChoice {
 /// The listening socket and the life of the process.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
-    pub bind: IpAddr,
+    /// `None`: all addresses of the machine, of both families where it has both.
+    pub bind: Option<IpAddr>,
     /// 0 picks a free one, which the log names.
     pub port: u16,
     /// HTTP threads. They parse and render; model work is elsewhere.

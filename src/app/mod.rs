@@ -11,6 +11,7 @@ mod models;
 mod reload;
 mod secrets;
 mod server;
+mod socket;
 mod systemd;
 mod tls;
 mod wyoming;

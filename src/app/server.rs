@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     io,
-    net::{SocketAddr, TcpListener},
+    net::{IpAddr, SocketAddr, TcpListener},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,7 +13,7 @@ use futures::{Stream, StreamExt};
 use tracing::{info, warn};
 
 use super::{
-    App, BuildError, Config, ServerConfig, greeting, listener, secrets,
+    App, BuildError, Config, ServerConfig, greeting, listener, secrets, socket,
     systemd::Systemd,
     tls::{Certificate, TlsError},
     wyoming::Wyoming,
@@ -22,9 +22,6 @@ use crate::{
     http,
     jobs::{Jobs, JobsError},
 };
-
-/// Connections that may wait to be accepted.
-const BACKLOG: i32 = 1024;
 
 /// Time for the answers to those whose work outlasts the drain, before their connections are closed.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -48,23 +45,15 @@ pub enum ServeError {
 
 /// Opens the port. Nothing is loaded at that time, in any mode.
 pub fn bind(config: &ServerConfig) -> Result<TcpListener, ServeError> {
-    open(SocketAddr::new(config.bind, config.port))
+    open(config.bind, config.port)
 }
 
-fn open(address: SocketAddr) -> Result<TcpListener, ServeError> {
-    listen(address).map_err(|source| ServeError::Bind { address, hint: hint(&source), source })
-}
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    use socket2::{Domain, Protocol, Socket, Type};
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // A restart must not wait for the connections of the one before. (On Unix this does not let two servers share a
-    // port: a second one is refused.)
-    #[cfg(unix)]
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+fn open(bind: Option<IpAddr>, port: u16) -> Result<TcpListener, ServeError> {
+    let opened = match bind {
+        Some(address) => socket::listen(SocketAddr::new(address, port)),
+        None => socket::listen_on_all(port),
+    };
+    opened.map_err(|(address, source)| ServeError::Bind { address, hint: hint(&source), source })
 }
 
 fn hint(error: &io::Error) -> String {
@@ -86,7 +75,7 @@ pub async fn run(
 ) -> Result<(), ServeError> {
     let (server, address) = (config.server.clone(), listener.local_addr()?);
     let (certificate, stall_timeout) = (certificate(&server)?, config.http.stall_timeout);
-    let wyoming = config.wyoming.port.map(|port| open(SocketAddr::new(server.bind, port))).transpose()?;
+    let wyoming = config.wyoming.port.map(|port| open(server.bind, port)).transpose()?;
     greeting::starting(&config, address);
     let app = App::build(config)?;
     greeting::serving(&app);

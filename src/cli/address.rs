@@ -10,11 +10,12 @@ pub(super) fn at_home(server: &ServerConfig) -> String {
     format!("{scheme}://{}", SocketAddr::new(reachable(server.bind), server.port))
 }
 
-/// A server that listens everywhere is asked at home.
-fn reachable(bind: IpAddr) -> IpAddr {
+/// A server that listens everywhere is asked at home: by IPv4, which it has in any case.
+fn reachable(bind: Option<IpAddr>) -> IpAddr {
     match bind {
-        IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        address => address,
+        None => Ipv4Addr::LOCALHOST.into(),
+        Some(IpAddr::V4(address)) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        Some(IpAddr::V6(address)) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        Some(address) => address,
     }
 }

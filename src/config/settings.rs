@@ -17,7 +17,7 @@ use crate::{
     catalog, http, jobs,
     lifecycle::{self, LoadMode, OnPreloadFailure},
     model::{
-        Backing, CpuKernels, DTypeChoice, DeviceChoice, DeviceId, FlowLimits, ProgramChoice, Programs,
+        Backing, CpuKernels, DTypeChoice, DeviceChoice, DeviceId, FlowLimits, GuardRules, ProgramChoice, Programs,
         ReferenceCacheConfig, WorkerRules,
     },
     process::Isolation,
@@ -70,10 +70,11 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
     .live(),
     Setting::new(
         "server.host",
-        "0.0.0.0",
-        &To::<Config, _>(&ADDRESS, |c, v| c.server.bind = v),
-        "Address to listen on. The default listens on all of them, as a container must; `127.0.0.1` keeps a laptop's \
-         server to itself. The variable `HOST` is not read: shells set it to the name of the machine.",
+        "any",
+        &Maybe::<Config, _>("any", &ADDRESS, |c, v| c.server.bind = v),
+        "Address to listen on. `any`: all of them, as a container must, of IPv6 and of IPv4, or of IPv4 alone where the \
+         machine has no IPv6. `0.0.0.0`: all of IPv4 alone; `127.0.0.1` keeps a laptop's server to itself. The variable \
+         `HOST` is not read: shells set it to the name of the machine.",
     )
     .flag("host", "ADDRESS"),
     Setting::new(
@@ -880,17 +881,17 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
     Setting::new(
         "workers.isolation",
         "auto",
-        &To::<Config, _>(&ISOLATION, |c, v| c.runtime.programs.workers.isolation = v),
-        "Whether models that are programs run apart from the rest of the machine, in namespaces of their own: without a \
-         network, unless `worker_network` says otherwise, and without a sight of other processes. `auto`: as far as the \
-         system allows, which `process.apart` in `GET /models/status` tells; `required`: wholly, or the model does not \
-         load; `off`: not at all.",
+        &To::<Config, _>(&ISOLATION, |c, v| each_guard(c, |guard| guard.isolation = v)),
+        "Whether models that are programs, and ffmpeg, run apart from the rest of the machine, in namespaces of their own: \
+         without a network, unless a model's `worker_network` says otherwise, and without a sight of other processes. `auto`: \
+         as far as the system allows, which `process.apart` in `GET /models/status` tells of a model, and the log of ffmpeg; \
+         `required`: wholly, or the model does not load, and nothing is heard by ffmpeg; `off`: not at all.",
     ),
     Setting::new(
         "workers.user",
         "none",
-        &Maybe::<Config, _>("none", &USER, |c, v| c.runtime.programs.workers.user = v),
-        "Numbers of the user and the group that such programs run as, where the server runs as the superuser, as \
+        &Maybe::<Config, _>("none", &USER, |c, v| each_guard(c, |guard| guard.user = v)),
+        "Numbers of the user and the group that such programs, and ffmpeg, run as, where the server runs as the superuser, as \
          `65534:65534`. Their files must be readable for that user. `none`: as the server.",
     ),
     Setting::new(
@@ -929,9 +930,9 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
     Setting::new(
         "workers.guard",
         "auto",
-        &To::<Config, _>(&PROGRAM, |c, v| c.runtime.programs.workers.guard = v),
-        "The program that stands between the server and such a program, ends all that it began, and takes from it what it \
-         does not need. `auto`: this one; a path: that one, which must be a `sconce`; `off`: none, so that only the \
+        &To::<Config, _>(&PROGRAM, |c, v| each_guard(c, |guard| guard.program = v.clone())),
+        "The program that stands between the server and such a program, or ffmpeg, ends all that it began, and takes from it \
+         what it does not need. `auto`: this one; a path: that one, which must be a `sconce`; `off`: none, so that only the \
          program's own group ends with it.",
     ),
     Setting::new(
@@ -1189,7 +1190,7 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
 pub(super) fn blank() -> Config {
     Config {
         server: ServerConfig {
-            bind: IpAddr::from([255; 4]),
+            bind: Some(IpAddr::from([255; 4])),
             port: 0,
             workers: usize::MAX,
             grace: Duration::MAX,
@@ -1256,9 +1257,7 @@ pub(super) fn blank() -> Config {
             references: ReferenceCacheConfig { memory: u64::MAX, folder: None, disk: u64::MAX },
             programs: Programs {
                 workers: WorkerRules {
-                    guard: ProgramChoice::Off,
-                    isolation: Isolation::Off,
-                    user: Some((0, 0)),
+                    guard: blank_guard(),
                     memory: u64::MAX,
                     hello_timeout: Duration::MAX,
                     load_timeout: Duration::MAX,
@@ -1290,6 +1289,7 @@ pub(super) fn blank() -> Config {
             max_decoded: usize::MAX,
             ffmpeg: crate::model::ProgramChoice::Off,
             ffmpeg_time_limit: Duration::MAX,
+            ffmpeg_guard: blank_guard(),
             time_origin: service::TimeOrigin::Sound,
             output: FlowLimits { bytes: usize::MAX, sound: Duration::MAX },
             input: FlowLimits { bytes: usize::MAX, sound: Duration::MAX },
@@ -1364,6 +1364,16 @@ pub(super) fn blank() -> Config {
             traces: telemetry::TracesConfig { endpoint: Some("".into()), service_name: String::new(), sample: -1.0 },
         },
     }
+}
+
+fn blank_guard() -> GuardRules {
+    GuardRules { program: ProgramChoice::Off, isolation: Isolation::Off, user: Some((0, 0)) }
+}
+
+/// Of models that are programs, and of ffmpeg.
+fn each_guard(config: &mut Config, set: impl Fn(&mut GuardRules)) {
+    set(&mut config.runtime.programs.workers.guard);
+    set(&mut config.service.ffmpeg_guard);
 }
 
 fn under(folder: &str, rest: &str) -> Option<String> {

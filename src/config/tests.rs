@@ -1,4 +1,9 @@
-use std::{fs, net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    net::{IpAddr, Ipv6Addr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::{Args, FromArgMatches};
 
@@ -83,7 +88,7 @@ fn every_value_has_a_default() {
     assert!(report.rows.iter().all(|row| row.origin == Origin::Default), "{report}");
     assert_eq!(report.rows.len(), settings::SETTINGS.len());
 
-    assert_eq!((config.server.bind, config.server.port), (IpAddr::from([0; 4]), 8080));
+    assert_eq!((config.server.bind, config.server.port), (None, 8080));
     assert_eq!((config.store.cache_dir, config.store.read_only), (PathBuf::from("/var/cache/sconce/hub"), vec![]));
     assert_eq!((endpoints(&config.store.endpoints).as_str(), config.store.offline), ("https://huggingface.co", false));
     assert_eq!((config.catalog.default, config.catalog.models), (None, vec![]));
@@ -130,7 +135,7 @@ fn names_are_unique() {
 fn the_command_line_beats_the_environment_beats_the_file() {
     let file = given().file("[server]\nport = 1000\nhost = '::1'\n");
     let loaded = file.load();
-    assert_eq!((loaded.config.server.port, loaded.config.server.bind.to_string()), (1000, "::1".to_owned()));
+    assert_eq!((loaded.config.server.port, loaded.config.server.bind), (1000, Some(IpAddr::from(Ipv6Addr::LOCALHOST))));
     assert_eq!(origin(&loaded, "server.port"), Origin::File { path: file.path().into(), line: 2 });
 
     let environment = file.env("PORT", "2000");
@@ -143,7 +148,7 @@ fn the_command_line_beats_the_environment_beats_the_file() {
 
     let loaded = ours.args("--port 5000").load();
     assert_eq!((loaded.config.server.port, origin(&loaded, "server.port")), (5000, Origin::Flag("port")));
-    assert_eq!(loaded.config.server.bind.to_string(), "::1");
+    assert_eq!(loaded.config.server.bind, Some(IpAddr::from(Ipv6Addr::LOCALHOST)));
 }
 
 #[test]
@@ -583,7 +588,7 @@ fn flags_are_made_from_the_table() {
         .args("--host 127.0.0.1 --load-mode background --offline --device cuda:1 --log-level warn --log-format json")
         .load()
         .config;
-    assert_eq!((config.server.bind.to_string().as_str(), config.lifecycle.mode), ("127.0.0.1", LoadMode::Background));
+    assert_eq!((config.server.bind, config.lifecycle.mode), (Some(IpAddr::from([127, 0, 0, 1])), LoadMode::Background));
     assert_eq!((config.store.offline, config.runtime.device), (true, DeviceChoice::Only(DeviceId::Cuda(1))));
     assert_eq!((config.telemetry.log_level.as_str(), config.telemetry.log_format), ("warn", LogFormat::Json));
     assert!(!given().env("HF_HUB_OFFLINE", "1").args("--offline=false").load().config.store.offline);

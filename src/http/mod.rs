@@ -10,6 +10,7 @@ mod api;
 mod arriving;
 mod asr;
 mod asset;
+mod asyncapi;
 mod azure;
 mod body;
 mod call;

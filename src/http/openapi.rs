@@ -30,7 +30,7 @@ use super::{
     access::Routes,
     admin,
     api::Api,
-    asr, azure,
+    asr, asyncapi, azure,
     config::Config,
     console, docs, generate, jobs, oip, openai,
     problem::{Problem, schemas},
@@ -114,7 +114,7 @@ fn add_knobs(document: &mut utoipa::openapi::OpenApi, family: &dyn Family) {
 }
 
 /// What each protocol says of itself.
-fn parts() -> [utoipa::openapi::OpenApi; 11] {
+fn parts() -> [utoipa::openapi::OpenApi; 12] {
     [
         openai::Docs::openapi(),
         realtime::Docs::openapi(),
@@ -124,6 +124,7 @@ fn parts() -> [utoipa::openapi::OpenApi; 11] {
         asr::Docs::openapi(),
         azure::Docs::openapi(),
         vosk::Docs::openapi(),
+        asyncapi::Docs::openapi(),
         jobs::Docs::openapi(),
         admin::Docs::openapi(),
         docs::Docs::openapi(),

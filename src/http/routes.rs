@@ -14,7 +14,7 @@ use actix_web::{
 };
 
 use super::{
-    admin, api::Api, asr, azure, console, docs, exchange, generate, jobs, methods, oip, openai, openapi,
+    admin, api::Api, asr, asyncapi, azure, console, docs, exchange, generate, jobs, methods, oip, openai, openapi,
     problem::Problem, realtime, request_id, served, unknown, vertex, vosk,
 };
 use crate::speech::Kind;
@@ -59,6 +59,7 @@ pub fn routes(api: Api) -> impl HttpServiceFactory {
             }
         })
         .configure(openapi::routes)
+        .configure(asyncapi::routes)
         .configure(docs::routes)
         .configure(admin::routes)
         .configure(oip::routes)

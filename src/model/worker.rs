@@ -10,8 +10,8 @@ use std::{
     time::Duration,
 };
 
-use super::ProgramChoice;
-use crate::{process::Isolation, speech::TaskKind};
+use super::GuardRules;
+use crate::speech::TaskKind;
 
 /// What the configuration says of one model that is a program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,11 +33,7 @@ pub struct WorkerChoice {
 /// What holds for all programs that are models.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WorkerRules {
-    /// The program that stands between; `Auto`: this one.
-    pub guard: ProgramChoice,
-    pub isolation: Isolation,
-    /// Number of the user, and of the group, that they run as.
-    pub user: Option<(u32, u32)>,
+    pub guard: GuardRules,
     /// Bytes of memory that each and all that it began may take.
     pub memory: u64,
     /// Until it says what it is.
@@ -80,9 +76,7 @@ pub struct OutsideStatus {
 impl Default for WorkerRules {
     fn default() -> Self {
         Self {
-            guard: ProgramChoice::Auto,
-            isolation: Isolation::Auto,
-            user: None,
+            guard: GuardRules::default(),
             memory: 4 << 30,
             hello_timeout: Duration::from_secs(60),
             load_timeout: Duration::from_secs(600),
@@ -97,7 +91,7 @@ impl Default for WorkerRules {
 impl fmt::Debug for WorkerRules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&String> = self.environment.keys().collect();
-        f.debug_struct("WorkerRules").field("user", &self.user).field("environment", &names).finish_non_exhaustive()
+        f.debug_struct("WorkerRules").field("guard", &self.guard).field("environment", &names).finish_non_exhaustive()
     }
 }
 

@@ -63,6 +63,14 @@ pub fn kill_group(leader: u32) {
     }
 }
 
+/// Asks a process to end.
+pub fn ask_to_end(process: u32) {
+    if let Some(pid) = i32::try_from(process).ok().and_then(Pid::from_raw) {
+        // As above.
+        let _ = kill_process(pid, Signal::TERM);
+    }
+}
+
 /// Lets others have the processor first: for what nobody waits for.
 pub fn lower_priority(process: u32) {
     const NICENESS: i32 = 10;

@@ -39,6 +39,9 @@ pub struct GuardOptions {
     pub isolation: Isolation,
     /// Whether the program may use the network.
     pub network: bool,
+    /// Threads that there may be of it and of all that it began, the guard's own among them; `None`: any number. It holds
+    /// in a namespace of users of its own alone, since elsewhere the system counts all that are of the same user.
+    pub threads: Option<u64>,
 }
 
 /// The command line behind the guard's own name, up to the program, which follows with its arguments.
@@ -49,7 +52,8 @@ pub fn arguments(options: GuardOptions) -> Vec<OsString> {
         Isolation::Off => "off",
     };
     let network = if options.network { "network" } else { "alone" };
-    [ARGUMENT, "outer", isolation, network].map(OsString::from).to_vec()
+    let threads = options.threads.map_or("any".to_owned(), |most| most.to_string());
+    [ARGUMENT, "outer", isolation, network, &threads].map(OsString::from).to_vec()
 }
 
 /// Is a guard, if the command line says so. To be called before there is any other thread.
@@ -83,8 +87,8 @@ mod linux {
     use rustix::{
         io::Errno,
         process::{
-            Pid, Signal, WaitOptions, WaitStatus, getgid, getuid, kill_process, set_child_subreaper,
-            set_parent_process_death_signal, wait,
+            Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getgid, getuid, kill_process, set_child_subreaper,
+            set_parent_process_death_signal, setrlimit, wait,
         },
     };
     use rustix_0::thread::{UnshareFlags, set_no_new_privs, unshare};
@@ -117,7 +121,8 @@ mod linux {
                     _ => Isolation::Auto,
                 };
                 let network = word().to_str() == Some("network");
-                outer(GuardOptions { isolation, network }, &arguments)
+                let threads = word().to_str().and_then(|most| most.parse().ok());
+                outer(GuardOptions { isolation, network, threads }, &arguments)
             }
             Some("inner") => inner(&arguments),
             Some("last") => last(&arguments),
@@ -134,8 +139,8 @@ mod linux {
     fn outer(options: GuardOptions, command: &[OsString]) -> ExitCode {
         let apart = match options.isolation {
             Isolation::Off => Vec::new(),
-            Isolation::Auto => enter(options.network).unwrap_or_default(),
-            Isolation::Required => match enter(options.network) {
+            Isolation::Auto => enter(options).unwrap_or_default(),
+            Isolation::Required => match enter(options) {
                 Ok(apart) => apart,
                 Err(error) => {
                     let reason = format_args!("this system does not let a program be put apart: {error}");
@@ -155,10 +160,10 @@ mod linux {
     }
 
     /// Enters what namespaces it may; children are in them. Their names, for people.
-    fn enter(network: bool) -> io::Result<Vec<&'static str>> {
+    fn enter(options: GuardOptions) -> io::Result<Vec<&'static str>> {
         let mut flags = UnshareFlags::NEWPID | UnshareFlags::NEWIPC;
         let mut apart = vec!["processes"];
-        if !network {
+        if !options.network {
             flags |= UnshareFlags::NEWNET;
             apart.insert(0, "network");
         }
@@ -168,10 +173,23 @@ mod linux {
             Ok(()) => {
                 map(uid, gid)?;
                 apart.push("users");
+                // A system that lets nobody bound itself bounds it in another way.
+                let _ = options.threads.map_or(Ok(()), bound);
             }
             Err(_) => unshare(flags)?,
         }
         Ok(apart)
+    }
+
+    /// Kernels before 5.14 count all threads of the user outside of the namespace as well, where this bound would be too low.
+    /// The superuser of the outer namespace none of them bounds.
+    fn bound(threads: u64) -> io::Result<()> {
+        let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+        let mut numbers = release.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
+        if (numbers.next(), numbers.next()) < (Some(5), Some(14)) {
+            return Ok(());
+        }
+        Ok(setrlimit(Resource::Nproc, Rlimit { current: Some(threads), maximum: Some(threads) })?)
     }
 
     fn map(uid: u32, gid: u32) -> io::Result<()> {

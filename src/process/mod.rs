@@ -5,6 +5,6 @@ mod child;
 mod guard;
 mod tree;
 
-pub use child::{ChildLimits, Ending, Pipes, Process, alone, kill_group, lower_priority};
+pub use child::{ChildLimits, Ending, Pipes, Process, alone, ask_to_end, kill_group, lower_priority};
 pub use guard::{ARGUMENT, GUARD_FAILED, GuardOptions, Isolation, REPORT, arguments, attend};
 pub use tree::{ProcessId, memory, tree};

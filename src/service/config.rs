@@ -6,7 +6,7 @@ use super::{LexiconFile, live::LiveConfig};
 pub use crate::audio::TimeOrigin;
 use crate::{
     listening,
-    model::{FlowLimits, ProgramChoice},
+    model::{FlowLimits, GuardRules, ProgramChoice},
 };
 
 /// What the service needs to know.
@@ -25,6 +25,7 @@ pub struct Config {
     /// What hears the recordings that are not decoded here, and for how long at most.
     pub ffmpeg: ProgramChoice,
     pub ffmpeg_time_limit: Duration,
+    pub ffmpeg_guard: GuardRules,
     /// What times are counted from.
     pub time_origin: TimeOrigin,
     /// What a model may make ahead of the one who reads its answer.

@@ -2,13 +2,19 @@
 //!
 //! It is a program that reads what strangers send: it gets the bytes by a pipe and nothing else. Its environment is empty,
 //! it may open neither files nor addresses (`-protocol_whitelist`), no list of other files is a format to it
-//! (`-format_whitelist`), its memory, time and output are bounded, and it is killed with its group when nobody waits for
-//! it any more. At most as many run as there are decoders, whose place each takes.
+//! (`-format_whitelist`), and its memory, time and output are bounded. It runs behind the guard of models that are programs
+//! (`process::guard`): without a network and among processes of its own, where the system lets it, and whatever it began
+//! ends with it, when it is through or nobody waits for it any more. At most as many run as there are decoders, whose place
+//! each takes.
+
+mod complaints;
+mod group;
+mod search;
 
 use std::{
-    io::Read as _,
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
-    process::{Command as Program, Stdio},
+    process::Stdio,
     sync::{Arc, OnceLock},
     thread,
     time::Duration,
@@ -17,11 +23,15 @@ use std::{
 use bytes::Bytes;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    process::{Child, ChildStdout, Command},
+    process::{ChildStdout, Command},
     time::{Instant, timeout, timeout_at},
 };
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
+use self::{
+    complaints::{faults, reported},
+    group::{Group, THREADS},
+};
 use super::{
     ServiceError,
     memory::{MemoryShare, OutOfMemory},
@@ -29,8 +39,7 @@ use super::{
 };
 use crate::{
     audio::{DecodeError, MOST_APART, Pcm, TimeOrigin},
-    model::ProgramChoice,
-    process::{kill_group, lower_priority},
+    model::{GuardRules, ProgramChoice},
     speech::Warning,
 };
 
@@ -41,6 +50,7 @@ pub struct Ffmpeg {
     /// What is to be done where there is none.
     remedy: &'static str,
     time_limit: Duration,
+    guard: GuardRules,
 }
 
 /// What became of a recording.
@@ -61,17 +71,11 @@ struct Planes {
     most: usize,
 }
 
-/// A process that ends with its group when it is dropped.
-struct Group(Child);
-
 /// KiB of address space: twice what the largest of our files took.
 const MEMORY: &str = "1048576";
 /// Read at once, and of its complaints.
 const BLOCK: usize = 64 * 1024;
 const MOST_COMPLAINTS: u64 = 2048;
-/// Of that, bytes and lines that the caller is told.
-const TOLD: usize = 400;
-const TOLD_LINES: usize = 4;
 /// How long its last complaint may come after its last sample.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// What comes before the samples: of Sun's format, which says how many channels there are, and needs no length.
@@ -92,10 +96,10 @@ const FORMATS: &str = "aac,ac3,eac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dts,
 
 impl Ffmpeg {
     /// Looks once, at the start, which does not wait for it.
-    pub fn find(choice: &ProgramChoice, time_limit: Duration) -> Self {
+    pub fn find(choice: &ProgramChoice, time_limit: Duration, guard: &GuardRules) -> Self {
         let program = Arc::new(OnceLock::new());
-        let (to, asked) = (program.clone(), choice.clone());
-        let look = move || _ = to.set(look(&asked));
+        let (to, asked, rules) = (program.clone(), choice.clone(), guard.clone());
+        let look = move || _ = to.set(search::look(&asked, &rules));
         if let Err(error) = thread::Builder::new().name("ffmpeg".to_owned()).spawn(look) {
             warn!(%error, "nobody could look for ffmpeg");
             _ = program.set(None);
@@ -104,7 +108,7 @@ impl Ffmpeg {
             ProgramChoice::Off => "audio.ffmpeg is off, which reads more formats",
             _ => "who runs the server can install ffmpeg, which reads more formats, or name it by audio.ffmpeg",
         };
-        Self { program, remedy, time_limit }
+        Self { program, remedy, time_limit, guard: guard.clone() }
     }
 
     /// Waits while it is still looked for.
@@ -136,14 +140,14 @@ impl Ffmpeg {
         share: &mut MemoryShare,
     ) -> Outcome {
         let Some(program) = self.program() else { return Outcome::Nothing };
-        let mut group = match command(program, &bytes, track, excerpt).spawn() {
-            Ok(child) => Group(child),
+        let mut group = match Group::begin(self.command(program, &bytes, track, excerpt), self.guard.is_there()) {
+            Ok(group) => group,
             Err(error) => {
                 warn!(%error, "ffmpeg could not be started");
                 return Outcome::Nothing;
             }
         };
-        match timeout_at(deadline, exchange(&mut group.0, &bytes, excerpt, share)).await {
+        match timeout_at(deadline, exchange(&mut group, &bytes, excerpt, share)).await {
             Ok(Some(outcome)) => outcome,
             Ok(None) => Outcome::NoSuchTrack(track),
             Err(_) => {
@@ -152,40 +156,40 @@ impl Ffmpeg {
             }
         }
     }
-}
 
-/// Through a shell, which bounds the memory and then is ffmpeg.
-fn command(program: &Path, bytes: &[u8], track: usize, excerpt: Excerpt) -> Command {
-    // The index of an MP4 or a CAF may lie at its end, which a pipe cannot go back from; the cache is a file that has no name.
-    let is_film = matches!(bytes.get(4..8), Some(b"ftyp" | b"moov" | b"mdat" | b"wide" | b"free" | b"skip"));
-    let input = if is_film || bytes.starts_with(b"caff") { "cache:pipe:0" } else { "pipe:0" };
-    let mut command = Command::new("/bin/sh");
-    command.args(["-c", r#"ulimit -v "$0" && ulimit -c 0 && exec "$@""#, MEMORY]).arg(program);
-    command.args(["-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1"]);
-    command.args(["-protocol_whitelist", PROTOCOLS, "-format_whitelist", FORMATS, "-i", input]);
-    command.args(["-map", &format!("0:a:{track}"), "-vn", "-sn", "-dn"]);
-    if excerpt.selection.origin == TimeOrigin::Container {
-        command.args(["-af", "aresample=async=1:first_pts=0"]);
+    /// Through a shell, which bounds the memory and then is ffmpeg.
+    fn command(&self, program: &Path, bytes: &[u8], track: usize, excerpt: Excerpt) -> Command {
+        // The index of an MP4 or a CAF may lie at its end, which a pipe cannot go back from; the cache is a file that has no
+        // name.
+        let is_film = matches!(bytes.get(4..8), Some(b"ftyp" | b"moov" | b"mdat" | b"wide" | b"free" | b"skip"));
+        let input = if is_film || bytes.starts_with(b"caff") { "cache:pipe:0" } else { "pipe:0" };
+        let mut command = self.guard.command("/bin/sh", false, Some(THREADS));
+        command.args(["-c", r#"ulimit -v "$0" && ulimit -c 0 && exec "$@""#, MEMORY]).arg(program);
+        command.args(["-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1"]);
+        command.args(["-protocol_whitelist", PROTOCOLS, "-format_whitelist", FORMATS, "-i", input]);
+        command.args(["-map", &format!("0:a:{track}"), "-vn", "-sn", "-dn"]);
+        if excerpt.selection.origin == TimeOrigin::Container {
+            command.args(["-af", "aresample=async=1:first_pts=0"]);
+        }
+        if !excerpt.selection.apart {
+            command.args(["-ac", "1"]);
+        }
+        command.args(["-ar", &excerpt.rate.to_string(), "-c:a", "pcm_f32be", "-f", "au", "pipe:1"]);
+        command.env_clear().process_group(0).current_dir("/");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.into()
     }
-    if !excerpt.selection.apart {
-        command.args(["-ac", "1"]);
-    }
-    command.args(["-ar", &excerpt.rate.to_string(), "-c:a", "pcm_f32be", "-f", "au", "pipe:1"]);
-    command.env_clear().process_group(0).kill_on_drop(true).current_dir("/");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
 }
 
 /// Bytes in, samples out, both at once; none, where there is no such track.
 async fn exchange(
-    child: &mut Child,
+    Group { child, .. }: &mut Group,
     bytes: &[u8],
     Excerpt { rate, longest, .. }: Excerpt,
     share: &mut MemoryShare,
 ) -> Option<Outcome> {
-    let (Some(mut input), Some(output), Some(complaints)) =
-        (child.stdin.take(), child.stdout.take(), child.stderr.take())
-    else {
+    let pipes = child.as_mut().map(|child| (child.stdin.take(), child.stdout.take(), child.stderr.take()));
+    let Some((Some(mut input), Some(output), Some(complaints))) = pipes else {
         return Some(Outcome::Nothing);
     };
     // It may have enough before the end, and then closes the pipe.
@@ -194,7 +198,7 @@ async fn exchange(
         let (mut text, mut rest) = (Vec::new(), complaints.take(MOST_COMPLAINTS));
         _ = rest.read_to_end(&mut text).await;
         _ = tokio::io::copy(&mut rest.into_inner(), &mut tokio::io::sink()).await;
-        String::from_utf8_lossy(&text).into_owned()
+        reported(&String::from_utf8_lossy(&text)).1.to_owned()
     };
     let work = async {
         tokio::select! {
@@ -264,76 +268,8 @@ async fn channels(output: &mut ChildStdout) -> Option<usize> {
     word(20).filter(|count| *count > 0)
 }
 
-/// What it complains of, in few words: without the addresses of its parts, and each thing once. That a pipe has no end to go to is
-/// no fault of a file.
-fn faults(complaints: &str) -> Option<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for line in complaints.lines() {
-        let line = match line.split_once(" @ 0x") {
-            Some((part, rest)) => format!("{part}{}", rest.trim_start_matches(|c: char| c.is_ascii_hexdigit())),
-            None => line.to_owned(),
-        };
-        let line: String = line.trim().chars().filter(|c| !c.is_control()).collect();
-        let is_told = !line.is_empty() && !line.starts_with("[cache]") && !line.starts_with("Last message repeated");
-        if is_told && lines.len() < TOLD_LINES && !lines.contains(&line) {
-            lines.push(line);
-        }
-    }
-    let mut text = lines.join("; ");
-    text.truncate(text.floor_char_boundary(TOLD));
-    (!text.is_empty()).then_some(text)
-}
-
 fn sane(sample: f32) -> f32 {
     if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 }
-}
-
-/// Where the search path has it.
-fn look(choice: &ProgramChoice) -> Option<PathBuf> {
-    let program = match choice {
-        ProgramChoice::Off => return None,
-        ProgramChoice::Auto => searched(),
-        ProgramChoice::At(path) => Some(path.clone()),
-    };
-    let Some(program) = program else {
-        info!("there is no ffmpeg: recordings that are not decoded here are refused");
-        return None;
-    };
-    match version(&program) {
-        Some(version) => {
-            info!(program = %program.display(), version, "ffmpeg hears what is not decoded here");
-            Some(program)
-        }
-        None => {
-            warn!(program = %program.display(), "audio.ffmpeg does not run, or is not ffmpeg");
-            None
-        }
-    }
-}
-
-fn searched() -> Option<PathBuf> {
-    let found = Program::new("/bin/sh").args(["-c", "command -v ffmpeg"]).stdin(Stdio::null()).output().ok()?;
-    let path = String::from_utf8(found.stdout).ok()?;
-    Some(PathBuf::from(path.trim())).filter(|path| path.is_absolute())
-}
-
-/// Its version, if it runs and is ffmpeg.
-fn version(program: &Path) -> Option<String> {
-    let mut child = Program::new(program)
-        .arg("-version")
-        .env_clear()
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
-    // It links two hundred libraries, while the models are loaded that somebody waits for.
-    lower_priority(child.id());
-    let mut text = String::new();
-    let read = child.stdout.take()?.take(MOST_COMPLAINTS).read_to_string(&mut text);
-    _ = child.wait();
-    read.ok()?;
-    text.strip_prefix("ffmpeg version ")?.split_whitespace().next().map(str::to_owned)
 }
 
 // === impl Outcome ===
@@ -393,35 +329,5 @@ impl Planes {
             share.resize(capacity * count * size_of::<f32>())?;
         }
         Ok(())
-    }
-}
-
-// === impl Group ===
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(leader) = self.0.id() {
-            kill_group(leader);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn faults_are_told_in_few_words() {
-        let said = "[mp3float @ 0x55d1c0ffee00] Header missing\n[mp3float @ 0x55d1c0ffee00] Header missing\n\
-                    Error while decoding stream #0:0: Invalid data found when processing input\u{7}\n\n";
-        let told = "[mp3float] Header missing; \
-                    Error while decoding stream #0:0: Invalid data found when processing input";
-        assert_eq!(faults(said).as_deref(), Some(told));
-        assert_eq!(faults(" \n"), None);
-        let of_the_pipe =
-            "[cache @ 0x55d1c0ffee00] Inner protocol failed to seekback end : -38\n    Last message repeated 4 times\n";
-        assert_eq!(faults(of_the_pipe), None);
-        let many: String = (0..100).map(|n| format!("fault {n} \u{e9}{}\n", "x".repeat(200))).collect();
-        assert!(faults(&many).is_some_and(|told| told.len() <= TOLD));
     }
 }

@@ -111,7 +111,7 @@ impl Service {
         let metrics = Metrics::register(registry)?;
         let (live, live_metrics) = (LiveRoom::new(&config.live), LiveMetrics::register(registry)?);
         let decoded = MemoryBudget::new(config.max_decoded, "decoded recordings", "limits.max_decoded");
-        let ffmpeg = Ffmpeg::find(&config.ffmpeg, config.ffmpeg_time_limit);
+        let ffmpeg = Ffmpeg::find(&config.ffmpeg, config.ffmpeg_time_limit, &config.ffmpeg_guard);
         let known = Arc::new(ArcSwap::from_pointee(Known { catalog, config }));
         Ok(Self { known, lifecycle, decoders, ffmpeg, decoded, metrics, voices, listeners, live, live_metrics })
     }

@@ -116,8 +116,8 @@ const PROTOCOLS: [&str; 10] =
     ["admin", "console", "docs", "generate", "jobs", "oip", "openai", "realtime", "vertex", "vosk"];
 /// Folders of `http` that protocols share.
 const SHARED: [&str; 6] = ["access", "live", "models", "native", "openapi", "problem"];
-/// What puts the protocols together: every route, and the document of all of them.
-const KNOWS_PROTOCOLS: [&str; 2] = ["routes", "openapi"];
+/// What puts the protocols together: every route, and the documents of all of them.
+const KNOWS_PROTOCOLS: [&str; 3] = ["asyncapi", "openapi", "routes"];
 
 /// The only module that may make a `ModelName`, outside of tests.
 const NAMES_MODELS: &str = "catalog";

@@ -1,7 +1,12 @@
 //! Recordings as phones, telephones, old recorders and films have them: each is heard, with ffmpeg installed or without
 //! where nothing needs it, and otherwise refused by name.
 
-use std::process::{Command, Stdio};
+use std::{
+    fs::Permissions,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use serde_json::Value;
 
@@ -305,26 +310,34 @@ async fn more_sound_than_is_taken_is_refused_from_ffmpeg_too() {
     assert_eq!(server.transcribe(bytes, MODEL, &[]).await.status(), 413);
 }
 
-/// A program that says that it is ffmpeg, writes down its number, and then does this.
-fn pretender(folder: &std::path::Path, then: &str) -> String {
-    use std::os::unix::fs::PermissionsExt;
-
-    let (program, number) = (folder.join("ffmpeg"), folder.join("number"));
+/// A program that says that it is ffmpeg, and then does this; `$sleep` sleeps and can be told from others.
+fn pretender(folder: &Path, then: &str) -> String {
+    let program = folder.join("ffmpeg");
+    std::os::unix::fs::symlink("/bin/sleep", folder.join("sleep")).unwrap();
     let script = format!(
-        "#!/bin/sh\nif [ \"$1\" = -version ]; then echo ffmpeg version 0; exit; fi\necho $$ > {}\n{then}\n",
-        number.display()
+        "#!/bin/sh\nif [ \"$1\" = -version ]; then echo ffmpeg version 0; exit; fi\nsleep={}\n{then}\n",
+        folder.join("sleep").display()
     );
     std::fs::write(&program, script).unwrap();
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // Whatever user it is to be.
+    for path in [folder, &program] {
+        std::fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+    }
     program.display().to_string()
 }
 
-/// Whether the pretender, and who it started, are gone; at the latest after five seconds.
-async fn is_gone(folder: &std::path::Path) -> bool {
-    let number = std::fs::read_to_string(folder.join("number")).unwrap();
+/// How many processes there are of the pretender, of its guard, and of all that it began.
+fn left(folder: &Path) -> usize {
+    let folder = folder.to_str().unwrap().as_bytes();
+    let names = |line: &[u8]| line.windows(folder.len()).any(|part| part == folder);
+    let all = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    all.filter(|process| std::fs::read(process.path().join("cmdline")).is_ok_and(|line| names(&line))).count()
+}
+
+/// Whether nothing of the pretender is left; at the latest after five seconds.
+async fn is_gone(folder: &Path) -> bool {
     for _ in 0..50 {
-        let alive = Command::new("/bin/sh").args(["-c", &format!("kill -0 -{}", number.trim())]).output().unwrap();
-        if !alive.status.success() {
+        if left(folder) == 0 {
             return true;
         }
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
@@ -336,8 +349,14 @@ async fn is_gone(folder: &std::path::Path) -> bool {
 async fn a_program_without_an_end_is_ended() {
     // The header of Sun's format, and then silence without an end.
     let endless = r"printf '.snd\0\0\0\030\377\377\377\377\0\0\0\006\0\0\076\200\0\0\0\001'; exec cat /dev/zero";
-    for (then, status) in [(endless, 413), ("exec cat /dev/zero", 400), ("sleep 600 & sleep 600", 400), ("exit 1", 400)]
-    {
+    for (then, status) in [
+        (endless, 413),
+        ("exec cat /dev/zero", 400),
+        ("$sleep 600 & $sleep 600", 400),
+        ("setsid $sleep 600 & exit 1", 400),
+        ("setsid sh -c \"trap '' TERM HUP; $sleep 600 & $sleep 600\" & $sleep 600", 400),
+        ("exit 1", 400),
+    ] {
         let folder = tempfile::tempdir().unwrap();
         let server = Server::builder()
             .env("SCONCE_AUDIO__FFMPEG", &pretender(folder.path(), then))
@@ -352,10 +371,100 @@ async fn a_program_without_an_end_is_ended() {
 #[tokio::test]
 async fn the_program_ends_when_the_client_leaves() {
     let folder = tempfile::tempdir().unwrap();
-    let server =
-        Server::builder().env("SCONCE_AUDIO__FFMPEG", &pretender(folder.path(), "sleep 600 & sleep 600")).start();
+    let then = "setsid $sleep 600 & $sleep 600";
+    let server = Server::builder().env("SCONCE_AUDIO__FFMPEG", &pretender(folder.path(), then)).start();
     server.leave(server.transcribe(b"#!AMR\n".to_vec(), MODEL, &[])).await;
     assert!(is_gone(folder.path()).await);
+}
+
+/// Whether this system lets a program have a network, and users, of its own.
+fn may_be_put_apart(test: &str) -> bool {
+    let mut tried = Command::new(env!("CARGO_BIN_EXE_sconce"));
+    tried.args(["__guard", "outer", "required", "alone", "any", "true"]);
+    let may =
+        tried.output().is_ok_and(|output| String::from_utf8_lossy(&output.stderr).contains("network processes users"));
+    if !may {
+        eprintln!("NOT RUN {test}: this system lets no program be put apart");
+    }
+    may
+}
+
+/// Its own network has no way to anybody, and without one of its own it would get through.
+#[tokio::test]
+async fn the_program_has_no_network() {
+    if !may_be_put_apart("the_program_has_no_network") {
+        return;
+    }
+    for (isolation, gets_through) in [("auto", false), ("off", true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let then = format!("exec bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port} && echo hello >&3'");
+        let server = Server::builder()
+            .env("SCONCE_AUDIO__FFMPEG", &pretender(folder.path(), &then))
+            .env("SCONCE_WORKERS__ISOLATION", isolation)
+            .start();
+        assert_eq!(server.transcribe(b"#!AMR\n".to_vec(), MODEL, &[]).await.status(), 400);
+        // It is over, so that whoever called has called.
+        assert_eq!(listener.accept().is_ok(), gets_through, "{isolation}");
+    }
+}
+
+/// Where it may have users of its own: elsewhere the system's bound, or that of the container, is the only one.
+#[tokio::test]
+async fn the_program_begins_only_so_many_others() {
+    if !may_be_put_apart("the_program_begins_only_so_many_others") {
+        return;
+    }
+    let (folder, guards) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (begun, guard) = (folder.path().join("begun"), guards.path().join("sconce"));
+    std::fs::write(&begun, "").unwrap();
+    // No user but the superuser is bounded, and each may run this guard and count here.
+    std::fs::hard_link(env!("CARGO_BIN_EXE_sconce"), &guard)
+        .or_else(|_| std::fs::copy(env!("CARGO_BIN_EXE_sconce"), &guard).map(drop))
+        .unwrap();
+    std::fs::set_permissions(guards.path(), Permissions::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(&begun, Permissions::from_mode(0o666)).unwrap();
+    let then = format!(
+        "n=0; while [ $n -lt 500 ]; do n=$((n + 1)); setsid $sleep 600 & echo >> {}; done; wait",
+        begun.display()
+    );
+    let mut builder = Server::builder()
+        .env("SCONCE_AUDIO__FFMPEG", &pretender(folder.path(), &then))
+        .env("SCONCE_AUDIO__FFMPEG_TIME_LIMIT", "5s")
+        .env("SCONCE_WORKERS__GUARD", guard.to_str().unwrap());
+    if rustix::process::geteuid().is_root() {
+        builder = builder.env("SCONCE_WORKERS__USER", "65534:65534");
+    }
+    let server = builder.start();
+    assert_eq!(server.transcribe(b"#!AMR\n".to_vec(), MODEL, &[]).await.status(), 400);
+    assert!(is_gone(folder.path()).await);
+    let begun = std::fs::read_to_string(&begun).unwrap().lines().count();
+    assert!((1..64).contains(&begun), "{begun} at once");
+}
+
+#[tokio::test]
+async fn without_a_guard_the_program_ends_with_its_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::builder()
+        .env("SCONCE_AUDIO__FFMPEG", &pretender(folder.path(), "$sleep 600 & $sleep 600"))
+        .env("SCONCE_AUDIO__FFMPEG_TIME_LIMIT", "1s")
+        .env("SCONCE_WORKERS__GUARD", "off")
+        .start();
+    assert_eq!(server.transcribe(b"#!AMR\n".to_vec(), MODEL, &[]).await.status(), 400);
+    assert!(is_gone(folder.path()).await);
+}
+
+#[tokio::test]
+async fn a_guard_that_does_not_run_is_as_no_ffmpeg() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::builder()
+        .env("SCONCE_AUDIO__FFMPEG", &pretender(folder.path(), "exit 1"))
+        .env("SCONCE_WORKERS__GUARD", "/bin/false")
+        .start();
+    let answer: Value = server.transcribe(b"#!AMR\n".to_vec(), MODEL, &[]).await.json().await.unwrap();
+    assert!(answer["error"]["message"].as_str().unwrap().contains("audio.ffmpeg"), "{answer}");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 mod support;
 
 mod access;
+mod addresses;
 mod admin;
 mod ahead;
 mod apart;

@@ -30,6 +30,7 @@ from chart import (
     pods,
     render,
     schema,
+    server,
 )
 from conftest import ROOT
 
@@ -117,6 +118,40 @@ def test_the_runbook_of_an_alert_is_an_address(more, base):
     assert len(alerts) > 5
     for alert in alerts:
         assert alert["annotations"]["runbook"] == f"{base}docs/OPERATIONS.md#{alert['alert'].lower()}"
+
+
+def ports(manifests):
+    """Of the container, of the Service and of the NetworkPolicy, by name."""
+    service = one("Service", manifests)["spec"]["ports"]
+    policy = one("NetworkPolicy", manifests)["spec"]["ingress"][0]["ports"]
+    container = server(manifests)["ports"]
+    return (
+        {port["name"]: port["containerPort"] for port in container},
+        {port["name"]: (port["port"], port["targetPort"]) for port in service},
+        [port["port"] for port in policy],
+    )
+
+
+@pytest.mark.parametrize("program", HELMS)
+def test_wyoming_has_a_port_where_it_is_configured(program):
+    closed = {"networkPolicy": {"enabled": True}}
+    for wyoming in ({}, {"port": "none"}):
+        found = ports(objects(closed | {"config": {"wyoming": wyoming}}, program=program))
+        assert found == ({"http": 8080}, {"http": (80, "http")}, ["http"])
+    found = ports(objects(closed | {"config": {"wyoming": {"port": 10300}}}, program=program))
+    service = {"http": (80, "http"), "wyoming": (10300, "wyoming")}
+    assert found == ({"http": 8080, "wyoming": 10300}, service, ["http", "wyoming"])
+
+
+def test_a_service_has_addresses_of_both_families_where_the_cluster_has_both():
+    def service(values):
+        return one("Service", objects({"service": values}))["spec"]
+
+    assert service({})["ipFamilyPolicy"] == "PreferDualStack" and "ipFamilies" not in service({})
+    both = service({"ipFamilyPolicy": "RequireDualStack", "ipFamilies": ["IPv6", "IPv4"]})
+    assert (both["ipFamilyPolicy"], both["ipFamilies"]) == ("RequireDualStack", ["IPv6", "IPv4"])
+    # The server listens on both of itself.
+    assert "host" not in one("ConfigMap", objects({}))["data"]["sconce.toml"]
 
 
 def test_everything_that_can_be_asked_for_is_rendered():

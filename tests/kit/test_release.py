@@ -117,6 +117,25 @@ def test_the_files_of_a_release_are_there():
     assert "dist" in tomllib.loads((ROOT / "Cargo.toml").read_text())["profile"]
 
 
+def test_every_image_is_one_that_the_dockerfile_makes_and_the_page_names():
+    (job,) = [job for name, job in read(ROOT / ".github/workflows/release.yml")["jobs"].items() if name == "image"]
+    images = {image["suffix"]: image for image in job["strategy"]["matrix"]["include"]}
+    assert images.keys() == {"", "-ffmpeg", "-cuda", "-cuda75"}
+    assert {suffix: image["capability"] for suffix, image in images.items() if image["accelerator"] == "cuda"} == {
+        "-cuda": 80,
+        "-cuda75": 75,
+    }
+    assert [suffix for suffix, image in images.items() if image["ffmpeg"] == "with"] == ["-ffmpeg"]
+    (build,) = [step["with"] for step in job["steps"] if step.get("id") == "push"]
+    given = dict(line.split("=", 1) for line in build["build-args"].splitlines())
+    assert given["CUDA_COMPUTE_CAP"] == "${{ matrix.capability }}" and given["FFMPEG"] == "${{ matrix.ffmpeg }}"
+    dockerfile, page = (ROOT / "Dockerfile").read_text(), (ROOT / "docs/install.md").read_text()
+    for suffix, image in images.items():
+        for stage in (f"build-{image['accelerator']}", f"runtime-{image['ffmpeg']}-ffmpeg"):
+            assert re.search(rf"^FROM .* AS {stage}$", dockerfile, re.MULTILINE), stage
+        assert f"`ghcr.io/OWNER/sconce:X.Y.Z{suffix}`" in page, suffix
+
+
 # === the version ===
 
 

@@ -257,9 +257,17 @@ fn check_config_looks_the_models_up_as_a_start_would() {
 #[test]
 fn healthcheck_follows_the_health_of_a_server() {
     let cache = TempDir::new().unwrap();
-    let program = Program::start(sconce(&cache).env("PORT", "0"));
+    // The default address is all of them.
+    let anywhere = || {
+        let mut command = sconce(&cache);
+        command.env_remove("SCONCE_SERVER__HOST");
+        command
+    };
+    let program = Program::start(anywhere().env("PORT", "0"));
     let port = program.address.rsplit(':').next().unwrap().to_owned();
-    let check = || outcome(sconce(&cache).env("PORT", &port).arg("healthcheck"));
+    let starting = program.heard.iter().find(|line| line["message"] == "starting").unwrap();
+    assert!(starting["url"].as_str().unwrap().starts_with("http://localhost:"), "{starting}");
+    let check = || outcome(anywhere().env("PORT", &port).arg("healthcheck"));
     let (stdout, stderr, code) = check();
     assert_eq!(code, 0, "{stderr}");
     assert!(stdout.contains("healthy"), "{stdout}");

@@ -9,7 +9,7 @@ use crate::program::{Program, outcome, sconce};
 #[test]
 fn a_server_without_keys_says_so_once() {
     let cache = TempDir::new().unwrap();
-    for (host, times) in [("0.0.0.0", 1), ("127.0.0.1", 0)] {
+    for (host, times) in [("any", 1), ("0.0.0.0", 1), ("127.0.0.1", 0)] {
         let mut program = Program::start(sconce(&cache).env("PORT", "0").env("SCONCE_SERVER__HOST", host));
         program.terminate();
         program.line("stopped");

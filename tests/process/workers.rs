@@ -52,12 +52,19 @@ fn confined(command: &Command) -> Command {
     confined
 }
 
-#[tokio::test]
-async fn where_no_program_can_be_put_apart_it_is_told_or_refused() {
+fn can_be_confined() -> bool {
     let mut nothing = Command::new("true");
     nothing.current_dir("/").env("PATH", "/usr/bin:/bin");
-    if !confined(&nothing).output().is_ok_and(|output| output.status.success()) {
+    let can = confined(&nothing).output().is_ok_and(|output| output.status.success());
+    if !can {
         eprintln!("NOT RUN: this system lets nobody have users of its own");
+    }
+    can
+}
+
+#[tokio::test]
+async fn where_no_program_can_be_put_apart_it_is_told_or_refused() {
+    if !can_be_confined() {
         return;
     }
     let worker = Worker::example("echo");
@@ -85,6 +92,35 @@ async fn where_no_program_can_be_put_apart_it_is_told_or_refused() {
         }
         drop(program);
         worker.assert_gone();
+    }
+}
+
+#[test]
+fn where_ffmpeg_cannot_be_put_apart_it_is_said_once_or_it_is_not_used() {
+    use std::os::unix::fs::PermissionsExt;
+
+    if !can_be_confined() {
+        return;
+    }
+    let cache = TempDir::new().unwrap();
+    let ffmpeg = cache.path().join("ffmpeg");
+    std::fs::write(&ffmpeg, "#!/bin/sh\necho ffmpeg version 0\n").unwrap();
+    std::fs::set_permissions(&ffmpeg, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let alone = "this system lets no program be put apart: only its list of protocols keeps ffmpeg from the network";
+    for (isolation, message) in [("auto", alone), ("required", "audio.ffmpeg does not run, or is not ffmpeg")] {
+        let mut command = sconce(&cache);
+        command.env("PORT", "0").env("PATH", "/usr/bin:/bin").env("SCONCE_AUDIO__FFMPEG", &ffmpeg);
+        let mut program = Program::start(&mut confined(command.env("SCONCE_WORKERS__ISOLATION", isolation)));
+        let said = |program: &Program| program.heard.iter().filter(|line| line["message"] == message).count();
+        if said(&program) == 0 {
+            program.line(message);
+        }
+        program.terminate();
+        program.line("stopped");
+        assert_eq!(said(&program), 1, "{:?}", program.heard);
+        let reason = program.heard.iter().find_map(|line| line["reason"].as_str()).unwrap_or_default();
+        let refused = reason.contains("this system does not let a program be put apart");
+        assert_eq!(refused, isolation == "required", "{reason}");
     }
 }
 

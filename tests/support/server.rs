@@ -141,6 +141,8 @@ impl Server {
         let cache = TempDir::new().unwrap();
         let folder = cache.path().display().to_string();
         let builder = ServerBuilder { variables: BTreeMap::new(), families: None, cache };
+        // This process is no guard of other programs.
+        let builder = builder.env("SCONCE_WORKERS__GUARD", env!("CARGO_BIN_EXE_sconce"));
         builder.env("PORT", "0").env("SCONCE_SERVER__HOST", "127.0.0.1").env("HF_HUB_CACHE", &folder)
     }
 

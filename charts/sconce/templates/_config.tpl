@@ -58,6 +58,12 @@ log: {format: json}
 {{- ternary "HTTP" "HTTPS" (eq $tls "none") }}
 {{- end }}
 
+{{/* The port of the Wyoming protocol; nothing, where there is none. */}}
+{{- define "sconce.wyomingPort" -}}
+{{- $port := dig "wyoming" "port" "none" (include "sconce.settings" . | fromYaml) }}
+{{- if ne (toString $port) "none" }}{{ int $port }}{{ end }}
+{{- end }}
+
 {{/* Whether callers need a key. */}}
 {{- define "sconce.locked" -}}
 {{- $secrets := include "sconce.secrets" . | fromYaml }}

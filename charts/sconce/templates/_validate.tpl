@@ -21,6 +21,17 @@
 {{- if and (eq $v.jobs.type "persistentVolumeClaim") (eq (dig "type" "Recreate" $v.strategy) "RollingUpdate") }}
 {{- fail "values: with jobs.type persistentVolumeClaim the strategy has to be Recreate: the new Pod cannot open the volume while the old one has it" }}
 {{- end }}
+{{- with include "sconce.wyomingPort" . }}
+{{- if eq . "0" }}
+{{- fail "values: config.wyoming.port is 0, any that is free, which no Service finds; name one, such as 10300" }}
+{{- end }}
+{{- if or (eq . (toString (int $v.service.port))) (eq . (toString (int $v.service.containerPort))) }}
+{{- fail (printf "values: config.wyoming.port is %s, which service.port or service.containerPort has already" .) }}
+{{- end }}
+{{- end }}
+{{- if and (eq $v.service.ipFamilyPolicy "SingleStack") (gt (len $v.service.ipFamilies) 1) }}
+{{- fail "values: service.ipFamilyPolicy is SingleStack, and service.ipFamilies names two; name one, or choose PreferDualStack" }}
+{{- end }}
 {{- $secrets := include "sconce.secrets" . | fromYaml }}
 {{- if ne (hasKey $secrets "tls.certificate") (hasKey $secrets "tls.key") }}
 {{- fail "values: secrets has one of tls.certificate and tls.key; HTTPS needs both" }}

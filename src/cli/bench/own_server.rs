@@ -42,7 +42,7 @@ pub(super) async fn during<T>(
 /// that nobody asks for, and knows no keys.
 fn alone(mut config: app::Config) -> app::Config {
     let server = &mut config.server;
-    (server.bind, server.port) = (IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+    (server.bind, server.port) = (Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), 0);
     (server.certificate, server.private_key) = (None, None);
     (server.grace, server.drain) = (Duration::ZERO, DRAIN);
     config.wyoming.port = None;

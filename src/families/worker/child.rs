@@ -21,8 +21,8 @@ use super::{
     plan::Plan,
 };
 use crate::{
-    model::{LoadError, Outside, ProgramChoice, Signal, WorkerChoice, WorkerRules},
-    process::{self, ChildLimits, Ending, GUARD_FAILED, GuardOptions, Pipes, Process, ProcessId, alone},
+    model::{LoadError, Outside, Signal, WorkerChoice, WorkerRules},
+    process::{self, ChildLimits, Ending, GUARD_FAILED, Pipes, Process, ProcessId, alone},
 };
 
 /// Messages of the program that are read ahead of who takes them.
@@ -189,30 +189,12 @@ impl Drop for Child {
 
 /// The program behind the guard, if there is to be one.
 fn command(plan: &Plan, choice: &WorkerChoice, rules: &WorkerRules) -> Command {
-    let guard = match &rules.guard {
-        ProgramChoice::Off => None,
-        ProgramChoice::At(path) => Some(path.clone()),
-        // Elsewhere there is nothing that a guard could do.
-        ProgramChoice::Auto => cfg!(target_os = "linux").then(|| "/proc/self/exe".into()),
-    };
-    let mut command = match guard {
-        Some(guard) => {
-            let options = GuardOptions { isolation: rules.isolation, network: choice.network };
-            let mut command = Command::new(guard);
-            command.args(process::arguments(options)).arg(&plan.program);
-            command
-        }
-        None => Command::new(&plan.program),
-    };
+    let mut command = rules.guard.command(&plan.program, choice.network, None);
     alone(&mut command).args(&plan.arguments).current_dir(&plan.folder);
     // Its modules, which may be links to elsewhere; and nothing that was compiled of them before, or is to be.
     command.env("PYTHONPATH", &plan.folder).env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONPYCACHEPREFIX", "/dev/null");
     command.env("PYTHONUNBUFFERED", "1");
     command.envs(choice.environment.iter().filter_map(|name| Some((name, rules.environment.get(name)?))));
-    if let Some((user, group)) = rules.user {
-        use std::os::unix::process::CommandExt;
-        command.gid(group).uid(user);
-    }
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

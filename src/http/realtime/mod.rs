@@ -1,7 +1,7 @@
 //! `GET /v1/realtime`: OpenAI's Realtime API, as far as it hears and reads aloud: this server thinks of no answers.
 
-mod asyncapi;
 mod client;
+mod described;
 mod dialogue;
 mod events;
 mod format;
@@ -18,6 +18,7 @@ use actix_web::{
 };
 use serde::Deserialize;
 
+pub(super) use self::described::channel;
 use self::{
     dialogue::Realtime,
     events::Events,
@@ -38,12 +39,11 @@ const BETA_PROTOCOL: &str = "openai-beta.realtime-v1";
 
 /// This folder's part of `/openapi.json`.
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(realtime, asyncapi::description), tags((name = "OpenAI", description = "OpenAI's audio API")))]
+#[openapi(paths(realtime), tags((name = "OpenAI", description = "OpenAI's audio API")))]
 pub(super) struct Docs;
 
 pub(super) fn routes(app: &mut web::ServiceConfig) {
-    app.service(web::resource("/v1/realtime").route(web::get().to(realtime)))
-        .service(web::resource("/asyncapi.json").route(web::get().to(asyncapi::description)));
+    app.service(web::resource("/v1/realtime").route(web::get().to(realtime)));
 }
 
 #[derive(Deserialize)]

@@ -1,11 +1,12 @@
 //! What clients say beside the sound.
 
-use serde::{Deserialize, de::IgnoredAny};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
+use utoipa::ToSchema;
 
 use crate::{http::problem::Problem, speech::Kind};
 
 /// A list of phrases takes the most. A value of two letters takes a hundred bytes once it is parsed.
-const LONGEST: usize = 256 << 10;
+pub(super) const LONGEST: usize = 256 << 10;
 
 /// A text of the client.
 #[derive(Debug, PartialEq)]
@@ -16,19 +17,26 @@ pub(super) enum ClientMessage {
 }
 
 /// How the client wants to be heard. Fields that are not known are passed over, as Vosk's server does.
-#[derive(Debug, Default, PartialEq, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(as = VoskConfig)]
 pub(super) struct Config {
-    /// Hertz.
+    /// Hertz, a whole number.
+    #[schema(minimum = 8000, maximum = 48000)]
     pub sample_rate: Option<f64>,
+    /// Whether each word comes with its times; if absent, where the model tells them.
+    #[schema(inline)]
     pub words: Option<Flag>,
+    /// Above 0, `vosk.alternatives` is the answer.
     pub max_alternatives: Option<u16>,
+    /// Nothing else is heard by a model that takes a grammar; for others it is a prompt.
     pub phrase_list: Option<Vec<String>>,
+    /// As in the query.
     pub model: Option<String>,
 }
 
 /// Python takes either for a truth.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 #[serde(untagged)]
 pub(super) enum Flag {
     Bool(bool),

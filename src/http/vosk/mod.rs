@@ -2,6 +2,7 @@
 //! message of it is answered: by what was heard when a pause was long enough, else by what it seems to be so far.
 
 mod client;
+mod described;
 mod dialogue;
 mod result;
 mod settings;
@@ -13,7 +14,7 @@ use self::{dialogue::Vosk, settings::Settings};
 use super::{
     api::Api,
     call,
-    live::{self, Opening},
+    live::{self, Channel, Opening},
     problem::Problem,
 };
 
@@ -31,14 +32,19 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.service(web::resource(PATH).route(web::get().to(vosk)));
 }
 
+/// This folder's part of `/asyncapi.json`; `max_message`: bytes that a message may have.
+pub(super) fn channel(max_message: usize) -> Channel {
+    described::channel(PATH, max_message)
+}
+
 #[derive(Deserialize)]
 struct Query {
     model: Option<String>,
     sample_rate: Option<f64>,
 }
 
-/// Speech to text while it is spoken, for clients of vosk-server: a WebSocket that takes 16-bit samples. `docs/live.md` says
-/// what it understands.
+/// Speech to text while it is spoken, for clients of vosk-server: a WebSocket that takes 16-bit samples. `/asyncapi.json`
+/// describes the messages, and `docs/live.md` says what it understands.
 #[utoipa::path(
     get, path = "/vosk", operation_id = "vosk", tag = "compatibility",
     params(

@@ -1,6 +1,9 @@
 //! Many who speak at once.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::future::join_all;
 use serde_json::json;
@@ -15,6 +18,8 @@ use crate::{
 };
 
 const SPEAKERS: usize = 100;
+/// Nothing in a test takes longer; a hang becomes a failure.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// And among them one that never reads, and one that asks without end and never reads.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -68,4 +73,48 @@ async fn a_hundred_sessions_at_once_all_get_their_texts() {
     ended(&server, "left", SPEAKERS as f64).await;
     assert_eq!(server.metric("sconce_live_sessions", &[]).await, 0.0);
     flooding.await.unwrap();
+}
+
+/// All of them are due to be heard at the same time, twice, and each is told words before its item ends. Nobody
+/// but the server says how long that takes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn none_of_a_hundred_who_speak_starves() {
+    let server = Server::builder()
+        // Each is heard after each second of its sound, however slow the machine.
+        .env("SCONCE_LIVE__MAX_PARTIALS", "100000")
+        .env("SCONCE_RUNTIME__QUEUE", &(2 * SPEAKERS).to_string())
+        .env("SCONCE_LIVE__MAX_RATE", "100000")
+        .env("SCONCE_LIVE__MAX_SESSIONS", &SPEAKERS.to_string())
+        // These clients do not read while they wait for all.
+        .env("SCONCE_LIVE__PING", "10m")
+        .env("SCONCE_LIVE__IDLE", "10m")
+        .start();
+    let sentences: Vec<_> = truths().into_iter().filter(|(_, text)| words(text).len() < 12).collect();
+    let (silence, mut speakers) = (pcm16(&[pause(1.0)]), Vec::new());
+    for speaker in 0..SPEAKERS {
+        // Nothing but the client ends the item, and silence after the words is as good as speech to be heard anew.
+        let live = Live::start_with(&server, json!({"turn_detection": null})).await;
+        speakers.push((live, pcm16(&[said(&sentences[speaker % sentences.len()].0), pause(1.0)])));
+    }
+    for round in 1..=2 {
+        for (live, sound) in &mut speakers {
+            live.append(&std::mem::replace(sound, silence.clone())).await;
+        }
+        all_heard(&server, round).await;
+    }
+    let ends = speakers.into_iter().map(|(mut live, _)| async move {
+        live.until("conversation.item.input_audio_transcription.delta").await;
+        live.close().await;
+    });
+    join_all(ends).await;
+    ended(&server, "left", SPEAKERS as f64).await;
+}
+
+/// Waits until each was heard so often before its end.
+async fn all_heard(server: &Server, times: usize) {
+    let start = Instant::now();
+    while server.metric("sconce_live_partial_seconds_count", &[]).await < (times * SPEAKERS) as f64 {
+        assert!(start.elapsed() < PATIENCE, "somebody was never heard");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{
     Server,
     socket::{Live, pause, pcm16, said},
+    vosk::{self, Caller},
 };
 
 const DONE: &str = "conversation.item.input_audio_transcription.completed";
@@ -128,6 +129,12 @@ fn parts<'a>(schema: &'a Value, document: &'a Value) -> Vec<&'a Value> {
     }
 }
 
+/// Names of the messages of an operation.
+fn described<'a>(document: &'a Value, operation: &str) -> BTreeSet<&'a str> {
+    let messages = document["operations"][operation]["messages"].as_array().unwrap();
+    messages.iter().filter_map(|message| message["$ref"].as_str()?.rsplit('/').next()).collect()
+}
+
 #[tokio::test]
 async fn every_event_that_comes_is_described_and_every_one_that_is_described_comes() {
     let server = Server::start();
@@ -137,9 +144,7 @@ async fn every_event_that_comes_is_described_and_every_one_that_is_described_com
         (&json!("3.0.0"), &json!(env!("CARGO_PKG_VERSION")))
     );
     assert_eq!(document["channels"]["realtime"]["address"], "/v1/realtime");
-    let messages = document["operations"]["tell"]["messages"].as_array().unwrap();
-    let described: BTreeSet<_> =
-        messages.iter().filter_map(|message| message["$ref"].as_str()?.rsplit('/').next()).collect();
+    let described = described(&document, "tell");
     let events = [today(&server).await, beta(&server).await].concat();
     let came: BTreeSet<_> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
     assert_eq!(came, described);
@@ -149,4 +154,58 @@ async fn every_event_that_comes_is_described_and_every_one_that_is_described_com
         let faults = strange(event, schema, &document, name);
         assert!(faults.is_empty(), "{faults:?}");
     }
+}
+
+/// Every kind of answer that clients of Vosk get.
+async fn of_vosk(server: &Server) -> Vec<Value> {
+    let mut answers = Vec::new();
+    for config in [json!({"words": true}), json!({"words": 1, "max_alternatives": 1, "phrase_list": ["wake me up"]})] {
+        let mut config = config;
+        config["sample_rate"] = 16_000.into();
+        let mut caller = Caller::start(server, config).await;
+        let [pause, spoken] = [vosk::said(&[(0, 1.2)], 16_000), spoken_words()];
+        let sound = sconce::audio::Pcm::joined(&[pause.clone(), spoken, pause]).unwrap();
+        answers.extend(caller.hear_all(&sound, false).await);
+        answers.push(caller.end().await.0);
+    }
+    let mut caller = Caller::open(server, "/vosk", &[]).await.unwrap();
+    caller.text("{}".to_owned()).await;
+    answers.push(caller.next().await.unwrap());
+    answers
+}
+
+fn spoken_words() -> sconce::audio::Pcm {
+    let longest = std::time::Duration::from_secs(60);
+    sconce::audio::decode(&crate::support::recording("wake-me-up.flac"), None, 16_000, longest).unwrap().pcm
+}
+
+#[tokio::test]
+async fn every_answer_of_vosk_is_described_and_every_one_that_is_described_comes() {
+    let server = Server::builder().env("SCONCE_SERVER__DISCONNECT_TIMEOUT", "100ms").start();
+    let document = server.get_json("/asyncapi.json").await;
+    let channel = &document["channels"]["vosk"];
+    assert_eq!(channel["address"], "/vosk");
+    let about = channel["description"].as_str().unwrap();
+    assert!(about.contains("262144 bytes") && about.contains("live.max_message"), "{about}");
+    let sound = &document["components"]["messages"]["vosk.sound"];
+    assert_eq!(sound["contentType"], "application/octet-stream");
+    assert!(sound["payload"]["maxLength"].as_u64().is_some_and(|most| most > 10_000), "{sound}");
+    let (taken, sent) = (described(&document, "vosk_hear"), described(&document, "vosk_tell"));
+    assert_eq!(taken, BTreeSet::from(["vosk.config", "vosk.eof", "vosk.sound"]));
+    let answers = of_vosk(&server).await;
+    let kind = |answer: &Value| {
+        let first = ["partial", "text", "alternatives", "error"].into_iter().find(|kind| !answer[kind].is_null());
+        format!("vosk.{}", first.unwrap())
+    };
+    let came: BTreeSet<_> = answers.iter().map(kind).collect();
+    assert_eq!(came.iter().map(String::as_str).collect::<BTreeSet<_>>(), sent);
+    for answer in &answers {
+        let schema = &document["components"]["messages"][kind(answer)]["payload"];
+        let faults = strange(answer, schema, &document, &kind(answer));
+        assert!(faults.is_empty(), "{faults:?}");
+    }
+    assert!(answers.iter().any(|answer| answer["result"].is_array()), "words come with their times: {answers:?}");
+    let error = answers.last().unwrap();
+    let codes = &document["components"]["messages"]["vosk.error"]["payload"]["properties"]["code"]["enum"];
+    assert!(codes.as_array().unwrap().contains(&error["code"]), "{error}");
 }
