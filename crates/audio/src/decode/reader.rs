@@ -22,13 +22,17 @@ use symphonia::{
 
 use super::{
     DecodeError, aac,
-    edit::{Edit, Span},
+    edit::{Edit, TimeOrigin},
     error::{ends_early, opening, reading},
     headers, mp4,
-    opus::OpusDecoder,
+    opus::{self, OpusDecoder},
     sink::Sink,
 };
 
+/// How often a file may be read over: tracks may share their bytes, and a header may say that all of them do.
+const MOST_TIMES_READ: u64 = 4;
+/// Packets behind the end of a file that are passed over: films are interleaved by about a second.
+const MOST_MISSING: usize = 256;
 /// More than any layout of loudspeakers; a header that says so is wrong.
 const MOST_CHANNELS: usize = 255;
 /// Audio tracks of a file among which the first that is not silent is looked for.
@@ -69,9 +73,14 @@ pub(super) struct Reader<'a> {
     declared: Option<Duration>,
     /// Whether the bytes ended before the format did, as those of live recordings do.
     broke_off: bool,
+    /// Whether the file ends before the length that it declares.
+    is_cut_off: bool,
     /// Packets that may still come: no file has more packets than bytes.
     packets_left: usize,
-    /// Packets that could not be decoded.
+    /// Bytes that they may still have.
+    bytes_left: u64,
+    /// Packets behind the end of the file, and those that could not be decoded.
+    missing: usize,
     lost: usize,
 }
 
@@ -93,11 +102,12 @@ impl<'a> Reader<'a> {
     /// At a track; none if not so many can be decoded, but for the first, without which there is a reason.
     pub fn open(bytes: &'a [u8], hint: Option<&str>, choice: Choice) -> Result<Option<Self>, DecodeError> {
         let source = headers::read_leniently(bytes);
-        let (length, container, broke_off) = (source.len(), source.container, source.broke_off);
+        let (length, container, is_cut_off) = (source.len(), source.container, source.broke_off);
         let stream = MediaSourceStream::new(Box::new(source), MediaSourceStreamOptions::default());
         let Some(mut reader) = Self::of(stream, hint, choice, bytes)? else { return Ok(None) };
-        (reader.container, reader.packets_left, reader.lost) = (container, length, usize::from(broke_off));
-        reader.apply_edit(bytes);
+        (reader.container, reader.is_cut_off) = (container, is_cut_off);
+        (reader.packets_left, reader.bytes_left) = (length, length as u64 * MOST_TIMES_READ);
+        reader.apply_edit(bytes)?;
         Ok(Some(reader))
     }
 
@@ -123,11 +133,14 @@ impl<'a> Reader<'a> {
             choice,
             track,
             container: None,
-            edit: Edit::NONE,
+            edit: Edit::none(),
             origin: None,
             declared,
             broke_off: false,
+            is_cut_off: false,
             packets_left: usize::MAX,
+            bytes_left: u64::MAX,
+            missing: 0,
             lost: 0,
         }))
     }
@@ -142,23 +155,31 @@ impl<'a> Reader<'a> {
 
     /// The part of what is decoded that is the recording, and where it begins.
     pub fn edit(&self) -> Edit {
-        self.edit
+        self.edit.clone()
     }
 
-    /// Whether the file itself says that it is longer than this.
-    pub fn is_longer_than(&self, limit: Duration) -> bool {
-        self.declared.is_some_and(|declared| declared > limit.saturating_add(SLACK))
+    /// Whether the file itself says that it is longer than this, where times count from there.
+    pub fn is_longer_than(&self, limit: Duration, origin: TimeOrigin) -> bool {
+        let (edit, limit) = (self.edit().from(origin), limit.saturating_add(SLACK));
+        let seconds = if edit.pieces.is_empty() { edit.delay } else { edit.seconds() };
+        self.declared.is_some_and(|declared| declared > limit) || seconds > limit.as_secs_f64()
     }
 
     /// Whether less came out than the file promised.
     pub fn fell_short(&self, heard: Duration) -> bool {
-        self.lost > 0 || self.declared.is_some_and(|declared| heard + SLACK < declared)
+        self.is_cut_off || self.lost > 0 || self.declared.is_some_and(|declared| heard + SLACK < declared)
     }
 
     /// Why nothing came out, when no fault was met on the way.
     pub fn why_silent(&self) -> DecodeError {
+        let is_caf = self.format.format_info().format == FORMAT_ID_CAF;
         match self.lost {
-            0 if self.broke_off || self.declared.is_some_and(|declared| !declared.is_zero()) => ends_early(),
+            0 if self.is_cut_off && is_caf && !self.codec().starts_with("pcm") => {
+                DecodeError::NoIndex("the packet table of CAF")
+            }
+            0 if self.is_cut_off || self.broke_off || self.declared.is_some_and(|declared| !declared.is_zero()) => {
+                ends_early()
+            }
             0 => DecodeError::NoSound,
             _ => DecodeError::Corrupt("none of its packets can be decoded".to_owned()),
         }
@@ -194,10 +215,19 @@ impl<'a> Reader<'a> {
                 self.origin = self.origin.or_else(|| self.seconds(packet.track_id, packet.dts.get()));
             }
             match next {
-                Ok(Some(packet)) if packet.track_id != self.track => {}
-                Ok(packet) => return Ok(packet),
+                Ok(Some(packet)) => {
+                    self.bytes_left = self.bytes_left.checked_sub(packet.data.len() as u64).ok_or_else(endless)?;
+                    if packet.track_id == self.track {
+                        return Ok(Some(packet));
+                    }
+                }
+                Ok(None) => return Ok(None),
                 // A recording appended to another: the tracks are new ones.
                 Err(Error::ResetRequired) => self.start_over()?,
+                // What comes next may be another track's that lies before it in the file.
+                Err(Error::IoError(_)) if self.is_cut_off && self.is_mp4() && self.missing < MOST_MISSING => {
+                    self.missing += 1;
+                }
                 Err(Error::IoError(_)) => {
                     self.broke_off = true;
                     return Ok(None);
@@ -221,20 +251,20 @@ impl<'a> Reader<'a> {
         Some(ticks as f64 * f64::from(base.numer.get()) / f64::from(base.denom.get()))
     }
 
-    /// The decoder of Opus leaves out the run-up by itself.
-    fn apply_edit(&mut self, bytes: &[u8]) {
-        if self.format.format_info().format != FORMAT_ID_ISOMP4 {
-            return;
+    fn is_mp4(&self) -> bool {
+        self.format.format_info().format == FORMAT_ID_ISOMP4
+    }
+
+    fn apply_edit(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
+        if !self.is_mp4() {
+            return Ok(());
         }
-        let Some(mut edit) = mp4::edit(bytes, self.track) else { return };
-        let length = edit.span.end - edit.span.start;
-        if self.decoder.codec_params().codec == CODEC_ID_OPUS {
-            edit.span = Span { start: 0.0, end: length };
+        let Some(edit) = mp4::edit(bytes, self.track, run_up(self.decoder.codec_params()))? else { return Ok(()) };
+        if edit.taken().is_finite() {
+            self.declared = Some(Duration::try_from_secs_f64(edit.taken()).unwrap_or(Duration::MAX));
         }
         self.edit = edit;
-        if length.is_finite() {
-            self.declared = Duration::try_from_secs_f64(length).ok();
-        }
+        Ok(())
     }
 
     fn start_over(&mut self) -> Result<(), DecodeError> {
@@ -244,6 +274,12 @@ impl<'a> Reader<'a> {
         self.declared = None;
         Ok(())
     }
+}
+
+/// Seconds of a track that its decoder leaves out by itself.
+fn run_up(params: &AudioCodecParameters) -> f64 {
+    let is_opus = params.codec == CODEC_ID_OPUS;
+    params.extra_data.as_deref().filter(|_| is_opus).and_then(opus::run_up).unwrap_or_default()
 }
 
 fn length(frames: u64, rate: u32) -> Duration {
