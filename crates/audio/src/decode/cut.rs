@@ -2,9 +2,16 @@
 //!
 //! Layouts: RFC 3533 (Ogg), RFC 8794 and RFC 9559 (Matroska), ISO/IEC 11172-3 and 13818-3 (MP3), ISO/IEC 14496-3 (ADTS).
 
+use std::borrow::Cow;
+
+use super::source::Source;
+
 /// Elements of Matroska that hold others: the segment, and a cluster.
 const SEGMENT: u64 = 0x1853_8067;
 const CLUSTER: u64 = 0x1F43_B675;
+/// Where other elements are; and one that means nothing.
+const SEEK_HEAD: u64 = 0x114D_9B74;
+const VOID: u8 = 0xEC;
 
 /// Bits of the header of a frame of MP3 that all frames have in common: version, layer and rate.
 const COMMON: u32 = 0xFFFE_0C00;
@@ -16,12 +23,11 @@ const BIT_RATES: [[usize; 15]; 2] = [
 /// In hertz, of MPEG 1; of MPEG 2 they are half as high, of 2.5 a quarter.
 const RATES: [usize; 3] = [44_100, 48_000, 32_000];
 
-/// Whether the last page, element or frame of the file is not there in full.
+/// Whether the last page or frame of the file is not there in full.
 pub(super) fn breaks_off(bytes: &[u8]) -> bool {
     let sound = after_tags(bytes);
     match bytes {
         _ if bytes.starts_with(b"OggS") => ends_within(bytes, page),
-        _ if bytes.starts_with(&[0x1A, 0x45, 0xDF, 0xA3]) => ends_within(bytes, element),
         _ if adts(sound).is_some() => ends_within(sound, adts),
         _ => u32_of(sound).is_some_and(|first| ends_within(sound, |rest| frame(rest, first))),
     }
@@ -53,19 +59,58 @@ fn page(rest: &[u8]) -> Option<usize> {
     Some(if goes_on { usize::MAX } else { length })
 }
 
-/// An element of Matroska, or the start of one that holds others, if it is there in full or nobody knew its length.
-fn element(rest: &[u8]) -> Option<usize> {
-    let (id, width) = number(rest)?;
-    let Some((length, more)) = rest.get(width..).and_then(number) else { return Some(usize::MAX) };
-    let (header, marker) = (width + more, 1 << (7 * more));
-    let length = length - marker;
-    let (is_unknown, holds_others) = (length == marker - 1, matches!(id, SEGMENT | CLUSTER));
-    let end = usize::try_from(length).ok().and_then(|length| header.checked_add(length));
-    match end {
-        _ if is_unknown => holds_others.then_some(header),
-        Some(end) if holds_others && end <= rest.len() => Some(header),
-        end => Some(end.unwrap_or(usize::MAX)),
+/// A file of Matroska. Where it breaks off, nobody knows how long the segment and the cluster are in which it does:
+/// Symphonia takes no element that is longer than the file, and goes to none that is no longer there.
+pub(super) fn matroska(bytes: &[u8]) -> Option<Source<'_>> {
+    if !bytes.starts_with(&[0x1A, 0x45, 0xDF, 0xA3]) {
+        return None;
     }
+    let mut parts: Vec<Cow<'_, [u8]>> = Vec::new();
+    let (mut told, mut at, mut broke_off) = (0, 0, false);
+    while let Some(Element { id, length, header, end }) = bytes.get(at..).and_then(element) {
+        let is_cut_off = end.is_some_and(|end| end > bytes.len() - at);
+        broke_off |= is_cut_off;
+        if matches!(id, SEGMENT | CLUSTER) {
+            if is_cut_off {
+                let width = header - length;
+                parts.push(bytes[told..at + length].into());
+                parts.push(
+                    (0..width).map(|n| if n == 0 { 0xFF >> (width - 1) } else { 0xFF }).collect::<Vec<u8>>().into(),
+                );
+                told = at + header;
+            }
+            at += header;
+            continue;
+        }
+        let Some(end) = end.filter(|_| !is_cut_off) else { break };
+        if id == SEEK_HEAD && broke_off && header <= 9 {
+            let length = ((end - header) as u64 | 1 << (7 * (header - 1))).to_be_bytes();
+            parts.push(bytes[told..at].into());
+            parts.push([&[VOID], &length[9 - header..]].concat().into());
+            told = at + header;
+        }
+        at += end;
+    }
+    parts.push(bytes[told..].into());
+    Some(Source::of(parts).broken_off(broke_off))
+}
+
+/// An element of Matroska: where its length is, how long both are, and where it ends, if that is known.
+struct Element {
+    id: u64,
+    length: usize,
+    header: usize,
+    end: Option<usize>,
+}
+
+fn element(rest: &[u8]) -> Option<Element> {
+    let (id, length) = number(rest)?;
+    let Some((value, width)) = number(&rest[length..]) else {
+        return Some(Element { id: 0, length, header: length, end: Some(usize::MAX) });
+    };
+    let (header, marker) = (length + width, 1 << (7 * width));
+    let end = usize::try_from(value - marker).ok().map_or(usize::MAX, |length| header.saturating_add(length));
+    Some(Element { id, length, header, end: (value - marker != marker - 1).then_some(end) })
 }
 
 /// A number with its marker, and its width in bytes.

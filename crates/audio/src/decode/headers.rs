@@ -44,7 +44,8 @@ struct Chunk {
 /// The file, with a header that is right.
 pub(super) fn read_leniently(bytes: &[u8]) -> Source<'_> {
     let as_it_is = || Source::new(Vec::new(), bytes).broken_off(cut::breaks_off(bytes));
-    honest(bytes).or_else(|| mp4::read_leniently(bytes)).unwrap_or_else(as_it_is)
+    let mended = || mp4::read_leniently(bytes).or_else(|| cut::matroska(bytes));
+    honest(bytes).or_else(mended).unwrap_or_else(as_it_is)
 }
 
 /// `None`: it is of none of these kinds, or does not hold what belongs to it.

@@ -25,5 +25,5 @@ fn mended(bytes: &[u8]) -> Source<'_> {
         8 => head[..4].copy_from_slice(&u32::try_from(rest.len()).unwrap_or_default().to_be_bytes()),
         _ => head[8..].copy_from_slice(&(rest.len() as u64).to_be_bytes()),
     }
-    Source::new(head, body).after(front).broken_off(true)
+    Source::of(vec![front.into(), head.into(), body.into()]).broken_off(true)
 }
