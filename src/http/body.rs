@@ -109,12 +109,12 @@ pub(super) async fn read_unseen(request: &HttpRequest, mut payload: web::Payload
     Ok(Body { bytes: received.joined().await?, media_type })
 }
 
-/// Some clients send the field without a value, which says as much as none.
+/// Some clients send the field without a value. What they send is known by its content, as sound is.
 fn media_type(request: &HttpRequest) -> Result<Option<Mime>, Problem> {
     let is_empty =
         request.headers().get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().trim_ascii().is_empty());
     if is_empty {
-        return Ok(None);
+        return Ok(Some(mime::APPLICATION_OCTET_STREAM));
     }
     request.mime_type().map_err(|_| Problem::invalid("Content-Type", "Content-Type is not a media type"))
 }

@@ -78,15 +78,16 @@ async fn the_words_are_those_that_a_player_plays_and_when() {
     }
 }
 
-/// ffmpeg reads such lists, too, to whole packets: where it is installed, the same words are heard at the same times.
+/// ffmpeg reads such lists, too, to whole packets, and without silence between two parts: where it is installed, the same words
+/// are heard at the same times.
 #[tokio::test]
 async fn ffmpeg_plays_the_same() {
     let server = Server::builder().env("SCONCE_AUDIO__FFMPEG", "off").start();
     let (samples, lights) = track();
     let second = lights + 48_000;
     for edits in [
-        &[(2_700, Some(0)), (4_000, None), (2_700, Some(second))][..],
-        &[(2_700, Some(second)), (4_500, None), (2_700, Some(0))],
+        &[(2_700, Some(0)), (2_700, Some(second))][..],
+        &[(2_700, Some(second)), (2_700, Some(0))],
         &[(1_500, None), (2_700, Some(second))],
     ] {
         let folder = tempfile::tempdir().unwrap();

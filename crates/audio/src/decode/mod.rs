@@ -9,6 +9,7 @@
 //! there is silence.
 
 mod aac;
+mod choice;
 mod conform;
 mod cut;
 mod edit;
@@ -34,8 +35,9 @@ pub use error::DecodeError;
 pub use live::{LiveSound, decode_live};
 
 use super::Pcm;
-pub use reader::MOST_TRACKS;
-use reader::{Choice, Reader};
+use choice::Choice;
+pub use choice::MOST_TRACKS;
+use reader::Reader;
 pub use sink::{MOST_APART, Room};
 use sink::{Mix, Sink};
 
