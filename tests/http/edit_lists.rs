@@ -85,11 +85,7 @@ async fn ffmpeg_plays_the_same() {
     let server = Server::builder().env("SCONCE_AUDIO__FFMPEG", "off").start();
     let (samples, lights) = track();
     let second = lights + 48_000;
-    for edits in [
-        &[(2_700, Some(0)), (2_700, Some(second))][..],
-        &[(2_700, Some(second)), (2_700, Some(0))],
-        &[(1_500, None), (2_700, Some(second))],
-    ] {
+    for edits in [&[(2_700, Some(0)), (2_700, Some(second))][..], &[(2_700, Some(second)), (2_700, Some(0))]] {
         let folder = tempfile::tempdir().unwrap();
         let (file, wav) = (folder.path().join("x.mov"), folder.path().join("x.wav"));
         let film = Film { rate: RATE, samples: &samples, edits }.bytes();
