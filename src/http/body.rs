@@ -95,8 +95,7 @@ async fn count(request: &HttpRequest, api: &Api, body: &Body) -> Result<(), Prob
 
 /// The same, where what a body holds is for the route to find out.
 pub(super) async fn read_unseen(request: &HttpRequest, mut payload: web::Payload, api: &Api) -> Result<Body, Problem> {
-    let media_type =
-        request.mime_type().map_err(|_| Problem::invalid("Content-Type", "Content-Type is not a media type"))?;
+    let media_type = media_type(request)?;
     refuse_unknown_encoding(request)?;
     let Config { body_limit, body_timeout, .. } = api.config;
     if length(request.headers()).is_some_and(|length| length > body_limit as u64) {
@@ -108,6 +107,16 @@ pub(super) async fn read_unseen(request: &HttpRequest, mut payload: web::Payload
     let received = received.map_err(|_| too_slow(body_timeout))??;
     exchange::work(request);
     Ok(Body { bytes: received.joined().await?, media_type })
+}
+
+/// Some clients send the field without a value. What they send is known by its content, as sound is.
+fn media_type(request: &HttpRequest) -> Result<Option<Mime>, Problem> {
+    let is_empty =
+        request.headers().get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().trim_ascii().is_empty());
+    if is_empty {
+        return Ok(Some(mime::APPLICATION_OCTET_STREAM));
+    }
+    request.mime_type().map_err(|_| Problem::invalid("Content-Type", "Content-Type is not a media type"))
 }
 
 /// The answer to a request whose sender waits to be told to go on with its body (`Expect: 100-continue`), where that is

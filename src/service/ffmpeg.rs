@@ -175,10 +175,20 @@ impl Ffmpeg {
             command.args(["-ac", "1"]);
         }
         command.args(["-ar", &excerpt.rate.to_string(), "-c:a", "pcm_f32be", "-f", "au", "pipe:1"]);
+        if excerpt.selection.origin == TimeOrigin::Container && counts_from_anywhere(bytes) {
+            // Its clock begins with the first stream that is used: so all are, and nothing is made of them.
+            command.args(["-map", "0", "-ignore_unknown", "-c", "copy", "-f", "null", "-"]);
+        }
         command.env_clear().process_group(0).current_dir("/");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.into()
     }
+}
+
+/// Whether this is an MPEG transport stream, with or without the time in front of its packets, or a program stream.
+fn counts_from_anywhere(bytes: &[u8]) -> bool {
+    const SYNC: Option<&u8> = Some(&0x47);
+    bytes.first() == SYNC || bytes.get(4) == SYNC || bytes.starts_with(&[0, 0, 1, 0xBA])
 }
 
 /// Bytes in, samples out, both at once; none, where there is no such track.

@@ -45,6 +45,28 @@ async fn a_model_is_loaded_and_unloaded_by_any_of_its_names() {
     }
 }
 
+/// It may be another model than the one that is published under the name.
+#[tokio::test]
+async fn a_folder_that_is_called_like_a_known_model_keeps_its_own_name() {
+    let parent = TempDir::new().unwrap();
+    let folder = parent.path().join("whisper-base");
+    std::fs::create_dir(&folder).unwrap();
+    whisper::write(&folder, Size { width: 64, heads: 2, layers: 2, numbers: Numbers::F16 });
+    let builder = Server::builder().env("MODEL_ID", &folder.display().to_string());
+    let server = builder.env("SCONCE_MODELS__WHISPER_BASE__WARM_UP", "false").start();
+    let status = server.get_json("/models/status").await;
+    assert!(status["models"]["whisper-base"].is_object(), "{status}");
+    assert!(status["models"].get("openai/whisper-base").is_none(), "{status}");
+    let listed = server.get_json("/v1/models").await;
+    let names: Vec<_> = listed["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap()).collect();
+    assert!(names.contains(&"whisper-base") && !names.contains(&"openai/whisper-base"), "{names:?}");
+    for name in ["whisper-base", "openai/whisper-base"] {
+        let answer = server.transcribe(recording(WAV), name, &[("response_format", "verbose_json")]).await;
+        assert_eq!(answer.status(), 200, "{name}");
+        assert_eq!(answer.headers()["x-sconce-model"], "whisper-base", "{name}");
+    }
+}
+
 #[tokio::test]
 async fn what_a_model_takes_is_reckoned_before_and_measured_after() {
     let (builder, _folder) = tiny();

@@ -75,6 +75,34 @@ async fn media_types_that_are_not_taken() {
     }
 }
 
+/// Some clients send the field without a value. The content says what it is.
+#[tokio::test]
+async fn an_empty_media_type_is_none() {
+    let server = Server::start();
+    let text = async |answer: reqwest::Response| -> (u16, String) {
+        let (status, body) = (answer.status().as_u16(), answer.json::<Value>().await.unwrap());
+        (status, body["text"].as_str().unwrap_or_else(|| panic!("{body}")).to_lowercase())
+    };
+    let right = text(server.transcribe(recording(WAV), MODEL, &[]).await).await;
+    assert!(right.0 == 200 && right.1.contains("kitchen"), "{right:?}");
+    assert_eq!(text(server.post_bytes("/predict", "", recording(WAV)).await).await, right, "of the body");
+    let part = |head: &str| format!("--sound\r\nContent-Disposition: form-data; {head}\r\n\r\n").into_bytes();
+    for media_type in ["Content-Type:", "Content-Type: ", "Content-Type: application/octet-stream"] {
+        let file = part(&format!("name=\"file\"; filename=\"x\"\r\n{media_type}"));
+        let body = [
+            file,
+            recording(WAV),
+            b"\r\n".to_vec(),
+            part("name=\"model\""),
+            format!("{MODEL}\r\n--sound--\r\n").into(),
+        ];
+        for path in ["/v1/audio/transcriptions", "/predict"] {
+            let answer = server.post_bytes(path, "multipart/form-data; boundary=sound", body.concat()).await;
+            assert_eq!(text(answer).await, right, "of a part, {path}, {media_type:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn json_that_is_not_the_envelope() {
     let server = Server::start();

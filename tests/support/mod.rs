@@ -4,6 +4,7 @@
 pub mod chatterbox;
 pub mod espeak;
 pub mod files;
+pub mod film;
 pub mod higgs;
 pub mod hub;
 pub mod native;

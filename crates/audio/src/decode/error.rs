@@ -21,6 +21,15 @@ pub enum DecodeError {
     /// A known format whose content makes no sense, from the start or before any sound came out.
     #[error("the audio is damaged: {0}")]
     Corrupt(String),
+    /// It breaks off before what says where its sound is.
+    #[error(
+        "the audio breaks off before its index ({0}), without which nothing of it can be read: send all of the file. Of a \
+         recording that is interrupted WebM, Ogg, fragmented MP4, and files whose index is in front are heard as far as they go"
+    )]
+    NoIndex(&'static str),
+    /// More edits than any film has.
+    #[error("the audio has an edit list of {edits} edits; {most} at most are applied")]
+    TooManyEdits { edits: usize, most: usize },
     /// More sound than the caller takes.
     #[error("the audio is longer than {} s", limit.as_secs_f64())]
     TooLong { limit: Duration },
@@ -81,9 +90,7 @@ fn numbers(tracks: &Option<usize>) -> String {
 pub(super) fn opening(error: Error) -> DecodeError {
     match error {
         Error::Unsupported(what) if what.starts_with("core (probe)") => DecodeError::Unrecognised,
-        Error::Unsupported(what) if what.contains("missing moov") => {
-            DecodeError::Corrupt("the index of the MP4 file is missing; was the recording interrupted?".to_owned())
-        }
+        Error::Unsupported(what) if what.contains("missing moov") => DecodeError::NoIndex("the moov box of MP4"),
         other => reading(other),
     }
 }

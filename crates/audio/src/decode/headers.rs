@@ -6,7 +6,7 @@
 
 use std::io::Read;
 
-use super::source::Source;
+use super::{cut, mp4, source::Source};
 
 /// Bytes of a chunk that describes sound; real ones have some tens.
 const MOST_DESCRIBED: usize = 4096;
@@ -16,6 +16,9 @@ const MOST_BEFORE: usize = 64 * 1024;
 const LIVE_STEP: usize = 512;
 /// A recorder that did not know the length wrote 0, or something from here on.
 const UNKNOWN: usize = 0x7FFF_0000;
+
+/// Bytes by which a length may be wrong without anything being lost.
+const MISCOUNTED: usize = 64;
 
 /// Format tags of WAVE.
 const PCM: u16 = 1;
@@ -40,7 +43,9 @@ struct Chunk {
 
 /// The file, with a header that is right.
 pub(super) fn read_leniently(bytes: &[u8]) -> Source<'_> {
-    honest(bytes).unwrap_or_else(|| Source::new(Vec::new(), bytes))
+    let as_it_is = || Source::new(Vec::new(), bytes).broken_off(cut::breaks_off(bytes));
+    let mended = || mp4::read_leniently(bytes).or_else(|| cut::matroska(bytes));
+    honest(bytes).or_else(mended).unwrap_or_else(as_it_is)
 }
 
 /// `None`: it is of none of these kinds, or does not hold what belongs to it.
@@ -49,7 +54,7 @@ fn honest(bytes: &[u8]) -> Option<Source<'_>> {
         (b"RIFF" | b"RF64" | b"BW64", b"WAVE") => wave(bytes),
         (b"FORM", b"AIFF" | b"AIFC") => aiff(bytes),
         (b".snd", _) => au(bytes),
-        (b"caff", _) => live_caf(bytes),
+        (b"caff", _) => caf(bytes),
         _ => None,
     }
 }
@@ -98,11 +103,11 @@ fn wave(bytes: &[u8]) -> Option<Source<'_>> {
             // Where the size of the data does not fit into 32 bits.
             b"ds64" => long = u64_at(bytes, chunk.start + 8, Order::Little),
             b"data" => {
-                let declared = match long {
-                    Some(long) if chunk.declared == u32::MAX as usize => usize::try_from(long).unwrap_or(usize::MAX),
-                    _ => chunk.declared,
+                let long = long.filter(|long| (1..u64::MAX).contains(long) && chunk.declared == u32::MAX as usize);
+                let (body, broke_off) = match long.map(|long| usize::try_from(long).unwrap_or(usize::MAX)) {
+                    Some(long) => (up_to(&bytes[chunk.start..], long), is_short(bytes.len() - chunk.start, long)),
+                    None => sound(bytes, chunk.start, chunk.declared),
                 };
-                let (body, broke_off) = sound(bytes, chunk.start, declared);
                 let head = wave_head(format?, frames, body.len())?;
                 return Some(Source::new(head, body).broken_off(broke_off));
             }
@@ -192,21 +197,24 @@ fn au(bytes: &[u8]) -> Option<Source<'_>> {
     Some(Source::new(head, body).named("au").broken_off(broke_off))
 }
 
-/// A Core Audio file whose recorder did not know the length, -1: the sound goes on to the end.
-fn live_caf(bytes: &[u8]) -> Option<Source<'_>> {
+/// A Core Audio file whose recorder did not know the length, -1, or that breaks off: the sound goes on to the end. Packets
+/// whose lengths differ are in a table, which may come after the sound.
+fn caf(bytes: &[u8]) -> Option<Source<'_>> {
     let mut at = 8;
     loop {
         let (name, length) = (bytes.get(at..at + 4)?, u64_at(bytes, at + 4, Order::Big)? as i64);
         let start = at + 12;
+        let end = usize::try_from(length).ok().and_then(|length| start.checked_add(length));
         if name == b"data" {
-            return (length == -1 && start <= MOST_BEFORE).then(|| {
+            let is_whole = end.is_some_and(|end| end <= bytes.len());
+            return (!is_whole && length >= -1 && start <= MOST_BEFORE && start <= bytes.len()).then(|| {
                 let (head, body) = bytes.split_at(start);
                 let mut head = head.to_vec();
                 head[at + 4..].copy_from_slice(&(body.len() as u64).to_be_bytes());
-                Source::new(head, body)
+                Source::new(head, body).broken_off(end.is_some_and(|end| is_short(bytes.len(), end)))
             });
         }
-        at = start.checked_add(usize::try_from(length).ok()?)?;
+        at = end?;
     }
 }
 
@@ -231,9 +239,17 @@ fn sound(bytes: &[u8], start: usize, declared: usize) -> (&[u8], bool) {
     match declared {
         0 if is_chunk(rest) => (&[], false),
         0 => (rest, false),
-        _ if declared <= rest.len() => (&rest[..declared], false),
-        _ => (rest, declared < UNKNOWN),
+        _ => (up_to(rest, declared), declared < UNKNOWN && is_short(rest.len(), declared)),
     }
+}
+
+fn up_to(rest: &[u8], length: usize) -> &[u8] {
+    &rest[..length.min(rest.len())]
+}
+
+/// Whether a recording ends before what its header says. Some recorders count the header, or a part of it, as sound.
+fn is_short(length: usize, declared: usize) -> bool {
+    length.saturating_add(MISCOUNTED) < declared
 }
 
 /// Whether what follows a chunk of no length is another one, and not sound whose length was never written.

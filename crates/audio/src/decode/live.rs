@@ -87,7 +87,7 @@ fn heard(
         }
     };
     let heard = sink.heard();
-    let rest = sink.finish().and_then(|(lanes, _)| lanes.into_iter().next());
+    let rest = sink.finish()?.and_then(|(lanes, _)| lanes.into_iter().next());
     if let Some(rest) = rest.filter(|rest| !rest.samples().is_empty()) {
         any = true;
         hear(LiveSound::Samples(rest.samples()));

@@ -9,7 +9,9 @@
 //! there is silence.
 
 mod aac;
+mod choice;
 mod conform;
+mod cut;
 mod edit;
 mod error;
 mod foreign;
@@ -33,8 +35,9 @@ pub use error::DecodeError;
 pub use live::{LiveSound, decode_live};
 
 use super::Pcm;
-pub use reader::MOST_TRACKS;
-use reader::{Choice, Reader};
+use choice::Choice;
+pub use choice::MOST_TRACKS;
+use reader::Reader;
 pub use sink::{MOST_APART, Room};
 use sink::{Mix, Sink};
 
@@ -135,7 +138,7 @@ pub fn probe(bytes: &[u8], hint: Option<&str>, track: Option<usize>, limit: Dura
         let mut reason = None;
         for choice in choices {
             let Some(mut reader) = Reader::open(bytes, hint, choice)? else { break };
-            if reader.is_longer_than(limit) {
+            if reader.is_longer_than(limit, TimeOrigin::Sound) {
                 return Err(DecodeError::TooLong { limit });
             }
             let mut sink = Sink::new(PROBE_RATE, PROBED, Mix::Mean, TimeOrigin::Container, &mut room);
@@ -143,8 +146,8 @@ pub fn probe(bytes: &[u8], hint: Option<&str>, track: Option<usize>, limit: Dura
             match reader.read_into(&mut sink).err() {
                 Some(DecodeError::TooLong { .. }) => return Ok(()),
                 fault => match sink.finish() {
-                    Some(_) => return Ok(()),
-                    None => _ = reason.get_or_insert_with(|| fault.unwrap_or_else(|| reader.why_silent())),
+                    Ok(Some(_)) | Err(_) => return Ok(()),
+                    Ok(None) => _ = reason.get_or_insert_with(|| fault.unwrap_or_else(|| reader.why_silent())),
                 },
             }
         }
@@ -215,7 +218,7 @@ fn hear_track(
             mix = Mix::Only(loudest);
             continue;
         }
-        let Some((channels, shape)) = sink.finish() else { return Ok(Some(Err(heard.why_silent))) };
+        let Some((channels, shape)) = sink.finish()? else { return Ok(Some(Err(heard.why_silent))) };
         let source =
             SourceFormat { container: heard.container, codec: heard.codec, rate: shape.rate, channels: shape.channels };
         return Ok(Some(Ok(Selected { channels, source, truncated: heard.truncated })));
@@ -250,7 +253,7 @@ fn read_track(
             }
             (opened, None) => return opened.map(|_| None),
         };
-        if reader.is_longer_than(limit) {
+        if reader.is_longer_than(limit, sink.origin()) {
             return Err(DecodeError::TooLong { limit });
         }
         let before = sink.heard();

@@ -49,6 +49,11 @@ struct Head {
 /// The multistream decoder of libopus.
 struct Streams(NonNull<unsafe_libopus::OpusMSDecoder>);
 
+/// Seconds that a decoder with this header leaves out at the start.
+pub(super) fn run_up(header: &[u8]) -> Option<f64> {
+    Head::parse(header).map(|head| f64::from(head.pre_skip) / f64::from(RATE))
+}
+
 // === impl OpusDecoder ===
 
 impl OpusDecoder {

@@ -1,60 +1,36 @@
 //! One file, one audio track: packets in, samples out.
 
-use std::{sync::LazyLock, time::Duration};
+use std::time::Duration;
 
 use symphonia::{
     core::{
-        codecs::{
-            audio::{
-                AudioCodecId, AudioCodecParameters, AudioDecoder, AudioDecoderOptions, CODEC_ID_NULL_AUDIO,
-                well_known::*,
-            },
-            registry::CodecRegistry,
-        },
+        codecs::audio::{AudioCodecParameters, AudioDecoder, well_known::CODEC_ID_OPUS},
         errors::Error,
-        formats::{FormatOptions, FormatReader, Track, TrackType, probe::Hint, well_known::*},
+        formats::{FormatOptions, FormatReader, Track, probe::Hint, well_known::*},
         io::{MediaSourceStream, MediaSourceStreamOptions},
         meta::MetadataOptions,
         packet::Packet,
     },
-    default::{get_probe, register_enabled_codecs},
+    default::get_probe,
 };
 
 use super::{
-    DecodeError, aac,
-    edit::{Edit, Span},
+    DecodeError,
+    choice::{Choice, choose},
+    edit::{Edit, TimeOrigin},
     error::{ends_early, opening, reading},
-    headers, mp4,
-    opus::OpusDecoder,
+    headers, mp4, opus,
     sink::Sink,
 };
 
-/// More than any layout of loudspeakers; a header that says so is wrong.
-const MOST_CHANNELS: usize = 255;
-/// Audio tracks of a file among which the first that is not silent is looked for.
-pub const MOST_TRACKS: usize = 16;
-/// Samples that a decoder may set room aside for before it has seen a packet, over all channels.
-const MOST_RESERVED: u64 = 1 << 24;
+/// How often a file may be read over: tracks may share their bytes, and a header may say that all of them do.
+const MOST_TIMES_READ: u64 = 4;
+/// Packets behind the end of a file that are passed over: films are interleaved by about a second.
+const MOST_MISSING: usize = 256;
 /// Declared lengths may count the run-up and the padding of the codec.
 const SLACK: Duration = Duration::from_millis(50);
 /// WAV files that were written to a pipe declare 2 or 4 GiB; counted in samples of the widest kind.
 const WAV_UNKNOWN: u64 = 0x7FFF_0000 / 8;
-
-static CODECS: LazyLock<CodecRegistry> = LazyLock::new(|| {
-    let mut codecs = CodecRegistry::new();
-    register_enabled_codecs(&mut codecs);
-    codecs.register_audio_decoder::<OpusDecoder>();
-    codecs
-});
-
-/// Which audio track of a file is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Choice {
-    /// Among those that can be decoded, in the order in which a player would choose them.
-    Decodable(usize),
-    /// Among all, in the order of the file.
-    Number(usize),
-}
 
 pub(super) struct Reader<'a> {
     format: Box<dyn FormatReader + 'a>,
@@ -69,22 +45,15 @@ pub(super) struct Reader<'a> {
     declared: Option<Duration>,
     /// Whether the bytes ended before the format did, as those of live recordings do.
     broke_off: bool,
+    /// Whether the file ends before the length that it declares.
+    is_cut_off: bool,
     /// Packets that may still come: no file has more packets than bytes.
     packets_left: usize,
-    /// Packets that could not be decoded.
+    /// Bytes that they may still have.
+    bytes_left: u64,
+    /// Packets behind the end of the file, and those that could not be decoded.
+    missing: usize,
     lost: usize,
-}
-
-// === impl Choice ===
-
-impl Choice {
-    /// Of a recording that was appended to another.
-    fn again(self) -> Self {
-        match self {
-            Self::Decodable(_) => Self::Decodable(0),
-            number @ Self::Number(_) => number,
-        }
-    }
 }
 
 // === impl Reader ===
@@ -93,11 +62,12 @@ impl<'a> Reader<'a> {
     /// At a track; none if not so many can be decoded, but for the first, without which there is a reason.
     pub fn open(bytes: &'a [u8], hint: Option<&str>, choice: Choice) -> Result<Option<Self>, DecodeError> {
         let source = headers::read_leniently(bytes);
-        let (length, container, broke_off) = (source.len(), source.container, source.broke_off);
+        let (length, container, is_cut_off) = (source.len(), source.container, source.broke_off);
         let stream = MediaSourceStream::new(Box::new(source), MediaSourceStreamOptions::default());
         let Some(mut reader) = Self::of(stream, hint, choice, bytes)? else { return Ok(None) };
-        (reader.container, reader.packets_left, reader.lost) = (container, length, usize::from(broke_off));
-        reader.apply_edit(bytes);
+        (reader.container, reader.is_cut_off) = (container, is_cut_off);
+        (reader.packets_left, reader.bytes_left) = (length, length as u64 * MOST_TIMES_READ);
+        reader.apply_edit(bytes)?;
         Ok(Some(reader))
     }
 
@@ -123,11 +93,14 @@ impl<'a> Reader<'a> {
             choice,
             track,
             container: None,
-            edit: Edit::NONE,
+            edit: Edit::none(),
             origin: None,
             declared,
             broke_off: false,
+            is_cut_off: false,
             packets_left: usize::MAX,
+            bytes_left: u64::MAX,
+            missing: 0,
             lost: 0,
         }))
     }
@@ -142,23 +115,31 @@ impl<'a> Reader<'a> {
 
     /// The part of what is decoded that is the recording, and where it begins.
     pub fn edit(&self) -> Edit {
-        self.edit
+        self.edit.clone()
     }
 
-    /// Whether the file itself says that it is longer than this.
-    pub fn is_longer_than(&self, limit: Duration) -> bool {
-        self.declared.is_some_and(|declared| declared > limit.saturating_add(SLACK))
+    /// Whether the file itself says that it is longer than this, where times count from there.
+    pub fn is_longer_than(&self, limit: Duration, origin: TimeOrigin) -> bool {
+        let (edit, limit) = (self.edit().from(origin), limit.saturating_add(SLACK));
+        let seconds = if edit.pieces.is_empty() { edit.delay } else { edit.seconds() };
+        self.declared.is_some_and(|declared| declared > limit) || seconds > limit.as_secs_f64()
     }
 
     /// Whether less came out than the file promised.
     pub fn fell_short(&self, heard: Duration) -> bool {
-        self.lost > 0 || self.declared.is_some_and(|declared| heard + SLACK < declared)
+        self.is_cut_off || self.lost > 0 || self.declared.is_some_and(|declared| heard + SLACK < declared)
     }
 
     /// Why nothing came out, when no fault was met on the way.
     pub fn why_silent(&self) -> DecodeError {
+        let is_caf = self.format.format_info().format == FORMAT_ID_CAF;
         match self.lost {
-            0 if self.broke_off || self.declared.is_some_and(|declared| !declared.is_zero()) => ends_early(),
+            0 if self.is_cut_off && is_caf && !self.codec().starts_with("pcm") => {
+                DecodeError::NoIndex("the packet table of CAF")
+            }
+            0 if self.is_cut_off || self.broke_off || self.declared.is_some_and(|declared| !declared.is_zero()) => {
+                ends_early()
+            }
             0 => DecodeError::NoSound,
             _ => DecodeError::Corrupt("none of its packets can be decoded".to_owned()),
         }
@@ -194,10 +175,19 @@ impl<'a> Reader<'a> {
                 self.origin = self.origin.or_else(|| self.seconds(packet.track_id, packet.dts.get()));
             }
             match next {
-                Ok(Some(packet)) if packet.track_id != self.track => {}
-                Ok(packet) => return Ok(packet),
+                Ok(Some(packet)) => {
+                    self.bytes_left = self.bytes_left.checked_sub(packet.data.len() as u64).ok_or_else(endless)?;
+                    if packet.track_id == self.track {
+                        return Ok(Some(packet));
+                    }
+                }
+                Ok(None) => return Ok(None),
                 // A recording appended to another: the tracks are new ones.
                 Err(Error::ResetRequired) => self.start_over()?,
+                // What comes next may be another track's that lies before it in the file.
+                Err(Error::IoError(_)) if self.is_cut_off && self.is_mp4() && self.missing < MOST_MISSING => {
+                    self.missing += 1;
+                }
                 Err(Error::IoError(_)) => {
                     self.broke_off = true;
                     return Ok(None);
@@ -221,20 +211,20 @@ impl<'a> Reader<'a> {
         Some(ticks as f64 * f64::from(base.numer.get()) / f64::from(base.denom.get()))
     }
 
-    /// The decoder of Opus leaves out the run-up by itself.
-    fn apply_edit(&mut self, bytes: &[u8]) {
-        if self.format.format_info().format != FORMAT_ID_ISOMP4 {
-            return;
+    fn is_mp4(&self) -> bool {
+        self.format.format_info().format == FORMAT_ID_ISOMP4
+    }
+
+    fn apply_edit(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
+        if !self.is_mp4() {
+            return Ok(());
         }
-        let Some(mut edit) = mp4::edit(bytes, self.track) else { return };
-        let length = edit.span.end - edit.span.start;
-        if self.decoder.codec_params().codec == CODEC_ID_OPUS {
-            edit.span = Span { start: 0.0, end: length };
+        let Some(edit) = mp4::edit(bytes, self.track, run_up(self.decoder.codec_params()))? else { return Ok(()) };
+        if edit.taken().is_finite() {
+            self.declared = Some(Duration::try_from_secs_f64(edit.taken()).unwrap_or(Duration::MAX));
         }
         self.edit = edit;
-        if length.is_finite() {
-            self.declared = Duration::try_from_secs_f64(length).ok();
-        }
+        Ok(())
     }
 
     fn start_over(&mut self) -> Result<(), DecodeError> {
@@ -244,6 +234,12 @@ impl<'a> Reader<'a> {
         self.declared = None;
         Ok(())
     }
+}
+
+/// Seconds of a track that its decoder leaves out by itself.
+fn run_up(params: &AudioCodecParameters) -> f64 {
+    let is_opus = params.codec == CODEC_ID_OPUS;
+    params.extra_data.as_deref().filter(|_| is_opus).and_then(opus::run_up).unwrap_or_default()
 }
 
 fn length(frames: u64, rate: u32) -> Duration {
@@ -263,97 +259,6 @@ fn probe_hint(hint: Option<&str>) -> Hint {
         None => &mut probe,
     };
     probe
-}
-
-/// An audio track, and what decodes it.
-type Chosen<'f> = (&'f Track, Box<dyn AudioDecoder>);
-
-fn choose<'f>(
-    format: &'f (dyn FormatReader + '_),
-    choice: Choice,
-    bytes: &[u8],
-) -> Result<Option<Chosen<'f>>, DecodeError> {
-    match choice {
-        Choice::Decodable(nth) => decodable(format, nth),
-        Choice::Number(number) => {
-            let mut tracks = Vec::new();
-            for track in format.tracks() {
-                if is_sound(format, track, bytes)? {
-                    tracks.push(track);
-                }
-            }
-            let missing = DecodeError::NoSuchTrack { track: number, tracks: Some(tracks.len()) };
-            let track = *tracks.get(number).ok_or(if tracks.is_empty() { DecodeError::NoSound } else { missing })?;
-            Ok(Some((track, decoder_for(track)?)))
-        }
-    }
-}
-
-/// The one that a player would play, then the others in their order.
-fn decodable<'f>(format: &'f (dyn FormatReader + '_), nth: usize) -> Result<Option<Chosen<'f>>, DecodeError> {
-    let first = format.default_track(TrackType::Audio).or_else(|| format.first_track(TrackType::Audio));
-    let first = first.ok_or(DecodeError::NoSound)?;
-    let others = format.tracks().iter().filter(|track| track.id != first.id && is_audio(track));
-    let (mut reason, mut found) = (None, 0);
-    for track in std::iter::once(first).chain(others).take(MOST_TRACKS) {
-        match decoder_for(track) {
-            Ok(decoder) if found == nth => return Ok(Some((track, decoder))),
-            Ok(_) => found += 1,
-            Err(error) => reason = reason.or(Some(error)),
-        }
-    }
-    match reason {
-        Some(error) if nth == 0 => Err(error),
-        _ => Ok(None),
-    }
-}
-
-fn is_audio(track: &Track) -> bool {
-    track.codec_params.as_ref().is_some_and(|params| params.audio().is_some())
-}
-
-/// The same of tracks whose codec is not known here either, so that they are counted: an MP4 says what they are.
-fn is_sound(format: &(dyn FormatReader + '_), track: &Track, bytes: &[u8]) -> Result<bool, DecodeError> {
-    match track.codec_params {
-        Some(_) => Ok(is_audio(track)),
-        None if format.format_info().format == FORMAT_ID_ISOMP4 => Ok(mp4::is_sound(bytes, track.id)),
-        None => {
-            Err(DecodeError::Unsupported("a track of an unknown kind, beside which none can be counted".to_owned()))
-        }
-    }
-}
-
-fn decoder_for(track: &Track) -> Result<Box<dyn AudioDecoder>, DecodeError> {
-    let mut params = track.codec_params.as_ref().and_then(|params| params.audio()).ok_or(DecodeError::NoSound)?.clone();
-    let core = params.extra_data.as_deref().filter(|_| params.codec == CODEC_ID_AAC).and_then(aac::core);
-    if let Some(core) = core {
-        // A rate above 65535 Hz does not fit into the field of the container.
-        params.sample_rate = Some(core.rate);
-        params.extra_data = Some(core.config.into());
-    }
-    check(&params)?;
-    if CODECS.get_audio_decoder(params.codec).is_none() {
-        return Err(DecodeError::Unsupported(format!("the codec {}", codec_name(params.codec))));
-    }
-    CODECS.make_audio_decoder(&params, &AudioDecoderOptions::default()).map_err(|error| match error {
-        Error::Unsupported(_) if params.codec == CODEC_ID_AAC => {
-            DecodeError::Unsupported("AAC of another profile than LC, or of more than two channels".to_owned())
-        }
-        error => reading(error),
-    })
-}
-
-/// Refuses what no file has, before a decoder sets memory aside for it.
-fn check(params: &AudioCodecParameters) -> Result<(), DecodeError> {
-    let channels = params.channels.as_ref().map_or(1, |channels| channels.count());
-    if channels == 0 || params.sample_rate == Some(0) {
-        return Err(DecodeError::Corrupt("it declares no channels or a sample rate of 0".to_owned()));
-    }
-    let reserved = params.max_frames_per_packet.max(params.frames_per_block).unwrap_or(0);
-    if channels > MOST_CHANNELS || reserved.saturating_mul(channels as u64) > MOST_RESERVED {
-        return Err(DecodeError::Unsupported(format!("{channels} channels in packets of {reserved} samples")));
-    }
-    Ok(())
 }
 
 /// The length that the file declares, if it is more than a guess.
@@ -386,24 +291,4 @@ fn declared_in_ticks(format: &(dyn FormatReader + '_), track: &Track) -> Option<
     };
     let seconds = ticks.get() as f64 * f64::from(base.numer.get()) / f64::from(base.denom.get());
     Duration::try_from_secs_f64(seconds).ok()
-}
-
-/// Names of codecs that files hold and nothing here decodes.
-fn codec_name(codec: AudioCodecId) -> String {
-    let name = match codec {
-        CODEC_ID_NULL_AUDIO => "of its audio track, which is not known here",
-        CODEC_ID_AC3 => "AC-3",
-        CODEC_ID_EAC3 => "E-AC-3",
-        CODEC_ID_AC4 => "AC-4",
-        CODEC_ID_DCA => "DTS",
-        CODEC_ID_WMA => "Windows Media Audio",
-        CODEC_ID_SPEEX => "Speex",
-        CODEC_ID_MUSEPACK => "Musepack",
-        CODEC_ID_MP1 => "MPEG layer 1",
-        CODEC_ID_MP2 => "MPEG layer 2",
-        CODEC_ID_ADPCM_G722 => "G.722",
-        CODEC_ID_ADPCM_G726 | CODEC_ID_ADPCM_G726LE => "G.726",
-        other => return other.to_string(),
-    };
-    name.to_owned()
 }

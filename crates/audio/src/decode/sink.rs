@@ -6,7 +6,7 @@ use symphonia::core::audio::GenericAudioBufferRef;
 
 use super::{
     DecodeError,
-    edit::{Edit, Span, TimeOrigin},
+    edit::{Edit, Piece, Span, TimeOrigin},
 };
 use crate::{Pcm, Resampler};
 
@@ -35,12 +35,11 @@ pub(super) struct Sink<'a> {
     limit: Duration,
     /// One for all channels, or one for each.
     lanes: Vec<Lane>,
-    span: Span,
+    /// What is heard, of which the silence before it is still to come.
+    edit: Edit,
     /// Seconds of this file decoded, and of all of them inside their spans.
     decoded: f64,
     heard: f64,
-    /// Seconds of silence before the next packet.
-    delay: f64,
     /// Seconds at which the next packet begins, where its container says it.
     expected: Option<f64>,
     mix: Mix,
@@ -91,10 +90,9 @@ impl<'a> Sink<'a> {
             rate,
             limit,
             lanes: Vec::new(),
-            span: Span::ALL,
+            edit: Edit::none(),
             decoded: 0.0,
             heard: 0.0,
-            delay: 0.0,
             expected: None,
             mix,
             origin,
@@ -106,10 +104,13 @@ impl<'a> Sink<'a> {
         }
     }
 
+    pub fn origin(&self) -> TimeOrigin {
+        self.origin
+    }
+
     /// Begins a file, or the next one of several.
     pub fn begin(&mut self, edit: Edit) {
-        let delay = if self.origin == TimeOrigin::Container { edit.delay } else { 0.0 };
-        (self.span, self.delay, self.decoded, self.expected) = (edit.span, delay, 0.0, None);
+        (self.edit, self.decoded, self.expected) = (edit.from(self.origin), 0.0, None);
     }
 
     /// Says where the next packet begins, in seconds from the beginning of its file.
@@ -135,10 +136,24 @@ impl<'a> Sink<'a> {
         }
         self.tune(rate, channels)?;
         self.fill(f64::from(rate))?;
-        let wanted = self.wanted(packet.frames(), f64::from(rate));
-        self.count(wanted.len() as f64 / f64::from(rate))?;
         self.shape.get_or_insert(Shape { rate, channels });
         packet.copy_to_vecs_planar(&mut self.planes);
+        let packet = Span { start: self.decoded, end: self.decoded + packet.frames() as f64 / f64::from(rate) };
+        self.decoded = packet.end;
+        let first = self.edit.spans.partition_point(|span| span.end <= packet.start);
+        for at in first..self.edit.spans.len() {
+            let span = self.edit.spans[at];
+            if span.start >= packet.end {
+                break;
+            }
+            self.hear(within(packet, span, f64::from(rate)), f64::from(rate))?;
+        }
+        Ok(())
+    }
+
+    /// Takes these frames of the packet.
+    fn hear(&mut self, wanted: Range<usize>, rate: f64) -> Result<(), DecodeError> {
+        self.count(wanted.len() as f64 / rate)?;
         match self.mix {
             Mix::Apart => (0..self.lanes.len()).try_for_each(|lane| {
                 self.pick(lane, wanted.clone());
@@ -179,9 +194,10 @@ impl<'a> Sink<'a> {
 
     /// Silence up to where the next packet begins. It is counted before it is made.
     fn fill(&mut self, rate: f64) -> Result<(), DecodeError> {
-        let mut silence = std::mem::take(&mut self.delay);
+        let mut silence = std::mem::take(&mut self.edit.delay);
         if let Some(expected) = self.expected.take().filter(|expected| *expected > self.decoded + GAP) {
-            silence += (expected.min(self.span.end) - self.decoded.max(self.span.start)).max(0.0);
+            let gap = Span { start: self.decoded, end: expected };
+            silence += self.edit.spans.iter().map(|span| span.overlap(gap)).sum::<f64>();
             self.decoded = expected;
         }
         self.count(silence)?;
@@ -219,16 +235,30 @@ impl<'a> Sink<'a> {
     }
 
     /// The sound of each lane, if there was any.
-    pub fn finish(self) -> Option<(Vec<Pcm>, Shape)> {
-        let rate = self.rate;
-        let lanes: Vec<_> = self.lanes.into_iter().map(Lane::finish).collect();
+    pub fn finish(mut self) -> Result<Option<(Vec<Pcm>, Shape)>, DecodeError> {
+        let (rate, edit) = (self.rate, std::mem::replace(&mut self.edit, Edit::none()));
+        if !edit.pieces.is_empty() {
+            self.heard = 0.0;
+            self.count(edit.seconds())?;
+        }
+        let mut lanes: Vec<_> = self.lanes.into_iter().map(Lane::finish).collect();
+        if !edit.pieces.is_empty() && lanes.iter().any(|lane| !lane.is_empty()) {
+            let bytes = |lanes: &[Vec<f32>]| lanes.iter().map(|lane| lane.capacity() * size_of::<f32>()).sum::<usize>();
+            let length = (edit.seconds() * f64::from(rate)).ceil() as usize * size_of::<f32>();
+            if !(self.room)(length.saturating_mul(lanes.len()).saturating_add(bytes(&lanes))) {
+                return Err(DecodeError::NoRoom);
+            }
+            lanes = lanes.into_iter().map(|lane| put_together(&lane, &edit, f64::from(rate))).collect();
+            (self.room)(bytes(&lanes));
+        }
         // Rounded anew in each, they may differ by a sample where a channel began later than others.
-        let longest = lanes.iter().map(Vec::len).max().filter(|longest| *longest > 0)?;
+        let longest = lanes.iter().map(Vec::len).max().filter(|longest| *longest > 0);
+        let Some((longest, shape)) = longest.zip(self.shape) else { return Ok(None) };
         let pcm = |mut samples: Vec<f32>| {
             samples.resize(longest, 0.0);
             Pcm::new(samples, rate)
         };
-        Some((lanes.into_iter().map(pcm).collect(), self.shape?))
+        Ok(Some((lanes.into_iter().map(pcm).collect(), shape)))
     }
 
     /// As many lanes as are needed, for sound of this rate. Both may change where one recording was appended to another: a
@@ -246,14 +276,6 @@ impl<'a> Sink<'a> {
             self.lanes[new].samples.resize(silence, 0.0);
         }
         self.lanes.iter_mut().try_for_each(|lane| lane.tune(rate, self.rate))
-    }
-
-    /// Which of the next frames lie inside the span.
-    fn wanted(&mut self, frames: usize, rate: f64) -> Range<usize> {
-        let within = |seconds: f64| (seconds * rate).round().clamp(0.0, frames as f64) as usize;
-        let (start, end) = (within(self.span.start - self.decoded), within(self.span.end - self.decoded));
-        self.decoded += frames as f64 / rate;
-        start..end.max(start)
     }
 
     /// One channel as it is; silence, where the packet has fewer.
@@ -324,6 +346,34 @@ impl Power {
         let loudest = self.channels.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1))?;
         (self.channels.len() > 1 && self.mean < CANCELS * unrelated).then_some(loudest.0)
     }
+}
+
+/// The pieces of an edit in their order, out of sound that holds its spans one after the other. Where that ends too early,
+/// there is silence up to what follows.
+fn put_together(sound: &[f32], edit: &Edit, rate: f64) -> Vec<f32> {
+    let at = |seconds: f64| (seconds * rate).round() as usize;
+    let mut whole = Vec::with_capacity(at(edit.seconds()));
+    let (mut seconds, mut end) = (0.0, 0);
+    for piece in &edit.pieces {
+        // By the time so far, so that nothing adds up.
+        whole.resize(at(seconds), 0.0);
+        seconds += piece.seconds();
+        if let Piece::Sound(span) = piece {
+            let start = at(edit.taken_before(*span));
+            let there = sound.get(start..).unwrap_or_default();
+            whole.extend(&there[..there.len().min(at(seconds) - whole.len())]);
+            end = if there.is_empty() { end } else { whole.len() };
+        }
+    }
+    whole.truncate(end);
+    whole
+}
+
+/// Which frames of a packet lie inside a span.
+fn within(packet: Span, span: Span, rate: f64) -> Range<usize> {
+    let frames = (packet.seconds() * rate).round();
+    let at = |seconds: f64| ((seconds - packet.start) * rate).round().clamp(0.0, frames) as usize;
+    at(span.start)..at(span.end).max(at(span.start))
 }
 
 pub(super) fn sane(sample: f32) -> f32 {

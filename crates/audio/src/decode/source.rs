@@ -1,13 +1,15 @@
-//! What the readers of formats are given: the bytes of a file, with a header in front that tells the truth.
+//! What the readers of formats are given: the bytes of a file, with headers that tell the truth.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::{
+    borrow::Cow,
+    io::{self, Read, Seek, SeekFrom},
+};
 
 use symphonia::core::io::MediaSource;
 
-/// A header, and what comes after it. Nothing of the sound is copied.
+/// Headers, and what comes between and after them. Nothing of the sound is copied.
 pub(super) struct Source<'a> {
-    head: Vec<u8>,
-    body: &'a [u8],
+    parts: Vec<Cow<'a, [u8]>>,
     position: u64,
     /// What the file is, where its sound is laid out as another container.
     pub container: Option<&'static str>,
@@ -19,7 +21,11 @@ pub(super) struct Source<'a> {
 
 impl<'a> Source<'a> {
     pub fn new(head: Vec<u8>, body: &'a [u8]) -> Self {
-        Self { head, body, position: 0, container: None, broke_off: false }
+        Self::of(vec![head.into(), body.into()])
+    }
+
+    pub fn of(parts: Vec<Cow<'a, [u8]>>) -> Self {
+        Self { parts, position: 0, container: None, broke_off: false }
     }
 
     pub fn named(self, container: &'static str) -> Self {
@@ -31,16 +37,19 @@ impl<'a> Source<'a> {
     }
 
     pub fn len(&self) -> usize {
-        self.head.len() + self.body.len()
+        self.parts.iter().map(|part| part.len()).sum()
     }
 
     /// The slice that lies at the position.
     fn rest(&self) -> &[u8] {
-        let at = usize::try_from(self.position).unwrap_or(usize::MAX);
-        match at.checked_sub(self.head.len()) {
-            None => &self.head[at..],
-            Some(at) => self.body.get(at..).unwrap_or_default(),
+        let mut at = usize::try_from(self.position).unwrap_or(usize::MAX);
+        for part in &self.parts {
+            match part.get(at..).filter(|rest| !rest.is_empty()) {
+                Some(rest) => return rest,
+                None => at -= part.len(),
+            }
         }
+        &[]
     }
 }
 
@@ -96,5 +105,15 @@ mod tests {
             assert_eq!(text, rest);
         }
         assert!(source.seek(SeekFrom::Current(-100)).is_err());
+    }
+
+    #[test]
+    fn a_header_may_lie_in_the_middle() {
+        let mut source = Source::of(vec![b"front "[..].into(), b"head".to_vec().into(), b" body"[..].into()]);
+        let mut whole = String::new();
+        source.read_to_string(&mut whole).unwrap();
+        assert_eq!((whole.as_str(), source.len()), ("front head body", 15));
+        source.seek(SeekFrom::Start(u64::MAX)).unwrap();
+        assert_eq!(source.read(&mut [0; 4]).unwrap(), 0);
     }
 }

@@ -7,6 +7,10 @@ use crate::{
 };
 
 mod channels;
+mod cut;
+mod edits;
+#[path = "../../../../tests/support/film.rs"]
+mod film;
 mod hostile;
 mod tracks;
 
@@ -202,26 +206,6 @@ fn a_recording_beyond_the_limit_is_refused_and_one_at_the_limit_is_not() {
         assert!(decode(&fixture(name), None, RATE, exact).is_ok(), "{name}");
     }
     assert_eq!(DecodeError::TooLong { limit }.to_string(), "the audio is longer than 0.29 s");
-}
-
-#[test]
-fn a_file_that_breaks_off_gives_what_it_holds() {
-    for name in ["pcm_s16.wav", "alaw.wav"] {
-        let bytes = fixture(name);
-        let decoded = heard(&bytes[..bytes.len() * 3 / 4]);
-        let seconds = decoded.pcm.seconds();
-        assert!(decoded.truncated && (0.1..0.25).contains(&seconds), "{name}: {seconds}");
-    }
-}
-
-/// Symphonia reads no MP4 that ends inside its sound.
-#[test]
-fn an_mp4_that_breaks_off_is_damaged() {
-    for name in ["aac.m4a", "aac_stereo.m4a"] {
-        let bytes = fixture(name);
-        let error = refused(&bytes[..bytes.len() * 3 / 4]);
-        assert!(matches!(error, DecodeError::Corrupt(_)), "{name}: {error:?}");
-    }
 }
 
 /// What recorders did to the header of a recording, and what is heard of it all the same.
