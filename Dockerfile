@@ -66,9 +66,8 @@ ARG MODELS=""
 ARG HF_ENDPOINT=""
 RUN --mount=type=secret,id=hf-token \
     mkdir /models \
-    && if [ -n "${MODELS}" ]; then \
-        MODEL_ID="${MODELS}" HF_HUB_CACHE=/models HF_TOKEN_PATH=/run/secrets/hf-token /out/usr/local/bin/sconce pull; \
-    fi
+    && if [ -e /run/secrets/hf-token ]; then export HF_TOKEN_PATH=/run/secrets/hf-token; fi \
+    && if [ -n "${MODELS}" ]; then MODEL_ID="${MODELS}" HF_HUB_CACHE=/models /out/usr/local/bin/sconce pull; fi
 
 FROM ${RUNTIME_IMAGE} AS runtime-cpu
 FROM nvcr.io/nvidia/cuda:${CUDA_VERSION}-runtime-ubuntu24.04 AS runtime-cuda
