@@ -6,7 +6,6 @@ ARG ACCELERATOR=cpu
 ARG ESPEAK_NG=no
 ARG RUST_IMAGE=docker.io/library/rust:1.95-bookworm
 ARG RUNTIME_IMAGE=docker.io/library/debian:bookworm-slim
-ARG CUDA_VERSION=12.9.1
 # `with` carries ffmpeg, which hears what is not decoded here: 132 MB to fetch and 462 MB on disk, so not by default.
 ARG FFMPEG=without
 
@@ -17,17 +16,17 @@ RUN cargo install --locked cargo-auditable@0.7.7
 FROM toolchain AS build-cpu
 ENV FEATURES=""
 
-FROM nvcr.io/nvidia/cuda:${CUDA_VERSION}-devel-ubuntu24.04 AS build-cuda
+FROM toolchain AS build-cuda
+# NVIDIA's packages on PyPI, pinned with hashes: no base of NVIDIA's is needed. Python stays behind here.
+RUN apt-get update && apt-get install -y --no-install-recommends g++ python3-pip && rm -rf /var/lib/apt/lists/*
+COPY deploy/cuda/toolkit deploy/cuda/toolkit.txt /opt/sconce/
+RUN PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore /opt/sconce/toolkit /usr/local/cuda
 # Without kernels that no model here has.
 COPY --chmod=0755 deploy/cuda/nvcc /opt/sconce/nvcc
-ENV NVCC=/opt/sconce/nvcc
-RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates g++ && rm -rf /var/lib/apt/lists/*
-COPY --from=toolchain /usr/local/rustup /usr/local/rustup
-COPY --from=toolchain /usr/local/cargo /usr/local/cargo
-ENV RUSTUP_HOME=/usr/local/rustup CARGO_HOME=/usr/local/cargo PATH=/usr/local/cargo/bin:${PATH} FEATURES=cuda
-# The program wants a driver to start at all; a machine that builds has none, and models are baked in there.
-RUN ln -s libcuda.so /usr/local/cuda/lib64/stubs/libcuda.so.1
-ENV LD_LIBRARY_PATH=/usr/local/cuda/lib64:/usr/local/cuda/lib64/stubs
+ENV NVCC=/opt/sconce/nvcc CUDA_HOME=/usr/local/cuda PATH=/usr/local/cuda/bin:${PATH} FEATURES=cuda
+# The program wants a driver to start at all; a machine that builds has none, and models are baked in there. The toolkit has
+# a stub of it.
+ENV LD_LIBRARY_PATH=/usr/local/cuda/lib:/usr/local/cuda/lib/stubs
 # Ampere, which every newer GPU can run (8.0, 8.6, 8.9, 9.0, 10.0, 12.0); 75 for a T4, which then computes no bf16.
 ARG CUDA_COMPUTE_CAP=80
 ENV CUDA_COMPUTE_CAP=${CUDA_COMPUTE_CAP}
@@ -66,12 +65,26 @@ ARG MODELS=""
 ARG HF_ENDPOINT=""
 RUN --mount=type=secret,id=hf-token \
     mkdir /models \
-    && if [ -n "${MODELS}" ]; then \
-        MODEL_ID="${MODELS}" HF_HUB_CACHE=/models HF_TOKEN_PATH=/run/secrets/hf-token /out/usr/local/bin/sconce pull; \
-    fi
+    && if [ -e /run/secrets/hf-token ]; then export HF_TOKEN_PATH=/run/secrets/hf-token; fi \
+    && if [ -n "${MODELS}" ]; then MODEL_ID="${MODELS}" HF_HUB_CACHE=/models /out/usr/local/bin/sconce pull; fi
 
 FROM ${RUNTIME_IMAGE} AS runtime-cpu
-FROM nvcr.io/nvidia/cuda:${CUDA_VERSION}-runtime-ubuntu24.04 AS runtime-cuda
+FROM ${RUNTIME_IMAGE} AS runtime-cuda
+# What the program is linked to, and NVRTC, which cuBLAS loads by its name. The driver comes from the host.
+COPY --from=build-cuda \
+    /usr/local/cuda/lib/libcublas.so.13 \
+    /usr/local/cuda/lib/libcublasLt.so.13 \
+    /usr/local/cuda/lib/libcurand.so.10 \
+    /usr/local/cuda/lib/libnvrtc.so.13 \
+    /usr/local/cuda/lib/libnvrtc-builtins.so.13.0 \
+    /usr/local/cuda/lib64/
+COPY --from=build-cuda /usr/local/cuda/EULA.txt /usr/share/doc/nvidia-cuda/EULA.txt
+# What NVIDIA's Container Toolkit reads; it mounts the driver where the loader looks. GKE's device plugin mounts it in
+# /usr/local/nvidia.
+ENV NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility \
+    NVIDIA_REQUIRE_CUDA=cuda>=13.0 \
+    LD_LIBRARY_PATH=/usr/local/nvidia/lib64:/usr/local/cuda/lib64
 # The driver compiles the kernels for the card that it finds, once, and keeps them in the cache, which is a volume.
 ENV CUDA_CACHE_PATH=/var/cache/sconce/cuda CUDA_CACHE_MAXSIZE=1073741824
 

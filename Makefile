@@ -17,7 +17,8 @@ check:
 	else echo "NOT CHECKED: licences and sources of dependencies; cargo-deny is missing (cargo install --locked cargo-deny)"; fi
 
 # The build for NVIDIA GPUs, on a machine without one: types, lints, and what the program asks of a driver that only counts.
-# `make check-cuda PARTS=kernels` compiles it as it ships, which takes 20 to 26 minutes on two cores; .ci/cuda says when to run which.
+# `make check-cuda PARTS=kernels` compiles it as it ships, which takes 20 to 26 minutes on two cores, and PARTS=image makes the CUDA image;
+# .ci/cuda says when to run which.
 check-cuda:
 	.ci/cuda $(PARTS)
 

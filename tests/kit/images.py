@@ -8,10 +8,12 @@ changed is not built again, also not for the next clone.
 import contextlib
 import fcntl
 import functools
+import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import uuid
 from pathlib import Path
@@ -22,6 +24,8 @@ from server import PATIENCE, ask, free_port, until
 
 STORE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sconce/containers"
 BUILD_PATIENCE = 3000
+PATIENCE_OF = {"cpu": BUILD_PATIENCE, "cuda": 3 * BUILD_PATIENCE}
+"""Seconds for the program of an accelerator."""
 USER = "65532:65532"
 TMP = "/tmp:rw,size=512m,mode=1777"
 """Room for a model and for what a download leaves free, `store.reserve`."""
@@ -59,6 +63,9 @@ RUN mkdir -p /usr/local/cargo/bin \\
 # What the official slim image leaves out.
 NEEDLESS = ["usr/share/doc", "usr/share/info", "usr/share/locale", "usr/share/man", "usr/share/lintian"]
 NEEDLESS += ["var/cache/apt", "var/lib/apt/lists", "var/log", "var/cache/debconf"]
+
+# How pip asks for packages, which differs from one machine to the next.
+PIP_SETTINGS = {"index-url", "extra-index-url", "trusted-host", "proxy", "timeout", "default-timeout", "retries"}
 
 # === Tools ===
 
@@ -143,21 +150,21 @@ def bases():
 # === The image ===
 
 
-def build(*arguments, **options):
+def build(*arguments, timeout=BUILD_PATIENCE, **options):
     chroot = ["--isolation", "chroot", "--pull-never", "--format", "docker", "--layers"]
     command = ["buildah", "build", *chroot, *arguments]
-    done = run(*command, check=False, timeout=BUILD_PATIENCE, **options)
+    done = run(*command, check=False, timeout=timeout, **options)
     # buildah starts itself from a copy in memory, and now and then the kernel is not done with it in time.
     if done.returncode and "sealing memfd copy" in done.stderr:
-        done = run(*command, check=False, timeout=BUILD_PATIENCE, **options)
+        done = run(*command, check=False, timeout=timeout, **options)
     return checked(done)
 
 
-def build_ours(tag, *arguments):
+def build_ours(tag, *arguments, accelerator="cpu"):
     """An image from the shipped Dockerfile. Arguments are those of `buildah build`."""
     with alone("images"):
-        keep_stages()
-        build(*of_this_machine(), "-t", tag, *arguments, ROOT)
+        keep_stages(accelerator)
+        build(*of_this_machine(accelerator), "-t", tag, *arguments, ROOT)
         # buildah 1.28 leaves the container of the last stage mounted.
         run("buildah", "rm", "--all")
         podman("image", "prune", "--force")
@@ -165,27 +172,49 @@ def build_ours(tag, *arguments):
 
 
 @functools.cache
-def keep_stages():
+def keep_stages(accelerator):
     """Names the stages that cost time, so that what is older than them can be removed."""
     bases()
     for stage in ["build", "models"]:
-        build(*of_this_machine(), "--target", stage, "-t", f"localhost/sconce:{stage}", ROOT)
+        tag = stage_of(stage, accelerator)
+        build(*of_this_machine(accelerator), "--target", stage, "-t", tag, ROOT, timeout=PATIENCE_OF[accelerator])
+
+
+def stage_of(stage, accelerator):
+    """The name that a kept stage has in the store."""
+    return f"localhost/sconce:{stage}" + ("" if accelerator == "cpu" else f"-{accelerator}")
 
 
 @functools.cache
-def of_this_machine():
-    """What the build takes from it: the compiler, certificates, and packages that were fetched before. ACCELERATOR,
-    ESPEAK_NG and FFMPEG are said because buildah 1.28 does not look at their defaults in time; PROFILE because link-time
-    optimisation of the whole program takes longer than all other tests. The release itself is built with it."""
+def of_this_machine(accelerator):
+    """What the build takes from it: the compiler, certificates, how pip asks for packages, and packages that were fetched
+    before. ACCELERATOR, ESPEAK_NG and FFMPEG are said because buildah 1.28 does not look at their defaults in time; PROFILE
+    because link-time optimisation of the whole program takes longer than all other tests. The release itself is built with
+    it."""
     sysroot = run("rustc", "--print", "sysroot").stdout.strip()
     mounts = {
         sysroot: "/usr/local/rustup/host:ro",
         "/etc/ssl/certs/ca-certificates.crt": "/usr/local/host-ca.crt:ro",
+        pip_configuration(): "/etc/pip.conf:ro",
         STORE / "registry": "/usr/local/cargo/registry",
     }
     volumes = [part for here, there in mounts.items() for part in ["-v", f"{here}:{there}"]]
-    said = ["ACCELERATOR=cpu", "ESPEAK_NG=no", "FFMPEG=without", "PROFILE=release"]
+    said = [f"ACCELERATOR={accelerator}", "ESPEAK_NG=no", "FFMPEG=without", "PROFILE=release"]
     return [*(part for one in said for part in ["--build-arg", one]), *volumes]
+
+
+def inspected(image):
+    return json.loads(podman("image", "inspect", image).stdout)[0]
+
+
+def pip_configuration():
+    """A file that has pip ask as on this machine, with its certificates where the build finds them."""
+    listed = run(sys.executable, "-m", "pip", "config", "list").stdout
+    said = dict(re.findall(r"^\S+\.([\w-]+)='(.*)'$", listed, re.MULTILINE))
+    settings = {name: said[name] for name in PIP_SETTINGS & said.keys()} | {"cert": "/usr/local/host-ca.crt"}
+    path = STORE / "pip.conf"
+    path.write_text("[global]\n" + "".join(f"{name} = {value}\n" for name, value in settings.items()))
+    return path
 
 
 @pytest.fixture(scope="session")

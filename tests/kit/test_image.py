@@ -17,7 +17,7 @@ import pytest
 from bucket import Bucket
 from conftest import EMBEDDED, RECORDING, ROOT, tool
 from hub import Hub
-from images import BUILD_PATIENCE, USER, alone, base, build, build_ours, podman, run
+from images import BUILD_PATIENCE, USER, alone, base, build, build_ours, inspected, podman, run
 from server import free_port, until
 
 pytestmark = pytest.mark.timeout(BUILD_PATIENCE)
@@ -55,10 +55,6 @@ def baked(image, tmp_path_factory):
     finally:
         hub.close()
         podman("rmi", "--force", "localhost/sconce:baked", check=False)
-
-
-def inspected(image):
-    return json.loads(podman("image", "inspect", image).stdout)[0]
 
 
 # === What is in it ===
