@@ -40,6 +40,8 @@ pub struct Setup {
     others: Vec<TempDir>,
     /// What is asked of a model that speaks.
     speech: Option<Value>,
+    /// What goes with a recording to one that hears.
+    fields: Vec<(&'static str, &'static str)>,
 }
 
 /// One that runs.
@@ -50,6 +52,7 @@ pub struct Running {
     pub folder: TempDir,
     _others: Vec<TempDir>,
     speech: Option<Value>,
+    fields: Vec<(&'static str, &'static str)>,
 }
 
 // === impl Setup ===
@@ -62,9 +65,10 @@ impl Setup {
         Self::of(cards, folder)
     }
 
-    /// `m` is a model that hears, from a folder that stays.
+    /// `m` is a model that hears, from a folder that stays, and has no options of Whisper's.
     pub fn hearing(cards: &[Card], folder: &Path) -> Self {
-        Self::of(cards, TempDir::new().unwrap()).env("SCONCE_MODELS__M__SOURCE", &format!("file:{}", folder.display()))
+        let setup = Self { fields: vec![("language", "en")], ..Self::of(cards, TempDir::new().unwrap()) };
+        setup.env("SCONCE_MODELS__M__SOURCE", &format!("file:{}", folder.display()))
     }
 
     /// `m` is a model that speaks, in its usual type; `text`, `voice` and `options` are those of every request.
@@ -81,7 +85,7 @@ impl Setup {
             .env("SCONCE_RUNTIME__DEVICE", "auto")
             .env("SCONCE_RUNTIME__MAX_BATCH", "8");
         let builder = placed(builder, folder.path());
-        Self { page, builder, folder, others: Vec::new(), speech: None }
+        Self { page, builder, folder, others: Vec::new(), speech: None, fields: ONE_PASS.to_vec() }
     }
 
     pub fn env(self, name: &str, value: &str) -> Self {
@@ -98,8 +102,8 @@ impl Setup {
     }
 
     pub fn start(self) -> Running {
-        let Self { page, builder, folder, others, speech } = self;
-        Running { server: builder.spawn(), page, folder, _others: others, speech }
+        let Self { page, builder, folder, others, speech, fields } = self;
+        Running { server: builder.spawn(), page, folder, _others: others, speech, fields }
     }
 }
 
@@ -133,7 +137,7 @@ impl Running {
             let status = answer.status().as_u16();
             return (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default());
         }
-        let answer = self.server.transcribe(recording("good-morning.flac"), "m", &ONE_PASS).await;
+        let answer = self.server.transcribe(recording("good-morning.flac"), "m", &self.fields).await;
         (answer.status().as_u16(), answer.json().await.unwrap())
     }
 }

@@ -4,6 +4,8 @@
 mod answers;
 mod candle;
 mod files;
+#[cfg(feature = "cuda")]
+mod gpu;
 mod numerics;
 
 use std::{collections::HashMap, fs, path::PathBuf};
@@ -119,7 +121,12 @@ fn decoding(files: &ModelFiles) -> DecodingConfig {
 }
 
 fn model(files: &ModelFiles) -> Box<dyn Model> {
-    Voxtral.load(files, &place(Precision::F32)).unwrap()
+    model_of(files, 1)
+}
+
+/// That works on so many requests at once.
+fn model_of(files: &ModelFiles, max_batch: usize) -> Box<dyn Model> {
+    Voxtral.load(files, &Placement { max_batch, ..place(Precision::F32) }).unwrap()
 }
 
 /// As in `make.py`: noise whose loudness goes up and down.
@@ -143,7 +150,7 @@ fn spectrum(config: &Config, sound: &Pcm) -> Spectrum {
 fn windows(config: &Config, sound: &Pcm) -> Vec<Vec<f32>> {
     let spectrum = spectrum(config, sound);
     let count = spectrum.frames() / config.frames();
-    (0..count).map(|number| super::recogniser::window(&spectrum, number, config.frames())).collect()
+    (0..count).map(|number| super::row::window(&spectrum, number, config.frames())).collect()
 }
 
 #[track_caller]
