@@ -12,7 +12,7 @@ use crate::nn::{
 };
 
 /// The weights. Sequences share them.
-pub(super) struct LanguageModel {
+pub struct LanguageModel {
     words: Embedding,
     stack: LlamaStack,
     /// `[width]` → logits.
@@ -22,7 +22,7 @@ pub(super) struct LanguageModel {
 // === impl LanguageModel ===
 
 impl LanguageModel {
-    pub fn load(loader: &mut Loader<'_>, spelling: Spelling, config: &Config) -> Loaded<Self> {
+    pub(super) fn load(loader: &mut Loader<'_>, spelling: Spelling, config: &Config) -> Loaded<Self> {
         let text = &config.text_config;
         let (vocabulary, width) = (text.vocab_size, text.hidden_size);
         let prefix = spelling.stored("language_model.model.");

@@ -6,10 +6,11 @@ use super::{
 };
 use crate::nn::{ComputeContext, SimdLevel};
 
-/// Where weights are rounded to ten bits, keys and values too.
+/// Of logits in f16, where weights are rounded to ten bits, and in bf16, which weights of the fixtures are in; keys and values have
+/// ten bits in both. With those in the repository they are 6e-4 and 4e-3.
 const HALF: f32 = 2e-2;
-/// Where weights have eight bits, in blocks of 32.
-const EIGHT_BITS: f32 = 2e-1;
+/// Where weights have eight bits, in blocks of 32: 3.5e-2 with the fixtures in the repository.
+const EIGHT_BITS: f32 = 1e-1;
 
 /// In f32, with the kernels of every processor and without.
 fn every_net() -> Vec<(String, Net)> {
@@ -100,8 +101,6 @@ fn assert_logits(net: &Net, expected: &Expected, tolerance: f32, what: &str) {
         let (rows, width) = expected.numbers(&format!("logits.{at}"));
         let found = logits(net, expected, at);
         assert_eq!(found.len() * width, rows.len());
-        let worst = found.iter().zip(rows.chunks(width)).map(|(f, r)| difference(f, r)).fold(0f32, f32::max);
-        eprintln!("WORST {what} {at} {worst}");
         for (step, (found, row)) in found.iter().zip(rows.chunks(width)).enumerate() {
             assert_near(found, row, tolerance, &format!("{what}, case {at}, step {step}"));
         }
