@@ -125,7 +125,8 @@ async fn a_step_of_zonos() {
 /// The same of two layers, whether one or eight are answered.
 #[tokio::test]
 async fn a_step_of_voxtral() {
-    let running = Setup::hearing(&[HOPPER], &checkout("tests/fixtures/voxtral")).start();
+    let options = json!({"max_new_tokens": 200});
+    let running = Setup::hearing(&[HOPPER], &checkout("tests/fixtures/voxtral"), &options).start();
     running.load().await;
     let expected = Work { graphs: 1, products: 9, launches: 12, allocations: 0, to_device: 2, syncs: 0 };
     assert_eq!(usual(&running, 1, CHOSEN).await, expected);
