@@ -483,7 +483,7 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         "auto",
         &To::<Config, _>(&DTYPE, |c, v| c.runtime.dtype = v),
         "Type of weights and activations: `f32`, `f16`, `bf16`, or `q8`, in which the weights of linear layers have eight \
-         bits, on a CPU, in Whisper, Chatterbox, Zonos, Higgs Audio and YuE. `auto` is what is usual for a model's family: on a CPU `q8` for \
+         bits, on a CPU, in Whisper, Voxtral, Chatterbox, Zonos, Higgs Audio and YuE. `auto` is what is usual for a model's family: on a CPU `q8` for \
          Whisper where the processor multiplies eight bits fastest, and f32 for all else; on an accelerator bf16 for Voxtral, Higgs Audio and YuE, \
          where the card has it, and f16 for all else.",
     ),

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use crate::{
     page::{Count, Step},
     server::{HOPPER, LONG_TEXT, Running, Setup},
-    support::{chatterbox, espeak, higgs, zonos},
+    support::{chatterbox, checkout, espeak, higgs, zonos},
 };
 
 /// Bytes of a row's logits in halves, the least that they could come in.
@@ -153,6 +153,17 @@ async fn a_newcomer_leaves_the_step_of_the_others_as_it_is() {
     for step in [of(7), of(8)].concat() {
         assert_eq!(step.of(Count::Graphs), 1, "{step:?}");
     }
+}
+
+/// The same of two layers, whether one or eight are answered.
+#[tokio::test]
+async fn a_step_of_voxtral() {
+    let options = json!({"max_new_tokens": 200});
+    let running = Setup::hearing(&[HOPPER], &checkout("tests/fixtures/voxtral"), &options).start();
+    running.load().await;
+    let expected = Work { graphs: 1, products: 9, launches: 12, allocations: 0, to_device: 2, syncs: 0 };
+    assert_eq!(usual(&running, 1, CHOSEN).await, expected);
+    assert_eq!(usual(&running, 8, CHOSEN).await, expected);
 }
 
 /// Those who wait while one is heard are heard together.

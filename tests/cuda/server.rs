@@ -8,7 +8,9 @@ use tempfile::TempDir;
 use crate::{
     page::{Card, Page},
     support::{
-        Server, ServerBuilder, recording,
+        Server, ServerBuilder,
+        native::content,
+        recording,
         whisper::{self, Numbers, Size},
     },
 };
@@ -38,8 +40,8 @@ pub struct Setup {
     pub builder: ServerBuilder,
     folder: TempDir,
     others: Vec<TempDir>,
-    /// What is asked of a model that speaks.
-    speech: Option<Value>,
+    /// What is asked instead of what a Whisper is, and where.
+    asked: Option<(&'static str, Value)>,
 }
 
 /// One that runs.
@@ -49,7 +51,7 @@ pub struct Running {
     /// Of the model's files.
     pub folder: TempDir,
     _others: Vec<TempDir>,
-    speech: Option<Value>,
+    asked: Option<(&'static str, Value)>,
 }
 
 // === impl Setup ===
@@ -62,15 +64,18 @@ impl Setup {
         Self::of(cards, folder)
     }
 
-    /// `m` is a model that hears, from a folder that stays.
-    pub fn hearing(cards: &[Card], folder: &Path) -> Self {
-        Self::of(cards, TempDir::new().unwrap()).env("SCONCE_MODELS__M__SOURCE", &format!("file:{}", folder.display()))
+    /// `m` is a model that hears, in its usual type, from a folder that stays; `options` are those of every request.
+    pub fn hearing(cards: &[Card], folder: &Path, options: &Value) -> Self {
+        let recording = content(&recording("good-morning.flac"));
+        let asked = json!({"model": "m", "audio": recording, "language": "en", "options": options});
+        let setup = Self { asked: Some(("/predict", asked)), ..Self::of(cards, TempDir::new().unwrap()) };
+        setup.env("SCONCE_MODELS__M__SOURCE", &format!("file:{}", folder.display()))
     }
 
     /// `m` is a model that speaks, in its usual type; `text`, `voice` and `options` are those of every request.
     pub fn speaking(cards: &[Card], folder: TempDir, [text, voice]: [&str; 2], options: &Value) -> Self {
         let speech = json!({"model": "m", "input": text, "voice": voice, "response_format": "pcm", "options": options});
-        Self { speech: Some(speech), ..Self::of(cards, folder) }
+        Self { asked: Some(("/v1/audio/speech", speech)), ..Self::of(cards, folder) }
     }
 
     fn of(cards: &[Card], folder: TempDir) -> Self {
@@ -81,7 +86,7 @@ impl Setup {
             .env("SCONCE_RUNTIME__DEVICE", "auto")
             .env("SCONCE_RUNTIME__MAX_BATCH", "8");
         let builder = placed(builder, folder.path());
-        Self { page, builder, folder, others: Vec::new(), speech: None }
+        Self { page, builder, folder, others: Vec::new(), asked: None }
     }
 
     pub fn env(self, name: &str, value: &str) -> Self {
@@ -98,8 +103,8 @@ impl Setup {
     }
 
     pub fn start(self) -> Running {
-        let Self { page, builder, folder, others, speech } = self;
-        Running { server: builder.spawn(), page, folder, _others: others, speech }
+        let Self { page, builder, folder, others, asked } = self;
+        Running { server: builder.spawn(), page, folder, _others: others, asked }
     }
 }
 
@@ -126,10 +131,11 @@ impl Running {
         self.server.get_json("/models/status").await["models"]["m"].clone()
     }
 
-    /// A window of sound, of which the model says as much as it can; of a model that speaks, a text, whose sound is left out.
+    /// A window of sound, of which a Whisper says as much as it can; of another model what it was set up with. Sound that comes back is
+    /// left out.
     pub async fn ask(&self) -> (u16, Value) {
-        if let Some(speech) = &self.speech {
-            let answer = self.server.post_json("/v1/audio/speech", speech).await;
+        if let Some((route, asked)) = &self.asked {
+            let answer = self.server.post_json(route, asked).await;
             let status = answer.status().as_u16();
             return (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default());
         }

@@ -113,7 +113,7 @@ async fn vertex_and_the_open_inference_protocol_say_the_same() {
 }
 
 #[tokio::test]
-async fn callers_wait_in_its_queue_and_all_hear_the_same() {
+async fn callers_are_answered_together_and_all_hear_the_same() {
     let server = server();
     let whole = heard(&server, &[("language", "en")]).await;
     let others = futures::future::join_all((0..4).map(|_| heard(&server, &[("language", "en")]))).await;

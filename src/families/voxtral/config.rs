@@ -1,11 +1,13 @@
 //! `config.json`: the sizes of a Voxtral.
 
-use candle_transformers::models::voxtral::{VoxtralConfig, VoxtralEncoderConfig, VoxtralLlamaConfig};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::repository::CONFIG;
-use crate::{model::LoadError, nn::AudioEncoderConfig};
+use crate::{
+    model::LoadError,
+    nn::{AudioEncoderConfig, llama::LlamaConfig},
+};
 
 /// Windows that one prompt may hold: ten minutes of 30 s each. What is kept of a recording and what is computed over it
 /// grow with it, and the memory for the longest is counted before the model is loaded.
@@ -14,6 +16,9 @@ const MOST_WINDOWS: usize = 20;
 const TOKENS_PER_WINDOW: usize = 448;
 /// Tokens of a prompt beside those in whose place the audio stands: its markers and the language.
 const MARKERS: usize = 64;
+/// Windows of a recording for which there is memory in every place of a batch, beside the longest recording in one of them: a
+/// minute.
+const USUAL_WINDOWS: usize = 2;
 
 /// The sizes of a network. As in transformers, what the file does not say is as in Voxtral Mini.
 #[derive(Clone, Debug, Deserialize)]
@@ -51,7 +56,7 @@ pub struct Text {
     pub head_dim: usize,
     pub vocab_size: usize,
     max_position_embeddings: usize,
-    rms_norm_eps: f64,
+    rms_norm_eps: f32,
     rope_theta: f32,
     /// Where newer files have the base.
     rope_parameters: Option<Rope>,
@@ -101,9 +106,17 @@ impl Config {
         windows * TOKENS_PER_WINDOW
     }
 
-    /// Positions of the longest sequence: a prompt, and what is written after it.
-    pub fn positions(&self) -> usize {
-        MARKERS + self.longest() * (self.audio_tokens() + TOKENS_PER_WINDOW)
+    /// Positions of the sequence of a recording of so many windows, of which so many tokens are written at most.
+    pub fn positions(&self, windows: usize, new_tokens: usize) -> usize {
+        MARKERS + windows * self.audio_tokens() + new_tokens
+    }
+
+    /// Positions of all sequences that are there at once: of so many requests, at least 1, one may be of the longest recording.
+    /// `None` if nobody can count so far.
+    pub fn pool(&self, requests: usize) -> Option<usize> {
+        let of = |windows: usize| self.positions(windows, Self::max_new_tokens(windows));
+        let (longest, usual) = (self.longest(), USUAL_WINDOWS.min(self.longest()));
+        of(usual).checked_mul(requests.checked_sub(1)?)?.checked_add(of(longest))
     }
 
     pub fn encoder(&self) -> AudioEncoderConfig {
@@ -118,28 +131,17 @@ impl Config {
         }
     }
 
-    /// As candle-transformers wants it. What it would do for the encoder it is not asked for.
-    pub fn candle(&self) -> VoxtralConfig {
-        let (audio, text) = (&self.audio_config, &self.text_config);
-        let rope_theta = text.rope_parameters.as_ref().and_then(|rope| rope.rope_theta).unwrap_or(text.rope_theta);
-        let text_config = VoxtralLlamaConfig {
-            hidden_size: text.hidden_size,
-            intermediate_size: text.intermediate_size,
-            vocab_size: text.vocab_size,
-            num_hidden_layers: text.num_hidden_layers,
-            num_attention_heads: text.num_attention_heads,
-            num_key_value_heads: text.num_key_value_heads,
+    pub fn llama(&self) -> LlamaConfig {
+        let text = &self.text_config;
+        LlamaConfig {
+            layers: Some(text.num_hidden_layers),
+            heads: text.num_attention_heads,
+            shared: text.num_key_value_heads,
             head_dim: Some(text.head_dim),
-            // Needs a build with its kernels, and panics without.
-            use_flash_attn: false,
-            rms_norm_eps: text.rms_norm_eps,
-            rope_theta,
-            // Its tables of angles are as long as this: no longer than what is ever looked up.
-            max_position_embeddings: self.positions(),
-            tie_word_embeddings: text.tie_word_embeddings,
-        };
-        let audio_config = VoxtralEncoderConfig { intermediate_size: audio.intermediate_size, ..Default::default() };
-        VoxtralConfig { audio_config, text_config, projector_hidden_act: gelu(), ..Default::default() }
+            epsilon: text.rms_norm_eps,
+            theta: text.rope_parameters.as_ref().and_then(|rope| rope.rope_theta).unwrap_or(text.rope_theta),
+            long: None,
+        }
     }
 
     /// About ten times the largest that there is, so that what is computed from them is far below what a `usize` holds.
@@ -286,15 +288,24 @@ mod tests {
     fn what_the_file_leaves_out_is_as_in_voxtral_mini() {
         let config = Config::from_json(mini()).unwrap();
         assert_eq!((config.frames(), config.audio_tokens(), config.longest()), (3000, 375, 20));
-        assert_eq!(config.positions(), 64 + 20 * (375 + 448));
-        assert_eq!(config.candle().text_config.rope_theta, 1e8);
+        assert_eq!(config.positions(20, Config::max_new_tokens(20)), 64 + 20 * (375 + 448));
+        assert_eq!(config.llama().theta, 1e8);
     }
 
     #[test]
     fn the_base_of_the_angles_may_stand_in_either_place() {
         let mut json = mini();
         json["text_config"]["rope_parameters"] = json!({"rope_theta": 5e5, "rope_type": "default"});
-        assert_eq!(Config::from_json(json).unwrap().candle().text_config.rope_theta, 5e5);
+        assert_eq!(Config::from_json(json).unwrap().llama().theta, 5e5);
+    }
+
+    #[test]
+    fn there_is_room_for_the_longest_recording_and_a_minute_of_everybody_else() {
+        let config = Config::from_json(mini()).unwrap();
+        let (longest, minute) = (64 + 20 * (375 + 448), 64 + 2 * (375 + 448));
+        assert_eq!(config.pool(1), Some(longest));
+        assert_eq!(config.pool(8), Some(longest + 7 * minute));
+        assert_eq!(config.pool(usize::MAX), None);
     }
 
     #[test]

@@ -2,13 +2,8 @@
 //!
 //! A Whisper encoder turns windows of 30 s into rows of numbers, a projector makes four of them one, and a Llama reads
 //! those in the place of tokens and writes what was said. `net` is that and knows no text; a `transcription` is what one
-//! request does with it, pure; `tekken` is the vocabulary and `sentences` cuts what comes out of it. The `recogniser`
-//! brings them together, one request at a time.
-//!
-//! The Llama and the projector are those of `candle-transformers`; the rest of its `models::voxtral` is not used. Its
-//! encoder takes the tanh form of GELU after each convolution, where the model was made with the exact one; its way of
-//! putting the audio among the tokens copies the whole prompt for each of them; and its loop knows no end by the file, no
-//! stream and no deadline, and takes words whose ids are those of Llama 3's ends for an end.
+//! request does with it, pure; `tekken` is the vocabulary and `sentences` cuts what comes out of it. A `row` is a request
+//! that is being answered; the `recogniser` takes all of them a step further, many at a time.
 
 mod config;
 mod decoding_config;
@@ -17,6 +12,7 @@ mod net;
 mod options;
 mod recogniser;
 mod repository;
+mod row;
 mod sentences;
 mod tekken;
 mod transcription;
@@ -83,10 +79,10 @@ impl Family for Voxtral {
         options::KNOBS
     }
 
-    /// Candle multiplies no matrices of bf16 on a CPU.
     fn dtypes(&self, device: DeviceId) -> &'static [Precision] {
         match device {
-            DeviceId::Cpu => &[Precision::F32, Precision::F16],
+            // What weights of eight bits make of a text was seen with random ones alone.
+            DeviceId::Cpu => &[Precision::F32, Precision::F16, Precision::Bf16, Precision::Q8],
             // As it is published, and as it was trained: nobody saw that f16 reaches as far as its numbers do.
             DeviceId::Cuda(_) | DeviceId::Metal => &[Precision::Bf16, Precision::F16, Precision::F32],
         }
@@ -112,6 +108,6 @@ impl Family for Voxtral {
     fn load(&self, files: &ModelFiles, place: &Placement) -> Result<Box<dyn Model>, LoadError> {
         let config = Self::config(files)?;
         let decoding = DecodingConfig::read(files, &config)?;
-        Ok(Box::new(Recogniser::new(Net::load(config, files, place)?, decoding)))
+        Ok(Box::new(Recogniser::new(Net::load(config, files, place)?, decoding, place.max_batch)))
     }
 }

@@ -1,5 +1,4 @@
-//! A loaded Voxtral at work, one request at a time: the network keeps what it has read in tensors that grow with every
-//! token, one sequence in each.
+//! A loaded Voxtral at work: one decode step after the other for every request in hand, newcomers let in and read in between.
 
 use std::sync::Arc;
 
@@ -7,16 +6,20 @@ use candle_core::{DType, Result};
 
 use super::{
     decoding_config::DecodingConfig,
-    net::{Net, Sequence},
+    net::Net,
     options::HOP,
-    transcription::{NextStep, Transcription},
+    row::{Row, joined},
 };
 use crate::{
-    audio::{LogMel, MelSpec, Spectrum},
-    model::{Batch, Broken, Model, Request, RequestError},
-    nn::sampler::{Choice, Chooser},
-    speech::{Transcribe, TranscriptEvent},
+    audio::{LogMel, MelSpec},
+    families::step::{choose, step},
+    model::{Batch, Broken, Model},
+    nn::{self, sampler::Chooser},
+    speech::Transcribe,
 };
+
+/// Steps before anybody asks: an accelerator records the second of them, and repeats it from then on.
+const WARM_UP_STEPS: usize = 3;
 
 /// Weights, and what goes with them.
 pub struct Recogniser {
@@ -24,117 +27,124 @@ pub struct Recogniser {
     mel: LogMel,
     decoding: Arc<DecodingConfig>,
     chooser: Chooser,
-}
-
-/// A request in hand.
-struct Row {
-    request: Request<Transcribe>,
-    transcription: Transcription,
-    /// Of the whole recording: it is normalised by its loudest value, not each window by its own.
-    spectrum: Spectrum,
-    sequence: Sequence,
+    max_batch: usize,
+    /// Positions that the sequences of all requests may have together.
+    pool: usize,
 }
 
 // === impl Recogniser ===
 
 impl Recogniser {
-    pub fn new(net: Net, decoding: DecodingConfig) -> Self {
+    pub fn new(net: Net, decoding: DecodingConfig, max_batch: usize) -> Self {
+        let max_batch = max_batch.max(1);
         let mel = LogMel::new(&MelSpec::whisper(net.config().audio_config.num_mel_bins));
-        Self { net, mel, decoding: Arc::new(decoding), chooser: Chooser::default() }
+        let pool = net.config().pool(max_batch).unwrap_or(usize::MAX);
+        Self { net, mel, decoding: Arc::new(decoding), chooser: Chooser::default(), max_batch, pool }
     }
 
-    fn row(&self, request: Request<Transcribe>) -> Option<Row> {
-        match Transcription::new(self.decoding.clone(), request.ask()) {
-            Ok(transcription) => {
-                let length = transcription.windows() * self.decoding.frames * HOP;
-                let spectrum = self.mel.log_mel_padded(request.ask().audio.samples(), length);
-                Some(Row { request, transcription, spectrum, sequence: self.net.sequence() })
-            }
-            Err(error) => {
-                request.fail(error);
-                None
-            }
-        }
-    }
-
-    fn answer(&self, mut row: Row, batch: &mut Batch<'_, Transcribe>) -> Result<()> {
+    fn work(&self, batch: &mut Batch<'_, Transcribe>) -> std::result::Result<(), Broken> {
+        let mut rows: Vec<Row> = Vec::new();
         loop {
-            if let Some(error) = row.request.over() {
-                row.request.fail(error);
+            let newcomers = batch.admit(self.max_batch.saturating_sub(rows.len()));
+            if rows.is_empty() && newcomers.is_empty() {
                 return Ok(());
             }
-            if row.transcription.is_over() {
-                row.request.finish(TranscriptEvent::Done(row.transcription.summary()));
-                return Ok(());
-            }
-            if !row.request.has_room() {
-                batch.park([&row.request]);
+            rows.extend(newcomers.into_iter().filter_map(|request| Row::new(request, self.decoding.clone())));
+            rows.extract_if(.., |row| row.is_over()).for_each(Row::end);
+            self.open(&mut rows, batch)?;
+            if !rows.iter().any(|row| row.goes_on() || row.is_over()) {
+                batch.park(rows.iter().map(Row::request));
                 continue;
             }
-            if let Err(error) = self.step(&mut row)? {
-                row.request.fail(error);
-                return Ok(());
-            }
+            self.hear(&mut rows, batch)?;
+            self.write(&mut rows).map_err(|error| Broken(error.into()))?;
             batch.step();
         }
     }
 
-    /// Feeds a window or some tokens.
-    fn step(&self, row: &mut Row) -> Result<std::result::Result<(), RequestError>> {
-        let input = match row.transcription.next_step() {
-            NextStep::Tokens(tokens) => self.net.embed(tokens)?,
-            NextStep::Window(number) => self.net.hear(&window(&row.spectrum, number, self.decoding.frames))?,
-            NextStep::Done => return Ok(Ok(())),
-        };
-        let logits = self.net.feed(&mut row.sequence, &input)?;
-        let choice = row.transcription.pick().map(|pick| Choice::new(0, pick));
-        let chosen = self.chooser.choose(&logits, choice.as_slice())?.pop();
-        match row.transcription.take(chosen) {
-            Ok(sentences) => {
-                sentences.into_iter().for_each(|sentence| row.request.emit(TranscriptEvent::Segment(sentence)));
-                Ok(Ok(()))
+    /// Gives sequences to those who have none, in the order in which they came, as far as there is room for them.
+    fn open(&self, rows: &mut [Row], batch: &Batch<'_, Transcribe>) -> std::result::Result<(), Broken> {
+        let open = rows.iter().filter(|row| row.is_open());
+        let mut left = self.pool.saturating_sub(open.map(|row| row.positions(&self.net)).sum());
+        for at in 0..rows.len() {
+            let positions = rows[at].positions(&self.net);
+            match rows[at].is_open() {
+                true => continue,
+                false if positions > left => break,
+                false => left -= positions,
             }
-            Err(error) => {
-                tracing::warn!(request = %row.request.id, %error, "a request failed in the model");
-                Ok(Err(RequestError::Broken))
+            if let Err(error) = rows[at].open(&self.net) {
+                self.give_up(rows, at, Broken(error.into()), batch)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Reads a window for the first who has one to be read: whoever writes waits for no more than that.
+    fn hear(&self, rows: &mut [Row], batch: &Batch<'_, Transcribe>) -> std::result::Result<(), Broken> {
+        let Some(at) = rows.iter().position(Row::hears) else { return Ok(()) };
+        self.hear_window(&mut rows[at]).or_else(|error| self.give_up(rows, at, Broken(error.into()), batch))
+    }
+
+    /// And chooses the first token after the last of them.
+    fn hear_window(&self, row: &mut Row) -> Result<()> {
+        match row.hear(&self.net, &self.mel)? {
+            Some(state) => choose(&self.chooser, &self.net.logits(&state)?, &mut [row]),
+            None => Ok(()),
         }
     }
 
-    /// One window of silence through every part of the network. Weights that are no numbers load like any other; what
-    /// comes out of them shows.
+    /// Where what a request needs was more memory than there is, the others go on.
+    fn give_up(
+        &self,
+        rows: &mut [Row],
+        at: usize,
+        broken: Broken,
+        batch: &Batch<'_, Transcribe>,
+    ) -> std::result::Result<(), Broken> {
+        if !broken.is_out_of_memory() {
+            return Err(broken);
+        }
+        let need = self.net.request_bytes(rows[at].positions(&self.net));
+        rows[at].give_up(batch.no_memory(rows.len() - 1, need));
+        Ok(())
+    }
+
+    /// A token more for everybody who writes.
+    fn write(&self, rows: &mut [Row]) -> Result<()> {
+        step(&mut rows.iter_mut().collect::<Vec<_>>(), self.net.has_kernels(), |rows| {
+            let (tokens, mut sequences): (Vec<_>, Vec<_>) = rows.iter_mut().filter_map(|row| row.fed()).unzip();
+            let logits = self.net.next(&tokens, &mut sequences)?;
+            choose(&self.chooser, &logits, rows)
+        })
+    }
+
+    /// One window of silence and a few tokens through every part of the network. Weights that are no numbers load like any other;
+    /// what comes out of them shows.
     fn dry_run(&self) -> Result<()> {
         let silence = self.mel.log_mel_padded(&[], self.decoding.frames * HOP);
         let closing = self.decoding.closing(Some("en")).map_err(candle_core::Error::wrap)?;
-        let mut sequence = self.net.sequence();
-        let mut logits = None;
-        for input in
-            [self.net.embed(&self.decoding.opening)?, self.net.hear(silence.values())?, self.net.embed(&closing)?]
-        {
-            logits = Some(self.net.feed(&mut sequence, &input)?);
+        let input = joined(&self.net, &self.decoding.opening, self.net.hear(silence.values())?, &closing)?;
+        let mut sequence = self.net.sequence(self.net.config().positions(1, WARM_UP_STEPS))?;
+        let state = self.net.read(&mut sequence, &input)?;
+        let mut logits = self.net.logits(&state)?;
+        for token in closing.into_iter().cycle().take(WARM_UP_STEPS) {
+            logits = self.net.next(&[token], &mut [&mut sequence])?;
         }
-        let logits = logits.map(|logits| logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()).transpose()?;
-        if !logits.iter().flatten().all(|logit| logit.is_finite()) {
+        if !nn::to_rows(&logits.to_dtype(DType::F32)?)?.iter().flatten().all(|logit| logit.is_finite()) {
             candle_core::bail!("it computes no numbers");
         }
         Ok(())
     }
 }
 
-/// Some of the frames of every band.
-pub(super) fn window(spectrum: &Spectrum, number: usize, frames: usize) -> Vec<f32> {
-    let bands = spectrum.values().chunks_exact(spectrum.frames().max(1));
-    bands.flat_map(|band| &band[number * frames..(number + 1) * frames]).copied().collect()
-}
-
 impl Model for Recogniser {
+    fn max_batch(&self) -> usize {
+        self.max_batch
+    }
+
     fn transcribe(&mut self, batch: &mut Batch<'_, Transcribe>) -> std::result::Result<(), Broken> {
-        while let Some(request) = batch.admit(1).pop() {
-            if let Some(row) = self.row(request) {
-                self.answer(row, batch).map_err(|error| Broken(error.into()))?;
-            }
-        }
-        Ok(())
+        self.work(batch)
     }
 
     /// All that a request has is its own.

@@ -4,6 +4,8 @@
 mod answers;
 mod candle;
 mod files;
+#[cfg(feature = "cuda")]
+mod gpu;
 mod numerics;
 
 use std::{collections::HashMap, fs, path::PathBuf};
@@ -21,9 +23,8 @@ use crate::{
 
 const FILES: [&str; 4] = ["config.json", "generation_config.json", "model.safetensors", "tekken.json"];
 
-/// Largest difference allowed, relative to the largest number in the reference. Both sum in f32 and in another order:
-/// 7e-7 with the fixtures in the repository, and 6e-6 with a Llama of four layers that is 256 wide, whose weights are as
-/// wide as those of a narrow one.
+/// Largest difference allowed, relative to the largest number in the reference. Both sum in f32 and in another order: 9e-7 with
+/// the fixtures in the repository, and more with wider ones.
 const TOLERANCE: f32 = 2e-5;
 
 /// What the reference says.
@@ -119,7 +120,12 @@ fn decoding(files: &ModelFiles) -> DecodingConfig {
 }
 
 fn model(files: &ModelFiles) -> Box<dyn Model> {
-    Voxtral.load(files, &place(Precision::F32)).unwrap()
+    model_of(files, 1)
+}
+
+/// That works on so many requests at once.
+fn model_of(files: &ModelFiles, max_batch: usize) -> Box<dyn Model> {
+    Voxtral.load(files, &Placement { max_batch, ..place(Precision::F32) }).unwrap()
 }
 
 /// As in `make.py`: noise whose loudness goes up and down.
@@ -143,7 +149,7 @@ fn spectrum(config: &Config, sound: &Pcm) -> Spectrum {
 fn windows(config: &Config, sound: &Pcm) -> Vec<Vec<f32>> {
     let spectrum = spectrum(config, sound);
     let count = spectrum.frames() / config.frames();
-    (0..count).map(|number| super::recogniser::window(&spectrum, number, config.frames())).collect()
+    (0..count).map(|number| super::row::window(&spectrum, number, config.frames())).collect()
 }
 
 #[track_caller]

@@ -29,26 +29,36 @@ pub struct Transcription {
 }
 
 /// ```text
-/// Opening ──► Hearing (each window) ──► Closing ──► Writing (each token) ──► Done
+/// Hearing (each window) ──► Writing (each token) ──► Done
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum State {
-    Opening,
+    /// This window.
     Hearing(usize),
-    Closing,
     /// After this token.
-    Writing([u32; 1]),
+    Writing(u32),
     Done,
 }
 
-/// What the network is to be fed next; then [`Transcription::take`].
+/// What the network is to be fed next.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum NextStep<'a> {
-    Tokens(&'a [u32]),
-    /// The window of this number.
-    Window(usize),
+    /// Then [`Transcription::heard`], or after the last of them [`Transcription::take`].
+    Hear(Block<'a>),
+    /// This token; then [`Transcription::take`].
+    Write(u32),
     /// It is over.
     Done,
+}
+
+/// A window, and what of the prompt goes with it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Block<'a> {
+    /// Tokens before the first window.
+    pub before: &'a [u32],
+    pub window: usize,
+    /// Tokens after the last.
+    pub after: &'a [u32],
 }
 
 /// The network gave numbers that are no distribution.
@@ -68,42 +78,53 @@ impl Transcription {
                 message: "the model cannot read this language's code".to_owned(),
             }
         })?;
-        let state = if options.windows == 0 { State::Done } else { State::Opening };
+        let state = if options.windows == 0 { State::Done } else { State::Hearing(0) };
         let (rng, sentences) = (StdRng::seed_from_u64(options.seed), Sentences::default());
         Ok(Self { decoding, options, rng, closing, sentences, made: 0, state })
     }
 
-    /// Windows that the recording fills.
-    pub fn windows(&self) -> usize {
-        self.options.windows
+    pub fn options(&self) -> &TranscriptionOptions {
+        &self.options
     }
 
     pub fn next_step(&self) -> NextStep<'_> {
-        match &self.state {
-            State::Opening => NextStep::Tokens(&self.decoding.opening),
-            State::Hearing(window) => NextStep::Window(*window),
-            State::Closing => NextStep::Tokens(&self.closing),
-            State::Writing(last) => NextStep::Tokens(last),
+        match self.state {
+            State::Hearing(window) => NextStep::Hear(Block {
+                before: if window == 0 { &self.decoding.opening } else { &[] },
+                window,
+                after: if window + 1 < self.options.windows { &[] } else { &self.closing },
+            }),
+            State::Writing(last) => NextStep::Write(last),
             State::Done => NextStep::Done,
         }
     }
 
-    /// What is to be chosen from the logits after what was fed, if anything.
-    pub fn pick(&mut self) -> Option<Pick> {
-        let writes = matches!(self.state, State::Closing | State::Writing(_));
-        writes.then(|| Pick::one(self.options.temperature, &mut self.rng))
+    /// Takes note of a block that is not the last.
+    pub fn heard(&mut self) {
+        if let State::Hearing(window) = self.state {
+            self.state = State::Hearing(window + 1);
+        }
+    }
+
+    /// What is to be chosen from the logits after the last block, or after a token.
+    pub fn pick(&mut self) -> Pick {
+        Pick::one(self.options.temperature, &mut self.rng)
     }
 
     /// Takes that; gives the sentences that are whole.
-    pub fn take(&mut self, chosen: Option<Chosen>) -> Result<Vec<Segment>, NoDistribution> {
-        self.state = match self.state {
-            State::Opening => State::Hearing(0),
-            State::Hearing(window) if window + 1 < self.options.windows => State::Hearing(window + 1),
-            State::Hearing(_) => State::Closing,
-            State::Closing | State::Writing(_) => return self.write(chosen.flatten()),
-            State::Done => State::Done,
-        };
-        Ok(Vec::new())
+    pub fn take(&mut self, chosen: Chosen) -> Result<Vec<Segment>, NoDistribution> {
+        let choice = chosen.into_iter().flatten().next().ok_or(NoDistribution)?;
+        if self.decoding.is_end(choice.token) {
+            self.state = State::Done;
+            return Ok(self.sentences.finish(&self.options).into_iter().collect());
+        }
+        self.made += 1;
+        let bytes = self.decoding.tekken.bytes(choice.token);
+        let sentence = self.sentences.push(choice.token, bytes, choice.logprob, &self.options);
+        let is_last = self.made >= self.options.max_new_tokens;
+        self.state = if is_last { State::Done } else { State::Writing(choice.token) };
+        let rest = if is_last { self.sentences.finish(&self.options) } else { None };
+        Ok(sentence.into_iter().chain(rest).collect())
     }
 
     pub fn is_over(&self) -> bool {
@@ -114,19 +135,13 @@ impl Transcription {
         let language = self.options.language.clone().unwrap_or_else(|| UNDETERMINED.to_owned());
         Summary { language, duration: self.options.duration, tokens: self.made }
     }
+}
 
-    fn write(&mut self, chosen: Chosen) -> Result<Vec<Segment>, NoDistribution> {
-        let choice = chosen.into_iter().flatten().next().ok_or(NoDistribution)?;
-        if self.decoding.is_end(choice.token) {
-            self.state = State::Done;
-            return Ok(self.sentences.finish(&self.options).into_iter().collect());
-        }
-        self.made += 1;
-        let bytes = self.decoding.tekken.bytes(choice.token);
-        let sentence = self.sentences.push(choice.token, bytes, choice.logprob, &self.options);
-        let is_last = self.made >= self.options.max_new_tokens;
-        self.state = if is_last { State::Done } else { State::Writing([choice.token]) };
-        let rest = if is_last { self.sentences.finish(&self.options) } else { None };
-        Ok(sentence.into_iter().chain(rest).collect())
+// === impl Block ===
+
+impl Block<'_> {
+    /// Whether the text begins after it.
+    pub fn is_last(&self) -> bool {
+        !self.after.is_empty()
     }
 }

@@ -1,39 +1,33 @@
 //! The network: log-mel and tokens in, the likelihood of the next token out.
 //!
-//! The encoder is ours, the projector and the Llama are those of `candle-transformers`. [`Net`] is weights only; what
-//! belongs to a request is a [`Sequence`].
+//! [`Net`] is weights only; what belongs to a request is a [`Sequence`].
 
+mod footprint;
+mod language_model;
 mod load;
+mod projector;
 mod spelling;
-mod weight_backend;
 
 use candle_core::{Result, Tensor};
-use candle_transformers::models::voxtral::{VoxtralLlama, VoxtralLlamaCache, VoxtralMultiModalProjector};
 
-use super::config::Config;
+use self::{language_model::LanguageModel, projector::Projector};
+use super::{config::Config, repository::PART};
+pub use crate::nn::llama::Sequence;
 use crate::{
-    families::context,
+    families::{context, weight_files},
     model::{LoadError, ModelFiles, Placement},
     nn::{AudioEncoder, ComputeContext, Threads},
 };
 
-/// The weights of a Voxtral.
+/// The weights of a Voxtral. Requests share them.
 pub struct Net {
     config: Config,
     context: ComputeContext,
     encoder: AudioEncoder,
-    projector: VoxtralMultiModalProjector,
-    llama: VoxtralLlama,
-    /// Tables of angles, and no keys or values: every sequence begins as a clone of it.
-    blank: VoxtralLlamaCache,
+    projector: Projector,
+    pub(super) language_model: LanguageModel,
     /// Everything is computed on these threads, candle's own operations too.
     threads: Threads,
-}
-
-/// What the Llama has read.
-pub struct Sequence {
-    cache: VoxtralLlamaCache,
-    len: usize,
 }
 
 // === impl Net ===
@@ -41,29 +35,48 @@ pub struct Sequence {
 impl Net {
     /// From one or several safetensors, under the names of the hub or those that newer versions of transformers write.
     pub fn load(config: Config, files: &ModelFiles, placement: &Placement) -> std::result::Result<Self, LoadError> {
-        let context = context::exact(placement);
-        let threads = Threads::start("voxtral", placement.threads);
-        let threads = threads.map_err(|error| LoadError::Device(candle_core::Error::wrap(error)))?;
-        let read = || -> std::result::Result<_, LoadError> {
-            let (encoder, projector, llama) = load::read(&config, files, placement.weights, &context)?;
-            let text = config.candle().text_config;
-            Ok((encoder, projector, llama, VoxtralLlamaCache::new(true, context.dtype, &text, &context.device)?))
-        };
-        let (encoder, projector, llama, blank) = threads.install(read)?;
-        Ok(Self { config, context, encoder, projector, llama, blank, threads })
+        let names = weight_files::names(files, PART)?;
+        let context = context::with_kept(context::quantized(placement), placement, files, PART, &names)?;
+        let net = Self::load_with(context, config, files, placement)?;
+        context::keep(&net.context);
+        Ok(net)
     }
 
-    /// Bytes that the weights, the longest sequence and the working memory take; read from headers alone.
+    pub(super) fn load_with(
+        context: ComputeContext,
+        config: Config,
+        files: &ModelFiles,
+        placement: &Placement,
+    ) -> std::result::Result<Self, LoadError> {
+        let threads = Threads::start("voxtral", placement.threads);
+        let threads = threads.map_err(|error| LoadError::Device(candle_core::Error::wrap(error)))?;
+        let (encoder, projector, language_model) =
+            threads.install(|| load::read(&config, files, placement, &context))?;
+        Ok(Self { config, context, encoder, projector, language_model, threads })
+    }
+
+    /// Bytes that the weights, the sequences of a full batch and the working memory take; read from headers alone.
     pub fn footprint(
         config: &Config,
         files: &ModelFiles,
         placement: &Placement,
     ) -> std::result::Result<u64, LoadError> {
-        load::footprint(config, files, placement)
+        footprint::footprint(config, files, placement)
     }
 
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Whether our own kernels compute.
+    pub fn has_kernels(&self) -> bool {
+        self.context.kernels.is_some()
+    }
+
+    /// Bytes that it takes to answer a request whose sequence has so many positions, about.
+    pub fn request_bytes(&self, positions: usize) -> Option<u64> {
+        let sequence = self.language_model.position_bytes().checked_mul(positions as u64)?;
+        sequence.checked_add(footprint::reading(&self.config, &self.context)?)
     }
 
     /// What stands in the place of a window's tokens. `mel`: `[num_mel_bins, frames]` row by row → `[tokens, width]`
@@ -71,32 +84,36 @@ impl Net {
         self.threads.install(|| self.project(&self.encoder.forward(&self.context, mel)?))
     }
 
-    /// What the encoder heard, four positions side by side, as the Llama reads it.
+    /// What the encoder heard, some positions side by side, as the language model reads it.
     pub(super) fn project(&self, heard: &Tensor) -> Result<Tensor> {
         let side_by_side = (self.config.audio_tokens(), self.config.audio_config.intermediate_size);
-        self.projector.forward(&heard.reshape(side_by_side)?.to_dtype(self.context.dtype)?)
+        self.projector.forward(&heard.reshape(side_by_side)?)
     }
 
     /// `[tokens, width]`
     pub fn embed(&self, tokens: &[u32]) -> Result<Tensor> {
-        self.threads.install(|| self.llama.embed(&Tensor::new(tokens, &self.context.device)?))
+        self.threads.install(|| self.language_model.embed(tokens))
     }
 
-    pub fn sequence(&self) -> Sequence {
-        Sequence { cache: self.blank.clone(), len: 0 }
+    /// With room for so many positions.
+    pub fn sequence(&self, positions: usize) -> Result<Sequence> {
+        self.threads.install(|| self.language_model.sequence(positions))
     }
 
-    /// Reads `[rows, width]` after all that the sequence holds; the logits `[1, vocab_size]` after the last row, in the
-    /// type in which they are computed.
-    pub fn feed(&self, sequence: &mut Sequence, input: &Tensor) -> Result<Tensor> {
-        let (rows, most) = (input.dim(0)?, self.config.positions());
-        if sequence.len + rows > most {
-            candle_core::bail!("a sequence of {} positions does not fit into {most}", sequence.len + rows);
-        }
-        let logits = self
-            .threads
-            .install(|| self.llama.forward_input_embed(&input.unsqueeze(0)?, sequence.len, &mut sequence.cache))?;
-        sequence.len += rows;
-        logits.reshape((1, ()))
+    /// Reads `[rows, width]` after all that the sequence holds. The state after the last row, `[1, width]`. Whatever it read before,
+    /// the same rows give the same numbers.
+    pub fn read(&self, sequence: &mut Sequence, input: &Tensor) -> Result<Tensor> {
+        self.threads.install(|| self.language_model.read(input, sequence))
+    }
+
+    /// What comes after a state: `[1, vocab_size]`, in the type in which it is computed.
+    pub fn logits(&self, state: &Tensor) -> Result<Tensor> {
+        self.threads.install(|| self.language_model.logits(state))
+    }
+
+    /// Feeds a token to each of some sequences: the logits of the next, `[sequences, vocab_size]`, in the type in which they are
+    /// computed. They stay as they are until the next step.
+    pub fn next(&self, tokens: &[u32], sequences: &mut [&mut Sequence]) -> Result<Tensor> {
+        self.threads.install(|| self.language_model.next(tokens, sequences))
     }
 }

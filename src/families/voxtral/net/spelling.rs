@@ -20,11 +20,6 @@ impl Spelling {
         if weights.has("model.audio_tower.conv1.weight") { Self::Nested } else { Self::Hub }
     }
 
-    /// Whether a tensor of either kind is one of the encoder's.
-    pub fn is_of_the_encoder(name: &str) -> bool {
-        name.strip_prefix("model.").unwrap_or(name).starts_with("audio_tower.")
-    }
-
     /// The name in the file of a tensor, or the beginning of some, that has this name on the hub.
     pub fn stored(self, name: &str) -> String {
         let inner = match self {

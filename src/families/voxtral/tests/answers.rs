@@ -1,6 +1,9 @@
 //! What a request is answered with.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 
@@ -10,9 +13,10 @@ use crate::{
     speech::{Segment, Summary, Timestamps, Transcribe, TranscribeMode, TranscribeOptions, TranscriptEvent},
 };
 
-/// Nobody else comes, and perhaps somebody leaves at a given step.
+/// Requests that arrive while others are worked on, each before a given step, and perhaps somebody who leaves at one.
 #[derive(Default)]
 struct Queue {
+    later: VecDeque<(usize, Request<Transcribe>)>,
     steps: usize,
     leaving: Option<(usize, Responses<Transcribe>)>,
 }
@@ -24,7 +28,8 @@ type Change<'a> = &'a dyn Fn(&mut Transcribe);
 
 impl Admission<Transcribe> for Queue {
     fn next(&mut self) -> Option<Request<Transcribe>> {
-        None
+        let due = self.later.front().is_some_and(|(step, _)| *step <= self.steps);
+        due.then(|| self.later.pop_front().unwrap().1)
     }
 
     fn step(&mut self) {
@@ -88,15 +93,67 @@ fn greedy_texts_are_those_of_transformers_and_one_request_leaves_nothing_to_the_
     }
 }
 
-#[test]
-fn requests_in_one_batch_are_answered_one_after_the_other() {
-    let (mut model, expected) = (model(&files()), Expected::read());
-    let asked = expected.cases.iter().map(|case| request(case.text.clone(), greedy(case), None));
-    let (jobs, answers): (Vec<_>, Vec<_>) = asked.unzip();
-    model.transcribe(&mut Batch::new(jobs, &mut Queue::default()).at_most(model.max_batch())).unwrap();
-    for (case, answers) in expected.cases.iter().zip(answers) {
-        assert_eq!(ids(&answer(answers).unwrap().0), case.ids);
+/// All asks in one call; those with a step arrive later.
+fn together(model: &mut dyn Model, asks: Vec<(usize, Transcribe)>) -> (Vec<Answer>, usize) {
+    let (mut first, mut queue, mut answers) = (Vec::new(), Queue::default(), Vec::new());
+    for (step, ask) in asks {
+        let (job, answer) = request(format!("job {}", answers.len()), ask, None);
+        match step {
+            0 => first.push(job),
+            later => queue.later.push_back((later, job)),
+        }
+        answers.push(answer);
     }
+    let most = model.max_batch();
+    model.transcribe(&mut Batch::new(first, &mut queue).at_most(most)).unwrap();
+    (answers.into_iter().map(answer).collect(), queue.steps)
+}
+
+#[test]
+fn together_and_at_odd_times_they_get_the_same_answers_as_alone() {
+    let expected = Expected::read();
+    let drawn = |at: usize| {
+        let mut ask = greedy(&expected.cases[at]);
+        ask.options.temperature = Some(1.0);
+        ask
+    };
+    let asks = (0..4).chain(0..4).map(|at| greedy(&expected.cases[at])).chain((0..4).map(drawn)).collect::<Vec<_>>();
+    let mut one = model(&files());
+    let alone: Vec<_> = asks.iter().map(|ask| alone(&mut *one, ask.clone())).collect();
+    for (max_batch, apart) in [(12, 0), (12, 3), (5, 2)] {
+        let mut many = model_of(&files(), max_batch);
+        assert_eq!(many.max_batch(), max_batch);
+        let asks = asks.iter().enumerate().map(|(number, ask)| (number * apart, ask.clone())).collect();
+        assert_eq!(together(&mut *many, asks).0, alone, "{max_batch} at once, one every {apart} steps");
+    }
+}
+
+/// Each takes a step for a window, and another for every token but the first.
+#[test]
+fn those_who_write_go_on_together_while_others_are_read() {
+    let (mut model, expected) = (model_of(&files(), 8), Expected::read());
+    let asks = expected.cases.iter().cycle().take(8).map(|case| (0, greedy(case))).collect();
+    let (answers, steps) = together(&mut *model, asks);
+    for (case, answer) in expected.cases.iter().cycle().zip(answers) {
+        assert_eq!(ids(&answer.unwrap().0), case.ids);
+    }
+    let windows: usize = expected.cases.iter().map(|case| (case.seconds / 2.0).ceil() as usize).sum();
+    let longest = expected.cases.iter().map(|case| case.ids.len()).max().unwrap();
+    assert!(steps <= 2 * windows + longest, "{steps} steps for {} windows and {longest} tokens", 2 * windows);
+}
+
+#[test]
+fn recordings_that_are_too_long_together_wait_for_each_other() {
+    let (mut model, expected) = (model_of(&files(), 3), Expected::read());
+    let long = || Transcribe { audio: long().audio, ..ask(&expected.cases[0], json!({ "max_new_tokens": 4 })) };
+    let one = alone(&mut *model, long()).unwrap();
+    let asks = vec![(0, long()), (0, long()), (0, greedy(&expected.cases[0])), (2, long())];
+    let (answers, steps) = together(&mut *model, asks);
+    for (at, answer) in answers.into_iter().enumerate() {
+        let (segments, _) = answer.unwrap();
+        assert_eq!(ids(&segments), if at == 2 { expected.cases[0].ids.clone() } else { ids(&one.0) });
+    }
+    assert!(steps >= 3 * config().longest(), "{steps}");
 }
 
 #[test]
@@ -201,6 +258,19 @@ fn one_who_leaves_is_dropped_within_a_step_while_listening_and_while_writing() {
 }
 
 #[test]
+fn one_who_leaves_and_one_who_is_late_are_dropped_and_the_others_are_answered() {
+    let (mut model, expected) = (model_of(&files(), 4), Expected::read());
+    let case = &expected.cases[1];
+    let (leaver, leaving) = request("leaver".to_owned(), long(), None);
+    let (late, too_late) = request("late".to_owned(), long(), Some(Instant::now() + Duration::from_millis(30)));
+    let (stayer, staying) = request("stayer".to_owned(), greedy(case), None);
+    let mut queue = Queue { leaving: Some((5, leaving)), ..Queue::default() };
+    model.transcribe(&mut Batch::new(vec![leaver, late, stayer], &mut queue)).unwrap();
+    assert_eq!(ids(&answer(staying).unwrap().0), case.ids);
+    assert_eq!(answer(too_late).unwrap_err(), RequestError::Deadline);
+}
+
+#[test]
 fn a_deadline_ends_the_work() {
     let mut model = model(&files());
     let (late, answers) = request("late".to_owned(), long(), Some(Instant::now() + Duration::from_millis(30)));
@@ -217,6 +287,20 @@ fn a_slow_reader_is_waited_for_and_gets_the_same() {
     let reader = std::thread::spawn(move || answer(answers));
     model.transcribe(&mut Batch::new(vec![slow], &mut Queue::default())).unwrap();
     assert_eq!(ids(&reader.join().unwrap().unwrap().0), case.ids);
+}
+
+/// Who waits for a reader holds nobody up.
+#[test]
+fn a_slow_reader_is_waited_for_while_others_go_on() {
+    let (mut model, expected) = (model_of(&files(), 2), Expected::read());
+    let case = &expected.cases[0];
+    let (slow, unread) = request("slow".to_owned(), greedy(case), None);
+    let slow = slow.bounded(FlowLimits { bytes: 512, ..FlowLimits::default() });
+    let (quick, answers) = request("quick".to_owned(), greedy(case), None);
+    let reader = std::thread::spawn(move || (answer(answers), answer(unread)));
+    model.transcribe(&mut Batch::new(vec![slow, quick], &mut Queue::default())).unwrap();
+    let (quick, slow) = reader.join().unwrap();
+    assert_eq!((ids(&quick.unwrap().0), ids(&slow.unwrap().0)), (case.ids.clone(), case.ids.clone()));
 }
 
 #[test]

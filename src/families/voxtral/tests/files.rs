@@ -65,7 +65,7 @@ fn a_tensor_that_is_missing_or_one_too_many_is_named() {
     let mut deeper = config_json();
     deeper["text_config"]["num_hidden_layers"] = 1.into();
     let error = fault(&files_with("config.json", deeper.to_string().into()));
-    assert!(error.contains("language_model.model.layers.1") && error.contains("is not part"), "{error}");
+    assert!(error.contains("language_model.model.layers.1") && error.contains("there are 2 layers"), "{error}");
     let mut wider = config_json();
     wider["text_config"]["intermediate_size"] = 97.into();
     let error = fault(&files_with("config.json", wider.to_string().into()));
@@ -98,7 +98,8 @@ fn the_names_that_newer_transformers_write_and_shards_load_as_well() {
     let tokens = [1, 3, 25];
     let first = |files: &ModelFiles| {
         let net = net(files, Precision::F32);
-        net.feed(&mut net.sequence(), &net.embed(&tokens).unwrap()).unwrap().to_vec2::<f32>().unwrap()
+        let state = net.read(&mut net.sequence(8).unwrap(), &net.embed(&tokens).unwrap()).unwrap();
+        net.logits(&state).unwrap().to_vec2::<f32>().unwrap()
     };
     let expected = first(&files());
     assert_eq!(first(&files_with("model.safetensors", newer)), expected);
@@ -125,13 +126,36 @@ fn the_names_that_newer_transformers_write_and_shards_load_as_well() {
 }
 
 #[test]
-fn the_footprint_grows_with_the_type_and_is_more_than_the_weights() {
-    let of = |dtype| Voxtral.footprint(&files(), &place(dtype)).unwrap();
+fn what_tells_the_next_token_may_be_what_looks_tokens_up() {
+    let mut tied = config_json();
+    tied["text_config"]["tie_word_embeddings"] = true.into();
+    let mut files = files_with("config.json", tied.to_string().into());
+    let logits = |files: &ModelFiles| {
+        let config = Config::from_json(files.json("model", "config.json").unwrap()).unwrap();
+        let net = Net::load(config, files, &place(Precision::F32)).unwrap();
+        let state = net.read(&mut net.sequence(8).unwrap(), &net.embed(&[1, 3]).unwrap()).unwrap();
+        net.logits(&state).unwrap().to_vec2::<f32>().unwrap()
+    };
+    let with_head = logits(&files);
+    let headless = renamed(|own| (own != "language_model.lm_head.weight").then(|| own.to_owned()));
+    files.insert("model", "model.safetensors", Location::Embedded(headless.leak()));
+    assert_eq!(logits(&files), with_head, "a head of its own is not asked for");
+    assert!(Voxtral.footprint(&files, &place(Precision::F32)).is_ok());
+}
+
+#[test]
+fn the_footprint_holds_the_weights_and_all_sequences_that_are_there_at_once() {
+    let of = |dtype, max_batch| Voxtral.footprint(&files(), &Placement { max_batch, ..place(dtype) }).unwrap();
     let weights = fixture("model.safetensors").len() as u64;
-    assert!(
-        of(Precision::F16) > weights && of(Precision::F32) > of(Precision::F16),
-        "{} {}",
-        of(Precision::F32),
-        of(Precision::F16)
-    );
+    let (config, logits) = (config(), 2 * 512 * 4);
+    for dtype in [Precision::F32, Precision::F16, Precision::Bf16, Precision::Q8] {
+        let (one, eight) = (of(dtype, 1), of(dtype, 8));
+        let position = net(&files(), dtype).language_model.position_bytes();
+        let more = (config.pool(8).unwrap() - config.pool(1).unwrap()) as u64;
+        assert_eq!(eight - one, more * position + 7 * logits, "{dtype:?}");
+        assert!(one > config.pool(1).unwrap() as u64 * position + weights / 2, "{dtype:?}: {one}");
+    }
+    assert!(of(Precision::F32, 1) > of(Precision::F16, 1) && of(Precision::F16, 1) > of(Precision::Q8, 1));
+    let error = Voxtral.footprint(&files(), &Placement { max_batch: usize::MAX, ..place(Precision::F32) });
+    assert!(error.unwrap_err().to_string().contains("more than can be counted"));
 }
