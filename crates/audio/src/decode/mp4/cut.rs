@@ -1,6 +1,6 @@
 //! MP4 that breaks off. Symphonia passes over a box that is longer than the file, and with it over all sound.
 
-use super::{Kind, boxes};
+use super::atoms::{Kind, boxes};
 use crate::decode::source::Source;
 
 /// Where each of these begins there should be more: sound, or a fragment of it. What else is cut off holds none.

@@ -3,7 +3,7 @@
 //! AAC needs a run-up (1024 to 2112 samples) and ends with padding; the edit list says which part of the track is the
 //! recording. Editors of films drop, move and repeat parts by it. Layout: ISO/IEC 14496-12, §8.6.6.
 
-use super::{find, time_scale, track_of, u32_at, u64_at};
+use super::atoms::{find, time_scale, track_of, u32_at, u64_at};
 use crate::decode::{
     DecodeError,
     edit::{Edit, Piece, Span},
@@ -94,7 +94,7 @@ impl List {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::boxed, *};
+    use super::{super::atoms::boxed, *};
 
     /// A movie of time scale 1000 with track 7 of time scale 48000 and these edits (length, start).
     fn movie(edits: &[(u32, i32)]) -> Vec<u8> {
