@@ -4,15 +4,15 @@ use candle_core::{CudaDevice, CudaStorage, DType, Result, Storage, Tensor, op::B
 
 use super::number::{Number, with_type};
 
-/// Tensors in the order in which a step asks for them.
+/// Tensors that a step takes, and whichever comes after takes again. The same step takes the same ones.
 #[derive(Debug)]
 pub(super) struct Memory {
     device: CudaDevice,
     /// Rows of each.
     rows: usize,
     tensors: Vec<Tensor>,
-    /// Of these.
-    used: usize,
+    /// Of these, in the order in which they were.
+    taken: Vec<usize>,
     /// So many are kept when a layer begins.
     kept: usize,
 }
@@ -21,37 +21,40 @@ pub(super) struct Memory {
 
 impl Memory {
     pub fn new(device: &CudaDevice, rows: usize) -> Self {
-        Self { device: device.clone(), rows, tensors: Vec::new(), used: 0, kept: 0 }
+        Self { device: device.clone(), rows, tensors: Vec::new(), taken: Vec::new(), kept: 0 }
     }
 
     /// A step begins.
     pub fn begin(&mut self) {
-        (self.used, self.kept) = (0, 0);
+        self.taken.clear();
+        self.kept = 0;
     }
 
     /// What is there by now stays until the step is over.
     pub fn keep(&mut self) {
-        self.kept = self.used;
+        self.kept = self.taken.len();
     }
 
     /// What was taken since is not needed any more.
     pub fn forget(&mut self) {
-        self.used = self.kept;
+        self.taken.truncate(self.kept);
     }
 
-    /// The next tensor, the first of its rows. It is taken when it is first asked for.
+    /// One that nobody has, the first of its rows; of a size that was never asked for before there is a new one.
     pub fn take(&mut self, rows: usize, columns: usize, dtype: DType) -> Result<Tensor> {
-        if self.used == self.tensors.len() {
-            let tensor = with_type!(dtype, T => self.tensor::<T>(columns)).transpose()?;
-            self.tensors.extend(tensor);
-        }
-        match self.tensors.get(self.used) {
-            Some(next) if next.dim(1)? == columns && next.dtype() == dtype => {
-                self.used += 1;
-                next.narrow(0, 0, rows)
+        let fits = |tensor: &Tensor| tensor.dims()[1] == columns && tensor.dtype() == dtype;
+        let free = (0..self.tensors.len()).find(|at| !self.taken.contains(at) && fits(&self.tensors[*at]));
+        let place = match free {
+            Some(place) => place,
+            None => {
+                let tensor = with_type!(dtype, T => self.tensor::<T>(columns)).transpose()?;
+                let unknown = || candle_core::Error::msg(format!("a step does not compute in {dtype:?}"));
+                self.tensors.push(tensor.ok_or_else(unknown)?);
+                self.tensors.len() - 1
             }
-            _ => candle_core::bail!("a step asks for {columns} columns of {dtype:?} where it did not before"),
-        }
+        };
+        self.taken.push(place);
+        self.tensors[place].narrow(0, 0, rows)
     }
 
     fn tensor<T: Number>(&self, columns: usize) -> Result<Tensor> {

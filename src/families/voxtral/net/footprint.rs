@@ -78,7 +78,8 @@ fn language_model(config: &Config, context: &ComputeContext) -> Option<usize> {
     let heads = text.num_attention_heads.checked_add(text.num_key_value_heads)?;
     let widest = product([3, heads, text.head_dim])?.max(text.intermediate_size.checked_mul(3)?);
     let layers = product([rows, text.hidden_size.checked_mul(3)?.checked_add(widest)?, size_of::<f32>()])?;
-    if context.kernels.is_some() {
+    // Where kernels of ours attend there are no scores of more than a few positions at once.
+    if context.kernels.is_some() || context.device.is_cuda() {
         return Some(layers);
     }
     // The scores of a window at the end of the longest recording, before the softmax, with a mask, and after it.
