@@ -18,8 +18,8 @@ use sconce::{
     audio::Pcm,
     families::worker::Worker,
     model::{
-        Admission, Backing, Batch, Family, ModelFiles, Placement, Precision, ProgramChoice, Programs, Request,
-        WorkerChoice, WorkerRules, request,
+        Admission, Backing, Batch, Family, GuardRules, ModelFiles, Placement, Precision, ProgramChoice, Programs,
+        Request, WorkerChoice, WorkerRules, request,
     },
     process::Isolation,
     speech::{TaskKind, Transcribe, TranscribeOptions},
@@ -89,7 +89,8 @@ fn programs(here: &str, sha256: Option<String>) -> Programs {
         ..WorkerChoice::default()
     };
     // The guard stands beside the pipes, not between them; this program is none.
-    let workers = WorkerRules { guard: ProgramChoice::Off, isolation: Isolation::Off, ..WorkerRules::default() };
+    let guard = GuardRules { program: ProgramChoice::Off, isolation: Isolation::Off, ..GuardRules::default() };
+    let workers = WorkerRules { guard, ..WorkerRules::default() };
     Programs { worker, workers, ..Programs::default() }
 }
 

@@ -58,9 +58,11 @@ impl Store {
         location.map(|location| read(&location).map_err(StoreError::Cache)).transpose()
     }
 
-    /// The names of the files of a folder that can be read; of any other source `None`. Blocks for moments.
+    /// The names of the files of a folder that can be read, or of the file that is there in the place of one; of any other source
+    /// `None`. Blocks for moments.
     pub fn folder_listing(&self, source: &Source) -> Option<Vec<String>> {
         match source {
+            Source::Folder(folder) if folder.is_file() => Some(vec![folder.file_name()?.to_str()?.to_owned()]),
             Source::Folder(folder) => folder::listing(folder).ok(),
             _ => None,
         }

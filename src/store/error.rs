@@ -41,6 +41,8 @@ pub enum StoreError {
     NotEmbedded { name: String, known: Vec<String> },
     #[error("the folder {} cannot be read: {source}", folder.display())]
     Folder { folder: PathBuf, source: io::Error },
+    #[error("{} is a file, where a folder with the files of a model is expected", path.display())]
+    NoFolder { path: PathBuf },
     #[error("{source_name} holds no file {file}")]
     NoFile { source_name: String, file: String },
     /// What the family makes of the listing.
@@ -117,7 +119,7 @@ impl StoreError {
         match self {
             Self::Setup(_) => "setup",
             Self::NotEmbedded { .. } | Self::NoFile { .. } | Self::NotFound { .. } => "not_found",
-            Self::Folder { .. } => "folder",
+            Self::Folder { .. } | Self::NoFolder { .. } => "folder",
             Self::Unfit { .. } => "unfit",
             Self::Offline { .. } => "offline",
             Self::Denied { .. } | Self::Terms { .. } => "denied",
@@ -153,6 +155,7 @@ impl Fault for StoreError {
             | Self::Folder { .. } => false,
             Self::Setup(_)
             | Self::NotEmbedded { .. }
+            | Self::NoFolder { .. }
             | Self::NoFile { .. }
             | Self::Offline { .. }
             | Self::NotFound { .. }

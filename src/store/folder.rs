@@ -24,5 +24,8 @@ pub(super) fn file(folder: &Path, file: &str) -> Result<Found, StoreError> {
 }
 
 fn error(folder: &Path, source: io::Error) -> StoreError {
-    StoreError::Folder { folder: folder.to_owned(), source }
+    match folder.is_file() {
+        true => StoreError::NoFolder { path: folder.to_owned() },
+        false => StoreError::Folder { folder: folder.to_owned(), source },
+    }
 }

@@ -508,6 +508,10 @@ async fn a_folder_is_read_in_repo() {
     let error = fetch(&bench.store(), &gone).await.unwrap_err();
     assert!(error.to_string().contains("the folder /no/such/folder cannot be read"), "{error}");
     assert!(!error.permanent(), "a volume may be mounted late");
+    let file = vec![("model".to_owned(), Source::Folder(folder.path().join(WEIGHTS)))];
+    let error = fetch(&bench.store(), &file).await.unwrap_err();
+    assert!(error.to_string().contains("is a file, where a folder"), "{error}");
+    assert!(error.permanent(), "it becomes none by waiting");
     assert_eq!((bench.hub.requests(), bench.cache().exists()), (0, false));
 }
 

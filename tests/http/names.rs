@@ -119,4 +119,11 @@ async fn files_of_ctranslate2_and_ggml_are_refused_by_what_they_are() {
     let as_whisper = server(&hub).env("SCONCE_MODELS__MINE__SOURCE", &format!("file:{path}"));
     let as_whisper = refusal(as_whisper.env("SCONCE_MODELS__MINE__FAMILY", "whisper")).await;
     assert!(as_whisper.contains("CTranslate2"), "{as_whisper}");
+
+    let file = folder.path().join("ggml-base.en.bin");
+    std::fs::write(&file, "x").unwrap();
+    let alone = refusal(named(&file.display().to_string())).await;
+    assert!(alone.contains("ggml") && alone.contains("ask for openai/whisper-base.en,"), "{alone}");
+    let other = refusal(named(&folder.path().join("model.bin").display().to_string())).await;
+    assert!(other.contains("is a file, where a folder"), "{other}");
 }
