@@ -28,10 +28,7 @@ impl Decoder {
             return Ok(read);
         }
         let stepped = self.stepped(slots, &of(&steps))?;
-        let places = prompts.iter().chain(&steps);
-        let mut order: Vec<(usize, u32)> = places.zip(0..).map(|(at, place)| (*at, place)).collect();
-        order.sort_unstable();
-        let order = Tensor::from_iter(order.into_iter().map(|(_, place)| place), stepped.device())?;
+        let order = Tensor::new(places(&prompts, &steps), stepped.device())?;
         Tensor::cat(&[read.to_dtype(DType::F32)?, stepped.to_dtype(DType::F32)?], 0)?.index_select(&order, 0)
     }
 
@@ -66,6 +63,13 @@ impl Decoder {
     }
 }
 
+/// Of each row in turn: where it is among those that come first and those that come then.
+fn places(first: &[usize], then: &[usize]) -> Vec<u32> {
+    let mut places: Vec<(usize, u32)> = first.iter().chain(then).copied().zip(0..).collect();
+    places.sort_unstable();
+    places.into_iter().map(|(_, place)| place).collect()
+}
+
 // === impl Layer ===
 
 impl Layer {
@@ -84,5 +88,18 @@ impl CrossAttention {
         let queries = step.product(&x.normed, weight)?;
         let attended = step.attend(group, &queries, bias, None, 0)?;
         self.out.step(step, &attended, x, next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_row_finds_its_own() {
+        let (prompts, steps) = ([1, 4], [0, 2, 3]);
+        let together = [prompts.as_slice(), &steps].concat();
+        let found: Vec<usize> = places(&prompts, &steps).into_iter().map(|place| together[place as usize]).collect();
+        assert_eq!(found, [0, 1, 2, 3, 4]);
     }
 }
